@@ -1,0 +1,1 @@
+"""Questions about plans: comparison, sensitivity, frontier, explanation."""

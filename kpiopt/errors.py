@@ -1,0 +1,290 @@
+"""Everything that can go wrong: the exception tree, its stable codes and the documented exit codes.
+
+A `Problem` says what is wrong, where, by which rule, and what to do. An exception carries all problems found, never
+only the first. Nothing here prints; `kpiopt.cli` does.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line; documented in the README and stable."""
+
+    OK = 0
+    INTERNAL = 1
+    USAGE = 2
+    INPUT = 3
+    INFEASIBLE = 4
+    UNBOUNDED = 5
+    UNCERTIFIED = 6
+    LIMIT = 7
+    OUTPUT = 8
+    PARTIAL = 9
+    LOCKED = 10
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a value came from.
+
+    Attributes
+    ----------
+    file : str
+        The path as the planner would write it (relative to the working folder where possible), or "--set".
+    line, column : int or None
+        1-based position in a text file; `line` is also the row number of a table (the header is row 1).
+    field : str
+        Name of a table's column, such as "baseline"; empty in TOML.
+    cell : str
+        Sheet and cell of a workbook, such as "cells!D7".
+    text : str
+        The source line, for the caret; empty where there is none to show.
+    """
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    field: str = ""
+    cell: str = ""
+    text: str = ""
+
+    def __str__(self) -> str:
+        if self.cell:
+            return f"{self.file}!{self.cell}"
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        if self.field:
+            return f"{place} column {self.field}"
+        return place if self.column is None else f"{place}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input, or worth a warning.
+
+    Attributes
+    ----------
+    code : str
+        Stable identifier, "E-…" for errors, "W-…" for warnings, "N-…" for notes.
+    message : str
+        What is wrong, with the offending value.
+    rule : str
+        The rule that it breaks.
+    fix : str
+        What to do about it.
+    location : Location or None
+    others : tuple of Location
+        Further places that belong to the same problem (the second of two duplicates).
+    """
+
+    code: str
+    message: str
+    rule: str = ""
+    fix: str = ""
+    location: Location | None = None
+    others: tuple[Location, ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the problem forbids going on."""
+        return self.code.startswith("E-")
+
+    def __str__(self) -> str:
+        return format_problem(self)
+
+
+def printable(text: str) -> str:
+    """Escape control and format characters, so that a name from data cannot forge terminal output."""
+    return "".join(c if c == "\t" or unicodedata.category(c)[0] != "C" else f"\\u{ord(c):04x}" for c in text)
+
+
+def format_problem(problem: Problem) -> str:
+    """Render a problem as the planner reads it: place and message, source line with caret, rule, fix."""
+    place = f"{problem.location}: " if problem.location else ""
+    lines = [printable(f"{place}{problem.code}: {problem.message}")]
+    if problem.location and problem.location.text:
+        source = printable(problem.location.text.replace("\t", " ")).rstrip()
+        lines.append(f"    | {source[:160]}")
+        if problem.location.column and problem.location.column <= 160:
+            lines.append("    | " + " " * (problem.location.column - 1) + "^")
+    lines += [f"    also: {printable(str(other))}" for other in problem.others]
+    if problem.rule:
+        lines.append(f"    rule: {printable(problem.rule)}")
+    if problem.fix:
+        lines.append(f"    fix:  {printable(problem.fix)}")
+    return "\n".join(lines)
+
+
+def problem_as_dict(problem: Problem) -> dict[str, Any]:
+    """Return the JSON form of a problem."""
+    place = problem.location
+    return {
+        "code": problem.code,
+        "message": problem.message,
+        "rule": problem.rule,
+        "fix": problem.fix,
+        "location": str(place) if place else None,
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": (place.field or place.column) if place else None,
+        "others": [str(other) for other in problem.others],
+    }
+
+
+class KpioptError(Exception):
+    """Root of all errors that kpiopt raises on purpose.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        Everything that was found, in the order of the files.
+    """
+
+    exit_code = ExitCode.INTERNAL
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(Problem("E-internal", p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(format_problem(p) for p in self.problems))
+
+
+class InternalError(KpioptError):
+    """A broken promise of kpiopt itself: a bug."""
+
+
+class UsageError(KpioptError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = ExitCode.USAGE
+
+
+class InputError(KpioptError):
+    """What the planner wrote cannot be used. Subclasses say which kind."""
+
+    exit_code = ExitCode.INPUT
+
+
+class ScenarioError(InputError):
+    """A TOML document breaks a rule of the format."""
+
+
+class TableError(InputError):
+    """A table (CSV, Parquet, workbook) breaks a rule of the format."""
+
+
+class ModelError(InputError):
+    """Well-formed input that makes no sense together: cycles, unknown ids, clashing limits."""
+
+
+class NumericsError(InputError):
+    """A number that cannot be computed with safely."""
+
+
+class SecurityError(InputError):
+    """An input that is refused because it could do harm."""
+
+
+class Infeasible(KpioptError):
+    """The limits contradict each other; proved."""
+
+    exit_code = ExitCode.INFEASIBLE
+
+
+class Unbounded(KpioptError):
+    """The objective has no end; proved."""
+
+    exit_code = ExitCode.UNBOUNDED
+
+
+class Uncertified(KpioptError):
+    """The answer failed its independent check; nothing is published."""
+
+    exit_code = ExitCode.UNCERTIFIED
+
+
+class LimitReached(KpioptError):
+    """Time or memory ran out before an answer was proved."""
+
+    exit_code = ExitCode.LIMIT
+
+
+class OutputError(KpioptError):
+    """Results cannot be written."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class SweepPartial(KpioptError):
+    """Some points of a sweep failed; the others are kept."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class Locked(KpioptError):
+    """Another process works in the same run folder."""
+
+    exit_code = ExitCode.LOCKED
+
+
+@dataclass
+class Problems:
+    """Collects problems so that all errors of a stage are reported at once.
+
+    Examples
+    --------
+    >>> found = Problems()
+    >>> found.warn("W-gap", "the baseline of team a is 10, its people add up to 12")
+    >>> found.raise_errors(ModelError)        # nothing happens: a warning only
+    """
+
+    items: list[Problem] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self.items)
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        location: Location | None = None,
+        *,
+        rule: str = "",
+        fix: str = "",
+        others: Iterable[Location] = (),
+    ) -> None:
+        """Note one problem; the code's first letter tells its severity."""
+        self.items.append(Problem(code, message, rule, fix, location, tuple(others)))
+
+    def warn(self, code: str, message: str, location: Location | None = None, *, rule: str = "", fix: str = "") -> None:
+        """Note a warning (code "W-…")."""
+        self.add(code, message, location, rule=rule, fix=fix)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that forbid going on."""
+        return [p for p in self.items if p.is_error]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """Everything else."""
+        return [p for p in self.items if not p.is_error]
+
+    def raise_errors(self, kind: type[KpioptError]) -> None:
+        """Raise all errors found so far as one exception of the given kind, if there are any."""
+        if self.errors:
+            raise kind(*self.errors)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Run a block and collect the problems of an `InputError` it raises instead of stopping there."""
+        try:
+            yield
+        except InputError as error:
+            self.items.extend(error.problems)

@@ -1,0 +1,1 @@
+"""The linear program of the cascade: blocks, formulation, solver session, certificate, ties and diagnosis."""

@@ -1,0 +1,1 @@
+"""Finished runs on disk: content-addressed folders, sweeps and executors."""

@@ -1,0 +1,403 @@
+"""The scenario: everything the planner wrote, checked, resolved and frozen.
+
+Small things (KPIs, goals, budgets …) are frozen dataclasses keyed by id in order of appearance. Units and cells are
+columns of arrays, because there can be a million of them. Units stand in depth-first order with siblings sorted by
+id, so that a subtree is a contiguous range; cells are sorted by (unit, KPI). The order of rows in a file therefore
+cannot matter to anything behind this point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import Problem
+from kpiopt.scenario.quantity import Quantity
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+ORGANIZATION = "organization"
+
+
+@dataclass(frozen=True, slots=True)
+class Perspective:
+    """A band of the strategy map; order of appearance is order on the map, top first."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """An intended result that KPIs measure."""
+
+    id: str
+    name: str
+    perspective: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Cause and effect: one more unit of `cause` changes the driven KPI by `contribution` (natural units).
+
+    Attributes
+    ----------
+    cause : str
+        Id of a KPI or of a factor.
+    is_factor : bool
+        Which of the two.
+    contribution : Quantity
+        Change of the driven KPI per unit change of the cause.
+    lag : int
+        Periods between cause and effect.
+    at : str
+        "organization" (the root), a level, or a unit id.
+    units : (n,) int
+        The units that `at` names, as positions in `Units`.
+    path : str
+        The quantity's name, "kpi.<driven>.drivers.<cause>".
+    """
+
+    cause: str
+    is_factor: bool
+    contribution: Quantity
+    lag: int
+    at: str
+    units: Integers
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A quantified indicator.
+
+    Attributes
+    ----------
+    sign : int
+        +1 where higher is better (`direction = "up"`), -1 where lower is better.
+    roll_up : str
+        "sum", "mean" (weighted by size) or "none".
+    step : float or None
+        Rounding step of targets in the KPI's unit; None: targets are not rounded.
+    kind : str
+        "flow" or "stock".
+    baseline : Quantity or None
+        Baseline at the root, for a KPI without cells.
+    """
+
+    id: str
+    name: str
+    objective: str | None
+    unit: str
+    sign: int
+    roll_up: str
+    step: float | None
+    kind: str
+    baseline: Quantity | None
+    drivers: tuple[Driver, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """An outside influence nobody controls; its quantity is named "factor.<id>"."""
+
+    id: str
+    name: str
+    value: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one unit of an initiative's level adds to a KPI at the deciding unit."""
+
+    kpi: str
+    contribution: Quantity
+    lag: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Initiative:
+    """An action that units can fund: one level in [0, maximum] for each unit in `units`.
+
+    Attributes
+    ----------
+    units : (n,) int
+        Deciding units, positions in `Units`.
+    maximum : float
+        Largest level.
+    whole : bool
+        Whether the level must be a whole number.
+    uses : mapping of str to float
+        Resource use per unit of level.
+    """
+
+    id: str
+    name: str
+    units: Integers
+    maximum: float
+    whole: bool
+    uses: Mapping[str, float]
+    effects: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the organization wants of a KPI; about plan values.
+
+    Attributes
+    ----------
+    unit : int
+        Position in `Units`; the root by default.
+    priority : int
+        Lower is served first, strictly.
+    p_min : float or None
+        Required odds, compared with the simulated odds.
+    hard : bool
+        A hard goal has no shortfall: the plan meets it or there is none.
+    """
+
+    id: str
+    kpi: str
+    unit: int
+    target: float
+    weight: float = 1.0
+    priority: int = 1
+    p_min: float | None = None
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit on what a subtree spends of a resource; "pay" is variable compensation."""
+
+    id: str
+    resource: str
+    limit: float
+    scope: int
+    money: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PayPlan:
+    """Payout curve: attainment -> share of target incentive, piecewise linear, flat outside its points."""
+
+    id: str
+    attainment: tuple[float, ...]
+    share: tuple[float, ...]
+    cap: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """The strict order of objectives and its settings (DESIGN 5.3)."""
+
+    order: tuple[str, ...] = ("goals", "fairness", "cost", "reference")
+    slack: Mapping[str, float] = field(default_factory=dict)
+    peers: tuple[str, ...] = ("level", "role")
+    effort_price: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Execution risk.
+
+    Attributes
+    ----------
+    execution : tuple of Quantity
+        The distributions of the share of planned stretch that is realised; `Cells.execution` points into it.
+        Entry 0 is the scenario's default ("1, certainly" where none is written).
+    paths : tuple of str
+        Where each stands in the file ("uncertainty.execution", "execution.<name>.value").
+    common : mapping of str to float
+        Level (or "organization") -> share of the variance of execution that all cells of one unit of that level
+        have in common.
+    """
+
+    execution: tuple[Quantity, ...]
+    paths: tuple[str, ...] = ("uncertainty.execution",)
+    common: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationSettings:
+    """How odds are estimated; `precision` (half width of the widest interval) may stop earlier or later than draws."""
+
+    draws: int = 16384
+    seed: int = 0
+    method: str = "sobol"
+    precision: float | None = None
+
+
+@dataclass(frozen=True)
+class Units:
+    """The organization, one entry per unit, depth first, siblings by id; entry 0 is the root.
+
+    Attributes
+    ----------
+    ids, names, levels, roles, pay_plans : tuple of str
+        Empty string where not given (`names` falls back to the id).
+    parent : (n,) int
+        Position of the parent, -1 for the root.
+    end : (n,) int
+        The subtree of unit i is the range i … end[i] - 1.
+    size, target_incentive : (n,) float
+        NaN where not given.
+    capacity : mapping of str to (n,) float
+        Per resource; NaN where a unit has no such capacity. Already multiplied by `[capacity.<resource>] scale`.
+    """
+
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    parent: Integers
+    end: Integers
+    levels: tuple[str, ...]
+    roles: tuple[str, ...]
+    size: Floats
+    target_incentive: Floats
+    pay_plans: tuple[str, ...]
+    capacity: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Unit id -> position."""
+        return {unit: i for i, unit in enumerate(self.ids)}
+
+    @cached_property
+    def depth(self) -> Integers:
+        """Distance from the root, (n,) int."""
+        depth = np.zeros(len(self), dtype=np.int64)
+        for i, parent in enumerate(self.parent.tolist()):
+            if parent >= 0:
+                depth[i] = depth[parent] + 1
+        return depth
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The (unit, KPI) pairs of the table, sorted by unit then KPI. All floats in the KPI's own unit.
+
+    Attributes
+    ----------
+    unit, kpi : (n,) int
+        Positions in `Units` and in `Scenario.kpis`.
+    baseline : (n,) float
+        Mean baseline.
+    baseline_quantity : mapping of int to Quantity
+        Cells whose baseline is a distribution.
+    min_stretch, max_stretch : (n,) float
+        Box of the stretch, guardrails and adjustments applied; 0 … 0 where the cell has no decision.
+    has_decision : (n,) bool
+        Whether the stretch of the cell is a decision.
+    lock : (n,) float
+        Stretch fixed by a person; NaN where free.
+    reference : (n,) float
+        Reference value of the last step; NaN where the proportional rule applies.
+    pay_rate, weight, size : (n,) float
+        NaN where not given.
+    effort : mapping of str to (n,) float
+        Per resource: effort per unit of stretch, 0 where not given.
+    execution : (n,) int
+        Index into `Uncertainty.execution`.
+    lock_reason : mapping of int to str
+        Reasons of the locks that have one.
+    """
+
+    unit: Integers
+    kpi: Integers
+    baseline: Floats
+    baseline_quantity: Mapping[int, Quantity]
+    min_stretch: Floats
+    max_stretch: Floats
+    has_decision: NDArray[np.bool_]
+    lock: Floats
+    reference: Floats
+    pay_rate: Floats
+    weight: Floats
+    size: Floats
+    effort: Mapping[str, Floats]
+    execution: Integers
+    lock_reason: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One question to kpiopt, complete and checked.
+
+    Attributes
+    ----------
+    document : mapping
+        The resolved document (plain TOML values after extends, variant and --set), without tables' rows.
+    files : mapping of str to str
+        Every file that was read -> SHA-256 of its bytes.
+    correlation : mapping of (str, str) to float
+        Correlation of normal scores by pairs of quantity names.
+    warnings : tuple of Problem
+        What `check` has to say although the scenario can be solved.
+    """
+
+    name: str
+    currency: str
+    perspectives: Mapping[str, Perspective]
+    objectives: Mapping[str, Objective]
+    kpis: Mapping[str, Kpi]
+    factors: Mapping[str, Factor]
+    initiatives: Mapping[str, Initiative]
+    goals: Mapping[str, Goal]
+    budgets: Mapping[str, Budget]
+    pay_plans: Mapping[str, PayPlan]
+    units: Units
+    cells: Cells
+    decide: Decide = field(default_factory=Decide)
+    uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
+    correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    simulation: SimulationSettings = field(default_factory=SimulationSettings)
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    relax: Mapping[str, float] = field(default_factory=dict)
+    rules: str | None = None
+    variants: tuple[str, ...] = ()
+    variant: str | None = None
+    source: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
+
+    @cached_property
+    def kpi_ids(self) -> tuple[str, ...]:
+        """KPI ids by position."""
+        return tuple(self.kpis)
+
+    @cached_property
+    def kpi_position(self) -> dict[str, int]:
+        """KPI id -> position."""
+        return {kpi: i for i, kpi in enumerate(self.kpis)}
+
+    @cached_property
+    def kpi_sign(self) -> Floats:
+        """Direction signs by KPI position, (n_kpis,) float of +1 and -1."""
+        return np.array([k.sign for k in self.kpis.values()], dtype=np.float64)
+
+    @cached_property
+    def kpi_step(self) -> Floats:
+        """Rounding steps by KPI position, (n_kpis,) float; 0 where targets are not rounded."""
+        return np.array([k.step or 0.0 for k in self.kpis.values()], dtype=np.float64)
+
+    def __repr__(self) -> str:
+        return (
+            f"Scenario({self.name!r}: {len(self.units):,} units, {len(self.cells):,} cells, {len(self.kpis)} KPIs, "
+            f"{len(self.goals)} goals, {len(self.initiatives)} initiatives, {len(self.budgets)} budgets)"
+        )

@@ -1,0 +1,1 @@
+"""Draws through the causal graph: streams, propagation, odds and pay."""
