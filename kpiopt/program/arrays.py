@@ -1,0 +1,48 @@
+"""The linear program as plain arrays: what the solver session reads and the certificate re-checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ProgramArrays:
+    """minimise cost'x + offset  subject to  row_lower <= A x <= row_upper,  column_lower <= x <= column_upper.
+
+    Attributes
+    ----------
+    cost : (n,) float
+    offset : float
+    matrix : (m, n) sparse CSR, float
+        Original, unscaled coefficients.
+    row_lower, row_upper : (m,) float
+        ±inf where a side is open.
+    column_lower, column_upper : (n,) float
+    integer : (n,) bool
+        Columns that must be whole numbers.
+    """
+
+    cost: Floats
+    offset: float
+    matrix: sp.csr_array
+    row_lower: Floats
+    row_upper: Floats
+    column_lower: Floats
+    column_upper: Floats
+    integer: NDArray[np.bool_]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns n."""
+        return len(self.cost)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows m."""
+        return len(self.row_lower)
