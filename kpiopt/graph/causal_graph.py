@@ -1,0 +1,263 @@
+"""The weighted causal graph: scenario -> nodes in topological order and sparse coefficients.
+
+A node is a (unit, KPI) pair of the plan's only period, a factor, or the level of an initiative at one unit. Nodes are
+numbered so that every edge goes from a lower to a higher number; the same arrays serve the program, the simulation,
+the explanation and the picture. Total effects (I - C)^-1 are swept, never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.graph.topology import look_up
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
+
+
+class NodeKind(IntEnum):
+    """What a node stands for."""
+
+    KPI = 0
+    FACTOR = 1
+    INITIATIVE = 2
+
+
+class EdgeKind(IntEnum):
+    """Why a node changes another."""
+
+    ROLL_UP = 0
+    CAUSE = 1
+    FACTOR = 2
+    INITIATIVE = 3
+
+
+@dataclass(frozen=True)
+class NamedQuantity:
+    """An uncertain quantity and its name, the key of its random stream."""
+
+    name: str
+    quantity: Quantity
+
+
+@dataclass(frozen=True)
+class CausalGraph:
+    """The compiled graph.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        What it was built from.
+    kind, unit, kpi, factor, level : (n,) int
+        Kind of each node and its position among units, KPIs, factors and initiative levels; -1 where it has none.
+    cell : (n,) int
+        Row in `scenario.cells`, -1 for nodes without a row of their own.
+    sign : (n,) float
+        +1 where higher is better, -1 where lower is better; +1 for factors and initiatives.
+    baseline : (n,) float
+        Mean baseline in the KPI's unit; 0 for factors and initiatives.
+    size : (n,) float
+        Weight of the node in a `mean` roll-up; NaN elsewhere.
+    topological_level : (n,) int
+        Longest path from a node without parents; nodes are numbered by it.
+    tail, head : (n_edges,) int
+        Edges, sorted by head then tail.
+    coefficient : (n_edges,) float
+        Mean change of head per unit change of tail.
+    edge_kind : (n_edges,) int
+    edge_quantity : (n_edges,) int
+        Index into `quantities` where the coefficient is uncertain, else -1.
+    quantities : tuple of NamedQuantity
+        Uncertain factors, contributions, effects and baselines (execution is apart: it belongs to cells).
+    node_quantity : (n,) int
+        Index into `quantities` of a factor's value or of a node's uncertain baseline, else -1.
+    level_initiative, level_unit, level_node : (n_levels,) int
+        The initiative decisions: which initiative, at which unit, which node.
+    """
+
+    scenario: Scenario
+    kind: Integers
+    unit: Integers
+    kpi: Integers
+    factor: Integers
+    level: Integers
+    cell: Integers
+    sign: Floats
+    baseline: Floats
+    size: Floats
+    topological_level: Integers
+    tail: Integers
+    head: Integers
+    coefficient: Floats
+    edge_kind: Integers
+    edge_quantity: Integers
+    quantities: tuple[NamedQuantity, ...]
+    node_quantity: Integers
+    level_initiative: Integers
+    level_unit: Integers
+    level_node: Integers
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes."""
+        return len(self.kind)
+
+    @property
+    def n_levels(self) -> int:
+        """Number of initiative decisions (one for each initiative and deciding unit)."""
+        return len(self.level_node)
+
+    @cached_property
+    def matrix(self) -> sp.csr_array:
+        """C, (n, n) CSR: row = head, column = tail; strictly lower triangular."""
+        return self.select_edges(EdgeKind)
+
+    def select_edges(self, kinds: Iterable[EdgeKind]) -> sp.csr_array:
+        """Return C restricted to edges of some kinds, (n, n) CSR."""
+        keep = np.isin(self.edge_kind, [int(k) for k in kinds])
+        shape = (self.n_nodes, self.n_nodes)
+        return sp.csr_array((self.coefficient[keep], (self.head[keep], self.tail[keep])), shape=shape)
+
+    @cached_property
+    def roll_up_matrix(self) -> sp.csr_array:
+        """The roll-up part of C."""
+        return self.select_edges([EdgeKind.ROLL_UP])
+
+    @cached_property
+    def cause_matrix(self) -> sp.csr_array:
+        """The part of C that is not roll-up: causes, factors and initiatives."""
+        return self.select_edges([EdgeKind.CAUSE, EdgeKind.FACTOR, EdgeKind.INITIATIVE])
+
+    @cached_property
+    def level_bounds(self) -> Integers:
+        """Node numbers at which the topological levels begin, with n at the end."""
+        n_levels = int(self.topological_level[-1]) + 1 if self.n_nodes else 0
+        return np.searchsorted(self.topological_level, np.arange(n_levels + 1))
+
+    @cached_property
+    def cell_node(self) -> Integers:
+        """Node of each cell, (n_cells,) int."""
+        node = np.empty(len(self.scenario.cells), dtype=np.int64)
+        has_cell = np.flatnonzero(self.cell >= 0)
+        node[self.cell[has_cell]] = has_cell
+        return node
+
+    @cached_property
+    def execution_mean(self) -> Floats:
+        """Mean execution of each cell, (n_cells,) float."""
+        means = np.array([q.mean for q in self.scenario.uncertainty.execution])
+        return means[self.scenario.cells.execution]
+
+    @cached_property
+    def factor_mean(self) -> Floats:
+        """Mean of the drawn value of factor nodes, 0 elsewhere, (n,) float."""
+        values = np.array([f.value.mean for f in self.scenario.factors.values()] + [0.0])
+        return values[self.factor]
+
+    @cached_property
+    def _node_by_key(self) -> tuple[Integers, Integers]:
+        nodes = np.flatnonzero(self.kind == NodeKind.KPI)
+        keys = self.unit[nodes] * len(self.scenario.kpis) + self.kpi[nodes]
+        order = np.argsort(keys)
+        return keys[order], nodes[order]
+
+    def find_nodes(self, unit: Integers, kpi: Integers | int) -> Integers:
+        """Return the nodes of (unit, KPI) pairs given by position; -1 where there is none."""
+        keys, nodes = self._node_by_key
+        wanted = np.asarray(unit) * len(self.scenario.kpis) + np.asarray(kpi)
+        return look_up(keys, nodes, wanted)
+
+    def find_node(self, kpi: str, unit: str | int = 0) -> int:
+        """Return the node of a KPI at a unit (the root by default), or -1 where there is none."""
+        position = self.scenario.units.position[unit] if isinstance(unit, str) else unit
+        return int(self.find_nodes(np.array([position]), self.scenario.kpi_position[kpi])[0])
+
+    def node_name(self, node: int) -> str:
+        """Return a node's name: "unit/kpi", "factor.<id>" or "initiative.<id>@<unit>"."""
+        scenario = self.scenario
+        if self.kind[node] == NodeKind.FACTOR:
+            return f"factor.{list(scenario.factors)[self.factor[node]]}"
+        unit = scenario.units.ids[self.unit[node]]
+        if self.kind[node] == NodeKind.INITIATIVE:
+            level = self.level[node]
+            return f"initiative.{list(scenario.initiatives)[self.level_initiative[level]]}@{unit}"
+        return f"{unit}/{scenario.kpi_ids[self.kpi[node]]}"
+
+    def sweep(self, own: Floats, matrix: sp.csr_array | None = None) -> Floats:
+        """Propagate along the edges: solve y = own + C y in topological order.
+
+        Parameters
+        ----------
+        own : (n,) or (n, k) float
+            Change of each node of its own, in its KPI's unit.
+        matrix : (n, n) CSR, optional
+            `roll_up_matrix` or `cause_matrix` instead of all of C.
+
+        Returns
+        -------
+        (n,) or (n, k) float
+            Total change of each node.
+        """
+        matrix = self.matrix if matrix is None else matrix
+        total = np.array(own, dtype=np.float64)
+        bounds = self.level_bounds
+        for start, stop in pairwise(bounds[1:]):
+            total[start:stop] += matrix[start:stop] @ total
+        return total
+
+    def sweep_back(self, weight: Floats) -> Floats:
+        """Solve y = weight + C' y: the total effect of one unit at each node on a weighted sum of nodes.
+
+        Parameters
+        ----------
+        weight : (n,) float
+            Weight of each node in the sum, such as 1 at a goal's node.
+
+        Returns
+        -------
+        (n,) float
+            Total effects, row `weight` of (I - C)^-1.
+        """
+        total = np.array(weight, dtype=np.float64)
+        bounds = self.level_bounds
+        for stop, start in pairwise(bounds[:0:-1]):
+            total += self.matrix[start:stop].T @ total[start:stop]
+        return total
+
+    def own_change(self, stretch: Floats, levels: Floats, *, executed: bool = True) -> Floats:
+        """Return what cells, initiatives and factors add at their own nodes.
+
+        Parameters
+        ----------
+        stretch : (n_cells,) float
+        levels : (n_levels,) float
+        executed : bool
+            Whether stretch counts times its mean execution (expected) or in full (asked).
+
+        Returns
+        -------
+        (n,) float
+        """
+        own = self.factor_mean.copy()
+        share = self.execution_mean if executed else 1.0
+        own[self.cell_node] += self.sign[self.cell_node] * share * stretch
+        own[self.level_node] += levels
+        return own
+
+    def expected_change(self, stretch: Floats, levels: Floats) -> Floats:
+        """Return delta: the expected deviation of every node from its baseline, (n,) float."""
+        return self.sweep(self.own_change(stretch, levels))
+
+    def asked_change(self, stretch: Floats, levels: Floats) -> Floats:
+        """Return asked: stretch in full, rolled up, plus the expected effect of causes, (n,) float."""
+        caused = self.cause_matrix @ self.expected_change(stretch, levels)
+        return self.sweep(self.own_change(stretch, levels, executed=False) + caused, self.roll_up_matrix)
+
+    def __repr__(self) -> str:
+        return f"CausalGraph({self.n_nodes:,} nodes, {len(self.tail):,} edges, {len(self.level_bounds) - 1} levels)"

@@ -1,0 +1,279 @@
+"""Scenario -> CausalGraph: nodes and edges are collected in batches, then numbered topologically."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity, NodeKind
+from kpiopt.graph.topology import look_up, shortest_cycle, topological_levels
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
+
+
+def build_graph(scenario: Scenario) -> CausalGraph:
+    """Compile a scenario to its causal graph.
+
+    Raises
+    ------
+    ModelError
+        Where cause and effect form a cycle (`E-cycle`, the cycle is named), a `mean` roll-up has total size 0, or a
+        KPI is wanted at a unit where it has no value.
+    """
+    draft = _Draft(scenario)
+    draft.add_kpi_nodes()
+    draft.add_factor_nodes()
+    draft.add_initiative_nodes()
+    draft.add_roll_ups()
+    draft.add_causes()
+    draft.add_effects()
+    return draft.compile()
+
+
+class _Edges(NamedTuple):
+    """A batch of edges of one kind and one coefficient's quantity."""
+
+    tail: Integers
+    head: Integers
+    coefficient: Floats
+    kind: EdgeKind
+    quantity: int
+
+
+class _Draft:
+    """Nodes and edges while they are collected, in order of discovery."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.n_kpis = len(scenario.kpis)
+        self.keys = np.empty(0, dtype=np.int64)
+        self.n_kpi_nodes = 0
+        self.edges: list[_Edges] = []
+        self.quantities: list[NamedQuantity] = []
+        self.problems: list[Problem] = []
+
+    def add_kpi_nodes(self) -> None:
+        """Add a node for every cell, for its ancestors where the KPI rolls up, and for KPIs given at the root."""
+        cells, units = self.scenario.cells, self.scenario.units
+        keys = cells.unit * self.n_kpis + cells.kpi
+        rolls = np.array([k.roll_up != "none" for k in self.scenario.kpis.values()], dtype=bool)
+        at_root = [i for i, k in enumerate(self.scenario.kpis.values()) if k.baseline is not None]
+        found = [keys, np.array(at_root, dtype=np.int64)]
+        frontier = keys[rolls[cells.kpi]]
+        while len(frontier):
+            parent = units.parent[frontier // self.n_kpis]
+            frontier = np.unique(parent[parent >= 0] * self.n_kpis + (frontier % self.n_kpis)[parent >= 0])
+            found.append(frontier)
+        self.keys = np.unique(np.concatenate(found))
+        self.n_kpi_nodes = len(self.keys)
+        self.unit, self.kpi = np.divmod(self.keys, max(self.n_kpis, 1))
+        self.cell = np.full(self.n_kpi_nodes, -1, dtype=np.int64)
+        self.cell[np.searchsorted(self.keys, keys)] = np.arange(len(cells))
+
+    def add_factor_nodes(self) -> None:
+        """Add a node for every factor."""
+        self.first_factor = self.n_kpi_nodes
+        self.factor_quantity = [self._register(f"factor.{f.id}", f.value) for f in self.scenario.factors.values()]
+
+    def add_initiative_nodes(self) -> None:
+        """Add a node for every initiative at every deciding unit."""
+        self.first_level = self.first_factor + len(self.factor_quantity)
+        initiatives = list(self.scenario.initiatives.values())
+        counts = [len(i.units) for i in initiatives]
+        self.level_initiative = np.repeat(np.arange(len(initiatives)), counts)
+        self.level_unit = np.concatenate([np.empty(0, dtype=np.int64), *(i.units for i in initiatives)])
+
+    def add_roll_ups(self) -> None:
+        """Add child -> parent edges and the sizes they are weighted by."""
+        roll_up = np.array([k.roll_up for k in self.scenario.kpis.values()], dtype=object)[self.kpi]
+        parent_unit = self.scenario.units.parent[self.unit]
+        child = np.flatnonzero((roll_up != "none") & (parent_unit >= 0))
+        parent = self._nodes(parent_unit[child], self.kpi[child])
+        coefficient = np.ones(len(child))
+        self.size = np.full(self.n_kpi_nodes, np.nan)
+        is_mean = roll_up[child] == "mean"
+        self._fill_sizes(roll_up == "mean", child[is_mean], parent[is_mean])
+        total = np.bincount(parent[is_mean], self.size[child[is_mean]], self.n_kpi_nodes)
+        empty = np.flatnonzero((total == 0) & np.isin(np.arange(self.n_kpi_nodes), parent[is_mean]))
+        self._report_empty_means(empty)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            coefficient[is_mean] = self.size[child[is_mean]] / total[parent[is_mean]]
+        self.edges.append(_Edges(child, parent, coefficient, EdgeKind.ROLL_UP, -1))
+        self.roll_up_edges = child, parent, coefficient
+
+    def _fill_sizes(self, is_mean: NDArray[np.bool_], child: Integers, parent: Integers) -> None:
+        """Size of a node: its cell's, else its unit's, else the sum of its children's, else 1."""
+        cells, units = self.scenario.cells, self.scenario.units
+        own = np.where(self.cell >= 0, cells.size[self.cell], np.nan) if len(cells) else self.size
+        self.size = np.where(is_mean, np.where(np.isnan(own), units.size[self.unit], own), np.nan)
+        depth = units.depth[self.unit]
+        for level in range(int(depth.max(initial=0)), -1, -1):
+            here = np.flatnonzero(is_mean & (depth == level) & np.isnan(self.size))
+            below = depth[child] == level + 1
+            total = np.bincount(parent[below], self.size[child[below]], self.n_kpi_nodes)
+            is_parent = np.isin(here, parent[below])
+            self.size[here] = np.where(is_parent, total[here], 1.0)
+
+    def _report_empty_means(self, nodes: Integers) -> None:
+        for node in nodes.tolist():
+            self.problems.append(
+                Problem(
+                    "E-mean-size",
+                    f"the units below {self._name(node)} have a total size of 0",
+                    rule='roll_up = "mean" weights children by size / total size',
+                    fix="give the units or cells below a size above 0",
+                )
+            )
+
+    def add_causes(self) -> None:
+        """Add driver and factor edges at the units they are written for; a lag leads out of the only period."""
+        factors = {f: i for i, f in enumerate(self.scenario.factors)}
+        for position, kpi in enumerate(self.scenario.kpis.values()):
+            for driver in kpi.drivers:
+                if driver.lag > 0:
+                    continue
+                head = self._nodes(driver.units, position)
+                if driver.is_factor:
+                    tail = np.full(len(head), self.first_factor + factors[driver.cause])
+                else:
+                    tail = self._nodes(driver.units, self.scenario.kpi_position[driver.cause])
+                kind = EdgeKind.FACTOR if driver.is_factor else EdgeKind.CAUSE
+                keep = (head >= 0) & (tail >= 0)
+                self._add_edges(tail[keep], head[keep], driver.contribution, kind, driver.path)
+
+    def add_effects(self) -> None:
+        """Add initiative edges to the deciding unit's node, or to the root's where the KPI has none there."""
+        first = self.first_level
+        for initiative in self.scenario.initiatives.values():
+            tail = first + np.arange(len(initiative.units))
+            first += len(tail)
+            for effect in initiative.effects:
+                if effect.lag > 0:
+                    continue
+                kpi = self.scenario.kpi_position[effect.kpi]
+                head = self._nodes(initiative.units, kpi)
+                root = self._nodes(np.zeros(1, dtype=np.int64), kpi)[0]
+                head = np.where(head >= 0, head, root)
+                if np.any(head < 0):
+                    self._report_no_target(initiative.id, effect.kpi)
+                    continue
+                self._add_edges(tail, head, effect.contribution, EdgeKind.INITIATIVE, effect.path)
+
+    def _report_no_target(self, initiative: str, kpi: str) -> None:
+        self.problems.append(
+            Problem(
+                "E-effect-nowhere",
+                f"initiative.{initiative} acts on {kpi}, which has no value at the deciding unit or at the root",
+                rule="an effect goes to the deciding unit's own cell, or to the root's",
+                fix=f"give {kpi} cells, or a baseline at the root",
+            )
+        )
+
+    def _register(self, name: str, quantity: Quantity) -> int:
+        if quantity.is_number:
+            return -1
+        self.quantities.append(NamedQuantity(name, quantity))
+        return len(self.quantities) - 1
+
+    def _add_edges(self, tail: Integers, head: Integers, amount: Quantity, kind: EdgeKind, name: str) -> None:
+        coefficient = np.full(len(tail), amount.mean)
+        self.edges.append(_Edges(tail, head, coefficient, kind, self._register(name, amount)))
+
+    def _nodes(self, unit: Integers, kpi: Integers | int) -> Integers:
+        return look_up(self.keys, np.arange(self.n_kpi_nodes), unit * self.n_kpis + kpi)
+
+    def _name(self, node: int) -> str:
+        return f"{self.scenario.units.ids[self.unit[node]]}/{self.scenario.kpi_ids[self.kpi[node]]}"
+
+    def _baselines(self) -> tuple[Floats, Integers]:
+        """Baselines of nodes without children from their cell or the root, of the others by the same roll-up."""
+        cells = self.scenario.cells
+        baseline = np.where(self.cell >= 0, cells.baseline[self.cell], 0.0) if len(cells) else np.zeros(len(self.cell))
+        quantity = np.full(len(baseline), -1, dtype=np.int64)
+        node_of_cell = np.empty(len(cells), dtype=np.int64)
+        node_of_cell[self.cell[self.cell >= 0]] = np.flatnonzero(self.cell >= 0)
+        child, parent, coefficient = self.roll_up_edges
+        is_parent = np.zeros(len(baseline), dtype=bool)
+        is_parent[parent] = True
+        for row, amount in cells.baseline_quantity.items():
+            node = node_of_cell[row]
+            if not is_parent[node]:
+                quantity[node] = self._register(f"cell.{self._name(node)}.baseline", amount)
+        for node in np.flatnonzero((self.cell < 0) & ~is_parent).tolist():
+            kpi = list(self.scenario.kpis.values())[self.kpi[node]]
+            if kpi.baseline is not None:
+                baseline[node] = kpi.baseline.mean
+                quantity[node] = self._register(f"kpi.{kpi.id}.baseline", kpi.baseline)
+        baseline[is_parent] = 0.0
+        depth = self.scenario.units.depth[self.unit]
+        for level in range(int(depth.max(initial=0)), 0, -1):
+            here = depth[child] == level
+            baseline += np.bincount(parent[here], coefficient[here] * baseline[child[here]], len(baseline))
+        return baseline, quantity
+
+    def _number_nodes(self, n: int, tail: Integers, head: Integers) -> tuple[Integers, Integers]:
+        """Return each node's topological level and the order that sorts by it."""
+        level = topological_levels(n, tail, head)
+        if np.any(level < 0):
+            raise ModelError(self._cycle_problem(np.flatnonzero(level < 0), tail, head))
+        return level, np.argsort(level, kind="stable")
+
+    def compile(self) -> CausalGraph:
+        """Number the nodes topologically and freeze everything."""
+        baseline, baseline_quantity = self._baselines()
+        if self.problems:
+            raise ModelError(*self.problems)
+        counts = [self.n_kpi_nodes, len(self.factor_quantity), len(self.level_unit)]
+        n = sum(counts)
+        tail = np.concatenate([e.tail for e in self.edges]).astype(np.int64)
+        head = np.concatenate([e.head for e in self.edges]).astype(np.int64)
+        level, order = self._number_nodes(n, tail, head)
+        number = np.empty(n, dtype=np.int64)
+        number[order] = np.arange(n)
+        edge_order = np.lexsort((number[tail], number[head]))
+
+        def laid_out(kpi: Any, factor: Any, initiative: Any) -> Any:
+            """Join per-kind arrays (or one value for all of a kind) into node order."""
+            parts = [np.broadcast_to(p, (c,)) for p, c in zip((kpi, factor, initiative), counts, strict=True)]
+            return np.concatenate(parts)[order]
+
+        def joined(values: Sequence[int]) -> Integers:
+            """Repeat one value per batch of edges into edge order."""
+            return np.repeat(np.array(values, dtype=np.int64), [len(e.tail) for e in self.edges])[edge_order]
+
+        return CausalGraph(
+            scenario=self.scenario,
+            kind=laid_out(int(NodeKind.KPI), int(NodeKind.FACTOR), int(NodeKind.INITIATIVE)),
+            unit=laid_out(self.unit, -1, self.level_unit),
+            kpi=laid_out(self.kpi, -1, -1),
+            factor=laid_out(-1, np.arange(counts[1]), -1),
+            level=laid_out(-1, -1, np.arange(counts[2])),
+            cell=laid_out(self.cell, -1, -1),
+            sign=laid_out(self.scenario.kpi_sign[self.kpi], 1.0, 1.0),
+            baseline=laid_out(baseline, 0.0, 0.0),
+            size=laid_out(self.size, np.nan, np.nan),
+            topological_level=level[order],
+            tail=number[tail][edge_order],
+            head=number[head][edge_order],
+            coefficient=np.concatenate([e.coefficient for e in self.edges])[edge_order],
+            edge_kind=joined([int(e.kind) for e in self.edges]),
+            edge_quantity=joined([e.quantity for e in self.edges]),
+            quantities=tuple(self.quantities),
+            node_quantity=laid_out(baseline_quantity, np.array(self.factor_quantity, dtype=np.int64), -1),
+            level_initiative=self.level_initiative,
+            level_unit=self.level_unit,
+            level_node=number[self.first_level + np.arange(counts[2])],
+        )
+
+    def _cycle_problem(self, nodes: Integers, tail: Integers, head: Integers) -> Problem:
+        cycle = [self._name(node) for node in shortest_cycle(nodes, tail, head)]
+        return Problem(
+            "E-cycle",
+            "cause and effect go in a circle: " + " -> ".join([*cycle, cycle[0]]),
+            rule="the strategy map must be free of cycles within a period",
+            fix="remove one of these drivers, or give it a lag",
+        )
