@@ -1,0 +1,118 @@
+"""Substitution of the value equations: only nodes where paths branch or goals look keep a column of their own.
+
+A node with a single way on hands its change to the next node; following these ways, every such node ends at one *hub*
+with one coefficient. Hubs are goals' nodes and nodes with several ways on. Each cell then stands in one value row
+only, whatever the depth of the organization.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.scenario.scenario import Floats, Integers
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """Where the change of each node goes.
+
+    Attributes
+    ----------
+    hub : (n_hubs,) int
+        Nodes that keep a column, ascending.
+    hub_of : (n,) int
+        Position in `hub` that a node's change ends at; -1 where it reaches no goal.
+    coefficient : (n,) float
+        Change of that hub per unit change of the node.
+    tail, into, weight : (n_ways,) int, int, float
+        Ways from hubs, factors and initiatives (nodes `tail`) into hubs (positions `into`).
+    """
+
+    hub: Integers
+    hub_of: Integers
+    coefficient: Floats
+    tail: Integers
+    into: Integers
+    weight: Floats
+
+
+def eliminate(graph: CausalGraph, goal_nodes: Integers) -> Elimination:
+    """Find the hubs and follow every other node to its hub."""
+    relevant = _reaches(graph, goal_nodes)
+    edges = np.flatnonzero(relevant[graph.head] & (graph.coefficient != 0.0))
+    ways_on = np.bincount(graph.tail[edges], minlength=graph.n_nodes)
+    is_source = graph.kind != NodeKind.KPI
+    is_hub = relevant & ~is_source & (ways_on != 1)
+    is_hub[goal_nodes] = True
+    hub = np.flatnonzero(is_hub)
+    hub_of, coefficient = _follow(graph, hub, edges[~(is_hub | is_source)[graph.tail[edges]]])
+    ways = edges[(is_hub | is_source)[graph.tail[edges]]]
+    head = graph.head[ways]
+    return Elimination(
+        hub, hub_of, coefficient, graph.tail[ways], hub_of[head], graph.coefficient[ways] * coefficient[head]
+    )
+
+
+def _reaches(graph: CausalGraph, targets: Integers) -> NDArray[np.bool_]:
+    """Tell which nodes have a path to one of the targets, (n,) bool."""
+    reached = np.zeros(graph.n_nodes, dtype=bool)
+    reached[targets] = True
+    pattern = sp.csr_array(
+        ((graph.coefficient != 0.0).astype(np.int8), (graph.head, graph.tail)), shape=(graph.n_nodes, graph.n_nodes)
+    )
+    bounds = graph.level_bounds
+    for level in range(len(bounds) - 2, 0, -1):
+        start, stop = bounds[level], bounds[level + 1]
+        rows = pattern[start:stop][reached[start:stop]]
+        reached[rows.indices[rows.data != 0]] = True
+    return reached
+
+
+def _follow(graph: CausalGraph, hub: Integers, edges: Integers) -> tuple[Integers, Floats]:
+    """Follow the single ways on, last topological level first."""
+    hub_of = np.full(graph.n_nodes, -1, dtype=np.int64)
+    coefficient = np.zeros(graph.n_nodes)
+    hub_of[hub] = np.arange(len(hub))
+    coefficient[hub] = 1.0
+    way = np.full(graph.n_nodes, -1, dtype=np.int64)
+    way[graph.tail[edges]] = edges
+    for start, stop in zip(graph.level_bounds[-2::-1], graph.level_bounds[:0:-1], strict=True):
+        nodes = np.arange(start, stop)[way[start:stop] >= 0]
+        head = graph.head[way[nodes]]
+        hub_of[nodes] = hub_of[head]
+        coefficient[nodes] = graph.coefficient[way[nodes]] * coefficient[head]
+    return hub_of, coefficient
+
+
+def change_interval(
+    graph: CausalGraph, stretch: tuple[Floats, Floats], levels: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Bound the expected change of every node from the boxes of the decisions.
+
+    Parameters
+    ----------
+    stretch : pair of (n_cells,) float
+        Least and largest stretch.
+    levels : pair of (n_levels,) float
+        Least and largest initiative levels.
+
+    Returns
+    -------
+    pair of (n,) float
+        Least and largest change, by interval arithmetic (every path counted with its own sign).
+    """
+    ends = [graph.own_change(s, a) for s, a in zip(stretch, levels, strict=True)]
+    low, high = np.minimum(*ends), np.maximum(*ends)
+    up, down = graph.matrix.maximum(0.0), graph.matrix.minimum(0.0)
+    for level in range(1, len(graph.level_bounds) - 1):
+        here = slice(graph.level_bounds[level], graph.level_bounds[level + 1])
+        low[here], high[here] = (
+            low[here] + up[here] @ low + down[here] @ high,
+            high[here] + up[here] @ high + down[here] @ low,
+        )
+    return low, high

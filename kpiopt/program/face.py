@@ -1,0 +1,102 @@
+"""Optimal faces: what a solved step leaves to the steps after it.
+
+The points that are optimal for a linear program are exactly those complementary to any one of its dual solutions: a
+column with a reduced cost stays at its bound, a row with a dual stays at its side. Handing on this face instead of a
+row "objective <= value" keeps the next program small, well scaled and with an interior, and hands on the step's value
+exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.program.arrays import Floats, ProgramArrays
+
+SIGNIFICANT = 1e-11
+
+
+@dataclass(frozen=True)
+class SolvedStep:
+    """A step's dual solution over the face it was solved on, kept to certify the steps after it.
+
+    Attributes
+    ----------
+    cost : (n,) float
+    offset : float
+    value : float
+        Optimal value of cost'x + offset.
+    row_dual : (m,) float
+    reduced_cost : (n,) float
+        cost - A'row_dual.
+    """
+
+    cost: Floats
+    offset: float
+    value: float
+    row_dual: Floats
+    reduced_cost: Floats
+
+
+def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
+    """Fix columns and rows that have a significant dual at the side it points to.
+
+    A dual is significant where it could change the objective by more than 1e-11 of the largest such change within the
+    boxes; what lies below is the solver's rounding.
+    """
+    span = arrays.column_upper - arrays.column_lower
+    column_impact = np.abs(step.reduced_cost) * span
+    row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
+    least = SIGNIFICANT * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
+    down, up = (step.reduced_cost > 0) & (column_impact > least), (step.reduced_cost < 0) & (column_impact > least)
+    low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
+    return replace(
+        arrays,
+        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
+        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
+        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
+        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
+    )
+
+
+def lift_duals(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+    """Turn duals over a face into duals over the whole program plus prices of the earlier steps' values.
+
+    A dual over the face may point the wrong way on a side that an earlier step has fixed. Adding that step's own dual
+    solution, times a price of its value, turns the sign; the last step is treated first.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+        The whole program, before any face.
+    steps : list of SolvedStep
+        Earlier steps in order.
+    row_dual, gradient : (m,) and (n,) float
+        Duals over the face, and the objective's gradient.
+
+    Returns
+    -------
+    row_dual : (m,) float
+        Duals for the objective plus sum price_i cost_i over the whole program.
+    price : (n_steps,) float
+        Price of each earlier step's value, >= 0.
+    """
+    y, d = row_dual.copy(), gradient - arrays.matrix.T @ row_dual
+    prices = np.zeros(len(steps))
+    span = arrays.column_upper - arrays.column_lower
+    for i in range(len(steps) - 1, -1, -1):
+        step = steps[i]
+        column = _price(step.reduced_cost, d, np.isinf(span) | (span > 0))
+        row = _price(step.row_dual, y, arrays.row_lower != arrays.row_upper)
+        prices[i] = max(column, row)
+        y = y + prices[i] * step.row_dual
+        d = d + prices[i] * step.reduced_cost
+    return y, prices
+
+
+def _price(earlier: Floats, later: Floats, counts: Floats) -> float:
+    """Return the least price p >= 0 at which later + p earlier points the way of earlier wherever both are significant."""
+    size = SIGNIFICANT * np.abs(earlier).max(initial=0.0)
+    wrong = counts & (np.abs(earlier) > size) & (np.sign(earlier) * later < 0)
+    return float(np.max(-later[wrong] / earlier[wrong], initial=0.0))
