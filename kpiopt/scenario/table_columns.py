@@ -27,6 +27,11 @@ from kpiopt.scenario.table_number import (
 from kpiopt.scenario.table_raw import RawColumn, RawTable
 from kpiopt.scenario.table_text import clean_ids, clean_text, explain_character, spell_out
 
+_FIX_TEXT_IN_EXCEL = "in Excel: mark the column, Data > Text to Columns > Finish, and save"
+
+MAX_TEXT = 32_767
+"""Longest text of one field in bytes: what a cell of a workbook holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:
@@ -75,11 +80,24 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
 
 def _read_text(column: _Column) -> pl.Series:
     is_id = column.rule.kind == "id"
+    too_long = (column.raw.text.str.len_bytes() > MAX_TEXT).to_numpy()
+    if too_long.any():
+        column.errors(too_long, _explain_long)
+        column.findings.raise_errors()  # at once: a few such values can fill the memory when they are copied
     clean = clean_ids(column.raw.text) if is_id else clean_text(column.raw.text)
     column.errors(clean.refused, lambda row: explain_character(clean.text[row], is_id=is_id))
     _note_changes(column, clean.changed, clean.text)
     _warn_mixed_scripts(column, clean.mixed, clean.text)
     return clean.text
+
+
+def _explain_long(_: int) -> Explanation:
+    return (
+        "E-table-long",
+        f"the text is longer than {MAX_TEXT:,} bytes",
+        "what a workbook's cell can hold",
+        "shorten it",
+    )
 
 
 def _note_changes(column: _Column, changed: NDArray[np.bool_], text: pl.Series) -> None:
@@ -129,7 +147,7 @@ def _refuse_text_numbers(column: _Column, text: pl.Series) -> None:
         code, message, rule, fix = explain_number(text[row])
         if is_number[row]:
             message = f"{show(text[row])} is a number stored as text"
-            fix = "in Excel: mark the column, Data > Text to Columns > Finish, and save"
+            fix = _FIX_TEXT_IN_EXCEL if column.place.sheet else "write the column as numbers"
             return "E-number-as-text", message, "numbers are stored as numbers", fix
         return code, message, rule, fix
 
@@ -169,6 +187,8 @@ def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindin
 
 
 def _is_void(raw: RawTable) -> NDArray[np.bool_]:
+    if raw.place.sheet:  # empty rows of a sheet have been passed over, what is left holds something
+        return np.zeros(len(raw.place.row_number), dtype=np.bool_)
     void = np.ones(len(raw.place.row_number), dtype=np.bool_)
     for column in raw.columns.values():
         void &= (column.text.str.strip_chars(SPACES) == "").to_numpy()
@@ -199,11 +219,10 @@ def _check_duplicates(
         return
     rows = frame.with_row_index("#row").filter(pl.Series(complete))
     groups = rows.group_by(list(keys), maintain_order=True).agg("#row").filter(pl.col("#row").list.len() > 1)
-    for group in groups.iter_rows():
-        findings.error(_duplicate(raw, keys, group[-1]), int(raw.place.row_number[group[-1][0]]))
+    findings.errors_of(groups["#row"].to_list(), partial(_duplicate, raw, keys))
 
 
-def _duplicate(raw: RawTable, keys: dict[str, pl.Series], rows: list[int]) -> Problem:
+def _duplicate(raw: RawTable, keys: dict[str, pl.Series], rows: list[int]) -> tuple[int, Problem]:
     column = next(iter(keys))
     what = ", ".join(f"{name} {show(series[rows[0]])}" for name, series in keys.items())
     places = [raw.place.location(row, column) for row in rows[:SHOWN]]
@@ -212,4 +231,5 @@ def _duplicate(raw: RawTable, keys: dict[str, pl.Series], rows: list[int]) -> Pr
     if len(spellings) > len(keys):  # the rows look the same but are not spelled the same
         message += f"; they differ only in what cannot be seen: {listing([spell_out(s) for s in spellings])}"
     rule = f"one row for each {' and '.join(keys)}"
-    return Problem("E-table-duplicate", message, rule, "keep one of the rows", places[0], tuple(places[1:]))
+    problem = Problem("E-table-duplicate", message, rule, "keep one of the rows", places[0], tuple(places[1:]))
+    return int(raw.place.row_number[rows[0]]), problem

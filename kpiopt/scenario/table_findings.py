@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from kpiopt.scenario.table import Place
 SHOWN = 50
 """How many errors of one table are spelled out; the others are counted."""
 
+Item = TypeVar("Item")
 Explanation = tuple[str, str, str, str]
 """Code, message, rule and fix of one value."""
 
@@ -46,15 +47,25 @@ class TableFindings:
         self._errors.append((row_number, problem))
         self._count += 1
 
+    def errors_of(self, items: Sequence[Item], describe: Callable[[Item], tuple[int, Problem]]) -> None:
+        """Note one error for each item, as row number and problem.
+
+        Only the first `SHOWN` are spelled out, so that a million cost no more.
+        """
+        self._errors.extend(describe(item) for item in items[:SHOWN])
+        self._count += len(items)
+
     def errors_at(
         self, place: Place, column: str, rows: NDArray[np.integer[Any]], explain: Callable[[int], Explanation]
     ) -> None:
-        """Note one error for each of `rows`; only the first `SHOWN` are spelled out, so a million cost no more."""
-        for row in rows[:SHOWN].tolist():
+        """Note one error for each of `rows`, data rows in ascending order."""
+
+        def describe(row: int) -> tuple[int, Problem]:
             code, message, rule, fix = explain(row)
-            problem = Problem(code, message, rule, fix, place.location(row, column))
-            self._errors.append((int(place.row_number[row]), problem))
-        self._count += len(rows)
+            return int(place.row_number[row]), Problem(code, message, rule, fix, place.location(row, column))
+
+        self.errors_of(rows[:SHOWN].tolist(), describe)
+        self._count += max(0, len(rows) - SHOWN)
 
     def note(self, code: str, message: str, location: Location | None = None, *, fix: str = "") -> None:
         """Note a remark, "N-…", or a warning, "W-…"."""

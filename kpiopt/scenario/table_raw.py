@@ -79,3 +79,9 @@ def check_header(names: Sequence[str], rule: TableRule, at: Location, findings: 
 def _twin_of(name: str) -> str:
     foreign = [f"U+{ord(c):04X}" for c in name if not 0x20 <= ord(c) <= 0x7E]
     return f"the name contains {listing(foreign)}" if foreign else ""
+
+
+def text_from_numbers_note(count: int, location: Location) -> Problem:
+    """Return the note that whole numbers were taken as ids or text."""
+    message = f"{count:,} values of this column are numbers in the file; their digits are taken as text"
+    return Problem("N-text-from-number", message, fix="store ids as text if they have leading zeros", location=location)

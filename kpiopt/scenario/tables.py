@@ -10,6 +10,8 @@ from kpiopt.scenario.table_columns import build_table
 from kpiopt.scenario.table_csv import read_csv
 from kpiopt.scenario.table_file import read_table_bytes, table_form
 from kpiopt.scenario.table_findings import TableFindings, refuse
+from kpiopt.scenario.table_parquet import read_parquet
+from kpiopt.scenario.table_workbook import read_workbook
 
 __all__ = ["CELLS_TABLE", "UNITS_TABLE", "ColumnRule", "Table", "TableRule", "read_table"]
 
@@ -65,6 +67,8 @@ def read_table(
     findings = TableFindings()
     if form == "csv":
         raw = read_csv(data, display, rule, findings, delimiter, decimal)
+    elif form == "parquet":
+        raw = read_parquet(data, display, rule, findings)
     else:
-        raise refuse("E-table-form", "not yet", display)
+        raw = read_workbook(data, display, rule, findings, sheet)
     return build_table(raw, rule, hashlib.sha256(data).hexdigest(), findings)
