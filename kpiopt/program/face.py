@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.program.arrays import Floats, ProgramArrays
 
@@ -60,7 +61,9 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
     )
 
 
-def lift_duals(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+def lift_duals(
+    arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats
+) -> tuple[Floats, Floats]:
     """Turn duals over a face into duals over the whole program plus prices of the earlier steps' values.
 
     A dual over the face may point the wrong way on a side that an earlier step has fixed. Adding that step's own dual
@@ -95,8 +98,8 @@ def lift_duals(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats,
     return y, prices
 
 
-def _price(earlier: Floats, later: Floats, counts: Floats) -> float:
-    """Return the least price p >= 0 at which later + p earlier points the way of earlier wherever both are significant."""
+def _price(earlier: Floats, later: Floats, counts: NDArray[np.bool_]) -> float:
+    """Return the least p >= 0 at which later + p earlier points the way of earlier where both are significant."""
     size = SIGNIFICANT * np.abs(earlier).max(initial=0.0)
     wrong = counts & (np.abs(earlier) > size) & (np.sign(earlier) * later < 0)
     return float(np.max(-later[wrong] / earlier[wrong], initial=0.0))

@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import LinearProgram, Objective
-from kpiopt.program.certificate import Certificate, verify_optimal, verify_quadratic
+from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, lift_duals, restrict_to_face
 from kpiopt.program.session import Answer, Ranging, Session, SolverOptions, Status
 from kpiopt.program.ties import ClosestPlan, closest_plan
@@ -79,7 +80,7 @@ class Solution:
 
     x: Floats
     steps: tuple[StepResult, ...]
-    free: Floats
+    free: NDArray[np.bool_]
     tie: ClosestPlan | None
 
 
@@ -91,6 +92,17 @@ class InfeasibleProgram(Exception):
         self.certificate, self.ray = certificate, ray
 
 
+@dataclass
+class _Order:
+    """The steps done so far: the whole program with give-up rows, the face left, and the steps' duals."""
+
+    whole: ProgramArrays
+    face: ProgramArrays
+    done: list[SolvedStep]
+    results: list[StepResult]
+    x: Floats
+
+
 def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
     """Solve a program without whole-number columns in its strict order.
 
@@ -100,21 +112,182 @@ def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progre
         With a verified Farkas proof.
     Unbounded, Uncertified, LimitReached
     """
-    whole, face = program.arrays(), program.arrays()
-    done: list[SolvedStep] = []
-    results: list[StepResult] = []
-    x = None
-    for objective in program.objectives:
+    return solve_order(program, program.arrays(), options, progress)
+
+
+def solve_order(
+    program: LinearProgram, arrays: ProgramArrays, options: SolverOptions, progress: Progress = lambda _: None
+) -> Solution:
+    """Solve the steps of a program over given arrays (such as with whole numbers fixed)."""
+    order = _Order(arrays, arrays, [], [], np.empty(0))
+    feasibility = Objective("feasibility", None, np.zeros(program.n_columns))
+    for objective in program.objectives or (feasibility,):
         progress(objective.label)
-        whole, face, step, result, x = _solve_step(objective, whole, face, done, options)
-        done.append(step)
-        results.append(result)
-    if x is None:
-        x = _solve_step(Objective("feasible", None, np.zeros(program.n_columns)), whole, face, done, options)[4]
-    free = face.column_upper > face.column_lower
+        _take_step(order, objective, options)
+    free = order.face.column_upper > order.face.column_lower
     if program.reference is None:
-        return Solution(x, tuple(results), free, None)
+        return Solution(order.x, tuple(order.results), free, None)
     progress("reference")
-    tie, result = _break_ties(program, whole, face, done)
-    _check_values_kept(program, results, tie.x)
-    return Solution(tie.x, (*results, result), free, tie)
+    tie = _break_ties(order, program)
+    _check_values_kept(program, order.results, tie.x)
+    return Solution(tie.x, tuple(order.results), free, tie)
+
+
+def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> None:
+    """Solve one step over the face, certify it over the whole program, and hand on its own face."""
+    session = Session(replace(order.face, cost=objective.cost, offset=objective.offset), options)
+    answer = session.solve()
+    require_optimal(order.face, answer, objective)
+    value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
+    step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost)
+    certificate = _certify_step(order, objective, answer.x, answer.row_dual)
+    ranging = session.ranging() if np.any(answer.row_dual) else None
+    order.results.append(
+        StepResult(
+            objective.name,
+            objective.priority,
+            value,
+            objective.unit,
+            answer.row_dual,
+            ranging,
+            certificate,
+            answer.attempt,
+            answer.seconds,
+        )
+    )
+    order.x = answer.x
+    if objective.slack > 0.0:
+        _give_up(order, objective, value)
+    else:
+        order.face = restrict_to_face(order.face, step)
+        order.done.append(step)
+
+
+def _clean(value: float) -> float:
+    """Drop a rounding residue: values are sums of terms of size about 1 or larger."""
+    return 0.0 if abs(value) < 1e-12 else value
+
+
+def _give_up(order: _Order, objective: Objective, value: float) -> None:
+    """Let later steps worsen this one by its slack: a row cost'x <= value + slack |value| in place of its face."""
+    limit = value + objective.slack * abs(value) - objective.offset
+    order.whole = append_row(order.whole, objective.cost, limit)
+    order.face = append_row(order.face, objective.cost, limit)
+    order.done = [replace(step, row_dual=np.append(step.row_dual, 0.0)) for step in order.done]
+
+
+def append_row(arrays: ProgramArrays, coefficients: Floats, upper: float) -> ProgramArrays:
+    """Return the program with one more row, coefficients'x <= upper."""
+    row = sp.csr_array(coefficients[None, :])
+    return replace(
+        arrays,
+        matrix=sp.csr_array(sp.vstack([arrays.matrix, row])),
+        row_lower=np.append(arrays.row_lower, -np.inf),
+        row_upper=np.append(arrays.row_upper, upper),
+    )
+
+
+def _certify_step(order: _Order, objective: Objective, x: Floats, row_dual: Floats) -> Certificate:
+    """Check a step's answer over the whole program; earlier steps enter by the prices of their values."""
+    lifted, prices = lift_duals(order.whole, order.done, row_dual, objective.cost)
+    cost, offset = _priced(order.done, prices, objective.cost, objective.offset)
+    arrays = replace(order.whole, cost=cost, offset=offset)
+    certificate = verify_optimal(arrays, x, lifted)
+    _require_certificate(certificate, objective.label)
+    return certificate
+
+
+def _priced(steps: Sequence[SolvedStep], prices: Floats, cost: Floats, offset: float) -> tuple[Floats, float]:
+    """Add price_i (cost_i'x + offset_i - value_i) to an objective: 0 wherever the earlier values are kept."""
+    for step, price in zip(steps, prices.tolist(), strict=True):
+        cost = cost + price * step.cost
+        offset += price * (step.offset - step.value)
+    return cost, offset
+
+
+def _break_ties(order: _Order, program: LinearProgram) -> ClosestPlan:
+    """Take the last step and certify it the same way."""
+    assert program.reference is not None
+    started = time.perf_counter()
+    reference = program.reference
+    tie = closest_plan(order.face, reference)
+    gradient = 2.0 * reference.weight * (tie.x - reference.centre)
+    lifted, prices = lift_duals(order.whole, order.done, tie.row_dual, gradient)
+    cost, offset = _priced(order.done, prices, np.zeros(program.n_columns), reference.offset)
+    arrays = replace(order.whole, cost=cost, offset=offset)
+    certificate = verify_quadratic(arrays, reference.weight, reference.centre, tie.x, lifted)
+    _require_certificate(certificate, "reference")
+    order.results.append(
+        StepResult(
+            "reference",
+            None,
+            reference.value(tie.x),
+            "mean square of relative stretch",
+            tie.row_dual,
+            None,
+            certificate,
+            tie.method,
+            time.perf_counter() - started,
+        )
+    )
+    return tie
+
+
+def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective) -> None:
+    """Turn every ending but a proved optimum into the exception that says so."""
+    if answer.status is Status.OPTIMAL:
+        return
+    if answer.status is Status.INFEASIBLE and answer.ray is not None:
+        certificate = verify_infeasible(arrays, answer.ray)
+        if certificate.passed:
+            raise InfeasibleProgram(certificate, answer.ray)
+    if answer.status is Status.UNBOUNDED:
+        raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
+    if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        raise LimitReached(
+            Problem(
+                "E-time-limit",
+                f"the step {objective.label} was stopped before its optimum was proved",
+                rule="a plan that is not proved is not published",
+                fix="allow more time with --time-limit",
+            )
+        )
+    raise Uncertified(
+        Problem(
+            "E-uncertified",
+            f"the step {objective.label} ended without a proof ({answer.status.value})",
+            rule="no certificate, no targets",
+            fix="look for numbers of very different size, or limits that contradict each other by a hair",
+        )
+    )
+
+
+def _require_certificate(certificate: Certificate, label: str) -> None:
+    if certificate.passed:
+        return
+    raise Uncertified(
+        Problem(
+            "E-uncertified",
+            f"the answer of step {label} failed its independent check: scaled residual "
+            f"{certificate.primal_residual:.1e}, relative gap {certificate.relative_gap:.1e}, both may be 1e-9",
+            rule="no certificate, no targets",
+            fix="look for numbers of very different size, or limits that contradict each other by a hair",
+        )
+    )
+
+
+def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x: Floats) -> None:
+    """The plan must give every earlier step its value (within its slack), to 1e-9."""
+    for objective, result in zip(program.objectives, results, strict=False):
+        kept = float(np.dot(objective.cost, x) + objective.offset)
+        allowed = result.value + objective.slack * abs(result.value)
+        size = max(1.0, abs(result.value), float(np.abs(objective.cost * x).sum()))
+        if kept - allowed > 1e-9 * size:
+            raise Uncertified(
+                Problem(
+                    "E-order",
+                    f"the plan gives step {result.label} the value {kept:.12g}, its optimum is {result.value:.12g}",
+                    rule="a later step may not worsen an earlier one",
+                    fix="look for numbers of very different size",
+                )
+            )

@@ -10,7 +10,7 @@ vertex at which a simplex method stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,8 @@ def _scaled(arrays: ProgramArrays, reference: Reference) -> _Projection:
         decided, 1.0 / np.sqrt(2.0 * np.where(decided, reference.weight, 1.0)), np.where(span > 0, span, 1.0)
     )
     matrix = sp.csr_array(arrays.matrix @ sp.diags_array(scale))
-    size = np.abs(matrix).max(axis=1).toarray().ravel() if matrix.nnz else np.zeros(arrays.n_rows)
+    size = np.zeros(arrays.n_rows)
+    np.maximum.at(size, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
     row_scale = np.where(size > 0.0, size, 1.0)
     matrix = sp.csr_array(sp.diags_array(1.0 / row_scale) @ matrix)
     return _Projection(
@@ -202,10 +203,3 @@ def _solve_equations(
     full = np.zeros(len(rows))
     full[active] = -multiplier
     return y, full
-
-
-def fix_columns(arrays: ProgramArrays, columns: NDArray[np.int64], values: Floats) -> ProgramArrays:
-    """Return the program with some columns fixed, as continuous columns."""
-    lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
-    lower[columns] = upper[columns] = values
-    return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))

@@ -1,0 +1,245 @@
+"""Whole-number decisions: the strict order by mixed-integer programs, the reference by outer approximation.
+
+For every choice of the whole numbers the rest is the continuous order of `steps`. A mixed-integer program per objective
+finds the choices with the best values; among them the reference, a convex separable quadratic, is bounded from below by
+its tangents (Duran & Grossmann 1986, doi:10.1007/BF02592064): a mixed-integer program proposes a choice, the continuous
+order evaluates it exactly and adds tangents there, until no proposal can be better. What is still equal goes by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.blocks import Integers, LinearProgram, Reference
+from kpiopt.program.certificate import Certificate, verify_mip
+from kpiopt.program.session import Session, SolverOptions
+from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, require_optimal, solve_order
+
+EQUAL = 1e-9
+SAME_REFERENCE = 1e-7
+PROPOSALS = 500
+
+
+def fix_columns(arrays: ProgramArrays, columns: Integers, values: Floats) -> ProgramArrays:
+    """Return the program with some columns fixed and no whole-number columns left."""
+    lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
+    lower[columns] = upper[columns] = values
+    return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))
+
+
+def solve_whole(program: LinearProgram, options: SolverOptions, progress: Callable[[str], None]) -> Solution:
+    """Solve a program with whole-number columns in its strict order.
+
+    Raises
+    ------
+    InfeasibleProgram
+        With a verified Farkas proof of the continuous relaxation.
+    Unbounded, Uncertified, LimitReached
+    """
+    search = _Search(program, options)
+    for position, objective in enumerate(program.objectives):
+        progress(objective.label)
+        search.settle(position)
+    if program.reference is not None:
+        progress("whole numbers closest to the reference")
+        search.approximate(program.reference)
+    return search.finish()
+
+
+@dataclass
+class _Search:
+    """The best choice so far, and the program that is left to better ones."""
+
+    program: LinearProgram
+    options: SolverOptions
+
+    def __post_init__(self) -> None:
+        self.arrays = self.left = self.program.arrays()
+        self.whole = np.flatnonzero(self.arrays.integer)
+        self.certificates: list[Certificate] = []
+        self.best: Solution | None = None
+
+    def settle(self, position: int) -> None:
+        """Find the best value of one objective, and leave only choices that keep it."""
+        objective = self.program.objectives[position]
+        posed = replace(self.left, cost=objective.cost, offset=objective.offset)
+        answer = Session(posed, self.options).solve()
+        require_optimal(posed, answer, objective)
+        self._take(np.rint(answer.x[self.whole]))
+        assert self.best is not None
+        value = self.best.steps[position].value
+        self.certificates.append(verify_mip(posed, self._rounded(answer.x), answer.dual_bound))
+        allowed = value + objective.slack * abs(value) + EQUAL * max(1.0, abs(value))
+        self.left = append_row(self.left, objective.cost, allowed - objective.offset)
+
+    def _rounded(self, x: Floats) -> Floats:
+        whole = x.copy()
+        whole[self.whole] = np.rint(x[self.whole])
+        return whole
+
+    def _take(self, levels: Floats) -> None:
+        """Evaluate a choice and keep it as the best."""
+        self.best = self._evaluate(levels)
+
+    def _evaluate(self, levels: Floats) -> Solution:
+        return solve_order(self.program, fix_columns(self.arrays, self.whole, levels), self.options)
+
+    def _is_as_good(self, other: Solution) -> bool:
+        """Whether another choice keeps the values of all objectives."""
+        assert self.best is not None
+        pairs = zip(other.steps[: len(self.certificates)], self.best.steps, strict=False)
+        return all(a.value <= b.value + EQUAL * max(1.0, abs(b.value)) for a, b in pairs)
+
+    def approximate(self, reference: Reference) -> None:
+        """Find the choice closest to the reference; equal ones go by id."""
+        assert self.best is not None
+        lowest = reference.value(self.best.x)
+        if lowest <= reference.offset:
+            return
+        tangents = _Tangents(self.left, reference, 1.0 / lowest)
+        tangents.add(self.best.x)
+        for _ in range(PROPOSALS):
+            proposal, bound = tangents.propose(self.options)
+            if proposal is None or bound >= reference.value(self.best.x) / lowest * (1.0 - SAME_REFERENCE):
+                break
+            self._consider(proposal, tangents, reference)
+        else:
+            raise _gave_up()
+        self._settle_by_id(tangents, reference, lowest)
+
+    def _consider(self, proposal: Floats, tangents: _Tangents, reference: Reference) -> bool:
+        """Evaluate a proposal; keep it when it is strictly better. Its tangents stay in any case."""
+        assert self.best is not None
+        try:
+            found = self._evaluate(np.rint(proposal[self.whole]))
+        except InfeasibleProgram:
+            found = None
+        tangents.add(proposal if found is None else found.x)
+        if found is None or not self._is_as_good(found):
+            tangents.exclude(self.whole, np.rint(proposal[self.whole]))
+            return False
+        better = reference.value(found.x) < reference.value(self.best.x) * (1.0 - SAME_REFERENCE)
+        if better:
+            self.best = found
+        return better
+
+    def _settle_by_id(self, tangents: _Tangents, reference: Reference, lowest: float) -> None:
+        """Among choices with the same reference give as much as possible to the unit whose id comes first."""
+        assert self.best is not None
+        limit = reference.value(self.best.x) / lowest * (1.0 + SAME_REFERENCE)
+        tangents.cap(limit)
+        for column in sorted(self.whole.tolist(), key=self.program.column_name):
+            for _ in range(PROPOSALS):
+                proposal = tangents.most(column, self.options)
+                if proposal is None or np.rint(proposal[column]) <= np.rint(self.best.x[column]):
+                    break
+                found = self._evaluate(np.rint(proposal[self.whole]))
+                tangents.add(found.x)
+                if self._is_as_good(found) and reference.value(found.x) / lowest <= limit:
+                    self.best = found
+                else:
+                    tangents.exclude(self.whole, np.rint(proposal[self.whole]))
+            tangents.hold(column, float(np.rint(self.best.x[column])))
+
+    def finish(self) -> Solution:
+        """Return the best choice with the certificates of the mixed-integer programs."""
+        assert self.best is not None
+        steps = list(self.best.steps)
+        for i, certificate in enumerate(self.certificates):
+            steps[i] = replace(steps[i], certificate=certificate)
+        return replace(self.best, steps=tuple(steps))
+
+
+def _gave_up() -> Uncertified:
+    return Uncertified(
+        Problem(
+            "E-whole-numbers",
+            f"{PROPOSALS} choices of whole numbers did not settle which is closest to the reference",
+            rule="among equally good plans exactly one is published",
+            fix="let fewer initiatives be whole, or give `decide.order` a step that settles more",
+        )
+    )
+
+
+class _Tangents:
+    """A mixed-integer program whose extra columns theta_j stay above tangents of factor * weight_j (x_j - centre_j)^2."""
+
+    def __init__(self, arrays: ProgramArrays, reference: Reference, factor: float) -> None:
+        self.decided = np.flatnonzero(reference.weight > 0.0)
+        self.weight = factor * reference.weight[self.decided]
+        self.centre = reference.centre[self.decided]
+        self.n = arrays.n_columns
+        q = len(self.decided)
+        lower, upper = arrays.column_lower[self.decided], arrays.column_upper[self.decided]
+        highest = self.weight * np.maximum((lower - self.centre) ** 2, (upper - self.centre) ** 2)
+        self.arrays = replace(
+            arrays,
+            cost=np.concatenate([np.zeros(self.n), np.ones(q)]),
+            offset=factor * reference.offset,
+            matrix=sp.csr_array(sp.hstack([arrays.matrix, sp.csr_array((arrays.n_rows, q))])),
+            column_lower=np.concatenate([arrays.column_lower, np.zeros(q)]),
+            column_upper=np.concatenate([arrays.column_upper, 1.01 * highest + 1e-9]),
+            integer=np.concatenate([arrays.integer, np.zeros(q, dtype=bool)]),
+        )
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            self._add_at(lower + share * (upper - lower))
+
+    def add(self, x: Floats) -> None:
+        """Add the tangents at a point, and at the whole numbers next to it."""
+        self._add_at(x[self.decided])
+
+    def _add_at(self, point: Floats) -> None:
+        q = len(self.decided)
+        slope = 2.0 * self.weight * (point - self.centre)
+        height = self.weight * (point - self.centre) ** 2 - slope * point
+        columns = sp.csr_array((-slope, (np.arange(q), self.decided)), shape=(q, self.n))
+        rows = sp.csr_array(sp.hstack([columns, sp.eye_array(q)]))
+        self._append(rows, height, np.full(q, np.inf))
+
+    def _append(self, rows: sp.csr_array, lower: Floats, upper: Floats) -> None:
+        self.arrays = replace(
+            self.arrays,
+            matrix=sp.csr_array(sp.vstack([self.arrays.matrix, rows])),
+            row_lower=np.concatenate([self.arrays.row_lower, lower]),
+            row_upper=np.concatenate([self.arrays.row_upper, upper]),
+        )
+
+    def exclude(self, whole: Integers, levels: Floats) -> None:
+        """Cut off one choice whose numbers all lie at their bounds; other choices are cut off by their tangents."""
+        lower, upper = self.arrays.column_lower[whole], self.arrays.column_upper[whole]
+        at_lower, at_upper = levels <= lower, levels >= upper
+        if not np.all(at_lower | at_upper):
+            return
+        coefficient = np.where(at_lower, 1.0, -1.0)
+        row = np.zeros(self.arrays.n_columns)
+        row[whole] = coefficient
+        self._append(sp.csr_array(row[None, :]), np.array([coefficient @ levels + 1.0]), np.array([np.inf]))
+
+    def cap(self, limit: float) -> None:
+        """Leave only choices whose reference is at most `limit`."""
+        row = sp.csr_array(self.arrays.cost[None, :])
+        self._append(row, np.array([-np.inf]), np.array([limit - self.arrays.offset]))
+
+    def hold(self, column: int, value: float) -> None:
+        """Fix one whole number."""
+        self.arrays.column_lower[column] = self.arrays.column_upper[column] = value
+
+    def propose(self, options: SolverOptions) -> tuple[Floats | None, float]:
+        """Return the most promising choice and the bound it proves; None where no choice is left."""
+        answer = Session(self.arrays, options).solve()
+        if answer.x is None or not len(answer.x):
+            return None, np.inf
+        return answer.x[: self.n], answer.dual_bound
+
+    def most(self, column: int, options: SolverOptions) -> Floats | None:
+        """Return a choice with as much as possible of one whole number."""
+        cost = np.zeros(self.arrays.n_columns)
+        cost[column] = -1.0
+        answer = Session(replace(self.arrays, cost=cost, offset=0.0), options).solve()
+        return answer.x[: self.n] if answer.x is not None and len(answer.x) else None
