@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -162,13 +163,25 @@ def _read_quantities(column: _Column) -> tuple[NDArray[np.float64], dict[int, st
     rows = np.flatnonzero(is_text.to_numpy())
     if not rows.size:
         return _read_numbers(column, text), {}
+    _check_ranges(column, text, is_text.to_numpy())
     distributions = {row: text[row] for row in rows.tolist()}
-    values = _read_numbers(column, pl.select(pl.when(~is_text).then(text).otherwise(pl.lit(""))).to_series())
     if column.decimal == ",":
-        distributions = {
-            row: value if value[0] == "{" else value.replace(",", ".") for row, value in distributions.items()
-        }
-    return values, distributions
+        distributions = {r: value if value[0] == "{" else value.replace(",", ".") for r, value in distributions.items()}
+    return _read_numbers(column, text.set(is_text, "")), distributions
+
+
+def _check_ranges(column: _Column, text: pl.Series, is_text: NDArray[np.bool_]) -> None:
+    """Refuse "a to b" where a or b is no plain number; what the numbers mean is checked where they are understood."""
+    number = number_pattern(column.decimal)
+    plain = text.str.contains(rf"^(?:\{{.*|(?:{number})\s+(?i:to)\s+(?:{number}))$").to_numpy()
+
+    def explain(row: int) -> Explanation:
+        sides = re.split(r"\s+to\s+", text[row], flags=re.IGNORECASE)
+        bad = next((side for side in sides if not re.fullmatch(number, side)), text[row])
+        code, message, _, fix = explain_number(bad, column.decimal)
+        return code, f"in {show(text[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
+
+    column.errors(is_text & ~plain, explain)
 
 
 def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindings) -> None:

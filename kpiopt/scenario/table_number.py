@@ -112,38 +112,42 @@ def explain_thousands(value: str) -> Explanation:
 
 
 def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
-    """Return code, reason and fix; the first pattern that matches wins."""
-    invisible = [c for c in text if unicodedata.category(c) in ("Cc", "Cf")]
+    """Return code, reason and fix; the first that fits wins."""
+    invisible = dict.fromkeys(c for c in text if unicodedata.category(c) in ("Cc", "Cf"))
     if invisible:
-        points = ", ".join(f"U+{ord(c):04X}" for c in dict.fromkeys(invisible))
+        points = ", ".join(f"U+{ord(c):04X}" for c in invisible)
         return "E-table-control", f"it contains the invisible character {points}", "remove the character"
     for pattern, code, reason, fix in _REASONS:
         if match := re.fullmatch(pattern, text, re.IGNORECASE):
-            return code, reason, fix.format(match[0], *match.groups())
-    if re.fullmatch(rf"[+-]?[0-9]+{'[,]' if decimal == '.' else '[.]'}[0-9]+", text):
-        other = "," if decimal == "." else "."
+            return code, reason, fix.format(*match.groups())
+    other = "," if decimal == "." else "."
+    if re.fullmatch(rf"[+-]?[0-9]+{re.escape(other)}[0-9]+", text):
+        declare = f'declare decimal = "{other}" for this table under [tables]'
         return (
             "E-number-decimal",
             f"the decimal mark is '{decimal}'",
-            f"write {text.replace(other, decimal)}" + _declare(other),
+            f"write {text.replace(other, decimal)}, or {declare}",
         )
     if percent := re.fullmatch(r"([+-]?[0-9]+(?:\.[0-9]+)?)\s*%", text):
         share = (Decimal(percent[1]) / 100).normalize()
         return "E-number-unit", "a percent sign is no part of a number", f"write {share:f} where a share is meant"
     symbols = [c for c in text if unicodedata.category(c) == "Sc"]
     if symbols:
-        rest = text.translate({ord(c): None for c in symbols}).strip()
+        rest = "".join(c for c in text if c not in symbols).strip()
         return "E-number-unit", f"it contains the currency sign {symbols[0]}", f"write {rest}; units belong to the KPI"
     return "E-number", "it is text", "write digits only, or leave the field empty where the value is not known"
 
 
-def _declare(mark: str) -> str:
-    return f', or declare decimal = "{mark}" for this table under [tables]'
-
-
-_GROUP = "leave out the separators; write {0!s} as digits only"
+_NO_SEPARATORS = "write the digits without separators"
 _REASONS: tuple[tuple[str, str, str, str], ...] = (
+    # pattern, code, reason, fix with the pattern's groups
     (r"[+-]?nan|[+-]?inf(?:inity)?", "E-number-range", "it is not finite", "leave the field empty for not given"),
+    (
+        r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}",
+        "E-number-date",
+        "it looks like a date",
+        "no column of this table holds dates; elsewhere they are written YYYY-MM-DD",
+    ),
     (
         r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?",
         "E-number-thousands",
@@ -154,45 +158,29 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         r"[+-]?[0-9]{1,3}(?:[ \u00a0\u2007\u2009\u202f'’][0-9]{3})+(?:[.,][0-9]+)?",
         "E-number-thousands",
         "it is grouped by thousands",
-        "write the digits without spaces or apostrophes",
+        _NO_SEPARATORS,
     ),
     (
         r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?|[+-]?[0-9]+(?:\.[0-9]+){2,}",
         "E-number-thousands",
-        "it has several marks or points that separate thousands",
-        "write the digits without separators",
+        "its points seem to separate thousands",
+        _NO_SEPARATORS,
     ),
+    (r"[0-9]+(?:_[0-9]+)+", "E-number-thousands", "underscores are no part of a number in a table", _NO_SEPARATORS),
     (
-        r"[0-9]+(?:_[0-9]+)+",
-        "E-number-thousands",
-        "underscores are no part of a number in a table",
-        "write the digits without underscores",
-    ),
-    (
-        r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}",
-        "E-number-date",
-        "it looks like a date",
-        "dates are written YYYY-MM-DD, and no column of this table holds one",
-    ),
-    (
-        r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s?(?:k|m|mn|mio|bn|t)\.?",
+        r"[+-]?[0-9]+(?:[.,][0-9]+)?\s?(?:k|m|mn|mio|bn|t)\.?",
         "E-number-unit",
         "a letter stands for the thousands or millions",
         "write the number in full",
     ),
-    (r"\((.+)\)", "E-number", "brackets do not mean minus here", "write -{1}"),
+    (r"\((.+)\)", "E-number", "brackets do not mean minus here", "write -{0}"),
+    (r"[\u2212\u2012\u2013\u2014](.+)", "E-number", "its minus is a typographic dash", "write -{0} with a hyphen"),
+    (r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)", "E-number", "it is a spreadsheet's error", "mend the formula"),
     (
-        r"[\u2212\u2012\u2013\u2014](.+)",
+        r"-+|\?+|\.+|n/?a\.?|null|none|tbd",
         "E-number",
-        "it starts with a typographic minus",
-        "write -{1} with an ordinary hyphen",
-    ),
-    (
-        r"-+|\?+|\.+|n/?a\.?|null|none|tbd|#n/a",
-        "E-number",
-        "it is a stand-in for a missing value",
+        "it stands in for a missing value",
         "leave the field empty where the value is not given",
     ),
-    (r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)", "E-number", "it is a spreadsheet error", "mend the formula"),
     (r"true|false|yes|no", "E-number", "it is a logical value", "write 1 or 0 where a number is meant"),
 )

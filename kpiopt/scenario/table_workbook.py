@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.errors import KpioptError, Location, Problem, SecurityError
+from kpiopt.errors import Location, Problem, SecurityError
 from kpiopt.scenario.table import ColumnRule, Integers, Place, TableRule
 from kpiopt.scenario.table_findings import Explanation, TableFindings, listing, refuse, show
 from kpiopt.scenario.table_raw import RawColumn, RawTable, check_header, text_from_numbers_note
@@ -152,8 +152,6 @@ def _read_grid(parts: Mapping[str, bytes], entry: SheetEntry, facts: SheetFacts,
     try:
         book = python_calamine.load_workbook(archive)
         grid: Grid = book.get_sheet_by_name(entry.name).to_python(skip_empty_area=False)
-    except KpioptError:
-        raise
     except BaseException as error:  # a crash of its Rust code is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
             raise
@@ -224,7 +222,7 @@ class _Reader:
             first = self._place.location(int(given[0]), name)
             self._findings.notes.append(text_from_numbers_note(given.size, first))
         for row in given.tolist():
-            text[row] = f"{number[row]:.0f}"
+            text[row] = f"{number[row] + 0.0:.0f}"
         return pl.Series(name, text, dtype=pl.String)
 
     def _explain(self, cell: Cell) -> Explanation:
