@@ -1,0 +1,89 @@
+"""The application: its commands, `--version`, `--debug`, and what happens when a command ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from kpiopt import __version__
+from kpiopt.cli import check, start
+from kpiopt.cli.failure import end_with
+from kpiopt.cli.signals import handled_signals
+from kpiopt.errors import ExitCode
+
+EPILOG = (
+    "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "
+    "6 not certified, 7 limit reached, 8 output, 9 sweep partly failed, 10 run folder in use, 130 interrupted, "
+    "143 terminated."
+)
+
+app = typer.Typer(
+    name="kpiopt",
+    help="Allocate targets down an organization: certified plans, honest odds.",
+    epilog=EPILOG,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kpiopt {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def entry(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (after any command).")] = False,
+) -> None:
+    """Allocate targets down an organization: certified plans, honest odds."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(int(ExitCode.USAGE))
+
+
+app.command("init")(start.init)
+app.command("check")(check.check)
+app.command("schema")(start.schema)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after `kpiopt`; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code; see `kpiopt.errors.ExitCode`.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        with handled_signals():
+            return _run([word for word in words if word != "--debug"], debug=debug)
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(ExitCode.INTERNAL)
+
+
+def _run(words: list[str], *, debug: bool) -> int:
+    """Parse and run; every error that is not an interruption becomes a message and an exit code."""
+    try:
+        code = typer.main.get_command(app).main(args=words, prog_name="kpiopt", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else int(ExitCode.OK)
+    except Exception as error:
+        return int(end_with(error, words, debug=debug))

@@ -1,0 +1,24 @@
+"""Arguments and options that several commands share: one wording, one behaviour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ScenarioPath = Annotated[
+    Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).", show_default=False, resolve_path=False)
+]
+Variant = Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Apply a variant of the file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one value, as budget.pay.limit=650000. May be repeated."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, also for errors.")]
+RunsFolder = Annotated[
+    Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the name of a run in --out.")]
+
+DEFAULT_RUNS = Path("runs")

@@ -1,0 +1,92 @@
+"""`kpiopt check`: everything that is wrong with a scenario, or what it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kpiopt.cli.arguments import AsJson, Overrides, ScenarioPath, Variant
+from kpiopt.cli.terminal import print_json, print_lines, say_problems
+from kpiopt.errors import ScenarioError, printable, problem_as_dict
+
+if TYPE_CHECKING:
+    from kpiopt.scenario.document import Document
+    from kpiopt.scenario.scenario import Scenario
+
+
+def check(
+    scenario: ScenarioPath,
+    variant: Variant = None,
+    overrides: Overrides = None,
+    show_origin: Annotated[
+        bool, typer.Option("--show-origin", help="List every value with the file and line it came from.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a scenario and its tables: all errors at once, each with its place and a suggestion."""
+    from kpiopt.scenario.load import check_scenario  # loads numpy and polars
+
+    checked, found, document = check_scenario(scenario, variant=variant, overrides=tuple(overrides or ()))
+    if found.errors or checked is None:
+        raise ScenarioError(*found.errors, *found.warnings)
+    if as_json:
+        origins = _origins(document) if show_origin and document else None
+        print_json(_check_document(checked, found.warnings and [problem_as_dict(p) for p in found.warnings], origins))
+        return
+    say_problems(found.warnings)
+    print_lines(_summary_lines(checked))
+    if show_origin and document:
+        print_lines(f"{o['path']} = {o['value']}    # {o['origin']}" for o in _origins(document))
+
+
+def _origins(document: Document) -> list[dict[str, Any]]:
+    """Return the final values with their origins, in order of the files."""
+    return [{"path": path, "value": value, "origin": str(location)} for path, value, location in document.show_origin()]
+
+
+def _counts(scenario: Scenario) -> dict[str, int]:
+    """Return how many of each thing the scenario holds."""
+    return {
+        "units": len(scenario.units),
+        "cells": len(scenario.cells),
+        "decisions": int(scenario.cells.has_decision.sum()),
+        "kpis": len(scenario.kpis),
+        "goals": len(scenario.goals),
+        "initiatives": len(scenario.initiatives),
+        "factors": len(scenario.factors),
+        "budgets": len(scenario.budgets),
+    }
+
+
+def _check_document(
+    scenario: Scenario, warnings: list[dict[str, Any]], origins: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    """Return the JSON answer: schema kpiopt.check/1."""
+    document: dict[str, Any] = {
+        "schema": "kpiopt.check/1",
+        "status": "ok",
+        "name": scenario.name,
+        "variant": scenario.variant,
+        "variants": list(scenario.variants),
+        "counts": _counts(scenario),
+        "files": dict(scenario.files),
+        "problems": warnings,
+    }
+    return document if origins is None else {**document, "origins": origins}
+
+
+def _summary_lines(scenario: Scenario) -> list[str]:
+    counts = _counts(scenario)
+    decisions = counts.pop("decisions")
+    parts = [f"{n:,} {_noun(kind, n)}" for kind, n in counts.items()]
+    parts[1] += f" ({decisions:,} with a decision)"
+    lines = [printable(f"{scenario.name}: no errors"), "  " + ", ".join(parts)]
+    if scenario.variants:
+        lines.append(printable(f"  variants: {', '.join(scenario.variants)}"))
+    return lines
+
+
+def _noun(kind: str, count: int) -> str:
+    noun = "KPIs" if kind == "kpis" else kind
+    return noun[:-1] if count == 1 else noun

@@ -1,0 +1,101 @@
+"""How a failed command ends: the message on stderr, or one JSON document on stdout, and the documented exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+
+from kpiopt.cli.terminal import print_json, say, say_problems
+from kpiopt.errors import ExitCode, KpioptError, LimitReached, OutputError, Problem, UsageError, problem_as_dict
+
+# The root of the parser's own errors. Typer brings its parser along in some versions and imports it in others, so the
+# class is found as an ancestor of the one that Typer itself exports.
+PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+_STATUS = {ExitCode.INFEASIBLE: "infeasible", ExitCode.UNBOUNDED: "unbounded"}
+
+
+def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> ExitCode:
+    """Report an error the way the command line asked for it.
+
+    Parameters
+    ----------
+    error : Exception
+    arguments : sequence of str
+        The words of the command line; `--json` among them asks for JSON.
+    debug : bool
+        Whether to show the traceback as well.
+
+    Returns
+    -------
+    ExitCode
+    """
+    if debug:
+        traceback.print_exception(error)
+    known = as_known_error(error)
+    if isinstance(known, OutputError) and _is_broken_pipe(error):
+        _drop_stdout()
+        return known.exit_code
+    if "--json" in arguments:
+        print_json(error_document(known))
+    else:
+        say_problems(known.problems)
+        _say_usage(error)
+    return known.exit_code
+
+
+def as_known_error(error: Exception) -> KpioptError:
+    """Return the error itself, or its counterpart in kpiopt's own tree."""
+    if isinstance(error, KpioptError):
+        return error
+    if isinstance(error, PARSER_ERROR):
+        return UsageError(Problem("E-usage", error.format_message()))  # type: ignore[attr-defined]
+    if isinstance(error, MemoryError):
+        return LimitReached(
+            Problem("E-memory", "memory ran out", fix="solve a part of the organization, or use a larger machine")
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+        return OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}"))
+    kind = type(error).__name__
+    return KpioptError(
+        Problem(
+            "E-internal",
+            f"an error that kpiopt did not expect: {kind}: {error}",
+            rule="this is a fault of kpiopt, not of the scenario",
+            fix="run again with --debug and report what it shows",
+        )
+    )
+
+
+def error_document(error: KpioptError) -> dict[str, object]:
+    """Return the JSON form of an error: schema kpiopt.error/1."""
+    return {
+        "schema": "kpiopt.error/1",
+        "status": _STATUS.get(error.exit_code, "error"),
+        "exit_code": int(error.exit_code),
+        "count": sum(p.is_error for p in error.problems),
+        "problems": [problem_as_dict(p) for p in error.problems],
+    }
+
+
+def _say_usage(error: Exception) -> None:
+    """Point to the help of the command that was used wrongly."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        say(f"    see:  {context.command_path} --help")
+
+
+def _is_broken_pipe(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def _drop_stdout() -> None:
+    """Point stdout nowhere: its reader is gone, and flushing it at exit would only complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,80 @@
+"""Where words go: the answer to stdout, the talk to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from kpiopt.errors import Problem, format_problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+SHOWN_PROBLEMS = 50
+PIPE_WIDTH = 110
+
+
+def open_console(stream: IO[str]) -> Console:
+    """Return a rich console for a stream: width-aware on a terminal, plain and of fixed width elsewhere."""
+    from rich.console import Console  # only when something is printed with layout
+
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_answer(*parts: RenderableType) -> None:
+    """Print renderable parts of the answer on stdout."""
+    console = open_console(sys.stdout)
+    for part in parts:
+        console.print(part)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print plain lines of the answer on stdout, without wrapping."""
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print the one JSON document of the answer on stdout; a number that is not finite is a bug and raises."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def say(message: str) -> None:
+    """Say something on stderr."""
+    sys.stderr.write(f"{message}\n")
+
+
+def say_problems(problems: Iterable[Problem]) -> None:
+    """Write problems to stderr: the first 50 in full, and how many there are."""
+    found = list(problems)
+    for problem in found[:SHOWN_PROBLEMS]:
+        say(_coloured(problem))
+    if len(found) > SHOWN_PROBLEMS:
+        say(f"… and {len(found) - SHOWN_PROBLEMS:,} more")
+    errors = sum(p.is_error for p in found)
+    if errors > 1:
+        say(f"{errors:,} errors found")
+
+
+def _coloured(problem: Problem) -> str:
+    """Render a problem; on a terminal its code stands out (red for errors, yellow for the rest)."""
+    text = format_problem(problem)
+    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+        return text
+    colour = 31 if problem.is_error else 33
+    return text.replace(problem.code, f"\x1b[1;{colour}m{problem.code}\x1b[0m", 1)
+
+
+@contextmanager
+def showing_progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner with the present step on stderr while the block runs; silent where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with open_console(sys.stderr).status(f"{title} …") as status:
+        yield lambda step: status.update(f"{title}: {step} …")
