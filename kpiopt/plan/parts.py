@@ -1,0 +1,185 @@
+"""What is rounded: targets counted in steps, and the boxes that a rounded target must stay in.
+
+All numbers of this module are seen "in the KPI's sense": multiplied by its direction sign, so that a higher number is
+always more stretch. A `down` KPI is thereby the mirror image of an `up` KPI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
+from kpiopt.scenario.scenario import Cells, Floats, Integers
+
+MOST_STEPS = 2**40  # beyond this many steps a float no longer tells the remainder
+FARTHEST = 2**20  # a target is never moved by more steps than this
+BOUND_TOLERANCE = 1e-9  # of a bound, relative
+FLOAT_TOLERANCE = 1e-15  # of a value, relative: a few units in its last place
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The quantities that are rounded, sorted by KPI, then unit.
+
+    A part is the target of a node, or the own part of an inner unit in a `sum` roll-up: what its own stretch and its
+    own causes add to the sum of its children. Own parts stand behind their node and are children of it.
+
+    Attributes
+    ----------
+    node, kpi, unit : (m,) int
+        The graph's node, its KPI and unit.
+    parent : (m,) int
+        The part that this one adds to; -1 at the top of a roll-up and where a target is rounded on its own.
+    depth : (m,) int
+        Distance from the top of the organization, own parts one deeper than their node.
+    cell : (m,) int
+        The cell whose stretch moves with the part, -1 where no decision does.
+    value : (m,) float
+        Unrounded value times the direction sign, in the KPI's unit.
+    step : (m,) float
+        Rounding step of the KPI.
+    low, high : (m,) int
+        Least and largest count of steps that the limits of single cells allow; for inner parts the sum of the
+        children's. `low > high` where there is no such count.
+    """
+
+    node: Integers
+    kpi: Integers
+    unit: Integers
+    parent: Integers
+    depth: Integers
+    cell: Integers
+    value: Floats
+    step: Floats
+    low: Integers
+    high: Integers
+
+    def __len__(self) -> int:
+        return len(self.node)
+
+    @cached_property
+    def steps(self) -> Floats:
+        """Unrounded value in steps, (m,) float; whole where it is so but for noise."""
+        steps = self.value / self.step
+        whole = np.rint(steps)
+        return np.where(np.abs(steps - whole) <= noise(steps), whole, steps)
+
+    @cached_property
+    def is_own(self) -> NDArray[np.bool_]:
+        """Which parts are own parts of an inner unit, (m,) bool."""
+        return (self.parent >= 0) & (self.node == self.node[self.parent])
+
+    @cached_property
+    def is_inner(self) -> NDArray[np.bool_]:
+        """Which parts are the sum of others, (m,) bool."""
+        inner = np.zeros(len(self), dtype=bool)
+        inner[self.parent[self.parent >= 0]] = True
+        return inner
+
+    @cached_property
+    def children_by_depth(self) -> tuple[Integers, ...]:
+        """The parts that have a parent, by depth, deepest first."""
+        children = np.flatnonzero(self.parent >= 0)
+        order = np.argsort(-self.depth[children], kind="stable")
+        children = children[order]
+        return tuple(np.split(children, np.flatnonzero(np.diff(self.depth[children])) + 1)) if len(children) else ()
+
+    def rolled_up(self, counts: Integers) -> Integers:
+        """Replace the count of every inner part by the sum of its children's, (m,) int."""
+        total = np.where(self.is_inner, 0, counts)
+        for children in self.children_by_depth:
+            np.add.at(total, self.parent[children], total[children])
+        return total
+
+
+def noise(steps: Floats) -> Floats:
+    """Differences in steps that mean nothing: 1e-6 of a step, more where a value has very many steps."""
+    return np.clip(1e-9 * np.abs(steps), 1e-6, 1e-3)
+
+
+def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats, wanted: NDArray[np.bool_]) -> Parts:
+    """Collect the parts of the KPIs that are rounded.
+
+    Parameters
+    ----------
+    own : (n_nodes,) float
+        What each node's own stretch and causes add, in the KPI's unit.
+    asked : (n_nodes,) float
+        Unrounded targets.
+    stretch : (n_cells,) float
+    wanted : (n_kpis,) bool
+        Which KPIs are rounded; each needs a step.
+    """
+    node = np.flatnonzero(graph.kind == NodeKind.KPI)
+    node = node[wanted[graph.kpi[node]]]
+    above = _roll_up_parent(graph)
+    inner = np.zeros(graph.n_nodes, dtype=bool)
+    inner[above[above >= 0]] = True
+    step = graph.scenario.kpi_step
+    has_own = inner[node] & (np.abs(own[node]) > 1e-6 * step[graph.kpi[node]])
+    is_own = np.arange(len(node) + np.count_nonzero(has_own)) >= len(node)
+    node = np.concatenate([node, node[has_own]])
+    order = np.lexsort((is_own, graph.unit[node], graph.kpi[node]))
+    node, is_own = node[order], is_own[order]
+    place = np.empty(graph.n_nodes, dtype=np.int64)
+    place[node[~is_own]] = np.flatnonzero(~is_own)
+    kpi = graph.kpi[node]
+    low, high = np.zeros((2, len(node)), dtype=np.int64)
+    parts = Parts(
+        node=node,
+        kpi=kpi,
+        unit=graph.unit[node],
+        parent=np.where(is_own, place[node], np.where(above[node] >= 0, place[above[node]], -1)),
+        depth=graph.scenario.units.depth[graph.unit[node]] + is_own,
+        cell=np.where(inner[node] & ~is_own, -1, _decided(graph)[node]),
+        value=graph.sign[node] * np.where(is_own, own[node], asked[node]),
+        step=step[kpi],
+        low=low,
+        high=high,
+    )
+    low[:], high[:] = _boxes(parts, graph.scenario.cells, stretch)
+    return parts
+
+
+def _roll_up_parent(graph: CausalGraph) -> Integers:
+    """The node above in a `sum` roll-up, -1 where there is none, (n_nodes,) int."""
+    adds_up = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()], dtype=bool)
+    edges = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
+    edges = edges[adds_up[graph.kpi[graph.head[edges]]]]
+    above = np.full(graph.n_nodes, -1, dtype=np.int64)
+    above[graph.tail[edges]] = graph.head[edges]
+    return above
+
+
+def _decided(graph: CausalGraph) -> Integers:
+    """The cell of each node where its stretch is a decision, else -1, (n_nodes,) int."""
+    decided = np.full(graph.n_nodes, -1, dtype=np.int64)
+    cells = np.flatnonzero(graph.scenario.cells.has_decision)
+    decided[graph.cell_node[cells]] = cells
+    return decided
+
+
+def stretch_box(cells: Cells) -> tuple[Floats, Floats]:
+    """Least and largest stretch of every cell, locks applied, a pair of (n_cells,) float."""
+    free = np.isnan(cells.lock)
+    return np.where(free, cells.min_stretch, cells.lock), np.where(free, cells.max_stretch, cells.lock)
+
+
+def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integers]:
+    """Least and largest counts: the cell's box where there is a decision, the nearest two counts elsewhere."""
+    floor, ceil = np.floor(parts.steps), np.ceil(parts.steps)
+    low, high = floor - FARTHEST, ceil + FARTHEST
+    here = np.flatnonzero(parts.cell >= 0)
+    cell, value, step = parts.cell[here], parts.value[here], parts.step[here]
+    for bound, side, limits in zip(stretch_box(cells), (-1.0, 1.0), (low, high), strict=True):
+        room = bound[cell] - stretch[cell]
+        slack = BOUND_TOLERANCE * np.maximum(np.abs(bound[cell]), step) + FLOAT_TOLERANCE * np.abs(value)
+        counts = (value + room + side * slack) / step
+        limits[here] = np.clip(np.floor(counts) if side > 0 else np.ceil(counts), low[here], high[here])
+    fixed = parts.cell < 0
+    low[fixed], high[fixed] = floor[fixed], ceil[fixed]
+    return parts.rolled_up(low.astype(np.int64)), parts.rolled_up(high.astype(np.int64))
