@@ -1,1 +1,1 @@
-"""Finished runs on disk: content-addressed folders, sweeps and executors."""
+"""Runs: what one solve produced, and the folders that keep it."""

@@ -1,0 +1,106 @@
+"""Files that are there whole or not at all: written, forced to disk, then renamed.
+
+Every change to a runs folder goes through these few functions, so that a full disk, a lost power supply or a killed
+process can be tested at each of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kpiopt.errors import OutputError, Problem
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and force it to disk.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written; the message says how much space it needs.
+    """
+    with failing_as_output(path, len(content)), path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it over an earlier one, which stays as it was when anything fails.
+
+    Raises
+    ------
+    OutputError
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with failing_as_output(path):
+            aside.unlink(missing_ok=True)
+        write_file(aside, content)
+        move(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename within one folder and force the folder to disk."""
+    with failing_as_output(target):
+        source.replace(target)
+        sync_folder(target.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder in an existing one."""
+    with failing_as_output(path):
+        path.mkdir()
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, or a file; nothing where there is none."""
+    with failing_as_output(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries to disk; systems that cannot open a folder (Windows) do so by themselves."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def failing_as_output(path: Path, n_bytes: int | None = None) -> Iterator[None]:
+    """Turn an operating system's refusal into an `OutputError` in plain words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            needed = f"; it needs {n_bytes:,} bytes" if n_bytes is not None else ""
+            raise OutputError(
+                Problem(
+                    "E-disk-full",
+                    f"no space is left to write {path}{needed}",
+                    rule="earlier runs stay as they are; nothing half-written is kept",
+                    fix="free some space or choose another folder with --out",
+                )
+            ) from error
+        raise OutputError(
+            Problem(
+                "E-output",
+                f"{path} cannot be written: {error.strerror or error}",
+                fix="choose a folder that you may write to with --out",
+            )
+        ) from error

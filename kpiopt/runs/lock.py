@@ -1,0 +1,93 @@
+"""One process at a time writes a run folder; the operating system releases the lock of a process that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kpiopt.errors import Locked, Problem
+from kpiopt.runs.durable import failing_as_output
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock while the block runs; the lock file says who holds it and is removed afterwards.
+
+    Raises
+    ------
+    Locked
+        When another process holds it.
+    OutputError
+        When the lock file cannot be made.
+    """
+    handle = _acquire(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _acquire(path: Path) -> int:
+    """Open and lock; a file that its former holder removed in between is not the one to hold, so try again."""
+    while True:
+        with failing_as_output(path):
+            path.parent.mkdir(exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _try_lock(handle):
+            os.close(handle)
+            raise Locked(_who_holds(path))
+        if _is_same_file(handle, path):
+            os.ftruncate(handle, 0)
+            os.write(handle, json.dumps(_holder()).encode())
+            return handle
+        os.close(handle)
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder() -> dict[str, str | int]:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
+
+
+def _who_holds(path: Path) -> Problem:
+    """Name the process that holds a lock, as far as its file tells."""
+    try:
+        holder = json.loads(path.read_text("utf-8"))
+        who = f"process {holder['pid']} on {holder['host']}, since {holder['started']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "another process"
+    name = path.name.removeprefix(".").removesuffix(".lock")
+    return Problem(
+        "E-locked",
+        f"the run {name} is being written by {who}",
+        rule="one process at a time writes a run",
+        fix="wait for it, or choose another folder with --out",
+    )

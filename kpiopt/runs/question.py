@@ -1,0 +1,200 @@
+"""The question a run answers: the resolved document, the bytes of its tables, the versions. Its hash names the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kpiopt.errors import Location, Problem, ScenarioError
+from kpiopt.runs.durable import failing_as_output
+from kpiopt.scenario.document import Document
+from kpiopt.scenario.key_path import KeyPath
+from kpiopt.scenario.regular_file import display_path
+
+PACKAGES = ("kpiopt", "highspy", "numpy", "scipy", "polars", "piqp")
+SLUG_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class InputCopy:
+    """A table, sample file or rules file of the scenario, and the name of its copy in the run folder.
+
+    Attributes
+    ----------
+    path : Path
+    display : str
+        The path for messages.
+    name : str
+        Such as "inputs/units.csv".
+    sha256 : str
+        Of `content`.
+    content : bytes
+    """
+
+    path: Path
+    display: str
+    name: str
+    sha256: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, independent of where its files stand.
+
+    Attributes
+    ----------
+    name : str
+        The run's name, `<slug>-<id>`: equal for equal questions.
+    digest : str
+        SHA-256 of the resolved document, the inputs' bytes, the versions and the settings, hexadecimal.
+    toml : str
+        The resolved document, loadable by itself beside the copied inputs.
+    inputs : tuple of InputCopy
+    documents : mapping of str to str
+        TOML files that were merged -> SHA-256.
+    versions : mapping of str to str
+    """
+
+    name: str
+    digest: str
+    toml: str
+    inputs: tuple[InputCopy, ...]
+    documents: Mapping[str, str]
+    versions: Mapping[str, str]
+
+
+def pose_question(document: Document, settings: Mapping[str, Any] | None = None) -> Question:
+    """Gather what a run depends on.
+
+    Parameters
+    ----------
+    document : Document
+    settings : mapping, optional
+        Options of the command that change what the run holds and are not in the document.
+
+    Raises
+    ------
+    OutputError
+        When an input cannot be read any more.
+    """
+    replaced: dict[KeyPath, str] = {}
+    copies: dict[Path, InputCopy] = {}
+    for path, text in _file_references(document.data):
+        file_name, mark, part = text.partition("#")
+        source = document.resolve(path, file_name)
+        if source not in copies:
+            copies[source] = _read_input(source, path, len(copies))
+        replaced[path] = f"{copies[source].name}{mark}{part}"
+    toml = document.to_toml(replaced)
+    inputs = tuple(copies.values())
+    versions = installed_versions()
+    digest = _digest(toml, {c.name: c.sha256 for c in inputs}, versions, settings or {})
+    name = f"{slug(str(document.data.get('name', '')))}-{digest[:8]}"
+    return Question(name, digest, toml, inputs, document.files, versions)
+
+
+def _file_references(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every value that names a file: tables, samples of quantities, the rules file."""
+    for role, entry in data.get("tables", {}).items():
+        yield (("tables", role, "path"), entry["path"]) if isinstance(entry, dict) else (("tables", role), entry)
+    rules = data.get("rules", {}).get("file")
+    if rules is not None:
+        yield ("rules", "file"), rules
+    yield from _sample_references(data, ())
+
+
+def _sample_references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            if key == "samples" and isinstance(child, str):
+                yield (*path, key), child
+            else:
+                yield from _sample_references(child, (*path, key))
+    elif isinstance(value, list):
+        for i, child in enumerate(value):
+            yield from _sample_references(child, (*path, i))
+
+
+def _read_input(source: Path, path: KeyPath, number: int) -> InputCopy:
+    """Read an input; its copy is named by what it is for, never by user text."""
+    with failing_as_output(source):
+        content = source.read_bytes()
+    role = {"tables": str(path[1]), "rules": "rules"}.get(str(path[0]), f"samples-{number}")
+    name = f"inputs/{slug(role)}{source.suffix.lower()}"
+    return InputCopy(source, display_path(source), name, hashlib.sha256(content).hexdigest(), content)
+
+
+def require_same_files(question: Question, files: Mapping[str, str]) -> None:
+    """Raise when a file is no longer what was checked.
+
+    Parameters
+    ----------
+    question : Question
+    files : mapping of str to str
+        Path for messages -> SHA-256 as it was when the scenario was loaded.
+
+    Raises
+    ------
+    ScenarioError
+    """
+    changed = [c.display for c in question.inputs if files.get(c.display, c.sha256) != c.sha256]
+    if changed:
+        raise ScenarioError(
+            *(
+                Problem("E-input-changed", "the file changed while it was being read", "", "run again", Location(file))
+                for file in changed
+            )
+        )
+
+
+def hash_again(question: Question) -> dict[str, str | None]:
+    """Return the present SHA-256 of every file of a question, by its path for messages; None where it is gone."""
+    paths = [(c.display, c.path) for c in question.inputs]
+    paths += [(display, Path(display)) for display in question.documents]
+    return {display: hash_file(path) for display, path in paths}
+
+
+def hash_file(path: Path) -> str | None:
+    """Return the SHA-256 of a file, or None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions that a run's figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def slug(text: str) -> str:
+    """Return a short name for a folder: lower-case ASCII letters, digits and hyphens, at most 40 characters.
+
+    Examples
+    --------
+    >>> slug("FY27 Basisplan für ../München")
+    'fy27-basisplan-fur-munchen'
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-") or "run"
+
+
+def _digest(toml: str, inputs: Mapping[str, str], versions: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+    parts = {"document": toml, "inputs": inputs, "versions": versions, "settings": settings}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
