@@ -1,0 +1,81 @@
+"""Paths of keys: how one value in a document is named, in messages and on the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+KeyPath = tuple[str | int, ...]
+"""Keys from the root of a document to a value; an int is the position in an array."""
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_TWO_CHARACTER_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+
+
+def quote(text: str) -> str:
+    r"""Write a text as a TOML basic string: in double quotes, control characters escaped.
+
+    Examples
+    --------
+    >>> quote('say "hi"')
+    '"say \\"hi\\""'
+    """
+    return '"' + "".join(_TWO_CHARACTER_ESCAPES.get(c) or _escape(c) for c in text) + '"'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x20 or code == 0x7F else character
+
+
+def key_text(part: str) -> str:
+    """Write one key as TOML: bare where that is allowed, else in quotes."""
+    return part if _BARE.fullmatch(part) else quote(part)
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a path as `--set` reads it; array positions stand in brackets.
+
+    Examples
+    --------
+    >>> dotted(("cell", "x/sales", "max_stretch"))
+    'cell."x/sales".max_stretch'
+    >>> dotted(("pay_plan", "rep", "payout", 0))
+    'pay_plan.rep.payout[0]'
+    """
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += ("." if text else "") + key_text(part)
+    return text
+
+
+def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield every value inside a document with its path: tables and arrays before what they contain."""
+    yield path, value
+    children: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    for key, child in children:
+        yield from walk(child, (*path, key))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" for the known name nearest to `name`, or an empty string.
+
+    Letter case, spaces, hyphens and underscores do not count as differences.
+    """
+    import difflib  # only needed when something is wrong
+
+    names = {_plain(candidate): candidate for candidate in known}
+    near = difflib.get_close_matches(_plain(name), names, n=1, cutoff=0.6)
+    return f"did you mean '{names[near[0]]}'?" if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
