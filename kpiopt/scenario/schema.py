@@ -1,0 +1,85 @@
+"""The format of a scenario: one strict model, from which the JSON Schema and `docs/format.md` are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from kpiopt.scenario.schema_map import (
+    FactorEntry,
+    InitiativeEntry,
+    KpiEntry,
+    ObjectiveEntry,
+    PerspectiveEntry,
+)
+from kpiopt.scenario.schema_plan import (
+    AdjustEntry,
+    Axis,
+    BudgetEntry,
+    CapacityEntry,
+    CellEntry,
+    DecideSection,
+    ExecutionEntry,
+    GoalEntry,
+    GuardrailEntry,
+    PayPlanEntry,
+    RulesSection,
+    SimulationSection,
+    TablesSection,
+    UncertaintySection,
+    UnitEntry,
+)
+from kpiopt.scenario.schema_values import Names, NonNegative, Section, Text
+
+Correlation = Annotated[float, Field(ge=-1, le=1)]
+
+
+class ScenarioDocument(Section):
+    """A scenario: a model and a question are the same kind of document, keyed by id."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="version of the format, always 1")
+    name: Text = Field(description="name of the scenario")
+    description: str = Field("", description="free text for the report")
+    currency: str = Field("", description='currency of pay and money budgets, such as "USD"')
+    extends: Names | None = Field(
+        None, description="document or documents that this one builds on and patches, relative to this file"
+    )
+    perspective: dict[str, PerspectiveEntry] = Field({}, description="bands of the strategy map, by id")
+    objective: dict[str, ObjectiveEntry] = Field({}, description="intended results, by id")
+    kpi: dict[str, KpiEntry] = Field({}, description="indicators, by id")
+    factor: dict[str, FactorEntry] = Field({}, description="outside influences, by id")
+    initiative: dict[str, InitiativeEntry] = Field({}, description="actions, by id")
+    goal: dict[str, GoalEntry] = Field({}, description="goals, by id")
+    capacity: dict[str, CapacityEntry] = Field({}, description="settings of capacities, by resource")
+    budget: dict[str, BudgetEntry] = Field({}, description="limits on spending, by id")
+    pay_plan: dict[str, PayPlanEntry] = Field({}, description="payout curves, by id")
+    unit: dict[str, UnitEntry] = Field({}, description="units, or changes to rows of the units table, by id")
+    cell: dict[str, CellEntry] = Field({}, description='cells, or changes to rows of the cells table, by "unit/kpi"')
+    guardrail: dict[str, GuardrailEntry] = Field({}, description="ranges of stretch for many cells, by name")
+    adjust: dict[str, AdjustEntry] = Field({}, description="bulk edits of cells, by name")
+    decide: DecideSection = Field(DecideSection(), description="the order of decisions")
+    uncertainty: UncertaintySection = Field(UncertaintySection(), description="execution risk")
+    execution: dict[str, ExecutionEntry] = Field({}, description="execution of some cells, by name")
+    correlation: dict[str, Correlation] = Field(
+        {}, description='correlation of normal scores, keyed "a ~ b" by the paths of two quantities in this file'
+    )
+    simulation: SimulationSection = Field(SimulationSection(), description="how odds are estimated")
+    sweep: dict[str, Axis] = Field({}, description="values to try, keyed by the path of a number in this file")
+    relax: dict[str, NonNegative] = Field(
+        {}, description="how unwilling you are to relax a limit, by its name or family; 0 means gladly"
+    )
+    rules: RulesSection | None = Field(None, description="own constraints")
+    variant: dict[str, dict[str, Any]] = Field({}, description="named patches of this document, chosen with --variant")
+    tables: TablesSection = Field(TablesSection(), description="files with many rows")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a scenario document, for editors.
+
+    A document that extends another may leave out what that one says, so only `schema` is required.
+    """
+    schema = ScenarioDocument.model_json_schema(by_alias=True)
+    schema["required"] = ["schema"]
+    schema["title"] = "kpiopt scenario"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
