@@ -45,6 +45,8 @@ class Parts:
     low, high : (m,) int
         Least and largest count of steps that the limits of single cells allow; for inner parts the sum of the
         children's. `low > high` where there is no such count.
+    last : (m,) int
+        The parts below part i in its roll-up are i + 1 ... last[i] - 1.
     """
 
     node: Integers
@@ -57,6 +59,7 @@ class Parts:
     step: Floats
     low: Integers
     high: Integers
+    last: Integers
 
     def __len__(self) -> int:
         return len(self.node)
@@ -71,7 +74,7 @@ class Parts:
     @cached_property
     def is_own(self) -> NDArray[np.bool_]:
         """Which parts are own parts of an inner unit, (m,) bool."""
-        return (self.parent >= 0) & (self.node == self.node[self.parent])
+        return np.asarray((self.parent >= 0) & (self.node == self.node[self.parent]))
 
     @cached_property
     def is_inner(self) -> NDArray[np.bool_]:
@@ -127,7 +130,8 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
     node, is_own = node[order], is_own[order]
     place = np.empty(graph.n_nodes, dtype=np.int64)
     place[node[~is_own]] = np.flatnonzero(~is_own)
-    kpi = graph.kpi[node]
+    kpi, n_units = graph.kpi[node], len(graph.scenario.units)
+    key = kpi * n_units + graph.unit[node]
     low, high = np.zeros((2, len(node)), dtype=np.int64)
     parts = Parts(
         node=node,
@@ -140,6 +144,7 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
         step=step[kpi],
         low=low,
         high=high,
+        last=np.searchsorted(key, kpi * n_units + graph.scenario.units.end[graph.unit[node]]),
     )
     low[:], high[:] = _boxes(parts, graph.scenario.cells, stretch)
     return parts

@@ -138,7 +138,7 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
     delta = graph.expected_change(stretch, levels)
     own = graph.own_change(stretch, levels, executed=False) + graph.cause_matrix @ delta
     asked = graph.baseline + graph.sweep(own, graph.roll_up_matrix)
-    rounding = round_targets(graph, own, asked, stretch)
+    rounding = round_targets(graph, own, asked, stretch, levels)
     expected = graph.baseline + delta
     return Plan(graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.notes)
 

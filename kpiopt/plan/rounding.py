@@ -21,8 +21,10 @@ import numpy as np
 
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
-from kpiopt.plan.apportionment import apportion
-from kpiopt.plan.parts import Parts, build_parts, stretch_box
+from kpiopt.plan.apportionment import apportion, nearest
+from kpiopt.plan.limits import build_limit_rows
+from kpiopt.plan.parts import MOST_STEPS, Parts, build_parts, noise, stretch_box
+from kpiopt.plan.repair import repair
 from kpiopt.scenario.scenario import Floats, Integers
 
 
@@ -45,7 +47,7 @@ class Rounding:
     notes: tuple[Problem, ...]
 
 
-def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats) -> Rounding:
+def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats, levels: Floats) -> Rounding:
     """Round the unrounded targets of a plan.
 
     Parameters
@@ -55,17 +57,20 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
     asked : (n_nodes,) float
         Unrounded targets: baselines plus `own`, rolled up.
     stretch : (n_cells,) float
+    levels : (n_levels,) float
     """
     wanted = graph.scenario.kpi_step > 0
     notes: list[Problem] = []
     while True:
         parts = build_parts(graph, own, asked, stretch, wanted)
-        refused = _refuse_boxes(graph, parts)
+        refused = _refuse_cells(graph, parts)
+        if not refused:
+            counts, refused = _count(graph, parts, stretch, levels)
         if not refused:
             break
         notes += refused.values()
         wanted[list(refused)] = False
-    counts = apportion(parts)
+    notes += _moved_totals(graph, parts, counts)
     rounded = step_values(counts, parts.kpi, parts.step)
     target, moved = asked.copy(), stretch.copy()
     decided = parts.cell >= 0
@@ -75,26 +80,76 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
     return Rounding(target, moved, tuple(notes))
 
 
-def _refuse_boxes(graph: CausalGraph, parts: Parts) -> dict[int, Problem]:
-    """Refuse the step of KPIs that have a cell without any multiple in its box."""
+def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> tuple[Integers, dict[int, Problem]]:
+    """Apportion and repair; return the counts and the KPIs whose step must be refused."""
+    rows = build_limit_rows(graph, parts, stretch, levels)
+    counts = repair(parts, rows, apportion(parts))
     refused: dict[int, Problem] = {}
+    for row in np.flatnonzero(rows.room_left(parts, counts) < 0.0).tolist():
+        here = slice(rows.matrix.indptr[row], rows.matrix.indptr[row + 1])
+        member, rate = rows.matrix.indices[here], rows.matrix.data[here]
+        worst = member[np.argmax(rate * (counts[member] - parts.steps[member]))]
+        why = f"no multiples of {parts.step[worst]:,g} near the plan keep {rows.names[row]}"
+        refused.setdefault(int(parts.kpi[worst]), _refusal(graph, parts, worst, why, f"raise {rows.names[row]}"))
+    return counts, refused or _refuse_goals(graph, parts, counts)
+
+
+def _refuse_cells(graph: CausalGraph, parts: Parts) -> dict[int, Problem]:
+    """Refuse the step of KPIs with more steps than can be told apart, or with a cell whose box has no multiple."""
+    refused: dict[int, Problem] = {}
+    for part in np.flatnonzero(np.abs(parts.steps) > MOST_STEPS).tolist():
+        why = f"{parts.value[part]:,g} has too many steps of {parts.step[part]:,g}"
+        refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "write a coarser step"))
     for part in np.flatnonzero((parts.low > parts.high) & ~parts.is_inner).tolist():
-        refused.setdefault(int(parts.kpi[part]), _box_problem(graph, parts, part))
+        cells, cell = graph.scenario.cells, parts.cell[part]
+        locked = not np.isnan(cells.lock[cell])
+        low, high = (float(bound[cell]) for bound in stretch_box(cells))
+        limit = f"the lock at {low:,g}" if locked else f"a stretch from {low:,g} to {high:,g}"
+        unit = graph.scenario.units.ids[parts.unit[part]]
+        why = f"no multiple of {parts.step[part]:,g} keeps {limit} of {unit}"
+        fix = f"change the {'lock' if locked else 'stretch limits'} of {unit}"
+        refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, fix))
     return refused
 
 
-def _box_problem(graph: CausalGraph, parts: Parts, part: int) -> Problem:
-    cells, cell, kpi = graph.scenario.cells, parts.cell[part], graph.scenario.kpi_ids[parts.kpi[part]]
-    unit = graph.scenario.units.ids[parts.unit[part]]
-    locked = not np.isnan(cells.lock[cell])
-    low, high = (float(bound[cell]) for bound in stretch_box(cells))
-    limit = f"the lock at {low:,g}" if locked else f"a stretch from {low:,g} to {high:,g}"
+def _refuse_goals(graph: CausalGraph, parts: Parts, counts: Integers) -> dict[int, Problem]:
+    """Refuse the step of KPIs whose rounded target at a hard goal falls more than half a step short of the plan."""
+    place = np.full(graph.n_nodes, -1, dtype=np.int64)
+    place[parts.node[~parts.is_own]] = np.flatnonzero(~parts.is_own)
+    refused: dict[int, Problem] = {}
+    for goal in graph.scenario.goals.values():
+        part = int(place[graph.find_node(goal.kpi, goal.unit)])
+        if goal.hard and part >= 0 and parts.steps[part] - counts[part] > 0.5 + noise(parts.steps[[part]])[0]:
+            why = f"limits would round the hard goal {goal.id} down by more than half a step"
+            refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "leave the limits more room"))
+    return refused
+
+
+def _refusal(graph: CausalGraph, parts: Parts, part: int, why: str, fix: str) -> Problem:
+    kpi = graph.scenario.kpi_ids[parts.kpi[part]]
     return Problem(
         "W-rounding-refused",
-        f"the targets of {kpi} are not rounded: no multiple of {parts.step[part]:,g} keeps {limit} of {unit}",
+        f"the targets of {kpi} are not rounded: {why}",
         rule="limits hold for rounded targets too; where no multiples of the step keep them, the step is refused",
-        fix=f"give kpi.{kpi} a finer step, or change the {'lock' if locked else 'stretch limits'} of {unit}",
+        fix=f"give kpi.{kpi} another step, or {fix}",
     )
+
+
+def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Problem]:
+    """Note every total that limits keep away from the multiple nearest to it."""
+    top = np.flatnonzero(parts.is_inner & (parts.parent < 0))
+    steps = counts[top] - nearest(parts.steps[top])
+    return [
+        Problem(
+            "W-rounding-total",
+            f"the rounded total of {graph.node_name(int(parts.node[part]))} is {abs(by)} steps "
+            f"{'less' if by < 0 else 'more'} stretch than the plan's",
+            rule="a total is the multiple of the step nearest to the plan, unless limits of its parts forbid it",
+            fix="write a finer step, or give the binding limits a little more room",
+        )
+        for part, by in zip(top.tolist(), steps.tolist(), strict=True)
+        if by
+    ]
 
 
 def step_values(counts: Integers, kpi: Integers, step: Floats) -> Floats:

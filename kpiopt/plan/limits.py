@@ -1,0 +1,119 @@
+"""Capacities and pay budgets as rows over rounded parts: how much room each has left, and what one step takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.graph import CausalGraph
+from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
+from kpiopt.scenario.scenario import Floats, Integers, Units
+
+
+@dataclass(frozen=True)
+class LimitRows:
+    """Limits that rounding can break.
+
+    Attributes
+    ----------
+    names : tuple of str
+        "capacity.<resource>@<unit>" or "budget.<id>".
+    room : (n_rows,) float
+        What the unrounded plan leaves of each limit, tolerance included, in the limit's unit.
+    matrix : (n_rows, m) CSR
+        Use of one step of each part.
+    """
+
+    names: tuple[str, ...]
+    room: Floats
+    matrix: sp.csr_array
+
+    def room_left(self, parts: Parts, counts: Integers) -> Floats:
+        """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
+        left: Floats = self.room - self.matrix @ (counts - parts.value / parts.step)
+        return left
+
+
+def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> LimitRows:
+    """Collect capacities of all resources and pay budgets; what initiatives spend does not change by rounding.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+    levels : (n_levels,) float
+    """
+    scenario, units = graph.scenario, graph.scenario.units
+    draft = _Draft(graph, parts, stretch)
+    for resource, capacity in units.capacity.items():
+        holder = np.flatnonzero(~np.isnan(capacity))
+        uses = np.array([i.uses.get(resource, 0.0) for i in scenario.initiatives.values()] + [0.0])
+        fixed = _sum_at(graph.level_unit, uses[graph.level_initiative] * levels, len(units))
+        names = [f"capacity.{resource}@{units.ids[u]}" for u in holder.tolist()]
+        if resource in scenario.cells.effort:
+            draft.add(names, holder, capacity[holder], scenario.cells.effort[resource], fixed)
+    budgets = [b for b in scenario.budgets.values() if b.resource == "pay"]
+    rate, incentive = np.nan_to_num(scenario.cells.pay_rate), np.nan_to_num(units.target_incentive)
+    for budget in budgets:
+        draft.add([f"budget.{budget.id}"], np.array([budget.scope]), np.array([budget.limit]), rate, incentive)
+    return draft.finish()
+
+
+class _Draft:
+    """Rows while they are collected."""
+
+    def __init__(self, graph: CausalGraph, parts: Parts, stretch: Floats) -> None:
+        self.cells, self.units, self.parts, self.stretch = graph.scenario.cells, graph.scenario.units, parts, stretch
+        self.names: list[str] = []
+        self.rooms: list[Floats] = []
+        self.matrices: list[sp.csr_array] = []
+
+    def add(self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats) -> None:
+        """Add one row for each unit in `holder`: the use of its subtree, `fixed` by unit plus rate x stretch."""
+        cells, parts = self.cells, self.parts
+        spent = np.where(cells.has_decision, rate * self.stretch, 0.0)
+        use = sum_below(self.units, fixed + _sum_at(cells.unit, spent, len(self.units)))
+        decided = np.flatnonzero((parts.cell >= 0) & (rate[parts.cell] != 0.0))
+        of_part = rate[parts.cell[decided]]
+        size = _sum_at(parts.unit[decided], np.abs(of_part * parts.value[decided]), len(self.units))
+        tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
+        self.names += names
+        self.rooms.append(np.maximum(limit - use[holder], 0.0) + tolerance)
+        row, member = _pairs_below(self.units, holder, parts.unit[decided])
+        per_step = (of_part * parts.step[decided])[member]
+        self.matrices.append(sp.csr_array((per_step, (row, decided[member])), shape=(len(holder), len(parts))))
+
+    def finish(self) -> LimitRows:
+        """Stack the rows."""
+        empty = sp.csr_array((0, len(self.parts)))
+        matrix = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
+        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix)
+
+
+def _sum_at(position: Integers, values: Floats, n: int) -> Floats:
+    return np.bincount(position, values, n).astype(np.float64)
+
+
+def sum_below(units: Units, values: Floats) -> Floats:
+    """Sum a value over each unit's subtree, (n_units,) float."""
+    total = values.copy()
+    for depth in range(int(units.depth.max(initial=0)), 0, -1):
+        here = np.flatnonzero(units.depth == depth)
+        np.add.at(total, units.parent[here], total[here])
+    return total
+
+
+def _pairs_below(units: Units, holder: Integers, unit: Integers) -> tuple[Integers, Integers]:
+    """All pairs (position in holder, member) where the member's unit lies in the holder's subtree."""
+    row_of = np.full(len(units), -1, dtype=np.int64)
+    row_of[holder] = np.arange(len(holder))
+    member, at = np.arange(len(unit)), unit
+    rows, members = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    while len(at):
+        held = row_of[at] >= 0
+        rows.append(row_of[at[held]])
+        members.append(member[held])
+        above = units.parent[at]
+        member, at = member[above >= 0], above[above >= 0]
+    return np.concatenate(rows), np.concatenate(members)
