@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from kpiopt.errors import LimitReached, Location, Problem
+from kpiopt.scenario.parquet_pages import check_pages
 from kpiopt.scenario.table import ColumnRule, Floats, Place, TableRule
 from kpiopt.scenario.table_findings import Explanation, TableFindings, refuse, show
 from kpiopt.scenario.table_raw import RawColumn, RawTable, check_header, text_from_numbers_note
@@ -40,17 +41,18 @@ def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFind
         raise _damaged(what, display)
     with _refusing_damage(display):
         schema = pl.read_parquet_schema(BytesIO(data))
-        n_rows = int(pl.scan_parquet(BytesIO(data)).select(pl.len()).collect().item())
-    if n_rows > MAX_ROWS:
-        message = f"the file claims {n_rows:,} rows, more than {MAX_ROWS:,}"
-        raise LimitReached(Problem("E-table-size", message, location=Location(display)))
     check_header(list(schema), rule, Location(display), findings)
     rules = [found for name in schema if (found := rule.column(name)) is not None]
     for column in rules:
         _check_type(column, schema[column.name], display, findings)
-    if not n_rows:
-        findings.error(Problem("E-table-empty", "the table has columns but 0 rows", location=Location(display)))
     findings.raise_errors()
+    with _refusing_damage(display):
+        n_rows = check_pages(data)
+    if n_rows > MAX_ROWS:
+        message = f"the file claims {n_rows:,} rows, more than {MAX_ROWS:,}"
+        raise LimitReached(Problem("E-table-size", message, location=Location(display)))
+    if not n_rows:
+        raise refuse("E-table-empty", "the table has columns but 0 rows", display)
     with _refusing_damage(display):
         frame = pl.read_parquet(BytesIO(data), columns=[column.name for column in rules])
     if frame.height != n_rows:
@@ -101,8 +103,9 @@ def _numbers(series: pl.Series, column: ColumnRule, place: Place, findings: Tabl
     values = series.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64) + 0.0
     given = series.is_not_null().to_numpy()
     wrong = given & ~np.isfinite(values)
-    if series.dtype in (pl.Int64,):
-        wrong |= given & (np.abs(values) > EXACT_INTEGERS)
+    if series.dtype == pl.Int64:  # compared as integers: as a float 2^53 + 1 is 2^53 already
+        inexact = (series > EXACT_INTEGERS) | (series < -EXACT_INTEGERS)
+        wrong |= inexact.fill_null(False).to_numpy()
 
     def explain(row: int) -> Explanation:
         message = f"{show(series[row])} cannot be held exactly, or is not finite"
