@@ -16,10 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.plan.parts import Parts, noise
+from kpiopt.plan.parts import Parts, binned, noise
 from kpiopt.scenario.scenario import Floats, Integers
-
-TIE_OFFSET = 0.618  # bins of remainders begin at no simple fraction, so that equal remainders share a bin despite noise
 
 
 def apportion(parts: Parts) -> Integers:
@@ -96,8 +94,7 @@ def _split(parts: Parts, children: Integers, counts: Integers, low: Integers, hi
 
 def _rank(group: Integers, remainder: Floats, quantum: Floats) -> Integers:
     """Position of each member in its group, largest remainder first, ties in the order given, (n,) int."""
-    bins = np.floor(remainder / quantum + TIE_OFFSET)
-    order = np.lexsort((-bins, group))
+    order = np.lexsort((-binned(remainder, quantum), group))
     ordered = group[order]
     rank = np.empty(len(group), dtype=np.int64)
     rank[order] = np.arange(len(group)) - np.searchsorted(ordered, ordered)

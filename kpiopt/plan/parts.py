@@ -18,6 +18,7 @@ from kpiopt.scenario.scenario import Cells, Floats, Integers
 MOST_STEPS = 2**40  # beyond this many steps a float no longer tells the remainder
 FARTHEST = 2**20  # a target is never moved by more steps than this
 BOUND_TOLERANCE = 1e-9  # of a bound, relative
+TIE_OFFSET = 0.618  # bins of remainders begin at no simple fraction, so that equal ones share a bin despite noise
 FLOAT_TOLERANCE = 1e-15  # of a value, relative: a few units in its last place
 
 
@@ -91,6 +92,14 @@ class Parts:
         children = children[order]
         return tuple(np.split(children, np.flatnonzero(np.diff(self.depth[children])) + 1)) if len(children) else ()
 
+    @cached_property
+    def top(self) -> Integers:
+        """The part at the top of each part's roll-up, itself where it has no parent, (m,) int."""
+        top = np.arange(len(self))
+        for children in reversed(self.children_by_depth):
+            top[children] = top[self.parent[children]]
+        return top
+
     def rolled_up(self, counts: Integers) -> Integers:
         """Replace the count of every inner part by the sum of its children's, (m,) int."""
         total = np.where(self.is_inner, 0, counts)
@@ -102,6 +111,11 @@ class Parts:
 def noise(steps: Floats) -> Floats:
     """Differences in steps that mean nothing: 1e-6 of a step, more where a value has very many steps."""
     return np.clip(1e-9 * np.abs(steps), 1e-6, 1e-3)
+
+
+def binned(remainder: Floats, quantum: Floats | float = 1e-6) -> Floats:
+    """Give remainders that differ by noise only the same number, (m,) float."""
+    return np.floor(remainder / quantum + TIE_OFFSET)
 
 
 def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats, wanted: NDArray[np.bool_]) -> Parts:

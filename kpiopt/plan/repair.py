@@ -2,8 +2,8 @@
 
 Rounding up costs a little more than the unrounded plan; where a limit binds that is too much. Single parts of the
 broken limit go down one step, those that were rounded up most first. Then, from the lowest unit up, other parts of the
-same KPI with room in all of their own limits take these steps over, so that the totals above them stay. What nobody
-can take is lost to the total.
+same KPI with room in all of their own limits take these steps over, so that the totals above them stay. Where none has
+room, short chains of exchanges make some. What nobody can take is lost to the total.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.plan.limits import LimitRows
-from kpiopt.plan.parts import Parts
+from kpiopt.plan.parts import Parts, binned
 from kpiopt.scenario.scenario import Integers
 
 PASSES = 10  # a limit can only break anew while others are repaired where some rate is below 0
+CHAIN = 3  # exchanges in a row
+WIDTH = 24  # parts tried at each of them
+TRIES = 20_000  # exchanges tried in all
+Positions = NDArray[np.integer]
 
 
 def repair(parts: Parts, rows: LimitRows, counts: Integers) -> Integers:
@@ -44,16 +48,17 @@ class _Repair:
 
     def __init__(self, parts: Parts, rows: LimitRows, counts: Integers) -> None:
         self.parts = parts
-        self.rows = rows
+        self.start = counts
         self.counts = counts.copy()
         self.room = rows.room_left(parts, counts)
+        self.by_row = rows.matrix
         self.by_part = rows.matrix.tocsc()
-        self.start = counts
         self.full = np.zeros(len(parts), dtype=bool)
+        self.tries = float(TRIES)
 
     def lower(self) -> None:
         """Take steps back in every broken limit, the narrowest first."""
-        width = np.diff(self.rows.matrix.indptr)
+        width = np.diff(self.by_row.indptr)
         for _ in range(PASSES):
             broken = np.flatnonzero(self.room < 0.0)
             for row in broken[np.argsort(width[broken], kind="stable")].tolist():
@@ -64,23 +69,27 @@ class _Repair:
 
     def _lower_in(self, row: int) -> bool:
         """Take one step from as many parts of a limit as it needs; tell whether there was one to take."""
-        matrix = self.rows.matrix
-        here = slice(matrix.indptr[row], matrix.indptr[row + 1])
-        member, rate = matrix.indices[here], matrix.data[here]
-        able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
-        member, rate = member[able], rate[able]
+        member, rate, excess = self._givers(row)
         if not len(member):
             return False
-        excess = self.counts[member] - self.parts.steps[member]
-        up = excess > 0.0
-        if np.any(up):
-            member, rate, excess = member[up], rate[up], excess[up]
-        order = np.lexsort((-member, -np.round(excess, 6)))
-        enough = int(np.searchsorted(np.cumsum(rate[order]), -self.room[row])) + 1
-        self._move(member[order[:enough]], -1)
+        rounded_up = excess > 0.0
+        if np.any(rounded_up):
+            member, rate = member[rounded_up], rate[rounded_up]
+        enough = int(np.searchsorted(np.cumsum(rate), -self.room[row])) + 1
+        self._move(member[:enough], -1)
         return True
 
-    def _move(self, moved: NDArray[np.integer], by: int) -> None:
+    def _givers(self, row: int) -> tuple[Positions, NDArray[np.float64], NDArray[np.float64]]:
+        """Parts of a limit that can go down, their rates, and how far above the unrounded value they are, most first."""
+        here = slice(self.by_row.indptr[row], self.by_row.indptr[row + 1])
+        member, rate = self.by_row.indices[here], self.by_row.data[here]
+        able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
+        member, rate = member[able], rate[able]
+        excess = self.counts[member] - self.parts.steps[member]
+        order = np.lexsort((-member, -binned(excess)))
+        return member[order], rate[order], excess[order]
+
+    def _move(self, moved: Positions, by: int) -> None:
         """Move some parts by whole steps and book what that takes of each limit."""
         self.counts[moved] += by
         start = self.by_part.indptr[moved]
@@ -95,40 +104,48 @@ class _Repair:
         child = np.flatnonzero(parts.parent >= 0)
         np.add.at(missing, parts.parent[child], (self.start - self.counts)[child] * ~parts.is_inner[child])
         inner = np.flatnonzero(parts.is_inner)
+        tops = []
         for part in inner[np.argsort(-parts.depth[inner], kind="stable")].tolist():
-            left = self._raise_below(part, int(missing[part]), nearest=True)
+            missing[part] = self._raise_below(part, int(missing[part]), nearest=True)
             if parts.parent[part] >= 0:
-                missing[parts.parent[part]] += left
+                missing[parts.parent[part]] += missing[part]
             else:
-                self._raise_below(part, left, nearest=False)
+                tops.append(part)
+        for top in tops:
+            missing[top] = self._raise_below(top, int(missing[top]), nearest=False)
+        for top in tops:
+            while missing[top] > 0 and self._exchange(top, CHAIN):
+                missing[top] -= 1
 
     def _raise_below(self, part: int, missing: int, *, nearest: bool) -> int:
         """Raise parts below one by single steps; return how many steps nobody could take.
 
         With `nearest`, no part goes beyond the next count above its unrounded value.
         """
-        parts = self.parts
         while missing > 0:
-            below = np.arange(part + 1, parts.last[part])
-            goal = np.ceil(parts.steps[below]) if nearest else parts.high[below]
-            able = (self.counts[below] < np.minimum(goal, parts.high[below])) & ~self.full[below]
-            below = below[able & ~parts.is_inner[below]]
-            short = parts.steps[below] - self.counts[below]
-            taken = self._raise_in_turn(below[np.argsort(-np.round(short, 6), kind="stable")], missing)
+            takers = self._takers(part, nearest=nearest)
+            taken = self._raise_in_turn(takers[~self.full[takers]], missing)
             if not taken:
                 break
             missing -= taken
         return missing
 
-    def _raise_in_turn(self, candidates: NDArray[np.integer], missing: int) -> int:
+    def _takers(self, part: int, *, nearest: bool) -> Positions:
+        """Parts below one whose box lets them go up, those farthest below their unrounded value first."""
+        parts = self.parts
+        below = np.arange(part + 1, parts.last[part])
+        highest = np.minimum(parts.high[below], np.ceil(parts.steps[below])) if nearest else parts.high[below]
+        below = below[(self.counts[below] < highest) & ~parts.is_inner[below]]
+        return below[np.argsort(-binned(parts.steps[below] - self.counts[below]), kind="stable")]
+
+    def _raise_in_turn(self, candidates: Positions, missing: int) -> int:
         """Raise candidates one after the other where all of their limits have room; return how many were."""
         taken = 0
-        columns = self.by_part
         for part in candidates.tolist():
             if taken == missing:
                 break
-            here = slice(columns.indptr[part], columns.indptr[part + 1])
-            row, rate = columns.indices[here], columns.data[here]
+            here = slice(self.by_part.indptr[part], self.by_part.indptr[part + 1])
+            row, rate = self.by_part.indices[here], self.by_part.data[here]
             if np.any((rate > 0.0) & (rate > self.room[row])):
                 self.full[part] = True
                 continue
@@ -136,3 +153,33 @@ class _Repair:
             self.room[row] -= rate
             taken += 1
         return taken
+
+    def _exchange(self, top: int, chain: int) -> bool:
+        """Raise some part below a top, making room by lowering another, whose own KPI is then served alike."""
+        for part in self._takers(top, nearest=False)[:WIDTH].tolist():
+            self.tries -= 1.0 + (self.parts.last[top] - top) / 1000.0
+            if self.tries < 0.0:
+                return False
+            self._move(np.array([part]), 1)
+            if self._make_room(part, chain):
+                return True
+            self._move(np.array([part]), -1)
+        return False
+
+    def _make_room(self, part: int, chain: int) -> bool:
+        """Lower one part so that the limits of a raised one hold again; leave everything as it was if none helps."""
+        rows = self.by_part.indices[self.by_part.indptr[part] : self.by_part.indptr[part + 1]]
+        broken = rows[self.room[rows] < 0.0]
+        if not len(broken):
+            return True
+        if not chain:
+            return False
+        givers, rate, _ = self._givers(int(broken[0]))
+        for giver in givers[(rate >= -self.room[broken[0]]) & (givers != part)][:WIDTH].tolist():
+            self._move(np.array([giver]), -1)
+            if np.all(self.room[rows] >= 0.0) and (
+                self.parts.parent[giver] < 0 or self._exchange(int(self.parts.top[giver]), chain - 1)
+            ):
+                return True
+            self._move(np.array([giver]), 1)
+        return False
