@@ -90,7 +90,9 @@ def test_nothing_is_left_for_later(path):
     tree = parse(path)
     raised = [ast.unparse(n.exc) for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc is not None]
     assert [text for text in raised if text.startswith("NotImplementedError")] == []
-    assert [word for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK") if word in path.read_text("utf-8")] == []
+    assert [
+        word for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK") if word in path.read_text("utf-8")
+    ] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)

@@ -38,8 +38,9 @@ def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> Exit
     if debug:
         traceback.print_exception(error)
     known = as_known_error(error)
-    if isinstance(known, OutputError) and _is_broken_pipe(error):
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EPIPE, errno.ENOSPC):
         _drop_stdout()
+    if isinstance(error.__cause__, BrokenPipeError):  # `kpiopt … | head` has what it wanted
         return known.exit_code
     if "--json" in arguments:
         print_json(error_document(known))
@@ -59,8 +60,6 @@ def as_known_error(error: Exception) -> KpioptError:
         return LimitReached(
             Problem("E-memory", "memory ran out", fix="solve a part of the organization, or use a larger machine")
         )
-    if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
-        return OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}"))
     kind = type(error).__name__
     return KpioptError(
         Problem(
@@ -90,12 +89,9 @@ def _say_usage(error: Exception) -> None:
         say(f"    see:  {context.command_path} --help")
 
 
-def _is_broken_pipe(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.EPIPE
-
-
 def _drop_stdout() -> None:
-    """Point stdout nowhere: its reader is gone, and flushing it at exit would only complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    """Point stdout nowhere: flushing it once more at exit would only repeat the complaint."""
+    if sys.stdout is sys.__stdout__:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

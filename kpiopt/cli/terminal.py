@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from kpiopt.errors import Problem, format_problem
+from kpiopt.errors import OutputError, Problem, format_problem
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -26,22 +26,31 @@ def open_console(stream: IO[str]) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def print_answer(*parts: RenderableType) -> None:
-    """Print renderable parts of the answer on stdout."""
+def print_answer(answer: RenderableType) -> None:
+    """Print a renderable answer on stdout."""
     console = open_console(sys.stdout)
-    for part in parts:
-        console.print(part)
+    with console.capture() as captured:
+        console.print(answer)
+    _write(captured.get())
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print plain lines of the answer on stdout, without wrapping."""
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
+    _write("".join(f"{line}\n" for line in lines))
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the one JSON document of the answer on stdout; a number that is not finite is a bug and raises."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+    _write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def _write(text: str) -> None:
+    """Write to stdout at once; what cannot be delivered is an output error, not a fault of kpiopt."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}")) from error
 
 
 def say(message: str) -> None:

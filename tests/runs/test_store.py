@@ -33,7 +33,9 @@ def tree(root: Path) -> dict[str, bytes]:
 def test_published_run_is_whole_and_nothing_else_is_left(tmp_path):
     folder = publish(open_store(tmp_path / "runs"))
     assert folder == tmp_path / "runs" / "base-12345678"
-    assert sorted(tree(tmp_path)) == [f"runs/base-12345678/{n}" for n in ("inputs/units.csv", "run.json", "targets.csv")]
+    assert sorted(tree(tmp_path)) == [
+        f"runs/base-12345678/{n}" for n in ("inputs/units.csv", "run.json", "targets.csv")
+    ]
     assert read_run(folder).is_complete
 
 

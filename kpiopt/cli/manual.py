@@ -1,0 +1,84 @@
+"""The manual of the command line, written from the application itself: `python -m kpiopt.cli.manual > docs/cli.md`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from kpiopt.cli.app import app
+from kpiopt.errors import ExitCode
+
+MEANING = {
+    ExitCode.OK: "done and certified",
+    ExitCode.INTERNAL: "internal error: a fault of kpiopt",
+    ExitCode.USAGE: "usage: the command line asks for something that does not exist",
+    ExitCode.INPUT: "input: the scenario or a table breaks a rule",
+    ExitCode.INFEASIBLE: "infeasible, proved",
+    ExitCode.UNBOUNDED: "unbounded, proved",
+    ExitCode.UNCERTIFIED: "not certified: nothing is published",
+    ExitCode.LIMIT: "time or memory limit reached",
+    ExitCode.OUTPUT: "output cannot be written",
+    ExitCode.PARTIAL: "some points of a sweep failed",
+    ExitCode.LOCKED: "the run folder is in use",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+    ExitCode.TERMINATED: "terminated (SIGTERM)",
+}
+
+INTRODUCTION = """# Command line
+
+`kpiopt` and `python -m kpiopt` are the same. stdout carries the answer, stderr the talk; `--json` prints exactly one
+JSON document on stdout, also for errors (`kpiopt.error/1`). Progress is shown on a terminal only; `NO_COLOR` is
+honoured. `--debug` after any command shows the traceback of an error.
+"""
+
+
+def commands() -> dict[str, Any]:
+    """Return every command of the application by its full name, in the order of its help."""
+    return dict(_walk(typer.main.get_command(app), "kpiopt"))
+
+
+def _walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    children = getattr(command, "commands", None)
+    if name != "kpiopt":
+        yield name, command
+    for child_name, child in (children or {}).items():
+        yield from _walk(child, f"{name} {child_name}")
+
+
+def exit_code_table() -> str:
+    """Return the exit codes as a Markdown table."""
+    rows = [f"| {int(code)} | {MEANING[code]} |" for code in ExitCode]
+    return "\n".join(["| exit code | meaning |", "|---|---|", *rows])
+
+
+def render_manual() -> str:
+    """Return `docs/cli.md`: every command with its help, arguments and options, and the exit codes."""
+    parts = [INTRODUCTION, exit_code_table(), ""]
+    for name, command in commands().items():
+        parts += [f"## {name}", "", _one_line(command.help), "", *_parameter_lines(command)]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _parameter_lines(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        yield f"- `{_signature(parameter)}`: {_one_line(parameter.help)}"
+    yield ""
+
+
+def _signature(parameter: Any) -> str:
+    """Return how an argument or option is written, as "SCENARIO" or "--out FOLDER"."""
+    value = parameter.metavar or parameter.name.upper()
+    if parameter.param_type_name == "argument":
+        return str(value)
+    return "/".join([*parameter.opts, *parameter.secondary_opts]) + ("" if parameter.is_flag else f" {value}")
+
+
+def _one_line(text: str | None) -> str:
+    return re.sub(r"\s+", " ", text or "").strip()
+
+
+if __name__ == "__main__":
+    typer.echo(render_manual(), nl=False)
