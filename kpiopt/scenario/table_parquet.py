@@ -40,14 +40,13 @@ def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFind
         what = "it is encrypted" if data.endswith(b"PARE") else "it does not start and end with PAR1"
         raise _damaged(what, display)
     with _refusing_damage(display):
+        n_rows = check_pages(data)
         schema = pl.read_parquet_schema(BytesIO(data))
     check_header(list(schema), rule, Location(display), findings)
     rules = [found for name in schema if (found := rule.column(name)) is not None]
     for column in rules:
         _check_type(column, schema[column.name], display, findings)
     findings.raise_errors()
-    with _refusing_damage(display):
-        n_rows = check_pages(data)
     if n_rows > MAX_ROWS:
         message = f"the file claims {n_rows:,} rows, more than {MAX_ROWS:,}"
         raise LimitReached(Problem("E-table-size", message, location=Location(display)))
