@@ -140,13 +140,13 @@ def read_regular_file(path: Path, text: str, limit: int, location: Location | No
         If it does not exist, is a folder or may not be read.
     """
     try:
+        if path.is_dir():
+            raise IsADirectoryError
         handle = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         raise unreadable(path, text, location, error) from None
     with os.fdopen(handle, "rb") as stream:
         status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise unreadable(path, text, location, IsADirectoryError())
         if not stat.S_ISREG(status.st_mode):
             raise SecurityError(_not_regular(text, location))
         raw = stream.read(limit + 1) if status.st_size <= limit else b""
@@ -163,7 +163,7 @@ def _too_large(text: str, size: int, limit: int, location: Location | None) -> P
 
 def unreadable(path: Path, text: str, location: Location | None, error: OSError) -> InputError:
     """Return the error for a file that cannot be opened, with the path as given and resolved."""
-    if isinstance(error, IsADirectoryError) or path.is_dir():
+    if isinstance(error, IsADirectoryError):
         reason, fix = "is a folder", "name a file in it"
     elif isinstance(error, FileNotFoundError):
         reason, fix = "does not exist", _neighbour(path)

@@ -171,9 +171,9 @@ def _syntax_problems(message: str, places: TomlText) -> list[Problem]:
     """Explain the parser's error by what the walk has seen before it, where that is its cause."""
     location = _error_location(message, places)
     line = location.line or 0
-    duplicates = [p for p in duplicate_problems(places) if _line(p) <= line]
+    duplicates = duplicate_problems(places)
     keys = [p for p in check_keys(places) if _line(p) <= line]
-    if duplicates or any(_line(p) == line for p in keys):
+    if any(_line(p) <= line for p in duplicates) or any(_line(p) == line for p in keys):
         return [*keys, *duplicates]
     return [*keys, _syntax_problem(_PLACE.sub("", message), location)]
 
