@@ -1,0 +1,143 @@
+"""Iterative refinement: digits that the solver's tolerances leave out.
+
+The error of an answer is posed as a program of its own, with sides and costs moved to the answer and magnified by
+powers of two; its solution, made small again, corrects the answer (Gleixner, Steffy & Wolter 2016,
+doi:10.1287/ijoc.2016.0692). A program that is infeasible by less than the tolerance shows here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.exact import exact_row_sums
+
+LARGEST_FACTOR = 2.0**40
+_OPEN = 1e19
+
+
+@dataclass(frozen=True)
+class Error:
+    """Estimated error of a primal and dual point.
+
+    Attributes
+    ----------
+    primal : float
+        Largest violation of a row or bound relative to its sides and terms.
+    gap : float
+        Complementarity (what duals times slacks add up to) relative to the objective.
+    """
+
+    primal: float
+    gap: float
+
+    def within(self, primal: float, gap: float) -> bool:
+        """Whether both are at most the given ones."""
+        return self.primal <= primal and self.gap <= gap
+
+
+def estimate_error(arrays: ProgramArrays, x: Floats, y: Floats) -> Error:
+    """Estimate the error of an answer in plain floating point; the certificate decides, this only says where to go on.
+
+    The scales are those of the certificate.
+    """
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
+        return Error(math.inf, math.inf)
+    activity = arrays.matrix @ x
+    return Error(_primal_error(arrays, x, activity), _gap(arrays, x, y, activity))
+
+
+def _primal_error(arrays: ProgramArrays, x: Floats, activity: Floats) -> float:
+    absolute = abs(arrays.matrix)
+    floor = np.minimum(1.0, absolute @ _extent(arrays))
+    size = np.maximum(absolute @ np.abs(x), floor)
+    rows = _relative(activity, arrays.row_lower, arrays.row_upper, size)
+    columns = _relative(x, arrays.column_lower, arrays.column_upper, np.minimum(1.0, _extent(arrays)))
+    return max(rows, columns)
+
+
+def _relative(value: Floats, lower: Floats, upper: Floats, size: Floats) -> float:
+    """Return the largest violation of sides relative to size and side."""
+    below = np.maximum(lower - value, 0.0)
+    above = np.maximum(value - upper, 0.0)
+    scale = np.maximum(size, np.where(below > 0.0, np.abs(lower), np.where(above > 0.0, np.abs(upper), 1.0)))
+    violation = np.maximum(below, above)
+    return float(np.where(violation > 0.0, violation / np.maximum(scale, np.finfo(float).tiny), 0.0).max(initial=0.0))
+
+
+def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
+    d = arrays.cost - arrays.matrix.T @ y
+    columns = _complementarity(d, x, arrays.column_lower, arrays.column_upper)
+    rows = _complementarity(y, activity, arrays.row_lower, arrays.row_upper)
+    natural = min(1.0, float(np.dot(np.abs(arrays.cost), _extent(arrays))))
+    size = max(abs(float(np.dot(arrays.cost, x))), natural) or 1.0
+    return (columns + rows) / size
+
+
+def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) -> float:
+    """Sum |dual| times the distance to the side it points to; an open side counts as one of the value's own size."""
+    side = np.where(dual > 0.0, lower, upper)
+    reach = np.where(np.isfinite(side), np.abs(value - np.where(np.isfinite(side), side, 0.0)), 1.0 + np.abs(value))
+    return float(np.dot(np.abs(dual), reach))
+
+
+def _extent(arrays: ProgramArrays) -> Floats:
+    larger = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    return np.where(np.isfinite(larger), larger, 1.0)
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """The program of an answer's error.
+
+    Attributes
+    ----------
+    program : ProgramArrays
+        minimise (D d)'z over K (L - A x) <= A z <= K (U - A x), K (l - x) <= z <= K (u - x).
+    primal_factor, dual_factor : float
+        K and D, powers of two.
+    x, y : (n,) and (m,) float
+        The answer to correct.
+    """
+
+    program: ProgramArrays
+    primal_factor: float
+    dual_factor: float
+    x: Floats
+    y: Floats
+
+    def corrected(self, z: Floats, w: Floats) -> tuple[Floats, Floats]:
+        """Return x + z / K and y + w / D."""
+        return self.x + z / self.primal_factor, self.y + w / self.dual_factor
+
+
+def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats, error: Error) -> Refinement:
+    """Pose the program of an answer's error."""
+    k, d = _factor(error.primal), _factor(error.gap)
+    zero = np.zeros(arrays.n_rows)
+    low, high = np.isfinite(arrays.row_lower), np.isfinite(arrays.row_upper)
+    below = -exact_row_sums(arrays.matrix, x, np.where(low, -arrays.row_lower, zero))
+    above = -exact_row_sums(arrays.matrix, x, np.where(high, -arrays.row_upper, zero))
+    reduced = -exact_row_sums(sp.csr_array(arrays.matrix.T), y, -arrays.cost)
+    program = replace(
+        arrays,
+        cost=d * reduced,
+        row_lower=_opened(np.where(low, k * below, -np.inf)),
+        row_upper=_opened(np.where(high, k * above, np.inf)),
+        column_lower=_opened(k * (arrays.column_lower - x)),
+        column_upper=_opened(k * (arrays.column_upper - x)),
+    )
+    return Refinement(program, k, d, x, y)
+
+
+def _factor(error: float) -> float:
+    return float(min(LARGEST_FACTOR, 2.0 ** math.floor(-math.log2(max(error, 1.0 / LARGEST_FACTOR)))))
+
+
+def _opened(sides: Floats) -> Floats:
+    """Sides that are too far away to matter are open."""
+    return np.where(sides >= _OPEN, np.inf, np.where(sides <= -_OPEN, -np.inf, sides))

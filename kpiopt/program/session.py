@@ -1,0 +1,352 @@
+"""The solver session: a program that is solved to a good answer, changed, and solved again.
+
+Numbers pass the gate and the program is scaled by exact powers of two; an answer that is not accurate enough is refined
+or found again in another way; what comes back is unscaled, in the original data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.program.answer import Answer, Basis, Progress, Ranging, SolverOptions, Status
+from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.certificate import verify_infeasible
+from kpiopt.program.gate import check_numbers, find_scaling
+from kpiopt.program.refinement import Error, estimate_error, pose_refinement
+from kpiopt.program.solver import BASIC, LOWER, UPPER, NamedProgram, Positions, Rung, Solver, read_mps
+
+__all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
+
+WELL_PRIMAL, WELL_GAP = 1e-11, 1e-10
+GOOD = 1e-9
+REFINEMENTS = 3
+
+_LIMITS = (Status.TIME_LIMIT, Status.INTERRUPTED)
+_WITHOUT_PRESOLVE = Rung("without presolve", (("presolve", "off"),))
+LADDER = (
+    Rung("as asked"),
+    _WITHOUT_PRESOLVE,
+    Rung("without the solver's scaling", (("presolve", "off"), ("simplex_scale_strategy", 0))),
+    Rung("primal simplex", (("presolve", "off"), ("simplex_strategy", 4))),
+    Rung("interior point", (("solver", "ipx"), ("run_crossover", "on"))),
+)
+
+
+class Session:
+    """A program that is solved, changed and solved again.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+        Original data.
+    options : SolverOptions
+    on_progress : callable or None
+        Called with `Progress` while the solver works, from the solver's thread.
+
+    Raises
+    ------
+    NumericsError
+        Where a number cannot be trusted to the solver.
+    """
+
+    def __init__(
+        self,
+        arrays: ProgramArrays,
+        options: SolverOptions | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._options = options or SolverOptions()
+        self._on_progress = on_progress
+        self._load(arrays)
+
+    def _load(self, arrays: ProgramArrays) -> None:
+        check_numbers(arrays)
+        if not arrays.matrix.has_canonical_format:
+            arrays = replace(arrays, matrix=_canonical(arrays.matrix))
+        self._arrays = arrays
+        self._fixed: Session | None = None
+        self._scaling = find_scaling(arrays)
+        self._solver = Solver(self._options, self._on_progress)
+        self._solver.load(self._scaling.apply(arrays))
+
+    @classmethod
+    def from_file(cls, path: Path, options: SolverOptions | None = None) -> Session:
+        """Open a session on a program in MPS or LP format."""
+        return cls(read_mps(path).arrays, options)
+
+    @property
+    def arrays(self) -> ProgramArrays:
+        """The program in its present form, original data."""
+        return self._arrays
+
+    def cancel(self) -> None:
+        """Ask a running solve, from any thread, to stop; it answers INTERRUPTED."""
+        self._solver.cancel()
+
+    def solve(self) -> Answer:
+        """Solve, refine, and climb the retry ladder until the answer is good.
+
+        Returns
+        -------
+        Answer
+            UNKNOWN where no rung gave an answer within 1e-9.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, after the solver has stopped.
+        NumericsError
+            Where the solver refuses data.
+        """
+        started = time.monotonic()
+        if not self._arrays.n_columns:
+            return self._answer_without_columns()
+        answer = Answer(Status.UNKNOWN)
+        for rung in LADDER:
+            left = self._options.time_limit - (time.monotonic() - started)
+            answer = replace(self._try(rung, left), attempt=rung.name)
+            if answer.status is not Status.UNKNOWN:
+                break
+        return replace(answer, seconds=time.monotonic() - started)
+
+    def _answer_without_columns(self) -> Answer:
+        """Settle a program that has nothing to decide: its rows hold 0 or they do not."""
+        low, high = self._arrays.row_lower > 0.0, self._arrays.row_upper < 0.0
+        ray = low.astype(float) - high.astype(float)
+        if np.any(ray):
+            return Answer(Status.INFEASIBLE, ray=ray, attempt="nothing to decide")
+        offset = self._arrays.offset
+        return Answer(
+            Status.OPTIMAL,
+            row_dual=np.zeros(self._arrays.n_rows),
+            objective=offset,
+            dual_bound=offset,
+            attempt="nothing to decide",
+        )
+
+    def _try(self, rung: Rung, seconds: float) -> Answer:
+        status = self._solver.run(rung, seconds)
+        if status is Status.OPTIMAL:
+            return self._whole_optimum(seconds) if np.any(self._arrays.integer) else self._optimum()
+        if status is Status.INFEASIBLE:
+            return self._infeasible()
+        if status is Status.UNBOUNDED:
+            return self._unbounded()
+        if status in _LIMITS:
+            return self._stopped(status)
+        return Answer(Status.UNKNOWN)
+
+    def _optimum(self) -> Answer:
+        """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
+        x, y, error = self._read()
+        for _ in range(REFINEMENTS):
+            if error.within(WELL_PRIMAL, WELL_GAP):
+                break
+            refined, ray = self._refine(x, y, error)
+            if ray is not None:
+                return self._clash(ray)
+            if refined is None or not refined[2].within(error.primal, error.gap):
+                break
+            x, y, error = refined
+        return self._answer(x, y) if error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
+
+    def _read(self) -> tuple[Floats, Floats, Error]:
+        x, y = self._solver.solution()
+        return self._tidied(self._scaling.column * x, self._scaling.row * y / self._scaling.objective)
+
+    def _tidied(self, x: Floats, y: Floats) -> tuple[Floats, Floats, Error]:
+        """Put nonbasic columns exactly at their bounds, give basic rows exactly no dual, and estimate the error."""
+        basis, a = self._solver.basis(), self._arrays
+        x = np.where(basis.columns == LOWER, a.column_lower, np.where(basis.columns == UPPER, a.column_upper, x))
+        x = np.clip(x, a.column_lower, a.column_upper)
+        y = np.where(basis.rows == BASIC, 0.0, y)
+        return x, y, estimate_error(a, x, y)
+
+    def _refine(self, x: Floats, y: Floats, error: Error) -> tuple[tuple[Floats, Floats, Error] | None, Floats | None]:
+        """Solve the magnified program of the answer's error; return the corrected answer, or a proof of a clash."""
+        posed = pose_refinement(self._arrays, x, y, error)
+        scaling = self._scaling
+        solver = Solver(self._options, None)
+        solver.load(scaling.apply(posed.program))
+        solver.set_basis(self._solver.basis())
+        status = solver.run(_WITHOUT_PRESOLVE, self._options.time_limit)
+        if status is Status.INFEASIBLE:
+            return None, self._proof(solver)
+        if status is not Status.OPTIMAL:
+            return None, None
+        z, w = solver.solution()
+        self._solver.set_basis(solver.basis())
+        return self._tidied(*posed.corrected(scaling.column * z, scaling.row * w / scaling.objective)), None
+
+    def _answer(self, x: Floats, y: Floats) -> Answer:
+        a = self._arrays
+        reduced = a.cost - a.matrix.T @ y
+        reduced[self._solver.basis().columns == BASIC] = 0.0
+        objective = float(np.dot(a.cost, x) + a.offset)
+        return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
+
+    def _whole_optimum(self, seconds: float) -> Answer:
+        """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
+        x = self._scaling.column * self._solver.solution()[0]
+        whole = self._arrays.integer
+        self._fixed = Session(_fix_columns(self._arrays, whole, np.rint(x)), replace(self._options, time_limit=seconds))
+        answer = self._fixed.solve()
+        if answer.status is not Status.OPTIMAL:
+            return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)
+        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
+        return replace(answer, dual_bound=bound, iterations=self._solver.iterations)
+
+    def _infeasible(self) -> Answer:
+        """Answer with a verified proof; a whole-number program may owe its proof to its continuous relaxation."""
+        if np.any(self._arrays.integer):
+            relaxed = replace(self._arrays, integer=np.zeros(self._arrays.n_columns, dtype=bool))
+            answer = Session(relaxed, self._options).solve()
+            return answer if answer.ray is not None else Answer(Status.INFEASIBLE)
+        ray = self._proof(self._solver)
+        return Answer(Status.UNKNOWN) if ray is None else self._clash(ray)
+
+    def _proof(self, solver: Solver) -> Floats | None:
+        """Return the solver's proof of infeasibility in the original rows, None where it proves nothing."""
+        ray = solver.dual_ray()
+        if ray is None:
+            return None
+        ray = self._scaling.row * ray
+        ray = ray / (np.abs(ray).max(initial=0.0) or 1.0)
+        return ray if verify_infeasible(self._arrays, ray, margin=0.0).passed else None
+
+    def _clash(self, ray: Floats) -> Answer:
+        proved = verify_infeasible(self._arrays, ray).passed
+        return Answer(Status.INFEASIBLE if proved else Status.BORDERLINE, ray=ray, iterations=self._solver.iterations)
+
+    def _unbounded(self) -> Answer:
+        ray = self._solver.primal_ray()
+        if ray is None:
+            return Answer(Status.UNKNOWN)
+        x = self._scaling.column * self._solver.solution()[0]
+        return Answer(Status.UNBOUNDED, x=x, ray=self._scaling.column * ray, dual_bound=-np.inf)
+
+    def _stopped(self, status: Status) -> Answer:
+        """Answer with the best whole-number point found so far, if any; a stopped simplex method has none."""
+        if not (np.any(self._arrays.integer) and self._solver.has_point()):
+            return Answer(status)
+        x = self._scaling.column * self._solver.solution()[0]
+        x = np.where(self._arrays.integer, np.rint(x), x)
+        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
+        return Answer(
+            status, x=x, objective=float(np.dot(self._arrays.cost, x) + self._arrays.offset), dual_bound=bound
+        )
+
+    def ranging(self) -> Ranging:
+        """Return the ranges in which duals and optimal point of the last optimum hold.
+
+        For a whole-number program they are those of the program with the whole numbers fixed.
+
+        Raises
+        ------
+        InternalError
+            Before an optimum was found.
+        """
+        if self._fixed is not None:
+            return self._fixed.ranging()
+        low, high, cost_low, cost_high, activity = self._solver.ranges()
+        scale = self._scaling
+        basic = self._solver.basis().rows == BASIC
+        activity = activity / scale.row
+        upper_only = np.isfinite(self._arrays.row_upper)
+        cost_scale = scale.column * scale.objective
+        return Ranging(
+            np.where(basic, np.where(upper_only, activity, -np.inf), _closed(low / scale.row)),
+            np.where(basic, np.where(upper_only, np.inf, activity), _closed(high / scale.row)),
+            _closed(cost_low / cost_scale),
+            _closed(cost_high / cost_scale),
+        )
+
+    def basis(self) -> Basis:
+        """Return the last basis, for a warm start elsewhere."""
+        return self._solver.basis()
+
+    def set_basis(self, basis: Basis) -> None:
+        """Start the next solve from a basis of a program of the same shape."""
+        self._solver.set_basis(basis)
+
+    def change_costs(self, cost: Floats, offset: float = 0.0) -> None:
+        """Replace the objective."""
+        self._arrays = self._checked(replace(self._arrays, cost=cost, offset=offset))
+        self._solver.change_costs(self._scaling.apply(self._arrays).cost)
+
+    def change_row_bounds(self, rows: Positions, lower: Floats, upper: Floats) -> None:
+        """Replace sides of some rows."""
+        new_lower, new_upper = self._arrays.row_lower.copy(), self._arrays.row_upper.copy()
+        new_lower[rows], new_upper[rows] = lower, upper
+        self._arrays = self._checked(replace(self._arrays, row_lower=new_lower, row_upper=new_upper))
+        scale = self._scaling.row[rows]
+        self._solver.change_row_sides(rows, new_lower[rows] * scale, new_upper[rows] * scale)
+
+    def change_column_bounds(self, columns: Positions, lower: Floats, upper: Floats) -> None:
+        """Replace bounds of some columns."""
+        new_lower, new_upper = self._arrays.column_lower.copy(), self._arrays.column_upper.copy()
+        new_lower[columns], new_upper[columns] = lower, upper
+        self._arrays = self._checked(replace(self._arrays, column_lower=new_lower, column_upper=new_upper))
+        scale = self._scaling.column[columns]
+        self._solver.change_column_bounds(columns, new_lower[columns] / scale, new_upper[columns] / scale)
+
+    def change_coefficients(self, rows: Positions, columns: Positions, values: Floats) -> None:
+        """Replace coefficients; the program is scaled anew and starts from the last basis."""
+        old = sp.coo_array(self._arrays.matrix)
+        keep = ~np.isin(old.row * old.shape[1] + old.col, rows * old.shape[1] + columns)
+        row, column = np.append(old.row[keep], rows), np.append(old.col[keep], columns)
+        matrix = sp.csr_array((np.append(old.data[keep], values), (row, column)), old.shape)
+        self._reload(replace(self._arrays, matrix=matrix), self._solver.basis())
+
+    def add_row(self, columns: Positions, values: Floats, lower: float, upper: float) -> int:
+        """Add a row lower <= sum of values x <= upper and return its position."""
+        row = sp.csr_array((values, (np.zeros(len(columns), dtype=np.int64), columns)), (1, self._arrays.n_columns))
+        arrays = replace(
+            self._arrays,
+            matrix=sp.csr_array(sp.vstack([self._arrays.matrix, row])),
+            row_lower=np.append(self._arrays.row_lower, lower),
+            row_upper=np.append(self._arrays.row_upper, upper),
+        )
+        basis = self._solver.basis()
+        self._reload(arrays, replace(basis, rows=np.append(basis.rows, np.int8(BASIC))))
+        return arrays.n_rows - 1
+
+    def _reload(self, arrays: ProgramArrays, basis: Basis) -> None:
+        self._load(arrays)
+        if len(basis.columns):
+            self._solver.set_basis(basis)
+
+    def _checked(self, arrays: ProgramArrays) -> ProgramArrays:
+        check_numbers(arrays)
+        self._fixed = None
+        return arrays
+
+
+def _fix_columns(arrays: ProgramArrays, which: NDArray[np.bool_], values: Floats) -> ProgramArrays:
+    """Return the continuous program with some columns fixed, inside their bounds."""
+    fixed = np.clip(values, arrays.column_lower, arrays.column_upper)
+    return replace(
+        arrays,
+        column_lower=np.where(which, fixed, arrays.column_lower),
+        column_upper=np.where(which, fixed, arrays.column_upper),
+        integer=np.zeros(arrays.n_columns, dtype=bool),
+    )
+
+
+def _canonical(matrix: sp.csr_array) -> sp.csr_array:
+    """Add up duplicate entries."""
+    copy = matrix.copy()
+    copy.sum_duplicates()
+    return copy
+
+
+def _closed(sides: Floats) -> Floats:
+    """HiGHS writes sides that may move without end as its own infinity."""
+    return np.where(sides >= 1e20, np.inf, np.where(sides <= -1e20, -np.inf, sides))
