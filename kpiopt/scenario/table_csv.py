@@ -52,8 +52,8 @@ def read_csv(
     check_header(names, rule, Location(display, int(records.line[header])), findings)
     if not body.size:
         findings.error(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
-    if len(set(names)) < len(names) or not body.size:
-        findings.raise_errors()
+    if len(set(names)) < len(names) or not body.size or not any(rule.column(name) for name in names):
+        findings.raise_errors()  # the rows make no sense under such a header
     regular = body[records.fields[body] == len(names)]
     _check_shape(records, body, len(names), display, findings)
     frame = _parse(_only(data, records, regular), names, separator, len(regular))
@@ -114,7 +114,11 @@ def _check_shape(
     def explain(row: int) -> Explanation:
         count = int(records.fields[row])
         what = "only " if count < expected else ""
-        fix = "write every field, empty ones too" if count < expected else "put text with a separator in quotes"
+        fix = (
+            "write every field, empty ones too"
+            if count < expected
+            else "put text with a separator in quotes; write numbers without separators"
+        )
         message = f"the row has {what}{count} fields, the header has {expected}"
         return "E-table-shape", message, "every row has as many fields as the header", fix
 

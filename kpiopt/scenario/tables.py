@@ -40,23 +40,14 @@ def read_table(
     delimiter, decimal : str, optional
         How a CSV file separates fields and writes decimals, where it is not "," and ".".
 
-    Returns
-    -------
-    Table
-        Typed columns with the place of every value.
-
     Raises
     ------
-    TableError
+    TableError, NumericsError
         With all errors of the table: the first 50 spelled out, the others counted.
-    NumericsError
-        If the only errors are numbers that cannot be computed with.
-    SecurityError
-        For workbooks that could do harm.
+    SecurityError, LimitReached
+        For files that could do harm or are too large.
     UsageError
         For forms that are never loaded, such as pickle.
-    LimitReached
-        If the file is too large.
     """
     form = table_form(path, display)
     if form != "csv" and (delimiter is not None or decimal is not None):
