@@ -198,7 +198,9 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
         room = bound[cell] - stretch[cell]
         slack = BOUND_TOLERANCE * np.maximum(np.abs(bound[cell]), step) + FLOAT_TOLERANCE * np.abs(value)
         counts = (value + room + side * slack) / step
-        limits[here] = np.clip(np.floor(counts) if side > 0 else np.ceil(counts), low[here], high[here])
+        limits[here] = np.clip(
+            np.floor(counts) if side > 0 else np.ceil(counts), floor[here] - FARTHEST, ceil[here] + FARTHEST
+        )
     fixed = parts.cell < 0
     low[fixed], high[fixed] = floor[fixed], ceil[fixed]
     return parts.rolled_up(low.astype(np.int64)), parts.rolled_up(high.astype(np.int64))

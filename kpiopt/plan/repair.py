@@ -80,7 +80,7 @@ class _Repair:
         return True
 
     def _givers(self, row: int) -> tuple[Positions, NDArray[np.float64], NDArray[np.float64]]:
-        """Parts of a limit that can go down, their rates, and how far above the unrounded value they are, most first."""
+        """Parts of a limit that can go down, their rates and excess over the unrounded value, largest excess first."""
         here = slice(self.by_row.indptr[row], self.by_row.indptr[row + 1])
         member, rate = self.by_row.indices[here], self.by_row.data[here]
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])

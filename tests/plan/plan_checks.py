@@ -1,0 +1,129 @@
+"""Checks of a rounded plan, written over names and exact decimals, without the arrays of the code under test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from kpiopt.plan import Plan
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Targets of a plan by (unit, KPI), with the tree to walk on."""
+
+    plan: Plan
+    target: dict[Key, float]
+    asked: dict[Key, float]
+    children: dict[str, list[str]]
+
+    @property
+    def rounded_kpis(self) -> list[str]:
+        """KPIs with a step that was not refused."""
+        refused = [n.message.split()[3] for n in self.plan.notes if n.code == "W-rounding-refused"]
+        return [k.id for k in self.plan.graph.scenario.kpis.values() if k.step and k.id not in refused]
+
+    def below(self, unit: str, kpi: str) -> list[Key]:
+        """The targets that add up to one target."""
+        if self.plan.graph.scenario.kpis[kpi].roll_up != "sum":
+            return []
+        return [(child, kpi) for child in self.children[unit] if (child, kpi) in self.target]
+
+
+def lay_out(plan: Plan) -> Board:
+    graph = plan.graph
+    units = graph.scenario.units
+    keys = {n: (units.ids[graph.unit[n]], graph.scenario.kpi_ids[graph.kpi[n]]) for n in plan.nodes.tolist()}
+    children: dict[str, list[str]] = {u: [] for u in units.ids}
+    for unit, parent in zip(units.ids, units.parent.tolist(), strict=True):
+        if parent >= 0:
+            children[units.ids[parent]].append(unit)
+    return Board(
+        plan,
+        {key: float(plan.target[n]) for n, key in keys.items()},
+        {key: float(plan.asked[n]) for n, key in keys.items()},
+        children,
+    )
+
+
+def exact(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+def assert_adds_up(board: Board) -> None:
+    """Targets are multiples of the step; each is exactly the sum of those below plus an own part that is a multiple."""
+    for (unit, kpi), target in board.target.items():
+        if kpi not in board.rounded_kpis:
+            assert target == board.asked[unit, kpi]
+            continue
+        step = exact(board.plan.graph.scenario.kpis[kpi].step or 0.0)
+        assert exact(target) % step == 0, (unit, kpi, target)
+        below = board.below(unit, kpi)
+        if below:
+            own = exact(target) - sum(exact(board.target[b]) for b in below)
+            unrounded = board.asked[unit, kpi] - sum(board.asked[b] for b in below)
+            if abs(unrounded) < 1e-9 * (1.0 + abs(target)):
+                assert own == 0, (unit, kpi, own)
+            else:
+                assert own % step == 0
+
+
+def moved_stretch(board: Board) -> dict[Key, float]:
+    """Stretch that the rounded targets ask of every cell with a decision."""
+    scenario = board.plan.graph.scenario
+    cells, result = scenario.cells, {}
+    for i in np.flatnonzero(cells.has_decision).tolist():
+        unit, kpi = scenario.units.ids[cells.unit[i]], scenario.kpi_ids[cells.kpi[i]]
+        below = board.below(unit, kpi)
+        moved = board.target[unit, kpi] - sum(board.target[b] for b in below)
+        moved -= board.asked[unit, kpi] - sum(board.asked[b] for b in below)
+        result[unit, kpi] = float(board.plan.stretch[i]) + scenario.kpis[kpi].sign * moved
+    return result
+
+
+def assert_limits_hold(board: Board) -> None:
+    """Boxes, locks, capacities and pay budgets hold for the stretch that rounded targets ask."""
+    plan = board.plan
+    scenario, cells, units = plan.graph.scenario, plan.graph.scenario.cells, plan.graph.scenario.units
+    moved = moved_stretch(board)
+    cell = {(units.ids[u], scenario.kpi_ids[k]): i for i, (u, k) in enumerate(zip(cells.unit, cells.kpi, strict=True))}
+    for key, x in moved.items():
+        i = cell[key]
+        low, high = (
+            (cells.lock[i],) * 2 if not np.isnan(cells.lock[i]) else (cells.min_stretch[i], cells.max_stretch[i])
+        )
+        noise = 1e-9 * max(1.0, abs(high)) + 1e-12 * abs(board.asked[key])
+        assert low - noise <= x <= high + noise, (key, low, x, high)
+
+    def holds(used: float, limit: float, size: float) -> bool:
+        return used <= limit + 1e-9 * max(abs(limit), 1.0) + 1e-12 * size
+
+    def is_below(unit: str, top: str) -> bool:
+        return unit == top or any(is_below(unit, child) for child in board.children[top])
+
+    for resource, capacity in units.capacity.items():
+        effort = cells.effort.get(resource, np.zeros(len(cells)))
+        for top, limit in zip(units.ids, capacity.tolist(), strict=True):
+            if not np.isnan(limit):
+                mine = [key for key in moved if is_below(key[0], top)]
+                used = sum(effort[cell[key]] * moved[key] for key in mine)
+                initiatives = list(scenario.initiatives.values())
+                for level, initiative, at in zip(
+                    plan.levels, plan.graph.level_initiative, plan.graph.level_unit, strict=True
+                ):
+                    if is_below(units.ids[at], top):
+                        used += initiatives[initiative].uses.get(resource, 0.0) * level
+                assert holds(used, limit, sum(abs(board.asked[k]) for k in mine)), (resource, top, used, limit)
+    for budget in scenario.budgets.values():
+        if budget.resource == "pay":
+            top = units.ids[budget.scope]
+            mine = [key for key in moved if is_below(key[0], top)]
+            used = sum(float(np.nan_to_num(cells.pay_rate[cell[key]])) * moved[key] for key in mine)
+            used += sum(
+                t for u, t in zip(units.ids, units.target_incentive, strict=True) if is_below(u, top) and t == t
+            )
+            assert holds(used, budget.limit, sum(abs(board.asked[k]) for k in mine)), (budget.id, used, budget.limit)
