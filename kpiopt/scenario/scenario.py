@@ -31,16 +31,18 @@ class Perspective:
 
     id: str
     name: str
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """An intended result that KPIs measure."""
+    """An intended result that KPIs measure; `critical` marks a critical success factor."""
 
     id: str
     name: str
     perspective: str | None = None
     description: str = ""
+    critical: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ class Goal:
     priority: int = 1
     p_min: float | None = None
     hard: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

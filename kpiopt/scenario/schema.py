@@ -40,38 +40,43 @@ class ScenarioDocument(Section):
 
     schema_version: Literal[1] = Field(alias="schema", description="version of the format, always 1")
     name: Text = Field(description="name of the scenario")
-    description: str = Field("", description="free text for the report")
-    currency: str = Field("", description='currency of pay and money budgets, such as "USD"')
+    description: str = Field(default="", description="free text for the report")
+    currency: str = Field(default="", description='currency of pay and money budgets, such as "USD"')
     extends: Names | None = Field(
-        None, description="document or documents that this one builds on and patches, relative to this file"
+        default=None, description="document or documents that this one builds on and patches, relative to this file"
     )
-    perspective: dict[str, PerspectiveEntry] = Field({}, description="bands of the strategy map, by id")
-    objective: dict[str, ObjectiveEntry] = Field({}, description="intended results, by id")
-    kpi: dict[str, KpiEntry] = Field({}, description="indicators, by id")
-    factor: dict[str, FactorEntry] = Field({}, description="outside influences, by id")
-    initiative: dict[str, InitiativeEntry] = Field({}, description="actions, by id")
-    goal: dict[str, GoalEntry] = Field({}, description="goals, by id")
-    capacity: dict[str, CapacityEntry] = Field({}, description="settings of capacities, by resource")
-    budget: dict[str, BudgetEntry] = Field({}, description="limits on spending, by id")
-    pay_plan: dict[str, PayPlanEntry] = Field({}, description="payout curves, by id")
-    unit: dict[str, UnitEntry] = Field({}, description="units, or changes to rows of the units table, by id")
-    cell: dict[str, CellEntry] = Field({}, description='cells, or changes to rows of the cells table, by "unit/kpi"')
-    guardrail: dict[str, GuardrailEntry] = Field({}, description="ranges of stretch for many cells, by name")
-    adjust: dict[str, AdjustEntry] = Field({}, description="bulk edits of cells, by name")
-    decide: DecideSection = Field(DecideSection(), description="the order of decisions")
-    uncertainty: UncertaintySection = Field(UncertaintySection(), description="execution risk")
-    execution: dict[str, ExecutionEntry] = Field({}, description="execution of some cells, by name")
+    perspective: dict[str, PerspectiveEntry] = Field(default={}, description="bands of the strategy map, by id")
+    objective: dict[str, ObjectiveEntry] = Field(default={}, description="intended results, by id")
+    kpi: dict[str, KpiEntry] = Field(default={}, description="indicators, by id")
+    factor: dict[str, FactorEntry] = Field(default={}, description="outside influences, by id")
+    initiative: dict[str, InitiativeEntry] = Field(default={}, description="actions, by id")
+    goal: dict[str, GoalEntry] = Field(default={}, description="goals, by id")
+    capacity: dict[str, CapacityEntry] = Field(default={}, description="settings of capacities, by resource")
+    budget: dict[str, BudgetEntry] = Field(default={}, description="limits on spending, by id")
+    pay_plan: dict[str, PayPlanEntry] = Field(default={}, description="payout curves, by id")
+    unit: dict[str, UnitEntry] = Field(default={}, description="units, or changes to rows of the units table, by id")
+    cell: dict[str, CellEntry] = Field(
+        default={}, description='cells, or changes to rows of the cells table, by "unit/kpi"'
+    )
+    guardrail: dict[str, GuardrailEntry] = Field(default={}, description="ranges of stretch for many cells, by name")
+    adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
+    decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
+    uncertainty: UncertaintySection = Field(default=UncertaintySection(), description="execution risk")
+    execution: dict[str, ExecutionEntry] = Field(default={}, description="execution of some cells, by name")
     correlation: dict[str, Correlation] = Field(
-        {}, description='correlation of normal scores, keyed "a ~ b" by the paths of two quantities in this file'
+        default={},
+        description='correlation of normal scores, keyed "a ~ b" by the paths of two quantities in this file',
     )
-    simulation: SimulationSection = Field(SimulationSection(), description="how odds are estimated")
-    sweep: dict[str, Axis] = Field({}, description="values to try, keyed by the path of a number in this file")
+    simulation: SimulationSection = Field(default=SimulationSection(), description="how odds are estimated")
+    sweep: dict[str, Axis] = Field(default={}, description="values to try, keyed by the path of a number in this file")
     relax: dict[str, NonNegative] = Field(
-        {}, description="how unwilling you are to relax a limit, by its name or family; 0 means gladly"
+        default={}, description="how unwilling you are to relax a limit, by its name or family; 0 means gladly"
     )
-    rules: RulesSection | None = Field(None, description="own constraints")
-    variant: dict[str, dict[str, Any]] = Field({}, description="named patches of this document, chosen with --variant")
-    tables: TablesSection = Field(TablesSection(), description="files with many rows")
+    rules: RulesSection | None = Field(default=None, description="own constraints")
+    variant: dict[str, dict[str, Any]] = Field(
+        default={}, description="named patches of this document, chosen with --variant"
+    )
+    tables: TablesSection = Field(default=TablesSection(), description="files with many rows")
 
 
 def json_schema() -> dict[str, Any]:

@@ -25,17 +25,17 @@ class PerspectiveEntry(Section):
     Order of appearance is order on the map, top first.
     """
 
-    name: Text | None = Field(None, description="name to show; the id where absent")
-    description: str = Field("", description="free text for the report")
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    description: str = Field(default="", description="free text for the report")
 
 
 class ObjectiveEntry(Section):
     """An intended result that KPIs measure."""
 
-    name: Text | None = Field(None, description="name to show; the id where absent")
-    perspective: Text | None = Field(None, description="id of the perspective it belongs to")
-    critical: bool = Field(False, description="whether it is a critical success factor")
-    description: str = Field("", description="free text for the report")
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    perspective: Text | None = Field(default=None, description="id of the perspective it belongs to")
+    critical: bool = Field(default=False, description="whether it is a critical success factor")
+    description: str = Field(default="", description="free text for the report")
 
 
 class LinkEntry(Section):
@@ -44,7 +44,7 @@ class LinkEntry(Section):
     contribution: QuantityValue = Field(
         description="change of the driven KPI per unit change of the cause, both in their own units"
     )
-    lag: Annotated[int, Field(ge=0)] = Field(0, description="periods between cause and effect")
+    lag: Annotated[int, Field(ge=0)] = Field(default=0, description="periods between cause and effect")
 
 
 class DriverEntry(LinkEntry):
@@ -54,7 +54,7 @@ class DriverEntry(LinkEntry):
     """
 
     at: Text = Field(
-        "organization",
+        default="organization",
         description='where it works: "organization" (the root), a level (at each unit of it), or a unit id',
     )
 
@@ -71,31 +71,37 @@ Link = Annotated[LinkEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
 class KpiEntry(Section):
     """A quantified indicator."""
 
-    name: Text | None = Field(None, description="name to show; the id where absent")
-    objective: Text | None = Field(None, description="id of the objective it measures")
-    unit: str = Field("", description='unit of measure, such as "USD", "%" or "days"; shown everywhere and checked')
-    direction: Literal["up", "down"] = Field("up", description='"up" where higher is better, "down" where lower is')
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    objective: Text | None = Field(default=None, description="id of the objective it measures")
+    unit: str = Field(
+        default="", description='unit of measure, such as "USD", "%" or "days"; shown everywhere and checked'
+    )
+    direction: Literal["up", "down"] = Field(
+        default="up", description='"up" where higher is better, "down" where lower is'
+    )
     roll_up: Literal["sum", "mean", "none"] = Field(
-        "sum",
+        default="sum",
         description='how a unit\'s value follows from the units below: "sum", "mean" (weighted by size), or "none"',
     )
-    step: Positive | None = Field(None, description="rounding step of targets; targets are not rounded where absent")
+    step: Positive | None = Field(
+        default=None, description="rounding step of targets; targets are not rounded where absent"
+    )
     kind: Literal["flow", "stock"] = Field(
-        "flow", description='"flow" adds up over periods, "stock" is a level of which the last period counts'
+        default="flow", description='"flow" adds up over periods, "stock" is a level of which the last period counts'
     )
     baseline: QuantityValue | None = Field(
-        None, description="value at the root without new effort, for a KPI that has no cells below"
+        default=None, description="value at the root without new effort, for a KPI that has no cells below"
     )
-    drivers: dict[str, Driver] = Field({}, description="cause and effect, keyed by the cause")
-    description: str = Field("", description="free text for the report")
+    drivers: dict[str, Driver] = Field(default={}, description="cause and effect, keyed by the cause")
+    description: str = Field(default="", description="free text for the report")
 
 
 class FactorEntry(Section):
     """An outside influence nobody controls, such as the market or an exchange rate."""
 
-    name: Text | None = Field(None, description="name to show; the id where absent")
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
     value: QuantityValue = Field(description="its value, a quantity; deviations from 0 act on what it drives")
-    description: str = Field("", description="free text for the report")
+    description: str = Field(default="", description="free text for the report")
 
 
 def _as_selection(value: Any) -> Any:
@@ -112,14 +118,16 @@ UnitChoice = Annotated[
 class InitiativeEntry(Section):
     """An action or process change that units can fund; its level is a decision for each deciding unit."""
 
-    name: Text | None = Field(None, description="name to show; the id where absent")
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
     units: UnitChoice | None = Field(
-        None, description='deciding units: a selection such as { level = "team" }, or a list of ids; the root if absent'
+        default=None,
+        description='deciding units: a selection such as { level = "team" }, or a list of ids; the root if absent',
     )
     max: NonNegative = Field(description="largest level; the level lies in [0, max]")
-    whole: bool = Field(False, description="whether the level must be a whole number")
-    uses: dict[str, NonNegative] = Field({}, description="resource use per unit of level, by resource")
+    whole: bool = Field(default=False, description="whether the level must be a whole number")
+    uses: dict[str, NonNegative] = Field(default={}, description="resource use per unit of level, by resource")
     effects: dict[str, Link] = Field(
-        {}, description="by KPI: contribution per unit of level to the deciding unit's value (else to the root's)"
+        default={},
+        description="by KPI: contribution per unit of level to the deciding unit's value (else to the root's)",
     )
-    description: str = Field("", description="free text for the report")
+    description: str = Field(default="", description="free text for the report")

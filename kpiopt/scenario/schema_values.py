@@ -27,7 +27,7 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class OrShort:
     """Tells editors that a table may also be written in a short form, which a validator expands.
 
@@ -100,16 +100,16 @@ Names = Annotated[
 class UnitSelection(Section):
     """Which units are meant. All keys must hold; a list means any of its values."""
 
-    unit: Names | None = Field(None, description="unit ids")
-    level: Names | None = Field(None, description="levels")
-    role: Names | None = Field(None, description="roles")
-    parent: Names | None = Field(None, description="ids of the units directly above")
-    under: Names | None = Field(None, description="unit ids: each with its whole subtree")
+    unit: Names | None = Field(default=None, description="unit ids")
+    level: Names | None = Field(default=None, description="levels")
+    role: Names | None = Field(default=None, description="roles")
+    parent: Names | None = Field(default=None, description="ids of the units directly above")
+    under: Names | None = Field(default=None, description="unit ids: each with its whole subtree")
 
 
 class CellSelection(UnitSelection):
     """Which cells are meant. All keys must hold; a list means any of its values."""
 
-    kpi: Names | None = Field(None, description="KPI ids")
-    objective: Names | None = Field(None, description="objective ids: the KPIs that measure them")
-    perspective: Names | None = Field(None, description="perspective ids: the KPIs of their objectives")
+    kpi: Names | None = Field(default=None, description="KPI ids")
+    objective: Names | None = Field(default=None, description="objective ids: the KPIs that measure them")
+    perspective: Names | None = Field(default=None, description="perspective ids: the KPIs of their objectives")

@@ -1,0 +1,258 @@
+"""A scenario file and its tables -> the frozen `Scenario`, or everything that is wrong with it.
+
+Reading goes on past an error as far as it can: the document against the format, the tables, then what they say
+together. What an error makes unknowable is not guessed at and not complained about again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import InputError, NumericsError, Problem, Problems
+from kpiopt.scenario.document import Document, read_document
+from kpiopt.scenario.findings import Findings
+from kpiopt.scenario.key_path import dotted, walk
+from kpiopt.scenario.quantity_reader import RANGE_RULE, QuantityReader, out_of_range
+from kpiopt.scenario.regular_file import display_path
+from kpiopt.scenario.resolve_cells import ResolvedCells, resolve_cells
+from kpiopt.scenario.resolve_map import (
+    MapResolver,
+    resolve_factors,
+    resolve_objectives,
+    resolve_perspectives,
+    resolve_root_baselines,
+)
+from kpiopt.scenario.resolve_plan import (
+    PAY,
+    check_common,
+    resolve_budgets,
+    resolve_decide,
+    resolve_goals,
+    resolve_pay_plans,
+    resolve_simulation,
+)
+from kpiopt.scenario.resolve_units import ResolvedUnits, resolve_units
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.schema import ScenarioDocument
+from kpiopt.scenario.schema_errors import validate_document
+from kpiopt.scenario.sections import name_quantities, resolve_correlation, resolve_sweep
+from kpiopt.scenario.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
+from kpiopt.scenario.tables import read_table
+
+
+def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario.
+
+    Parameters
+    ----------
+    path : Path or str
+        The scenario file.
+    variant : str, optional
+        Name of a `[variant.NAME]` of the file.
+    overrides : sequence of str
+        "path=value" each, as after `--set`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong, as the subclass of the first error; `NumericsError` where all of it is numbers
+        that cannot be computed with.
+    UsageError
+        If the file or the variant does not exist.
+    """
+    findings = Findings(read_document(path, variant=variant, overrides=overrides))
+    scenario = _assemble(findings)
+    if scenario is None:
+        problems = [problem for problem in findings.sorted() if problem.is_error]
+        is_numeric = all(problem.code == "E-number-range" for problem in problems)
+        raise (NumericsError if is_numeric else findings.kind)(*problems)
+    return scenario
+
+
+def check_scenario(
+    path: Path | str, *, variant: str | None = None, overrides: Sequence[str] = ()
+) -> tuple[Scenario | None, Problems, Document | None]:
+    """Read a scenario and collect everything there is to say about it.
+
+    Parameters
+    ----------
+    path, variant, overrides
+        As for `load_scenario`.
+
+    Returns
+    -------
+    scenario : Scenario or None
+        None where there are errors.
+    problems : Problems
+        Errors, warnings and notes in the order of the files.
+    document : Document or None
+        None where the TOML files themselves cannot be read.
+
+    Raises
+    ------
+    UsageError
+        If the file or the variant does not exist.
+    """
+    try:
+        document = read_document(path, variant=variant, overrides=overrides)
+    except InputError as error:
+        return None, Problems(list(error.problems)), None
+    findings = Findings(document)
+    scenario = _assemble(findings)
+    return scenario, Problems(findings.sorted()), document
+
+
+@dataclass
+class _Tables:
+    """The tables that the document names, and their digests."""
+
+    units: Table | None = None
+    cells: Table | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def _assemble(findings: Findings) -> Scenario | None:
+    """Resolve a document; None where there are errors."""
+    model = validate_document(findings)
+    _check_numbers(findings, findings.document.data)
+    tables = _read_tables(findings, model)
+    reader = QuantityReader(findings)
+    units = None if "units" in findings.damaged else resolve_units(findings, model, tables.units)
+    if units is None:
+        _resolve_map_alone(findings, model, reader)
+        return None
+    return _resolve(findings, model, tables, reader, units)
+
+
+def _check_numbers(findings: Findings, data: dict[str, Any]) -> None:
+    """Note numbers of the document that cannot be computed with safely."""
+    for path, value in walk(data):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and path[0] != "simulation" and out_of_range(float(value)):
+            message, fix = f"{dotted(path)} is {value:g}", "choose a larger or smaller unit of measure"
+            findings.at("E-number-range", message, path, rule=RANGE_RULE, fix=fix, kind=NumericsError)
+
+
+def _read_tables(findings: Findings, model: ScenarioDocument) -> _Tables:
+    tables = _Tables()
+    tables.units = _read_table(findings, model, UNITS_TABLE, tables.files)
+    tables.cells = _read_table(findings, model, CELLS_TABLE, tables.files)
+    return tables
+
+
+def _read_table(findings: Findings, model: ScenarioDocument, rule: TableRule, files: dict[str, str]) -> Table | None:
+    """Read one table; a table that cannot be read damages the section of the same name."""
+    entry = getattr(model.tables, rule.name)
+    if entry is None:
+        return None
+    path = ("tables", rule.name)
+    file, _, sheet = entry.path.partition("#")
+    try:
+        resolved = findings.document.resolve(path, file)
+        table = read_table(
+            resolved,
+            display_path(resolved),
+            rule,
+            sheet=sheet or None,
+            delimiter=entry.delimiter,
+            decimal=entry.decimal,
+        )
+    except InputError as error:
+        findings.extend(error)
+        findings.damaged |= {rule.name, rule.name.removesuffix("s")}
+        return None
+    files[display_path(resolved)] = table.sha256
+    for note in table.notes:
+        findings.add(note)
+    _check_table_numbers(findings, table)
+    return table
+
+
+def _check_table_numbers(findings: Findings, table: Table) -> None:
+    for name, values in table.columns.items():
+        if values.dtype != np.float64:
+            continue
+        size = np.abs(values)
+        rows = np.flatnonzero((size != 0) & ~np.isnan(size) & ~((size >= 1e-9) & (size <= 1e12)))
+
+        def extreme(row: int, name: str = name, values: Any = values) -> Problem:
+            message, fix = f"{name} is {values[row]:g}", "choose a larger or smaller unit of measure"
+            return Problem("E-number-range", message, RANGE_RULE, fix, table.location(row, name))
+
+        findings.each(rows.tolist(), extreme, NumericsError)
+
+
+def _resolve_map_alone(findings: Findings, model: ScenarioDocument, reader: QuantityReader) -> None:
+    """Check what can be checked without an organization."""
+    resolve_objectives(findings, model)
+    resolve_factors(model, reader)
+    resolve_root_baselines(model, reader)
+    resolve_pay_plans(findings, model)
+
+
+def _resolve(
+    findings: Findings, model: ScenarioDocument, tables: _Tables, reader: QuantityReader, resolved: ResolvedUnits
+) -> Scenario | None:
+    units = resolved.units
+    root_baseline = resolve_root_baselines(model, reader)
+    found = resolve_cells(findings, model, units, tables.cells, reader, root_baseline)
+    places = MapResolver(findings, model, units, found.roll_up, reader)
+    kpis, initiatives = places.kpis(root_baseline), places.initiatives()
+    factors = resolve_factors(model, reader)
+    goals = resolve_goals(findings, model, units, found.roll_up)
+    budgets = resolve_budgets(findings, model, units)
+    check_common(findings, found.uncertainty.common, units)
+    names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
+    document = findings.document
+    scenario = Scenario(
+        name=model.name,
+        currency=model.currency,
+        perspectives=resolve_perspectives(model),
+        objectives=resolve_objectives(findings, model),
+        kpis=kpis,
+        factors=factors,
+        initiatives=initiatives,
+        goals=goals,
+        budgets=budgets,
+        pay_plans=resolve_pay_plans(findings, model),
+        units=units,
+        cells=found.cells,
+        decide=resolve_decide(findings, model, _resources(model, resolved, found)),
+        uncertainty=found.uncertainty,
+        correlation=resolve_correlation(findings, model, names),
+        simulation=resolve_simulation(model),
+        sweep=resolve_sweep(findings, model),
+        relax=dict(model.relax),
+        rules=_rules(findings, model),
+        variants=document.variants,
+        variant=document.variant,
+        source=str(document.source),
+        document=document.data,
+        files={**document.files, **tables.files, **reader.files},
+    )
+    return None if findings.has_errors else _with_warnings(findings, scenario)
+
+
+def _resources(model: ScenarioDocument, resolved: ResolvedUnits, found: ResolvedCells) -> set[str]:
+    used = {name for entry in model.initiative.values() for name in entry.uses}
+    budgets = {entry.resource or key for key, entry in model.budget.items()}
+    return {PAY, *used, *budgets, *resolved.units.capacity, *found.cells.effort}
+
+
+def _rules(findings: Findings, model: ScenarioDocument) -> str | None:
+    if model.rules is None:
+        return None
+    try:
+        return str(findings.document.resolve(("rules", "file"), model.rules.file))
+    except InputError as error:
+        findings.extend(error)
+        return None
+
+
+def _with_warnings(findings: Findings, scenario: Scenario) -> Scenario:
+    return replace(scenario, warnings=tuple(findings.sorted()))

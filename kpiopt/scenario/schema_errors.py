@@ -1,0 +1,232 @@
+"""What pydantic finds, in the planner's words; and the document without it, so that checking can go on."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from kpiopt.errors import ScenarioError
+from kpiopt.scenario.findings import Findings
+from kpiopt.scenario.key_path import KeyPath, did_you_mean, dotted
+from kpiopt.scenario.schema import ScenarioDocument
+
+_PLACEHOLDER = {"schema": 1, "name": "unnamed"}
+"""Stand in for required keys at the top that are missing or wrong; the scenario is refused anyway."""
+
+
+def validate_document(findings: Findings) -> ScenarioDocument:
+    """Check a document against the format.
+
+    Whatever is wrong is noted in `findings`. What is returned lacks the entries with errors, so that the others can
+    be checked further.
+    """
+    data = findings.document.data
+    try:
+        return ScenarioDocument.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    unknown = [_path(d) for d in details if d["type"] == "extra_forbidden"]
+    for detail in details:
+        if not _is_misspelled(detail, unknown):
+            _note(findings, detail)
+    return _validate_rest(findings, data, details)
+
+
+def _is_misspelled(missing: ErrorDetails, unknown: list[KeyPath]) -> bool:
+    """Whether a key is missing only because it is misspelled, which is reported already."""
+    if missing["type"] != "missing":
+        return False
+    *table, key = _path(missing)
+    beside = [str(path[-1]) for path in unknown if list(path[:-1]) == table]
+    return any(did_you_mean(name, [str(key)]) for name in beside)
+
+
+def _validate_rest(findings: Findings, data: dict[str, Any], details: list[ErrorDetails]) -> ScenarioDocument:
+    rest = deepcopy(data)
+    while details:
+        for detail in details:
+            path = _path(detail)
+            cut = path[:2] if len(path) > 1 and _is_keyed(str(path[0])) else path[:1]
+            _remove(rest, cut)
+            findings.damaged.add(str(path[0]))
+        try:
+            return ScenarioDocument.model_validate({**_PLACEHOLDER, **rest})
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+    return ScenarioDocument.model_validate(_PLACEHOLDER)
+
+
+def _is_keyed(section: str) -> bool:
+    """Whether a section holds entries by id."""
+    return (
+        section in ScenarioDocument.model_fields
+        and get_origin(ScenarioDocument.model_fields[section].annotation) is dict
+    )
+
+
+def _remove(data: dict[str, Any], path: KeyPath) -> None:
+    table: Any = data
+    for key in path[:-1]:
+        table = table.get(key) if isinstance(table, dict) else None
+    if isinstance(table, dict):
+        table.pop(path[-1], None)
+
+
+def _path(detail: ErrorDetails) -> KeyPath:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _note(findings: Findings, detail: ErrorDetails) -> None:
+    path, kind = _path(detail), detail["type"]
+    name = dotted(path)
+    if kind == "extra_forbidden" or detail["loc"][-1] == "[key]":
+        known = _known_keys(path[:-1]) if kind == "extra_forbidden" else _listed(detail)
+        where = f"[{dotted(path[:-1])}]" if len(path) > 1 else "a scenario"
+        message = f"unknown key '{path[-1]}' in {where}"
+        fix = did_you_mean(str(path[-1]), known) or f"its keys are {', '.join(known)}"
+        rule = "unknown keys are refused, so that no input is lost"
+        findings.at("E-unknown-key", message, path, rule=rule, fix=fix, key=True, kind=ScenarioError)
+        return
+    if kind == "missing":
+        message = f"'{path[-1]}' is missing in [{dotted(path[:-1])}]" if len(path) > 1 else f"'{path[-1]}' is missing"
+        rule = f"{path[-1]}: {_description(path)}"
+        findings.at(
+            "E-missing-key", message, path[:-1], rule=rule, fix=f"add {path[-1]} = …", key=True, kind=ScenarioError
+        )
+        return
+    code, problem, rule, fix = _explain(detail)
+    findings.at(code, f"{name} {problem}", path, rule=rule, fix=fix, kind=ScenarioError)
+
+
+def _explain(detail: ErrorDetails) -> tuple[str, str, str, str]:
+    """Return code, predicate, rule and fix for a value that is not what the format wants."""
+    kind, value = detail["type"], detail["input"]
+    shown = show_value(value)
+    if kind in _TYPES:
+        wanted, advise = _TYPES[kind]
+        return "E-type", f"must be {wanted}, not {shown}", "values are not converted", advise(value)
+    if kind == "literal_error":
+        allowed = _listed(detail)
+        fix = did_you_mean(str(value), allowed) or f"write one of {', '.join(allowed)}"
+        return "E-value", f"cannot be {shown}", f"allowed are {', '.join(allowed)}", fix
+    if kind in _BOUNDS:
+        words, key = _BOUNDS[kind]
+        bound = f"must be {words} {detail.get('ctx', {})[key]:g}"
+        return "E-value", f"is {shown}, but {bound}", f"the number {bound}", "correct the number"
+    if kind in ("too_short", "too_long"):
+        return "E-value", f"has the wrong number of entries: {shown}", _length(detail), "correct the list"
+    if kind == "string_too_short":
+        return "E-value", "is empty", "a name has at least one character", "write a name, or remove the key"
+    if kind == "string_too_long":
+        return "E-value", f"is too long: {shown}", _length(detail), "shorten it"
+    return "E-value", f"cannot be {shown}", "see the description of the format", "correct the value"
+
+
+def _length(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    if "min_length" in context:
+        return f"at least {context['min_length']}"
+    return f"at most {context['max_length']}"
+
+
+def _listed(detail: ErrorDetails) -> list[str]:
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    return expected.replace("'", "").replace(" or ", ", ").split(", ")
+
+
+def show_value(value: Any) -> str:
+    """Describe a TOML value in a few words.
+
+    Examples
+    --------
+    >>> show_value("10"), show_value(True), show_value({})
+    ('the text "10"', 'true', 'a table')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'the text "{value}"' if len(value) <= 60 else f'the text "{value[:60]}…"'
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return f"the list {value}" if len(str(value)) <= 60 else f"a list of {len(value)}"
+    return f"the number {value}"
+
+
+def _in_digits(value: Any) -> str:
+    try:
+        return f"write {float(value):g} without quotes" if isinstance(value, str) else "write a number"
+    except ValueError:
+        return "write a number"
+
+
+def _fixed(text: str) -> Callable[[Any], str]:
+    return lambda _: text
+
+
+def _in_quotes(value: Any) -> str:
+    return (
+        f'write "{value}" in quotes' if isinstance(value, int | float) and not isinstance(value, bool) else "write text"
+    )
+
+
+_TYPES: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "string_type": ("text", _in_quotes),
+    "float_type": ("a number", _in_digits),
+    "int_type": ("a whole number", _in_digits),
+    "int_from_float": ("a whole number", _fixed("write a whole number without decimals")),
+    "bool_type": ("true or false", _fixed("write true or false without quotes")),
+    "dict_type": ("a table", _fixed("write keys and values below a [header], or in { }")),
+    "model_type": ("a table", _fixed("write keys and values below a [header], or in { }")),
+    "list_type": ("a list", _fixed("write it in [ ]")),
+}
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def _known_keys(table: KeyPath) -> list[str]:
+    """Return the keys that a table of the format may have."""
+    model = _model_at(table)
+    if model is None:
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _description(path: KeyPath) -> str:
+    model = _model_at(path[:-1])
+    fields = model.model_fields if model else {}
+    return next((f.description or "" for n, f in fields.items() if (f.alias or n) == path[-1]), "")
+
+
+def _model_at(path: KeyPath) -> type[BaseModel] | None:
+    """Follow a path through the format to the model of the table there."""
+    kind: Any = ScenarioDocument
+    for part in path:
+        kind = _inside(kind, part)
+    kind = _plain(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _inside(kind: Any, part: str | int) -> Any:
+    kind = _plain(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields.items()
+        return next((field.annotation for name, field in fields if (field.alias or name) == part), None)
+    arguments = get_args(kind)
+    return arguments[-1] if arguments else None
+
+
+def _plain(kind: Any) -> Any:
+    """Strip `Annotated` and `| None`."""
+    while get_origin(kind) in (Annotated, Union, types.UnionType):
+        kind = next(argument for argument in get_args(kind) if argument is not type(None))
+    return kind
