@@ -1,0 +1,235 @@
+"""What is random: the streams of a plan, and how their normal scores become values.
+
+Every source of chance is one standard normal score: the named quantities (factors, contributions, effects,
+baselines), the parts of execution that units have in common, and each cell's own part of execution. Scores are
+correlated by the copula and pushed through each quantity's quantile function.
+
+Execution of a cell has the score
+
+    z = sum_l sqrt(share_l) Z_(unit of level l at or above the cell) + sqrt(1 - sum_l share_l) Z_own
+
+over the levels of `common`; a share whose level has no unit at or above the cell stays with the cell's own part.
+"uncertainty.execution" in `[correlation]` names the organization's common part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.graph import CausalGraph
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, Units
+from kpiopt.simulation.copula import Copula, build_copula
+
+ORGANIZATION_PART = "uncertainty.execution"
+
+ScoreSource = Callable[[slice], Floats]
+"""Rows of sources -> their independent scores, (n_rows, n_draws) float."""
+
+
+@dataclass(frozen=True)
+class RandomInputs:
+    """The sources of chance of one plan.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Keys of the streams: named quantities, then common parts of execution, then cells' own parts.
+    quantities : tuple of Quantity
+        The named quantities that matter, rows 0 … n_quantities - 1.
+    quantity_row : (n,) int
+        Row of each of the graph's quantities, -1 where nothing uses it.
+    n_common : int
+        Number of common parts.
+    cells : (n_own,) int
+        Cells whose execution is drawn, in the order of their rows; grouped by distribution.
+    groups : tuple of (start, stop, Quantity)
+        Ranges of `cells` that share a distribution.
+    own_weight : (n_own,) float
+        sqrt(1 - sum of shares).
+    common_weight : (n_own, n_common) CSR
+        sqrt(share) of each common part.
+    copula : Copula
+    notes : tuple of Problem
+    """
+
+    names: tuple[str, ...]
+    quantities: tuple[Quantity, ...]
+    quantity_row: Integers
+    n_common: int
+    cells: Integers
+    groups: tuple[tuple[int, int, Quantity], ...]
+    own_weight: Floats
+    common_weight: sp.csr_array
+    copula: Copula
+    notes: tuple[Problem, ...] = ()
+
+    @property
+    def n_shared(self) -> int:
+        """Number of rows before the cells' own parts."""
+        return len(self.quantities) + self.n_common
+
+    def draw_shared(self, scores: ScoreSource) -> tuple[Floats, Floats]:
+        """Return the named quantities' values and the common parts' scores.
+
+        Returns
+        -------
+        values : (n_quantities, n_draws) float
+            In each quantity's own unit.
+        common : (n_common, n_draws) float
+        """
+        shared = scores(slice(0, self.n_shared))
+        self.copula.correlate(shared)
+        n = len(self.quantities)
+        values = np.empty_like(shared[:n])
+        for row, quantity in enumerate(self.quantities):
+            values[row] = quantity.at_score(shared[row])
+        return values, shared[n:]
+
+    def draw_execution(self, scores: ScoreSource, common: Floats, start: int, stop: int) -> Floats:
+        """Return the execution of `cells[start:stop]`, which share one distribution, (stop - start, n_draws) float."""
+        z = scores(slice(self.n_shared + start, self.n_shared + stop))
+        if self.n_common:
+            z *= self.own_weight[start:stop, None]
+            z += self.common_weight[start:stop] @ common
+        quantity = next(q for first, last, q in self.groups if first <= start and stop <= last)
+        return quantity.at_score(z)
+
+
+def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
+    """Collect what is random in a plan.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+    stretch : (n_cells,) float
+        Cells without stretch have nothing to execute and need no draw.
+
+    Raises
+    ------
+    ModelError
+        Where `[correlation]` names execution but no share of it is common to the organization.
+    NumericsError
+        Where the correlations are not positive definite.
+    """
+    scenario = graph.scenario
+    used = np.zeros(len(graph.quantities), dtype=bool)
+    used[graph.edge_quantity[graph.edge_quantity >= 0]] = True
+    used[graph.node_quantity[graph.node_quantity >= 0]] = True
+    named = [q for q, is_used in zip(graph.quantities, used, strict=True) if is_used]
+    cells, groups = _drawn_cells(scenario, stretch)
+    own_weight, common_weight, common_names = _common_parts(scenario, scenario.cells.unit[cells])
+    quantity_names = [q.name for q in named]
+    position = {name: row for row, name in enumerate([*quantity_names, *common_names])}
+    correlation = correlation_by_name(scenario, position)
+    notes = _check_correlation(scenario, position, {name for pair in correlation for name in pair})
+    return RandomInputs(
+        names=(*quantity_names, *common_names, *_cell_names(scenario, cells)),
+        quantities=tuple(q.quantity for q in named),
+        quantity_row=np.where(used, np.cumsum(used) - 1, -1),
+        n_common=len(common_names),
+        cells=cells,
+        groups=groups,
+        own_weight=own_weight,
+        common_weight=common_weight,
+        copula=build_copula(correlation, position),
+        notes=notes,
+    )
+
+
+def _drawn_cells(scenario: Scenario, stretch: Floats) -> tuple[Integers, tuple[tuple[int, int, Quantity], ...]]:
+    """Cells with stretch and uncertain execution, grouped by distribution."""
+    execution = scenario.cells.execution
+    quantities = scenario.uncertainty.execution
+    uncertain = np.array([not q.is_number for q in quantities])
+    cells = np.flatnonzero((stretch != 0) & uncertain[execution])
+    cells = cells[np.argsort(execution[cells], kind="stable")]
+    which, first = np.unique(execution[cells], return_index=True)
+    bounds = [*first.tolist(), len(cells)]
+    groups = tuple((bounds[i], bounds[i + 1], quantities[q]) for i, q in enumerate(which.tolist()))
+    return cells, groups
+
+
+def _cell_names(scenario: Scenario, cells: Integers) -> list[str]:
+    units, kpis = scenario.units.ids, scenario.kpi_ids
+    where = zip(scenario.cells.unit[cells].tolist(), scenario.cells.kpi[cells].tolist(), strict=True)
+    return [f"cell.{units[unit]}/{kpis[kpi]}.execution" for unit, kpi in where]
+
+
+def _common_parts(scenario: Scenario, unit: Integers) -> tuple[Floats, sp.csr_array, list[str]]:
+    """Weights of the own and the common parts of execution for cells at some units, and the common parts' names."""
+    rest = np.ones(len(unit))
+    names: list[str] = []
+    rows, columns, weights = [], [], []
+    for level, share in scenario.uncertainty.common.items():
+        if share == 0 or not len(unit):
+            continue
+        above = unit_at_level(scenario.units, level)[unit]
+        has_part = np.flatnonzero(above >= 0)
+        parts, column = np.unique(above[has_part], return_inverse=True)
+        rows.append(has_part)
+        columns.append(column + len(names))
+        weights.append(np.full(len(has_part), np.sqrt(share)))
+        names += [_part_name(scenario.units, level, part) for part in parts.tolist()]
+        rest[has_part] -= share
+    shape = (len(unit), len(names))
+    if not names:
+        return np.sqrt(rest), sp.csr_array(shape), names
+    entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
+    return np.sqrt(np.maximum(rest, 0.0)), sp.csr_array(entries, shape=shape), names
+
+
+def _part_name(units: Units, level: str, unit: int) -> str:
+    return ORGANIZATION_PART if level == ORGANIZATION else f"{ORGANIZATION_PART}@{units.ids[unit]}"
+
+
+def unit_at_level(units: Units, level: str) -> Integers:
+    """Return the nearest unit of a level at or above each unit, -1 where there is none; (n_units,) int."""
+    if level == ORGANIZATION:
+        return np.zeros(len(units), dtype=np.int64)
+    found = np.where([name == level for name in units.levels], np.arange(len(units)), -1)
+    for unit, parent in enumerate(units.parent.tolist()):  # parents stand before their children
+        if found[unit] < 0 <= parent:
+            found[unit] = found[parent]
+    return found
+
+
+def correlation_by_name(scenario: Scenario, known: Container[str]) -> dict[tuple[str, str], float]:
+    """Return `[correlation]` keyed by names of quantities; a path may end in `.value` or `.contribution`."""
+
+    def name_of(path: str) -> str:
+        return path if path in known else path.removesuffix(".value").removesuffix(".contribution")
+
+    return {(name_of(a), name_of(b)): r for (a, b), r in scenario.correlation.items()}
+
+
+def _check_correlation(scenario: Scenario, known: Container[str], correlated: Iterable[str]) -> tuple[Problem, ...]:
+    """Refuse correlations that could have no effect by mistake; note those of quantities that are certain."""
+    without_row = [name for name in sorted(correlated) if name not in known]
+    has_part = scenario.uncertainty.common.get(ORGANIZATION, 0.0) > 0
+    refused = [n for n in without_row if n.startswith("execution.") or (n == ORGANIZATION_PART and not has_part)]
+    if refused and not all(q.is_number for q in scenario.uncertainty.execution):
+        raise ModelError(*(_no_common_part(name) for name in refused))
+    return tuple(_certain(name) for name in without_row)
+
+
+def _no_common_part(name: str) -> Problem:
+    return Problem(
+        "E-correlation-execution",
+        f"[correlation] names {name}, but no part of it is common to the organization",
+        rule=f'"{ORGANIZATION_PART}" in [correlation] is the part of execution that the whole organization shares',
+        fix="give that part a share in [uncertainty], such as common = { organization = 0.3 }",
+    )
+
+
+def _certain(name: str) -> Problem:
+    return Problem(
+        "W-correlation-certain",
+        f"[correlation] names {name}, which is certain or acts on nothing; its correlations have no effect",
+        fix="give it a distribution, or remove it from [correlation]",
+    )

@@ -1,0 +1,151 @@
+"""Variable pay in draws.
+
+    pay = target incentive x sum_k weight_k curve(attainment_k) + sum_k pay rate_k x max(realised stretch_k, 0)
+
+of a unit, with attainment = actual / target where higher is better and 2 - actual / target where lower is. The curve
+is the unit's pay plan (piecewise linear, flat outside its points, at most its cap), or curve(a) = a where none is
+named. The actual is the cell's realised value. The realised stretch is the planned stretch times execution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.graph import CausalGraph
+from kpiopt.scenario.scenario import Floats, Integers, PayPlan, Scenario
+from kpiopt.simulation.propagate import Block
+
+
+@dataclass(frozen=True)
+class _Incentive:
+    """Cells whose units share one pay plan: all that their attainment-based pay needs."""
+
+    plan: PayPlan | None
+    nodes: Integers
+    baseline: Floats
+    target: Floats
+    sign: Floats
+    money_by_unit: sp.csr_array
+
+    def pay(self, delta: Floats) -> Floats:
+        ratio = (delta[self.nodes] + self.baseline[:, None]) / self.target[:, None]
+        attainment = np.where(self.sign[:, None] > 0, ratio, 2 - ratio)
+        money: Floats = self.money_by_unit @ payout_share(self.plan, attainment)
+        return money
+
+
+@dataclass(frozen=True)
+class Payout:
+    """The pay rules of one plan.
+
+    Attributes
+    ----------
+    units : (n_paid,) int
+        Units with a target incentive or a cell with a pay rate; everything below is in this order.
+    incentives : tuple
+        By pay plan.
+    rated_cells : (n_rated,) int
+        Cells with a pay rate; their realised stretch must be kept in the blocks.
+    rate_by_unit : (n_paid, n_rated) CSR
+    plan, all_hit : (n_paid,) float
+        Pay that the plan budgets (target incentive plus pay rate x stretch), and pay when every cell reaches its
+        target exactly and realises its stretch.
+    """
+
+    units: Integers
+    incentives: tuple[_Incentive, ...]
+    rated_cells: Integers
+    rate_by_unit: sp.csr_array
+    plan: Floats
+    all_hit: Floats
+
+    def pay(self, block: Block) -> Floats:
+        """Return the pay of each unit in each draw, (n_paid, n_draws) float, in the scenario's currency."""
+        pay: Floats = self.rate_by_unit @ np.maximum(block.realised, 0.0)
+        for incentive in self.incentives:
+            pay += incentive.pay(block.delta)
+        return pay
+
+
+def payout_share(plan: PayPlan | None, attainment: Floats) -> Floats:
+    """Return the share of target incentive that attainments earn, in the shape of `attainment`."""
+    if plan is None:
+        return attainment
+    share = np.interp(attainment, plan.attainment, plan.share)
+    return share if plan.cap is None else np.minimum(share, plan.cap)
+
+
+def build_payout(graph: CausalGraph, stretch: Floats, targets: Floats) -> Payout:
+    """Compile the pay rules.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+    stretch : (n_cells,) float
+    targets : (n_nodes,) float
+        Target of each node; actuals are compared with it.
+
+    Raises
+    ------
+    ModelError
+        Where a target that decides about pay is not above 0 (`E-pay-target`), or a pay plan does not exist.
+    """
+    scenario = graph.scenario
+    cells, units = scenario.cells, scenario.units
+    incentive = np.nan_to_num(units.target_incentive)
+    rate, weight = np.nan_to_num(cells.pay_rate), np.nan_to_num(cells.weight)
+    rated = np.flatnonzero(rate != 0)
+    paid = np.unique(np.concatenate([np.flatnonzero(incentive != 0), cells.unit[rated]]))
+    weighted = np.flatnonzero((weight != 0) & (incentive[cells.unit] != 0))
+    _check_targets(graph, weighted, targets)
+    rate_by_unit = _by_unit(cells.unit[rated], paid, rate[rated])
+    full_shares = np.zeros(len(paid))
+    incentives = []
+    for name in sorted({units.pay_plans[u] for u in cells.unit[weighted].tolist()}):
+        plan = scenario.pay_plans[name] if name else None
+        rows = weighted[[units.pay_plans[u] == name for u in cells.unit[weighted].tolist()]]
+        money = _by_unit(cells.unit[rows], paid, weight[rows] * incentive[cells.unit[rows]])
+        nodes = graph.cell_node[rows]
+        incentives.append(_Incentive(plan, nodes, graph.baseline[nodes], targets[nodes], graph.sign[nodes], money))
+        full_shares += money @ payout_share(plan, np.ones(len(rows)))
+    commission = rate_by_unit @ stretch[rated]
+    return Payout(
+        units=paid,
+        incentives=tuple(incentives),
+        rated_cells=rated,
+        rate_by_unit=rate_by_unit,
+        plan=incentive[paid] + commission,
+        all_hit=full_shares + commission,
+    )
+
+
+def _by_unit(unit: Integers, paid: Integers, money: Floats) -> sp.csr_array:
+    """Matrix that sums money of cells by paid unit, (n_paid, n_cells of the list) CSR."""
+    rows = np.searchsorted(paid, unit)
+    return sp.csr_array((money, (rows, np.arange(len(unit)))), shape=(len(paid), len(unit)))
+
+
+def _check_targets(graph: CausalGraph, cells: Integers, targets: Floats) -> None:
+    nodes = graph.cell_node[cells]
+    bad = nodes[~(targets[nodes] > 0)]
+    if len(bad):
+        raise ModelError(*(_no_attainment(graph, int(node), float(targets[node])) for node in bad))
+
+
+def _no_attainment(graph: CausalGraph, node: int, target: float) -> Problem:
+    return Problem(
+        "E-pay-target",
+        f"the target of {graph.node_name(node)} is {target:g}, so its attainment means nothing, but pay depends on it",
+        rule="attainment is actual / target (lower is better: 2 - actual / target); the target must be above 0",
+        fix="take the cell's weight away, or measure the KPI on a scale where its target is above 0",
+    )
+
+
+def units_in_scope(scenario: Scenario, payout: Payout, scope: int) -> slice:
+    """Return the range of `payout.units` that lies in the subtree of a unit."""
+    first, last = np.searchsorted(payout.units, [scope, int(scenario.units.end[scope])])
+    return slice(int(first), int(last))

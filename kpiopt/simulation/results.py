@@ -1,0 +1,334 @@
+"""What a simulation has to say: odds, distributions and pay, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import Problem
+from kpiopt.graph import CausalGraph
+from kpiopt.scenario.scenario import Floats, Integers
+from kpiopt.simulation.odds import (
+    Estimate,
+    QuantileEstimate,
+    estimate_conditional_odds,
+    estimate_mean,
+    estimate_odds,
+    estimate_quantile,
+)
+from kpiopt.simulation.streams import Layout
+from kpiopt.simulation.tally import Counts, Kept, Watch
+
+QUANTILES = (0.05, 0.5, 0.95)
+WORST_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How a value spreads over the draws, in its own unit.
+
+    Attributes
+    ----------
+    mean : Estimate
+    sd : float
+    quantiles : tuple of QuantileEstimate
+        The 5 %, 50 % and 95 % points.
+    """
+
+    mean: Estimate
+    sd: float
+    quantiles: tuple[QuantileEstimate, ...]
+
+    @property
+    def p5(self) -> float:
+        """The 5 % point."""
+        return self.quantiles[0].value
+
+    @property
+    def p50(self) -> float:
+        """The median."""
+        return self.quantiles[1].value
+
+    @property
+    def p95(self) -> float:
+        """The 95 % point."""
+        return self.quantiles[2].value
+
+
+@dataclass(frozen=True)
+class GoalOdds:
+    """The odds of one goal.
+
+    Attributes
+    ----------
+    goal : str
+    node : int
+    odds : Estimate
+        P(hit).
+    given_others : Estimate or None
+        P(hit | all other goals hit); None with a single goal, or where the others were never hit together.
+    shortfall : float or None
+        Mean distance to the target over the kept draws that miss, in the KPI's unit; None where none does.
+    worst_shortfall : float or None
+        The same over the worst 5 % of these misses; None below 20 misses.
+    """
+
+    goal: str
+    node: int
+    odds: Estimate
+    given_others: Estimate | None
+    shortfall: float | None
+    worst_shortfall: float | None
+
+
+@dataclass(frozen=True)
+class PayOdds:
+    """Variable pay, in the scenario's currency.
+
+    Attributes
+    ----------
+    total : Distribution
+    plan, all_hit : float
+        What the plan budgets (target incentives plus pay rates times stretch), and pay when every target is hit
+        exactly.
+    over : mapping of str to Estimate
+        P(pay in the budget's scope > its limit), by budget id.
+    units : (n_paid,) int
+        Units that earn variable pay; the arrays below are in their order.
+    unit_plan, unit_all_hit, unit_mean, unit_sd : (n_paid,) float
+    """
+
+    total: Distribution
+    plan: float
+    all_hit: float
+    over: dict[str, Estimate]
+    units: Integers
+    unit_plan: Floats
+    unit_all_hit: Floats
+    unit_mean: Floats
+    unit_sd: Floats
+
+
+@dataclass(frozen=True)
+class PeerSpread:
+    """How equal the chances of peers are to attain their targets: the same KPI and the same `peers` values.
+
+    Attributes
+    ----------
+    kpi : str
+    group : tuple of str
+        Values of `[decide] peers`.
+    cells : int
+        Cells with a decision in the group.
+    lowest, median, highest : float
+        Probabilities of attainment.
+    """
+
+    kpi: str
+    group: tuple[str, ...]
+    cells: int
+    lowest: float
+    median: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The odds of one plan.
+
+    Attributes
+    ----------
+    graph : CausalGraph
+    layout : Layout
+        Method, replicates and draws actually used.
+    seed : int
+    goals : tuple of GoalOdds
+        In the scenario's order.
+    all_goals : Estimate or None
+        P(all goals hit); None without goals.
+    nodes : (n_watched,) int
+        Nodes of goals and KPIs at the root.
+    distributions : tuple of Distribution
+        Of the values of `nodes`.
+    node_odds : (n_nodes,) float
+        Probability that each node attains its target; NaN where it has none.
+    pay : PayOdds or None
+        None where nobody earns variable pay.
+    kept : Kept
+        The draws that were kept one by one.
+    notes : tuple of Problem
+    """
+
+    graph: CausalGraph
+    layout: Layout
+    seed: int
+    goals: tuple[GoalOdds, ...]
+    all_goals: Estimate | None
+    nodes: Integers
+    distributions: tuple[Distribution, ...]
+    node_odds: Floats
+    pay: PayOdds | None
+    kept: Kept = field(repr=False)
+    notes: tuple[Problem, ...] = ()
+
+    @property
+    def draws(self) -> int:
+        """Number of draws."""
+        return self.layout.draws
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the widest interval of a goal or of all goals; 0 without goals."""
+        estimates = [g.odds for g in self.goals] + ([self.all_goals] if self.all_goals else [])
+        return max(((e.high - e.low) / 2 for e in estimates), default=0.0)
+
+    @cached_property
+    def cell_odds(self) -> Floats:
+        """Probability that each cell attains its target, (n_cells,) float."""
+        odds: Floats = self.node_odds[self.graph.cell_node]
+        return odds
+
+    def goal(self, goal: str) -> GoalOdds:
+        """Return the odds of a goal by its id."""
+        return next(g for g in self.goals if g.goal == goal)
+
+    def distribution(self, node: int) -> Distribution | None:
+        """Return the distribution of a node's value, None where it was not watched."""
+        at = int(np.searchsorted(self.nodes, node))
+        return self.distributions[at] if at < len(self.nodes) and self.nodes[at] == node else None
+
+    @cached_property
+    def peer_spreads(self) -> tuple[PeerSpread, ...]:
+        """Equal-chance fairness: the spread of attainment odds across peers, by KPI and group."""
+        return measure_peer_spreads(self.graph, self.cell_odds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return how the draws were made, in JSON form."""
+        layout = self.layout
+        return {
+            "draws": layout.draws,
+            "seed": self.seed,
+            "method": layout.method,
+            "replicates": layout.replicates,
+        }
+
+
+def summarise(
+    graph: CausalGraph,
+    watch: Watch,
+    layout: Layout,
+    seed: int,
+    counts: Sequence[Counts],
+    kept: Kept,
+    notes: tuple[Problem, ...],
+) -> Simulation:
+    """Turn counts by replicate into estimates with intervals."""
+    goal_hits = np.array([c.goals for c in counts])
+    all_hits = np.array([c.all_goals for c in counts])
+    others = np.array([c.others for c in counts])
+    shifts = (graph.baseline + watch.centre)[watch.nodes].tolist()
+    sums, squares = np.array([c.sums for c in counts]), np.array([c.squares for c in counts])
+    people = np.sum([c.people for c in counts], axis=0)
+    node_odds = np.full(graph.n_nodes, np.nan)
+    node_odds[watch.people.nodes] = people / layout.draws
+    goals = [
+        _goal_odds(graph, watch, kept, i, goal, estimate_odds(goal_hits[:, i], layout.size), all_hits, others[:, i])
+        for i, goal in enumerate(graph.scenario.goals)
+    ]
+    return Simulation(
+        graph=graph,
+        layout=layout,
+        seed=seed,
+        goals=tuple(goals),
+        all_goals=estimate_odds(all_hits, layout.size) if goals else None,
+        nodes=watch.nodes,
+        distributions=tuple(
+            _distribution(sums[:, i], squares[:, i], layout.size, shifts[i], kept.values[i])
+            for i in range(len(watch.nodes))
+        ),
+        node_odds=node_odds,
+        pay=_pay_odds(graph, watch, layout, counts, kept) if len(watch.payout.units) else None,
+        kept=kept,
+        notes=notes,
+    )
+
+
+def _goal_odds(
+    graph: CausalGraph,
+    watch: Watch,
+    kept: Kept,
+    i: int,
+    goal: str,
+    odds: Estimate,
+    all_hits: Integers,
+    others: Integers,
+) -> GoalOdds:
+    node = int(watch.goals.nodes[i])
+    given = estimate_conditional_odds(all_hits, others) if len(watch.goals.nodes) > 1 else None
+    values = kept.values[np.searchsorted(kept.nodes, node)]
+    target = graph.scenario.goals[goal].target
+    shortfall = np.sort(np.maximum(graph.sign[node] * (target - values[~kept.hits[i]]), 0.0))
+    n_worst = int(len(shortfall) * WORST_SHARE)
+    return GoalOdds(
+        goal=goal,
+        node=node,
+        odds=odds,
+        given_others=given,
+        shortfall=float(shortfall.mean()) if len(shortfall) else None,
+        worst_shortfall=float(shortfall[-n_worst:].mean()) if n_worst else None,
+    )
+
+
+def _distribution(sums: Floats, squares: Floats, size: int, shift: float, kept: Floats) -> Distribution:
+    mean, sd = estimate_mean(sums, squares, size)
+    shifted = Estimate(mean.estimate + shift, mean.low + shift, mean.high + shift, mean.method)
+    return Distribution(shifted, sd, tuple(estimate_quantile(kept, share) for share in QUANTILES))
+
+
+def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence[Counts], kept: Kept) -> PayOdds:
+    payout = watch.payout
+    total = np.array([c.total_pay for c in counts]), np.array([c.total_pay_squares for c in counts])
+    over = np.array([c.over for c in counts])
+    budgets = [b.id for b in graph.scenario.budgets.values() if b.resource == "pay"]
+    mean = np.sum([c.pay for c in counts], axis=0) / layout.draws
+    square = np.sum([c.pay_squares for c in counts], axis=0) / layout.draws
+    return PayOdds(
+        total=_distribution(*total, layout.size, float(payout.plan.sum()), kept.pay),
+        plan=float(payout.plan.sum()),
+        all_hit=float(payout.all_hit.sum()),
+        over={budget: estimate_odds(over[:, i], layout.size) for i, budget in enumerate(budgets)},
+        units=payout.units,
+        unit_plan=payout.plan,
+        unit_all_hit=payout.all_hit,
+        unit_mean=payout.plan + mean,
+        unit_sd=np.sqrt(np.maximum(square - mean**2, 0.0)),
+    )
+
+
+def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpread, ...]:
+    """Return the spread of attainment odds over groups of peers with at least two cells with a decision."""
+    scenario = graph.scenario
+    groups: dict[tuple[str, ...], list[float]] = {}
+    decided = np.flatnonzero(scenario.cells.has_decision & np.isfinite(cell_odds))
+    labels = [_peer_labels(graph, name) for name in scenario.decide.peers]
+    for cell in decided.tolist():
+        unit = int(scenario.cells.unit[cell])
+        key = (scenario.kpi_ids[scenario.cells.kpi[cell]], *(label[unit] for label in labels))
+        groups.setdefault(key, []).append(float(cell_odds[cell]))
+    return tuple(
+        PeerSpread(key[0], key[1:], len(odds), min(odds), float(np.median(odds)), max(odds))
+        for key, odds in sorted(groups.items())
+        if len(odds) > 1
+    )
+
+
+def _peer_labels(graph: CausalGraph, name: str) -> Sequence[str]:
+    """Value of one `peers` attribute for every unit."""
+    units = graph.scenario.units
+    if name == "parent":
+        return ["" if p < 0 else units.ids[p] for p in units.parent.tolist()]
+    return {"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans, "unit": units.ids}[name]

@@ -1,0 +1,244 @@
+"""The odds of a plan: draws through the graph, counted as they go by."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
+from kpiopt.simulation.hits import HitRule, build_hit_rule
+from kpiopt.simulation.payout import Payout, build_payout, units_in_scope
+from kpiopt.simulation.propagate import Propagation
+from kpiopt.simulation.results import Simulation, summarise
+from kpiopt.simulation.streams import Layout, Streams, lay_out
+from kpiopt.simulation.tally import Counts, Kept, Watch, count_block, make_room, no_counts
+
+MAX_DRAWS = 1 << 30
+MAX_SEED = (1 << 64) - 1
+FIRST_DRAWS = 1 << 12
+PRECISE_ENOUGH = 1 << 24
+"""With `precision`, estimates stop here at the latest."""
+
+Progress = Callable[[int, int], None]
+"""Called with the draws done and the draws to do."""
+
+
+def simulate(
+    graph: CausalGraph,
+    stretch: Floats,
+    levels: Floats,
+    targets: Floats | None = None,
+    settings: SimulationSettings | None = None,
+    *,
+    workers: int = 1,
+    fixed: Mapping[int, float] | None = None,
+    watch_nodes: Integers | None = None,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Estimate the odds of a plan.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+    stretch : (n_cells,) float
+        Planned stretch, each in its KPI's unit; 0 where a cell has none.
+    levels : (n_levels,) float
+        Levels of initiatives.
+    targets : (n_nodes,) float, optional
+        Target of each node, as rounded and published; the unrounded asked values by default.
+    settings : SimulationSettings, optional
+        The scenario's own by default. With `precision` the number of draws grows until the widest interval of a goal
+        is at most that far from its middle on either side.
+    workers : int
+        Threads. The result does not depend on it, to the last bit.
+    fixed : mapping of int to float, optional
+        Nodes that are set to a value whatever their causes do.
+    watch_nodes : (n,) int, optional
+        Further nodes whose distribution is wanted, beside those of goals and all KPIs at the root.
+    progress : callable, optional
+
+    Raises
+    ------
+    UsageError
+        Where draws, seed, method or precision cannot be.
+    NumericsError
+        Where the correlations are not positive definite, or a value is not finite in some draw.
+    ModelError
+        Where pay depends on a target that is not above 0.
+    """
+    settings = settings or graph.scenario.simulation
+    _check_settings(settings)
+    if targets is None:
+        targets = graph.baseline + graph.asked_change(stretch, levels)
+    study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes)
+    if settings.precision is None:
+        return study.run(lay_out(settings.draws, settings.method), workers, progress)
+    return _simulate_to_precision(study, settings, workers, progress)
+
+
+def _simulate_to_precision(
+    study: _Study, settings: SimulationSettings, workers: int, progress: Progress | None
+) -> Simulation:
+    """Repeat with more draws until the interval is narrow enough; the last answer is that of its number of draws."""
+    precision = settings.precision or 0.0
+    draws = FIRST_DRAWS
+    while True:
+        simulation = study.run(lay_out(draws, settings.method), workers, progress)
+        half = simulation.half_width
+        if half <= precision:
+            return simulation
+        if draws >= PRECISE_ENOUGH:
+            return replace(simulation, notes=(*simulation.notes, _not_precise(half, precision, draws)))
+        wanted = draws * min(64.0, (half / precision) ** 2)
+        draws = min(PRECISE_ENOUGH, max(2 * draws, 1 << int(np.ceil(np.log2(wanted)))))
+
+
+def _not_precise(half: float, precision: float, draws: int) -> Problem:
+    return Problem(
+        "W-precision",
+        f"after {draws:,} draws the widest interval is still ± {half:.2g}, not ± {precision:.2g}",
+        fix="accept this precision, or ask for a number of draws instead",
+    )
+
+
+def _check_settings(settings: SimulationSettings) -> None:
+    problems = []
+    if not 2 <= settings.draws <= MAX_DRAWS:
+        problems.append(Problem("E-draws", f"{settings.draws:,} draws", rule=f"draws are 2 to {MAX_DRAWS:,}"))
+    if not 0 <= settings.seed <= MAX_SEED:
+        problems.append(Problem("E-seed", f"the seed is {settings.seed}", rule="a seed is 0 to 2^64 - 1"))
+    if settings.method not in ("sobol", "random"):
+        problems.append(Problem("E-method", f'"{settings.method}" is no method', rule='write "sobol" or "random"'))
+    if settings.precision is not None and not 0 < settings.precision < 1:
+        problems.append(Problem("E-precision", f"precision is {settings.precision:g}", rule="it is between 0 and 1"))
+    if problems:
+        raise UsageError(*problems)
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A plan and all that the draws are asked."""
+
+    graph: CausalGraph
+    propagation: Propagation
+    watch: Watch
+    seed: int
+
+    @classmethod
+    def prepare(
+        cls,
+        graph: CausalGraph,
+        stretch: Floats,
+        levels: Floats,
+        targets: Floats,
+        seed: int,
+        fixed: Mapping[int, float] | None,
+        watch_nodes: Integers | None,
+    ) -> _Study:
+        payout = build_payout(graph, stretch, targets)
+        propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells)
+        goals = goal_rule(graph)
+        own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))
+        budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay"]
+        watch = Watch(
+            goals=goals,
+            people=build_hit_rule(graph, own, targets[own]),
+            nodes=_watched(graph, goals.nodes, watch_nodes),
+            centre=graph.expected_change(stretch, levels),
+            payout=payout,
+            pay_scopes=tuple(units_in_scope(graph.scenario, payout, b.scope) for b in budgets),
+            pay_limits=np.array([b.limit for b in budgets], dtype=np.float64),
+        )
+        return cls(graph, propagation, watch, seed)
+
+    @property
+    def payout(self) -> Payout:
+        return self.watch.payout
+
+    def run(self, layout: Layout, workers: int, progress: Progress | None) -> Simulation:
+        streams = Streams(self.seed, self.propagation.inputs.names, layout)
+        block = block_size(self.graph.n_nodes, layout)
+        kept = make_room(self.watch, layout)
+        counts = [no_counts(self.watch) for _ in range(layout.replicates)]
+        spans = list(_spans(layout, block))
+        results = _map_in_order(lambda span: self._count(streams, span, block, kept), spans, workers)
+        for span, result in zip(spans, results, strict=True):
+            counts[span.replicate].add(result)
+            if progress:
+                progress(span.replicate * layout.size + span.stop, layout.draws)
+        return summarise(self.graph, self.watch, layout, self.seed, counts, kept, self.propagation.inputs.notes)
+
+    def _count(self, streams: Streams, span: _Span, block: int, kept: Kept) -> Counts:
+        """Count one span of draws, block by block."""
+        points = streams.replicate(span.replicate)
+        counts = no_counts(self.watch)
+        for start in range(span.start, span.stop, block):
+            stop = min(start + block, span.stop)
+            first = span.replicate * streams.layout.size + start
+            drawn = self.propagation.run(points.scores(start, stop), stop - start, first)
+            counts.add(count_block(self.watch, self.graph.baseline, drawn, kept, span.replicate, start))
+        return counts
+
+
+def goal_rule(graph: CausalGraph) -> HitRule:
+    """Return the hit rule of all goals, in the scenario's order."""
+    goals = graph.scenario.goals.values()
+    nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    return build_hit_rule(graph, nodes, np.array([g.target for g in goals], dtype=np.float64))
+
+
+def _watched(graph: CausalGraph, goal_nodes: Integers, further: Integers | None) -> Integers:
+    """Nodes whose distribution is wanted: KPIs at the root, goals, and those asked for."""
+    at_root = np.flatnonzero((graph.kind == NodeKind.KPI) & (graph.unit == 0))
+    return np.unique(np.concatenate([at_root, goal_nodes, np.empty(0, np.int64) if further is None else further]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Draws start … stop - 1 of one replicate: the unit of work of one worker."""
+
+    replicate: int
+    start: int
+    stop: int
+
+
+def block_size(n_nodes: int, layout: Layout) -> int:
+    """Return how many draws go through the graph at a time: a power of two that depends on the model only.
+
+    Small graphs stay within the processor's cache; large ones within some 64 MB.
+    """
+    small = 1 << max(8, min(12, ((1 << 17) // max(1, n_nodes)).bit_length() - 1))
+    large = 1 << max(4, ((1 << 23) // max(1, n_nodes)).bit_length() - 1)
+    return min(small, large, 1 << (layout.size - 1).bit_length())
+
+
+def _spans(layout: Layout, block: int) -> Iterator[_Span]:
+    length = max(16 * block, 1024)
+    for replicate in range(layout.replicates):
+        for start in range(0, layout.size, length):
+            yield _Span(replicate, start, min(start + length, layout.size))
+
+
+def _map_in_order(function: Callable[[_Span], Counts], spans: list[_Span], workers: int) -> Iterator[Counts]:
+    """Yield results in the order of the spans; at most a few are waiting, so that memory stays bounded."""
+    if workers <= 1:
+        yield from map(function, spans)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Counts]] = deque()
+        try:
+            for span in spans:
+                waiting.append(pool.submit(function, span))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
