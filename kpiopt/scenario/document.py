@@ -158,7 +158,8 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     layer = merge(merge(merged.without("variant"), chosen), typed)
     reader.add(_clash_problem(clash) for clash in layer.clashes)
     reader.add(case_problems(merged.data, merged.key_location))
-    reader.add(case_problems(layer.data, layer.key_location))
+    if variant or overrides:
+        reader.add(case_problems(layer.data, layer.key_location))
     reader.raise_errors()
     files = {file.display: file.sha256 for file in reader.files.values()}
     return Document(reader.source, reader.root, files, names, variant, reader.notes, layer)

@@ -20,12 +20,15 @@ from kpiopt.errors import (
 )
 from kpiopt.scenario.key_path import KeyPath
 from kpiopt.scenario.layer import Layer, file_layer, join, merge
-from kpiopt.scenario.regular_file import display_path, project_root, resolve_inside
+from kpiopt.scenario.regular_file import display_path, project_root, resolve_inside, unreadable
 from kpiopt.scenario.toml_checks import NON_FINITE
 from kpiopt.scenario.toml_file import TomlFile, read_toml_file
 
 MAX_EXTENDS = 16
 """Documents in one chain of `extends`."""
+
+SHOWN = 50
+"""How many errors are spelled out; the others are counted."""
 
 
 class ExtendsReader:
@@ -60,8 +63,7 @@ class ExtendsReader:
         SecurityError, NumericsError, ScenarioError
             Everything that is wrong with any of the files.
         """
-        if not self.source.exists() or self.source.is_dir():
-            self._refuse_source()
+        self._check_source()
         with self._collecting():
             self._layers[self.source] = self._merge(self.source, self.given, None, ())
         self.raise_errors()
@@ -81,16 +83,22 @@ class ExtendsReader:
         errors = [p for p in dict.fromkeys(self._problems) if p.is_error]
         if not errors:
             return
-        if self._is_unsafe:
-            raise SecurityError(*errors)
-        raise (NumericsError if all(p.code == NON_FINITE for p in errors) else ScenarioError)(*errors)
+        kind: type[InputError] = SecurityError if self._is_unsafe else ScenarioError
+        if all(problem.code == NON_FINITE for problem in errors):
+            kind = NumericsError
+        if len(errors) > SHOWN:
+            more = Problem("E-document-more", f"and {len(errors) - SHOWN:,} more of {len(errors):,} errors")
+            errors = [*errors[:SHOWN], more]
+        raise kind(*errors)
 
-    def _refuse_source(self) -> None:
-        # The command line names this file: usage, not input.
+    def _check_source(self) -> None:
+        """Refuse a main file that is none: the command line names it, so that is usage, not input."""
         try:
-            read_toml_file(self.source, self.given)
-        except ScenarioError as error:
-            raise UsageError(*error.problems) from None
+            if self.source.is_dir():
+                raise IsADirectoryError
+            self.source.stat()
+        except OSError as error:
+            raise UsageError(*unreadable(self.source, self.given, None, error).problems) from None
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:

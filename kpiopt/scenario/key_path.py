@@ -55,14 +55,14 @@ def dotted(path: KeyPath) -> str:
 
 def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every value inside a document with its path: tables and arrays before what they contain."""
-    yield path, value
-    children: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, dict):
-        children = value.items()
-    elif isinstance(value, list):
-        children = enumerate(value)
-    for key, child in children:
-        yield from walk(child, (*path, key))
+    waiting: list[tuple[KeyPath, Any]] = [(path, value)]
+    while waiting:
+        place, found = waiting.pop()
+        yield place, found
+        if isinstance(found, dict):
+            waiting += [((*place, key), child) for key, child in reversed(found.items())]
+        elif isinstance(found, list):
+            waiting += [((*place, i), found[i]) for i in reversed(range(len(found)))]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

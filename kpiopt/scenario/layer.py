@@ -7,7 +7,6 @@ replaces as a whole: merged with `{ uniform = [0, 1] }` it would be two distribu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -124,11 +123,13 @@ def _is_distribution(value: dict[str, Any]) -> bool:
 
 def entries(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Yield the path of every table and of every value that is merged as a whole, in order."""
-    if path:
-        yield path, value
-    if not path or is_table(value):
-        for key, child in value.items():
-            yield from entries(child, (*path, key))
+    waiting: list[tuple[KeyPath, Any]] = [(path, value)]
+    while waiting:
+        place, found = waiting.pop()
+        if place:
+            yield place, found
+        if not place or is_table(found):
+            waiting += [((*place, key), child) for key, child in reversed(found.items())]
 
 
 def file_layer(file: TomlFile) -> Layer:
@@ -151,24 +152,27 @@ def merge(below: Layer, above: Layer) -> Layer:
 
     Clashes below are settled where the upper layer sets the key itself.
     """
-    data, marks = deepcopy(below.data), dict(below.marks)
-    _patch(data, marks, above.data, above.marks, ())
+    marks = dict(below.marks)
+    data = _patched(below.data, above.data, (), marks, above.marks)
     unsettled = (clash for clash in below.clashes if not sets(above.data, clash.path))
     return Layer(data, marks, (*unsettled, *above.clashes))
 
 
-def _patch(
-    old: dict[str, Any], marks: dict[KeyPath, Mark], new: dict[str, Any], new_marks: dict[KeyPath, Mark], path: KeyPath
-) -> None:
+def _patched(
+    old: dict[str, Any], new: dict[str, Any], path: KeyPath, marks: dict[KeyPath, Mark], new_marks: dict[KeyPath, Mark]
+) -> dict[str, Any]:
+    """Return `old` with `new` laid over it and bring `marks` up to date; what is unchanged is shared, not copied."""
+    data = dict(old)
     for key, value in new.items():
         here = (*path, key)
         if is_table(value) and is_table(old.get(key)):
-            _patch(old[key], marks, value, new_marks, here)
+            data[key] = _patched(old[key], value, here, marks, new_marks)
             continue
         for gone, _ in entries(old.get(key), here):
             marks.pop(gone, None)
-        old[key] = deepcopy(value)
+        data[key] = value
         marks |= {added: new_marks[added] for added, _ in entries(value, here)}
+    return data
 
 
 def join(first: Layer, second: Layer) -> Layer:

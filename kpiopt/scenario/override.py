@@ -75,11 +75,11 @@ def _read_value(path: KeyPath, token: str, place: Location) -> Any:
     except ValueError:  # Python converts at most 4300 digits
         raise UsageError(Problem("E-toml-integer", "a whole number has at most 19 digits", location=place)) from None
     places = scan_toml(source, COMMAND_LINE)
-    problems = [
-        problem
-        for inside, part in walk(value)
-        for problem in value_problems((*path, *inside), part, places.value_text(("value", *inside)), lambda _: place)
-    ]
+
+    def written(inside: KeyPath) -> str:
+        return places.value_text(("value", *inside[len(path) :]))
+
+    problems = [p for inside, part in walk(value, path) for p in value_problems(inside, part, written, lambda _: place)]
     if problems:
         raise UsageError(*problems)
     return value

@@ -20,6 +20,7 @@ NON_FINITE = "E-number-range"
 """Code of numbers that cannot be computed with."""
 
 _WORD = re.compile(r"[^\W\d_]+")
+_NOT_ZERO = re.compile(r"[^1-9eE]*[1-9]")
 _LARGEST_INTEGER = 2**63
 # Scripts that one language writes side by side.
 _WRITTEN_TOGETHER = dict.fromkeys(("HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"), "CJK")
@@ -56,38 +57,39 @@ def check_schema(data: dict[str, Any], places: TomlText) -> Iterator[Problem]:
 def check_values(data: Any, places: TomlText) -> Iterator[Problem]:
     """Yield a problem for each value that no scenario can contain."""
     for path, value in walk(data):
-        yield from value_problems(path, value, places.value_text(path), places.value_location)
+        if not isinstance(value, str | dict | list):
+            yield from value_problems(path, value, places.value_text, places.value_location)
 
 
-def value_problems(path: KeyPath, value: Any, token: str, locate: Callable[[KeyPath], Location]) -> Iterator[Problem]:
+def value_problems(
+    path: KeyPath, value: Any, written: Callable[[KeyPath], str], locate: Callable[[KeyPath], Location]
+) -> Iterator[Problem]:
     """Yield what is wrong with one value: not finite, lost to underflow, beyond 64 bit, or a date.
 
     Parameters
     ----------
     path, value
-        The value and its path, for the message.
-    token : str
-        The value as it is written, empty where unknown.
-    locate : callable
-        Gives the place of a path.
+        The value and its path.
+    written, locate : callable
+        Give a value as it is written, and its place.
     """
-    name = dotted(path)
     if isinstance(value, float) and not math.isfinite(value):
-        rule = "numbers are finite and below 1e308"
+        message = f"{dotted(path)} = {written(path)} is not a finite number"
         fix = "write a finite number, or leave the key out where there is none"
-        yield Problem(NON_FINITE, f"{name} = {token or value} is not a finite number", rule, fix, locate(path))
-    elif isinstance(value, float) and value == 0.0 and re.search("[1-9]", re.split("[eE]", token)[0]):
-        message = f"{name} = {token} is too small and would become 0"
+        yield Problem(NON_FINITE, message, "numbers are finite and below 1e308", fix, locate(path))
+    elif isinstance(value, float) and value == 0.0 and _NOT_ZERO.match(written(path)):
+        message = f"{dotted(path)} = {written(path)} is too small and would become 0"
         yield Problem(NON_FINITE, message, "numbers are 0 or above 1e-308", "write 0, or change the unit", locate(path))
     elif isinstance(value, int) and not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
-        rule = "whole numbers have at most 19 digits (64 bit)"
+        token = written(path)
+        shown = token if len(token) <= 40 else f"a whole number of {len(token):,} characters"
         fix = "write it with an exponent, such as 1e12"
-        shown = token if 0 < len(token) <= 40 else f"a whole number of {len(token) or 'too many'} digits"
-        yield Problem("E-toml-integer", f"{name}: {shown} is too large", rule, fix, locate(path))
+        rule = "whole numbers have at most 19 digits (64 bit)"
+        yield Problem("E-toml-integer", f"{dotted(path)} = {shown} is too large", rule, fix, locate(path))
     elif isinstance(value, date | time):
         rule = 'periods are names, and dates are text in quotes, such as "2026-02-28"'
-        fix = f'write {name} = "{token or value}"'
-        yield Problem("E-toml-date", f"{name} = {token or value} is a date or time", rule, fix, locate(path))
+        fix = f'write {dotted(path)} = "{written(path)}"'
+        yield Problem("E-toml-date", f"{dotted(path)} = {written(path)} is a date or time", rule, fix, locate(path))
 
 
 def check_keys(places: TomlText) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from kpiopt.errors import Location, Problem, ScenarioError, SecurityError
 from kpiopt.scenario.regular_file import display_path, read_regular_file
 from kpiopt.scenario.toml_checks import check_keys, check_schema, check_values, duplicate_problems, normal_form
 from kpiopt.scenario.toml_text import TomlText, scan_toml
+from kpiopt.scenario.toml_walk import LINE_SHOWN
 
 MAX_BYTES = 1_000_000
 """Largest TOML document; bulk data belong into tables."""
@@ -171,11 +172,11 @@ def _syntax_problems(message: str, places: TomlText) -> list[Problem]:
     """Explain the parser's error by what the walk has seen before it, where that is its cause."""
     location = _error_location(message, places)
     line = location.line or 0
-    duplicates = duplicate_problems(places)
-    keys = [p for p in check_keys(places) if _line(p) <= line]
+    duplicates, keys = duplicate_problems(places), list(check_keys(places))
     if any(_line(p) <= line for p in duplicates) or any(_line(p) == line for p in keys):
-        return [*keys, *duplicates]
-    return [*keys, _syntax_problem(_PLACE.sub("", message), location)]
+        return sorted([*keys, *duplicates], key=_line)
+    # Behind an error of another kind the walk may have taken text for keys.
+    return [*(p for p in keys if _line(p) < line), _syntax_problem(_PLACE.sub("", message), location)]
 
 
 def _line(problem: Problem) -> int:
@@ -191,14 +192,13 @@ def _syntax_problem(reason: str, location: Location) -> Problem:
 
 def _error_location(message: str, places: TomlText) -> Location:
     match = _PLACE.search(message)
-    lines = places.text.split("\n")
     if not match:
         return Location(places.file)
     if match[1] is None:
-        last = max((i for i, line in enumerate(lines, start=1) if line.strip()), default=1)
-        return Location(places.file, last, len(lines[last - 1].rstrip()) + 1, text=lines[last - 1])
+        return places.location(len(places.text.rstrip()))
     line, column = int(match[1]), int(match[2])
-    return Location(places.file, line, column, text=lines[line - 1])
+    text = places.text.split("\n")[line - 1]
+    return Location(places.file, line, column, text=text[:LINE_SHOWN])
 
 
 def _long_integer(places: TomlText) -> Problem:

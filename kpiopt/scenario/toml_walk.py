@@ -17,6 +17,8 @@ MAX_DEPTH = 32
 """Tables and arrays inside each other, and parts of a path from the root of the document."""
 MAX_KEY_PARTS = 16
 """Parts of one dotted key or table header."""
+LINE_SHOWN = 500
+"""Characters of a source line that a location keeps."""
 
 _BASIC = r'"(?:[^"\\\n]++|\\.)*+"'
 _LITERAL = r"'[^'\n]*+'"
@@ -68,11 +70,14 @@ class _Container:
 
 
 def locate(file: str, text: str, offset: int, newlines: list[int]) -> Location:
-    """Return line and column (1-based, in characters) of an offset; `newlines` are the offsets of line ends."""
+    """Return line and column (1-based, in characters) of an offset; `newlines` are the offsets of line ends.
+
+    Of a very long line only the beginning is kept.
+    """
     line = bisect_right(newlines, offset - 1)
     start = newlines[line - 1] + 1 if line else 0
     end = newlines[line] if line < len(newlines) else len(text)
-    return Location(file, line + 1, offset - start + 1, text=text[start:end])
+    return Location(file, line + 1, offset - start + 1, text=text[start : min(end, start + LINE_SHOWN)])
 
 
 class Walk:

@@ -93,6 +93,7 @@ def test_an_override_is_the_last_word(table, path, value):
 
 def test_layers_are_not_changed_by_merging():
     below, above = layer({"a": {"b": [1]}}), layer({"a": {"c": [2]}})
-    merge(below, above).data["a"]["b"].append(9)
-    merge(below, above).data["a"]["c"].append(9)
+    before = dict(below.marks), dict(above.marks)
+    assert merge(below, above).data == join(below, above).data == {"a": {"b": [1], "c": [2]}}
+    assert (below.marks, above.marks) == before
     assert (below.data, above.data) == ({"a": {"b": [1]}}, {"a": {"c": [2]}})
