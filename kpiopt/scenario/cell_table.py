@@ -115,6 +115,10 @@ def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[st
     declared = set(findings.declared(column))
     missing = [row for row in np.flatnonzero(found < 0).tolist() if ids[row] not in declared]
     what = "KPI" if column == "kpi" else "unit"
+    if len(missing):
+        findings.damaged.add("cell")
+    if column == "unit" and not findings.is_whole("units"):
+        return found
 
     def unknown(row: int) -> Problem:
         fix = findings.nearest(ids[row], position) or f"define the {what}, or correct the id"

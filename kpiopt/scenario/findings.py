@@ -25,6 +25,7 @@ class Findings:
         Where paths are looked up.
     damaged : set of str
         Sections of the document that lost entries to errors; what counts on them being complete is not checked.
+        "units" and "cells" stand for tables that cannot be read.
     """
 
     def __init__(self, document: Document) -> None:
@@ -38,6 +39,10 @@ class Findings:
     def has_errors(self) -> bool:
         """Whether anything found so far forbids going on."""
         return any(problem.is_error for problem in self._problems)
+
+    def is_whole(self, *sections: str) -> bool:
+        """Whether no section has lost anything to errors, so that something missing there is truly missing."""
+        return not self.damaged.intersection(sections)
 
     @property
     def kind(self) -> type[InputError]:
@@ -93,7 +98,9 @@ class Findings:
         return f"there are: {', '.join(known)}"
 
     def unknown(self, what: str, name: str, known: Collection[str], path: KeyPath, kind: type[InputError]) -> None:
-        """Note that `name` is not the id of any `what`."""
+        """Note that `name` is not the id of any `what`, unless that cannot be told."""
+        if what in ("unit", "level", "role") and not self.is_whole("units"):
+            return
         rule = f"an id stands for something that is defined in the file or its tables: here a {what}"
         fix = self.nearest(name, known) or f"define the {what}, or correct the id"
         self.at(

@@ -122,10 +122,7 @@ def _assemble(findings: Findings) -> Scenario | None:
     _check_numbers(findings, findings.document.data)
     tables = _read_tables(findings, model)
     reader = QuantityReader(findings)
-    units = None if "units" in findings.damaged else resolve_units(findings, model, tables.units)
-    if units is None:
-        _resolve_map_alone(findings, model, reader)
-        return None
+    units = resolve_units(findings, model, tables.units)
     return _resolve(findings, model, tables, reader, units)
 
 
@@ -185,14 +182,6 @@ def _check_table_numbers(findings: Findings, table: Table) -> None:
             return Problem("E-number-range", message, RANGE_RULE, fix, table.location(row, name))
 
         findings.each(rows.tolist(), extreme, NumericsError)
-
-
-def _resolve_map_alone(findings: Findings, model: ScenarioDocument, reader: QuantityReader) -> None:
-    """Check what can be checked without an organization."""
-    resolve_objectives(findings, model)
-    resolve_factors(model, reader)
-    resolve_root_baselines(model, reader)
-    resolve_pay_plans(findings, model)
 
 
 def _resolve(

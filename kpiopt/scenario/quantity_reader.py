@@ -58,16 +58,20 @@ class QuantityReader:
             quantity = parse_quantity(value, samples if path else None)
         except ValueError as error:
             self._findings.add(Problem("E-quantity", f"{name}: {error}", _RULE, "", place), ScenarioError)
-            return None
         except InputError as error:
             self._findings.extend(error)
-            return None
+        else:
+            self._check_range(quantity, name, place)
+            return quantity
+        self._findings.damaged.add(str(path[0]) if path else "cell")
+        return None
+
+    def _check_range(self, quantity: Quantity, name: str, place: Location) -> None:
         extreme = [p for p in (quantity.mean, *quantity.parameters) if out_of_range(p)]
         if extreme and not quantity.is_number:  # numbers are checked with all others of the document
             message = f"{name} has the parameter or mean {extreme[0]:g}"
             fix = "choose a larger or smaller unit of measure"
             self._findings.add(Problem("E-number-range", message, RANGE_RULE, fix, place), NumericsError)
-        return quantity
 
     def _samples(self, path: KeyPath | None, reference: str) -> Sequence[float]:
         """Read a column "file.csv#column"."""

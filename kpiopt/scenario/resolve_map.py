@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError
 from kpiopt.scenario.findings import Findings
@@ -96,6 +98,10 @@ class MapResolver:
     roll_up: RollUp
     reader: QuantityReader
 
+    @cached_property
+    def _levels(self) -> NDArray[np.object_]:
+        return np.array(self.units.levels, dtype=object)
+
     def kpis(self, root_baseline: dict[str, Quantity]) -> dict[str, Kpi]:
         """Return the KPIs in order of appearance."""
         kpis = {}
@@ -182,8 +188,8 @@ class MapResolver:
             usable &= self.roll_up.find(units, ids.index(cause)) >= 0
         if usable.any():
             return units[usable]
-        if self.findings.damaged & {"cell", "unit"} or self.findings.has_errors:
-            return None  # the values may only be missing because of what is reported already
+        if not self.findings.is_whole("cell", "unit", "kpi"):
+            return None  # the values may be missing only because of what is reported already
         place = "the root" if at == ORGANIZATION else f"'{at}'"
         ends = f"'{kpi}' and '{cause}' both have" if cause in self.model.kpi else f"'{kpi}' has"
         message = f"no unit at {place} where {ends} a value"
@@ -197,7 +203,7 @@ class MapResolver:
         units = self.units
         if at == ORGANIZATION:
             return np.zeros(1, dtype=np.int64)
-        level = np.flatnonzero(np.array(units.levels, dtype=object) == at)
+        level = np.flatnonzero(self._levels == at)
         unit = units.position.get(at)
         if unit is not None and len(level) and level.tolist() != [unit]:
             message, rule = f"'{at}' is both a level and a unit", "`at` names one place"
@@ -207,6 +213,8 @@ class MapResolver:
             return np.array([unit], dtype=np.int64)
         if len(level):
             return level
+        if not self.findings.is_whole("unit"):
+            return None
         known = [ORGANIZATION, *dict.fromkeys(v for v in units.levels if v), *units.ids]
         rule = '`at` is "organization" (the root), a level or a unit id'
         fix = self.findings.nearest(at, known)
@@ -261,7 +269,7 @@ class MapResolver:
         missing = units[self.roll_up.find(units, position) < 0]
         if not len(missing) or self.roll_up.find(0, position)[0] >= 0:
             return
-        if self.findings.damaged & {"cell", "unit"} or self.findings.has_errors:
+        if not self.findings.is_whole("cell", "unit", "kpi"):
             return
         message = (
             f"initiative '{key}' acts on '{kpi}', which has no value at '{self.units.ids[missing[0]]}' or the root"

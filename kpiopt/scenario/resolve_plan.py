@@ -33,7 +33,7 @@ def _goal(
     unit = _unit_at(findings, units, entry.at, (*path, "at"))
     if not is_known or unit is None:
         return None
-    if roll_up.find(unit, list(model.kpi).index(kpi))[0] < 0 and not findings.has_errors:
+    if roll_up.find(unit, list(model.kpi).index(kpi))[0] < 0 and findings.is_whole("cell", "unit", "kpi"):
         message = f"goal '{key}' is about '{kpi}' at '{units.ids[unit]}', where it has no value"
         rule = "a goal needs a value: a cell at or below the unit, or a baseline at the root"
         fix = "correct `at`, or give the KPI cells"
@@ -65,7 +65,7 @@ def resolve_budgets(findings: Findings, model: ScenarioDocument, units: Units) -
 
 def _check_spent(findings: Findings, model: ScenarioDocument, key: str, resource: str) -> None:
     used = {PAY, *(name for entry in model.initiative.values() for name in entry.uses)}
-    if resource in used or "initiative" in findings.damaged:
+    if resource in used or not findings.is_whole("initiative"):
         return
     path: KeyPath = ("budget", key, "resource") if model.budget[key].resource else ("budget", key)
     message = f"nothing spends '{resource}', so budget '{key}' limits nothing"
@@ -106,7 +106,7 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
         message = "the step `reference` is not the last one"
         findings.at("E-order", message, ("decide", "order"), rule=rule, fix="move it to the end", kind=ModelError)
     for resource in entry.effort_price:
-        if resource not in resources and not findings.damaged & {"initiative", "cell", "unit"}:
+        if resource not in resources and findings.is_whole("initiative", "cell", "unit"):
             findings.unknown("resource", resource, sorted(resources), ("decide", "effort_price", resource), ModelError)
     for step in entry.slack:
         if step not in entry.order:

@@ -37,21 +37,24 @@ class ResolvedUnits:
     row: Integers
 
 
-def resolve_units(findings: Findings, model: ScenarioDocument, table: Table | None) -> ResolvedUnits | None:
-    """Build the organization; None where there is none to go on with."""
+def resolve_units(findings: Findings, model: ScenarioDocument, table: Table | None) -> ResolvedUnits:
+    """Build the organization.
+
+    Where it is no tree, that is noted, the section is marked as damaged, and stray units are put below the root, so
+    that everything else can still be checked.
+    """
     rows = merge_rows(UNITS_TABLE, table, _patches(model, table), findings.document)
     if not rows.count:
-        if "unit" not in findings.damaged:
+        if findings.is_whole("unit"):
             _note_empty(findings)
-        return None
+        findings.damaged |= {"unit", "units"}
+        stand_in = Patch(("unit",), -1, {"unit": "", "parent": ""}, {})
+        rows = merge_rows(UNITS_TABLE, None, [stand_in], findings.document)
     ids = rows.texts("unit").tolist()
-    row_of = {unit: row for row, unit in enumerate(ids)}
-    parent = _parents(findings, rows, row_of)
-    order = None if parent is None else _tree_order(findings, rows, ids, parent)
-    if parent is None or order is None:
-        return None
-    units = _build(findings, model, rows, parent, *order)
-    return ResolvedUnits(units, rows, order[0])
+    parent, depth = _tree(findings, rows, {unit: row for row, unit in enumerate(ids)})
+    order, subtree = _depth_first(ids, parent, depth)
+    units = _build(findings, model, rows, parent, order, subtree)
+    return ResolvedUnits(units, rows, order)
 
 
 def _patches(model: ScenarioDocument, table: Table | None) -> list[Patch]:
@@ -81,31 +84,41 @@ def _note_empty(findings: Findings) -> None:
     )
 
 
-def _parents(findings: Findings, rows: Rows, row_of: Mapping[str, int]) -> Integers | None:
-    """Return the row of each unit's parent, -1 for the root; None where parents are missing or roots too many."""
+def _tree(findings: Findings, rows: Rows, row_of: Mapping[str, int]) -> tuple[Integers, Integers]:
+    """Return the row of each unit's parent (-1 for the one root) and its depth."""
     names = rows.texts("parent").tolist()
     parent = np.array([row_of.get(name, -2) if name else -1 for name in names], dtype=np.int64)
-    known = row_of.keys()
+    missing, roots = np.flatnonzero(parent == -2), np.flatnonzero(parent == -1).tolist()
+    _note_unknown_parents(findings, rows, missing.tolist(), row_of)
+    if len(roots) > 1:
+        _note_roots(findings, rows, roots)
+    if not roots:
+        roots = [int(missing[0]) if len(missing) else _note_cycle(findings, rows, parent, 0)]
+    parent[[*missing.tolist(), *roots]] = roots[0]
+    parent[roots[0]] = -1
+    depth = _depths(parent)
+    while (depth < 0).any():
+        parent[_note_cycle(findings, rows, parent, int(np.argmin(depth)))] = roots[0]
+        depth = _depths(parent)
+    return parent, depth
+
+
+def _note_unknown_parents(findings: Findings, rows: Rows, missing: list[int], known: Mapping[str, int]) -> None:
+    names = rows.texts("parent")
+    declared = set(findings.declared("unit"))
+    if missing:
+        findings.damaged.add("unit")
 
     def unknown(row: int) -> Problem:
-        fix = findings.nearest(names[row], known) or "add the unit, or correct the parent"
+        fix = findings.nearest(names[row], known.keys()) or "add the unit, or correct the parent"
         message = f"unit '{rows.texts('unit')[row]}' has the parent '{names[row]}', which does not exist"
         return Problem("E-unknown-parent", message, _RULE, fix, rows.location(row, "parent"))
 
-    declared = set(findings.declared("unit"))
-    missing = np.flatnonzero(parent == -2).tolist()
     findings.each([row for row in missing if names[row] not in declared], unknown, ModelError)
-    roots = np.flatnonzero(parent == -1).tolist()
-    if len(roots) == 1:
-        return None if missing else parent
-    if roots:
-        _note_roots(findings, rows, roots)
-    elif not missing:
-        _note_cycle(findings, rows, parent, 0)
-    return None
 
 
 def _note_roots(findings: Findings, rows: Rows, roots: list[int]) -> None:
+    findings.damaged.add("unit")
     ids = rows.texts("unit")
     names = ", ".join(f"'{ids[row]}'" for row in roots[:8]) + (
         f" and {len(roots) - 8:,} more" if len(roots) > 8 else ""
@@ -123,8 +136,9 @@ def _note_roots(findings: Findings, rows: Rows, roots: list[int]) -> None:
     )
 
 
-def _note_cycle(findings: Findings, rows: Rows, parent: Integers, start: int) -> None:
-    """Follow the parents from a unit that never reaches a root, and name the circle they go in."""
+def _note_cycle(findings: Findings, rows: Rows, parent: Integers, start: int) -> int:
+    """Follow the parents from a unit that never reaches a root, name the circle and return a unit of it."""
+    findings.damaged.add("unit")
     seen: dict[int, int] = {}
     at = start
     while at not in seen:
@@ -143,17 +157,11 @@ def _note_cycle(findings: Findings, rows: Rows, parent: Integers, start: int) ->
         ),
         ModelError,
     )
+    return at
 
 
-def _tree_order(
-    findings: Findings, rows: Rows, ids: list[str], parent: Integers
-) -> tuple[Integers, Integers, Integers] | None:
-    """Return rows in depth-first order (siblings by id), each one's depth and size of its subtree by row."""
-    depth = _depths(parent)
-    lost = np.flatnonzero(depth < 0)
-    if len(lost):
-        _note_cycle(findings, rows, parent, int(lost[0]))
-        return None
+def _depth_first(ids: list[str], parent: Integers, depth: Integers) -> tuple[Integers, Integers]:
+    """Return rows in depth-first order, siblings by id, and the size of each one's subtree in that order."""
     rank = np.empty(len(ids), dtype=np.int64)
     rank[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
     subtree = np.ones(len(ids), dtype=np.int64)
@@ -166,7 +174,8 @@ def _tree_order(
         before = np.cumsum(subtree[siblings]) - subtree[siblings]
         _, first, group = np.unique(parent[siblings], return_index=True, return_inverse=True)
         position[siblings] = position[parent[siblings]] + 1 + before - before[first][group]
-    return np.argsort(position), depth, subtree
+    order = np.argsort(position)
+    return order, subtree[order]
 
 
 def _depths(parent: Integers) -> Integers:
@@ -190,7 +199,6 @@ def _build(
     rows: Rows,
     parent: Integers,
     order: Integers,
-    depth: Integers,
     subtree: Integers,
 ) -> Units:
     position = np.empty(len(order) + 1, dtype=np.int64)
@@ -201,7 +209,7 @@ def _build(
         ids=tuple(ids.tolist()),
         names=tuple(np.where(names == "", ids, names).tolist()),
         parent=position[parent[order]],
-        end=np.arange(len(order)) + subtree[order],
+        end=np.arange(len(order)) + subtree,
         levels=_column(rows, "level", order),
         roles=_column(rows, "role", order),
         size=_checked(findings, rows, "size")[order],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,16 +42,20 @@ class RollUp:
         """Number of pairs."""
         return len(self.unit)
 
-    @property
+    @cached_property
     def is_parent(self) -> NDArray[np.bool_]:
         """Whether values below roll up to the pair, (n,) bool."""
         mask = np.zeros(self.count, dtype=bool)
         mask[self.parent] = True
         return mask
 
+    @cached_property
+    def _keys(self) -> Integers:
+        return self.unit * self.n_kpis + self.kpi
+
     def find(self, unit: Integers | int, kpi: int) -> Integers:
         """Return the pairs of a KPI at some units, -1 where it has no value."""
-        keys = self.unit * self.n_kpis + self.kpi
+        keys = self._keys
         wanted = np.atleast_1d(np.asarray(unit, dtype=np.int64)) * self.n_kpis + kpi
         if not self.count:
             return np.full(len(wanted), -1, dtype=np.int64)
@@ -128,9 +133,9 @@ def build_roll_up(
     while len(frontier):
         above = units.parent[frontier // n_kpis]
         inside = above >= 0
-        frontier = np.unique(above[inside] * n_kpis + frontier[inside] % n_kpis)
+        frontier = _distinct(above[inside] * n_kpis + frontier[inside] % n_kpis)
         found.append(frontier)
-    pairs = np.unique(np.concatenate(found)).astype(np.int64)
+    pairs = _distinct(np.concatenate(found).astype(np.int64))
     unit_of, kpi_of = np.divmod(pairs, n_kpis)
     cell = np.full(len(pairs), -1, dtype=np.int64)
     cell[np.searchsorted(pairs, keys)] = np.arange(len(keys))
@@ -139,3 +144,11 @@ def build_roll_up(
     child = np.flatnonzero(rolling & (above >= 0))
     parent = np.searchsorted(pairs, above[child] * n_kpis + kpi_of[child])
     return RollUp(units, n_kpis, unit_of, kpi_of, cell, child, parent, units.depth[unit_of])
+
+
+def _distinct(keys: Integers) -> Integers:
+    """Sorted keys without repeats; several times faster than `np.unique`, which hashes."""
+    ordered = np.sort(keys)
+    keep = np.ones(len(ordered), dtype=bool)
+    keep[1:] = ordered[1:] != ordered[:-1]
+    return ordered[keep]
