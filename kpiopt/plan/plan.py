@@ -120,10 +120,8 @@ class Plan:
         )
 
     def __repr__(self) -> str:
-        graph = self.graph
-        return (
-            f"Plan({graph.scenario.name!r}: {len(self.nodes):,} targets, {np.count_nonzero(self.stretch):,} stretched)"
-        )
+        stretched = np.count_nonzero(self.stretch)
+        return f"Plan({self.graph.scenario.name!r}: {len(self.nodes):,} targets, {stretched:,} cells stretched)"
 
 
 def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
