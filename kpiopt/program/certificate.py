@@ -14,7 +14,8 @@ Measures, each compared with 1e-9:
 - primal residual of a row: violation / max(|side|, sum_j |a_ij x_j|, floor_i), floor_i = min(1, sum_j |a_ij| e_j),
   with e_j the larger size of the column's finite bounds (1 where it has an open side): never more lenient than
   violation / max(1, |side|, sum_j |a_ij x_j|), and the same in any unit that makes the row small;
-- relative gap: |objective - bound| / max(|c'x|, min(1, sum_j |c_j| e_j)), the offset left out.
+- relative gap: |objective - bound|, less what writing x in 53 bits can cause,
+  2^-51 (sum_j |c_j x_j| + sum_ij |y_i a_ij x_j|), over max(|c'x|, min(1, sum_j |c_j| e_j)); the offset is left out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.program.arrays import Floats, ProgramArrays
-from kpiopt.program.exact import exact_dot, exact_row_sums, lower_sum
+from kpiopt.program.exact import UNIT_ROUNDOFF, exact_dot, exact_row_sums, lower_sum, split_products
 
 TOLERANCE = 1e-9
 BORDERLINE = 2e-7
@@ -101,7 +102,14 @@ def _json(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def verify_optimal(arrays: ProgramArrays, x: Floats, row_dual: Floats, *, tolerance: float = TOLERANCE) -> Certificate:
+def verify_optimal(
+    arrays: ProgramArrays,
+    x: Floats,
+    row_dual: Floats,
+    *,
+    size: float | None = None,
+    tolerance: float = TOLERANCE,
+) -> Certificate:
     """Check a proposed optimum of a program without regard to whole numbers.
 
     Parameters
@@ -111,6 +119,8 @@ def verify_optimal(arrays: ProgramArrays, x: Floats, row_dual: Floats, *, tolera
     x : (n,) float
     row_dual : (m,) float
         Any multipliers; the better they are the tighter the bound.
+    size : float, optional
+        What the gap is compared with; by default the objective's own size.
 
     Returns
     -------
@@ -120,8 +130,9 @@ def verify_optimal(arrays: ProgramArrays, x: Floats, row_dual: Floats, *, tolera
     if not (_fits(arrays, x) and _all_finite(row_dual, arrays.n_rows)):
         return _failed("optimal")
     value = exact_dot(arrays.cost, x)
-    size = max(abs(value), _natural_size(np.abs(arrays.cost), _extent(arrays)))
-    return _judge(arrays, x, _Gap(value, linear_bound(arrays, row_dual), size), 0.0, tolerance)
+    size = size or max(abs(value), _natural_size(np.abs(arrays.cost), _extent(arrays)))
+    slip = _slip(arrays, x, row_dual, arrays.cost)
+    return _judge(arrays, x, _Gap(value, linear_bound(arrays, row_dual), size, slip), 0.0, tolerance)
 
 
 def verify_mip(arrays: ProgramArrays, x: Floats, bound: float, *, tolerance: float = TOLERANCE) -> Certificate:
@@ -142,6 +153,7 @@ def verify_quadratic(
     x: Floats,
     row_dual: Floats,
     *,
+    size: float | None = None,
     tolerance: float = TOLERANCE,
 ) -> Certificate:
     """Check a proposed minimum of sum_j weight_j (x_j - centre_j)^2 + cost'x + offset over the program's rows and box.
@@ -152,6 +164,8 @@ def verify_quadratic(
     ----------
     weight, centre : (n,) float
         weight >= 0.
+    size : float, optional
+        What the gap is compared with; by default the objective's own size.
     """
     n = arrays.n_columns
     given = _all_finite(weight, n) and _all_finite(centre, n) and bool(np.all(weight >= 0.0))
@@ -161,8 +175,9 @@ def verify_quadratic(
     linear = exact_dot(arrays.cost, x)
     extent = _extent(arrays)
     reach = (extent + np.abs(centre)) ** 2
-    size = max(distance, abs(linear), _natural_size(weight, reach), _natural_size(np.abs(arrays.cost), extent))
-    gap = _Gap(distance + linear, quadratic_bound(arrays, weight, centre, row_dual), size)
+    own = max(distance, abs(linear), _natural_size(weight, reach), _natural_size(np.abs(arrays.cost), extent))
+    slip = _slip(arrays, x, row_dual, np.abs(2.0 * weight * (x - centre)) + np.abs(arrays.cost))
+    gap = _Gap(distance + linear, quadratic_bound(arrays, weight, centre, row_dual), size or own, slip)
     return _judge(arrays, x, gap, 0.0, tolerance)
 
 
@@ -180,12 +195,11 @@ def verify_infeasible(arrays: ProgramArrays, ray: Floats, *, margin: float = BOR
     if not (_data_is_sound(arrays) and _all_finite(ray, arrays.n_rows)):
         return _failed("infeasible")
     y = _project(arrays, ray)
-    asked = _row_terms(arrays, y)
     d = -exact_row_sums(_transposed(arrays), y, np.zeros(arrays.n_columns))
-    given = _box_terms(d, arrays.column_lower, arrays.column_upper)
-    excess = lower_sum(np.concatenate([asked, given]), np.abs(np.concatenate([asked, given])), 3)
-    size = max(np.abs(asked).max(initial=0.0), np.abs(given[np.isfinite(given)]).max(initial=0.0))
-    share = excess / size if size > 0.0 and excess > 0.0 else 0.0
+    side, end = _sides(arrays, y), _ends(d, arrays)
+    excess = _sum_below(y, side, d, end)
+    size = max(np.abs(y * side).max(initial=0.0), np.abs(d * end).max(initial=0.0))
+    share = excess / size if excess > 0.0 else 0.0
     return Certificate("infeasible", passed=share > margin, margin=share)
 
 
@@ -247,8 +261,7 @@ def linear_bound(arrays: ProgramArrays, row_dual: Floats) -> float:
     """Return a value that cost'x (without the offset) does not go below on the program's rows and box."""
     y = _project(arrays, row_dual)
     d = -exact_row_sums(_transposed(arrays), y, -arrays.cost)
-    terms = np.concatenate([_row_terms(arrays, y), _box_terms(d, arrays.column_lower, arrays.column_upper)])
-    return lower_sum(terms, np.abs(terms), 3)
+    return _sum_below(y, _sides(arrays, y), d, _ends(d, arrays))
 
 
 def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_dual: Floats) -> float:
@@ -267,11 +280,11 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     # At an end, the true lowest point may lie inside by rounding; the parabola is then lower by w times its square.
     slip = w * (8.0 * np.finfo(float).eps * (np.abs(centre) + np.abs(half))) ** 2
     bent = np.where(flat, 0.0, parabola - slip)
-    bent_size = np.abs(d * centre) + np.abs(d * half) + w * (np.abs(end) + np.abs(centre)) ** 2 + np.abs(d * end)
-    straight = _box_terms(np.where(flat, d, 0.0), lower, upper)
-    terms = np.concatenate([_row_terms(arrays, y), straight])
-    sizes = np.concatenate([np.abs(terms), np.where(flat, 0.0, bent_size)])
-    return lower_sum(np.concatenate([terms, bent]), sizes, 8)
+    at_end = w * (np.abs(end) + np.abs(centre)) ** 2 + np.abs(d * end)
+    bent_size = np.where(inside, np.abs(d * centre) + np.abs(d * half), at_end)
+    slope = np.where(flat, d, 0.0)
+    straight = _sum_below(y, _sides(arrays, y), slope, _ends(slope, arrays))
+    return math.nextafter(straight + lower_sum(bent, np.where(flat, 0.0, bent_size), 8), -math.inf)
 
 
 def _project(arrays: ProgramArrays, row_dual: Floats) -> Floats:
@@ -280,15 +293,23 @@ def _project(arrays: ProgramArrays, row_dual: Floats) -> Floats:
     return np.where(is_open, 0.0, row_dual)
 
 
-def _row_terms(arrays: ProgramArrays, y: Floats) -> Floats:
-    side = np.where(y > 0.0, arrays.row_lower, arrays.row_upper)
-    return np.where(y == 0.0, 0.0, y * np.where(y == 0.0, 0.0, side))
+def _sides(arrays: ProgramArrays, y: Floats) -> Floats:
+    """Return the side each multiplier points to, 0 where there is none."""
+    return np.where(y > 0.0, arrays.row_lower, np.where(y < 0.0, arrays.row_upper, 0.0))
 
 
-def _box_terms(d: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Return min(d l, d u), -inf where d points to an open side."""
-    end = np.where(d > 0.0, lower, upper)
-    return np.where(d == 0.0, 0.0, d * np.where(d == 0.0, 0.0, end))
+def _ends(d: Floats, arrays: ProgramArrays) -> Floats:
+    """Return the end of each column's box at which d x is least, 0 where d is 0."""
+    return np.where(d > 0.0, arrays.column_lower, np.where(d < 0.0, arrays.column_upper, 0.0))
+
+
+def _sum_below(y: Floats, side: Floats, d: Floats, end: Floats) -> float:
+    """Return a value not above y'side + d'end, where only d is rounded (once)."""
+    if np.any(np.isinf(end)):
+        return -np.inf
+    head, tail = split_products(np.concatenate([y, d]), np.concatenate([side, end]))
+    slip = np.concatenate([np.zeros(len(head) + len(y)), np.abs(d * end)])
+    return lower_sum(np.concatenate([head, tail]), slip, 1)
 
 
 def _transposed(arrays: ProgramArrays) -> sp.csr_array:
@@ -306,15 +327,22 @@ def _natural_size(coefficient: Floats, extent: Floats) -> float:
 
 
 class _Gap(NamedTuple):
-    """Objective and bound, both without the offset, and the size they are compared at (0: nothing can change)."""
+    """Objective and bound, both without the offset, the size they are compared at, and what rounding explains."""
 
     value: float
     bound: float
     size: float
+    slip: float = 0.0
 
     @property
     def share(self) -> float:
-        return abs(self.value - self.bound) / (self.size or 1.0)
+        return max(0.0, abs(self.value - self.bound) - self.slip) / (self.size or 1.0)
+
+
+def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> float:
+    """Return how far objective and bound can be apart because x is written in 53 bits."""
+    turnover = np.dot(np.abs(gradient), np.abs(x)) + np.dot(np.abs(y), abs(arrays.matrix) @ np.abs(x))
+    return 4.0 * UNIT_ROUNDOFF * float(turnover)
 
 
 def _judge(arrays: ProgramArrays, x: Floats, gap: _Gap, integrality: float, tolerance: float) -> Certificate:

@@ -119,36 +119,52 @@ class Scaling:
             column_upper=arrays.column_upper / self.column,
         )
 
-    def with_row(self, indices: NDArray[np.int64], values: Floats) -> Scaling:
-        """Return the scaling of a program with one more row, which gets a factor of its own."""
-        size = np.abs(values[values != 0.0]) * self.column[indices[values != 0.0]]
-        exponent = -_middle(np.log2(size)) if len(size) else 0.0
-        return replace(self, row=np.append(self.row, _power_of_two(np.array([exponent]))))
 
-
-def find_scaling(arrays: ProgramArrays) -> Scaling:
-    """Find powers of two that bring coefficients, sides and costs near 1.
+def find_scaling(arrays: ProgramArrays, box_share: float = 0.5) -> Scaling:
+    """Find powers of two that bring coefficients, boxes, sides and costs near 1.
 
     Geometric scaling: rows and columns in turn are divided by the geometric middle of their smallest and largest
-    coefficient (Curtis & Reid 1972, doi:10.1093/imamat/10.1.118, treat the least-squares relative of it). All
-    continuous columns then share a factor that centres the rows' sides.
+    coefficient (Curtis & Reid 1972, doi:10.1093/imamat/10.1.118, treat the least-squares relative of it). Columns move
+    part of the way to a box of width 1, and share a factor that centres the rows' sides.
+
+    Parameters
+    ----------
+    box_share : float
+        0: columns are scaled by their coefficients; 1: by the width of their box.
     """
     matrix = sp.csr_array(arrays.matrix)
     row = np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr))
     used = matrix.data != 0.0
     row, column, size = row[used], matrix.indices[used], np.log2(np.abs(matrix.data[used]))
-    fixed = arrays.integer
+    width = _width(arrays)
     r, s = np.zeros(arrays.n_rows), np.zeros(arrays.n_columns)
     for _ in range(_PASSES):
         r = -_middle_by(row, size + s[column], arrays.n_rows)
-        s = np.where(fixed, 0.0, -_middle_by(column, size + r[row], arrays.n_columns))
-    s = np.where(fixed, 0.0, np.rint(s + _side_level(arrays, r)))
+        s = -_middle_by(column, size + r[row], arrays.n_columns)
+        s = np.where(arrays.integer, 0.0, _towards(s, width, box_share))
+    s = np.where(arrays.integer, 0.0, np.rint(s + _side_level(arrays, r)))
     r = -_middle_by(row, size + s[column], arrays.n_rows)
     column_scale = _power_of_two(s)
     costs = np.abs(arrays.cost * column_scale)
     costs = costs[costs > 0.0]
     t = float(_power_of_two(np.array([-_middle(np.log2(costs))]))[0]) if len(costs) else 1.0
     return Scaling(_power_of_two(r), column_scale, t)
+
+
+def _width(arrays: ProgramArrays) -> Floats:
+    """Return the exponent of each box's width, nan where it is 0 or open."""
+    width = arrays.column_upper - arrays.column_lower
+    known = np.isfinite(width) & (width > 0.0)
+    return np.where(known, np.log2(np.where(known, width, 1.0)), np.nan)
+
+
+def _towards(s: Floats, width: Floats, share: float) -> Floats:
+    """Move scales part of the way to the boxes' widths, whose common size does not count."""
+    known = ~np.isnan(width)
+    if share == 0.0 or not np.any(known):
+        return s
+    level = _middle((width - s)[known])
+    return np.where(known, (1.0 - share) * s + share * (np.where(known, width, 0.0) - level), s)
 
 
 def _side_level(arrays: ProgramArrays, r: Floats) -> float:

@@ -14,9 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.program.arrays import Floats, ProgramArrays
-from kpiopt.program.exact import exact_row_sums
+from kpiopt.program.exact import UNIT_ROUNDOFF, exact_row_sums
 
-LARGEST_FACTOR = 2.0**40
+SMALLEST_VIOLATION = 2.0**-50
+_AT_SIDE = 1e-13
 _OPEN = 1e19
 
 
@@ -75,7 +76,8 @@ def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float
     rows = _complementarity(y, activity, arrays.row_lower, arrays.row_upper)
     natural = min(1.0, float(np.dot(np.abs(arrays.cost), _extent(arrays))))
     size = max(abs(float(np.dot(arrays.cost, x))), natural) or 1.0
-    return (columns + rows) / size
+    turnover = float(np.dot(np.abs(y), abs(arrays.matrix) @ np.abs(x)) + np.dot(np.abs(arrays.cost), np.abs(x)))
+    return max(0.0, columns + rows - 4.0 * UNIT_ROUNDOFF * turnover) / size
 
 
 def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) -> float:
@@ -115,27 +117,46 @@ class Refinement:
         return self.x + z / self.primal_factor, self.y + w / self.dual_factor
 
 
-def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats, error: Error) -> Refinement:
-    """Pose the program of an answer's error."""
-    k, d = _factor(error.primal), _factor(error.gap)
-    zero = np.zeros(arrays.n_rows)
+def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats) -> Refinement:
+    """Pose the program of an answer's error.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+        Scaled near 1, as the solver's tolerances are absolute.
+    """
     low, high = np.isfinite(arrays.row_lower), np.isfinite(arrays.row_upper)
-    below = -exact_row_sums(arrays.matrix, x, np.where(low, -arrays.row_lower, zero))
-    above = -exact_row_sums(arrays.matrix, x, np.where(high, -arrays.row_upper, zero))
+    below = np.where(low, -exact_row_sums(arrays.matrix, x, np.where(low, -arrays.row_lower, 0.0)), -np.inf)
+    above = np.where(high, -exact_row_sums(arrays.matrix, x, np.where(high, -arrays.row_upper, 0.0)), np.inf)
+    left, right = arrays.column_lower - x, arrays.column_upper - x
     reduced = -exact_row_sums(sp.csr_array(arrays.matrix.T), y, -arrays.cost)
+    k = _factor(max(_violation(below, above), _violation(left, right)))
+    d = _factor(max(_wrong_dual(y, below, above), _wrong_dual(reduced, left, right)))
     program = replace(
         arrays,
         cost=d * reduced,
-        row_lower=_opened(np.where(low, k * below, -np.inf)),
-        row_upper=_opened(np.where(high, k * above, np.inf)),
-        column_lower=_opened(k * (arrays.column_lower - x)),
-        column_upper=_opened(k * (arrays.column_upper - x)),
+        row_lower=_opened(k * below),
+        row_upper=_opened(k * above),
+        column_lower=_opened(k * left),
+        column_upper=_opened(k * right),
     )
     return Refinement(program, k, d, x, y)
 
 
-def _factor(error: float) -> float:
-    return float(min(LARGEST_FACTOR, 2.0 ** math.floor(-math.log2(max(error, 1.0 / LARGEST_FACTOR)))))
+def _violation(below: Floats, above: Floats) -> float:
+    """Return the largest violation, given the distances to the lower (<= 0) and the upper side (>= 0)."""
+    return float(np.maximum(np.maximum(below, -above), 0.0).max(initial=0.0))
+
+
+def _wrong_dual(dual: Floats, below: Floats, above: Floats) -> float:
+    """Return the largest dual that points to a side the value does not lie at."""
+    distance = np.where(dual > 0.0, -below, above)
+    return float(np.abs(dual[distance > _AT_SIDE]).max(initial=0.0))
+
+
+def _factor(violation: float) -> float:
+    exponent = -math.log2(max(violation, SMALLEST_VIOLATION))
+    return 2.0 ** max(0, math.floor(exponent))
 
 
 def _opened(sides: Floats) -> Floats:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kpiopt.errors import NumericsError
 from kpiopt.program.answer import Answer, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.certificate import verify_infeasible
@@ -33,8 +34,9 @@ _WITHOUT_PRESOLVE = Rung("without presolve", (("presolve", "off"),))
 LADDER = (
     Rung("as asked"),
     _WITHOUT_PRESOLVE,
-    Rung("without the solver's scaling", (("presolve", "off"), ("simplex_scale_strategy", 0))),
-    Rung("primal simplex", (("presolve", "off"), ("simplex_strategy", 4))),
+    Rung("columns scaled by their coefficients", (("presolve", "off"),), box_share=0.0),
+    Rung("columns scaled by their boxes", (("presolve", "off"),), box_share=1.0),
+    Rung("without the solver's own scaling", (("presolve", "off"), ("simplex_scale_strategy", 0))),
     Rung("interior point", (("solver", "ipx"), ("run_crossover", "on"))),
 )
 
@@ -72,9 +74,14 @@ class Session:
             arrays = replace(arrays, matrix=_canonical(arrays.matrix))
         self._arrays = arrays
         self._fixed: Session | None = None
-        self._scaling = find_scaling(arrays)
         self._solver = Solver(self._options, self._on_progress)
-        self._solver.load(self._scaling.apply(arrays))
+        self._scale(Rung.box_share)
+
+    def _scale(self, box_share: float) -> None:
+        """Scale the program anew and hand it to the solver."""
+        self._box_share = box_share
+        self._scaling = find_scaling(self._arrays, box_share)
+        self._solver.load(self._scaling.apply(self._arrays))
 
     @classmethod
     def from_file(cls, path: Path, options: SolverOptions | None = None) -> Session:
@@ -132,6 +139,11 @@ class Session:
         )
 
     def _try(self, rung: Rung, seconds: float) -> Answer:
+        if rung.box_share != self._box_share:
+            try:
+                self._scale(rung.box_share)
+            except NumericsError:
+                return Answer(Status.UNKNOWN)
         status = self._solver.run(rung, seconds)
         if status is Status.OPTIMAL:
             return self._whole_optimum(seconds) if np.any(self._arrays.integer) else self._optimum()
@@ -149,7 +161,7 @@ class Session:
         for _ in range(REFINEMENTS):
             if error.within(WELL_PRIMAL, WELL_GAP):
                 break
-            refined, ray = self._refine(x, y, error)
+            refined, ray = self._refine(x, y)
             if ray is not None:
                 return self._clash(ray)
             if refined is None or not refined[2].within(error.primal, error.gap):
@@ -169,21 +181,21 @@ class Session:
         y = np.where(basis.rows == BASIC, 0.0, y)
         return x, y, estimate_error(a, x, y)
 
-    def _refine(self, x: Floats, y: Floats, error: Error) -> tuple[tuple[Floats, Floats, Error] | None, Floats | None]:
+    def _refine(self, x: Floats, y: Floats) -> tuple[tuple[Floats, Floats, Error] | None, Floats | None]:
         """Solve the magnified program of the answer's error; return the corrected answer, or a proof of a clash."""
-        posed = pose_refinement(self._arrays, x, y, error)
-        scaling = self._scaling
+        scale = self._scaling
+        posed = pose_refinement(scale.apply(self._arrays), x / scale.column, y / scale.row * scale.objective)
         solver = Solver(self._options, None)
-        solver.load(scaling.apply(posed.program))
+        solver.load(posed.program)
         solver.set_basis(self._solver.basis())
         status = solver.run(_WITHOUT_PRESOLVE, self._options.time_limit)
         if status is Status.INFEASIBLE:
             return None, self._proof(solver)
         if status is not Status.OPTIMAL:
             return None, None
-        z, w = solver.solution()
         self._solver.set_basis(solver.basis())
-        return self._tidied(*posed.corrected(scaling.column * z, scaling.row * w / scaling.objective)), None
+        x, y = posed.corrected(*solver.solution())
+        return self._tidied(scale.column * x, scale.row * y / scale.objective), None
 
     def _answer(self, x: Floats, y: Floats) -> Answer:
         a = self._arrays
@@ -272,9 +284,9 @@ class Session:
         """Return the last basis, for a warm start elsewhere."""
         return self._solver.basis()
 
-    def set_basis(self, basis: Basis) -> None:
-        """Start the next solve from a basis of a program of the same shape."""
-        self._solver.set_basis(basis)
+    def set_basis(self, basis: Basis, *, is_guess: bool = False) -> None:
+        """Start the next solve from a basis of a program of the same shape, or from a guess of one."""
+        self._solver.set_basis(basis, is_guess=is_guess)
 
     def change_costs(self, cost: Floats, offset: float = 0.0) -> None:
         """Replace the objective."""
