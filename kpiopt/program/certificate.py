@@ -199,7 +199,7 @@ def verify_infeasible(arrays: ProgramArrays, ray: Floats, *, margin: float = BOR
     side, end = _sides(arrays, y), _ends(d, arrays)
     excess = _sum_below(y, side, d, end)
     size = max(np.abs(y * side).max(initial=0.0), np.abs(d * end).max(initial=0.0))
-    share = excess / size if excess > 0.0 else 0.0
+    share = excess / float(size) if excess > 0.0 else 0.0
     return Certificate("infeasible", passed=share > margin, margin=share)
 
 

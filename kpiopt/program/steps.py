@@ -19,14 +19,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
+from kpiopt.program.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import LinearProgram, Objective
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, lift_duals, restrict_to_face
-from kpiopt.program.session import Answer, Ranging, Session, SolverOptions, Status
+from kpiopt.program.interior import guess_basis
+from kpiopt.program.session import Session
 from kpiopt.program.ties import ClosestPlan, closest_plan
 
 Progress = Callable[[str], None]
+
+LARGE = 20_000
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ def solve_order(
 def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> None:
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     session = Session(replace(order.face, cost=objective.cost, offset=objective.offset), options)
+    if order.face.n_columns + order.face.n_rows >= LARGE and options.method == "simplex":
+        session.set_basis(guess_basis(replace(order.face, cost=objective.cost)), is_guess=True)
     answer = session.solve()
     require_optimal(order.face, answer, objective)
     value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
@@ -192,7 +198,9 @@ def _certify_step(order: _Order, objective: Objective, x: Floats, row_dual: Floa
     lifted, prices = lift_duals(order.whole, order.done, row_dual, objective.cost)
     cost, offset = _priced(order.done, prices, objective.cost, objective.offset)
     arrays = replace(order.whole, cost=cost, offset=offset)
-    certificate = verify_optimal(arrays, x, lifted)
+    own = float(np.dot(np.abs(objective.cost), np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))))
+    size = max(abs(float(np.dot(objective.cost, x))), min(1.0, own))
+    certificate = verify_optimal(arrays, x, lifted, size=size)
     _require_certificate(certificate, objective.label)
     return certificate
 
@@ -215,7 +223,8 @@ def _break_ties(order: _Order, program: LinearProgram) -> ClosestPlan:
     lifted, prices = lift_duals(order.whole, order.done, tie.row_dual, gradient)
     cost, offset = _priced(order.done, prices, np.zeros(program.n_columns), reference.offset)
     arrays = replace(order.whole, cost=cost, offset=offset)
-    certificate = verify_quadratic(arrays, reference.weight, reference.centre, tie.x, lifted)
+    size = max(reference.value(tie.x), 1e-6)
+    certificate = verify_quadratic(arrays, reference.weight, reference.centre, tie.x, lifted, size=size)
     _require_certificate(certificate, "reference")
     order.results.append(
         StepResult(
@@ -241,6 +250,15 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
         certificate = verify_infeasible(arrays, answer.ray)
         if certificate.passed:
             raise InfeasibleProgram(certificate, answer.ray)
+    if answer.status is Status.BORDERLINE:
+        raise Uncertified(
+            Problem(
+                "E-borderline",
+                "the limits contradict each other by so little that rounding decides",
+                rule="infeasible and feasible are published only where they are proved with a margin",
+                fix="loosen the tightest limit by a rounding step, or make the conflict plain",
+            )
+        )
     if answer.status is Status.UNBOUNDED:
         raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
     if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):

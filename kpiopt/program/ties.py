@@ -11,7 +11,6 @@ vertex at which a simplex method stopped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,6 +20,7 @@ from scipy.sparse.linalg import splu
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Reference
+from kpiopt.program.interior import ScaledProgram, Sides, scale_program, solve_interior
 
 EXCHANGES = 60
 TOLERANCE = 1e-11
@@ -47,21 +47,6 @@ class ClosestPlan:
     exchanges: int
 
 
-@dataclass(frozen=True)
-class _Projection:
-    """minimise 1/2 sum_j curvature_j y_j^2 + linear'y over scaled rows and a box; x = scale * y."""
-
-    matrix: sp.csr_array
-    row_lower: Floats
-    row_upper: Floats
-    lower: Floats
-    upper: Floats
-    curvature: Floats
-    linear: Floats
-    scale: Floats
-    row_scale: Floats
-
-
 def closest_plan(arrays: ProgramArrays, reference: Reference) -> ClosestPlan:
     """Minimise the reference over the rows and boxes of `arrays` (its cost and integrality are not looked at).
 
@@ -70,75 +55,14 @@ def closest_plan(arrays: ProgramArrays, reference: Reference) -> ClosestPlan:
     Uncertified
         Where no set of active limits satisfies the optimality conditions.
     """
-    problem = _scaled(arrays, reference)
-    guess = _interior_point(problem)
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    guess = solve_interior(problem)
     y, multiplier, exchanges = _exchange(problem, *guess)
     x = np.clip(y * problem.scale, arrays.column_lower, arrays.column_upper)
     return ClosestPlan(x, multiplier / problem.row_scale, "interior point + active set", exchanges)
 
 
-def _scaled(arrays: ProgramArrays, reference: Reference) -> _Projection:
-    """Scale decisions to unit curvature and rows to unit size."""
-    span = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
-    decided = reference.weight > 0.0
-    scale = np.where(
-        decided, 1.0 / np.sqrt(2.0 * np.where(decided, reference.weight, 1.0)), np.where(span > 0, span, 1.0)
-    )
-    matrix = sp.csr_array(arrays.matrix @ sp.diags_array(scale))
-    size = np.zeros(arrays.n_rows)
-    np.maximum.at(size, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
-    row_scale = np.where(size > 0.0, size, 1.0)
-    matrix = sp.csr_array(sp.diags_array(1.0 / row_scale) @ matrix)
-    return _Projection(
-        matrix,
-        arrays.row_lower / row_scale,
-        arrays.row_upper / row_scale,
-        arrays.column_lower / scale,
-        arrays.column_upper / scale,
-        decided.astype(float),
-        np.where(decided, -reference.centre / scale, 0.0),
-        scale,
-        row_scale,
-    )
-
-
-Sides = NDArray[np.int8]
-
-
-def _interior_point(problem: _Projection) -> tuple[Floats, Sides, Sides]:
-    """Solve roughly; return the point and the active side (-1 lower, 0 none, +1 upper) of every row and column."""
-    import piqp
-
-    equal = problem.row_lower == problem.row_upper
-    solver: Any = piqp.SparseSolver()
-    for name, value in {"eps_abs": 1e-10, "eps_rel": 1e-11, "max_iter": 400, "verbose": False}.items():
-        setattr(solver.settings, name, value)
-    solver.setup(
-        sp.csc_matrix(sp.diags_array(problem.curvature)),
-        problem.linear,
-        sp.csc_matrix(problem.matrix[equal]),
-        problem.row_lower[equal],
-        sp.csc_matrix(problem.matrix[~equal]),
-        problem.row_lower[~equal],
-        problem.row_upper[~equal],
-        problem.lower,
-        problem.upper,
-    )
-    solver.solve()
-    found = solver.result
-    rows = np.zeros(len(equal), dtype=np.int8)
-    rows[~equal] = _active(found.z_l, found.s_l, found.z_u, found.s_u)
-    columns = _active(found.z_bl, found.s_bl, found.z_bu, found.s_bu)
-    return np.array(found.x), rows, columns
-
-
-def _active(z_lower: Floats, s_lower: Floats, z_upper: Floats, s_upper: Floats) -> Sides:
-    """A side is active where its multiplier exceeds its slack."""
-    lower, upper = np.asarray(z_lower) > np.asarray(s_lower), np.asarray(z_upper) > np.asarray(s_upper)
-    return np.where(lower, -1, np.where(upper, 1, 0)).astype(np.int8)
-
-
-def _exchange(problem: _Projection, y: Floats, rows: Sides, columns: Sides) -> tuple[Floats, Floats, int]:
+def _exchange(problem: ScaledProgram, y: Floats, rows: Sides, columns: Sides) -> tuple[Floats, Floats, int]:
     """Solve with the active sides as equations; exchange violated for wrongly signed sides until none is left."""
     equal = problem.row_lower == problem.row_upper
     fixed = problem.lower == problem.upper
@@ -171,7 +95,12 @@ def _new_sides(sides: Sides, multiplier: Floats, value: Floats, lower: Floats, u
 
 
 def _solve_equations(
-    problem: _Projection, rows: Sides, columns: Sides, equal: NDArray[np.bool_], fixed: NDArray[np.bool_], near: Floats
+    problem: ScaledProgram,
+    rows: Sides,
+    columns: Sides,
+    equal: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
+    near: Floats,
 ) -> tuple[Floats, Floats]:
     """Minimise with active rows and columns as equations: regularised factors, refined against the true system."""
     held = (columns != 0) | fixed
@@ -187,7 +116,8 @@ def _solve_equations(
         [[sp.diags_array(hessian + proximal), inner.T], [inner, -dual_proximal * sp.eye_array(len(active))]],
         format="csc",
     )
-    factors = splu(system)
+    # A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders do not.
+    factors = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     multiplier = np.zeros(len(active))
     best = np.inf
     for _ in range(40):

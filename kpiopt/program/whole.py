@@ -15,11 +15,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.answer import SolverOptions
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Integers, LinearProgram, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
-from kpiopt.program.session import Session, SolverOptions
-from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, require_optimal, solve_order
+from kpiopt.program.session import Session
+from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, require_optimal, solve_order, solve_steps
 
 EQUAL = 1e-9
 SAME_REFERENCE = 1e-7
@@ -168,7 +169,7 @@ def _gave_up() -> Uncertified:
 
 
 class _Tangents:
-    """A mixed-integer program whose extra columns theta_j stay above tangents of factor * weight_j (x_j - centre_j)^2."""
+    """A mixed-integer program with columns theta_j above tangents of factor * weight_j (x_j - centre_j)^2."""
 
     def __init__(self, arrays: ProgramArrays, reference: Reference, factor: float) -> None:
         self.decided = np.flatnonzero(reference.weight > 0.0)
@@ -233,7 +234,7 @@ class _Tangents:
     def propose(self, options: SolverOptions) -> tuple[Floats | None, float]:
         """Return the most promising choice and the bound it proves; None where no choice is left."""
         answer = Session(self.arrays, options).solve()
-        if answer.x is None or not len(answer.x):
+        if not answer.has_point:
             return None, np.inf
         return answer.x[: self.n], answer.dual_bound
 
@@ -242,4 +243,19 @@ class _Tangents:
         cost = np.zeros(self.arrays.n_columns)
         cost[column] = -1.0
         answer = Session(replace(self.arrays, cost=cost, offset=0.0), options).solve()
-        return answer.x[: self.n] if answer.x is not None and len(answer.x) else None
+        return answer.x[: self.n] if answer.has_point else None
+
+
+def solve_program(
+    program: LinearProgram, options: SolverOptions, progress: Callable[[str], None] = lambda _: None
+) -> Solution:
+    """Solve a program in its strict order, whatever its columns are.
+
+    Raises
+    ------
+    InfeasibleProgram
+        With a verified Farkas proof.
+    Unbounded, Uncertified, LimitReached
+    """
+    has_whole = any(bool(block.integer.any()) for block in program.columns)
+    return solve_whole(program, options, progress) if has_whole else solve_steps(program, options, progress)

@@ -1,0 +1,90 @@
+"""Write docs/formulation.md from the docstrings of the formulation: `python docs/formulation.py`.
+
+A test fails where the page and the code differ.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kpiopt.program import columns, constraints, elimination, objectives, steps, ties
+
+PAGE = Path(__file__).with_suffix(".md")
+
+INTRODUCTION = """\
+# Formulation
+
+This page is written from the docstrings of `kpiopt/program/` by `python docs/formulation.py`. `str(program)` prints any
+program in this notation; `kpiopt export` writes it as LP or MPS; `tests/program/golden/` holds small ones.
+
+{symbols}
+
+A *hub* is a node that keeps a column of its own; all other nodes are substituted:
+
+> {elimination}
+
+A *way* leads from a hub, a cell, a factor or an initiative into a hub; its coefficient is the product of the edges'
+coefficients along it.
+"""
+
+
+def rule(block: str, function: Callable[..., Any]) -> str:
+    """Return one rule as a heading and its formula."""
+    text = inspect.getdoc(function) or ""
+    formula, _, remark = text.partition("\n\n")
+    remark = "" if remark.startswith("Parameters") else f"\n{remark}\n"
+    where = f"`{function.__module__.removeprefix('kpiopt.')}.{function.__name__}`"
+    return f"### {block}\n\n    {formula}\n{remark}\n{where}\n"
+
+
+def section(title: str, rules: dict[str, Callable[..., Any]]) -> str:
+    """Return a section of rules."""
+    return f"## {title}\n\n" + "\n".join(rule(block, function) for block, function in rules.items())
+
+
+def page() -> str:
+    """Return the whole page."""
+    symbols = (constraints.__doc__ or "").partition("Symbols\n-------\n")[2].rstrip()
+    idea = (elimination.__doc__ or "").partition("\n\n")[2].strip().replace("\n", "\n> ")
+    parts = [
+        INTRODUCTION.format(symbols="\n".join(f"    {line}" for line in symbols.splitlines()), elimination=idea),
+        section(
+            "Columns",
+            {
+                "stretch": columns.add_stretch,
+                "level": columns.add_levels,
+                "change": columns.add_changes,
+                "shortfall": columns.add_shortfalls,
+                "largest": columns.add_largest,
+            },
+        ),
+        section(
+            "Rows",
+            {
+                "value": constraints.add_value_rows,
+                "goal": constraints.add_goal_rows,
+                "capacity": constraints.add_capacity_rows,
+                "budget": constraints.add_budget_rows,
+                "fairness": constraints.add_fairness_rows,
+            },
+        ),
+        section(
+            "Steps",
+            {
+                "goals": objectives.goal_objectives,
+                "maximize": objectives.maximize_objective,
+                "fairness": objectives.fairness_objective,
+                "cost": objectives.cost_objective,
+                "reference": objectives.build_reference,
+            },
+        ),
+        f"## Order\n\n{inspect.getdoc(steps)}\n\n## The last step\n\n{inspect.getdoc(ties)}\n",
+    ]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
