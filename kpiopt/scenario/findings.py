@@ -77,6 +77,10 @@ class Findings:
         further = tuple(self.document.key_location(other) for other in others)
         self.add(Problem(code, message, rule, fix, place, further), kind)
 
+    def warn(self, code: str, message: str, place: Location | None, *, rule: str = "", fix: str = "") -> None:
+        """Note a warning about something outside the document."""
+        self.add(Problem(code, message, rule, fix, place))
+
     def each(
         self, rows: Sequence[int], describe: Callable[[int], Problem], kind: type[InputError] = InputError
     ) -> None:

@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 
 from kpiopt.errors import InputError, NumericsError, Problem, Problems
+from kpiopt.scenario.cell_checks import CellChecks
 from kpiopt.scenario.document import Document, read_document
 from kpiopt.scenario.findings import Findings
 from kpiopt.scenario.key_path import dotted, walk
+from kpiopt.scenario.limit_checks import LimitChecks
+from kpiopt.scenario.map_checks import MapChecks
+from kpiopt.scenario.outliers import check_outliers
 from kpiopt.scenario.quantity_reader import RANGE_RULE, QuantityReader, out_of_range
+from kpiopt.scenario.reconciliation import check_reconciliation
 from kpiopt.scenario.regular_file import display_path
 from kpiopt.scenario.resolve_cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve_map import (
@@ -224,7 +229,13 @@ def _resolve(
         document=document.data,
         files={**document.files, **tables.files, **reader.files},
     )
-    return None if findings.has_errors else _with_warnings(findings, scenario)
+    CellChecks(findings, model, resolved, found).run()
+    LimitChecks(findings, scenario, resolved).run()
+    MapChecks(findings, kpis, goals, units, found).run()
+    if findings.is_whole("kpi", "cell", "unit"):
+        check_reconciliation(findings, list(kpis.values()), found)
+        check_outliers(findings, list(kpis.values()), units, found.table)
+    return None if findings.has_errors else replace(scenario, warnings=tuple(findings.sorted()))
 
 
 def _resources(model: ScenarioDocument, resolved: ResolvedUnits, found: ResolvedCells) -> set[str]:
@@ -241,7 +252,3 @@ def _rules(findings: Findings, model: ScenarioDocument) -> str | None:
     except InputError as error:
         findings.extend(error)
         return None
-
-
-def _with_warnings(findings: Findings, scenario: Scenario) -> Scenario:
-    return replace(scenario, warnings=tuple(findings.sorted()))

@@ -20,6 +20,9 @@ from kpiopt.scenario.table import UNITS_TABLE, Table
 _RULE = "the organization is a tree: exactly one unit has no parent, every other one has an existing parent"
 
 
+_CYCLES_SHOWN = 20
+
+
 @dataclass(frozen=True)
 class ResolvedUnits:
     """The organization and where its units stand in the input.
@@ -97,10 +100,13 @@ def _tree(findings: Findings, rows: Rows, row_of: Mapping[str, int]) -> tuple[In
     parent[[*missing.tolist(), *roots]] = roots[0]
     parent[roots[0]] = -1
     depth = _depths(parent)
-    while (depth < 0).any():
+    for _ in range(_CYCLES_SHOWN):
+        if (depth >= 0).all():
+            break
         parent[_note_cycle(findings, rows, parent, int(np.argmin(depth)))] = roots[0]
         depth = _depths(parent)
-    return parent, depth
+    parent[depth < 0] = roots[0]
+    return parent, _depths(parent)
 
 
 def _note_unknown_parents(findings: Findings, rows: Rows, missing: list[int], known: Mapping[str, int]) -> None:
