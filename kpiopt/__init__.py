@@ -1,3 +1,68 @@
-"""kpiopt: target allocation with certified plans and honest odds."""
+"""kpiopt: target allocation with certified plans and honest odds.
+
+The pipeline, one room after the other::
+
+    scenario  = load("scenario.toml")          # what the planner wrote      kpiopt.scenario
+    graph     = build_graph(scenario)          # cause and effect            kpiopt.graph
+    cascade   = build_cascade(graph)           # the linear program          kpiopt.program
+    solution  = solve_program(cascade.program) # certified, step by step
+    plan      = build_plan(graph, …)           # values and rounded targets  kpiopt.plan
+    odds      = simulate(graph, …)             # draws                       kpiopt.simulation
+
+`solve(scenario)` does all of it and returns a `Run`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kpiopt.runs.run import Run
+    from kpiopt.scenario.scenario import Scenario
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "load", "solve"]
+
+
+def load(path: str | Path, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file, strictly.
+
+    Parameters
+    ----------
+    path : str or Path
+    variant : str, optional
+        Name of a `[variant.NAME]` table to apply.
+    overrides : sequence of str
+        "path=value" assignments, as with `--set`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong, each with file, line and what to do.
+    """
+    from kpiopt.scenario.load import load_scenario  # `import kpiopt` stays light
+
+    return load_scenario(Path(path), variant=variant, overrides=overrides)
+
+
+def solve(scenario: Scenario, **options: Any) -> Run:
+    """Solve a scenario: certified plan, rounded targets, odds.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    **options
+        Fields of `kpiopt.runs.run.SolveOptions`.
+
+    Raises
+    ------
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Nothing is published then.
+    """
+    from kpiopt.runs.run import SolveOptions, solve_scenario  # `import kpiopt` stays light
+
+    return solve_scenario(scenario, options=SolveOptions(**options))
