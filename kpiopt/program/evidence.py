@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -102,9 +103,13 @@ def _index_step(step: Evidence, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _store(vector: Floats, stored: dict[str, Any]) -> str:
-    key = hashlib.sha256(vector.dtype.str.encode() + vector.tobytes()).hexdigest()[:32]
+    key = _content_key(vector)
     stored[key] = vector
     return key
+
+
+def _content_key(vector: Floats) -> str:
+    return hashlib.sha256(vector.dtype.str.encode() + vector.tobytes()).hexdigest()[:32]
 
 
 def load_evidence(path: Path) -> tuple[Evidence, ...]:
@@ -121,8 +126,10 @@ def load_evidence(path: Path) -> tuple[Evidence, ...]:
             if index["format"] != FORMAT:
                 raise ValueError(f"format {index['format']!r}")
             stored = {name: archive[name] for name in archive.files if name != "index"}
+        if any(_content_key(vector) != name for name, vector in stored.items()):
+            raise ValueError("its numbers were changed")
         return tuple(_read_step(step, stored) for step in index["steps"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise TableError(
             Problem("E-evidence", f"{path.name} holds no readable evidence: {error}", fix="solve the scenario again")
         ) from error
