@@ -3,23 +3,23 @@
 Any number of any stream is computed from its key and its index alone, so that adding a quantity leaves the others'
 draws unchanged and every division of the work among workers gives the same bits.
 
-Two methods:
-
 random
     A counter-based generator: number i of a stream is the SplitMix64 output for state key + (i + 1) g.
 sobol
-    A randomised digital net in base 2 of Sobol's kind, in `REPLICATES` independent replicates. Each stream is one
-    dimension. Its generator matrix is L U with U a random unit upper triangular matrix (Sobol's direction numbers with
-    all their free bits chosen at random) and L a random unit lower triangular one (linear matrix scrambling), followed
-    by a digital shift; all of them are drawn from (seed, name, replicate). Every stream is therefore perfectly
-    stratified: 2^m successive points put exactly one in each interval of length 2^-m. Unlike dimensions of a fixed
-    table of direction numbers, streams keyed by name neither run out nor move when the scenario grows.
+    Randomised quasi-Monte Carlo in `REPLICATES` independent replicates: every stream is a scrambled one-dimensional
+    Sobol' net (2^m points, exactly one in each interval of length 2^-m), in a random order of its own (Latin supercube
+    sampling with one dimension to each group). Sums and means gain orders of magnitude over random draws, and no
+    estimate loses more than a share of 2^-m of its variance.
+
+Nets of many dimensions have bad pairs of dimensions, which only a fixed assignment of dimensions can keep away from
+each other; streams keyed by name alone cannot have one. docs/odds.md has the figures.
 
 References
 ----------
 Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators. DOI 10.1145/2660193.2660195
 Sobol' (1967), On the distribution of points in a cube. DOI 10.1016/0041-5553(67)90144-9
-Matousek (1998), On the L2-discrepancy for anchored boxes. DOI 10.1006/jcom.1998.0489
+McKay, Beckman and Conover (1979), Comparison of three methods. DOI 10.1080/00401706.1979.10489755
+Owen (1998), Latin supercube sampling for very high-dimensional simulations. DOI 10.1145/272991.273010
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from kpiopt.scenario.scenario import Floats
 Words = NDArray[np.uint64]
 
 REPLICATES = 16
-"""Independent randomisations of the net; their spread gives the interval."""
+"""Independent randomisations of the nets; their spread gives the interval."""
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
-_TOP_BIT = np.uint64(1 << 63)
 _EXPONENT_OF_ONE = np.uint64(0x3FF0000000000000)
-_WORDS_PER_REPLICATE = 128
+_ROUNDS = 4
+_WORDS_PER_REPLICATE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Layout:
     method : str
         "sobol" or "random".
     replicates : int
-        `REPLICATES` for the net, 1 for random draws.
+        `REPLICATES` for nets, 1 for random draws.
     size : int
-        Points in each replicate; a power of 2 for the net.
+        Points in each replicate; a power of 2 for nets.
     """
 
     method: str
@@ -72,7 +72,7 @@ class Layout:
 def lay_out(draws: int, method: str) -> Layout:
     """Return the layout that holds at least `draws` draws.
 
-    A net is balanced only at powers of two, so "sobol" rounds up to 16 times a power of two (at least 32 draws):
+    A net needs a power of two of points, so "sobol" rounds up to 16 times a power of two (at least 32 draws):
     1,000 becomes 16 x 64 = 1,024. "random" uses exactly what is asked.
     """
     if method == "random":
@@ -127,8 +127,12 @@ class Streams:
         """Return the points of one replicate."""
         if self.layout.method == "random":
             return RandomPoints(self.keys)
-        columns, shift = net_columns(self.keys, replicate, (self.layout.size - 1).bit_length())
-        return NetPoints(columns, shift)
+        with np.errstate(over="ignore"):
+            first = np.uint64(1 + replicate * _WORDS_PER_REPLICATE)
+            counter = np.arange(first, first + np.uint64(_ROUNDS + 2), dtype=np.uint64) * _INCREMENT
+            # States of their own, so that the two methods never share numbers.
+            words = mix(mix(~self.keys) + counter[:, None])
+        return NetPoints(words, self.layout.size)
 
 
 class Points(ABC):
@@ -164,51 +168,69 @@ class RandomPoints(Points):
 
 @dataclass(frozen=True, slots=True)
 class NetPoints(Points):
-    """One replicate of the net: generator columns (n_columns, n) and digital shifts (n,), both uint64."""
+    """One replicate of the nets: random words by stream, (_ROUNDS + 2, n) uint64, and the number of points."""
 
-    columns: Words
-    shift: Words
+    words: Words
+    size: int
 
     def uniforms(self, start: int, stop: int, rows: slice = slice(None)) -> Floats:
         """Return points start … stop - 1 of some streams, (n_rows, stop - start) float in (0, 1).
 
-        `stop - start` is a power of two that divides `start`: the points of such a block differ by sums of the first
-        columns only, and doubling builds them with one exclusive-or each.
+        A point is (interval + jitter) / size: the interval is the index under the stream's permutation, the jitter a
+        hash of stream and interval, half a unit off both ends.
         """
-        count = stop - start
-        columns, origin = self.columns[:, rows], self.shift[rows].copy()
-        for bit in range(start.bit_length()):
-            if start >> bit & 1:
-                origin ^= columns[bit]
-        points = np.empty((len(origin), count), dtype=np.uint64)
-        points[:, 0] = origin
-        for bit in range(count.bit_length() - 1):
-            half = 1 << bit
-            np.bitwise_xor(points[:, :half], columns[bit][:, None], out=points[:, half : 2 * half])
-        return as_uniform(points)
+        words = self.words[:, rows]
+        interval = permute(words[: _ROUNDS + 1], self.size, start, stop)
+        jitter = scatter(interval + _low_half(words[_ROUNDS + 1]))
+        bits = min(32, 52 - (self.size - 1).bit_length())
+        jitter >>= np.uint32(32 - bits)
+        uniform: Floats = jitter.astype(np.float64)
+        uniform += 0.5
+        uniform *= 2.0**-bits
+        uniform += interval
+        uniform /= self.size
+        return uniform
 
 
-def net_columns(keys: Words, replicate: int, n_columns: int) -> tuple[Words, Words]:
-    """Return the generator matrices' columns and the digital shifts of one replicate.
+def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.uint32]:
+    """Return indices start … stop - 1 under random permutations of 0 … size - 1.
 
-    Column j of L U is column j of L plus those columns k < j of L for which bit k of a random word (the entries of U
-    above its diagonal) is set, all modulo 2. The first bit of a number is the most significant one.
+    Rounds of adding, multiplying by an odd number and folding the upper half of the bits into the lower one, each
+    invertible modulo the power of two `size`.
+
+    Parameters
+    ----------
+    words : (n_rounds + 1, n) uint64
+        Random words that choose a permutation for each of n streams.
+    size : int
+        A power of 2, at most 2^31.
 
     Returns
     -------
-    columns : (n_columns, n_keys) uint64
-    shift : (n_keys,) uint64
+    (n, stop - start) uint32
     """
-    with np.errstate(over="ignore"):
-        first = np.uint64(replicate * _WORDS_PER_REPLICATE)
-        counter = (first + np.arange(1, 2 * n_columns + 2, dtype=np.uint64)) * _INCREMENT
-        # The net's words come from states of their own, so that the two methods never share numbers.
-        words = mix(mix(~keys) + counter[:, None])
-    shift, lower, upper = words[0], words[1::2], words[2::2]
-    columns = np.empty((n_columns, len(keys)), dtype=np.uint64)
-    for j in range(n_columns):
-        lower[j] = lower[j] >> np.uint64(j) | _TOP_BIT >> np.uint64(j)
-        columns[j] = lower[j]
-        for k in range(j):
-            columns[j] ^= lower[k] * (upper[j] >> np.uint64(k) & np.uint64(1))
-    return columns, shift
+    mask = np.uint32(size - 1)
+    fold = np.uint32(max(1, (size - 1).bit_length() + 1 >> 1))
+    index = np.repeat(np.arange(start, stop, dtype=np.uint32)[None, :], words.shape[1], axis=0)
+    for word in words[:-1]:
+        index += (word >> np.uint64(32)).astype(np.uint32)[:, None]
+        index *= _low_half(word) | np.uint32(1)
+        index &= mask
+        index ^= index >> fold
+    index += _low_half(words[-1])
+    index &= mask
+    return index
+
+
+def scatter(state: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return a 32-bit hash of each state (two rounds of multiplying and folding); overwrites `state`."""
+    for multiplier in (0x7FEB352D, 0x846CA68B):
+        state ^= state >> np.uint32(16)
+        state *= np.uint32(multiplier)
+    state ^= state >> np.uint32(16)
+    return state
+
+
+def _low_half(word: Words) -> NDArray[np.uint32]:
+    """Lower 32 bits of one word per stream, as a column."""
+    return word.astype(np.uint32)[:, None]

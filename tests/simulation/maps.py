@@ -37,14 +37,10 @@ def structural(
         if name in equations:
             causes[name].append(Cause(f"noise-{name}", 1.0))
     factors = {(f"noise-{n}" if n in equations else n): q for n, q in noises.items()}
+    constants, signs, steps = constants or {}, signs or {}, steps or {}
     scenario = build_scenario(
         build_units({"co": None}),
-        [
-            build_kpi(
-                k, baseline=(constants or {}).get(k, 0.0), sign=(signs or {}).get(k, 1), step=(steps or {}).get(k)
-            )
-            for k in equations
-        ],
+        [build_kpi(k, baseline=constants.get(k, 0.0), sign=signs.get(k, 1), step=steps.get(k)) for k in equations],
         [],
         causes=causes,
         factors={name: q.mean for name, q in factors.items()},
