@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, start
+from kpiopt.cli import check, export, runs, solve, start
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.errors import ExitCode
@@ -52,6 +52,9 @@ def entry(
 
 app.command("init")(start.init)
 app.command("check")(check.check)
+app.command("solve")(solve.solve)
+app.add_typer(runs.runs)
+app.command("export")(export.export)
 app.command("schema")(start.schema)
 
 
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], *, debug: bool) -> int:
     """Parse and run; every error that is not an interruption becomes a message and an exit code."""
     try:
-        code = typer.main.get_command(app).main(args=words, prog_name="kpiopt", standalone_mode=False)
+        code = typer.main.get_command(app).main(args=words, prog_name="kpiopt", standalone_mode=False, obj=words)
         sys.stdout.flush()
         return code if isinstance(code, int) else int(ExitCode.OK)
     except Exception as error:

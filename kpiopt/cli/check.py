@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,12 +33,15 @@ def check(
         raise ScenarioError(*found.errors, *found.warnings)
     if as_json:
         origins = _origins(document) if show_origin and document else None
-        print_json(_check_document(checked, found.warnings and [problem_as_dict(p) for p in found.warnings], origins))
+        print_json(_check_document(checked, [problem_as_dict(p) for p in found.warnings], origins))
         return
     say_problems(found.warnings)
     print_lines(_summary_lines(checked))
     if show_origin and document:
-        print_lines(f"{o['path']} = {o['value']}    # {o['origin']}" for o in _origins(document))
+        print_lines(
+            printable(f"{o['path']} = {json.dumps(o['value'], ensure_ascii=False)}    # {o['origin']}")
+            for o in _origins(document)
+        )
 
 
 def _origins(document: Document) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def _say_usage(error: Exception) -> None:
 
 def _drop_stdout() -> None:
     """Point stdout nowhere: flushing it once more at exit would only repeat the complaint."""
-    if sys.stdout is sys.__stdout__:
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, 1)
         os.close(nowhere)

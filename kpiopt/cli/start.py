@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +24,7 @@ def init(
     texts[SCHEMA_FILE] = _schema_text()
     _refuse_existing([folder / name for name in texts])
     for name, text in texts.items():
-        write_text(folder / name, text)
+        _write(folder / name, text)
     where = printable(str(folder / "scenario.toml"))
     print_lines([f"wrote {where}, units.csv, cells.csv and {SCHEMA_FILE}", f"next: kpiopt solve {where}"])
 
@@ -37,7 +36,7 @@ def schema(
     if out is None:
         print_lines([_schema_text().rstrip("\n")])
     else:
-        write_text(out, _schema_text())
+        _write(out, _schema_text())
         print_lines([f"wrote {printable(str(out))}"])
 
 
@@ -45,6 +44,15 @@ def _schema_text() -> str:
     from kpiopt.scenario.schema import json_schema  # loads pydantic
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, and the folder for it where there is none."""
+    from kpiopt.runs.durable import failing_as_output, replace_file
+
+    with failing_as_output(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, text.encode())
 
 
 def _refuse_existing(paths: list[Path]) -> None:
@@ -57,24 +65,3 @@ def _refuse_existing(paths: list[Path]) -> None:
                 for path in existing
             )
         )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all: aside first, then renamed.
-
-    Raises
-    ------
-    OutputError
-        When the folder is missing or cannot be written, or the disk is full; an earlier file stays as it was.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise OutputError(Problem("E-output", f"{path} cannot be written: {error.strerror}")) from error
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

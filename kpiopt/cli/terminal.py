@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -24,6 +25,16 @@ def open_console(stream: IO[str]) -> Console:
 
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def plain_text(answer: RenderableType) -> str:
+    """Return a renderable answer as text without colours, as it is kept in a file."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=PIPE_WIDTH, color_system=None, highlight=False, markup=False)
+    with console.capture() as captured:
+        console.print(answer)
+    return captured.get()
 
 
 def print_answer(answer: RenderableType) -> None:

@@ -19,7 +19,7 @@ from kpiopt.program.blocks import LinearProgram, Objective, Reference
 
 Positions = NDArray[np.integer[Any]]
 FORMATS = ("lp", "mps")
-TERMS_PER_LINE = 6
+TERMS_PER_LINE = 4
 
 
 def export_lines(program: LinearProgram, file_format: str, step: str | None = None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,6 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
         "rounding": [problem_as_dict(note) for note in run.plan.notes],
         "simulation": simulation.as_dict() if simulation else None,
-        "seconds": run.seconds,
     }
 
 
@@ -115,41 +115,61 @@ def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def goal_frame(run: Run) -> pl.DataFrame:
-    """Return goals.csv: one row for each goal."""
+GOAL_COLUMNS = {
+    "goal": str, "kpi": str, "unit": str, "period": str, "baseline": float, "target": float, "plan": float,
+    "asked": float, "shortfall": float, "priority": int, "hard": bool, "p_min": float, "estimate": float,
+    "low": float, "high": float,
+}  # fmt: skip
+LIMIT_COLUMNS = {
+    "name": str, "limit": float, "used": float, "binding": bool, "step": str, "shadow_price": float, "from": float,
+    "to": float, "unit": str,
+}  # fmt: skip
+ODDS_COLUMNS = {
+    "kpi": str, "unit": str, "period": str, "goal": float, "mean": float, "sd": float, "p5": float, "p50": float,
+    "p95": float, "estimate": float, "low": float, "high": float,
+}  # fmt: skip
+INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
+
+
+def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
+    """Build a table with fixed columns and types, also where there are no rows."""
     import polars as pl  # only where a table is wanted
 
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
+
+
+def goal_frame(run: Run) -> pl.DataFrame:
+    """Return goals.csv: one row for each goal."""
     rows = [_goal_as_dict(run, i) for i in range(len(run.goals))]
-    odds = [row.pop("odds") or {"estimate": None, "low": None, "high": None} for row in rows]
-    return pl.DataFrame(
-        [{**row, **{k: o[k] for k in ("estimate", "low", "high")}} for row, o in zip(rows, odds, strict=True)]
-    )
+    return _frame([{**row, **(row["odds"] or {})} for row in rows], GOAL_COLUMNS)
 
 
 def limit_frame(run: Run) -> pl.DataFrame:
     """Return limits.csv: use, shadow price and range of every capacity and budget."""
-    import polars as pl  # only where a table is wanted
+    return _frame([_limit_as_dict(limit) for limit in run.limits], LIMIT_COLUMNS)
 
-    return pl.DataFrame([_limit_as_dict(limit) for limit in run.limits], infer_schema_length=None)
+
+def initiative_frame(run: Run) -> pl.DataFrame:
+    """Return initiatives.csv: the level of each initiative at each deciding unit."""
+    return _frame(_initiatives_as_dict(run), INITIATIVE_COLUMNS)
 
 
 def odds_frame(run: Run) -> pl.DataFrame:
     """Return odds.csv: the distribution of every watched KPI, with the odds where it has a goal."""
-    import polars as pl  # only where a table is wanted
+    return _frame(list(_odds_rows(run)), ODDS_COLUMNS)
 
+
+def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:
     simulation = run.simulation
     if simulation is None:
-        return pl.DataFrame()
-    rows = []
+        return
     for node, distribution in zip(simulation.nodes.tolist(), simulation.distributions, strict=True):
         plain = {
             "kpi": run.scenario.kpi_ids[run.graph.kpi[node]], "unit": run.scenario.units.ids[run.graph.unit[node]],
-            "period": None, "goal": None, "mean": distribution.mean.estimate, "sd": distribution.sd,
+            "mean": distribution.mean.estimate, "sd": distribution.sd,
             "p5": distribution.p5, "p50": distribution.p50, "p95": distribution.p95,
-            "estimate": None, "low": None, "high": None,
         }  # fmt: skip
         hits = [(g, o.odds) for g, o in zip(run.goals, simulation.goals, strict=True) if o.node == node]
-        rows += [
-            {**plain, "goal": g.target, "estimate": o.estimate, "low": o.low, "high": o.high} for g, o in hits
-        ] or [plain]
-    return pl.DataFrame(rows, infer_schema_length=None)
+        yield from ({**plain, "goal": g.target, **o.as_dict()} for g, o in hits)
+        if not hits:
+            yield plain

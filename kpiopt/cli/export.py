@@ -1,0 +1,47 @@
+"""`kpiopt export`: the linear program as a file for other solvers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kpiopt.cli.arguments import Overrides, ScenarioPath, Variant
+from kpiopt.cli.solve import read_scenario
+from kpiopt.cli.terminal import print_lines, say
+
+
+class FileFormat(StrEnum):
+    """Formats of the exported file."""
+
+    LP = "lp"
+    MPS = "mps"
+
+
+def export(
+    scenario: ScenarioPath,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="CPLEX LP or free MPS.")] = FileFormat.LP,
+    step: Annotated[
+        str | None,
+        typer.Option("--step", metavar="NAME", help="Objective, as 'goals 1' or cost; the first by default."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file instead.")] = None,
+    variant: Variant = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write the linear program of one step as LP or MPS."""
+    from kpiopt.graph import build_graph  # numpy and scipy
+    from kpiopt.program.cascade import build_cascade
+    from kpiopt.program.exchange import export_lines
+    from kpiopt.runs.durable import replace_file
+
+    checked, _ = read_scenario(scenario, variant, list(overrides or ()))
+    program = build_cascade(build_graph(checked)).program
+    lines = export_lines(program, file_format.value, step)
+    if out is None:
+        print_lines(lines)
+        return
+    replace_file(out, "".join(f"{line}\n" for line in lines).encode())
+    say(f"wrote {out}: {program.n_columns:,} columns, {program.n_rows:,} rows")

@@ -1,0 +1,194 @@
+"""What stands in a run folder, and how it is written and read again.
+
+| file | holds |
+|---|---|
+| run.json | the answer `kpiopt.solve/1` with a manifest: versions, inputs' digests, command, times, sizes, files |
+| scenario.toml, inputs/ | the resolved question, loadable by itself |
+| targets.csv, targets.parquet | one row for each cell and each unit above |
+| goals.csv, limits.csv, odds.csv, initiatives.csv | the other tables |
+| certificate.json | what the independent check found, step by step |
+| summary.txt | the summary as the terminal showed it |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpiopt.runs.answer import goal_frame, initiative_frame, limit_frame, odds_frame
+from kpiopt.runs.csv_text import csv_bytes
+from kpiopt.runs.question import Question, hash_again, hash_file
+from kpiopt.runs.run import Run
+from kpiopt.runs.store import RUN_FILE, Staging, StoredRun
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """When and by which command a run was made.
+
+    Attributes
+    ----------
+    command : tuple of str
+    started : datetime
+        With its time zone.
+    """
+
+    command: tuple[str, ...]
+    started: datetime
+
+    @classmethod
+    def now(cls, command: Sequence[str]) -> Occasion:
+        """Return the occasion of a command that begins now."""
+        return cls(tuple(command), datetime.now(UTC))
+
+
+def stage_question(staging: Staging, question: Question) -> None:
+    """Write the resolved question and copies of its inputs: what is asked is on disk before it is answered.
+
+    Raises
+    ------
+    OutputError
+    """
+    staging.write("scenario.toml", question.toml.encode())
+    for copy in question.inputs:
+        staging.write(copy.name, copy.content)
+
+
+def stage_answer(
+    staging: Staging, run: Run, question: Question, occasion: Occasion, more: Mapping[str, bytes] | None = None
+) -> dict[str, Any]:
+    """Write all results of a run, `run.json` last.
+
+    Parameters
+    ----------
+    more : mapping of str to bytes, optional
+        Further files, such as the summary.
+
+    Returns
+    -------
+    dict
+        What `run.json` holds.
+
+    Raises
+    ------
+    OutputError
+    """
+    files = {**answer_files(run), **(more or {})}
+    for name, content in files.items():
+        staging.write(name, content)
+    document = {**named_answer(run, staging.target), "manifest": _manifest(run, question, occasion, files)}
+    staging.write(RUN_FILE, json_bytes(document))
+    return document
+
+
+def named_answer(run: Run, folder: Path) -> dict[str, Any]:
+    """Return the document `kpiopt.solve/1` with the name and the folder of the run."""
+    answer = run.as_dict()
+    return {"schema": answer.pop("schema"), "run": folder.name, "folder": str(folder), **answer}
+
+
+def answer_files(run: Run) -> dict[str, bytes]:
+    """Return the result tables and the certificate, by file name."""
+    targets = run.targets
+    return {
+        "targets.csv": csv_bytes(targets),
+        "targets.parquet": _parquet_bytes(targets),
+        "goals.csv": csv_bytes(goal_frame(run)),
+        "limits.csv": csv_bytes(limit_frame(run)),
+        "odds.csv": csv_bytes(odds_frame(run)),
+        "initiatives.csv": csv_bytes(initiative_frame(run)),
+        "certificate.json": json_bytes(certificate_document(run)),
+    }
+
+
+def certificate_document(run: Run) -> dict[str, Any]:
+    """Return the certificates of all steps: schema `kpiopt.certificate/1`."""
+    steps = [
+        {"step": s.name, "priority": s.priority, "value": s.value, "attempt": s.attempt, **s.certificate.as_dict()}
+        for s in run.solution.steps
+    ]
+    return {"schema": "kpiopt.certificate/1", "passed": all(s["passed"] for s in steps), "steps": steps}
+
+
+def json_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return strict JSON: numbers that are not finite raise."""
+    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _parquet_bytes(frame: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return how the run came about, and the digest of every file it left."""
+    settings = run.scenario.simulation
+    everything = {"scenario.toml": question.toml.encode(), **{c.name: c.content for c in question.inputs}, **files}
+    return {
+        "digest": question.digest,
+        "versions": dict(question.versions),
+        "platform": platform.platform(),
+        "command": list(occasion.command),
+        "variant": run.scenario.variant,
+        "seed": settings.seed,
+        "started": occasion.started.isoformat(timespec="milliseconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "seconds": {phase: round(seconds, 4) for phase, seconds in run.seconds.items()},
+        "sizes": _sizes(run),
+        "inputs": _inputs(question),
+        "files": {name: _file_entry(content) for name, content in everything.items()},
+    }
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    program = run.cascade.program
+    return {
+        "units": len(run.scenario.units),
+        "cells": len(run.scenario.cells),
+        "nodes": run.graph.n_nodes,
+        "columns": program.n_columns,
+        "rows": program.n_rows,
+        "draws": run.simulation.draws if run.simulation else 0,
+    }
+
+
+def _inputs(question: Question) -> list[dict[str, Any]]:
+    """Return every file that was read, its digest when it was read and when the run was finished."""
+    copies = {c.display: c.name for c in question.inputs}
+    at_start = {**question.documents, **{c.display: c.sha256 for c in question.inputs}}
+    at_end = hash_again(question)
+    return [
+        {"file": file, "sha256": digest, "sha256_at_end": at_end.get(file), "copy": copies.get(file)}
+        for file, digest in at_start.items()
+    ]
+
+
+def _file_entry(content: bytes) -> dict[str, Any]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def changed_inputs(document: Mapping[str, Any]) -> list[str]:
+    """Return the inputs of a run that changed while it was being solved."""
+    return [i["file"] for i in document["manifest"]["inputs"] if i["sha256"] != i["sha256_at_end"]]
+
+
+def altered_files(stored: StoredRun) -> list[str]:
+    """Return the files of a stored run that are not, byte for byte, what its manifest says."""
+    files = stored.manifest.get("files", {})
+    return [name for name, entry in files.items() if hash_file(stored.folder / name) != entry["sha256"]]
+
+
+def is_intact(stored: StoredRun) -> bool:
+    """Whether a stored run is whole and unaltered."""
+    return stored.is_complete and not altered_files(stored)
