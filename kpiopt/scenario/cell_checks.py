@@ -80,7 +80,8 @@ class CellChecks:
         table, cells = self.resolved.table, self.resolved.cells
         lower, upper = cells.min_stretch, cells.max_stretch
         own = table.fields["min_stretch"]
-        alone = ~np.isnan(own) & ~cells.has_decision
+        is_whole = self.findings.is_whole("cell", "guardrail", "adjust")
+        alone = ~np.isnan(own) & ~cells.has_decision & is_whole
         self._each(
             alone,
             "min_stretch",
@@ -137,7 +138,7 @@ class CellChecks:
         table, roll_up = self.resolved.table, self.resolved.roll_up
         inner = roll_up.is_parent[roll_up.cell >= 0]
         missing = np.isnan(table.fields["baseline"]) & ~inner
-        if table.rows.quantities.get("baseline") and not self.findings.is_whole("cell"):
+        if not self.findings.is_whole("cell", "adjust"):
             return
         self._each(
             missing,
@@ -155,6 +156,8 @@ class CellChecks:
         table, cells = self.resolved.table, self.resolved.cells
         has_step = np.array([entry.step is not None for entry in self.model.kpi.values()], dtype=bool)
         without = ~has_step[cells.kpi] if len(cells) else np.zeros(0, dtype=bool)
+        if not self.findings.is_whole("cell", "kpi"):
+            return
         self._each(
             cells.has_decision & (cells.baseline == 0) & without,
             "baseline",
@@ -169,7 +172,7 @@ class CellChecks:
 
     def check_weights(self) -> None:
         """The weights of a unit with a target incentive add up to 1."""
-        if not self.findings.is_whole("unit", "cell", "kpi", "adjust"):
+        if not self.findings.is_whole("unit", "cell", "cells", "kpi", "adjust", "joins"):
             return
         cells, units = self.resolved.cells, self.organization.units
         weight = np.where(np.isnan(cells.weight), 0.0, cells.weight)
@@ -196,7 +199,7 @@ class CellChecks:
         """Where some parts of a mean have a size, all of them have one."""
         roll_up, table = self.resolved.roll_up, self.resolved.table
         is_mean = np.array([entry.roll_up == "mean" for entry in self.model.kpi.values()], dtype=bool)
-        if not is_mean.any() or not roll_up.count:
+        if not is_mean.any() or not roll_up.count or not self.findings.is_whole("cell", "unit", "kpi", "joins"):
             return
         given = ~np.isnan(given_sizes(roll_up, table))
         sized = self._sized(given)

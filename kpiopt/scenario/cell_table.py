@@ -116,7 +116,7 @@ def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[st
     missing = [row for row in np.flatnonzero(found < 0).tolist() if ids[row] not in declared]
     what = "KPI" if column == "kpi" else "unit"
     if len(missing):
-        findings.damaged.add("cell")
+        findings.damaged.add("joins")
     if column == "unit" and not findings.is_whole("units"):
         return found
 
@@ -124,7 +124,7 @@ def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[st
         fix = findings.nearest(ids[row], position) or f"define the {what}, or correct the id"
         message = f"there is no {what} '{ids[row]}'"
         rule = "each cell belongs to a unit and a KPI that exist"
-        return Problem(f"E-unknown-{what}", message, rule, fix, rows.location(row, column))
+        return Problem(f"E-unknown-{what.lower()}", message, rule, fix, rows.location(row, column))
 
     findings.each(missing, unknown, ModelError)
     return found
@@ -190,7 +190,7 @@ class _Edit:
         values = self.fields.get(field)
         given = 0 if values is None else int(np.count_nonzero(~np.isnan(values[self.chosen])))
         total = int(np.count_nonzero(self.chosen))
-        if given < total:
+        if given < total and self.findings.is_whole("cell", "cells"):
             code = "W-adjust-partly" if given else "E-adjust-nothing"
             message = f"{total - given:,} of the {total:,} selected cells have no {field} of their own to change"
             fix = f"use `set`, or select only cells that have a {field}"

@@ -25,7 +25,8 @@ class Findings:
         Where paths are looked up.
     damaged : set of str
         Sections of the document that lost entries to errors; what counts on them being complete is not checked.
-        "units" and "cells" stand for tables that cannot be read.
+        "units" and "cells" stand for tables that cannot be read, "joins" for rows of cells whose unit or KPI does not
+        exist.
     """
 
     def __init__(self, document: Document) -> None:
@@ -107,9 +108,8 @@ class Findings:
             return
         rule = f"an id stands for something that is defined in the file or its tables: here a {what}"
         fix = self.nearest(name, known) or f"define the {what}, or correct the id"
-        self.at(
-            f"E-unknown-{what.replace(' ', '-')}", f"there is no {what} '{name}'", path, rule=rule, fix=fix, kind=kind
-        )
+        code = f"E-unknown-{what.lower().replace(' ', '-')}"
+        self.at(code, f"there is no {what} '{name}'", path, rule=rule, fix=fix, kind=kind)
 
     def declared(self, section: str) -> Collection[str]:
         """Ids that the document declares in a section, those of entries with errors included."""

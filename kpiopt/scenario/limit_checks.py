@@ -33,9 +33,9 @@ class LimitChecks:
 
     def run(self) -> None:
         """Note everything that is wrong with limits."""
-        if self.findings.is_whole("initiative", "unit", "budget"):
+        if self.findings.is_whole("initiative", "unit", "units", "budget"):
             self.check_uses()
-        if self.findings.is_whole("cell", "unit"):
+        if self.findings.is_whole("cell", "cells", "unit"):
             self.check_effort()
             self.check_budgets()
             self.check_capacities()

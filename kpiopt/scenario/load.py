@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.errors import InputError, NumericsError, Problem, Problems
+from kpiopt.errors import InputError, NumericsError, Problem, Problems, ScenarioError
 from kpiopt.scenario.cell_checks import CellChecks
 from kpiopt.scenario.document import Document, read_document
 from kpiopt.scenario.findings import Findings
@@ -109,7 +109,26 @@ def check_scenario(
         return None, Problems(list(error.problems)), None
     findings = Findings(document)
     scenario = _assemble(findings)
-    return scenario, Problems(findings.sorted()), document
+    _check_other_variants(findings, path, overrides)
+    return None if findings.has_errors else scenario, Problems(findings.sorted()), document
+
+
+def _check_other_variants(findings: Findings, path: Path | str, overrides: Sequence[str]) -> None:
+    """Note what is wrong with the form of variants that are not chosen."""
+    known = set(findings.sorted())
+    for name in findings.document.variants:
+        if name == findings.document.variant:
+            continue
+        try:
+            other = Findings(read_document(path, variant=name, overrides=overrides))
+        except InputError as error:
+            found = list(error.problems)
+        else:
+            validate_document(other)
+            found = other.sorted()
+        for problem in found:
+            if problem.is_error and problem not in known:
+                findings.add(problem, ScenarioError)
 
 
 @dataclass
@@ -232,7 +251,7 @@ def _resolve(
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
     MapChecks(findings, kpis, goals, units, found).run()
-    if findings.is_whole("kpi", "cell", "unit"):
+    if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
         check_reconciliation(findings, list(kpis.values()), found)
         check_outliers(findings, list(kpis.values()), units, found.table)
     return None if findings.has_errors else replace(scenario, warnings=tuple(findings.sorted()))

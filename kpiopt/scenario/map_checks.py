@@ -39,7 +39,7 @@ class MapChecks:
     def run(self) -> None:
         """Note everything that is wrong with the map."""
         self.check_cycles()
-        if not self.findings.is_whole("kpi", "cell", "unit", "goal"):
+        if not self.findings.is_whole("kpi", "cell", "cells", "unit", "goal", "joins"):
             return
         self.check_values()
         self.check_purpose()
@@ -145,10 +145,13 @@ class MapChecks:
         patterns, first = np.unique(works, axis=0, return_index=True)
         found = set()
         for pattern, unit in zip(patterns, first.tolist(), strict=True):
-            cycle = shortest_cycle([(c, e) for (c, e, _), here in zip(links, pattern, strict=True) if here])
-            if cycle and frozenset(cycle) not in found:
-                found.add(frozenset(cycle))
-                self._note_cycle(cycle, self.units.ids[unit])
+            here = [(cause, effect) for (cause, effect, _), at in zip(links, pattern, strict=True) if at]
+            while cycle := shortest_cycle(here):
+                steps = _steps(cycle)
+                here = [link for link in here if link not in steps]
+                if frozenset(cycle) not in found:
+                    found.add(frozenset(cycle))
+                    self._note_cycle(cycle, self.units.ids[unit])
 
     def _note_cycle(self, cycle: Sequence[str], unit: str) -> None:
         drivers = [
@@ -160,6 +163,10 @@ class MapChecks:
         self.findings.at(
             "E-cycle", message, drivers[0], rule=rule, fix=fix, key=True, kind=ModelError, others=drivers[1:]
         )
+
+
+def _steps(cycle: Sequence[str]) -> list[tuple[str, str]]:
+    return list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
 
 
 def connected_parts(nodes: Iterable[str], links: Iterable[tuple[str, str]]) -> list[list[str]]:

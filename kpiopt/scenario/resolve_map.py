@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError
 from kpiopt.scenario.findings import Findings
-from kpiopt.scenario.key_path import KeyPath
+from kpiopt.scenario.key_path import KeyPath, dotted
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.quantity_reader import QuantityReader
 from kpiopt.scenario.roll_up import RollUp
@@ -138,10 +138,11 @@ class MapResolver:
             return None
         units = self._places(kpi, cause, entry.at, path)
         self._check_lag(entry.lag, path)
-        if contribution is None or units is None:
+        if units is None:
             return None
         is_factor = cause not in self.model.kpi
         name = f"kpi.{kpi}.drivers.{cause}"
+        contribution = contribution or Quantity.number(0.0)  # it is noted as wrong
         return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name)
 
     def _contribution(self, path: KeyPath, value: object) -> Quantity | None:
@@ -188,8 +189,8 @@ class MapResolver:
             usable &= self.roll_up.find(units, ids.index(cause)) >= 0
         if usable.any():
             return units[usable]
-        if not self.findings.is_whole("cell", "unit", "kpi"):
-            return None  # the values may be missing only because of what is reported already
+        if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins"):
+            return units  # values may be missing only because of what is noted already; circles are still looked for
         place = "the root" if at == ORGANIZATION else f"'{at}'"
         ends = f"'{kpi}' and '{cause}' both have" if cause in self.model.kpi else f"'{kpi}' has"
         message = f"no unit at {place} where {ends} a value"
@@ -223,7 +224,7 @@ class MapResolver:
 
     def _check_lag(self, lag: int, path: KeyPath) -> None:
         if lag:
-            message = f"takes effect after the plan's only period (lag {lag}), so it changes nothing in this plan"
+            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
             fix = "set lag = 0 if it works within the period"
             self.findings.at("W-lag", message, path, rule="a lag counts periods", fix=fix, key=True)
 
@@ -257,7 +258,7 @@ class MapResolver:
                 fix = self.findings.nearest(kpi, self.model.kpi)
                 message = f"initiative '{key}' acts on '{kpi}', which does not exist"
                 rule = "effects are keyed by the id of a KPI"
-                self.findings.at("E-unknown-KPI", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+                self.findings.at("E-unknown-kpi", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
             return None
         self._check_lag(entry.lag, path)
         self._check_reach(key, kpi, units, path)
@@ -269,7 +270,7 @@ class MapResolver:
         missing = units[self.roll_up.find(units, position) < 0]
         if not len(missing) or self.roll_up.find(0, position)[0] >= 0:
             return
-        if not self.findings.is_whole("cell", "unit", "kpi"):
+        if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins", "initiative"):
             return
         message = (
             f"initiative '{key}' acts on '{kpi}', which has no value at '{self.units.ids[missing[0]]}' or the root"

@@ -33,7 +33,9 @@ def _goal(
     unit = _unit_at(findings, units, entry.at, (*path, "at"))
     if not is_known or unit is None:
         return None
-    if roll_up.find(unit, list(model.kpi).index(kpi))[0] < 0 and findings.is_whole("cell", "unit", "kpi"):
+    if roll_up.find(unit, list(model.kpi).index(kpi))[0] < 0 and findings.is_whole(
+        "cell", "cells", "unit", "kpi", "joins", "goal"
+    ):
         message = f"goal '{key}' is about '{kpi}' at '{units.ids[unit]}', where it has no value"
         rule = "a goal needs a value: a cell at or below the unit, or a baseline at the root"
         fix = "correct `at`, or give the KPI cells"
@@ -106,7 +108,7 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
         message = "the step `reference` is not the last one"
         findings.at("E-order", message, ("decide", "order"), rule=rule, fix="move it to the end", kind=ModelError)
     for resource in entry.effort_price:
-        if resource not in resources and findings.is_whole("initiative", "cell", "unit"):
+        if resource not in resources and findings.is_whole("initiative", "cell", "cells", "unit", "units", "budget"):
             findings.unknown("resource", resource, sorted(resources), ("decide", "effort_price", resource), ModelError)
     for step in entry.slack:
         if step not in entry.order:

@@ -124,6 +124,8 @@ def _note_unknown_parents(findings: Findings, rows: Rows, missing: list[int], kn
 
 
 def _note_roots(findings: Findings, rows: Rows, roots: list[int]) -> None:
+    if not findings.is_whole("unit"):
+        return  # a parent may be among what is noted already
     findings.damaged.add("unit")
     ids = rows.texts("unit")
     names = ", ".join(f"'{ids[row]}'" for row in roots[:8]) + (
@@ -267,7 +269,7 @@ def _capacities(findings: Findings, model: ScenarioDocument, rows: Rows, order: 
         if not np.isnan(amounts).all():
             capacity[resource] = amounts[order] * scale
     for resource in model.capacity:
-        if resource not in capacity:
+        if resource not in capacity and findings.is_whole("unit"):
             rule = "[capacity.<resource>] sets what holds for a resource that units have a capacity of"
             fix = findings.nearest(resource, capacity) or f"give units a column capacity.{resource}, or remove this"
             message = f"no unit has a capacity of '{resource}'"

@@ -30,7 +30,7 @@ from kpiopt.scenario.schema_plan import (
     UncertaintySection,
     UnitEntry,
 )
-from kpiopt.scenario.schema_values import Names, NonNegative, Section, Text
+from kpiopt.scenario.schema_values import KEPT_TITLES, Names, NonNegative, Section, Text
 
 Correlation = Annotated[float, Field(ge=-1, le=1)]
 
@@ -82,9 +82,27 @@ class ScenarioDocument(Section):
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a scenario document, for editors.
 
-    A document that extends another may leave out what that one says, so only `schema` is required.
+    A document that extends another may leave out what that one says, so only `schema` is required at the top.
     """
-    schema = ScenarioDocument.model_json_schema(by_alias=True)
+    schema = _as_toml(ScenarioDocument.model_json_schema(by_alias=True))
     schema["required"] = ["schema"]
-    schema["title"] = "kpiopt scenario"
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "kpiopt scenario", **schema}
+
+
+def _as_toml(schema: Any) -> Any:
+    """Drop titles that are made from names in the code, and null, which TOML does not have."""
+    if isinstance(schema, list):
+        return [_as_toml(item) for item in schema if item != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _as_toml(value) for key, value in schema.items() if not _is_noise(schema, key)}
+    options = kept.get("anyOf")
+    if isinstance(options, list) and len(options) == 1:
+        kept = {**options[0], **{key: value for key, value in kept.items() if key != "anyOf"}}
+    return kept
+
+
+def _is_noise(schema: dict[str, Any], key: str) -> bool:
+    is_rule = bool({"type", "$ref", "anyOf", "enum", "const"} & schema.keys())
+    is_made_up = key == "title" and schema[key] not in KEPT_TITLES
+    return is_rule and (is_made_up or (key == "default" and schema[key] is None))

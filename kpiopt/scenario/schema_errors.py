@@ -15,14 +15,26 @@ from kpiopt.scenario.findings import Findings
 from kpiopt.scenario.key_path import KeyPath, did_you_mean, dotted
 from kpiopt.scenario.schema import ScenarioDocument
 
-_PLACEHOLDER = {"schema": 1, "name": "unnamed"}
-"""Stand in for required keys at the top that are missing or wrong; the scenario is refused anyway."""
+_STAND_INS = {
+    "schema": 1,
+    "name": "unnamed",
+    "target": 1.0,
+    "max": 1.0,
+    "value": 1.0,
+    "contribution": 1.0,
+    "limit": 1e12,
+    "payout": [[1.0, 1.0]],
+}
+"""Stand in for required keys that are missing or wrong; the scenario is refused anyway."""
+
+_BULK = ("adjust", "guardrail", "execution")
+"""Sections whose entries act on many cells: half an entry would do harm, so none of it is kept."""
 
 
 def validate_document(findings: Findings) -> ScenarioDocument:
     """Check a document against the format.
 
-    Whatever is wrong is noted in `findings`. What is returned lacks the entries with errors, so that the others can
+    Whatever is wrong is noted in `findings`. What is returned lacks the keys with errors, so that everything else can
     be checked further.
     """
     data = findings.document.data
@@ -51,29 +63,30 @@ def _validate_rest(findings: Findings, data: dict[str, Any], details: list[Error
     while details:
         for detail in details:
             path = _path(detail)
-            cut = path[:2] if len(path) > 1 and _is_keyed(str(path[0])) else path[:1]
-            _remove(rest, cut)
             findings.damaged.add(str(path[0]))
+            _repair(rest, path, is_missing=detail["type"] == "missing")
         try:
-            return ScenarioDocument.model_validate({**_PLACEHOLDER, **rest})
+            return ScenarioDocument.model_validate(rest)
         except ValidationError as error:
             details = error.errors(include_url=False)
-    return ScenarioDocument.model_validate(_PLACEHOLDER)
+    return ScenarioDocument.model_validate(rest)
 
 
-def _is_keyed(section: str) -> bool:
-    """Whether a section holds entries by id."""
-    return (
-        section in ScenarioDocument.model_fields
-        and get_origin(ScenarioDocument.model_fields[section].annotation) is dict
-    )
-
-
-def _remove(data: dict[str, Any], path: KeyPath) -> None:
+def _repair(data: dict[str, Any], path: KeyPath, *, is_missing: bool) -> None:
+    """Remove what is wrong, or put a stand-in where something is missing; each call brings the document nearer."""
+    if path[0] in _BULK:
+        path, is_missing = path[:2], False
+    elif is_missing and path[-1] not in _STAND_INS:
+        path, is_missing = path[:-1], False
     table: Any = data
-    for key in path[:-1]:
-        table = table.get(key) if isinstance(table, dict) else None
-    if isinstance(table, dict):
+    for depth, key in enumerate(path[:-1]):
+        if not isinstance(table.get(key), dict):
+            path = path[: depth + 1]
+            break
+        table = table[key]
+    if is_missing:
+        table[path[-1]] = deepcopy(_STAND_INS[str(path[-1])])
+    else:
         table.pop(path[-1], None)
 
 
@@ -159,6 +172,8 @@ def show_value(value: Any) -> str:
 
 
 def _in_digits(value: Any) -> str:
+    if isinstance(value, float):
+        return "write a whole number without decimals"
     try:
         return f"write {float(value):g} without quotes" if isinstance(value, str) else "write a number"
     except ValueError:

@@ -81,6 +81,11 @@ QUANTITY_SCHEMA: dict[str, Any] = {
 }
 """JSON Schema of a quantity."""
 
+KEPT_TITLES = frozenset(
+    ["Quantity", "[value, probability]", *(str(r["title"]) for r in _DISTRIBUTION_SCHEMAS.values() if "title" in r)]
+)
+"""Titles of the JSON Schema that say something; the others are made from names in the code."""
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -64,6 +64,8 @@ class Selector:
         return chosen
 
     def _note_empty(self, path: KeyPath, what: str) -> None:
+        if not self.findings.is_whole("unit", "cell", "kpi", "objective", "joins", "cells"):
+            return
         message, rule = f"no {what} is meant by this selection", "all keys of a selection must hold at once"
         self.findings.at(
             "E-where-empty", message, path, rule=rule, fix="correct or remove the selection", kind=ModelError
