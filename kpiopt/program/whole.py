@@ -3,7 +3,8 @@
 For every choice of the whole numbers the rest is the continuous order of `steps`. A mixed-integer program per objective
 finds the choices with the best values; among them the reference, a convex separable quadratic, is bounded from below by
 its tangents (Duran & Grossmann 1986, doi:10.1007/BF02592064): a mixed-integer program proposes a choice, the continuous
-order evaluates it exactly and adds tangents there, until no proposal can be better. What is still equal goes by id.
+order evaluates it exactly, adds tangents there and cuts the choice off, until no proposal can be better. What is still
+equal goes by id.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class _Search:
         lowest = reference.value(self.best.x)
         if lowest <= reference.offset:
             return
-        tangents = _Tangents(self.left, reference, 1.0 / lowest)
-        tangents.add(self.best.x)
+        tangents = self._begin_tangents(reference, lowest)
+        tangents.exclude(self.whole, np.rint(self.best.x[self.whole]))
         for _ in range(PROPOSALS):
             proposal, bound = tangents.propose(self.options)
             if proposal is None or bound >= reference.value(self.best.x) / lowest * (1.0 - SAME_REFERENCE):
@@ -112,23 +113,31 @@ class _Search:
             self._consider(proposal, tangents, reference)
         else:
             raise _gave_up()
-        self._settle_by_id(tangents, reference, lowest)
+        self._settle_by_id(self._begin_tangents(reference, lowest), reference, lowest)
 
-    def _consider(self, proposal: Floats, tangents: _Tangents, reference: Reference) -> bool:
-        """Evaluate a proposal; keep it when it is strictly better. Its tangents stay in any case."""
+    def _begin_tangents(self, reference: Reference, lowest: float) -> _Tangents:
+        assert self.best is not None
+        tangents = _Tangents(self.left, reference, 1.0 / lowest)
+        tangents.add(self.best.x)
+        return tangents
+
+    def _consider(self, proposal: Floats, tangents: _Tangents, reference: Reference) -> None:
+        """Evaluate a proposal; keep it when it is strictly better. Its tangents stay, the choice is cut off.
+
+        Without the cut the same choice could come again for ever: the tolerance of the objectives that are kept leaves
+        it a bound a little below its exact value.
+        """
         assert self.best is not None
         try:
             found = self._evaluate(np.rint(proposal[self.whole]))
         except InfeasibleProgram:
             found = None
         tangents.add(proposal if found is None else found.x)
+        tangents.exclude(self.whole, np.rint(proposal[self.whole]))
         if found is None or not self._is_as_good(found):
-            tangents.exclude(self.whole, np.rint(proposal[self.whole]))
-            return False
-        better = reference.value(found.x) < reference.value(self.best.x) * (1.0 - SAME_REFERENCE)
-        if better:
+            return
+        if reference.value(found.x) < reference.value(self.best.x) * (1.0 - SAME_REFERENCE):
             self.best = found
-        return better
 
     def _settle_by_id(self, tangents: _Tangents, reference: Reference, lowest: float) -> None:
         """Among choices with the same reference give as much as possible to the unit whose id comes first."""
@@ -199,8 +208,10 @@ class _Tangents:
         q = len(self.decided)
         slope = 2.0 * self.weight * (point - self.centre)
         height = self.weight * (point - self.centre) ** 2 - slope * point
-        columns = sp.csr_array((-slope, (np.arange(q), self.decided)), shape=(q, self.n))
-        rows = sp.csr_array(sp.hstack([columns, sp.eye_array(q)]))
+        each = np.arange(q)
+        columns, values = np.concatenate([self.decided, self.n + each]), np.concatenate([-slope, np.ones(q)])
+        shape = (q, self.arrays.n_columns)
+        rows = sp.csr_array((values, (np.concatenate([each, each]), columns)), shape=shape)
         self._append(rows, height, np.full(q, np.inf))
 
     def _append(self, rows: sp.csr_array, lower: Floats, upper: Floats) -> None:
@@ -212,15 +223,30 @@ class _Tangents:
         )
 
     def exclude(self, whole: Integers, levels: Floats) -> None:
-        """Cut off one choice whose numbers all lie at their bounds; other choices are cut off by their tangents."""
+        """Cut off one choice v: p_j, q_j binary, x_j >= v_j + 1 where p_j, x_j <= v_j - 1 where q_j, sum p + q >= 1."""
         lower, upper = self.arrays.column_lower[whole], self.arrays.column_upper[whole]
-        at_lower, at_upper = levels <= lower, levels >= upper
-        if not np.all(at_lower | at_upper):
-            return
-        coefficient = np.where(at_lower, 1.0, -1.0)
-        row = np.zeros(self.arrays.n_columns)
-        row[whole] = coefficient
-        self._append(sp.csr_array(row[None, :]), np.array([coefficient @ levels + 1.0]), np.array([np.inf]))
+        above, below = np.where(levels < upper, 1.0, 0.0), np.where(levels > lower, 1.0, 0.0)
+        first, k = self.arrays.n_columns, len(whole)
+        self._append_binaries(np.concatenate([above, below]))
+        each = np.arange(k)
+        picked = sp.csr_array((np.ones(k), (each, whole)), shape=(k, first))
+        up = sp.hstack([picked, -sp.diags_array(levels + 1.0 - lower), sp.csr_array((k, k))])
+        down = sp.hstack([picked, sp.csr_array((k, k)), sp.diags_array(upper - levels + 1.0)])
+        moved = sp.hstack([sp.csr_array((1, first)), sp.csr_array(np.ones((1, 2 * k)))])
+        rows = sp.csr_array(sp.vstack([up, down, moved]))
+        free = np.full(k, np.inf)
+        self._append(rows, np.concatenate([lower, -free, [1.0]]), np.concatenate([free, upper, [np.inf]]))
+
+    def _append_binaries(self, upper: Floats) -> None:
+        n, arrays = len(upper), self.arrays
+        self.arrays = replace(
+            arrays,
+            cost=np.concatenate([arrays.cost, np.zeros(n)]),
+            matrix=sp.csr_array(sp.hstack([arrays.matrix, sp.csr_array((arrays.n_rows, n))])),
+            column_lower=np.concatenate([arrays.column_lower, np.zeros(n)]),
+            column_upper=np.concatenate([arrays.column_upper, upper]),
+            integer=np.concatenate([arrays.integer, np.ones(n, dtype=bool)]),
+        )
 
     def cap(self, limit: float) -> None:
         """Leave only choices whose reference is at most `limit`."""
