@@ -239,7 +239,8 @@ def random_scenario(seed: int, *, n_units: int = 12, steps: Sequence[float | Non
     rng = np.random.default_rng(seed)
     parents = random_tree(rng, n_units)
     levels = {u: f"level-{int(rng.integers(3))}" for u in parents}
-    units = build_units(parents, levels=levels)
+    sizes = {u: round(float(rng.uniform(1.0, 9.0)), 1) for u in parents if rng.uniform() < 0.3}
+    units = build_units(parents, levels=levels, sizes=sizes)
     kpis = [
         build_kpi(
             f"k{i}",
@@ -293,7 +294,7 @@ def _random_cell(rng: np.random.Generator, unit: str, kpi: str) -> Cell:
         high,
         low=0.0 if high is None or rng.uniform() < 0.8 else round(high * 0.05, 3),
         pay_rate=round(float(rng.uniform(0.5, 3.0)), 2) if rng.uniform() < 0.5 else NAN,
-        size=round(float(rng.uniform(1.0, 9.0)), 1),
+        size=round(float(rng.uniform(1.0, 9.0)), 1) if rng.uniform() < 0.7 else NAN,
         effort={"hours": round(float(rng.uniform(0.2, 2.0)), 2)},
         execution=int(rng.integers(3)),
     )

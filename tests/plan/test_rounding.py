@@ -80,7 +80,7 @@ def test_totals_are_exact_and_limits_hold_in_random_organizations(block: int) ->
         assert_adds_up(board)
         assert_limits_hold(board)
         seen.update(codes(board.plan) or ["rounded"])
-    assert seen == {"rounded", "W-rounding-refused", "W-rounding-total"}
+    assert {"rounded", "W-rounding-refused"} <= seen
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -158,6 +158,15 @@ def test_noise_around_ties_whole_numbers_and_halves_changes_nothing() -> None:
         rng = np.random.default_rng(0)
         for _ in range(50):
             assert targets_of(plan_of(scenario, rng.uniform(-1e-9, 1e-9, 7))) == exact
+
+
+def test_a_multiple_but_for_float_noise_stays_where_it_is() -> None:
+    units = build_units({"co": None, "a": "co", "b": "co"})
+    rows = [Cell("a", "sales", 0.1 + 0.2), Cell("b", "sales", 0.2, 0.08)]
+    plan = plan_of(build_scenario(units, [build_kpi("sales", step=0.1)], rows), [0.0, 0.08])
+    # b may not be rounded up, and a stands at 0.3 already: the total gives way
+    assert targets_of(plan) == {"co": 0.5, "a": 0.3, "b": 0.2}
+    assert codes(plan) == ["W-rounding-total"]
 
 
 def test_order_of_rows_does_not_matter() -> None:
