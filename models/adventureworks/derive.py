@@ -75,7 +75,9 @@ class Derived:
     execution_sd : float
         Standard deviation of that share from quarter to quarter, all sellers together.
     baseline_sd, market_sd : float
-        Standard deviation of a seller's year around its baseline (share of it), and of the common market (%).
+        Standard deviation of a seller's year of sales around its baseline (share of it), and of the common market (%).
+    orders_share, lines_share : float
+        Shares of the variance of a seller's sales that come by orders, and by lines beyond those; the rest is value.
     growth_of_orders, loss_of_value : float
         Median growth of orders of established sellers, and fall of USD per line, last year over the year before.
     """
@@ -87,6 +89,8 @@ class Derived:
     execution_sd: float
     baseline_sd: float
     market_sd: float
+    orders_share: float
+    lines_share: float
     growth_of_orders: float
     loss_of_value: float
 
@@ -118,11 +122,21 @@ def estimate_slope(y: Floats, x: Floats, cluster: NDArray[np.int64]) -> Estimate
     return Estimate(slope, float(np.sqrt(variance)), len(y))
 
 
+def within(months: Months, values: Floats) -> Floats:
+    """Deviations within sellers and months: what differs for good between either of them drops out."""
+    groups = [np.unique(labels, return_inverse=True)[1] for labels in (months.key, months.month)]
+    return demean(values, groups)
+
+
 def estimate_contribution(effect: Floats, cause: Floats, months: Months) -> Estimate:
-    """Slope of effect on cause within sellers and months: what differs for good between either of them drops out."""
+    """Slope of effect on cause within sellers and months."""
     seller = np.unique(months.key, return_inverse=True)[1]
-    groups = [seller, np.unique(months.month, return_inverse=True)[1]]
-    return estimate_slope(demean(effect, groups), demean(cause, groups), seller)
+    return estimate_slope(within(months, effect), within(months, cause), seller)
+
+
+def explained_share(effect: Floats, cause: Floats, months: Months) -> float:
+    """Share of the variance of effect that its cause explains within sellers and months (squared correlation)."""
+    return float(np.corrcoef(within(months, effect), within(months, cause))[0, 1] ** 2)
 
 
 def yearly_growth(quarters: Quarters) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
@@ -186,6 +200,7 @@ def derive(months: Months, quarters: Quarters) -> Derived:
     market_sd = estimate_market_sd(quarters)
     seller_variance = float(residual @ residual / (before @ before)) - (market_sd / 100) ** 2
     growth, loss = estimate_limits(months)
+    by_orders = explained_share(window.sales, window.orders, window)
     return Derived(
         lines_per_order=estimate_contribution(window.lines, window.orders, window),
         usd_per_line=estimate_contribution(window.sales, window.lines, window),
@@ -194,6 +209,8 @@ def derive(months: Months, quarters: Quarters) -> Derived:
         execution_sd=estimate_execution_sd(quarters),
         baseline_sd=float(np.sqrt(seller_variance)),
         market_sd=market_sd,
+        orders_share=by_orders,
+        lines_share=explained_share(window.sales, window.lines, window) - by_orders,
         growth_of_orders=growth,
         loss_of_value=loss,
     )
@@ -214,34 +231,40 @@ def write_units(sellers: list[Seller], assumed: Assumptions) -> None:
     write_rows(HERE / "units.csv", header, rows)
 
 
-def ninety_percent_range(mean: float, relative_sd: float) -> str:
-    """Return the 5 % and 95 % points of the lognormal distribution with a given mean, as "a to b"."""
-    variance = np.log1p(relative_sd**2)
+def ninety_percent_range(mean: float, sd: float, decimals: int) -> str:
+    """Return the 5 % and 95 % points of the lognormal distribution with a given mean and sd, as "a to b"."""
+    variance = np.log1p((sd / mean) ** 2)
     middle, reach = np.log(mean) - variance / 2, Z95 * np.sqrt(variance)
-    return f"{np.exp(middle - reach):.0f} to {np.exp(middle + reach):.0f}"
+    return f"{np.exp(middle - reach):.{decimals}f} to {np.exp(middle + reach):.{decimals}f}"
 
 
 def write_cells(sellers: list[Seller], months: Months, derived: Derived, assumed: Assumptions) -> None:
     """Write three cells a seller, and for representatives a fourth: training days, none so far.
 
+    The uncertainty of a seller's sales comes by orders, by lines and by value as it did in the months of two years.
     Commission is a share of sales. Stretch in orders and lines pays the commission on the sales they bring.
     """
     year = months.between(*LAST_YEAR)
     totals = [totals_by_seller(year, values) for values in (year.sales, year.orders, year.lines)]
     line, order = derived.usd_per_line.value, derived.lines_per_order.value * derived.usd_per_line.value
+    shares = 1 - derived.orders_share - derived.lines_share, derived.orders_share, derived.lines_share
     rows = []
     for seller in sellers:
-        sales, orders, lines = (total[seller.key] for total in totals)
-        baseline = ninety_percent_range(sales, derived.baseline_sd)
-        weight = "1" if seller.bonus else ""
         sells = seller.role == "representative"
-        for kpi, value, worth, hours in (
-            ("sales", baseline, 1.0, assumed.hours_per_usd),
-            ("orders", f"{orders:.0f}", order, assumed.hours_per_order),
-            ("lines", f"{lines:.0f}", line, assumed.hours_per_line),
+        sales_sd = derived.baseline_sd * totals[0][seller.key]
+        for kpi, total, share, worth, hours, decimals in zip(
+            ("sales", "orders", "lines"),
+            totals,
+            shares,
+            (1.0, order, line),
+            (assumed.hours_per_usd, assumed.hours_per_order, assumed.hours_per_line),
+            (0, 3, 2),
+            strict=True,
         ):
+            baseline = ninety_percent_range(total[seller.key], np.sqrt(share) * sales_sd / worth, decimals)
             pay = f"{seller.commission * worth:.6g}" if sells else ""
-            rows.append([seller.id, kpi, value, pay, weight if kpi == "sales" else "", f"{hours:g}" if sells else ""])
+            weight = "1" if seller.bonus and kpi == "sales" else ""
+            rows.append([seller.id, kpi, baseline, pay, weight, f"{hours:g}" if sells else ""])
         if sells:
             rows.append([seller.id, "training_days", "0", "", "", ""])
     write_rows(HERE / "cells.csv", ["unit", "kpi", "baseline", "pay_rate", "weight", "effort.hours"], rows)
