@@ -20,6 +20,7 @@ from kpiopt.simulation.odds import (
     estimate_odds,
     estimate_quantile,
 )
+from kpiopt.simulation.rare import RareOdds
 from kpiopt.simulation.streams import Layout
 from kpiopt.simulation.tally import Counts, Kept, Watch
 
@@ -75,6 +76,8 @@ class GoalOdds:
         Mean distance to the target over the kept draws that miss, in the KPI's unit; None where none does.
     worst_shortfall : float or None
         The same over the worst 5 % of these misses; None below 20 misses.
+    rare : RareOdds or None
+        Odds of the rarer outcome by importance sampling, where ordinary draws hardly ever show it.
     """
 
     goal: str
@@ -83,6 +86,7 @@ class GoalOdds:
     given_others: Estimate | None
     shortfall: float | None
     worst_shortfall: float | None
+    rare: RareOdds | None = None
 
 
 @dataclass(frozen=True)

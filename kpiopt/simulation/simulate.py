@@ -15,6 +15,7 @@ from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.hits import HitRule, build_hit_rule
 from kpiopt.simulation.payout import Payout, build_payout, units_in_scope
 from kpiopt.simulation.propagate import Propagation
+from kpiopt.simulation.rare import estimate_rare_odds
 from kpiopt.simulation.results import Simulation, summarise
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 from kpiopt.simulation.tally import Counts, Kept, Watch, count_block, make_room, no_counts
@@ -22,6 +23,9 @@ from kpiopt.simulation.tally import Counts, Kept, Watch, count_block, make_room,
 MAX_DRAWS = 1 << 30
 MAX_SEED = (1 << 64) - 1
 FIRST_DRAWS = 1 << 12
+HARDLY_EVER = 25
+"""A goal's outcome with fewer draws than this is estimated by importance sampling as well."""
+
 PRECISE_ENOUGH = 1 << 24
 """With `precision`, estimates stop here at the latest."""
 
@@ -172,7 +176,21 @@ class _Study:
             counts[span.replicate].add(result)
             if progress:
                 progress(span.replicate * layout.size + span.stop, layout.draws)
-        return summarise(self.graph, self.watch, layout, self.seed, counts, kept, self.propagation.inputs.notes)
+        notes = self.propagation.inputs.notes
+        return self._refine(summarise(self.graph, self.watch, layout, self.seed, counts, kept, notes))
+
+    def _refine(self, simulation: Simulation) -> Simulation:
+        """Add the odds of rare outcomes by importance sampling."""
+        goals = []
+        for position, goal in enumerate(simulation.goals):
+            events = min(goal.odds.estimate, 1 - goal.odds.estimate) * simulation.draws
+            if events < HARDLY_EVER:
+                outcome = "hit" if goal.odds.estimate < 0.5 else "miss"
+                rare = estimate_rare_odds(self.propagation, self.watch.goals, position, outcome, self.seed)
+                goals.append(replace(goal, rare=rare))
+            else:
+                goals.append(goal)
+        return replace(simulation, goals=tuple(goals))
 
     def _count(self, streams: Streams, span: _Span, block: int, kept: Kept) -> Counts:
         """Count one span of draws, block by block."""

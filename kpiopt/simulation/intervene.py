@@ -1,0 +1,230 @@
+"""What happens on the map when an action is taken: interventions, paired draw by draw.
+
+`do` sets a node to a value whatever its causes say; everything behind it follows (Pearl 2009, DOI
+10.1017/CBO9780511803161). `act` sets the level of an initiative.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
+from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
+from kpiopt.simulation.odds import Estimate
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
+
+
+@dataclass(frozen=True, slots=True)
+class KpiChange:
+    """How an intervention changes the mean of a KPI.
+
+    Attributes
+    ----------
+    node : int
+    name : str
+        "unit/kpi".
+    before, after : float
+        Means, in the KPI's unit.
+    change : Estimate
+        Mean paired change.
+    """
+
+    node: int
+    name: str
+    before: float
+    after: float
+    change: Estimate
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A plan with and without an intervention, in the same draws.
+
+    Attributes
+    ----------
+    before, after : Simulation
+    changes : tuple of KpiChange
+        Of all KPIs at the root and of goals' nodes, in topological order: along the map.
+    odds : tuple of OddsDifference
+        Of each goal, then of all together.
+    """
+
+    before: Simulation
+    after: Simulation
+    changes: tuple[KpiChange, ...]
+    odds: tuple[OddsDifference, ...]
+
+
+def intervene(
+    graph: CausalGraph,
+    stretch: Floats,
+    levels: Floats,
+    targets: Floats | None = None,
+    settings: SimulationSettings | None = None,
+    *,
+    do: Iterable[str] = (),
+    act: Iterable[str] = (),
+    workers: int = 1,
+) -> Intervention:
+    """Simulate a plan with and without an intervention.
+
+    Parameters
+    ----------
+    graph, stretch, levels, targets, settings, workers
+        As for `simulate`. Targets stay what they are: the plan's.
+    do : iterable of str
+        "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value".
+    act : iterable of str
+        "initiative=level" for all its units, "initiative@unit=level" for one.
+
+    Raises
+    ------
+    UsageError
+        Where an intervention names something that does not exist, or a level that cannot be.
+    """
+    fixed = dict(read_do(graph, text) for text in do)
+    new_levels = np.array(levels, dtype=np.float64)
+    for text in act:
+        rows, level = read_act(graph, text)
+        new_levels[rows] = level
+    if targets is None:
+        targets = graph.baseline + graph.asked_change(stretch, levels)
+    nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
+    before = simulate(graph, stretch, levels, targets, settings, workers=workers, watch_nodes=nodes)
+    after = simulate(
+        graph, stretch, new_levels, targets, settings_of(before), workers=workers, watch_nodes=nodes, fixed=fixed
+    )
+    return Intervention(before, after, _changes(before, after), compare_odds(before, after))
+
+
+def settings_of(simulation: Simulation) -> SimulationSettings:
+    """Return settings that repeat a simulation's draws exactly."""
+    return SimulationSettings(simulation.draws, simulation.seed, simulation.layout.method)
+
+
+def _changes(before: Simulation, after: Simulation) -> tuple[KpiChange, ...]:
+    return tuple(
+        KpiChange(
+            node=int(node),
+            name=before.graph.node_name(int(node)),
+            before=before.distributions[i].mean.estimate,
+            after=after.distributions[i].mean.estimate,
+            change=estimate_change(before.kept.values[i], after.kept.values[i]),
+        )
+        for i, node in enumerate(before.nodes.tolist())
+    )
+
+
+def read_do(graph: CausalGraph, text: str) -> tuple[int, float]:
+    """Return the node and the value of "kpi=value", "kpi@unit=value" or "factor.<id>=value"."""
+    name, value = _read_assignment(text)
+    if name.startswith("factor."):
+        factor = _position(name.removeprefix("factor."), list(graph.scenario.factors), "factor", text)
+        return int(np.flatnonzero(graph.factor == factor)[0]), value
+    kpi, _, unit = name.partition("@")
+    _position(kpi, graph.scenario.kpi_ids, "KPI", text)
+    where = _position(unit, graph.scenario.units.ids, "unit", text) if unit else 0
+    node = graph.find_node(kpi, where)
+    if node < 0:
+        raise _refusal(text, f"{kpi} has no value at {graph.scenario.units.ids[where]}", "name a unit that has it")
+    return node, value
+
+
+def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:
+    """Return the rows of levels and the level of "initiative=level" or "initiative@unit=level"."""
+    name, level = _read_assignment(text)
+    key, _, unit = name.partition("@")
+    position = _position(key, list(graph.scenario.initiatives), "initiative", text)
+    rows = np.flatnonzero(graph.level_initiative == position)
+    if unit:
+        rows = rows[graph.level_unit[rows] == _position(unit, graph.scenario.units.ids, "unit", text)]
+        if not len(rows):
+            raise _refusal(text, f"{unit} does not decide about {key}", "name one of its deciding units")
+    initiative = graph.scenario.initiatives[key]
+    if not 0 <= level <= initiative.maximum:
+        raise _refusal(text, f"a level of {key} is 0 to {initiative.maximum:g}", "choose a level in this range")
+    if initiative.whole and level != int(level):
+        raise _refusal(text, f"levels of {key} are whole numbers", f"write {round(level)}")
+    return rows, level
+
+
+def _read_assignment(text: str) -> tuple[str, float]:
+    name, equals, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = float("nan")
+    if not equals or not name.strip() or not np.isfinite(value):
+        raise _refusal(text, "it does not read name=number", "write for example coverage=0.9")
+    return name.strip(), value
+
+
+def _position(name: str, names: Sequence[str], what: str, text: str) -> int:
+    if name in names:
+        return list(names).index(name)
+    near = difflib.get_close_matches(name, names, 1)
+    raise _refusal(text, f'there is no {what} "{name}"', f'did you mean "{near[0]}"?' if near else "")
+
+
+def _refusal(text: str, why: str, fix: str) -> UsageError:
+    return UsageError(Problem("E-intervention", f'"{text}": {why}', fix=fix))
+
+
+def carry_plan(
+    graph: CausalGraph, stretch: Floats, levels: Floats, targets: Floats, other: CausalGraph
+) -> tuple[Floats, Floats, Floats]:
+    """Return a plan's stretch, levels and targets in the order of another scenario's graph.
+
+    Cells are matched by unit and KPI, initiative levels by initiative and unit; nodes that only the other scenario has
+    get no target (NaN).
+
+    Raises
+    ------
+    UsageError
+        Where the plan uses a cell or an initiative that the other scenario does not have.
+    """
+    missing = [
+        *_carry_missing(_cell_keys(graph), _cell_keys(other), stretch),
+        *_carry_missing(_level_keys(graph), _level_keys(other), levels),
+    ]
+    if missing:
+        raise UsageError(
+            *(
+                Problem("E-plan-elsewhere", f"the plan changes {m}, which the other scenario does not have")
+                for m in missing
+            )
+        )
+    return (
+        _carry(_cell_keys(graph), _cell_keys(other), stretch, 0.0),
+        _carry(_level_keys(graph), _level_keys(other), levels, 0.0),
+        _carry(_node_keys(graph), _node_keys(other), targets, np.nan),
+    )
+
+
+def _carry(keys: Sequence[str], other: Sequence[str], values: Floats, absent: float) -> Floats:
+    known: Mapping[str, float] = dict(zip(keys, values.tolist(), strict=True))
+    return np.array([known.get(key, absent) for key in other], dtype=np.float64)
+
+
+def _carry_missing(keys: Sequence[str], other: Sequence[str], values: Floats) -> list[str]:
+    there = set(other)
+    return [key for key, value in zip(keys, values.tolist(), strict=True) if value and key not in there]
+
+
+def _cell_keys(graph: CausalGraph) -> list[str]:
+    return [graph.node_name(node) for node in graph.cell_node.tolist()]
+
+
+def _level_keys(graph: CausalGraph) -> list[str]:
+    return [graph.node_name(node) for node in graph.level_node.tolist()]
+
+
+def _node_keys(graph: CausalGraph) -> list[str]:
+    return [graph.node_name(node) for node in range(graph.n_nodes)]
