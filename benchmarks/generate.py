@@ -33,13 +33,19 @@ def organization(n_people: int) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def write_units(path: Path, rows: list[tuple[str, str, str, str]], rng: np.random.Generator) -> None:
-    """Write units.csv; people have hours and a target incentive."""
+def write_units(path: Path, rows: list[tuple[str, str, str, str]], rng: np.random.Generator) -> int:
+    """Write units.csv; people have hours and a target incentive. Return the sum of incentives."""
+    total = 0
     lines = ["unit,parent,level,role,target_incentive,capacity.hours"]
     for unit, parent, level, role in rows:
-        person = f"{1000 + int(rng.integers(0, 50)) * 100},{rng.uniform(15, 60):.2f}" if level == "person" else ","
+        person = ","
+        if level == "person":
+            incentive = 1000 + int(rng.integers(0, 50)) * 100
+            person = f"{incentive},{rng.uniform(15, 60):.2f}"
+            total += incentive
         lines.append(f"{unit},{parent},{level},{role},{person}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return total
 
 
 def write_cells(path: Path, people: list[str], n_kpis: int, rng: np.random.Generator) -> np.ndarray:
@@ -57,7 +63,9 @@ def write_cells(path: Path, people: list[str], n_kpis: int, rng: np.random.Gener
     return np.bincount(kpi, np.round(baseline, 2), n_kpis)
 
 
-def write_scenario(path: Path, totals: np.ndarray, n_people: int, draws: int, rng: np.random.Generator) -> None:
+def write_scenario(
+    path: Path, totals: np.ndarray, n_people: int, pay: int, draws: int, rng: np.random.Generator
+) -> None:
     """Write scenario.toml: every tenth KPI is an outcome with a goal, driven by nine others at the root."""
     lines = ["schema = 1", f'name = "Synthetic cascade, {n_people} people"', 'currency = "USD"', ""]
     for k in range(len(totals)):
@@ -69,22 +77,23 @@ def write_scenario(path: Path, totals: np.ndarray, n_people: int, draws: int, rn
     for k in range(0, len(totals), 5):
         target = totals[k] * (1.10 if k % 10 == 0 else 1.05)
         lines += [f"[goal.k{k:03d}]", f"target = {target:.0f}", f"priority = {1 + (k % 10) // 5}", ""]
-    lines += ["[budget.pay]", f"limit = {n_people * 3500}", "", "[uncertainty]", 'execution = "0.7 to 1.1"']
+    lines += ["[budget.pay]", f"limit = {pay}", "", "[uncertainty]", 'execution = "0.7 to 1.1"']
     lines += ["common = 0.3", "", "[simulation]", f"draws = {draws}", "seed = 7", ""]
     lines += ["[tables]", 'units = "units.csv"', 'cells = "cells.csv"', ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def generate(n_cells: int, folder: Path, *, n_kpis: int = 100, seed: int = 7, draws: int = 1024) -> Path:
-    """Write a scenario of about `n_cells` cells and return its path."""
+def generate(n_cells: int, folder: Path, *, n_kpis: int | None = None, seed: int = 7, draws: int = 1024) -> Path:
+    """Write a scenario of about `n_cells` cells (by default 100 KPIs, fewer in a small one) and return its path."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     n_people = max(n_cells // CELLS_PER_PERSON, 1)
     rows = organization(n_people)
-    write_units(folder / "units.csv", rows, rng)
+    incentives = write_units(folder / "units.csv", rows, rng)
+    n_kpis = n_kpis or min(100, max(CELLS_PER_PERSON, n_people // 2))
     people = [unit for unit, _, level, _ in rows if level == "person"]
     totals = write_cells(folder / "cells.csv", people, n_kpis, rng)
-    write_scenario(folder / "scenario.toml", totals, n_people, draws, rng)
+    write_scenario(folder / "scenario.toml", totals, n_people, incentives + 60 * n_people, draws, rng)
     return folder / "scenario.toml"
 
 

@@ -7,7 +7,7 @@ only the first. Nothing here prints; `kpiopt.cli` does.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -192,9 +192,19 @@ class SecurityError(InputError):
 
 
 class Infeasible(KpioptError):
-    """The limits contradict each other; proved."""
+    """The limits contradict each other; proved.
+
+    Attributes
+    ----------
+    details : mapping
+        The diagnosis for machines: certificate, repair, alternatives, conflict.
+    """
 
     exit_code = ExitCode.INFEASIBLE
+
+    def __init__(self, *problems: Problem | str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(*problems)
+        self.details = dict(details or {})
 
 
 class Unbounded(KpioptError):

@@ -250,6 +250,15 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
         certificate = verify_infeasible(arrays, answer.ray)
         if certificate.passed:
             raise InfeasibleProgram(certificate, answer.ray)
+    if answer.status is Status.INFEASIBLE and np.any(arrays.integer):
+        raise Uncertified(
+            Problem(
+                "E-whole-infeasible",
+                "the limits leave room for fractions of initiatives, but the solver finds none for whole numbers",
+                rule="that there is no plan is published only with a proof, which whole numbers do not have",
+                fix="let the initiatives of the tightest limits be fractions (whole = false), or loosen these limits",
+            )
+        )
     if answer.status is Status.BORDERLINE:
         raise Uncertified(
             Problem(

@@ -15,9 +15,10 @@ from kpiopt.plan import Plan, build_plan
 from kpiopt.program.answer import SolverOptions
 from kpiopt.program.cascade import Cascade, build_cascade
 from kpiopt.program.certificate import Certificate
+from kpiopt.program.infeasible import explain_infeasible
 from kpiopt.program.objectives import money_per_level
 from kpiopt.program.prices import LimitResult, price_limits
-from kpiopt.program.steps import Solution
+from kpiopt.program.steps import InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation, simulate
@@ -149,7 +150,7 @@ def solve_scenario(
     with _timed(seconds, "program"):
         cascade = build_cascade(graph)
     with _timed(seconds, "solve"):
-        solution = solve_program(cascade.program, options.solver, progress)
+        solution = _solve(cascade, options.solver, progress)
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution)
         plan = make_plan(cascade, solution, limits)
@@ -163,6 +164,15 @@ def solve_scenario(
     with _timed(seconds, "odds"):
         simulation = simulate(graph, plan.stretch, plan.levels, plan.target, workers=options.workers)
     return replace(run, simulation=simulation, plan=plan.annotate(odds=simulation.node_odds))
+
+
+def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
+    """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words."""
+    try:
+        return solve_program(cascade.program, options, progress)
+    except InfeasibleProgram as failure:
+        progress("looking for what would mend it")
+        raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None
 
 
 @contextmanager
