@@ -110,13 +110,14 @@ class CellChecks:
         """A lock lies inside the cell's own box; a reason belongs to a lock."""
         table, cells = self.resolved.table, self.resolved.cells
         lower, upper, lock = cells.min_stretch, cells.max_stretch, cells.lock
-        outside = (lock < lower * (1 - 1e-12)) | (lock > upper * (1 + 1e-12))
+        least = np.fmax(lower, table.fields["min_stretch"])  # the own one counts where there is no largest
+        outside = (lock < least * (1 - 1e-12)) | (lock > upper * (1 + 1e-12))
         self._each(
             outside & (lower <= upper),
             "lock",
             lambda cell: (
                 "E-lock-outside",
-                f"{table.name(cell)} is locked at {lock[cell]:g}, outside its range {lower[cell]:g} to {upper[cell]:g}",
+                f"{table.name(cell)} is locked at {lock[cell]:g}, outside its range {least[cell]:g} to {upper[cell]:g}",
                 "a lock lies between min_stretch and max_stretch",
                 "move the lock or widen the range",
             ),

@@ -105,4 +105,4 @@ def _as_toml(schema: Any) -> Any:
 def _is_noise(schema: dict[str, Any], key: str) -> bool:
     is_rule = bool({"type", "$ref", "anyOf", "enum", "const"} & schema.keys())
     is_made_up = key == "title" and schema[key] not in KEPT_TITLES
-    return is_rule and (is_made_up or (key == "default" and schema[key] is None))
+    return is_rule and (is_made_up or (key == "default" and (schema[key] is None or isinstance(schema[key], dict))))

@@ -52,7 +52,7 @@ def _pair(findings: Findings, key: str, quantities: Mapping[str, bool]) -> tuple
         return None
     first, second = (_canonical(name, quantities) for name in names)
     for name, canonical in zip(names, (first, second), strict=True):
-        if canonical is None:
+        if canonical is None and findings.is_whole(name.partition(".")[0], "units", "cells"):
             fix = findings.nearest(name, list(quantities)) or "name a quantity by its path, such as factor.market"
             message = f"there is no quantity '{name}'"
             findings.at("E-unknown-quantity", message, path, rule=_RULE, fix=fix, key=True, kind=ModelError)
