@@ -1,0 +1,148 @@
+"""Interventions, paired differences, and a plan carried to another scenario."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from kpiopt.errors import UsageError
+from kpiopt.graph import build_graph
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import SimulationSettings
+from kpiopt.simulation import simulate
+from kpiopt.simulation.difference import compare_odds
+from kpiopt.simulation.intervene import carry_plan, intervene
+from tests.builders import Cell, build_initiative, build_kpi, build_scenario, build_units
+from tests.simulation.maps import EVEN, compiled, goal, structural, teams
+
+SETTINGS = SimulationSettings(4096, 3)
+
+
+def chain(**settings: object):
+    """wind -> a -> b -> c, each with noise of its own."""
+    return structural(
+        {"a": {"wind": 1.0}, "b": {"a": 2.0}, "c": {"b": -3.0}},
+        constants={"a": 10.0, "b": 5.0, "c": 1.0},
+        noises={"wind": EVEN, "a": EVEN, "b": EVEN, "c": EVEN},
+        **settings,
+    )
+
+
+def test_doing_cuts_the_causes_and_moves_what_follows() -> None:
+    result = intervene(*compiled(chain(goals=[goal("c", 0.0)])), settings=SETTINGS, do=["b=9"])
+    changes = {c.name: c for c in result.changes}
+    assert changes["co/a"].change.estimate == 0
+    assert changes["co/b"].after == 9
+    assert changes["co/b"].change.estimate == pytest.approx(4, abs=0.1)
+    assert changes["co/c"].change.estimate == pytest.approx(-12, abs=0.3)
+    after = {
+        result.after.graph.node_name(int(n)): d
+        for n, d in zip(result.after.nodes, result.after.distributions, strict=True)
+    }
+    assert after["co/b"].sd == pytest.approx(0, abs=1e-9)
+    assert after["co/c"].sd == pytest.approx(1, rel=0.03)
+    assert [c.name for c in result.changes] == ["co/a", "co/b", "co/c"]
+
+
+def test_odds_before_and_after_are_paired() -> None:
+    """With the wind at 1 the goal has even odds; without, those of a normal with variance 2."""
+    scenario = chain(goals=[goal("a", 11.0)])
+    result = intervene(*compiled(scenario), settings=SETTINGS, do=["factor.wind=1"])
+    assert result.odds[0].goal == "a"
+    assert result.odds[-1].goal is None
+    difference = result.odds[0].difference
+    exact = 0.5 - norm.sf(1 / np.sqrt(2))
+    assert difference.low <= exact <= difference.high
+    assert result.odds[0].is_resolved
+    assert difference.estimate == pytest.approx(result.odds[0].second.estimate - result.odds[0].first.estimate)
+
+
+def acting():
+    units = build_units({"co": None, "t1": "co", "t2": "co"}, levels={"t1": "team", "t2": "team"})
+    return build_scenario(
+        units,
+        [build_kpi("coverage", roll_up="mean"), build_kpi("sales", baseline=100.0)],
+        [Cell("t1", "coverage", 0.5, 0.2, size=3), Cell("t2", "coverage", 0.5, 0.2, size=1)],
+        initiatives=[build_initiative("coaching", [1, 2], whole=True, maximum=20, effects={"coverage": 0.01})],
+    )
+
+
+def test_acting_sets_the_level_everywhere_or_at_one_unit() -> None:
+    graph = build_graph(acting())
+    stretch, levels = np.zeros(2), np.zeros(2)
+    everywhere = intervene(graph, stretch, levels, settings=SETTINGS, act=["coaching=10"])
+    one = intervene(graph, stretch, levels, settings=SETTINGS, act=["coaching@t1=10"])
+    found = [{c.name: c.change.estimate for c in r.changes}["co/coverage"] for r in (everywhere, one)]
+    assert found == pytest.approx([0.1, 0.075])
+    assert levels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("do", "act", "words"),
+    [
+        (["salse=3"], [], 'did you mean "sales"'),
+        (["sales"], [], "does not read name=number"),
+        (["sales=nan"], [], "does not read name=number"),
+        (["sales@t1=3"], [], "sales has no value at t1"),
+        (["sales@t9=3"], [], 'there is no unit "t9"'),
+        (["factor.market=3"], [], 'there is no factor "market"'),
+        ([], ["coching=3"], 'did you mean "coaching"'),
+        ([], ["coaching=21"], "0 to 20"),
+        ([], ["coaching=-1"], "0 to 20"),
+        ([], ["coaching=1.5"], "whole numbers"),
+        ([], ["coaching@co=1"], "does not decide"),
+    ],
+)
+def test_interventions_that_cannot_be_are_refused(do: list[str], act: list[str], words: str) -> None:
+    graph = build_graph(acting())
+    with pytest.raises(UsageError, match=words):
+        intervene(graph, np.zeros(2), np.zeros(2), do=do, act=act)
+
+
+def test_doing_what_happens_anyway_changes_nothing() -> None:
+    """Metamorphic: setting a certain KPI to its own value is no change at all, draw by draw."""
+    scenario = structural({"a": {}, "b": {"a": 2.0}}, constants={"a": 3.0}, noises={"b": EVEN}, goals=[goal("b", 0.3)])
+    result = intervene(*compiled(scenario), settings=SETTINGS, do=["a=3"])
+    assert all(c.change.estimate == c.change.low == c.change.high == 0 for c in result.changes)
+    assert result.odds[0].difference.estimate == 0
+    assert not result.odds[0].is_resolved
+
+
+def test_paired_intervals_are_far_narrower_than_independent_ones() -> None:
+    """Two budgets of the same plan with common random numbers against fresh ones."""
+    scenario, stretch = teams(20, common={"organization": 0.3}, goals=[goal("sales", 2160.0)])
+    graph = build_graph(scenario)
+    first = simulate(graph, stretch, np.zeros(0), settings=SimulationSettings(16384, 1))
+    second = simulate(graph, stretch * 1.002, np.zeros(0), settings=SimulationSettings(16384, 1))
+    paired = compare_odds(first, second)[0]
+    apart = np.hypot(*(g.high - g.low for g in (first.goals[0].odds, second.goals[0].odds)))
+    assert paired.difference.high - paired.difference.low < apart / 3
+    assert paired.is_resolved
+    with pytest.raises(UsageError, match="same seed"):
+        compare_odds(first, simulate(graph, stretch, np.zeros(0), settings=SimulationSettings(16384, 2)))
+
+
+def test_a_plan_is_carried_to_another_scenario_by_names() -> None:
+    """The other scenario has one more team and other uncertainty; stretch and targets find their cells."""
+    scenario, _ = teams(3)
+    wider, _ = teams(5, execution=Quantity("normal", (0.5, 0.1)))
+    graph, other = build_graph(scenario), build_graph(wider)
+    stretch = np.array([1.0, 2.0, 3.0])
+    targets = graph.baseline + graph.asked_change(stretch, np.zeros(0))
+    moved, levels, asked = carry_plan(graph, stretch, np.zeros(0), targets, other)
+    assert moved.tolist() == [1, 2, 3, 0, 0]
+    assert levels.tolist() == []
+    assert asked[other.find_node("sales", "t2")] == 103
+    assert np.isnan(asked[other.find_node("sales", "t4")])
+    simulation = simulate(other, moved, levels, asked, SETTINGS)
+    assert np.isnan(simulation.node_odds[other.find_node("sales", "t4")])
+    with pytest.raises(UsageError, match="t4/sales, which the other scenario does not have"):
+        carry_plan(other, np.ones(5), np.zeros(0), np.zeros(other.n_nodes), graph)
+
+
+def test_interventions_leave_the_plan_as_it_was() -> None:
+    graph, stretch, levels = compiled(chain())
+    before = simulate(graph, stretch, levels, settings=SETTINGS)
+    again = intervene(graph, stretch, levels, settings=SETTINGS, do=["a=0"]).before
+    assert repr(before.distributions) == repr(again.distributions)
