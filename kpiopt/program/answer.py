@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,13 +114,24 @@ class Ranging:
     cost_to: Floats
 
 
+class At(IntEnum):
+    """Where a basis puts a column or row; the numbers are those of HiGHS."""
+
+    LOWER = 0
+    BASIC = 1
+    UPPER = 2
+    ZERO = 3
+    NONBASIC = 4
+
+
 @dataclass(frozen=True)
 class Basis:
-    """A warm start: for each column and row the solver's basis status.
+    """A warm start: where the solver's basis puts each column and row.
 
     Attributes
     ----------
     columns : (n,) int8
+        Values of `At`; -1 throughout where there is no basis.
     rows : (m,) int8
     """
 

@@ -8,15 +8,18 @@ doi:10.1287/ijoc.2016.0692). A program that is infeasible by less than the toler
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
+from kpiopt.program.answer import At, Basis
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.exact import UNIT_ROUNDOFF, exact_row_sums
 
 SMALLEST_VIOLATION = 2.0**-50
+LARGEST_COST = 2.0**23
 _AT_SIDE = 1e-13
 _OPEN = 1e19
 
@@ -35,6 +38,11 @@ class Error:
 
     primal: float
     gap: float
+
+    @property
+    def larger(self) -> float:
+        """The larger of the two."""
+        return max(self.primal, self.gap)
 
     def within(self, primal: float, gap: float) -> bool:
         """Whether both are at most the given ones."""
@@ -99,11 +107,14 @@ class Refinement:
     Attributes
     ----------
     program : ProgramArrays
-        minimise (D d)'z over K (L - A x) <= A z <= K (U - A x), K (l - x) <= z <= K (u - x).
+        minimise D (d'z + y'r) over A z = r, K (L - A x) <= r <= K (U - A x), K (l - x) <= z <= K (u - x). Rows that are
+        equations or have no dual do without a column r of their own.
     primal_factor, dual_factor : float
         K and D, powers of two.
     x, y : (n,) and (m,) float
         The answer to correct.
+    priced : (k,) int
+        Rows with a column r.
     """
 
     program: ProgramArrays
@@ -111,10 +122,25 @@ class Refinement:
     dual_factor: float
     x: Floats
     y: Floats
+    priced: NDArray[np.int64]
 
     def corrected(self, z: Floats, w: Floats) -> tuple[Floats, Floats]:
         """Return x + z / K and y + w / D."""
-        return self.x + z / self.primal_factor, self.y + w / self.dual_factor
+        return self.x + z[: len(self.x)] / self.primal_factor, self.y + w / self.dual_factor
+
+    def start(self, basis: Basis) -> Basis:
+        """Turn a basis of the answer's program into one of this program."""
+        if np.any(basis.rows < 0):
+            return Basis(np.full(self.program.n_columns, -1, np.int8), basis.rows)
+        rows = basis.rows.copy()
+        rows[self.priced] = At.LOWER
+        return Basis(np.concatenate([basis.columns, basis.rows[self.priced]]), rows)
+
+    def corrected_basis(self, basis: Basis) -> Basis:
+        """Turn a basis of this program into one of the answer's program."""
+        rows, own = basis.rows.copy(), basis.columns[len(self.x) :]
+        rows[self.priced] = np.where(rows[self.priced] == At.BASIC, np.int8(At.BASIC), own)
+        return Basis(basis.columns[: len(self.x)], rows)
 
 
 def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats) -> Refinement:
@@ -131,16 +157,33 @@ def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats) -> Refinement:
     left, right = arrays.column_lower - x, arrays.column_upper - x
     reduced = -exact_row_sums(sp.csr_array(arrays.matrix.T), y, -arrays.cost)
     k = _factor(max(_violation(below, above), _violation(left, right)))
-    d = _factor(max(_wrong_dual(y, below, above), _wrong_dual(reduced, left, right)))
-    program = replace(
-        arrays,
-        cost=d * reduced,
-        row_lower=_opened(k * below),
-        row_upper=_opened(k * above),
-        column_lower=_opened(k * left),
-        column_upper=_opened(k * right),
+    largest = max(np.abs(reduced).max(initial=0.0), np.abs(y).max(initial=0.0))
+    d = _factor(max(_wrong_dual(y, below, above), _wrong_dual(reduced, left, right), largest / LARGEST_COST))
+    below, above, left, right = (_opened(k * side) for side in (below, above, left, right))
+    priced = np.flatnonzero((y != 0.0) & (arrays.row_lower < arrays.row_upper))
+    program = ProgramArrays(
+        cost=d * np.concatenate([reduced, y[priced]]),
+        offset=0.0,
+        matrix=_with_row_columns(arrays.matrix, priced),
+        row_lower=_with_zeros(below, priced),
+        row_upper=_with_zeros(above, priced),
+        column_lower=np.concatenate([left, below[priced]]),
+        column_upper=np.concatenate([right, above[priced]]),
+        integer=np.zeros(arrays.n_columns + len(priced), dtype=bool),
     )
-    return Refinement(program, k, d, x, y)
+    return Refinement(program, k, d, x, y, priced)
+
+
+def _with_row_columns(matrix: sp.csr_array, rows: NDArray[np.int64]) -> sp.csr_array:
+    """Append a column -1 for each of the rows."""
+    entries = (np.full(len(rows), -1.0), (rows, np.arange(len(rows))))
+    return sp.csr_array(sp.hstack([matrix, sp.csr_array(entries, shape=(matrix.shape[0], len(rows)))]))
+
+
+def _with_zeros(sides: Floats, rows: NDArray[np.int64]) -> Floats:
+    zeroed = sides.copy()
+    zeroed[rows] = 0.0
+    return zeroed
 
 
 def _violation(below: Floats, above: Floats) -> float:

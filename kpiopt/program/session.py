@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import NumericsError
-from kpiopt.program.answer import Answer, Basis, Progress, Ranging, SolverOptions, Status
+from kpiopt.program.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.certificate import verify_infeasible
 from kpiopt.program.gate import check_numbers, find_scaling
 from kpiopt.program.refinement import Error, estimate_error, pose_refinement
-from kpiopt.program.solver import BASIC, LOWER, UPPER, NamedProgram, Positions, Rung, Solver, read_mps
+from kpiopt.program.solver import NamedProgram, Positions, Rung, Solver, read_mps
 
 __all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
 
@@ -39,6 +40,15 @@ LADDER = (
     Rung("without the solver's own scaling", (("presolve", "off"), ("simplex_scale_strategy", 0))),
     Rung("interior point", (("solver", "ipx"), ("run_crossover", "on"))),
 )
+
+
+class _Point(NamedTuple):
+    """A point with its duals in the original data, the basis it comes from, and its estimated error."""
+
+    x: Floats
+    y: Floats
+    basis: Basis
+    error: Error
 
 
 class Session:
@@ -145,8 +155,11 @@ class Session:
             except NumericsError:
                 return Answer(Status.UNKNOWN)
         status = self._solver.run(rung, seconds)
-        if status is Status.OPTIMAL:
-            return self._whole_optimum(seconds) if np.any(self._arrays.integer) else self._optimum()
+        whole = bool(np.any(self._arrays.integer))
+        if status is Status.OPTIMAL and whole:
+            return self._whole_optimum(seconds)
+        if status is Status.OPTIMAL or (status is Status.UNKNOWN and not whole and self._solver.has_values()):
+            return self._optimum()
         if status is Status.INFEASIBLE:
             return self._infeasible()
         if status is Status.UNBOUNDED:
@@ -157,50 +170,54 @@ class Session:
 
     def _optimum(self) -> Answer:
         """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
-        x, y, error = self._read()
+        best = found = self._read()
         for _ in range(REFINEMENTS):
-            if error.within(WELL_PRIMAL, WELL_GAP):
+            if best.error.within(WELL_PRIMAL, WELL_GAP):
                 break
-            refined, ray = self._refine(x, y)
+            refined, ray = self._refine(found)
             if ray is not None:
                 return self._clash(ray)
-            if refined is None or not refined[2].within(error.primal, error.gap):
+            if refined is None:
                 break
-            x, y, error = refined
-        return self._answer(x, y) if error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
+            found = refined
+            best = min(best, found, key=lambda point: point.error.larger)
+        self._solver.set_basis(best.basis)
+        return self._answer(best) if best.error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
 
-    def _read(self) -> tuple[Floats, Floats, Error]:
+    def _read(self) -> _Point:
         x, y = self._solver.solution()
-        return self._tidied(self._scaling.column * x, self._scaling.row * y / self._scaling.objective)
-
-    def _tidied(self, x: Floats, y: Floats) -> tuple[Floats, Floats, Error]:
-        """Put nonbasic columns exactly at their bounds, give basic rows exactly no dual, and estimate the error."""
-        basis, a = self._solver.basis(), self._arrays
-        x = np.where(basis.columns == LOWER, a.column_lower, np.where(basis.columns == UPPER, a.column_upper, x))
-        x = np.clip(x, a.column_lower, a.column_upper)
-        y = np.where(basis.rows == BASIC, 0.0, y)
-        return x, y, estimate_error(a, x, y)
-
-    def _refine(self, x: Floats, y: Floats) -> tuple[tuple[Floats, Floats, Error] | None, Floats | None]:
-        """Solve the magnified program of the answer's error; return the corrected answer, or a proof of a clash."""
         scale = self._scaling
-        posed = pose_refinement(scale.apply(self._arrays), x / scale.column, y / scale.row * scale.objective)
+        return self._tidied(scale.column * x, scale.row * y / scale.objective, self._solver.basis())
+
+    def _tidied(self, x: Floats, y: Floats, basis: Basis) -> _Point:
+        """Put nonbasic columns exactly at their bounds, give basic rows exactly no dual, and estimate the error."""
+        a = self._arrays
+        x = np.where(basis.columns == At.LOWER, a.column_lower, np.where(basis.columns == At.UPPER, a.column_upper, x))
+        x = np.clip(x, a.column_lower, a.column_upper)
+        y = np.where(basis.rows == At.BASIC, 0.0, y)
+        return _Point(x, y, basis, estimate_error(a, x, y))
+
+    def _refine(self, point: _Point) -> tuple[_Point | None, Floats | None]:
+        """Solve the magnified program of a point's error; return the corrected point, or a proof of a clash."""
+        scale = self._scaling
+        x, y = point.x / scale.column, point.y / scale.row * scale.objective
+        posed = pose_refinement(scale.apply(self._arrays), x, y)
         solver = Solver(self._options, None)
         solver.load(posed.program)
-        solver.set_basis(self._solver.basis())
+        solver.set_basis(posed.start(point.basis))
         status = solver.run(_WITHOUT_PRESOLVE, self._options.time_limit)
         if status is Status.INFEASIBLE:
             return None, self._proof(solver)
-        if status is not Status.OPTIMAL:
+        if status not in (Status.OPTIMAL, Status.UNKNOWN) or not solver.has_values():
             return None, None
-        self._solver.set_basis(solver.basis())
         x, y = posed.corrected(*solver.solution())
-        return self._tidied(scale.column * x, scale.row * y / scale.objective), None
+        basis = posed.corrected_basis(solver.basis())
+        return self._tidied(scale.column * x, scale.row * y / scale.objective, basis), None
 
-    def _answer(self, x: Floats, y: Floats) -> Answer:
-        a = self._arrays
+    def _answer(self, point: _Point) -> Answer:
+        a, x, y = self._arrays, point.x, point.y
         reduced = a.cost - a.matrix.T @ y
-        reduced[self._solver.basis().columns == BASIC] = 0.0
+        reduced[point.basis.columns == At.BASIC] = 0.0
         objective = float(np.dot(a.cost, x) + a.offset)
         return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
 
@@ -269,7 +286,7 @@ class Session:
             return self._fixed.ranging()
         low, high, cost_low, cost_high, activity = self._solver.ranges()
         scale = self._scaling
-        basic = self._solver.basis().rows == BASIC
+        basic = self._solver.basis().rows == At.BASIC
         activity = activity / scale.row
         upper_only = np.isfinite(self._arrays.row_upper)
         cost_scale = scale.column * scale.objective
@@ -327,7 +344,7 @@ class Session:
             row_upper=np.append(self._arrays.row_upper, upper),
         )
         basis = self._solver.basis()
-        self._reload(arrays, replace(basis, rows=np.append(basis.rows, np.int8(BASIC))))
+        self._reload(arrays, replace(basis, rows=np.append(basis.rows, np.int8(At.BASIC))))
         return arrays.n_rows - 1
 
     def _reload(self, arrays: ProgramArrays, basis: Basis) -> None:

@@ -30,10 +30,6 @@ Positions = NDArray[np.int64]
 POLL_SECONDS = 0.05
 STOP_SECONDS = 1.2
 
-LOWER = int(highspy.HighsBasisStatus.kLower)
-BASIC = int(highspy.HighsBasisStatus.kBasic)
-UPPER = int(highspy.HighsBasisStatus.kUpper)
-
 _ENDINGS = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
     highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
@@ -227,6 +223,11 @@ class Solver:
     def has_point(self) -> bool:
         """Whether the last run left a feasible point."""
         return bool(self._highs.getInfo().primal_solution_status == highspy.kSolutionStatusFeasible)
+
+    def has_values(self) -> bool:
+        """Whether the last run left values, duals and a basis, good or not."""
+        found = self._highs.getSolution()
+        return bool(found.value_valid and found.dual_valid and self._highs.getBasis().valid)
 
     def solution(self) -> tuple[Floats, Floats]:
         """Return values and row duals, scaled."""
