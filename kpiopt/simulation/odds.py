@@ -64,7 +64,7 @@ def _percent(share: float, *, up: bool | None = None) -> str:
     rare = min(share, 1 - share)
     if rare <= 0:
         return f"{100 * share:.0f} %"
-    digits = max(0, min(12, 1 - math.floor(math.log10(100 * rare))))
+    digits = max(0, min(12, 1 - math.floor(math.log10(100 * rare) + 1e-9)))
     digits = digits if rare < 0.1 else 1
     scaled = 100 * share * 10**digits
     rounded = round(scaled) if up is None else math.ceil(scaled - 1e-9) if up else math.floor(scaled + 1e-9)
