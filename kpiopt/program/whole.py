@@ -26,6 +26,8 @@ from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, requir
 EQUAL = 1e-9
 SAME_REFERENCE = 1e-7
 PROPOSALS = 500
+NEAR = 1e-6
+"""Share of a column's largest distance from its centre within which a tangent is taken at the centre itself."""
 
 
 def fix_columns(arrays: ProgramArrays, columns: Integers, values: Floats) -> ProgramArrays:
@@ -187,7 +189,8 @@ class _Tangents:
         self.n = arrays.n_columns
         q = len(self.decided)
         lower, upper = arrays.column_lower[self.decided], arrays.column_upper[self.decided]
-        highest = self.weight * np.maximum((lower - self.centre) ** 2, (upper - self.centre) ** 2)
+        self.reach = np.maximum(np.abs(lower - self.centre), np.abs(upper - self.centre))
+        highest = self.weight * self.reach**2
         self.arrays = replace(
             arrays,
             cost=np.concatenate([np.zeros(self.n), np.ones(q)]),
@@ -205,13 +208,16 @@ class _Tangents:
         self._add_at(x[self.decided])
 
     def _add_at(self, point: Floats) -> None:
+        """Add tangents at a point, moved to the centre where it is all but there: tiny slopes would ruin the scaling."""
         q = len(self.decided)
+        point = np.where(np.abs(point - self.centre) < NEAR * self.reach, self.centre, point)
         slope = 2.0 * self.weight * (point - self.centre)
         height = self.weight * (point - self.centre) ** 2 - slope * point
         each = np.arange(q)
         columns, values = np.concatenate([self.decided, self.n + each]), np.concatenate([-slope, np.ones(q)])
         shape = (q, self.arrays.n_columns)
         rows = sp.csr_array((values, (np.concatenate([each, each]), columns)), shape=shape)
+        rows.eliminate_zeros()
         self._append(rows, height, np.full(q, np.inf))
 
     def _append(self, rows: sp.csr_array, lower: Floats, upper: Floats) -> None:
