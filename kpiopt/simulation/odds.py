@@ -146,7 +146,8 @@ def estimate_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> 
     if len(difference) > 1 and changed >= FEW:
         half = _half_width(difference.sum(axis=1, dtype=np.float64)) / difference.shape[1]
         return Estimate(estimate, max(-1.0, estimate - half), min(1.0, estimate + half), "replicates")
-    return Estimate(estimate, *_paired_interval(int(np.count_nonzero(difference > 0)), changed, n), "exact")
+    method = "exact" if changed < FEW else "sample"
+    return Estimate(estimate, *_paired_interval(int(np.count_nonzero(difference > 0)), changed, n), method)
 
 
 def _paired_interval(gained: int, changed: int, n: int) -> tuple[float, float]:
@@ -160,9 +161,9 @@ def _paired_interval(gained: int, changed: int, n: int) -> tuple[float, float]:
         half = 1.959963984540054 * math.sqrt(max(changed / n - mean * mean, 0.0) / n)
         return max(-1.0, mean - half), min(1.0, mean + half)
     level = (1 + LEVEL) / 2
-    _, most = binomial_interval(changed, n, level)
+    least, most = binomial_interval(changed, n, level)
     low, high = binomial_interval(gained, changed, level) if changed else (0.0, 1.0)
-    return min(0.0, 2 * low - 1) * most, max(0.0, 2 * high - 1) * most
+    return min((2 * low - 1) * least, (2 * low - 1) * most), max((2 * high - 1) * least, (2 * high - 1) * most)
 
 
 def estimate_mean(sums: Floats, squares: Floats, size: int) -> tuple[Estimate, float]:
