@@ -208,7 +208,7 @@ class _Tangents:
         self._add_at(x[self.decided])
 
     def _add_at(self, point: Floats) -> None:
-        """Add tangents at a point, moved to the centre where it is all but there: tiny slopes would ruin the scaling."""
+        """Add tangents at a point, moved to the centre where it is nearly there: tiny slopes would ruin the scaling."""
         q = len(self.decided)
         point = np.where(np.abs(point - self.centre) < NEAR * self.reach, self.centre, point)
         slope = 2.0 * self.weight * (point - self.centre)
