@@ -34,7 +34,12 @@ def plain_text(answer: RenderableType) -> str:
     console = Console(file=io.StringIO(), width=PIPE_WIDTH, color_system=None, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(answer)
-    return captured.get()
+    return _without_padding(captured.get())
+
+
+def _without_padding(text: str) -> str:
+    """Drop the spaces with which tables fill their lines."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def print_answer(answer: RenderableType) -> None:
@@ -42,7 +47,7 @@ def print_answer(answer: RenderableType) -> None:
     console = open_console(sys.stdout)
     with console.capture() as captured:
         console.print(answer)
-    _write(captured.get())
+    _write(captured.get() if sys.stdout.isatty() else _without_padding(captured.get()))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -1,22 +1,47 @@
-"""What holds the plan back, in sentences: limits that are used up, and what a little more of each would be worth."""
+"""What holds the plan back, in words: limits that are used up, and what a little more of each would be worth."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 from kpiopt.program.prices import LimitResult
-from kpiopt.report.numbers import amount, percent, round_amount
+from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.runs.run import GoalResult, Run
 from kpiopt.scenario.scenario import Scenario
 
 
-def price_sentences(run: Run) -> list[str]:
-    """Return one sentence for each limit with a shadow price, the most valuable first."""
+@dataclass(frozen=True)
+class PricedLimit:
+    """A limit with a shadow price, in a planner's words.
+
+    Attributes
+    ----------
+    name : str
+        "hours of Team North".
+    limit : str
+        What it is now, with its unit.
+    more : str
+        The addition that is priced, "+1" or "+1,000".
+    worth : str
+        What the addition would do: "210 USD less cost".
+    holds : str
+        The range of the limit in which that is so.
+    """
+
+    name: str
+    limit: str
+    more: str
+    worth: str
+    holds: str
+
+
+def priced_limits(run: Run) -> list[PricedLimit]:
+    """Return the limits with a shadow price, those of earlier steps first, then the most valuable."""
     priced = [limit for limit in run.limits if limit.binding and limit.shadow_price]
     order = {step.label: i for i, step in enumerate(run.solution.steps)}
     priced.sort(key=lambda x: (order.get(x.step or "", len(order)), -(x.shadow_price or 0.0) * abs(x.limit), x.name))
-    return [_sentence(run, limit) for limit in priced]
+    return [_in_words(run, limit) for limit in priced]
 
 
 def used_up(run: Run) -> list[str]:
@@ -38,28 +63,34 @@ def limit_unit(scenario: Scenario, limit: LimitResult) -> str:
     return (scenario.currency or "units") if limit.resource == "pay" else limit.resource
 
 
-def _sentence(run: Run, limit: LimitResult) -> str:
-    unit = limit_unit(run.scenario, limit)
+def _in_words(run: Run, limit: LimitResult) -> PricedLimit:
     more = round_amount(abs(limit.limit))
-    worth = _worth(run, limit, more * (limit.shadow_price or 0.0))
-    holds = "".join(_range(limit))
-    name = limit_name(run.scenario, limit)
-    return f"{name} ({amount(limit.limit, unit)}, used up): {amount(more)} more {worth}{holds}."
+    return PricedLimit(
+        limit_name(run.scenario, limit),
+        amount(limit.limit, limit_unit(run.scenario, limit)),
+        change(more),
+        _worth(run, limit, more * (limit.shadow_price or 0.0)),
+        f"{_side(limit.lower)} to {_side(limit.upper)}",
+    )
 
 
 def _worth(run: Run, limit: LimitResult, gain: float) -> str:
     """Say what a step's improvement by `gain` means."""
     step = limit.step or ""
     if step == "cost":
-        return f"would save {amount(gain, run.scenario.currency)} of cost"
+        return f"{amount(gain, run.scenario.currency)} less cost"
     if step == "fairness":
-        return f"would lower the largest relative stretch of peers by {percent(gain, 3)}"
+        return f"largest stretch of peers {_points(gain)} lower"
     short = [g for g in run.goals if g.shortfall > 0 and step in ("goals", f"goals {g.goal.priority}")]
     if len(short) == 1:
         kpi = run.scenario.kpis[short[0].goal.kpi]
         closer = gain * _scale(short[0]) / short[0].goal.weight
-        return f"would bring {kpi.name} {amount(closer, kpi.unit)} closer to its target"
-    return f"would lower the weighted shortfall of {step} by {percent(gain, 3)}"
+        return f"{kpi.name} {amount(closer, kpi.unit)} closer to its target"
+    return f"shortfall of {step} {_points(gain)} lower"
+
+
+def _points(share: float) -> str:
+    return f"{amount(100 * share)} percentage points"
 
 
 def _scale(result: GoalResult) -> float:
@@ -67,9 +98,5 @@ def _scale(result: GoalResult) -> float:
     return abs(result.target - result.baseline) or abs(result.target) or 1.0
 
 
-def _range(limit: LimitResult) -> Iterator[str]:
-    """Say in which range of the limit its price holds, as far as it is known."""
-    if limit.lower is not None and math.isfinite(limit.lower):
-        yield f"; holds from {amount(limit.lower)}"
-    if limit.upper is not None and math.isfinite(limit.upper):
-        yield f" up to {amount(limit.upper)}"
+def _side(value: float | None) -> str:
+    return amount(value) if value is not None and math.isfinite(value) else "any"

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
 from rich.console import Group
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.limits import price_sentences, used_up
+from kpiopt.report.grid import Grid
+from kpiopt.report.limits import priced_limits, used_up
 from kpiopt.report.numbers import amount, change, percent, relative_change
 from kpiopt.runs.run import GoalResult, Run
-from kpiopt.scenario.scenario import Kpi, Scenario
+from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,18 +54,6 @@ def _line(text: str, style: str = "") -> Padding:
     return Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
 
 
-def _table(*columns: str, left: int = 1) -> Table:
-    """Return an empty table; the first `left` columns hold text, the rest numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="")
-    for i, name in enumerate(columns):
-        table.add_column(Text(name), justify="left" if i < left else "right", overflow="fold")
-    return table
-
-
-def _row(*fields: str) -> list[Text]:
-    return [Text(printable(text)) for text in fields]
-
-
 def _verdict(run: Run) -> Iterator[RenderableType]:
     """Possible? certified? in one look."""
     short = [g for g in run.goals if g.shortfall > 0]
@@ -77,13 +64,26 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
         verdict, style = f"the plan is possible, and {met} met", "bold green"
     else:
         verdict, style = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short", "bold yellow"
-    yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}."), style=style)
+    yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{_missed_odds(run)}."), style=style)
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
     gap = max(step.certificate.relative_gap for step in run.solution.steps)
     yield _line(
-        f"Certified: every step of the order was checked without the solver (residual {residual:.0e}, gap {gap:.0e}).",
+        f"Certified: every step was checked without the solver (residual {_tiny(residual)}, gap {_tiny(gap)}).",
         "dim",
     )
+
+
+def _missed_odds(run: Run) -> str:
+    """Name the goals whose odds are below what is required."""
+    if run.simulation is None:
+        return ""
+    odds = zip(run.goals, run.simulation.goals, strict=True)
+    missed = [_goal_name(run, g) for g, o in odds if g.goal.p_min is not None and o.odds.estimate < g.goal.p_min]
+    return f"; the odds required of {' and '.join(missed)} are missed" if missed else ""
+
+
+def _tiny(value: float) -> str:
+    return f"{value:.0e}" if value > 1e-99 else "0"
 
 
 def _variant(run: Run) -> str:
@@ -95,37 +95,44 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     if not run.goals:
         return
     yield _heading("Goals")
-    table = _table("goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required")
+    columns = ("goal", "baseline", "target", "plan", "short by", "odds in %\n(95 % interval)", "required")
+    has_required = any(goal.goal.p_min is not None for goal in run.goals)
+    grid = Grid(columns if has_required else columns[:-1])
     for i, goal in enumerate(run.goals):
-        table.add_row(*_goal_row(run, goal, i))
-    yield table
+        grid.add(*_goal_fields(run, goal, i)[: len(grid.columns)])
+    yield grid
     yield from (_line(text) for text in _asked_sentences(run))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield _line(f"All goals together: {run.simulation.all_goals.text}.")
 
 
-def _goal_row(run: Run, result: GoalResult, i: int) -> list[Text]:
+def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
     kpi, goal = run.scenario.kpis[result.goal.kpi], result.goal
-    values = [amount(v, "", kpi.step) for v in (result.baseline, result.target, result.plan)]
-    short = amount(result.shortfall, "", kpi.step) if result.shortfall else "met"
+    name = f"{_goal_name(run, result)}, {kpi.unit}" if _says_more(kpi) else _goal_name(run, result)
+    values = (amount(v, "", kpi.step) for v in (result.baseline, result.target, result.plan))
+    is_short = result.shortfall > 0
+    short = Text(amount(result.shortfall, "", kpi.step) if is_short else "met", style="yellow" if is_short else "green")
     odds = run.simulation.goals[i].odds if run.simulation else None
     required = ""
     if goal.p_min is not None:
-        met = "" if odds is None else ", met" if odds.estimate >= goal.p_min else ", not met"
+        met = "" if odds is None else ", met" if odds.estimate >= goal.p_min else ", missed"
         required = f"{percent(goal.p_min, 0)}{met}"
-    row = _row(_goal_name(run, result), *values, short, odds.text if odds else "", required)
-    row[4].stylize("yellow" if result.shortfall else "green")
-    return row
+    return [name, *values, short, odds.text.replace(" %", "") if odds else "", required]
 
 
 def _goal_name(run: Run, result: GoalResult) -> str:
-    name = _kpi_name(run.scenario.kpis[result.goal.kpi])
-    return name if result.goal.unit == 0 else f"{name} ({run.scenario.units.names[result.goal.unit]})"
+    name = run.scenario.kpis[result.goal.kpi].name
+    return name if result.goal.unit == 0 else f"{name} of {run.scenario.units.names[result.goal.unit]}"
 
 
 def _kpi_name(kpi: Kpi) -> str:
     """Return a KPI's name with its unit of measure, unless that says the same."""
-    return f"{kpi.name}, {kpi.unit}" if kpi.unit and kpi.unit.casefold() != kpi.name.casefold() else kpi.name
+    return f"{kpi.name}, {kpi.unit}" if _says_more(kpi) else kpi.name
+
+
+def _says_more(kpi: Kpi) -> bool:
+    """Whether the unit of measure says more than the KPI's name."""
+    return bool(kpi.unit) and kpi.unit.casefold() != kpi.name.casefold()
 
 
 def _asked_sentences(run: Run) -> Iterator[str]:
@@ -135,7 +142,7 @@ def _asked_sentences(run: Run) -> Iterator[str]:
         more = kpi.sign * (result.asked - result.plan)
         if more > 1e-6 * max(1.0, abs(result.plan)):
             asked, plan = amount(result.asked, kpi.unit, kpi.step), amount(result.plan, kpi.unit, kpi.step)
-            yield f"{kpi.name}: {asked} are asked so that {plan} can be expected."
+            yield f"{_goal_name(run, result)}: {asked} are asked so that {plan} can be expected."
 
 
 def _asks(run: Run) -> Iterator[RenderableType]:
@@ -153,7 +160,9 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     open_targets = _open_targets(run)
     if open_targets:
         steps = ", ".join(step.label for step in run.solution.steps[:-1])
-        yield _line(f"The steps {steps} leave {open_targets:,} open; the plan closest to the reference was taken.")
+        yield _line(
+            f"The steps {steps} leave {open_targets:,} of them open; the plan closest to the reference was taken."
+        )
 
 
 def _shown_kpis(run: Run) -> list[Kpi]:
@@ -163,17 +172,17 @@ def _shown_kpis(run: Run) -> list[Kpi]:
     return [run.scenario.kpis[kpi] for kpi in shown][:SHOWN_KPIS]
 
 
-def _unit_table(run: Run, kpis: list[Kpi]) -> Table:
+def _unit_table(run: Run, kpis: list[Kpi]) -> Grid:
     """Targets of the root and of the units right below it."""
     units = run.scenario.units
     below = np.flatnonzero(units.parent == 0).tolist()
-    table = _table("unit", *(_kpi_name(kpi) for kpi in kpis))
+    grid = Grid(("unit", *(_kpi_name(kpi) for kpi in kpis)))
     for unit in [0, *below[:SHOWN_UNITS]]:
         indent = "  " if unit else ""
-        table.add_row(*_row(indent + units.names[unit], *(_target_text(run, unit, kpi) for kpi in kpis)))
+        grid.add(indent + units.names[unit], *(_target_text(run, unit, kpi) for kpi in kpis))
     if len(below) > SHOWN_UNITS:
-        table.add_row(*_row(f"  … and {len(below) - SHOWN_UNITS:,} more", *("" for _ in kpis)))
-    return table
+        grid.add(f"  … and {len(below) - SHOWN_UNITS:,} more", *("" for _ in kpis))
+    return grid
 
 
 def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
@@ -184,28 +193,25 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
     return f"{amount(target, '', kpi.step)} ({relative_change(target, baseline)})"
 
 
-def _ask_table(run: Run, asked: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Table:
+def _ask_table(run: Run, asked: Integers) -> Grid:
     """The cells with the largest stretch relative to their baseline."""
     scenario, cells, plan = run.scenario, run.scenario.cells, run.plan
     size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
     share = plan.stretch / np.where(size > 0, size, 1.0)
     largest = asked[np.argsort(-share[asked], kind="stable")[:LARGEST_ASKS]]
-    table = _table("unit", "KPI", "stopped by", "baseline", "target", "stretch", left=3)
+    grid = Grid(("unit", "KPI", "stopped by", "baseline", "target", "stretch"), left=3)
     kpis = list(scenario.kpis.values())
     for cell in largest.tolist():
-        kpi, unit = kpis[cells.kpi[cell]], int(cells.unit[cell])
-        baseline, target = float(cells.baseline[cell]), float(plan.target[run.graph.cell_node[cell]])
-        table.add_row(
-            *_row(
-                scenario.units.names[unit],
-                kpi.name,
-                str(plan.binding[cell]),
-                amount(baseline, "", kpi.step),
-                amount(target, kpi.unit, kpi.step),
-                f"{change(kpi.sign * plan.stretch[cell], '', kpi.step)} ({percent(float(share[cell]))})",
-            )
+        kpi, target = kpis[cells.kpi[cell]], float(plan.target[run.graph.cell_node[cell]])
+        grid.add(
+            scenario.units.names[cells.unit[cell]],
+            kpi.name,
+            str(plan.binding[cell]),
+            amount(float(cells.baseline[cell]), "", kpi.step),
+            amount(target, kpi.unit, kpi.step),
+            f"{change(kpi.sign * plan.stretch[cell], '', kpi.step)} ({percent(float(share[cell]))})",
         )
-    return table
+    return grid
 
 
 def _open_targets(run: Run) -> int:
@@ -216,17 +222,21 @@ def _open_targets(run: Run) -> int:
 
 def _limits(run: Run) -> Iterator[RenderableType]:
     """What holds the plan back."""
-    sentences, others = price_sentences(run), used_up(run)
+    priced, others = priced_limits(run), used_up(run)
     yield _heading("What holds the plan back")
-    if not sentences and not others:
+    if not priced and not others:
         yield _line("No capacity and no budget is used up.")
-    yield from (_line(text) for text in sentences[:SHOWN_PRICES])
-    if len(sentences) > SHOWN_PRICES:
-        yield _line(f"… and {len(sentences) - SHOWN_PRICES:,} more in limits.csv")
+    if priced:
+        grid = Grid(("limit, used up", "what more of it is worth", "more", "now", "holds from"), left=2)
+        for limit in priced[:SHOWN_PRICES]:
+            grid.add(limit.name, limit.worth, limit.more, limit.limit, limit.holds)
+        yield grid
+    if len(priced) > SHOWN_PRICES:
+        yield _line(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield _line(f"Used up too, without a price at the margin: {named}.")
-    if sentences and any(initiative.whole for initiative in run.scenario.initiatives.values()):
+    if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):
         yield _line("These prices hold with the whole-number levels of initiatives as they are.")
 
 
@@ -287,6 +297,6 @@ def _use(scenario: Scenario, resource: str, used: float) -> str:
 
 def _next_steps(folder: Path) -> Iterator[RenderableType]:
     yield _heading("Where it is")
-    yield _line(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, initiatives.csv, run.json")
-    yield _line(f"kpiopt runs show {folder.name}     this summary again", "dim")
-    yield _line(f"kpiopt verify {folder.name}        check the certificate without the solver", "dim")
+    yield _line(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, run.json …")
+    yield _line(f"kpiopt runs show {folder}     this summary again", "dim")
+    yield _line(f"kpiopt verify {folder}        check the certificate without the solver", "dim")

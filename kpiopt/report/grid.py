@@ -1,0 +1,77 @@
+"""Tables that never cut a number: as a table where it fits, as a list where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from kpiopt.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+
+NARROWEST_TEXT = 16
+GAP = 3
+
+
+@dataclass
+class Grid:
+    """Rows of texts under a heading; the first `left` columns hold names, which may be folded, the rest numbers.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    left : int
+        Number of text columns.
+    rows : list of list of Text
+    """
+
+    columns: tuple[str, ...]
+    left: int = 1
+    rows: list[list[Text]] = field(default_factory=list)
+
+    def add(self, *fields: str | Text) -> None:
+        """Add a row; plain texts come from data, so control characters are escaped."""
+        self.rows.append([Text(printable(f)) if isinstance(f, str) else f for f in fields])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
+        widths = self._widths()
+        least = [min(w, NARROWEST_TEXT) if i < self.left else w for i, w in enumerate(widths)]
+        if sum(least) + GAP * len(widths) <= options.max_width:
+            yield self._table(least)
+        else:
+            yield from self._list()
+
+    def _widths(self) -> list[int]:
+        """Widths at which no column needs a second line."""
+        lines = [(name.split("\n"), *([row[i].plain] for row in self.rows)) for i, name in enumerate(self.columns)]
+        return [max(cell_len(line) for cell in column for line in cell) for column in lines]
+
+    def _table(self, least: list[int]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="")
+        for i, name in enumerate(self.columns):
+            is_text = i < self.left
+            table.add_column(
+                Text(name),
+                justify="left" if is_text else "right",
+                no_wrap=not is_text,
+                overflow="fold",
+                min_width=least[i],
+            )
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def _list(self) -> Iterator[Text]:
+        """Yield each row as its name and what follows, for narrow terminals."""
+        for row in self.rows:
+            yield Text(f" {', '.join(f.plain.strip() for f in row[: self.left] if f.plain.strip())}", style="bold")
+            for name, value in zip(self.columns[self.left :], row[self.left :], strict=True):
+                if value.plain:
+                    yield Text.assemble(f"   {name.replace(chr(10), ' ')}: ", value)
