@@ -208,7 +208,7 @@ class CellChecks:
         leaf = mean & ~roll_up.is_parent
         some_leaf = np.bincount(roll_up.kpi[leaf], given[leaf], len(is_mean)) > 0
         beside = self._has_sized_sibling(sized)
-        wrong = mean & ~sized & (beside | (leaf & some_leaf[roll_up.kpi]))
+        wrong = mean & ~sized & np.where(some_leaf[roll_up.kpi], leaf, beside)
 
         def problem(pair: int) -> Problem:
             kpi, unit = table.kpi_ids[roll_up.kpi[pair]], int(roll_up.unit[pair])

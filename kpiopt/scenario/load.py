@@ -250,7 +250,7 @@ def _resolve(
     )
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
-    MapChecks(findings, kpis, goals, units, found).run()
+    MapChecks(findings, model, kpis, goals, units, found).run()
     if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
         check_reconciliation(findings, list(kpis.values()), found)
         check_outliers(findings, list(kpis.values()), units, found.table)

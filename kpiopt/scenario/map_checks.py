@@ -12,6 +12,7 @@ from kpiopt.errors import ModelError
 from kpiopt.scenario.findings import Findings
 from kpiopt.scenario.resolve_cells import ResolvedCells
 from kpiopt.scenario.scenario import Goal, Kpi, Units
+from kpiopt.scenario.schema import ScenarioDocument
 
 _PERCENT = ("%", "percent", "per cent", "pct")
 _SHARES = ("share", "fraction", "ratio")
@@ -24,6 +25,7 @@ class MapChecks:
     Attributes
     ----------
     findings : Findings
+    model : ScenarioDocument
     kpis : mapping of str to Kpi
     goals : mapping of str to Goal
     units : Units
@@ -31,6 +33,7 @@ class MapChecks:
     """
 
     findings: Findings
+    model: ScenarioDocument
     kpis: Mapping[str, Kpi]
     goals: Mapping[str, Goal]
     units: Units
@@ -39,9 +42,11 @@ class MapChecks:
     def run(self) -> None:
         """Note everything that is wrong with the map."""
         self.check_cycles()
-        if not self.findings.is_whole("kpi", "cell", "cells", "unit", "goal", "joins"):
+        if not self.findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
             return
         self.check_values()
+        if not self.findings.is_whole("goal"):
+            return
         self.check_purpose()
         self.check_measures()
         self.check_goals()
@@ -50,11 +55,12 @@ class MapChecks:
         """Every KPI has a value somewhere."""
         has_value = np.zeros(len(self.kpis), dtype=bool)
         has_value[self.resolved.roll_up.kpi] = True
-        driving = {driver.cause for kpi in self.kpis.values() for driver in kpi.drivers}
+        entries = self.model.kpi
+        linked = {end for effect, entry in entries.items() for cause in entry.drivers for end in (cause, effect)}
         for position, kpi in enumerate(self.kpis.values()):
             if has_value[position]:
                 continue
-            is_orphan = not kpi.drivers and kpi.id not in driving
+            is_orphan = kpi.id not in linked
             code, more = (
                 ("E-orphan-kpi", ", and nothing drives it or is driven by it")
                 if is_orphan

@@ -68,10 +68,10 @@ def _expected(log: Floats, table: CellTable, cells: Integers, kpis: list[Kpi], u
     two_way = np.bincount(row)[row] >= MIN_ROW
     expected = np.full(len(log), np.nan)
     expected[two_way] = _outlying(
-        log[two_way], _two_way(log[two_way], row[two_way], kpi[two_way]), measure[kpi][two_way]
+        log[two_way], fit_two_way(log[two_way], row[two_way], kpi[two_way]), measure[kpi][two_way]
     )
     alone = ~two_way & (np.bincount(peer)[peer] >= MIN_PEERS)
-    expected[alone] = _outlying(log[alone], _medians(log[alone], peer[alone])[peer[alone]], peer[alone])
+    expected[alone] = _outlying(log[alone], group_medians(log[alone], peer[alone])[peer[alone]], peer[alone])
     return expected
 
 
@@ -80,19 +80,19 @@ def _outlying(log: Floats, fit: Floats, group: Integers) -> Floats:
     distance = np.abs(log - fit)
     if not len(log):
         return distance
-    spread = _NORMAL * _medians(distance, group)[group]
+    spread = _NORMAL * group_medians(distance, group)[group]
     return np.where((distance >= FACTOR) & (distance >= SPREADS * spread), fit, np.nan)
 
 
-def _two_way(log: Floats, row: Integers, column: Integers) -> Floats:
+def fit_two_way(log: Floats, row: Integers, column: Integers) -> Floats:
     """Fit row effect + column effect by median polish; columns with too few figures have no effect of their own."""
     fit = np.zeros(len(log))
     if not len(log):
         return fit
     usable = np.bincount(column)[column] >= MIN_COLUMN
     for _ in range(_SWEEPS):
-        fit += _medians(log - fit, row)[row]
-        fit += np.where(usable, _medians(log - fit, column)[column], 0.0)
+        fit += group_medians(log - fit, row)[row]
+        fit += np.where(usable, group_medians(log - fit, column)[column], 0.0)
     return fit
 
 
@@ -100,11 +100,11 @@ def _is_far(log: Floats, group: Integers, least: int) -> np.ndarray[tuple[int], 
     """Whether a figure is far from the median of its group, which must have at least `least` members."""
     if not len(log):
         return np.zeros(0, dtype=bool)
-    far: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.abs(log - _medians(log, group)[group]) >= FACTOR / 2
+    far: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.abs(log - group_medians(log, group)[group]) >= FACTOR / 2
     return far & (np.bincount(group)[group] >= least)
 
 
-def _medians(values: Floats, group: Integers) -> Floats:
+def group_medians(values: Floats, group: Integers) -> Floats:
     """Return the median of each group, indexed by group; NaN for groups without members.
 
     Logarithms lie within ±32, so one plain sort of 64 group + value orders all groups at once; that is several times

@@ -191,6 +191,9 @@ class MapResolver:
             return units[usable]
         if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins"):
             return units  # values may be missing only because of what is noted already; circles are still looked for
+        ends_of = [kpi, cause] if cause in self.model.kpi else [kpi]
+        if not all(self.roll_up.has_value(ids.index(end)) for end in ends_of):
+            return None  # noted with the KPI that has no value anywhere
         place = "the root" if at == ORGANIZATION else f"'{at}'"
         ends = f"'{kpi}' and '{cause}' both have" if cause in self.model.kpi else f"'{kpi}' has"
         message = f"no unit at {place} where {ends} a value"
@@ -268,7 +271,7 @@ class MapResolver:
         """Note where the KPI has a value neither at a deciding unit nor at the root."""
         position = list(self.model.kpi).index(kpi)
         missing = units[self.roll_up.find(units, position) < 0]
-        if not len(missing) or self.roll_up.find(0, position)[0] >= 0:
+        if not len(missing) or self.roll_up.find(0, position)[0] >= 0 or not self.roll_up.has_value(position):
             return
         if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins", "initiative"):
             return

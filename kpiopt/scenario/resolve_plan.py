@@ -33,9 +33,9 @@ def _goal(
     unit = _unit_at(findings, units, entry.at, (*path, "at"))
     if not is_known or unit is None:
         return None
-    if roll_up.find(unit, list(model.kpi).index(kpi))[0] < 0 and findings.is_whole(
-        "cell", "cells", "unit", "kpi", "joins", "goal"
-    ):
+    position = list(model.kpi).index(kpi)
+    is_absent = roll_up.find(unit, position)[0] < 0 and roll_up.has_value(position)
+    if is_absent and findings.is_whole("cell", "cells", "unit", "kpi", "joins", "goal"):
         message = f"goal '{key}' is about '{kpi}' at '{units.ids[unit]}', where it has no value"
         rule = "a goal needs a value: a cell at or below the unit, or a baseline at the root"
         fix = "correct `at`, or give the KPI cells"

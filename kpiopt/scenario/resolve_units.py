@@ -55,7 +55,7 @@ def resolve_units(findings: Findings, model: ScenarioDocument, table: Table | No
         rows = merge_rows(UNITS_TABLE, None, [stand_in], findings.document)
     ids = rows.texts("unit").tolist()
     parent, depth = _tree(findings, rows, {unit: row for row, unit in enumerate(ids)})
-    order, subtree = _depth_first(ids, parent, depth)
+    order, subtree = depth_first_order(ids, parent, depth)
     units = _build(findings, model, rows, parent, order, subtree)
     return ResolvedUnits(units, rows, order)
 
@@ -99,14 +99,14 @@ def _tree(findings: Findings, rows: Rows, row_of: Mapping[str, int]) -> tuple[In
         roots = [int(missing[0]) if len(missing) else _note_cycle(findings, rows, parent, 0)]
     parent[[*missing.tolist(), *roots]] = roots[0]
     parent[roots[0]] = -1
-    depth = _depths(parent)
+    depth = tree_depths(parent)
     for _ in range(_CYCLES_SHOWN):
         if (depth >= 0).all():
             break
         parent[_note_cycle(findings, rows, parent, int(np.argmin(depth)))] = roots[0]
-        depth = _depths(parent)
+        depth = tree_depths(parent)
     parent[depth < 0] = roots[0]
-    return parent, _depths(parent)
+    return parent, tree_depths(parent)
 
 
 def _note_unknown_parents(findings: Findings, rows: Rows, missing: list[int], known: Mapping[str, int]) -> None:
@@ -168,7 +168,7 @@ def _note_cycle(findings: Findings, rows: Rows, parent: Integers, start: int) ->
     return at
 
 
-def _depth_first(ids: list[str], parent: Integers, depth: Integers) -> tuple[Integers, Integers]:
+def depth_first_order(ids: list[str], parent: Integers, depth: Integers) -> tuple[Integers, Integers]:
     """Return rows in depth-first order, siblings by id, and the size of each one's subtree in that order."""
     rank = np.empty(len(ids), dtype=np.int64)
     rank[sorted(range(len(ids)), key=ids.__getitem__)] = np.arange(len(ids))
@@ -186,7 +186,7 @@ def _depth_first(ids: list[str], parent: Integers, depth: Integers) -> tuple[Int
     return order, subtree[order]
 
 
-def _depths(parent: Integers) -> Integers:
+def tree_depths(parent: Integers) -> Integers:
     """Return the distance from the root by row; -1 for rows that never reach it."""
     depth = np.where(parent < 0, 0, -1)
     waiting = np.flatnonzero(depth < 0)

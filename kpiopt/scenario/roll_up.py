@@ -62,6 +62,10 @@ class RollUp:
         at = np.minimum(np.searchsorted(keys, wanted), self.count - 1)
         return np.where(keys[at] == wanted, at, -1)
 
+    def has_value(self, kpi: int) -> bool:
+        """Whether a KPI has a value anywhere."""
+        return bool((self.kpi == kpi).any())
+
     def weights(self, size: Floats, is_mean: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Return the coefficient of each edge and the size of each pair.
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpiopt.scenario.resolve_units import _depth_first, _depths
+from kpiopt.scenario.resolve_units import depth_first_order, tree_depths
 from tests.scenario.conftest import Check
 
 KPI = "[kpi.sales]\nunit = 'USD'\nbaseline = 1\n[goal.sales]\ntarget = 2\n"
@@ -33,7 +33,7 @@ def visit(ids: list[str], parent: list[int], row: int) -> list[int]:
 def test_order_and_subtrees_are_those_of_a_recursive_walk(tree: tuple[list[str], list[int]]) -> None:
     ids, parent = tree
     rows = np.array(parent, dtype=np.int64)
-    order, subtree = _depth_first(ids, rows, _depths(rows))
+    order, subtree = depth_first_order(ids, rows, tree_depths(rows))
     assert order.tolist() == visit(ids, parent, parent.index(-1))
     assert subtree.tolist() == [len(visit(ids, parent, row)) for row in order.tolist()]
 
