@@ -24,11 +24,14 @@ class LimitRows:
         What the unrounded plan leaves of each limit, tolerance included, in the limit's unit.
     matrix : (n_rows, m) CSR
         Use of one step of each part.
+    group : (n_rows,) int
+        Limits of the same group have no part in common; groups of the lowest units come first.
     """
 
     names: tuple[str, ...]
     room: Floats
     matrix: sp.csr_array
+    group: Integers
 
     def room_left(self, parts: Parts, counts: Integers) -> Floats:
         """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
@@ -68,6 +71,7 @@ class _Draft:
         self.names: list[str] = []
         self.rooms: list[Floats] = []
         self.matrices: list[sp.csr_array] = []
+        self.depths: list[Integers] = []
 
     def add(self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats) -> None:
         """Add one row for each unit in `holder`: the use of its subtree, `fixed` by unit plus rate x stretch."""
@@ -79,6 +83,7 @@ class _Draft:
         size = _sum_at(parts.unit[decided], np.abs(of_part * parts.value[decided]), len(self.units))
         tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
         self.names += names
+        self.depths.append(self.units.depth[holder])
         self.rooms.append(np.maximum(limit - use[holder], 0.0) + tolerance)
         row, member = _pairs_below(self.units, holder, parts.unit[decided])
         per_step = (of_part * parts.step[decided])[member]
@@ -88,7 +93,10 @@ class _Draft:
         """Stack the rows."""
         empty = sp.csr_array((0, len(self.parts)))
         matrix = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
-        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix)
+        batch = np.repeat(np.arange(len(self.depths)), [len(d) for d in self.depths])
+        depth = np.concatenate([np.empty(0, dtype=np.int64), *self.depths])
+        group = np.unique(np.stack([-depth, batch], axis=1), axis=0, return_inverse=True)[1].ravel()
+        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix, group)
 
 
 def _sum_at(position: Integers, values: Floats, n: int) -> Floats:

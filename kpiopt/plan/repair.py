@@ -8,17 +8,20 @@ room, short chains of exchanges make some. What nobody can take is lost to the t
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.plan.limits import LimitRows
 from kpiopt.plan.parts import Parts, binned
-from kpiopt.scenario.scenario import Integers
+from kpiopt.scenario.scenario import Floats, Integers
 
 PASSES = 10  # a limit can only break anew while others are repaired where some rate is below 0
 CHAIN = 3  # exchanges in a row
 WIDTH = 24  # parts tried at each of them
-TRIES = 20_000  # exchanges tried in all
+TRIES = 5_000  # exchanges tried in all
 Positions = NDArray[np.integer]
 
 
@@ -52,49 +55,50 @@ class _Repair:
         self.counts = counts.copy()
         self.room = rows.room_left(parts, counts)
         self.by_row = rows.matrix
+        self.group = rows.group
         self.by_part = rows.matrix.tocsc()
         self.full = np.zeros(len(parts), dtype=bool)
         self.tries = float(TRIES)
 
     def lower(self) -> None:
-        """Take steps back in every broken limit, the narrowest first."""
-        width = np.diff(self.by_row.indptr)
+        """Take steps back in every broken limit, those of the lowest units first."""
         for _ in range(PASSES):
-            broken = np.flatnonzero(self.room < 0.0)
-            for row in broken[np.argsort(width[broken], kind="stable")].tolist():
-                while self.room[row] < 0.0 and self._lower_in(row):
+            broken = self.room < 0.0
+            for group in np.unique(self.group[broken]).tolist():
+                while self._lower_in(np.flatnonzero((self.room < 0.0) & (self.group == group))):
                     pass
             if not np.any(self.room[broken] >= 0.0):
                 return
 
-    def _lower_in(self, row: int) -> bool:
-        """Take one step from as many parts of a limit as it needs; tell whether there was one to take."""
-        member, rate, excess = self._givers(row)
-        if not len(member):
-            return False
-        rounded_up = excess > 0.0
-        if np.any(rounded_up):
-            member, rate = member[rounded_up], rate[rounded_up]
-        enough = int(np.searchsorted(np.cumsum(rate), -self.room[row])) + 1
-        self._move(member[:enough], -1)
-        return True
+    def _lower_in(self, rows: Positions) -> bool:
+        """Take one step from as many parts as each of some disjoint limits needs; tell whether there was one."""
+        entry, row = _entries(self.by_row, rows)
+        member, rate = self.by_row.indices[entry], self.by_row.data[entry]
+        excess = self.counts[member] - self.parts.steps[member]
+        able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
+        rounded_up = able & (excess > 0.0)
+        has_rounded_up = np.bincount(row[rounded_up], minlength=len(rows)) > 0
+        use = np.flatnonzero(np.where(has_rounded_up[row], rounded_up, able))
+        use = use[np.lexsort((-member[use], -binned(excess[use]), row[use]))]
+        taken = np.cumsum(rate[use]) - rate[use]
+        first = np.searchsorted(row[use], row[use])
+        needed = taken - taken[first] < -self.room[rows][row[use]]
+        self._move(member[use[needed]], -1)
+        return bool(np.any(needed))
 
-    def _givers(self, row: int) -> tuple[Positions, NDArray[np.float64], NDArray[np.float64]]:
-        """Parts of a limit that can go down, their rates and excess over the unrounded value, largest excess first."""
+    def _givers(self, row: int) -> tuple[Positions, Floats]:
+        """Parts of a limit that can go down and their rates, those farthest above their unrounded value first."""
         here = slice(self.by_row.indptr[row], self.by_row.indptr[row + 1])
         member, rate = self.by_row.indices[here], self.by_row.data[here]
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
         member, rate = member[able], rate[able]
-        excess = self.counts[member] - self.parts.steps[member]
-        order = np.lexsort((-member, -binned(excess)))
-        return member[order], rate[order], excess[order]
+        order = np.lexsort((-member, -binned(self.counts[member] - self.parts.steps[member])))
+        return member[order], rate[order]
 
     def _move(self, moved: Positions, by: int) -> None:
         """Move some parts by whole steps and book what that takes of each limit."""
         self.counts[moved] += by
-        start = self.by_part.indptr[moved]
-        length = self.by_part.indptr[moved + 1] - start
-        entry = np.repeat(start - np.cumsum(length) + length, length) + np.arange(length.sum())
+        entry, _ = _entries(self.by_part, moved)
         np.subtract.at(self.room, self.by_part.indices[entry], by * self.by_part.data[entry])
 
     def hand_over(self) -> None:
@@ -106,7 +110,8 @@ class _Repair:
         inner = np.flatnonzero(parts.is_inner)
         tops = []
         for part in inner[np.argsort(-parts.depth[inner], kind="stable")].tolist():
-            missing[part] = self._raise_below(part, int(missing[part]), nearest=True)
+            if missing[part]:
+                missing[part] = self._raise_below(part, int(missing[part]), nearest=True)
             if parts.parent[part] >= 0:
                 missing[parts.parent[part]] += missing[part]
             else:
@@ -114,7 +119,7 @@ class _Repair:
         for top in tops:
             missing[top] = self._raise_below(top, int(missing[top]), nearest=False)
         for top in tops:
-            while missing[top] > 0 and self._exchange(top, CHAIN):
+            while missing[top] > 0 and any(self._exchange(top, chain) for chain in range(1, CHAIN + 1)):
                 missing[top] -= 1
 
     def _raise_below(self, part: int, missing: int, *, nearest: bool) -> int:
@@ -154,9 +159,10 @@ class _Repair:
             taken += 1
         return taken
 
-    def _exchange(self, top: int, chain: int) -> bool:
+    def _exchange(self, top: int, chain: int, row: int = -1) -> bool:
         """Raise some part below a top, making room by lowering another, whose own KPI is then served alike."""
-        for part in self._takers(top, nearest=False)[:WIDTH].tolist():
+        takers = self._takers(top, nearest=False)
+        for part in _in_turn(takers, self._modest(takers, row)):
             self.tries -= 1.0 + (self.parts.last[top] - top) / 1000.0
             if self.tries < 0.0:
                 return False
@@ -166,6 +172,21 @@ class _Repair:
             self._move(np.array([part]), -1)
         return False
 
+    def _modest(self, takers: Positions, row: int) -> Positions:
+        """Takers below their unrounded value that only one limit blocks, those first that take least of it.
+
+        The limit is `row`, or the one that blocks most of the takers where `row` is -1.
+        """
+        entry, line = _entries(self.by_part, takers)
+        rows, rate = self.by_part.indices[entry], self.by_part.data[entry]
+        blocks = (rate > 0.0) & (rate > self.room[rows])
+        if row < 0:
+            row = int(np.bincount(rows[blocks], minlength=1).argmax())
+        free = np.bincount(line[blocks & (rows != row)], minlength=len(takers)) == 0
+        share = np.bincount(line, np.where(rows == row, rate, 0.0), len(takers))
+        modest = np.flatnonzero(free & (self.counts[takers] < self.parts.steps[takers]))
+        return takers[modest[np.argsort(share[modest], kind="stable")]]
+
     def _make_room(self, part: int, chain: int) -> bool:
         """Lower one part so that the limits of a raised one hold again; leave everything as it was if none helps."""
         rows = self.by_part.indices[self.by_part.indptr[part] : self.by_part.indptr[part + 1]]
@@ -174,12 +195,30 @@ class _Repair:
             return True
         if not chain:
             return False
-        givers, rate, _ = self._givers(int(broken[0]))
-        for giver in givers[(rate >= -self.room[broken[0]]) & (givers != part)][:WIDTH].tolist():
+        row = int(broken[0])
+        givers, rate = self._givers(row)
+        enough = (rate >= -self.room[row]) & (givers != part)
+        givers, rate = givers[enough], rate[enough]
+        high = np.flatnonzero(self.counts[givers] > self.parts.steps[givers])
+        for giver in _in_turn(givers, givers[high[np.argsort(-rate[high], kind="stable")]]):
             self._move(np.array([giver]), -1)
             if np.all(self.room[rows] >= 0.0) and (
-                self.parts.parent[giver] < 0 or self._exchange(int(self.parts.top[giver]), chain - 1)
+                self.parts.parent[giver] < 0 or self._exchange(int(self.parts.top[giver]), chain - 1, row)
             ):
                 return True
             self._move(np.array([giver]), 1)
         return False
+
+
+def _in_turn(first: Positions, second: Positions) -> list[int]:
+    """Take the beginnings of two orders in turn, each part once, WIDTH parts in all."""
+    pairs = zip_longest(first[:WIDTH].tolist(), second[:WIDTH].tolist())
+    return list(dict.fromkeys(part for pair in pairs for part in pair if part is not None))[:WIDTH]
+
+
+def _entries(matrix: sp.csr_array | sp.csc_array, lines: Positions) -> tuple[Positions, Positions]:
+    """Positions of the entries of some rows (columns) of a sparse matrix, and which of the lines each belongs to."""
+    start = matrix.indptr[lines]
+    length = matrix.indptr[lines + 1] - start
+    line = np.repeat(np.arange(len(lines)), length)
+    return (start - np.cumsum(length) + length)[line] + np.arange(len(line)), line

@@ -142,8 +142,8 @@ def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Pr
     return [
         Problem(
             "W-rounding-total",
-            f"the rounded total of {graph.node_name(int(parts.node[part]))} is {abs(by)} steps "
-            f"{'less' if by < 0 else 'more'} stretch than the plan's",
+            f"the rounded total of {graph.node_name(int(parts.node[part]))} is {abs(by):,} "
+            f"{'step' if abs(by) == 1 else 'steps'} {'below' if by < 0 else 'above'} the nearest to the plan's",
             rule="a total is the multiple of the step nearest to the plan, unless limits of its parts forbid it",
             fix="write a finer step, or give the binding limits a little more room",
         )

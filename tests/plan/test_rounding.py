@@ -248,6 +248,17 @@ def test_full_person_gives_a_step_to_a_colleague_with_room() -> None:
     assert targets_of(plan_of(scenario, [3.6, 3.4])) == {"co": 7.0, "a": 3.0, "b": 4.0}
 
 
+def test_room_that_two_share_is_given_away_once() -> None:
+    people = {"a1": "co", "a2": "co", "b": "east", "c": "east"}
+    capacity = {"hours": {"a1": 1.6, "a2": 1.6, "east": 3.8}}
+    units = build_units({"co": None, "east": "co", **people}, capacity=capacity)
+    rows = [Cell(p, "sales", 0.0, 9.0, effort={"hours": 1.0}) for p in people]
+    plan = plan_of(build_scenario(units, [build_kpi("sales", step=1.0)], rows), [1.6, 1.6, 1.4, 1.4])
+    # both full people give up a step; east has 1.0 left, and one step up takes 0.6 of it
+    assert targets_of(plan) == {"co": 5.0, "east": 3.0, "a1": 1.0, "a2": 1.0, "b": 2.0, "c": 1.0}
+    assert codes(plan) == ["W-rounding-total"]
+
+
 def test_total_gives_way_when_everybody_is_full_and_says_so() -> None:
     units = build_units({"co": None, "a": "co", "b": "co"}, capacity={"hours": {"a": 3.6, "b": 3.4}})
     rows = [Cell(p, "sales", 0.0, 9.0, effort={"hours": 1.0}) for p in "ab"]
@@ -290,6 +301,26 @@ def test_caused_changes_do_not_let_a_cell_leave_its_box() -> None:
     plan = plan_of(scenario, [2.0, 2.0])
     # asked 100 + 2 + 0.6: rounding to 103 would need a stretch of 2.4
     assert targets_of(plan) == {"co": 102.0, "a": 102.0}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_budget_that_the_plan_uses_up_costs_no_total(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    people = {f"p{i:02}": f"team{i % 5}" for i in range(60)}
+    units = build_units({"co": None, **{f"team{i}": "co" for i in range(5)}, **people})
+    rows = [
+        Cell(p, k, round(float(rng.uniform(50, 90)), 2), 40.0, pay_rate=round(float(rng.uniform(1, 3)), 2))
+        for p in people
+        for k in ("sales", "calls")
+    ]
+    scenario = build_scenario(units, [build_kpi("sales", step=1.0), build_kpi("calls", step=5.0)], rows)
+    stretch = rng.uniform(5, 35, len(rows))
+    pay = float(scenario.cells.pay_rate @ stretch)
+    plan = plan_of(replace(scenario, budgets={"pay": Budget("pay", "pay", pay, 0)}), stretch)
+    board = lay_out(plan)
+    assert_adds_up(board)
+    assert_limits_hold(board)
+    assert plan.notes == ()
 
 
 def small_questions() -> list[tuple[Scenario, Floats]]:
