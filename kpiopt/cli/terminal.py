@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
@@ -75,15 +76,25 @@ def say(message: str) -> None:
 
 
 def say_problems(problems: Iterable[Problem]) -> None:
-    """Write problems to stderr: the first 50 in full, and how many there are."""
+    """Write problems to stderr: 50 in full, errors before anything else, and how many more there are."""
     found = list(problems)
-    for problem in found[:SHOWN_PROBLEMS]:
+    for problem in _choose(found):
         say(_coloured(problem))
     if len(found) > SHOWN_PROBLEMS:
         say(f"… and {len(found) - SHOWN_PROBLEMS:,} more")
     errors = sum(p.is_error for p in found)
     if errors > 1:
         say(f"{errors:,} errors found")
+
+
+def _choose(found: list[Problem]) -> list[Problem]:
+    """Return at most 50 problems in their order, chosen so that many of one kind do not hide another kind."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for position, problem in enumerate(found):
+        ranked.append((not problem.is_error, seen[problem.code], position))
+        seen[problem.code] += 1
+    return [found[position] for position in sorted(p for _, _, p in sorted(ranked)[:SHOWN_PROBLEMS])]
 
 
 def _coloured(problem: Problem) -> str:
