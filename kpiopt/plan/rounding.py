@@ -138,17 +138,20 @@ def _refusal(graph: CausalGraph, parts: Parts, part: int, why: str, fix: str) ->
 def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Problem]:
     """Note every total that limits keep away from the multiple nearest to it."""
     top = np.flatnonzero(parts.is_inner & (parts.parent < 0))
-    steps = counts[top] - nearest(parts.steps[top])
+    wanted = nearest(parts.steps[top])
+    moved = np.flatnonzero(counts[top] != wanted)
+    top, sign = top[moved], graph.sign[parts.node[top[moved]]]
+    rounded = sign * step_values(counts[top], parts.kpi[top], parts.step[top])
+    usual = sign * step_values(wanted[moved], parts.kpi[top], parts.step[top])
     return [
         Problem(
             "W-rounding-total",
-            f"the rounded total of {graph.node_name(int(parts.node[part]))} is {abs(by):,} "
-            f"{'step' if abs(by) == 1 else 'steps'} {'below' if by < 0 else 'above'} the nearest to the plan's",
+            f"limits hold the rounded total of {graph.node_name(int(parts.node[part]))} at {got:,.15g}, "
+            f"where {near:,.15g} would be nearest to the plan",
             rule="a total is the multiple of the step nearest to the plan, unless limits of its parts forbid it",
             fix="write a finer step, or give the binding limits a little more room",
         )
-        for part, by in zip(top.tolist(), steps.tolist(), strict=True)
-        if by
+        for part, got, near in zip(top.tolist(), rounded.tolist(), usual.tolist(), strict=True)
     ]
 
 

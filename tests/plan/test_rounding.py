@@ -265,7 +265,7 @@ def test_total_gives_way_when_everybody_is_full_and_says_so() -> None:
     plan = plan_of(build_scenario(units, [build_kpi("sales", step=1.0)], rows), [3.6, 3.4])
     assert targets_of(plan) == {"co": 6.0, "a": 3.0, "b": 3.0}
     assert codes(plan) == ["W-rounding-total"]
-    assert "co/sales is 1 step" in plan.notes[0].message
+    assert "co/sales at 6, where 7 would be nearest" in plan.notes[0].message
 
 
 def test_hard_goal_is_never_rounded_away() -> None:
