@@ -14,8 +14,9 @@ Measures, each compared with 1e-9:
 - primal residual of a row: violation / max(|side|, sum_j |a_ij x_j|, floor_i), floor_i = min(1, sum_j |a_ij| e_j),
   with e_j the larger size of the column's finite bounds (1 where it has an open side): never more lenient than
   violation / max(1, |side|, sum_j |a_ij x_j|), and the same in any unit that makes the row small;
-- relative gap: |objective - bound|, less what writing x in 53 bits can cause,
-  2^-51 (sum_j |c_j x_j| + sum_ij |y_i a_ij x_j|), over max(|c'x|, min(1, sum_j |c_j| e_j)); the offset is left out.
+- relative gap: |objective - bound|, less what writing the numbers in 53 bits can cause (2^-51 of all terms that x and
+  d enter, and reduced costs that rounding cannot tell from 0), over max(|c'x|, min(1, sum_j |c_j| e_j)); the offset is
+  left out.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ def verify_quadratic(
     extent = _extent(arrays)
     reach = (extent + np.abs(centre)) ** 2
     own = max(distance, abs(linear), _natural_size(weight, reach), _natural_size(np.abs(arrays.cost), extent))
-    slip = _slip(arrays, x, row_dual, np.abs(2.0 * weight * (x - centre)) + np.abs(arrays.cost))
+    slip = _slip(arrays, x, row_dual, 2.0 * weight * (x - centre) + arrays.cost)
     gap = _Gap(distance + linear, quadratic_bound(arrays, weight, centre, row_dual), size or own, slip)
     return _judge(arrays, x, gap, 0.0, tolerance)
 
@@ -336,13 +337,20 @@ class _Gap(NamedTuple):
 
     @property
     def share(self) -> float:
-        return max(0.0, abs(self.value - self.bound) - self.slip) / (self.size or 1.0)
+        distance = abs(self.value - self.bound)
+        return max(0.0, distance - self.slip) / (self.size or 1.0) if math.isfinite(distance) else math.inf
 
 
 def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> float:
-    """Return how far objective and bound can be apart because x is written in 53 bits."""
-    turnover = np.dot(np.abs(gradient), np.abs(x)) + np.dot(np.abs(y), abs(arrays.matrix) @ np.abs(x))
-    return 4.0 * UNIT_ROUNDOFF * float(turnover)
+    """Return how far objective and bound can be apart because x, y and the reduced costs are written in 53 bits."""
+    reduced = np.abs(gradient - arrays.matrix.T @ y)
+    terms = np.abs(gradient) + abs(arrays.matrix).T @ np.abs(y)
+    width = np.where(
+        np.isfinite(arrays.column_upper - arrays.column_lower), arrays.column_upper - arrays.column_lower, 0.0
+    )
+    is_zero = reduced <= 4.0 * UNIT_ROUNDOFF * terms
+    rounded = 4.0 * UNIT_ROUNDOFF * (np.dot(terms, np.abs(x)) + np.dot(reduced, _extent(arrays)))
+    return float(rounded + np.dot(reduced[is_zero], width[is_zero]))
 
 
 def _judge(arrays: ProgramArrays, x: Floats, gap: _Gap, integrality: float, tolerance: float) -> Certificate:

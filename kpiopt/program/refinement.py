@@ -80,12 +80,15 @@ def _relative(value: Floats, lower: Floats, upper: Floats, size: Floats) -> floa
 
 def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
     d = arrays.cost - arrays.matrix.T @ y
-    columns = _complementarity(d, x, arrays.column_lower, arrays.column_upper)
+    terms = np.abs(arrays.cost) + abs(arrays.matrix).T @ np.abs(y)
+    rounding = 4.0 * UNIT_ROUNDOFF
+    columns = _complementarity(
+        np.where(np.abs(d) <= rounding * terms, 0.0, d), x, arrays.column_lower, arrays.column_upper
+    )
     rows = _complementarity(y, activity, arrays.row_lower, arrays.row_upper)
     natural = min(1.0, float(np.dot(np.abs(arrays.cost), _extent(arrays))))
     size = max(abs(float(np.dot(arrays.cost, x))), natural) or 1.0
-    turnover = float(np.dot(np.abs(y), abs(arrays.matrix) @ np.abs(x)) + np.dot(np.abs(arrays.cost), np.abs(x)))
-    return max(0.0, columns + rows - 4.0 * UNIT_ROUNDOFF * turnover) / size
+    return max(0.0, columns + rows - rounding * float(np.dot(terms, np.abs(x)))) / size
 
 
 def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) -> float:

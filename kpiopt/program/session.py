@@ -28,6 +28,7 @@ __all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", 
 
 WELL_PRIMAL, WELL_GAP = 1e-11, 1e-10
 GOOD = 1e-9
+ROUNDING = 1e-13
 REFINEMENTS = 3
 
 _LIMITS = (Status.TIME_LIMIT, Status.INTERRUPTED)
@@ -170,7 +171,7 @@ class Session:
 
     def _optimum(self) -> Answer:
         """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
-        best = found = self._read()
+        first = best = found = self._read()
         for _ in range(REFINEMENTS):
             if best.error.within(WELL_PRIMAL, WELL_GAP):
                 break
@@ -181,7 +182,8 @@ class Session:
                 break
             found = refined
             best = min(best, found, key=lambda point: point.error.larger)
-        self._solver.set_basis(best.basis)
+        if best is not first:
+            self._solver.set_basis(best.basis)
         return self._answer(best) if best.error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
 
     def _read(self) -> _Point:
@@ -190,11 +192,12 @@ class Session:
         return self._tidied(scale.column * x, scale.row * y / scale.objective, self._solver.basis())
 
     def _tidied(self, x: Floats, y: Floats, basis: Basis) -> _Point:
-        """Put nonbasic columns exactly at their bounds, give basic rows exactly no dual, and estimate the error."""
+        """Put nonbasic columns exactly at their bounds; basic rows and open sides get exactly no dual."""
         a = self._arrays
         x = np.where(basis.columns == At.LOWER, a.column_lower, np.where(basis.columns == At.UPPER, a.column_upper, x))
         x = np.clip(x, a.column_lower, a.column_upper)
-        y = np.where(basis.rows == At.BASIC, 0.0, y)
+        on_open_side = (y > 0.0) & np.isneginf(a.row_lower) | (y < 0.0) & np.isposinf(a.row_upper)
+        y = np.where((basis.rows == At.BASIC) | on_open_side, 0.0, y)
         return _Point(x, y, basis, estimate_error(a, x, y))
 
     def _refine(self, point: _Point) -> tuple[_Point | None, Floats | None]:
@@ -248,7 +251,7 @@ class Session:
             return None
         ray = self._scaling.row * ray
         ray = ray / (np.abs(ray).max(initial=0.0) or 1.0)
-        return ray if verify_infeasible(self._arrays, ray, margin=0.0).passed else None
+        return ray if verify_infeasible(self._arrays, ray, margin=ROUNDING).passed else None
 
     def _clash(self, ray: Floats) -> Answer:
         proved = verify_infeasible(self._arrays, ray).passed

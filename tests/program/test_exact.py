@@ -1,0 +1,64 @@
+"""Sums are compared with rational arithmetic, which has no rounding at all."""
+
+from fractions import Fraction
+
+import numpy as np
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpiopt.program.exact import exact_dot, exact_row_sums, lower_sum, split_products
+
+NUMBERS = st.floats(-1e12, 1e12).filter(lambda v: v == 0.0 or abs(v) > 1e-12)
+PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=12)
+
+
+def rational(a, b, plus=0.0):
+    return sum((Fraction(p) * Fraction(q) for p, q in zip(a, b, strict=True)), Fraction(plus))
+
+
+@given(PAIRS)
+def test_head_and_tail_are_the_product(pairs):
+    a, b = np.array(pairs).T
+    head, tail = split_products(a, b)
+    for i in range(len(a)):
+        assert Fraction(head[i]) + Fraction(tail[i]) == Fraction(a[i]) * Fraction(b[i])
+
+
+@given(PAIRS, NUMBERS)
+def test_dot_is_the_rational_sum_rounded_once(pairs, plus):
+    a, b = np.array(pairs).T
+    assert exact_dot(a, b, plus) == float(rational(a, b, plus))
+
+
+def test_cancellation_that_plain_sums_lose_is_kept():
+    a, b = np.array([1e8, 1.0, -1e8]), np.array([1e8 + 1, 1e-3, 1e8 + 1])
+    assert exact_dot(a, b) == 1e-3
+    assert float(a @ b) != 1e-3
+
+
+@given(st.integers(0, 10_000))
+def test_rows_are_rational_sums_rounded_once(seed):
+    rng = np.random.default_rng(seed)
+    dense = rng.standard_normal((4, 6)) * 10.0 ** rng.integers(-9, 9, (4, 6)) * (rng.random((4, 6)) < 0.5)
+    x, plus = rng.standard_normal(6) * 1e5, rng.standard_normal(4)
+    sums = exact_row_sums(sp.csr_array(dense), x, plus)
+    assert sums.tolist() == [float(rational(dense[i], x, plus[i])) for i in range(4)]
+
+
+def test_empty_rows_give_what_is_added():
+    sums = exact_row_sums(sp.csr_array((2, 3)), np.ones(3), np.array([0.5, -2.0]))
+    assert sums.tolist() == [0.5, -2.0]
+
+
+@given(PAIRS)
+def test_lower_sum_is_below_and_close(pairs):
+    a, b = np.array(pairs).T
+    products = a * b
+    bound, exact = lower_sum(products, np.abs(products), 1), rational(a, b)
+    assert Fraction(bound) <= exact
+    assert exact - Fraction(bound) <= Fraction(1e-14) * sum(abs(Fraction(p)) for p in products) + Fraction(1e-300)
+
+
+def test_lower_sum_of_an_open_side_is_minus_infinity():
+    assert lower_sum(np.array([1.0, -np.inf]), np.array([1.0, 1.0]), 1) == -np.inf
