@@ -17,7 +17,7 @@ from kpiopt.cli import terminal as talk
 from kpiopt.cli.manual import MEANING, commands, exit_code_table, render_manual
 from kpiopt.errors import ExitCode, Problem
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
@@ -205,3 +205,11 @@ def test_init_overwrites_nothing(capsys, tmp_path):
 
 def test_messages_name_no_path_of_this_machine():
     assert re.search(r"/(home|work|root)/", render_manual()) is None
+
+
+def test_many_problems_of_one_kind_do_not_hide_another(capsys: pytest.CaptureFixture[str]) -> None:
+    many = [Problem("W-gap", f"gap {i}") for i in range(90)]
+    talk.say_problems([*many, Problem("W-rare", "rare"), Problem("E-last", "an error")])
+    err = capsys.readouterr().err
+    assert "rare" in err and "an error" in err and "and 42 more" in err
+    assert err.index("gap 0") < err.index("gap 1") < err.index("rare")
