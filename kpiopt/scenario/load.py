@@ -161,6 +161,8 @@ def _check_numbers(findings: Findings, data: dict[str, Any]) -> None:
 
 def _read_tables(findings: Findings, model: ScenarioDocument) -> _Tables:
     tables = _Tables()
+    if not findings.is_whole("tables"):
+        findings.damaged |= {"units", "unit", "cells", "cell"}  # a table may be missing for that reason
     tables.units = _read_table(findings, model, UNITS_TABLE, tables.files)
     tables.cells = _read_table(findings, model, CELLS_TABLE, tables.files)
     return tables

@@ -117,4 +117,5 @@ def resolve_sweep(findings: Findings, model: ScenarioDocument) -> dict[str, Any]
             message = f"the axis '{key}' names no value of this file"
             rule = "an axis is keyed by the path of a value in this file, such as budget.pay.limit"
             findings.at("E-unknown-path", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
-    return dict(findings.document.data.get("sweep", {}))
+    written = findings.document.data.get("sweep")
+    return dict(written) if isinstance(written, dict) else {}

@@ -304,3 +304,10 @@ def test_samples_that_cannot_be_read_are_errors_at_their_place(tmp_path: Path, r
     text = EXAMPLE.replace("{ normal = [0, 1] }", f'{{ samples = "{reference}" }}')
     _, problems, _ = check_scenario(write(tmp_path, text))
     assert len(problems.errors) == 1
+
+
+def test_a_table_that_is_not_named_rightly_causes_no_echo(tmp_path: Path) -> None:
+    _, problems, _ = check_scenario(write(tmp_path, EXAMPLE.replace("cells = {", "cels = {")))
+    assert [p.code for p in problems.errors] == ["E-unknown-key"]
+    _, problems, _ = check_scenario(write(tmp_path, EXAMPLE.replace('units = "units.csv"', "units = 3")))
+    assert [p.code for p in problems.errors] == ["E-type"]
