@@ -287,6 +287,8 @@ class Session:
         """
         if self._fixed is not None:
             return self._fixed.ranging()
+        if not self._arrays.matrix.nnz:
+            return self._ranging_without_rows()
         low, high, cost_low, cost_high, activity = self._solver.ranges()
         scale = self._scaling
         basic = self._solver.basis().rows == At.BASIC
@@ -300,13 +302,25 @@ class Session:
             _closed(cost_high / cost_scale),
         )
 
+    def _ranging_without_rows(self) -> Ranging:
+        """Return the ranges of a program whose columns have nothing to do with each other."""
+        a, m = self._arrays, self._arrays.n_rows
+        upper_only = np.isfinite(a.row_upper)
+        fixed = a.column_lower == a.column_upper
+        return Ranging(
+            np.where(upper_only, np.zeros(m), -np.inf),
+            np.where(upper_only, np.inf, np.zeros(m)),
+            np.where(fixed | (a.cost < 0.0), -np.inf, 0.0),
+            np.where(fixed | (a.cost > 0.0), np.inf, 0.0),
+        )
+
     def basis(self) -> Basis:
         """Return the last basis, for a warm start elsewhere."""
         return self._solver.basis()
 
-    def set_basis(self, basis: Basis, *, is_guess: bool = False) -> None:
-        """Start the next solve from a basis of a program of the same shape, or from a guess of one."""
-        self._solver.set_basis(basis, is_guess=is_guess)
+    def set_basis(self, basis: Basis) -> None:
+        """Start the next solve from a basis of a program of the same shape."""
+        self._solver.set_basis(basis)
 
     def change_costs(self, cost: Floats, offset: float = 0.0) -> None:
         """Replace the objective."""
