@@ -1,0 +1,118 @@
+"""The summary tells a planner what matters, in the right numbers: small plans worked out by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from kpiopt.cli.terminal import plain_text
+from kpiopt.report.limits import priced_limits, used_up
+from kpiopt.report.summary import render_summary
+from kpiopt.runs.run import Run, SolveOptions, solve_scenario
+from kpiopt.scenario.load import load_scenario
+
+SCENARIO = """schema = 1
+name = "Shop plan"
+currency = "USD"
+[kpi.sales]
+name = "Sales"
+unit = "USD"
+direction = "up"
+roll_up = "sum"
+step = 1
+[goal.sales]
+target = {target}
+p_min = 0.5
+[unit.shop]
+name = "The shop"
+level = "company"
+[unit.ann]
+name = "Ann"
+parent = "shop"
+level = "person"
+capacity.hours = {hours}
+[unit.bob]
+name = "Bob"
+parent = "shop"
+level = "person"
+[cell."ann/sales"]
+baseline = 1000
+max_stretch = 500
+effort.hours = 0.1
+[cell."bob/sales"]
+baseline = 500
+max_stretch = {bob}
+effort.hours = 0.1
+[uncertainty]
+execution = {execution}
+[decide]
+effort_price = {{ hours = 7 }}
+"""
+
+
+def solved(tmp_path: Path, *, target=1600, hours=100, bob=500, execution="1.0", simulate=False) -> Run:
+    path = tmp_path / "shop.toml"
+    path.write_text(SCENARIO.format(target=target, hours=hours, bob=bob, execution=execution))
+    return solve_scenario(load_scenario(path), options=SolveOptions(simulate=simulate))
+
+
+def text_of(run: Run) -> str:
+    return plain_text(render_summary(run))
+
+
+def test_a_goal_that_is_met(tmp_path):
+    text = text_of(solved(tmp_path))
+    assert text.startswith("Shop plan: the plan is possible, and the goal is met.")
+    assert "Sales, USD      1,500    1,600   1,600" in text
+    assert "No capacity and no budget is used up." in text
+    assert "Ann" in text
+    assert "+67 (6.7 %)" in text  # 100 more in proportion 1,000 : 500
+
+
+def test_a_goal_that_falls_short_and_what_an_hour_is_worth(tmp_path):
+    """Ann's 20 hours bear 200 of stretch, Bob's box 100: 1,800 of 2,000; one hour more bears 10 USD more."""
+    run = solved(tmp_path, target=2000, hours=20, bob=100)
+    (limit,) = priced_limits(run)
+    assert (limit.name, limit.limit, limit.more) == ("hours of Ann", "20 hours", "+1")
+    assert limit.worth == "Sales 10 USD closer to its target"
+    assert limit.holds.endswith("to 40")  # at 40 hours nothing is missing any more
+    text = text_of(run)
+    assert "but 1 of 1 goals fall short" in text
+    assert "200" in text
+
+
+def test_a_limit_that_makes_the_plan_less_fair(tmp_path):
+    """Ann's 5 hours bear 50 of the 100 that are missing; one hour more takes 10 from Bob, 2 % of his 500."""
+    run = solved(tmp_path, target=1600, hours=5)
+    (limit,) = priced_limits(run)
+    assert limit.worth == "largest stretch of peers 2 percentage points lower"
+    assert limit.holds.endswith("to 6.667")  # where both are asked 6.67 %
+    assert used_up(run) == []
+
+
+def test_more_is_asked_than_expected_where_execution_is_below_one(tmp_path):
+    """Of what is asked 80 % is done: 1,600 are expected where 1,625 are asked."""
+    text = text_of(solved(tmp_path, execution="{ uniform = [0.6, 1.0] }"))
+    assert "Sales: 1,625 USD are asked so that 1,600 USD can be expected." in text
+
+
+def test_odds_stand_beside_what_is_required(tmp_path):
+    run = solved(tmp_path, execution="{ uniform = [0.6, 1.0] }", simulate=True)
+    (odds,) = [g.odds for g in run.simulation.goals]
+    text = text_of(run)
+    assert odds.text.replace(" %", "") in text
+    verdict = "50 %, met" if odds.estimate >= 0.5 else "50 %, missed"
+    assert verdict in text
+    assert ("the odds required of Sales are missed" in text) == (odds.estimate < 0.5)
+
+
+def test_the_next_commands_name_the_folder(tmp_path):
+    text = plain_text(render_summary(solved(tmp_path), Path("runs/shop-12345678")))
+    assert "kpiopt runs show runs/shop-12345678" in text
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 200])
+def test_it_fits_terminals_of_every_width(tmp_path, monkeypatch, width):
+    monkeypatch.setattr("kpiopt.cli.terminal.PIPE_WIDTH", width)
+    text = text_of(solved(tmp_path))
+    assert max(map(len, text.splitlines())) <= width
+    assert "1,600" in text
