@@ -38,8 +38,10 @@ class SolverOptions:
     presolve : bool
     random_seed : int
         0 is a seed like any other.
+    solver : str
+        "highs", or the name of any solver that Pyomo finds here.
     method : str
-        "simplex" or "ipm" (interior point with crossover).
+        Of HiGHS: "simplex" or "ipm" (interior point with crossover).
     feasibility_tolerance : float
         Of rows, bounds and reduced costs in the scaled program, at least 1e-10.
     """
@@ -48,6 +50,7 @@ class SolverOptions:
     threads: int = 1
     presolve: bool = True
     random_seed: int = 0
+    solver: str = "highs"
     method: str = "simplex"
     feasibility_tolerance: float = 1e-9
 

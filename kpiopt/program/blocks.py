@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -199,6 +199,12 @@ class LinearProgram:
             column_upper=_joined([c.upper for c in self.columns]),
             integer=np.concatenate([np.empty(0, dtype=bool), *(c.integer for c in self.columns)]),
         )
+
+    def to_pyomo(self) -> Any:
+        """Return the program as a Pyomo model with named, indexed components, see `kpiopt.program.pyomo_bridge`."""
+        from kpiopt.program.pyomo_bridge import build_pyomo  # Pyomo takes more than half a second
+
+        return build_pyomo(self).model
 
     def __repr__(self) -> str:
         blocks = [*(f"{len(b):,} {b.name}" for b in self.columns), *(f"{len(b):,} {b.name} rows" for b in self.rows)]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kpiopt.program.arrays import Floats, ProgramArrays
 
 SIGNIFICANT = 1e-11
+CLOSE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class SolvedStep:
     row_dual : (m,) float
     reduced_cost : (n,) float
         cost - A'row_dual.
+    x : (n,) float
+    gap : float
+        What its certificate leaves open between value and bound.
     """
 
     cost: Floats
@@ -38,6 +42,8 @@ class SolvedStep:
     value: float
     row_dual: Floats
     reduced_cost: Floats
+    x: Floats
+    gap: float
 
 
 def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
@@ -50,7 +56,9 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
     column_impact = np.abs(step.reduced_cost) * span
     row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
     least = SIGNIFICANT * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
-    down, up = (step.reduced_cost > 0) & (column_impact > least), (step.reduced_cost < 0) & (column_impact > least)
+    near = CLOSE * np.maximum(span, 1e-300)
+    down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
+    up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
     low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
     return replace(
         arrays,
@@ -61,10 +69,8 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
     )
 
 
-def lift_duals(
-    arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats
-) -> tuple[Floats, Floats]:
-    """Turn duals over a face into duals over the whole program plus prices of the earlier steps' values.
+def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> Floats:
+    """Price the values of earlier steps so that duals over the face become duals over the whole program.
 
     A dual over the face may point the wrong way on a side that an earlier step has fixed. Adding that step's own dual
     solution, times a price of its value, turns the sign; the last step is treated first.
@@ -80,9 +86,7 @@ def lift_duals(
 
     Returns
     -------
-    row_dual : (m,) float
-        Duals for the objective plus sum price_i cost_i over the whole program.
-    price : (n_steps,) float
+    (n_steps,) float
         Price of each earlier step's value, >= 0.
     """
     y, d = row_dual.copy(), gradient - arrays.matrix.T @ row_dual
@@ -90,12 +94,12 @@ def lift_duals(
     span = arrays.column_upper - arrays.column_lower
     for i in range(len(steps) - 1, -1, -1):
         step = steps[i]
-        column = _price(step.reduced_cost, d, np.isinf(span) | (span > 0))
+        column = _price(step.reduced_cost, d, span > 0)
         row = _price(step.row_dual, y, arrays.row_lower != arrays.row_upper)
         prices[i] = max(column, row)
         y = y + prices[i] * step.row_dual
         d = d + prices[i] * step.reduced_cost
-    return y, prices
+    return prices
 
 
 def _price(earlier: Floats, later: Floats, counts: NDArray[np.bool_]) -> float:

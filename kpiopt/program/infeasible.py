@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor, log10
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,6 +228,8 @@ class _Words:
             limit = next((x for x in self.cascade.limits if x.row == side.position), None)
             if limit is not None:
                 return f"{limit.name} <= {_plain(limit.value)}"
+            if name.startswith("rules["):
+                return f"the rule {name[6:-1]} of {Path(self.scenario.rules or 'the rules file').name}"
             return f"goal.{name[5:-1]} (hard)" if name.startswith("goal[") else ""
         name = program.column_name(side.position)
         if not name.startswith(("stretch[", "level[")):

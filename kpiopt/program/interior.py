@@ -1,9 +1,7 @@
 """Interior-point solutions: a rough optimum, and which limits hold there.
 
 An interior-point method finds the optimum of a large, degenerate program in a few dozen iterations, to eight digits.
-That is not good enough to publish, but it tells which sides of rows and columns are active: a start for the active set
-method of the last step, and a basis from which the simplex method needs a few hundred iterations instead of a hundred
-thousand.
+That is not good enough to publish, but it tells which sides of rows and columns are active.
 """
 
 from __future__ import annotations
@@ -15,12 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.answer import Basis
 from kpiopt.program.arrays import Floats, ProgramArrays
 
 Sides = NDArray[np.int8]
-
-LOWER, BASIC, UPPER = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,27 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats) -> Scal
     )
 
 
-def solve_interior(problem: ScaledProgram) -> tuple[Floats, Sides, Sides]:
-    """Solve roughly; return the point and the active side (-1 lower, 0 none, +1 upper) of every row and column."""
+@dataclass(frozen=True)
+class InteriorPoint:
+    """A rough optimum of a scaled program.
+
+    Attributes
+    ----------
+    y : (n,) float
+    multiplier : (m,) float
+        Of the rows, >= 0 on a lower side.
+    rows, columns : (m,) and (n,) int8
+        Active side: -1 lower, 0 none, +1 upper. Rows that are equations and fixed columns have 0.
+    """
+
+    y: Floats
+    multiplier: Floats
+    rows: Sides
+    columns: Sides
+
+
+def solve_interior(problem: ScaledProgram) -> InteriorPoint:
+    """Solve roughly."""
     import piqp  # 0.1 s that a first look at a scenario does not need
 
     equal = problem.row_lower == problem.row_upper
@@ -82,26 +96,22 @@ def solve_interior(problem: ScaledProgram) -> tuple[Floats, Sides, Sides]:
     )
     solver.solve()
     found = solver.result
-    rows = np.zeros(len(equal), dtype=np.int8)
+    rows, multiplier = np.zeros(len(equal), dtype=np.int8), np.zeros(len(equal))
     rows[~equal] = _active(found.z_l, found.s_l, found.z_u, found.s_u)
+    multiplier[~equal] = np.asarray(found.z_l) - np.asarray(found.z_u)
+    multiplier[equal] = -np.asarray(found.y)
     columns = _active(found.z_bl, found.s_bl, found.z_bu, found.s_bu)
-    return np.array(found.x), rows, columns
+    columns[problem.lower == problem.upper] = 0
+    return InteriorPoint(np.array(found.x), multiplier, rows, columns)
 
 
-def guess_basis(arrays: ProgramArrays) -> Basis:
-    """Return a basis near the optimum: columns and rows between their sides are basic.
-
-    It has more or fewer basic members than rows; the simplex method completes it.
-    """
+def scale_linear(arrays: ProgramArrays) -> tuple[ScaledProgram, float]:
+    """Scale a linear program; also return the factor its objective was divided by."""
     nothing = np.zeros(arrays.n_columns)
     problem = scale_program(arrays, nothing, nothing)
     linear = arrays.cost * problem.scale
-    problem = replace(problem, linear=linear / (np.abs(linear).max(initial=0.0) or 1.0))
-    _, rows, columns = solve_interior(problem)
-    held_rows = np.where(problem.row_lower == problem.row_upper, -1, rows)
-    held_columns = np.where(problem.lower == problem.upper, -1, columns)
-    status = np.array([LOWER, BASIC, UPPER], dtype=np.int8)
-    return Basis(status[held_columns + 1], status[held_rows + 1])
+    size = float(np.abs(linear).max(initial=0.0)) or 1.0
+    return replace(problem, linear=linear / size), size
 
 
 def _active(z_lower: Floats, s_lower: Floats, z_upper: Floats, s_upper: Floats) -> Sides:

@@ -122,7 +122,6 @@ class Solver:
         self._stop = threading.Event()
         self._shown = 0.0
         self._is_current = False
-        self._from_guess = False
         for event in (self._highs.cbSimplexInterrupt, self._highs.cbIpmInterrupt, self._highs.cbMipInterrupt):
             event.subscribe(self._look_up)
 
@@ -151,7 +150,7 @@ class Solver:
             "solver": "ipx" if options.method == "ipm" else "simplex",
             "presolve": "on" if options.presolve else "off",
             "simplex_scale_strategy": 2,
-            "simplex_strategy": 4 if self._from_guess else 1,
+            "simplex_strategy": 1,
             "threads": options.threads,
             "random_seed": options.random_seed,
             "primal_feasibility_tolerance": tolerance,
@@ -256,8 +255,8 @@ class Solver:
         columns = np.fromiter(map(int, basis.col_status), dtype=np.int8, count=len(basis.col_status))
         return Basis(columns, np.fromiter(map(int, basis.row_status), dtype=np.int8, count=len(basis.row_status)))
 
-    def set_basis(self, basis: Basis, *, is_guess: bool = False) -> None:
-        """Start the next run from a basis; a guess is completed to one and followed by the primal simplex method."""
+    def set_basis(self, basis: Basis) -> None:
+        """Start the next run from a basis."""
         if np.any(basis.columns < 0):
             return
         given = highspy.HighsBasis()
@@ -265,8 +264,6 @@ class Solver:
         given.col_status = [statuses[k] for k in basis.columns.tolist()]
         given.row_status = [statuses[k] for k in basis.rows.tolist()]
         given.valid = True
-        given.alien = is_guess
-        self._from_guess = is_guess
         _accept(self._highs.setBasis(given))
         self._is_current = False
 

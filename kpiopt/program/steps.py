@@ -4,8 +4,9 @@
     step k   minimise c_k'x over F_(k-1)                value z_k, …
     last     minimise the reference over F_K            the plan
 
-Every step carries a certificate over all of P: with prices p_i >= 0 of the earlier values, y_k + sum p_i y_i is a dual
-solution of c_k + sum p_i c_i, which bounds c_k'x from below wherever no earlier objective is worse than its value.
+Every step carries a certificate over its face. That the face holds all that the earlier steps leave is certified by
+prices p_i >= 0 of the earlier values: y_k + sum p_i y_i is a dual solution of c_k + sum p_i c_i over P, so what an
+earlier step's own certificate leaves open counts p_i times.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
+from kpiopt.program.active_set import solve_by_interior_point
 from kpiopt.program.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import LinearProgram, Objective
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
-from kpiopt.program.face import SolvedStep, lift_duals, restrict_to_face
-from kpiopt.program.interior import guess_basis
-from kpiopt.program.session import Session
+from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.other_solver import open_session
 from kpiopt.program.ties import ClosestPlan, closest_plan
 
 Progress = Callable[[str], None]
 
 LARGE = 20_000
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -139,15 +141,13 @@ def solve_order(
 
 def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> None:
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
-    session = Session(replace(order.face, cost=objective.cost, offset=objective.offset), options)
-    if order.face.n_columns + order.face.n_rows >= LARGE and options.method == "simplex":
-        session.set_basis(guess_basis(replace(order.face, cost=objective.cost)), is_guess=True)
-    answer = session.solve()
-    require_optimal(order.face, answer, objective)
+    posed = replace(order.face, cost=objective.cost, offset=objective.offset)
+    answer, ranging, found = _solve_step(posed, objective, options)
     value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
-    step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost)
-    certificate = _certify_step(order, objective, answer.x, answer.row_dual)
-    ranging = session.ranging() if np.any(answer.row_dual) else None
+    size = _size(posed, objective.cost, value - objective.offset)
+    certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
+    gap = certificate.relative_gap * size
+    step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost, answer.x, gap)
     order.results.append(
         StepResult(
             objective.name,
@@ -167,6 +167,26 @@ def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> N
     else:
         order.face = restrict_to_face(order.face, step)
         order.done.append(step)
+
+
+def _solve_step(
+    posed: ProgramArrays, objective: Objective, options: SolverOptions
+) -> tuple[Answer, Ranging | None, Certificate]:
+    """Solve one step; a large one by an interior-point method, and by simplex where that cannot be certified."""
+    if posed.n_columns + posed.n_rows >= LARGE and (options.solver, options.method) == ("highs", "simplex"):
+        answer = solve_by_interior_point(posed)
+        found = _verify(posed, answer)
+        if found.passed:
+            return answer, None, found
+    session = open_session(posed, options)
+    answer = session.solve()
+    require_optimal(posed, answer, objective)
+    return answer, session.ranging() if np.any(answer.row_dual) else None, _verify(posed, answer)
+
+
+def _verify(posed: ProgramArrays, answer: Answer) -> Certificate:
+    value = float(np.dot(posed.cost, answer.x)) if answer.has_point else 0.0
+    return verify_optimal(posed, answer.x, answer.row_dual, size=_size(posed, posed.cost, value))
 
 
 def _clean(value: float) -> float:
@@ -193,24 +213,21 @@ def append_row(arrays: ProgramArrays, coefficients: Floats, upper: float) -> Pro
     )
 
 
-def _certify_step(order: _Order, objective: Objective, x: Floats, row_dual: Floats) -> Certificate:
-    """Check a step's answer over the whole program; earlier steps enter by the prices of their values."""
-    lifted, prices = lift_duals(order.whole, order.done, row_dual, objective.cost)
-    cost, offset = _priced(order.done, prices, objective.cost, objective.offset)
-    arrays = replace(order.whole, cost=cost, offset=offset)
-    own = float(np.dot(np.abs(objective.cost), np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))))
-    size = max(abs(float(np.dot(objective.cost, x))), min(1.0, own))
-    certificate = verify_optimal(arrays, x, lifted, size=size)
-    _require_certificate(certificate, objective.label)
+def _certify(
+    order: _Order, label: str, found: Certificate, size: float, row_dual: Floats, gradient: Floats
+) -> Certificate:
+    """Add to a certificate over the face what the faces before it leave open: the priced gaps of their steps."""
+    prices = price_faces(order.whole, order.done, row_dual, gradient)
+    gap = found.relative_gap + float(prices @ [step.gap for step in order.done]) / size
+    certificate = replace(found, relative_gap=gap, passed=found.passed and gap <= TOLERANCE)
+    _require_certificate(certificate, label)
     return certificate
 
 
-def _priced(steps: Sequence[SolvedStep], prices: Floats, cost: Floats, offset: float) -> tuple[Floats, float]:
-    """Add price_i (cost_i'x + offset_i - value_i) to an objective: 0 wherever the earlier values are kept."""
-    for step, price in zip(steps, prices.tolist(), strict=True):
-        cost = cost + price * step.cost
-        offset += price * (step.offset - step.value)
-    return cost, offset
+def _size(arrays: ProgramArrays, cost: Floats, value: float) -> float:
+    """Return what a gap of an objective is compared with: its value, or what its terms can be, up to 1."""
+    reach = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    return max(abs(value), min(1.0, float(np.dot(np.abs(cost), reach)))) or 1.0
 
 
 def _break_ties(order: _Order, program: LinearProgram) -> ClosestPlan:
@@ -219,13 +236,11 @@ def _break_ties(order: _Order, program: LinearProgram) -> ClosestPlan:
     started = time.perf_counter()
     reference = program.reference
     tie = closest_plan(order.face, reference)
-    gradient = 2.0 * reference.weight * (tie.x - reference.centre)
-    lifted, prices = lift_duals(order.whole, order.done, tie.row_dual, gradient)
-    cost, offset = _priced(order.done, prices, np.zeros(program.n_columns), reference.offset)
-    arrays = replace(order.whole, cost=cost, offset=offset)
     size = max(reference.value(tie.x), 1e-6)
-    certificate = verify_quadratic(arrays, reference.weight, reference.centre, tie.x, lifted, size=size)
-    _require_certificate(certificate, "reference")
+    posed = replace(order.face, cost=np.zeros(program.n_columns), offset=reference.offset)
+    found = verify_quadratic(posed, reference.weight, reference.centre, tie.x, tie.row_dual, size=size)
+    gradient = 2.0 * reference.weight * (tie.x - reference.centre)
+    certificate = _certify(order, "reference", found, size, tie.row_dual, gradient)
     order.results.append(
         StepResult(
             "reference",

@@ -13,14 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
-from scipy.sparse.linalg import splu
 
 from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.active_set import solve_equations
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Reference
-from kpiopt.program.interior import ScaledProgram, Sides, scale_program, solve_interior
+from kpiopt.program.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
 
 EXCHANGES = 60
 TOLERANCE = 1e-11
@@ -56,25 +54,24 @@ def closest_plan(arrays: ProgramArrays, reference: Reference) -> ClosestPlan:
         Where no set of active limits satisfies the optimality conditions.
     """
     problem = scale_program(arrays, reference.weight, reference.centre)
-    guess = solve_interior(problem)
-    y, multiplier, exchanges = _exchange(problem, *guess)
+    y, multiplier, exchanges = _exchange(problem, solve_interior(problem))
     x = np.clip(y * problem.scale, arrays.column_lower, arrays.column_upper)
     return ClosestPlan(x, multiplier / problem.row_scale, "interior point + active set", exchanges)
 
 
-def _exchange(problem: ScaledProgram, y: Floats, rows: Sides, columns: Sides) -> tuple[Floats, Floats, int]:
+def _exchange(problem: ScaledProgram, point: InteriorPoint) -> tuple[Floats, Floats, int]:
     """Solve with the active sides as equations; exchange violated for wrongly signed sides until none is left."""
     equal = problem.row_lower == problem.row_upper
     fixed = problem.lower == problem.upper
     for exchanges in range(EXCHANGES):
-        y, multiplier = _solve_equations(problem, rows, columns, equal, fixed, y)
+        y, multiplier = solve_equations(problem, point)
         activity = problem.matrix @ y
         gradient = problem.curvature * y + problem.linear - problem.matrix.T @ multiplier
-        new_rows = _new_sides(rows, multiplier, activity, problem.row_lower, problem.row_upper)
-        new_columns = _new_sides(columns, gradient, y, problem.lower, problem.upper)
-        if np.array_equal(new_rows[~equal], rows[~equal]) and np.array_equal(new_columns[~fixed], columns[~fixed]):
+        rows = np.where(equal, 0, _new_sides(point.rows, multiplier, activity, problem.row_lower, problem.row_upper))
+        columns = np.where(fixed, 0, _new_sides(point.columns, gradient, y, problem.lower, problem.upper))
+        if np.array_equal(rows, point.rows) and np.array_equal(columns, point.columns):
             return y, multiplier, exchanges
-        rows, columns = new_rows, new_columns
+        point = InteriorPoint(y, multiplier, rows.astype(np.int8), columns.astype(np.int8))
     raise Uncertified(
         Problem(
             "E-tie-rule",
@@ -92,44 +89,3 @@ def _new_sides(sides: Sides, multiplier: Floats, value: Floats, lower: Floats, u
     return np.where(value < lower - slack, -1, np.where(value > upper + slack, 1, np.where(keep, sides, 0))).astype(
         np.int8
     )
-
-
-def _solve_equations(
-    problem: ScaledProgram,
-    rows: Sides,
-    columns: Sides,
-    equal: NDArray[np.bool_],
-    fixed: NDArray[np.bool_],
-    near: Floats,
-) -> tuple[Floats, Floats]:
-    """Minimise with active rows and columns as equations: regularised factors, refined against the true system."""
-    held = (columns != 0) | fixed
-    y = np.where(columns > 0, problem.upper, np.where(held, problem.lower, near))
-    active = np.flatnonzero((rows != 0) | equal)
-    level = np.where(rows > 0, problem.row_upper, problem.row_lower)[active]
-    free = np.flatnonzero(~held)
-    part = sp.csr_array(problem.matrix[active])
-    inner = sp.csr_array(part[:, free])
-    hessian = problem.curvature[free]
-    proximal, dual_proximal = 1e-8, 1e-9
-    system = sp.block_array(
-        [[sp.diags_array(hessian + proximal), inner.T], [inner, -dual_proximal * sp.eye_array(len(active))]],
-        format="csc",
-    )
-    # A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders do not.
-    factors = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    multiplier = np.zeros(len(active))
-    best = np.inf
-    for _ in range(40):
-        gradient = -(hessian * y[free] + problem.linear[free] + inner.T @ multiplier)
-        gap = level - part @ y
-        error = max(np.abs(gradient).max(initial=0.0), np.abs(gap).max(initial=0.0))
-        if error < 1e-15 or (error < 1e-12 and error > 0.5 * best):
-            break
-        best = min(best, error)
-        step = factors.solve(np.concatenate([gradient, gap]))
-        y[free] += step[: len(free)]
-        multiplier += step[len(free) :]
-    full = np.zeros(len(rows))
-    full[active] = -multiplier
-    return y, full

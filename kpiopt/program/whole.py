@@ -20,6 +20,7 @@ from kpiopt.program.answer import SolverOptions
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Integers, LinearProgram, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
+from kpiopt.program.other_solver import open_session
 from kpiopt.program.session import Session
 from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, require_optimal, solve_order, solve_steps
 
@@ -73,7 +74,7 @@ class _Search:
         """Find the best value of one objective, and leave only choices that keep it."""
         objective = self.program.objectives[position]
         posed = replace(self.left, cost=objective.cost, offset=objective.offset)
-        answer = Session(posed, self.options).solve()
+        answer = open_session(posed, self.options).solve()
         require_optimal(posed, answer, objective)
         self._take(np.rint(answer.x[self.whole]))
         assert self.best is not None
@@ -92,7 +93,8 @@ class _Search:
         self.best = self._evaluate(levels)
 
     def _evaluate(self, levels: Floats) -> Solution:
-        return solve_order(self.program, fix_columns(self.arrays, self.whole, levels), self.options)
+        ours = replace(self.options, solver="highs")  # another solver settles the steps; it need not see every choice
+        return solve_order(self.program, fix_columns(self.arrays, self.whole, levels), ours)
 
     def _is_as_good(self, other: Solution) -> bool:
         """Whether another choice keeps the values of all objectives."""
