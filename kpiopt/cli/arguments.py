@@ -16,6 +16,9 @@ Overrides = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value, as budget.pay.limit=650000. May be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, also for errors.")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Run the Python file that the scenario names in [rules].")
+]
 RunsFolder = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
 ]

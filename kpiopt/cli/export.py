@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kpiopt.cli.arguments import Overrides, ScenarioPath, Variant
+from kpiopt.cli.arguments import AllowCode, Overrides, ScenarioPath, Variant
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_lines, say
 
@@ -30,15 +30,17 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file instead.")] = None,
     variant: Variant = None,
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Write the linear program of one step as LP or MPS."""
     from kpiopt.graph import build_graph  # numpy and scipy
     from kpiopt.program.cascade import build_cascade
     from kpiopt.program.exchange import export_lines
+    from kpiopt.program.rules_file import apply_rules
     from kpiopt.runs.durable import replace_file
 
     checked, _ = read_scenario(scenario, variant, list(overrides or ()))
-    program = build_cascade(build_graph(checked)).program
+    program = apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code).program
     lines = export_lines(program, file_format.value, step)
     if out is None:
         print_lines(lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
+from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, say_problems, showing_progress
 from kpiopt.errors import Problem, ScenarioError
 
@@ -39,6 +39,10 @@ def solve(
     ] = float("inf"),
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plan only, no odds.")] = False,
+    solver: Annotated[
+        str, typer.Option("--solver", metavar="NAME", help="highs, or any solver that Pyomo finds here.")
+    ] = "highs",
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario: targets that add up, certified; their odds; what holds them back; kept in a run folder."""
@@ -49,7 +53,12 @@ def solve(
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     words = [*(overrides or ()), *_settings(draws, seed)]
     checked, document = read_scenario(scenario, variant, words)
-    options = SolveOptions(SolverOptions(time_limit=time_limit), simulate=not no_simulation, workers=workers)
+    options = SolveOptions(
+        SolverOptions(time_limit=time_limit, solver=solver),
+        simulate=not no_simulation,
+        workers=workers,
+        allow_code=allow_code,
+    )
     run, folder = _solve_into(out, checked, document, options, occasion)
     if as_json:
         print_json(named_answer(run, folder))

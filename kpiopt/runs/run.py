@@ -17,7 +17,9 @@ from kpiopt.program.cascade import Cascade, build_cascade
 from kpiopt.program.certificate import Certificate
 from kpiopt.program.infeasible import explain_infeasible
 from kpiopt.program.objectives import money_per_level
+from kpiopt.program.other_solver import require_solver
 from kpiopt.program.prices import LimitResult, price_limits
+from kpiopt.program.rules_file import apply_rules
 from kpiopt.program.steps import InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
 from kpiopt.scenario.scenario import Goal, Scenario
@@ -40,11 +42,14 @@ class SolveOptions:
         Whether odds are estimated.
     workers : int
         Threads of the simulation.
+    allow_code : bool
+        Whether the scenario's rules file may be run; a scenario without one does not ask.
     """
 
     solver: SolverOptions = field(default_factory=SolverOptions)
     simulate: bool = True
     workers: int = 1
+    allow_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,17 +143,22 @@ def solve_scenario(
 
     Raises
     ------
+    UsageError
+        A solver that is not there.
+    SecurityError
+        A rules file without permission to run it.
     ModelError
-        Cycles of cause and effect.
+        Cycles of cause and effect; rules that cannot be taken over.
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
     options = options or SolveOptions()
+    require_solver(options.solver.solver)
     seconds: dict[str, float] = {}
     with _timed(seconds, "graph"):
         graph = build_graph(scenario)
     with _timed(seconds, "program"):
-        cascade = build_cascade(graph)
+        cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
     with _timed(seconds, "solve"):
         solution = _solve(cascade, options.solver, progress)
     with _timed(seconds, "plan"):
