@@ -24,6 +24,7 @@ from kpiopt.program.session import Answer, Session, SolverOptions, Status
 SHORT = 30
 LONGEST_FILTERED = 200
 SMALL_PROGRAM = 20_000
+FAR = 1e4
 NUDGE = 1e-9
 NOISE = 1e-10
 
@@ -225,11 +226,14 @@ def _contradiction(arrays: ProgramArrays, sides: Sequence[Side], options: Solver
         return None
     position = {"row": rows, "column": columns}
     proof = {side._replace(position=int(position[side.kind][side.position])) for side in farkas_sides(only, answer.ray)}
-    return [side for side in sides if side in proof]
+    return [side for side in sides if side in proof] if proof <= set(sides) else None
 
 
 def _only(arrays: ProgramArrays, sides: Sequence[Side]) -> tuple[ProgramArrays, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the program that has only the given sides, with the positions of its rows and columns."""
+    """Return the program that has only the given sides, with the positions of its rows and columns.
+
+    Open columns end far away instead: a proof of a clash can then be checked, and one that needs these ends is none.
+    """
     rows = np.unique(np.array([side.position for side in sides if side.kind == "row"], dtype=np.int64))
     matrix = sp.csr_array(arrays.matrix[rows])
     limited = np.array([side.position for side in sides if side.kind == "column"], dtype=np.int64)
@@ -241,14 +245,21 @@ def _only(arrays: ProgramArrays, sides: Sequence[Side]) -> tuple[ProgramArrays, 
         matrix=sp.csr_array(matrix[:, columns]),
         row_lower=np.full(m, -np.inf),
         row_upper=np.full(m, np.inf),
-        column_lower=np.full(n, -np.inf),
-        column_upper=np.full(n, np.inf),
+        column_lower=-_far_away(arrays)[columns],
+        column_upper=_far_away(arrays)[columns],
         integer=np.zeros(n, dtype=bool),
     )
     for side in sides:
         place = int(np.searchsorted(rows if side.kind == "row" else columns, side.position))
         _vector(only, side.kind, side.is_upper)[place] = side_value(arrays, side)
     return only, rows, columns
+
+
+def _far_away(arrays: ProgramArrays) -> Floats:
+    """Return 10,000 times the size of each column's box, and of the largest box for columns that have none."""
+    size = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    largest = size[np.isfinite(size)].max(initial=1.0)
+    return FAR * np.where(np.isfinite(size) & (size > 0.0), size, largest)
 
 
 def _vector(arrays: ProgramArrays, kind: str, is_upper: bool) -> Floats:
