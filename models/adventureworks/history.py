@@ -30,6 +30,8 @@ class Seller:
         EmployeeKey.
     parent : str
         Home territory; for a regional manager the group.
+    group : str
+        Group of that territory.
     commission : float
         Share of sales.
     bonus : float
@@ -111,7 +113,18 @@ def pair_sellers() -> dict[str, int]:
     return {person: ours[total] for person, total in theirs.items()}
 
 
-def read_managed_groups() -> dict[int, str]:
+def read_homes() -> dict[str, str]:
+    """BusinessEntityID -> TerritoryID of the person's latest assignment.
+
+    `TerritoryID` in SalesPerson.csv says otherwise for four people; the sales by territory side with the assignments.
+    """
+    homes: dict[str, str] = {}
+    for person, territory, *_ in sorted(read_tab_separated("SalesTerritoryHistory.csv"), key=lambda row: row[2]):
+        homes[person] = territory
+    return homes
+
+
+def read_groups() -> dict[int, str]:
     """EmployeeKey -> the group that holds all territories the person answers for, where it is one."""
     territories = read_territories()
     found: dict[int, set[str]] = {}
@@ -124,12 +137,12 @@ def read_managed_groups() -> dict[int, str]:
 def read_sellers() -> list[Seller]:
     """Return all sellers by id; who has no home territory of their own manages a group and stands under it."""
     names = {int(row["EmployeeKey"]): row["Salesperson"] for row in read_rows("salespeople.csv")}
-    territories, groups, pairs = read_territories(), read_managed_groups(), pair_sellers()
+    territories, homes, groups, pairs = read_territories(), read_homes(), read_groups(), pair_sellers()
     sellers = []
-    for person, territory, _, bonus, commission, *_ in read_tab_separated("SalesPerson.csv"):
+    for person, _, _, bonus, commission, *_ in read_tab_separated("SalesPerson.csv"):
         key = pairs[person]
-        home, group = territories[territory] if territory else (groups[key], groups[key])
-        role = "representative" if territory else "manager"
+        home, group = territories[homes[person]] if person in homes else (groups[key], groups[key])
+        role = "representative" if person in homes else "manager"
         sellers.append(
             Seller(key, slug(names[key]), names[key], role, slug(home), slug(group), float(commission), float(bonus))
         )

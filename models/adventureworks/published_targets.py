@@ -3,12 +3,13 @@
     python models/adventureworks/published_targets.py
 
 reads `data/targets_monthly_tidy.csv` and writes `targets/`: the director, the managers under him, the representatives
-under the manager of their group; one KPI for each month, in thousand USD. Nothing is corrected.
+under the manager of the group that `SalespersonRegion.csv`, of the same source, puts them in; one KPI for each month,
+in thousand USD. Nothing is corrected.
 """
 
 from __future__ import annotations
 
-from history import DIRECTOR_KEY, HERE, read_rows, read_sellers, slug, write_rows
+from history import DIRECTOR_KEY, HERE, read_groups, read_rows, read_sellers, slug, write_rows
 
 FOLDER = HERE / "targets"
 TARGETS = "targets_monthly_tidy.csv"
@@ -17,11 +18,11 @@ TARGETS = "targets_monthly_tidy.csv"
 def write_units() -> dict[int, str]:
     """Write who reports to whom; return EmployeeKey -> unit id."""
     director = next(r["Salesperson"] for r in read_rows("salespeople.csv") if int(r["EmployeeKey"]) == DIRECTOR_KEY)
-    sellers = read_sellers()
-    manager_of = {seller.group: seller.id for seller in sellers if seller.role == "manager"}
+    sellers, groups = read_sellers(), read_groups()
+    manager_of = {groups[seller.key]: seller.id for seller in sellers if seller.role == "manager"}
     rows = [[slug(director), director, "", "director"]]
     rows += [[s.id, s.name, slug(director), "manager"] for s in sellers if s.role == "manager"]
-    rows += [[s.id, s.name, manager_of[s.group], "representative"] for s in sellers if s.role == "representative"]
+    rows += [[s.id, s.name, manager_of[groups[s.key]], "representative"] for s in sellers if s.role == "representative"]
     write_rows(FOLDER / "units.csv", ["unit", "name", "parent", "level"], rows)
     return {DIRECTOR_KEY: slug(director)} | {seller.key: seller.id for seller in sellers}
 
