@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, export, runs, solve, start
+from kpiopt.cli import check, compare, export, runs, solve, start
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.errors import ExitCode
@@ -53,6 +53,7 @@ def entry(
 app.command("init")(start.init)
 app.command("check")(check.check)
 app.command("solve")(solve.solve)
+app.command("compare")(compare.compare)
 app.add_typer(runs.runs)
 app.command("export")(export.export)
 app.command("schema")(start.schema)

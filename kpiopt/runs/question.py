@@ -88,7 +88,7 @@ def pose_question(document: Document, settings: Mapping[str, Any] | None = None)
     """
     replaced: dict[KeyPath, str] = {}
     copies: dict[Path, InputCopy] = {}
-    for path, text in _file_references(document.data):
+    for path, text in file_references(document.data):
         file_name, mark, part = text.partition("#")
         source = document.resolve(path, file_name)
         if source not in copies:
@@ -102,7 +102,7 @@ def pose_question(document: Document, settings: Mapping[str, Any] | None = None)
     return Question(name, digest, toml, inputs, document.files, versions)
 
 
-def _file_references(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def file_references(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield every value that names a file: tables, samples of quantities, the rules file."""
     for role, entry in data.get("tables", {}).items():
         yield (("tables", role, "path"), entry["path"]) if isinstance(entry, dict) else (("tables", role), entry)

@@ -1,0 +1,65 @@
+"""`kpiopt compare`: what is different between scenarios, and whether it is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunsFolder
+from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+
+if TYPE_CHECKING:
+    from kpiopt.runs.comparison import Comparisons
+
+
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCENARIO...",
+            help="Scenario files, file.toml:variant, or finished runs; a single file is compared with its variants.",
+            show_default=False,
+        ),
+    ],
+    overrides: Overrides = None,
+    out: RunsFolder = DEFAULT_RUNS,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
+    no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
+    from kpiopt.runs.comparison import compare_contenders, read_contenders  # the solver and numpy
+    from kpiopt.runs.run import SolveOptions
+    from kpiopt.runs.store import RunStore
+
+    contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
+    say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
+    options = SolveOptions(simulate=not no_simulation, workers=workers)
+    with showing_progress("comparing") as progress:
+        found = compare_contenders(contenders, options, progress)
+    if html is not None:
+        _write_page(html, found)
+    _answer(found, as_json)
+
+
+def _answer(found: Comparisons, as_json: bool) -> None:
+    if as_json:
+        from kpiopt.runs.comparison_answer import comparisons_as_dict
+
+        print_json(comparisons_as_dict(found))
+    else:
+        from kpiopt.report.comparison import render_comparisons  # rich
+
+        print_answer(render_comparisons(found))
+
+
+def _write_page(path: Path, found: Comparisons) -> None:
+    from kpiopt.report.compare_page import render_compare_page  # plotly
+    from kpiopt.runs.durable import replace_file
+
+    replace_file(path, render_compare_page(found).encode())

@@ -1,0 +1,279 @@
+"""Scenarios to compare: files, variants of a file and finished runs, all solved and drawn alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.analysis.compare import Comparison, GoalValue, Side, compare
+from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, UsageError
+from kpiopt.graph import CausalGraph, build_graph
+from kpiopt.plan import Plan, build_plan
+from kpiopt.program.prices import LimitResult
+from kpiopt.runs.folder import is_intact
+from kpiopt.runs.inputs import document_settings, table_settings
+from kpiopt.runs.run import SolveOptions, solve_scenario
+from kpiopt.runs.store import RUN_FILE, RunStore, StoredRun
+from kpiopt.scenario.document import Document
+from kpiopt.scenario.load import check_scenario
+from kpiopt.scenario.scenario import Scenario, SimulationSettings
+from kpiopt.simulation import simulate
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A scenario to compare, read and checked.
+
+    Attributes
+    ----------
+    label : str
+    scenario : Scenario
+    document : Document
+    stored : StoredRun or None
+        The finished run whose plan is taken instead of solving again.
+    """
+
+    label: str
+    scenario: Scenario
+    document: Document
+    stored: StoredRun | None = None
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """A scenario without a plan, and why."""
+
+    label: str
+    error: KpioptError
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The first scenario against each of the others.
+
+    Attributes
+    ----------
+    base : Side
+    others : tuple of Comparison or Unsolved
+        In the order asked for.
+    settings : SimulationSettings
+        How all of them were drawn: those of the first.
+    """
+
+    base: Side
+    others: tuple[Comparison | Unsolved, ...]
+    settings: SimulationSettings
+
+
+def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:
+    """Read what is to be compared.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Scenario files, `file.toml:variant`, run folders, or names of runs in `store`. A single file stands for itself
+        and all its variants.
+    overrides : sequence of str
+        "path=value" for all of them; a finished run is what it is and takes none.
+
+    Raises
+    ------
+    ScenarioError
+        With everything that is wrong with any of them.
+    UsageError
+        Where a source does not exist, or there is nothing to compare.
+    """
+    if len(sources) == 1:
+        return _file_with_variants(sources[0], overrides)
+    found = [_read_source(text, store, overrides) for text in sources]
+    return [_renamed(c, found, i) for i, c in enumerate(found)]
+
+
+def _renamed(contender: Contender, all_of_them: Sequence[Contender], position: int) -> Contender:
+    """Tell equal labels apart by their number."""
+    twins = [c.label for c in all_of_them].count(contender.label) > 1
+    return replace(contender, label=f"{contender.label} ({position + 1})") if twins else contender
+
+
+def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
+    path = Path(text)
+    if not path.is_file():
+        raise _unknown(text, "name at least two, or one scenario file with variants")
+    base = _read_file(path, None, "base", overrides)
+    if not base.scenario.variants:
+        fix = "add a [variant.NAME] to the file, or name a second scenario"
+        raise UsageError(Problem("E-compare-alone", f"{text} has no variants to compare it with", fix=fix))
+    return [base, *(_read_file(path, variant, variant, overrides) for variant in base.scenario.variants)]
+
+
+def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Contender:
+    path = Path(text)
+    if path.is_file():
+        return _read_file(path, None, path.stem, overrides)
+    file, mark, variant = text.rpartition(":")
+    if mark and Path(file).is_file():
+        return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
+    if (path / RUN_FILE).is_file() or not (mark or path.suffix == ".toml"):
+        return _read_stored(store.find(text), overrides)
+    raise _unknown(text, "write a scenario file, file.toml:variant, a run folder or the name of a run")
+
+
+def _unknown(text: str, fix: str) -> UsageError:
+    return UsageError(Problem("E-compare-source", f"there is no scenario or run {text!r}", fix=fix))
+
+
+def _read_file(path: Path, variant: str | None, label: str, overrides: Sequence[str]) -> Contender:
+    scenario, found, document = check_scenario(path, variant=variant, overrides=tuple(overrides))
+    if scenario is None or document is None:
+        raise ScenarioError(*found.errors)
+    return Contender(label, scenario, document)
+
+
+def _read_stored(stored: StoredRun, overrides: Sequence[str]) -> Contender:
+    if not is_intact(stored):
+        raise OutputError(
+            Problem(
+                "E-run-damaged",
+                f"{stored.folder} is not as it was written",
+                rule="a run is used as it was written or not at all",
+                fix="solve its scenario again",
+            )
+        )
+    if overrides:
+        fix = "name the scenario file instead of the run"
+        raise UsageError(Problem("E-compare-set", f"{stored.name} is a finished run; --set cannot change it", fix=fix))
+    return replace(_read_file(stored.folder / "scenario.toml", None, stored.name, ()), stored=stored)
+
+
+def compare_contenders(
+    contenders: Sequence[Contender], options: SolveOptions, progress: Progress = lambda _: None
+) -> Comparisons:
+    """Solve what is not solved yet, draw all plans with the first one's settings, and compare.
+
+    Raises
+    ------
+    KpioptError
+        Where the first has no plan; of the others that is part of the answer.
+    """
+    settings = contenders[0].scenario.simulation if options.simulate else None
+    base = _solve(contenders[0], settings, options, progress)
+    if base.simulation:
+        settings = replace(contenders[0].scenario.simulation, draws=base.simulation.draws, precision=None)
+    others: list[Comparison | Unsolved] = []
+    for contender in contenders[1:]:
+        try:
+            side = _solve(contender, settings, options, progress)
+        except KpioptError as error:
+            others.append(Unsolved(contender.label, error))
+        else:
+            others.append(compare(*_with_tables(contenders[0], base, contender, side)))
+    return Comparisons(base, tuple(others), settings or contenders[0].scenario.simulation)
+
+
+def _solve(
+    contender: Contender, settings: SimulationSettings | None, options: SolveOptions, progress: Progress
+) -> Side:
+    progress(contender.label)
+    side = _side_of_run(contender) if contender.stored else _side_of_scenario(contender, options)
+    if settings is None:
+        return side
+    plan = side.plan
+    simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers)
+    return replace(side, simulation=simulation)
+
+
+def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
+    run = solve_scenario(contender.scenario, options=replace(options, simulate=False))
+    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall) for g in run.goals)
+    inputs = document_settings(contender.document)
+    spent = run.spending
+    return Side(contender.label, inputs, run.plan, goals, run.limits, spent.pay, spent.initiatives, None)
+
+
+def _side_of_run(contender: Contender) -> Side:
+    """Rebuild the plan of a finished run from its files; nothing is solved again."""
+    stored, scenario = contender.stored, contender.scenario
+    assert stored is not None
+    graph = build_graph(scenario)
+    plan = build_plan(graph, *_stored_decisions(stored, graph))
+    _require_same_targets(stored, plan)
+    document = stored.document
+    goals = tuple(
+        GoalValue(goal, entry["unit"], entry["target"], entry["plan"], entry["shortfall"])
+        for goal, entry in zip(scenario.goals.values(), document["goals"], strict=True)
+    )
+    limits = tuple(_limit(scenario, entry) for entry in document["limits"])
+    inputs = document_settings(contender.document)
+    uses = _money_for_initiatives(scenario, document["initiatives"])
+    return Side(contender.label, inputs, plan, goals, limits, document["pay"]["plan"], uses, None)
+
+
+def _stored_decisions(stored: StoredRun, graph: CausalGraph) -> tuple[Any, Any]:
+    """Return stretch by cell and levels by initiative and unit."""
+    import polars as pl  # loaded only where a run is read
+
+    scenario = graph.scenario
+    frame = pl.read_parquet(stored.folder / "targets.parquet").filter(pl.col("stretch").is_not_null())
+    units, kpis = scenario.units.position, scenario.kpi_position
+    key = scenario.cells.unit * len(kpis) + scenario.cells.kpi
+    wanted = [units[u] * len(kpis) + kpis[k] for u, k in zip(frame["unit"], frame["kpi"], strict=True)]
+    stretch = np.zeros(len(scenario.cells))
+    stretch[np.searchsorted(key, np.array(wanted, dtype=np.int64))] = frame["stretch"].to_numpy()
+    levels = np.array([entry["level"] for entry in stored.document["initiatives"]], dtype=np.float64)
+    return stretch, levels
+
+
+def _require_same_targets(stored: StoredRun, plan: Plan) -> None:
+    import polars as pl
+
+    kept = pl.read_parquet(stored.folder / "targets.parquet")["target"].to_numpy()
+    if not np.array_equal(kept, plan.targets["target"].to_numpy()):
+        raise OutputError(
+            Problem(
+                "E-run-other-version",
+                f"the targets of {stored.name} do not follow from its plan any more",
+                rule="a run is compared with others of the same version",
+                fix="solve its scenario again",
+            )
+        )
+
+
+def _limit(scenario: Scenario, entry: dict[str, Any]) -> LimitResult:
+    name = entry["name"]
+    kind, _, rest = name.partition(".")
+    resource = scenario.budgets[rest].resource if kind == "budget" else rest.rpartition("@")[0]
+    return LimitResult(
+        name=name,
+        resource=resource,
+        limit=entry["limit"],
+        used=entry["used"],
+        binding=entry["binding"],
+        step=entry["step"],
+        shadow_price=entry["shadow_price"],
+        lower=entry["from"],
+        upper=entry["to"],
+        unit=entry["unit"] or "",
+    )
+
+
+def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]) -> float:
+    """What initiatives take from budgets that are money and cover their unit."""
+    units, total = scenario.units, 0.0
+    for entry in entries:
+        unit = units.position[entry["unit"]]
+        money = {b.resource for b in scenario.budgets.values() if b.money and b.scope <= unit < units.end[b.scope]}
+        uses = scenario.initiatives[entry["initiative"]].uses
+        total += entry["level"] * sum(rate for resource, rate in uses.items() if resource in money)
+    return total
+
+
+def _with_tables(first: Contender, a: Side, second: Contender, b: Side) -> tuple[Side, Side]:
+    """Add the values of tables whose bytes differ, so that the rows that differ are found."""
+    extra = table_settings(first.document, second.document)
+    return (replace(a, inputs={**a.inputs, **extra[0]}), replace(b, inputs={**b.inputs, **extra[1]}))
