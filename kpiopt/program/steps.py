@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -82,12 +82,18 @@ class Solution:
     steps : tuple of StepResult
     free : (n,) bool
         Columns that the objectives before the reference did not fix.
+    faces : tuple of ProgramArrays
+        What each objective was solved over; the last is what they all leave to the reference.
+    solved : tuple of SolvedStep
+        The objectives' values and duals over these faces.
     """
 
     x: Floats
     steps: tuple[StepResult, ...]
     free: NDArray[np.bool_]
     tie: ClosestPlan | None
+    faces: tuple[ProgramArrays, ...]
+    solved: tuple[SolvedStep, ...]
 
 
 class InfeasibleProgram(Exception):
@@ -107,6 +113,8 @@ class _Order:
     done: list[SolvedStep]
     results: list[StepResult]
     x: Floats
+    faces: list[ProgramArrays] = field(default_factory=list)
+    solved: list[SolvedStep] = field(default_factory=list)
 
 
 def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
@@ -131,12 +139,13 @@ def solve_order(
         progress(objective.label)
         _take_step(order, objective, options)
     free = order.face.column_upper > order.face.column_lower
+    left = (*order.faces, order.face), tuple(order.solved)
     if program.reference is None:
-        return Solution(order.x, tuple(order.results), free, None)
+        return Solution(order.x, tuple(order.results), free, None, *left)
     progress("reference")
     tie = _break_ties(order, program)
     _check_values_kept(program, order.results, tie.x)
-    return Solution(tie.x, tuple(order.results), free, tie)
+    return Solution(tie.x, tuple(order.results), free, tie, *left)
 
 
 def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> None:
@@ -162,6 +171,8 @@ def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> N
         )
     )
     order.x = answer.x
+    order.faces.append(order.face)
+    order.solved.append(step)
     if objective.slack > 0.0:
         _give_up(order, objective, value)
     else:
