@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, compare, export, runs, solve, start
+from kpiopt.cli import check, compare, explain, export, runs, simulate, solve, start
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.errors import ExitCode
@@ -54,6 +54,8 @@ app.command("init")(start.init)
 app.command("check")(check.check)
 app.command("solve")(solve.solve)
 app.command("compare")(compare.compare)
+app.command("simulate")(simulate.simulate)
+app.command("explain")(explain.explain)
 app.add_typer(runs.runs)
 app.command("export")(export.export)
 app.command("schema")(start.schema)

@@ -40,7 +40,8 @@ def priced_limits(run: Run) -> list[PricedLimit]:
     """Return the limits with a shadow price, those of earlier steps first, then the most valuable."""
     priced = [limit for limit in run.limits if limit.binding and limit.shadow_price]
     order = {step.label: i for i, step in enumerate(run.solution.steps)}
-    priced.sort(key=lambda x: (order.get(x.step or "", len(order)), -(x.shadow_price or 0.0) * abs(x.limit), x.name))
+    value = {limit.name: float(f"{(limit.shadow_price or 0.0) * abs(limit.limit):.6g}") for limit in priced}
+    priced.sort(key=lambda x: (order.get(x.step or "", len(order)), -value[x.name], x.name))
     return [_in_words(run, limit) for limit in priced]
 
 

@@ -198,7 +198,7 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
     scenario, cells, plan = run.scenario, run.scenario.cells, run.plan
     size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
     share = plan.stretch / np.where(size > 0, size, 1.0)
-    largest = asked[np.argsort(-share[asked], kind="stable")[:LARGEST_ASKS]]
+    largest = asked[np.argsort(-np.round(share[asked], 6), kind="stable")[:LARGEST_ASKS]]
     grid = Grid(("unit", "KPI", "stopped by", "baseline", "target", "stretch"), left=3)
     kpis = list(scenario.kpis.values())
     for cell in largest.tolist():

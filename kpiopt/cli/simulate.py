@@ -1,0 +1,88 @@
+"""`kpiopt simulate`: the odds of a plan that stands, under other assumptions or when an action is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunName, RunsFolder, Variant
+from kpiopt.cli.solve import read_scenario
+from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+from kpiopt.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from kpiopt.runs.kept_plan import KeptPlan
+    from kpiopt.scenario.scenario import Scenario, SimulationSettings
+
+
+def simulate(
+    run: RunName,
+    do: Annotated[
+        list[str] | None, typer.Option("--do", metavar="KPI=VALUE", help="Set a KPI (or KPI@UNIT), its causes cut.")
+    ] = None,
+    act: Annotated[
+        list[str] | None, typer.Option("--act", metavar="INITIATIVE=LEVEL", help="Set an initiative's level.")
+    ] = None,
+    under: Annotated[
+        Path | None, typer.Option("--under", metavar="SCENARIO", help="Take uncertainty and map of another scenario.")
+    ] = None,
+    variant: Variant = None,
+    overrides: Overrides = None,
+    draws: Annotated[
+        int | None, typer.Option("--draws", metavar="N", min=2, max=10**9, help="Random draws; the scenario's own.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads.")] = 1,
+    out: RunsFolder = DEFAULT_RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate the plan of a run again: with other draws or assumptions, or with an action and what it changes."""
+    from kpiopt.report import outlook  # numpy and rich
+    from kpiopt.runs.kept_plan import load_kept_plan
+    from kpiopt.runs.store import RunStore
+
+    stored = RunStore(out).find(run)
+    plan = load_kept_plan(stored, _other_scenario(under, variant, overrides))
+    settings = _settings(plan, draws, seed)
+    with showing_progress("simulating"):
+        if do or act:
+            from kpiopt.simulation.intervene import intervene
+
+            changed = intervene(
+                plan.graph,
+                plan.stretch,
+                plan.levels,
+                plan.targets,
+                settings,
+                do=do or (),
+                act=act or (),
+                workers=workers,
+            )
+            answer, document = outlook.render_intervention(changed), outlook.intervention_document(changed)
+            notes = changed.after.notes
+        else:
+            from kpiopt.simulation import simulate as draw
+
+            found = draw(plan.graph, plan.stretch, plan.levels, plan.targets, settings, workers=workers)
+            answer, document = outlook.render_simulation(found), outlook.simulation_document(found)
+            notes = found.notes
+    say_problems(notes)
+    print_json({"run": stored.name, **document}) if as_json else print_answer(answer)
+
+
+def _other_scenario(under: Path | None, variant: str | None, overrides: list[str] | None) -> Scenario | None:
+    """Read the scenario to look at the plan in; None for the run's own."""
+    if under is not None:
+        return read_scenario(under, variant, list(overrides or ()))[0]
+    if variant or overrides:
+        raise UsageError(Problem("E-usage", "--variant and --set need --under SCENARIO", fix="name the scenario"))
+    return None
+
+
+def _settings(plan: KeptPlan, draws: int | None, seed: int | None) -> SimulationSettings:
+    settings = plan.graph.scenario.simulation
+    settings = settings if draws is None else replace(settings, draws=draws, precision=None)
+    return settings if seed is None else replace(settings, seed=seed)

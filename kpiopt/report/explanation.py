@@ -1,0 +1,138 @@
+"""Why a target is what it is, on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.text import Text
+
+from kpiopt.analysis.explain import Explanation, Part
+from kpiopt.errors import printable
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.report.grid import Grid
+from kpiopt.report.numbers import amount, change, percent
+from kpiopt.runs.kept_plan import KeptPlan
+from kpiopt.scenario.scenario import Kpi
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SHOWN_PARTS = 8
+
+
+def render_explanation(plan: KeptPlan, found: Explanation) -> Group:
+    """Lay out an explanation: what is asked, what it is made of, where it comes from, what it is good for."""
+    return Group(*_headline(plan, found), *_made_of(plan, found), *_origins(plan, found), *_goals(plan, found))
+
+
+def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
+    """Return the JSON form: schema `kpiopt.explain/1`."""
+    target, odds = float(plan.targets[found.node]), float(plan.odds[found.node])
+    return {
+        "schema": "kpiopt.explain/1",
+        **asdict(found),
+        "target": target if math.isfinite(target) else None,
+        "odds": odds if math.isfinite(odds) else None,
+        "stopped_by": plan.binding.get(found.name),
+    }
+
+
+def kpi_of(graph: CausalGraph, node: int) -> Kpi:
+    """Return the KPI of a KPI node."""
+    return list(graph.scenario.kpis.values())[int(graph.kpi[node])]
+
+
+def node_title(graph: CausalGraph, node: int) -> str:
+    """Return a node's name for a planner: "Sales at Team North", "Coaching at Ann", "Market growth"."""
+    scenario = graph.scenario
+    if graph.kind[node] == NodeKind.FACTOR:
+        return list(scenario.factors.values())[int(graph.factor[node])].name
+    unit = scenario.units.names[graph.unit[node]]
+    if graph.kind[node] == NodeKind.INITIATIVE:
+        initiative = int(graph.level_initiative[graph.level[node]])
+        return f"{list(scenario.initiatives.values())[initiative].name} at {unit}"
+    return f"{kpi_of(graph, node).name} at {unit}"
+
+
+def _unit_of_measure(graph: CausalGraph, node: int) -> str:
+    """Return what a node is counted in; empty for factors and levels."""
+    return kpi_of(graph, node).unit if graph.kind[node] == NodeKind.KPI else ""
+
+
+def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    kpi, target = kpi_of(plan.graph, found.node), float(plan.targets[found.node])
+    asked = target if math.isfinite(target) else found.asked
+    title = f"{node_title(plan.graph, found.node)}: {amount(asked, kpi.unit, kpi.step)} are asked"
+    yield Text(printable(f"{title}, {amount(found.expected, kpi.unit, kpi.step)} can be expected."), style="bold")
+    yield Text(f"  Without new effort: {amount(found.baseline, kpi.unit, kpi.step)}.")
+    stopped = plan.binding.get(found.name)
+    if stopped:
+        yield Text(printable(f"  Stopped by: {stopped}."))
+    odds = float(plan.odds[found.node])
+    if math.isfinite(odds):
+        yield Text(f"  Probability of attaining the target: {percent(odds)}.")
+
+
+def _made_of(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    """The direct causes: they add up to the expected change."""
+    kpi, graph = kpi_of(plan.graph, found.node), plan.graph
+    total = found.expected - found.baseline
+    yield Text(f"\nWhat the expected change of {change(total, kpi.unit)} is made of", style="bold")
+    grid = Grid(("cause", "its change", "effect of one", "contribution"))
+    if found.own_asked:
+        grid.add("own stretch, as far as it is realised", change(found.own_asked, kpi.unit), *_own(found))
+    for part in _shown(found.parts):
+        grid.add(node_title(graph, part.node), *_fields(graph, part))
+    _add_rest(grid, found.parts)
+    yield grid
+
+
+def _own(found: Explanation) -> tuple[str, str]:
+    return amount(found.own_expected / found.own_asked), change(found.own_expected)
+
+
+def _shown(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if part.contribution][:SHOWN_PARTS]
+
+
+def _fields(graph: CausalGraph, part: Part) -> tuple[str, str, str]:
+    measure = _unit_of_measure(graph, part.node)
+    return change(part.change, measure), amount(part.coefficient), change(part.contribution)
+
+
+def _add_rest(grid: Grid, parts: Sequence[Part]) -> None:
+    rest = [part for part in parts if part.contribution][SHOWN_PARTS:]
+    if rest:
+        total = math.fsum(part.contribution for part in rest)
+        grid.add(f"… and {len(rest):,} more", "", "", change(total))
+
+
+def _origins(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    """Where the change comes from in the end, when that is not the node's own stretch alone."""
+    if not any(part.node != found.node for part in found.origins):
+        return
+    yield Text("\nWhere it comes from in the end, along all paths of the map", style="bold")
+    grid = Grid(("origin", "realised", "effect of one", "contribution"))
+    for part in _shown(found.origins):
+        grid.add(node_title(plan.graph, part.node), *_fields(plan.graph, part))
+    _add_rest(grid, found.origins)
+    yield grid
+
+
+def _goals(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    """What the node does for the goals."""
+    scenario, kpi = plan.graph.scenario, kpi_of(plan.graph, found.node)
+    lines = []
+    for effect in found.goals:
+        goal = scenario.goals[effect.goal]
+        driven = scenario.kpis[goal.kpi]
+        if effect.per_unit:
+            where = scenario.units.names[goal.unit]
+            lines.append(f"  {driven.name} at {where}: {change(effect.per_unit, driven.unit)}")
+    yield Text()
+    yield Text(printable(f"What one more of it ({kpi.unit or 'unit'}) does for the goals"), style="bold")
+    yield from (Text(printable(line)) for line in lines or ["  nothing: no path leads to a goal"])

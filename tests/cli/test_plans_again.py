@@ -1,0 +1,109 @@
+"""`simulate` and `explain`: a kept plan is looked at again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kpiopt.cli import main
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> tuple[Path, dict]:
+    """A folder with the starter scenario and its run."""
+    folder = tmp_path_factory.mktemp("kept")
+    assert main(["init", str(folder)]) == 0
+    assert main(["solve", str(folder / "scenario.toml"), "--out", str(folder / "runs")]) == 0
+    (run,) = (folder / "runs").iterdir()
+    return run, json.loads((run / "run.json").read_text())
+
+
+def answer(capsys, *words: str) -> dict:
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_simulating_a_run_again_repeats_its_odds_to_the_last_bit(kept, capsys):
+    run, document = kept
+    again = answer(capsys, "simulate", str(run))
+    assert [g["odds"] for g in again["goals"]] == [g["odds"] for g in document["goals"]]
+    assert again["all_goals"] == document["all_goals"]
+    assert again["pay"]["mean"] == document["pay"]["mean"]
+
+
+def test_other_draws_give_other_odds_inside_the_interval(kept, capsys):
+    run, document = kept
+    again = answer(capsys, "simulate", str(run), "--seed", "12345", "--draws", "16384")
+    assert again["simulation"]["draws"] == 16384
+    odds, before = again["all_goals"], document["all_goals"]
+    assert odds["estimate"] != before["estimate"]
+    assert odds["low"] < before["high"]
+    assert before["low"] < odds["high"]
+
+
+def test_a_plan_under_another_scenario(kept, capsys):
+    """With execution certain, what is planned is what comes: 1 session of nothing else changes."""
+    run, _ = kept
+    scenario = str(run.parents[1] / "scenario.toml")
+    words = ["--set", "uncertainty.execution=0.5", "--set", "factor.market.value=0"]
+    worse = answer(capsys, "simulate", str(run), "--under", scenario, *words)
+    assert all(g["odds"]["estimate"] == 0 for g in worse["goals"])
+    assert all(g["odds"]["high"] > 0 for g in worse["goals"])
+
+
+def test_an_action_is_followed_along_the_map(kept, capsys):
+    """More coaching: 6 visits a session, and sales by what a visit brings; complaints stay."""
+    run, document = kept
+    levels = sum(entry["level"] for entry in document["initiatives"])
+    change = answer(capsys, "simulate", str(run), "--act", "coaching=5")["change"]
+    kpis = {entry["node"]: entry for entry in change["kpis"]}
+    assert kpis["company/visits"]["change"]["estimate"] == pytest.approx(6 * (20 - levels))
+    assert kpis["company/sales"]["change"]["low"] > 300 * 6 * (20 - levels)
+    assert kpis["company/complaints"]["change"]["estimate"] == pytest.approx(0, abs=1e-12)
+    sales = next(entry for entry in change["odds"] if entry["goal"] == "sales")
+    assert sales["resolved"]
+    assert sales["difference"]["estimate"] == pytest.approx(sales["after"]["estimate"] - sales["before"]["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--act", "coachin=5"], "coaching"),
+        (["--do", "sales=x"], "sales=x"),
+        (["--set", "simulation.seed=1"], "--under"),
+    ],
+)
+def test_actions_that_cannot_be_are_usage_errors(kept, capsys, words, message):
+    assert main(["simulate", str(kept[0]), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_text_of_an_action_shows_before_and_after(kept, capsys):
+    assert main(["simulate", str(kept[0]), "--act", "coaching@ann=5"]) == 0
+    out = capsys.readouterr().out
+    assert "before" in out
+    assert "Sales at The company" in out
+
+
+def test_explaining_a_target_agrees_with_the_run(kept, capsys):
+    run, _ = kept
+    found = answer(capsys, "explain", str(run), "ann/sales")
+    line = next(t for t in (run / "targets.csv").read_text().splitlines() if t.startswith("ann,sales,"))
+    fields = line.split(",")
+    assert (found["baseline"], found["target"]) == (float(fields[3]), float(fields[5]))
+    assert found["expected"] == pytest.approx(float(fields[4]))
+    assert found["own_asked"] == pytest.approx(float(fields[6]))
+    assert main(["explain", str(run), "ann/sales"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Sales at Ann: ")
+    assert "Customer visits at Ann" in out
+
+
+def test_a_damaged_run_is_not_explained(kept, capsys, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(kept[0], copy)
+    (copy / "targets.csv").write_text("x")
+    assert main(["explain", str(copy), "ann/sales"]) == 8
+    assert "targets.csv" in capsys.readouterr().err
