@@ -28,7 +28,6 @@ from kpiopt.program.arrays import Floats, ProgramArrays
 Positions = NDArray[np.int64]
 
 POLL_SECONDS = 0.05
-STOP_SECONDS = 1.2
 
 _ENDINGS = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
@@ -180,7 +179,11 @@ class Solver:
         self._highs.run()
 
     def _run_aside(self) -> None:
-        """Run in a thread of its own, so that Ctrl-C reaches us; a solver that does not stop in time is left behind."""
+        """Run in a thread of its own, so that signals reach us; what they raise goes on once HiGHS has stopped.
+
+        HiGHS looks up in every iteration, but not while it reduces a large program. A thread left behind would crash
+        the process on its way out, so this waits; the command line's deadline ends the process where that is too long.
+        """
         done = threading.Event()
 
         def work() -> None:
@@ -193,9 +196,9 @@ class Solver:
         try:
             while not done.wait(POLL_SECONDS):
                 pass
-        except KeyboardInterrupt:
+        except BaseException:
             self._stop.set()
-            done.wait(STOP_SECONDS)
+            done.wait()
             raise
 
     def cancel(self) -> None:

@@ -185,7 +185,7 @@ def holds_together(arrays, sides):
     return found.status == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_only_sides_of_the_proof_can_be_enough_alone(seed):
     arrays = infeasible_program(seed)
