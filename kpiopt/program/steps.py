@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,7 +24,7 @@ from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.active_set import solve_by_interior_point
 from kpiopt.program.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
-from kpiopt.program.blocks import LinearProgram, Objective
+from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.other_solver import open_session
@@ -96,6 +97,18 @@ class Solution:
     solved: tuple[SolvedStep, ...]
 
 
+class StepSolver(Protocol):
+    """How the steps are solved; whatever the way, every answer is certified."""
+
+    def solve(
+        self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
+    ) -> tuple[Answer, Ranging | None, Certificate]:
+        """Solve a step over the face that the steps before it left, and verify the answer over that face."""
+
+    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
+        """Find the plan closest to the reference on the last face."""
+
+
 class InfeasibleProgram(Exception):
     """The rows contradict each other; carries the verified proof for the diagnosis."""
 
@@ -130,28 +143,37 @@ def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progre
 
 
 def solve_order(
-    program: LinearProgram, arrays: ProgramArrays, options: SolverOptions, progress: Progress = lambda _: None
+    program: LinearProgram,
+    arrays: ProgramArrays,
+    options: SolverOptions,
+    progress: Progress = lambda _: None,
+    solver: StepSolver | None = None,
 ) -> Solution:
     """Solve the steps of a program over given arrays (such as with whole numbers fixed)."""
     order = _Order(arrays, arrays, [], [], np.empty(0))
-    feasibility = Objective("feasibility", None, np.zeros(program.n_columns))
-    for objective in program.objectives or (feasibility,):
+    solver = solver or FreshSolver()
+    for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
-        _take_step(order, objective, options)
+        _take_step(order, position, objective, options, solver)
     free = order.face.column_upper > order.face.column_lower
     left = (*order.faces, order.face), tuple(order.solved)
     if program.reference is None:
         return Solution(order.x, tuple(order.results), free, None, *left)
     progress("reference")
-    tie = _break_ties(order, program)
+    tie = _break_ties(order, program, solver)
     _check_values_kept(program, order.results, tie.x)
     return Solution(tie.x, tuple(order.results), free, tie, *left)
 
 
-def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> None:
+def objectives_of(program: LinearProgram) -> tuple[Objective, ...]:
+    """Return the objectives in their order; a program without any is still to be feasible."""
+    return program.objectives or (Objective("feasibility", None, np.zeros(program.n_columns)),)
+
+
+def _take_step(order: _Order, position: int, objective: Objective, options: SolverOptions, solver: StepSolver) -> None:
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
-    answer, ranging, found = _solve_step(posed, objective, options)
+    answer, ranging, found = solver.solve(position, posed, objective, options)
     value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
@@ -180,22 +202,30 @@ def _take_step(order: _Order, objective: Objective, options: SolverOptions) -> N
         order.done.append(step)
 
 
-def _solve_step(
-    posed: ProgramArrays, objective: Objective, options: SolverOptions
-) -> tuple[Answer, Ranging | None, Certificate]:
-    """Solve one step; a large one by an interior-point method, and by simplex where that cannot be certified."""
-    if posed.n_columns + posed.n_rows >= LARGE and (options.solver, options.method) == ("highs", "simplex"):
-        answer = solve_by_interior_point(posed)
-        found = _verify(posed, answer)
-        if found.passed:
-            return answer, None, found
-    session = open_session(posed, options)
-    answer = session.solve()
-    require_optimal(posed, answer, objective)
-    return answer, session.ranging() if np.any(answer.row_dual) else None, _verify(posed, answer)
+class FreshSolver:
+    """Every step from scratch; a large one by an interior-point method, and by simplex where that is not certified."""
+
+    def solve(
+        self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
+    ) -> tuple[Answer, Ranging | None, Certificate]:
+        """Solve a step over the face that the steps before it left, and verify the answer over that face."""
+        if posed.n_columns + posed.n_rows >= LARGE and (options.solver, options.method) == ("highs", "simplex"):
+            answer = solve_by_interior_point(posed)
+            found = verify_answer(posed, answer)
+            if found.passed:
+                return answer, None, found
+        session = open_session(posed, options)
+        answer = session.solve()
+        require_optimal(posed, answer, objective)
+        return answer, session.ranging() if np.any(answer.row_dual) else None, verify_answer(posed, answer)
+
+    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
+        """Find the plan closest to the reference on the last face."""
+        return closest_plan(face, reference)
 
 
-def _verify(posed: ProgramArrays, answer: Answer) -> Certificate:
+def verify_answer(posed: ProgramArrays, answer: Answer) -> Certificate:
+    """Check an answer of a step over its face."""
     value = float(np.dot(posed.cost, answer.x)) if answer.has_point else 0.0
     return verify_optimal(posed, answer.x, answer.row_dual, size=_size(posed, posed.cost, value))
 
@@ -241,12 +271,12 @@ def _size(arrays: ProgramArrays, cost: Floats, value: float) -> float:
     return max(abs(value), min(1.0, float(np.dot(np.abs(cost), reach)))) or 1.0
 
 
-def _break_ties(order: _Order, program: LinearProgram) -> ClosestPlan:
+def _break_ties(order: _Order, program: LinearProgram, solver: StepSolver) -> ClosestPlan:
     """Take the last step and certify it the same way."""
     assert program.reference is not None
     started = time.perf_counter()
     reference = program.reference
-    tie = closest_plan(order.face, reference)
+    tie = solver.closest(order.face, reference)
     size = max(reference.value(tie.x), 1e-6)
     posed = replace(order.face, cost=np.zeros(program.n_columns), offset=reference.offset)
     found = verify_quadratic(posed, reference.weight, reference.centre, tie.x, tie.row_dual, size=size)

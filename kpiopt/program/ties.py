@@ -10,7 +10,7 @@ vertex at which a simplex method stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from kpiopt.program.blocks import Reference
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
 
 EXCHANGES = 60
+NEAR_EXCHANGES = 12
 TOLERANCE = 1e-11
 
 
@@ -37,16 +38,25 @@ class ClosestPlan:
         "interior point + active set".
     exchanges : int
         How often the set of active limits was exchanged after the interior-point method.
+    point : InteriorPoint
+        The answer in the scaled program with its active limits, to begin with where the program changes a little.
     """
 
     x: Floats
     row_dual: Floats
     method: str
     exchanges: int
+    point: InteriorPoint
 
 
-def closest_plan(arrays: ProgramArrays, reference: Reference) -> ClosestPlan:
+def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoint | None = None) -> ClosestPlan:
     """Minimise the reference over the rows and boxes of `arrays` (its cost and integrality are not looked at).
+
+    Parameters
+    ----------
+    near : InteriorPoint, optional
+        Answer of a program of the same shape that differs little; the interior-point method is left out where the
+        active limits are found from there.
 
     Raises
     ------
@@ -54,25 +64,49 @@ def closest_plan(arrays: ProgramArrays, reference: Reference) -> ClosestPlan:
         Where no set of active limits satisfies the optimality conditions.
     """
     problem = scale_program(arrays, reference.weight, reference.centre)
-    y, multiplier, exchanges = _exchange(problem, solve_interior(problem))
-    x = np.clip(y * problem.scale, arrays.column_lower, arrays.column_upper)
-    return ClosestPlan(x, multiplier / problem.row_scale, "interior point + active set", exchanges)
+    method, found = "active set", None
+    if near is not None:
+        found = _exchange(problem, _without_fixed(problem, near), NEAR_EXCHANGES)
+    if found is None:
+        method, found = "interior point + active set", _exchange(problem, solve_interior(problem), EXCHANGES)
+    if found is None:
+        raise _gave_up()
+    point, exchanges = found
+    x = np.clip(point.y * problem.scale, arrays.column_lower, arrays.column_upper)
+    return ClosestPlan(x, point.multiplier / problem.row_scale, method, exchanges, point)
 
 
-def _exchange(problem: ScaledProgram, point: InteriorPoint) -> tuple[Floats, Floats, int]:
-    """Solve with the active sides as equations; exchange violated for wrongly signed sides until none is left."""
+def _without_fixed(problem: ScaledProgram, point: InteriorPoint) -> InteriorPoint:
+    """Rows that are equations and fixed columns have no active side."""
+    equal, fixed = problem.row_lower == problem.row_upper, problem.lower == problem.upper
+    rows, columns = np.where(equal, 0, point.rows), np.where(fixed, 0, point.columns)
+    return replace(point, rows=rows.astype(np.int8), columns=columns.astype(np.int8))
+
+
+def _exchange(problem: ScaledProgram, point: InteriorPoint, most: int) -> tuple[InteriorPoint, int] | None:
+    """Solve with the active sides as equations; exchange violated for wrongly signed sides until none is left.
+
+    Returns
+    -------
+    (InteriorPoint, int) or None
+        The answer and the number of exchanges; None after `most` of them.
+    """
     equal = problem.row_lower == problem.row_upper
     fixed = problem.lower == problem.upper
-    for exchanges in range(EXCHANGES):
+    for exchanges in range(most):
         y, multiplier = solve_equations(problem, point)
         activity = problem.matrix @ y
         gradient = problem.curvature * y + problem.linear - problem.matrix.T @ multiplier
         rows = np.where(equal, 0, _new_sides(point.rows, multiplier, activity, problem.row_lower, problem.row_upper))
         columns = np.where(fixed, 0, _new_sides(point.columns, gradient, y, problem.lower, problem.upper))
         if np.array_equal(rows, point.rows) and np.array_equal(columns, point.columns):
-            return y, multiplier, exchanges
+            return replace(point, y=y, multiplier=multiplier), exchanges
         point = InteriorPoint(y, multiplier, rows.astype(np.int8), columns.astype(np.int8))
-    raise Uncertified(
+    return None
+
+
+def _gave_up() -> Uncertified:
+    return Uncertified(
         Problem(
             "E-tie-rule",
             f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits",
