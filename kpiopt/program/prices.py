@@ -1,23 +1,31 @@
-"""What holds the plan back: use of every limit, and the shadow prices of those that bind."""
+"""What holds the plan back: use of every limit, and what a little more or a little less of those that bind is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kpiopt.program.arrays import ProgramArrays
 from kpiopt.program.cascade import Cascade
 from kpiopt.program.constraints import Limit
+from kpiopt.program.slopes import MovingLimits, Piece, Slopes, first_priced
 from kpiopt.program.steps import Solution, StepResult
+from kpiopt.program.whole import fix_columns
 from kpiopt.scenario.scenario import Floats
 
 BINDING = 1e-9
+WORK = 2_000_000
+"""Binding limits times columns up to which every piece is found exactly."""
 
 
 @dataclass(frozen=True)
 class LimitResult:
     """A limit in the plan.
+
+    Where the plan is degenerate one more unit and one unit less are worth different amounts; `shadow_price` is then
+    that of one more unit, or of one unit less where more is worth nothing.
 
     Attributes
     ----------
@@ -35,6 +43,11 @@ class LimitResult:
         Range of the limit in which the price holds.
     unit : str
         "goal shortfall per hours", "USD per hours" …
+    price_less, price_more : float or None
+        What the last unit is worth and what one more would be; both 0 for a limit that binds without a price, inf
+        where no plan is left with less, None where it could not be told.
+    step_less, step_more : str or None
+        The steps that these prices are about.
     """
 
     name: str
@@ -47,45 +60,93 @@ class LimitResult:
     lower: float | None = None
     upper: float | None = None
     unit: str = ""
+    price_less: float | None = None
+    price_more: float | None = None
+    step_less: str | None = None
+    step_more: str | None = None
 
 
 def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...]:
-    """Return use and shadow price of every capacity and budget, in the order of the program."""
-    activity = cascade.program.arrays().matrix @ solution.x
-    duals = [_significant(step, cascade) for step in solution.steps if step.name != "reference"]
-    return tuple(_result(limit, activity, solution.steps, duals, cascade) for limit in cascade.limits)
+    """Return use and shadow price of every capacity and budget, in the order of the program.
+
+    Whole numbers are fixed at their values in the plan. In programs so large that moving every binding limit would take
+    longer than the plan itself, the prices are the steps' duals as the solver found them, with its ranges.
+    """
+    arrays = cascade.program.arrays()
+    activity = arrays.matrix @ solution.x
+    plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits]
+    bound = [limit for limit, result in zip(cascade.limits, plain, strict=True) if result.binding]
+    slopes = _slopes(cascade, _with_fixed_whole_numbers(arrays, solution.x), solution, bound)
+    by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
+    return tuple(
+        _priced(result, limit, by_name[limit.name], solution.steps, cascade) if result.binding else result
+        for limit, result in zip(cascade.limits, plain, strict=True)
+    )
 
 
-def _significant(step: StepResult, cascade: Cascade) -> Floats:
-    """Duals of the program's rows, rounding residue set to 0: what could not move the value by 1e-9 of its size."""
-    dual = step.row_dual[: cascade.program.n_rows]
-    side = np.array([limit.value for limit in cascade.limits])
-    effect = np.zeros(len(dual))
-    rows = [limit.row for limit in cascade.limits]
-    effect[rows] = np.abs(dual[rows]) * np.maximum(np.abs(side), 1.0)
-    return np.where(effect > 1e-9 * max(abs(step.value), 1e-3), dual, 0.0)
-
-
-def _result(
-    limit: Limit, activity: Floats, steps: Sequence[StepResult], duals: Sequence[Floats], cascade: Cascade
-) -> LimitResult:
-    used = float(activity[limit.row]) + limit.base
+def _plain(limit: Limit, used: float) -> LimitResult:
     binding = bool(limit.value - used <= BINDING * max(1.0, abs(limit.value)))
-    plain = LimitResult(limit.name, limit.resource, limit.value, used, binding)
-    for step, dual in zip(steps, duals, strict=False):
-        if binding and dual[limit.row] < 0.0:
-            return _priced(plain, limit, step, float(dual[limit.row]), cascade)
-    return plain
+    return LimitResult(limit.name, limit.resource, limit.value, used, binding)
 
 
-def _priced(plain: LimitResult, limit: Limit, step: StepResult, dual: float, cascade: Cascade) -> LimitResult:
-    lower = upper = None
-    if step.ranging is not None:
-        lower = float(step.ranging.row_from[limit.row]) + limit.base
-        upper = float(step.ranging.row_to[limit.row]) + limit.base
+def _with_fixed_whole_numbers(arrays: ProgramArrays, x: Floats) -> ProgramArrays:
+    whole = np.flatnonzero(arrays.integer)
+    return fix_columns(arrays, whole, np.rint(x[whole])) if len(whole) else arrays
+
+
+def _slopes(cascade: Cascade, arrays: ProgramArrays, solution: Solution, bound: Sequence[Limit]) -> Sequence[Slopes]:
+    """Return the slopes at every binding limit."""
+    if not arrays.n_columns:
+        return [Slopes(None, None)] * len(bound)
+    if len(bound) * arrays.n_columns > WORK:
+        return [_as_solved(solution, limit.row) for limit in bound]
+    sizes = np.zeros(arrays.n_rows)
+    sizes[[limit.row for limit in bound]] = [max(abs(limit.value), 1.0) for limit in bound]
+    rows = np.array([limit.row for limit in bound], dtype=np.int64)
+    return list(MovingLimits(cascade.program, arrays, solution, sizes).slopes(rows))
+
+
+def _as_solved(solution: Solution, row: int) -> Slopes:
+    """Return the dual that the solver found, with its own range where it has one."""
+    position = first_priced(solution, row)
+    if position == len(solution.solved):
+        return Slopes(None, None)
+    side, dual = float(solution.faces[position].row_upper[row]), abs(float(solution.solved[position].row_dual[row]))
+    ranging = solution.steps[position].ranging
+    if ranging is None:
+        return Slopes(None, Piece(position, dual, side, side))
+    piece = Piece(position, dual, float(ranging.row_from[row]), float(ranging.row_to[row]))
+    return Slopes(piece if piece.lower < side else None, piece if piece.upper > side else None)
+
+
+def _priced(
+    plain: LimitResult, limit: Limit, slopes: Slopes, steps: Sequence[StepResult], cascade: Cascade
+) -> LimitResult:
+    """Say both sides, and the one that counts as the shadow price."""
+    less, more = slopes.less, slopes.more
+    result = replace(
+        plain,
+        price_less=less.slope if less else None,
+        price_more=more.slope if more else None,
+        step_less=_label(steps, less),
+        step_more=_label(steps, more),
+    )
+    piece = next((p for p in (more, less) if p is not None and p.position is not None), None)
+    if piece is None or piece.position is None:
+        return result
+    step = steps[piece.position]
     worth = "money" if step.name == "cost" and not cascade.graph.scenario.currency else step.unit
     resource = cascade.graph.scenario.currency if limit.resource == "pay" else limit.resource
-    return LimitResult(
-        plain.name, plain.resource, plain.limit, plain.used, True, step.label, -dual, lower, upper,
-        f"{worth} per {resource or 'unit'}",
-    )  # fmt: skip
+    has_range = piece.lower < piece.upper
+    return replace(
+        result,
+        step=step.label,
+        shadow_price=piece.slope,
+        lower=piece.lower + limit.base if has_range else None,
+        upper=piece.upper + limit.base if has_range else None,
+        unit=f"{worth} per {resource or 'unit'}",
+    )
+
+
+def _label(steps: Sequence[StepResult], piece: Piece | None) -> str | None:
+    return None if piece is None or piece.position is None else steps[piece.position].label

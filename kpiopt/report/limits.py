@@ -37,8 +37,8 @@ class PricedLimit:
 
 
 def priced_limits(run: Run) -> list[PricedLimit]:
-    """Return the limits with a shadow price, those of earlier steps first, then the most valuable."""
-    priced = [limit for limit in run.limits if limit.binding and limit.shadow_price]
+    """Return the limits of which more is worth something, those of earlier steps first, then the most valuable."""
+    priced = [limit for limit in run.limits if _more_is_worth(limit)]
     order = {step.label: i for i, step in enumerate(run.solution.steps)}
     value = {limit.name: float(f"{(limit.shadow_price or 0.0) * abs(limit.limit):.6g}") for limit in priced}
     priced.sort(key=lambda x: (order.get(x.step or "", len(order)), -value[x.name], x.name))
@@ -47,7 +47,31 @@ def priced_limits(run: Run) -> list[PricedLimit]:
 
 def used_up(run: Run) -> list[str]:
     """Return the names of limits that are used up without a price at the margin."""
-    return [limit_name(run.scenario, x) for x in run.limits if x.binding and not x.shadow_price]
+    return [limit_name(run.scenario, x) for x in run.limits if x.binding and not _more_is_worth(x)]
+
+
+def _more_is_worth(limit: LimitResult) -> bool:
+    return bool(limit.binding and limit.shadow_price and limit.price_more != 0.0)
+
+
+def prices_of_less(run: Run) -> list[str]:
+    """Return a sentence for each limit of which less would cost something else than more would bring."""
+    return [_less_in_words(run, limit) for limit in run.limits if limit.binding and _has_two_prices(limit)]
+
+
+def _has_two_prices(limit: LimitResult) -> bool:
+    if not limit.price_less:
+        return False
+    return limit.step_less != limit.step_more or not math.isclose(limit.price_less, limit.price_more or 0.0)
+
+
+def _less_in_words(run: Run, limit: LimitResult) -> str:
+    name, price = limit_name(run.scenario, limit), limit.price_less or 0.0
+    if math.isinf(price):
+        return f"{name}: with less of it there is no plan."
+    move = round_amount(abs(limit.limit))
+    loss = _loss(run, limit.step_less or "", move * price)
+    return f"{name}: {amount(move, limit_unit(run.scenario, limit))} less would mean {loss}."
 
 
 def limit_name(scenario: Scenario, limit: LimitResult) -> str:
@@ -88,6 +112,19 @@ def _worth(run: Run, limit: LimitResult, gain: float) -> str:
         closer = gain * _scale(short[0]) / short[0].goal.weight
         return f"{kpi.name} {amount(closer, kpi.unit)} closer to its target"
     return f"shortfall of {step} {_points(gain)} lower"
+
+
+def _loss(run: Run, step: str, loss: float) -> str:
+    """Say what a step's worsening by `loss` means."""
+    if step == "cost":
+        return f"{amount(loss, run.scenario.currency)} more cost"
+    if step == "fairness":
+        return f"largest stretch of peers {_points(loss)} higher"
+    goals = [g for g in run.goals if not g.goal.hard and step in ("goals", f"goals {g.goal.priority}")]
+    if len(goals) == 1:
+        kpi = run.scenario.kpis[goals[0].goal.kpi]
+        return f"{kpi.name} {amount(loss * _scale(goals[0]) / goals[0].goal.weight, kpi.unit)} further from its target"
+    return f"shortfall of {step} {_points(loss)} higher"
 
 
 def _points(share: float) -> str:

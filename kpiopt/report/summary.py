@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import priced_limits, used_up
+from kpiopt.report.limits import priced_limits, prices_of_less, used_up
 from kpiopt.report.numbers import amount, change, percent, relative_change
 from kpiopt.runs.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
@@ -235,7 +235,9 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         yield _line(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
-        yield _line(f"Used up too, without a price at the margin: {named}.")
+        yield _line(f"Used up too, but more would be worth nothing: {named}.")
+    for sentence in prices_of_less(run)[:SHOWN_PRICES]:
+        yield _line(sentence)
     if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):
         yield _line("These prices hold with the whole-number levels of initiatives as they are.")
 

@@ -76,6 +76,11 @@ def _limit_as_dict(limit: LimitResult) -> dict[str, Any]:
         "shadow_price": limit.shadow_price,
         "from": finite(limit.lower),
         "to": finite(limit.upper),
+        "shadow_price_less": finite(limit.price_less),
+        "step_less": limit.step_less,
+        "shadow_price_more": finite(limit.price_more),
+        "step_more": limit.step_more,
+        "no_plan_with_less": limit.price_less == float("inf"),
         "unit": limit.unit or None,
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt.cli.terminal import plain_text
-from kpiopt.report.limits import priced_limits, used_up
+from kpiopt.report.limits import priced_limits, prices_of_less, used_up
 from kpiopt.report.summary import render_summary
 from kpiopt.runs.run import Run, SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
@@ -87,6 +87,15 @@ def test_a_limit_that_makes_the_plan_less_fair(tmp_path):
     assert limit.worth == "largest stretch of peers 2 percentage points lower"
     assert limit.holds.endswith("to 6.667")  # where both are asked 6.67 %
     assert used_up(run) == []
+
+
+def test_a_limit_at_a_kink_is_told_from_both_sides(tmp_path):
+    """15 hours of Ann bear just what Bob's 150 leave of 300: one more makes it fairer, one less misses the goal."""
+    run = solved(tmp_path, target=1800, hours=15, bob=150)
+    (limit,) = priced_limits(run)
+    assert limit.worth == "largest stretch of peers 2 percentage points lower"
+    assert prices_of_less(run) == ["hours of Ann: 1 hour less would mean Sales 10 USD further from its target."]
+    assert "1 hour less would mean Sales 10 USD further from its target." in text_of(run)
 
 
 def test_more_is_asked_than_expected_where_execution_is_below_one(tmp_path):
