@@ -6,6 +6,7 @@ or found again in another way; what comes back is unscaled, in the original data
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,6 +63,8 @@ class Session:
     options : SolverOptions
     on_progress : callable or None
         Called with `Progress` while the solver works, from the solver's thread.
+    stop : threading.Event or None
+        Shared with the session that this one is a part of.
 
     Raises
     ------
@@ -74,9 +77,14 @@ class Session:
         arrays: ProgramArrays,
         options: SolverOptions | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        *,
+        stop: threading.Event | None = None,
     ) -> None:
         self._options = options or SolverOptions()
         self._on_progress = on_progress
+        self._stop = stop or threading.Event()
+        self._is_part = stop is not None
+        self._deadline = float("inf")
         self._load(arrays)
 
     def _load(self, arrays: ProgramArrays) -> None:
@@ -85,7 +93,7 @@ class Session:
             arrays = replace(arrays, matrix=_canonical(arrays.matrix))
         self._arrays = arrays
         self._fixed: Session | None = None
-        self._solver = Solver(self._options, self._on_progress)
+        self._solver = Solver(self._options, self._on_progress, self._stop)
         self._scale(Rung.box_share)
 
     def _scale(self, box_share: float) -> None:
@@ -106,7 +114,7 @@ class Session:
 
     def cancel(self) -> None:
         """Ask a running solve, from any thread, to stop; it answers INTERRUPTED."""
-        self._solver.cancel()
+        self._stop.set()
 
     def solve(self) -> Answer:
         """Solve, refine, and climb the retry ladder until the answer is good.
@@ -124,12 +132,14 @@ class Session:
             Where the solver refuses data.
         """
         started = time.monotonic()
+        self._deadline = started + self._options.time_limit
+        if not self._is_part:
+            self._stop.clear()
         if not self._arrays.n_columns:
             return self._answer_without_columns()
         answer = Answer(Status.UNKNOWN)
         for rung in LADDER:
-            left = self._options.time_limit - (time.monotonic() - started)
-            answer = replace(self._try(rung, left), attempt=rung.name)
+            answer = replace(self._try(rung), attempt=rung.name)
             if answer.status is not Status.UNKNOWN:
                 break
         return replace(answer, seconds=time.monotonic() - started)
@@ -149,16 +159,23 @@ class Session:
             attempt="nothing to decide",
         )
 
-    def _try(self, rung: Rung, seconds: float) -> Answer:
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _part(self, arrays: ProgramArrays) -> Session:
+        """Open a session that ends with this one."""
+        return Session(arrays, replace(self._options, time_limit=self._seconds_left()), stop=self._stop)
+
+    def _try(self, rung: Rung) -> Answer:
         if rung.box_share != self._box_share:
             try:
                 self._scale(rung.box_share)
             except NumericsError:
                 return Answer(Status.UNKNOWN)
-        status = self._solver.run(rung, seconds)
+        status = self._solver.run(rung, self._seconds_left())
         whole = bool(np.any(self._arrays.integer))
         if status is Status.OPTIMAL and whole:
-            return self._whole_optimum(seconds)
+            return self._whole_optimum()
         if status is Status.OPTIMAL or (status is Status.UNKNOWN and not whole and self._solver.has_values()):
             return self._optimum()
         if status is Status.INFEASIBLE:
@@ -205,10 +222,10 @@ class Session:
         scale = self._scaling
         x, y = point.x / scale.column, point.y / scale.row * scale.objective
         posed = pose_refinement(scale.apply(self._arrays), x, y)
-        solver = Solver(self._options, None)
+        solver = Solver(self._options, None, self._stop)
         solver.load(posed.program)
         solver.set_basis(posed.start(point.basis))
-        status = solver.run(_WITHOUT_PRESOLVE, self._options.time_limit)
+        status = solver.run(_WITHOUT_PRESOLVE, self._seconds_left())
         if status is Status.INFEASIBLE:
             return None, self._proof(solver)
         if status not in (Status.OPTIMAL, Status.UNKNOWN) or not solver.has_values():
@@ -224,11 +241,11 @@ class Session:
         objective = float(np.dot(a.cost, x) + a.offset)
         return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
 
-    def _whole_optimum(self, seconds: float) -> Answer:
+    def _whole_optimum(self) -> Answer:
         """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
         x = self._scaling.column * self._solver.solution()[0]
         whole = self._arrays.integer
-        self._fixed = Session(_fix_columns(self._arrays, whole, np.rint(x)), replace(self._options, time_limit=seconds))
+        self._fixed = self._part(_fix_columns(self._arrays, whole, np.rint(x)))
         answer = self._fixed.solve()
         if answer.status is not Status.OPTIMAL:
             return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)
@@ -239,7 +256,7 @@ class Session:
         """Answer with a verified proof; a whole-number program may owe its proof to its continuous relaxation."""
         if np.any(self._arrays.integer):
             relaxed = replace(self._arrays, integer=np.zeros(self._arrays.n_columns, dtype=bool))
-            answer = Session(relaxed, self._options).solve()
+            answer = self._part(relaxed).solve()
             return answer if answer.ray is not None else Answer(Status.INFEASIBLE)
         ray = self._proof(self._solver)
         return Answer(Status.UNKNOWN) if ray is None else self._clash(ray)

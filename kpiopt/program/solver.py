@@ -112,13 +112,17 @@ class Solver:
     options : SolverOptions
     on_progress : callable or None
         Called from the solver's thread a few times a second.
+    stop : threading.Event
+        Once set, from any thread, runs end at their next look-up.
     """
 
-    def __init__(self, options: SolverOptions, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, options: SolverOptions, on_progress: Callable[[Progress], None] | None, stop: threading.Event
+    ) -> None:
         self._highs = _start_highs()
         self._options = options
         self._on_progress = on_progress
-        self._stop = threading.Event()
+        self._stop = stop
         self._shown = 0.0
         self._is_current = False
         for event in (self._highs.cbSimplexInterrupt, self._highs.cbIpmInterrupt, self._highs.cbMipInterrupt):
@@ -166,7 +170,6 @@ class Solver:
     def run(self, rung: Rung, seconds: float) -> Status:
         """Solve; UNKNOWN for every ending that settles nothing."""
         self._configure(rung, seconds)
-        self._stop.clear()
         if threading.current_thread() is threading.main_thread():
             self._run_aside()
         else:
@@ -200,10 +203,6 @@ class Solver:
             self._stop.set()
             done.wait()
             raise
-
-    def cancel(self) -> None:
-        """Make a running solve stop at its next look-up."""
-        self._stop.set()
 
     def _look_up(self, event: Any) -> None:
         """Stop when asked to; report progress a few times a second."""

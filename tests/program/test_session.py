@@ -325,6 +325,12 @@ def test_another_thread_can_cancel_and_see_progress():
     assert seen and all(later.seconds > earlier.seconds for earlier, later in itertools.pairwise(seen))
 
 
+def test_a_cancelled_session_can_be_solved_again():
+    session = Session(WYNDOR)
+    session.cancel()
+    assert session.solve().status is Status.OPTIMAL
+
+
 def test_sessions_side_by_side_do_not_disturb_each_other():
     programs = [random_program(np.random.default_rng(seed), spread=1.0) for seed in range(24)]
     alone = [Session(arrays).solve().x.tobytes() for arrays in programs]
