@@ -71,7 +71,7 @@ def _less_in_words(run: Run, limit: LimitResult) -> str:
         return f"{name}: with less of it there is no plan."
     move = round_amount(abs(limit.limit))
     loss = _loss(run, limit.step_less or "", move * price)
-    return f"{name}: {amount(move, limit_unit(run.scenario, limit))} less would mean {loss}."
+    return f"{name}: {amount(move)} less would mean {loss}."
 
 
 def limit_name(scenario: Scenario, limit: LimitResult) -> str:
