@@ -93,10 +93,10 @@ def _solve_into(
     out: Path, scenario: Scenario, document: Document, options: SolveOptions, occasion: Occasion
 ) -> tuple[Run, Path]:
     """Solve and keep the run; an equal run that is there and unaltered is left alone."""
-    from kpiopt.runs.folder import is_intact, stage_question
+    from kpiopt.runs.folder import stage_question
     from kpiopt.runs.question import pose_question, require_same_files
     from kpiopt.runs.run import solve_scenario
-    from kpiopt.runs.store import open_store, read_run
+    from kpiopt.runs.store import is_intact, open_store, read_run
 
     question = pose_question(document, {"simulate": options.simulate})
     require_same_files(question, scenario.files)

@@ -7,6 +7,7 @@ once under the hash of their bytes; an index tells which step uses which.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -82,13 +83,19 @@ def save_evidence(path: Path, steps: Sequence[Evidence]) -> None:
     ------
     OutputError
     """
-    stored: dict[str, Any] = {}
-    index = [_index_step(step, stored) for step in steps]
     try:
-        with path.open("wb") as file:
-            np.savez_compressed(file, index=np.array(json.dumps({"format": FORMAT, "steps": index})), **stored)
+        path.write_bytes(evidence_bytes(steps))
     except OSError as error:
         raise OutputError(Problem("E-output", f"cannot write {path.name}: {error.strerror}")) from error
+
+
+def evidence_bytes(steps: Sequence[Evidence]) -> bytes:
+    """Return the file that holds the evidence of all steps."""
+    stored: dict[str, Any] = {}
+    index = [_index_step(step, stored) for step in steps]
+    file = io.BytesIO()
+    np.savez_compressed(file, index=np.array(json.dumps({"format": FORMAT, "steps": index})), **stored)
+    return file.getvalue()
 
 
 def _index_step(step: Evidence, stored: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, Usag
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.prices import LimitResult
-from kpiopt.runs.folder import is_intact
 from kpiopt.runs.inputs import document_settings, table_settings
 from kpiopt.runs.run import SolveOptions, solve_scenario
-from kpiopt.runs.store import RUN_FILE, RunStore, StoredRun
+from kpiopt.runs.store import RUN_FILE, RunStore, StoredRun, is_intact
 from kpiopt.scenario.document import Document
 from kpiopt.scenario.load import check_scenario
 from kpiopt.scenario.scenario import Scenario, SimulationSettings

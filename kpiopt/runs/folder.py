@@ -6,7 +6,7 @@
 | scenario.toml, inputs/ | the resolved question, loadable by itself |
 | targets.csv, targets.parquet | one row for each cell and each unit above |
 | goals.csv, limits.csv, odds.csv, initiatives.csv | the other tables |
-| certificate.json | what the independent check found, step by step |
+| certificate.json, evidence.npz | what the independent check found, step by step, and the numbers that prove it |
 | summary.txt | the summary as the terminal showed it |
 """
 
@@ -22,11 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpiopt.program.evidence import evidence_bytes
+from kpiopt.program.proof import gather_evidence
 from kpiopt.runs.answer import goal_frame, initiative_frame, limit_frame, odds_frame
 from kpiopt.runs.csv_text import csv_bytes
-from kpiopt.runs.question import Question, hash_again, hash_file
+from kpiopt.runs.question import Question, hash_again
 from kpiopt.runs.run import Run
-from kpiopt.runs.store import RUN_FILE, Staging, StoredRun
+from kpiopt.runs.store import EVIDENCE_FILE, RUN_FILE, Staging
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,6 +110,7 @@ def answer_files(run: Run) -> dict[str, bytes]:
         "odds.csv": csv_bytes(odds_frame(run)),
         "initiatives.csv": csv_bytes(initiative_frame(run)),
         "certificate.json": json_bytes(certificate_document(run)),
+        EVIDENCE_FILE: evidence_bytes(gather_evidence(run.cascade.program, run.solution)),
     }
 
 
@@ -140,6 +143,7 @@ def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[s
         "versions": dict(question.versions),
         "platform": platform.platform(),
         "command": list(occasion.command),
+        "working_folder": str(Path.cwd()),
         "variant": run.scenario.variant,
         "seed": settings.seed,
         "started": occasion.started.isoformat(timespec="milliseconds"),
@@ -181,14 +185,3 @@ def _file_entry(content: bytes) -> dict[str, Any]:
 def changed_inputs(document: Mapping[str, Any]) -> list[str]:
     """Return the inputs of a run that changed while it was being solved."""
     return [i["file"] for i in document["manifest"]["inputs"] if i["sha256"] != i["sha256_at_end"]]
-
-
-def altered_files(stored: StoredRun) -> list[str]:
-    """Return the files of a stored run that are not, byte for byte, what its manifest says."""
-    files = stored.manifest.get("files", {})
-    return [name for name, entry in files.items() if hash_file(stored.folder / name) != entry["sha256"]]
-
-
-def is_intact(stored: StoredRun) -> bool:
-    """Whether a stored run is whole and unaltered."""
-    return stored.is_complete and not altered_files(stored)

@@ -18,8 +18,10 @@ from typing import Any
 from kpiopt.errors import Locked, OutputError, Problem, UsageError
 from kpiopt.runs.durable import make_folder, move, remove_tree, write_file
 from kpiopt.runs.lock import hold_lock
+from kpiopt.runs.question import hash_file
 
 RUN_FILE = "run.json"
+EVIDENCE_FILE = "evidence.npz"
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,17 @@ def read_run(folder: Path) -> StoredRun:
         return StoredRun(folder, {}, (RUN_FILE,))
     damage = (name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
     return StoredRun(folder, document, tuple(damage))
+
+
+def altered_files(run: StoredRun) -> list[str]:
+    """Return the files of a run that are not, byte for byte, what its manifest says."""
+    files = run.manifest.get("files", {})
+    return [name for name, entry in files.items() if hash_file(run.folder / name) != entry["sha256"]]
+
+
+def is_intact(run: StoredRun) -> bool:
+    """Whether a run is whole and unaltered."""
+    return run.is_complete and not altered_files(run)
 
 
 def _size(path: Path) -> int | None:

@@ -54,4 +54,4 @@ def test_what_is_shown_is_near_what_is_meant(value):
 @given(st.floats(1e-6, 1e12))
 def test_a_little_more_is_a_round_small_part_of_a_limit(size):
     more = round_amount(size)
-    assert more == 1 or (size / 1000 < more <= size / 100 and math.log10(more) % 1 == 0)
+    assert more == 1 or (size / 1001 < more < size / 99 and math.log10(more) % 1 == 0)

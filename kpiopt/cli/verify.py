@@ -1,0 +1,62 @@
+"""`kpiopt verify`: a kept run checked again without the solver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+from kpiopt.cli.terminal import print_json, print_lines
+from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
+
+if TYPE_CHECKING:
+    from kpiopt.runs.verification import Finding
+
+
+def verify(run: RunName, out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """Check a run again without the solver: certificates, files, targets, and the inputs as they are now."""
+    from kpiopt.runs.store import RunStore
+    from kpiopt.runs.verification import verify_run  # numpy and scipy
+
+    stored = RunStore(out).find(run)
+    findings = verify_run(stored)
+    failed = [finding for finding in findings if not finding.passed]
+    if failed:
+        raise _failure(failed)
+    if as_json:
+        checks = [finding.as_dict() for finding in findings]
+        print_json({"schema": "kpiopt.verify/1", "run": stored.name, "passed": True, "checks": checks})
+    else:
+        print_lines(_line(finding) for finding in findings)
+        print_lines([f"{stored.name}: verified"])
+
+
+def _line(finding: Finding) -> str:
+    return printable(f"  ok  {finding.what}" + (f" ({finding.detail})" if finding.detail else ""))
+
+
+def _failure(failed: list[Finding]) -> KpioptError:
+    """Return the error for what failed: the run's own faults weigh more than files that have changed since."""
+    own = [finding for finding in failed if not finding.is_input]
+    if own:
+        return Uncertified(
+            *(
+                Problem(
+                    "E-verify",
+                    f"not so: {finding.what}" + (f" ({finding.detail})" if finding.detail else ""),
+                    rule="a run is trusted as far as it can be checked",
+                    fix="solve its scenario again",
+                )
+                for finding in own
+            )
+        )
+    return InputError(
+        *(
+            Problem(
+                "E-input-changed",
+                f"the run is in order, but it answers other files: {finding.detail}",
+                rule="a run answers its inputs as they were; their copies stand in the run folder",
+                fix="solve the scenario as it is now",
+            )
+            for finding in failed
+        )
+    )
