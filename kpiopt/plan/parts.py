@@ -194,9 +194,12 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
     low, high = floor - FARTHEST, ceil + FARTHEST
     here = np.flatnonzero(parts.cell >= 0)
     cell, value, step = parts.cell[here], parts.value[here], parts.step[here]
-    for bound, side, limits in zip(stretch_box(cells), (-1.0, 1.0), (low, high), strict=True):
-        room = bound[cell] - stretch[cell]
-        slack = BOUND_TOLERANCE * np.maximum(np.abs(bound[cell]), step) + FLOAT_TOLERANCE * np.abs(value)
+    least, most = (bound[cell] for bound in stretch_box(cells))
+    # A least stretch of 0 is nobody's promise: a baseline off the grid may be rounded to the multiple below it.
+    least = np.where(least == 0.0, -step, least)
+    for bound, side, limits in ((least, -1.0, low), (most, 1.0, high)):
+        room = bound - stretch[cell]
+        slack = BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + FLOAT_TOLERANCE * np.abs(value)
         counts = (value + room + side * slack) / step
         limits[here] = np.clip(
             np.floor(counts) if side > 0 else np.ceil(counts), floor[here] - FARTHEST, ceil[here] + FARTHEST

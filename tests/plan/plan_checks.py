@@ -97,6 +97,7 @@ def assert_limits_hold(board: Board) -> None:
             (cells.lock[i],) * 2 if not np.isnan(cells.lock[i]) else (cells.min_stretch[i], cells.max_stretch[i])
         )
         noise = 1e-9 * max(1.0, abs(high)) + 1e-12 * abs(board.asked[key])
+        low = low if low > 0.0 else -float(scenario.kpi_step[cells.kpi[i]])
         assert low - noise <= x <= high + noise, (key, low, x, high)
 
     def holds(used: float, limit: float, size: float) -> bool:

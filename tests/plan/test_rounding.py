@@ -199,8 +199,8 @@ def test_mean_rounds_every_unit_on_its_own() -> None:
     rows = [Cell("a", "score", 7.4, 1.0, size=1.0), Cell("b", "score", 8.5, 1.0, size=3.0)]
     plan = plan_of(build_scenario(units, [build_kpi("score", roll_up="mean", step=1.0)], rows), [0.0, 0.0])
     assert plan.asked[plan.graph.find_node("score")] == pytest.approx(8.225)
-    # 7.4 has no stretch to give, so the lower bound forbids 7
-    assert targets_of(plan, "score") == {"co": 8.0, "a": 8.0, "b": 9.0}
+    # 7.4 is asked nothing, so nothing keeps it from 7
+    assert targets_of(plan, "score") == {"co": 8.0, "a": 7.0, "b": 9.0}
 
 
 def test_own_part_of_an_inner_unit_is_one_more_child() -> None:
