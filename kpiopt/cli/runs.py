@@ -9,7 +9,7 @@ import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, RunName, RunsFolder
 from kpiopt.cli.terminal import print_json, print_lines
-from kpiopt.errors import ExitCode, OutputError, Problem, printable
+from kpiopt.errors import ExitCode, printable
 
 if TYPE_CHECKING:
     from kpiopt.runs.store import RunStore, StoredRun
@@ -31,16 +31,13 @@ def _store(root: Path) -> RunStore:
     return RunStore(root)
 
 
-def _require_complete(run: StoredRun) -> None:
-    if not run.is_complete:
-        raise OutputError(
-            Problem(
-                "E-run-damaged",
-                f"{run.folder} is not whole: {', '.join(run.damage)}",
-                rule="a run is used as it was written or not at all",
-                fix="solve its scenario again",
-            )
-        )
+def _find(root: Path, name: str) -> StoredRun:
+    """Return a run that is whole."""
+    from kpiopt.runs.store import require_complete
+
+    found = _store(root).find(name)
+    require_complete(found)
+    return found
 
 
 @runs.command("list")
@@ -79,8 +76,7 @@ def _goals_text(row: dict[str, Any]) -> str:
 @runs.command("show")
 def show_run(run: RunName, out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     """Show the summary of a run again, or its run.json."""
-    stored = _store(out).find(run)
-    _require_complete(stored)
+    stored = _find(out, run)
     if as_json:
         print_json(stored.document)
     else:
@@ -97,11 +93,7 @@ def diff_runs(
     """Show what differs in the questions and answers of two runs."""
     from kpiopt.runs.difference import compare_runs  # polars
 
-    store = _store(out)
-    pair = store.find(first), store.find(second)
-    for stored in pair:
-        _require_complete(stored)
-    difference = compare_runs(*pair)
+    difference = compare_runs(_find(out, first), _find(out, second))
     if as_json:
         print_json(difference.as_dict())
     else:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kpiopt.errors import ModelError, OutputError, Problem
+from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph, build_graph
-from kpiopt.runs.store import StoredRun
+from kpiopt.runs.store import StoredRun, require_complete
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
@@ -62,7 +62,7 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
     ModelError
         When the other scenario has no place for a part of the plan.
     """
-    _require_whole(run)
+    require_complete(run)
     scenario = under or load_scenario(run.folder / "scenario.toml")
     graph = build_graph(scenario)
     targets = _read(run.folder / "targets.parquet")
@@ -77,18 +77,6 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
         {f"{unit}/{kpi}": text for unit, kpi, text in names},
         _at_nodes(graph, nodes, targets["odds"]),
     )
-
-
-def _require_whole(run: StoredRun) -> None:
-    if not run.is_complete:
-        raise OutputError(
-            Problem(
-                "E-run-damaged",
-                f"{run.folder} is not whole: {', '.join(run.damage)}",
-                rule="a run is used as it was written or not at all",
-                fix="solve its scenario again",
-            )
-        )
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -213,6 +213,24 @@ def read_run(folder: Path) -> StoredRun:
     return StoredRun(folder, document, tuple(damage))
 
 
+def require_complete(run: StoredRun) -> None:
+    """Raise when a file of a run is missing or cut short.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not run.is_complete:
+        raise OutputError(
+            Problem(
+                "E-run-damaged",
+                f"{run.folder} is not whole: {', '.join(run.damage)}",
+                rule="a run is used as it was written or not at all",
+                fix="solve its scenario again",
+            )
+        )
+
+
 def altered_files(run: StoredRun) -> list[str]:
     """Return the files of a run that are not, byte for byte, what its manifest says."""
     files = run.manifest.get("files", {})
