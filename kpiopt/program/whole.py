@@ -22,7 +22,15 @@ from kpiopt.program.blocks import Integers, LinearProgram, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
 from kpiopt.program.other_solver import open_session
 from kpiopt.program.session import Session
-from kpiopt.program.steps import InfeasibleProgram, Solution, append_row, require_optimal, solve_order, solve_steps
+from kpiopt.program.steps import (
+    InfeasibleProgram,
+    Solution,
+    append_row,
+    objectives_of,
+    require_optimal,
+    solve_order,
+    solve_steps,
+)
 
 EQUAL = 1e-9
 SAME_REFERENCE = 1e-7
@@ -38,8 +46,16 @@ def fix_columns(arrays: ProgramArrays, columns: Integers, values: Floats) -> Pro
     return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))
 
 
-def solve_whole(program: LinearProgram, options: SolverOptions, progress: Callable[[str], None]) -> Solution:
+def solve_whole(
+    program: LinearProgram, options: SolverOptions, progress: Callable[[str], None], near: Floats | None = None
+) -> Solution:
     """Solve a program with whole-number columns in its strict order.
+
+    Parameters
+    ----------
+    near : (n,) float, optional
+        A solution of a program that differs little; its choice of whole numbers is tried first. The answer does not
+        depend on it.
 
     Raises
     ------
@@ -48,7 +64,9 @@ def solve_whole(program: LinearProgram, options: SolverOptions, progress: Callab
     Unbounded, Uncertified, LimitReached
     """
     search = _Search(program, options)
-    for position, objective in enumerate(program.objectives):
+    if near is not None:
+        search.begin(near)
+    for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
         search.settle(position)
     if program.reference is not None:
@@ -69,19 +87,40 @@ class _Search:
         self.whole = np.flatnonzero(self.arrays.integer)
         self.certificates: list[Certificate] = []
         self.best: Solution | None = None
+        self.evaluated: dict[bytes, Solution] = {}
+
+    def begin(self, near: Floats) -> None:
+        """Try the choice of a solution of another program, as far as it is one here."""
+        levels = np.clip(near[self.whole], self.arrays.column_lower[self.whole], self.arrays.column_upper[self.whole])
+        try:
+            self._take(np.rint(levels))
+        except InfeasibleProgram:
+            return
 
     def settle(self, position: int) -> None:
         """Find the best value of one objective, and leave only choices that keep it."""
-        objective = self.program.objectives[position]
+        objective = objectives_of(self.program)[position]
         posed = replace(self.left, cost=objective.cost, offset=objective.offset)
-        answer = open_session(posed, self.options).solve()
-        require_optimal(posed, answer, objective)
-        self._take(np.rint(answer.x[self.whole]))
+        least = _least_value(posed)
+        if self.best is not None and self.best.steps[position].value <= least:
+            self.certificates.append(verify_mip(posed, self.best.x, least))
+        else:
+            answer = open_session(posed, self.options).solve()
+            require_optimal(posed, answer, objective)
+            if self._is_better(position, answer.objective):
+                self._take(np.rint(answer.x[self.whole]))
+            self.certificates.append(verify_mip(posed, self._rounded(answer.x), answer.dual_bound))
         assert self.best is not None
         value = self.best.steps[position].value
-        self.certificates.append(verify_mip(posed, self._rounded(answer.x), answer.dual_bound))
         allowed = value + objective.slack * abs(value) + EQUAL * max(1.0, abs(value))
         self.left = append_row(self.left, objective.cost, allowed - objective.offset)
+
+    def _is_better(self, position: int, value: float) -> bool:
+        """Whether a value of an objective is better than that of the best choice so far."""
+        if self.best is None:
+            return True
+        ours = self.best.steps[position].value
+        return value < ours - EQUAL * max(1.0, abs(ours))
 
     def _rounded(self, x: Floats) -> Floats:
         whole = x.copy()
@@ -93,8 +132,13 @@ class _Search:
         self.best = self._evaluate(levels)
 
     def _evaluate(self, levels: Floats) -> Solution:
-        ours = replace(self.options, solver="highs")  # another solver settles the steps; it need not see every choice
-        return solve_order(self.program, fix_columns(self.arrays, self.whole, levels), ours)
+        key = (levels + 0.0).tobytes()  # 0 and -0 are the same choice
+        if key not in self.evaluated:
+            ours = replace(
+                self.options, solver="highs"
+            )  # another solver settles the steps; it need not see all choices
+            self.evaluated[key] = solve_order(self.program, fix_columns(self.arrays, self.whole, levels), ours)
+        return self.evaluated[key]
 
     def _is_as_good(self, other: Solution) -> bool:
         """Whether another choice keeps the values of all objectives."""
@@ -117,7 +161,18 @@ class _Search:
             self._consider(proposal, tangents, reference)
         else:
             raise _gave_up()
-        self._settle_by_id(self._begin_tangents(reference, lowest), reference, lowest)
+        if bound * lowest <= self._highest_tie(reference) or self._has_tie(reference):
+            self._settle_by_id(self._begin_tangents(reference, lowest), reference, lowest)
+
+    def _highest_tie(self, reference: Reference) -> float:
+        """Return a reference above which no choice is as close as the best one."""
+        assert self.best is not None
+        return reference.value(self.best.x) * (1.0 + 4.0 * SAME_REFERENCE)
+
+    def _has_tie(self, reference: Reference) -> bool:
+        """Whether another choice that was evaluated is as good and as close as the best one."""
+        others = [found for found in self.evaluated.values() if found is not self.best and self._is_as_good(found)]
+        return any(reference.value(found.x) <= self._highest_tie(reference) for found in others)
 
     def _begin_tangents(self, reference: Reference, lowest: float) -> _Tangents:
         assert self.best is not None
@@ -168,6 +223,12 @@ class _Search:
         for i, certificate in enumerate(self.certificates):
             steps[i] = replace(steps[i], certificate=certificate)
         return replace(self.best, steps=tuple(steps))
+
+
+def _least_value(arrays: ProgramArrays) -> float:
+    """Return what an objective has at least in its boxes, whatever the rows say."""
+    ends = np.where(arrays.cost > 0.0, arrays.column_lower, arrays.column_upper)
+    return float(np.dot(arrays.cost, np.where(arrays.cost == 0.0, 0.0, ends))) + arrays.offset
 
 
 def _gave_up() -> Uncertified:
@@ -281,9 +342,17 @@ class _Tangents:
 
 
 def solve_program(
-    program: LinearProgram, options: SolverOptions, progress: Callable[[str], None] = lambda _: None
+    program: LinearProgram,
+    options: SolverOptions,
+    progress: Callable[[str], None] = lambda _: None,
+    near: Floats | None = None,
 ) -> Solution:
     """Solve a program in its strict order, whatever its columns are.
+
+    Parameters
+    ----------
+    near : (n,) float, optional
+        A solution of a program of the same columns that differs little; it only saves time.
 
     Raises
     ------
@@ -292,4 +361,4 @@ def solve_program(
     Unbounded, Uncertified, LimitReached
     """
     has_whole = any(bool(block.integer.any()) for block in program.columns)
-    return solve_whole(program, options, progress) if has_whole else solve_steps(program, options, progress)
+    return solve_whole(program, options, progress, near) if has_whole else solve_steps(program, options, progress)

@@ -82,23 +82,55 @@ def test_no_choice_is_better_than_the_one_that_is_found(tmp_path: Path, seed: in
     assert not better
 
 
-def test_equal_choices_go_by_id(tmp_path: Path) -> None:
-    """One machine, two units that are alike: the first id gets it, whatever the order in the file."""
+@pytest.mark.parametrize("seed", range(6))
+def test_where_the_search_begins_makes_no_difference(tmp_path: Path, seed: int) -> None:
+    program = program_of(write_scenario(tmp_path / "machines.toml", seed))
+    cold = solve_program(program, SolverOptions())
+    whole, rng = np.flatnonzero(program.arrays().integer), np.random.default_rng(seed)
+    for _ in range(4):
+        near = cold.x.copy()
+        near[whole] = rng.integers(0, 4, len(whole))
+        warm = solve_program(program, SolverOptions(), near=near)
+        assert warm.x == pytest.approx(cold.x, rel=1e-9, abs=1e-9)
+        assert values(warm) == pytest.approx(values(cold), rel=1e-9, abs=1e-12)
+        assert all(step.certificate.passed for step in warm.steps)
+
+
+def write_alike(path: Path, order: str = "") -> Path:
+    """One machine, two units that are alike."""
     path = tmp_path / "alike.toml"
     path.write_text(
         'schema = 1\nname = "alike"\n[kpi.output]\n[unit.plant]\n'
         + "".join(f'[unit.{u}]\nparent = "plant"\n[cell."{u}/output"]\nbaseline = 100\nmax_stretch = 1\n' for u in "ba")
         + '[initiative.press]\nunits = ["b", "a"]\nmax = 2\nwhole = true\nuses = { cash = 1 }\n'
-        + "[initiative.press.effects]\noutput = 10\n[budget.cash]\nlimit = 1\n[goal.output]\ntarget = 210",
+        + "[initiative.press.effects]\noutput = 10\n[budget.cash]\nlimit = 1\n[goal.output]\ntarget = 210\n"
+        + order,
         encoding="utf-8",
     )
-    cascade = build_cascade(build_graph(load_scenario(path)))
-    solution = solve_program(cascade.program, SolverOptions())
+    return path
+
+
+@pytest.mark.parametrize("begin", [None, "a", "b"])
+def test_equal_choices_go_by_id(tmp_path: Path, begin: str | None) -> None:
+    """The first id gets it, whatever the order in the file and wherever the search begins."""
+    cascade = build_cascade(build_graph(load_scenario(write_alike(tmp_path / "alike.toml"))))
+    near = None
+    if begin:
+        level = cascade.columns.level
+        near = np.zeros(cascade.program.n_columns)
+        near[level.positions] = [level.label(i).endswith(f"@{begin}") for i in range(len(level))]
+    solution = solve_program(cascade.program, SolverOptions(), near=near)
     graph = cascade.graph
     bought = dict(
         zip(map(graph.node_name, graph.level_node.tolist()), cascade.columns.level.of(solution.x), strict=True)
     )
     assert bought == pytest.approx({"initiative.press@a": 1.0, "initiative.press@b": 0.0})
+
+
+def test_whole_numbers_without_an_objective_are_closest_to_the_reference(tmp_path: Path) -> None:
+    program = program_of(write_alike(tmp_path / "alike.toml", '[decide]\norder = ["reference"]\n'))
+    solution = solve_program(program, SolverOptions())
+    assert solution.x[np.flatnonzero(program.arrays().integer)] == pytest.approx(0.0)
 
 
 def test_a_choice_between_its_bounds_is_not_proposed_for_ever() -> None:
