@@ -98,7 +98,6 @@ def test_where_the_search_begins_makes_no_difference(tmp_path: Path, seed: int) 
 
 def write_alike(path: Path, order: str = "") -> Path:
     """One machine, two units that are alike."""
-    path = tmp_path / "alike.toml"
     path.write_text(
         'schema = 1\nname = "alike"\n[kpi.output]\n[unit.plant]\n'
         + "".join(f'[unit.{u}]\nparent = "plant"\n[cell."{u}/output"]\nbaseline = 100\nmax_stretch = 1\n' for u in "ba")
