@@ -8,19 +8,30 @@ inside of the optimal face with duals in the inside of theirs, which no vertex m
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
+from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.answer import Answer, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
 
-PROXIMAL, DUAL_PROXIMAL = 1e-8, 1e-9
+_SYMMETRIC: dict[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}
+}  # fmt: skip
+FACTORISATIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
+    (1e-8, 1e-9, _SYMMETRIC), (1e-8, 1e-9, {}), (1e-6, 1e-6, {})
+)  # fmt: skip
+"""Regularisation of columns and of rows, and how the factors are computed."""
 PATIENCE = 4
 EXACT = 1e-15
+ACCURATE = 1e-6
+Solve = Callable[[Floats], Floats]
 
 
 def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Floats, Floats]:
@@ -72,20 +83,41 @@ def _is_tight(value: Floats, side: Floats) -> NDArray[np.bool_]:
     return np.abs(value - side) <= 1e-11 * np.maximum(1.0, np.abs(side))
 
 
-def _factorise(curvature: Floats, inner: sp.csr_array):  # type: ignore[no-untyped-def]
-    """Factor the regularised system [[D, A'], [A, 0]].
+def _factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
+    """Factor the regularised system [[D, A'], [A, 0]], without pivoting where that is accurate.
 
-    A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders do not.
+    A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders with
+    pivoting do not. But without pivoting the small entries on the diagonal may let rounding grow.
     """
-    system = sp.block_array(
-        [
-            [sp.diags_array(curvature + PROXIMAL), inner.T],
-            [inner, -DUAL_PROXIMAL * sp.eye_array(inner.shape[0])],
-        ],
-        format="csc",
-    )
-    factors = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    return factors.solve
+    solve: Solve | None = None
+    for proximal, dual_proximal, settings in FACTORISATIONS:
+        system = sp.block_array(
+            [[sp.diags_array(curvature + proximal), inner.T], [inner, -dual_proximal * sp.eye_array(inner.shape[0])]],
+            format="csc",
+        )
+        try:
+            solve = splu(system, **settings).solve
+        except RuntimeError:  # singular to working precision
+            continue
+        if _is_accurate(system, solve):
+            break
+    if solve is None:
+        raise Uncertified(
+            Problem(
+                "E-uncertified",
+                "the active limits make a system of equations that cannot be solved",
+                rule="no certificate, no targets",
+                fix="look for numbers of very different size",
+            )
+        )
+    return solve
+
+
+def _is_accurate(system: sp.csc_array, solve: Solve) -> bool:
+    """Whether factors solve a system whose right side is made from a known solution."""
+    wanted = system @ np.cos(np.arange(system.shape[0]))
+    error = np.abs(system @ solve(wanted) - wanted).max(initial=0.0)
+    return bool(error <= ACCURATE * np.abs(wanted).max(initial=0.0))
 
 
 def solve_by_interior_point(arrays: ProgramArrays) -> Answer:

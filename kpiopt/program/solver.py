@@ -274,6 +274,9 @@ class Solver:
         if not self._is_current:
             self.run(Rung("from the basis", (("presolve", "off"),)), self._options.time_limit)
         status, found = self._highs.getRanging()
+        if status != highspy.HighsStatus.kOk:  # an interior-point method has left nothing that could be ranged
+            self.run(Rung("from the basis", (("presolve", "off"), ("solver", "simplex"))), self._options.time_limit)
+            status, found = self._highs.getRanging()
         if status != highspy.HighsStatus.kOk:
             raise InternalError("ranges were asked for before an optimum was found")
         n = self._highs.getNumCol()
