@@ -45,13 +45,18 @@ def values_at_scores(kind: str, parameters: tuple[float, ...], z: NDArray[np.flo
     import numpy as np
     from scipy.special import ndtr
 
+    line = score_line(kind, parameters)
+    if line is None:
+        return quantiles(kind, parameters, ndtr(z))
+    values = line[0] + line[1] * np.asarray(z)
+    return np.asarray(np.exp(values)) if kind == "lognormal" else values
+
+
+def score_line(kind: str, parameters: tuple[float, ...]) -> tuple[float, float] | None:
+    """Return (location, scale) where the quantity, or its logarithm, is a straight line of the normal score."""
     if kind == "normal":
-        mean, sd = parameters
-        return mean + sd * np.asarray(z)
-    if kind == "lognormal":
-        location, scale = _log_parameters(*parameters)
-        return np.asarray(np.exp(location + scale * np.asarray(z)))
-    return quantiles(kind, parameters, ndtr(z))
+        return parameters[0], parameters[1]
+    return _log_parameters(*parameters) if kind == "lognormal" else None
 
 
 def _log_parameters(p5: float, p95: float) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
+from kpiopt.simulation.rows import as_rows
 
 TOLERANCE = 1e-9
 
@@ -25,6 +26,8 @@ class HitRule:
     Attributes
     ----------
     nodes : (n,) int
+    rows : slice or (n,) int
+        The same, for reading.
     threshold : (n,) float
         Deviation from the baseline at which the outcome changes.
     is_down : (n,) bool
@@ -32,12 +35,13 @@ class HitRule:
     """
 
     nodes: Integers
+    rows: slice | Integers
     threshold: Floats
     is_down: NDArray[np.bool_]
 
     def hits(self, delta: Floats) -> NDArray[np.bool_]:
         """Return which draws hit, (n, n_draws) bool, from deviations of all nodes (n_nodes, n_draws)."""
-        reached: NDArray[np.bool_] = delta[self.nodes] >= self.threshold[:, None]
+        reached: NDArray[np.bool_] = delta[self.rows] >= self.threshold[:, None]
         reached ^= self.is_down[:, None]
         return reached
 
@@ -51,7 +55,7 @@ def build_hit_rule(graph: CausalGraph, nodes: Integers, targets: Floats) -> HitR
     threshold = up * value - baseline
     is_down = up < 0
     # For `down` a value at the threshold is a hit: the first miss is the next number above it.
-    return HitRule(nodes, np.where(is_down, np.nextafter(threshold, np.inf), threshold), is_down)
+    return HitRule(nodes, as_rows(nodes), np.where(is_down, np.nextafter(threshold, np.inf), threshold), is_down)
 
 
 def _stepped(target: Floats, step: Floats) -> Floats:

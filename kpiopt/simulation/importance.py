@@ -159,7 +159,7 @@ def _draw_sample(
             stop = min(start + block, layout.size)
             scores = points.scores(start, stop)
             drawn = propagation.run(scores, stop - start, replicate * layout.size + start)
-            values, common = propagation.inputs.draw_shared(scores)
+            values, common = propagation.inputs.draw_shared(scores, stop - start)
             own = scores(slice(propagation.inputs.n_shared, len(propagation.inputs.names)))
             inputs.append(np.concatenate([values, groups.common_values(common), groups.own_values(own)]))
             outcomes.append(drawn.delta[node])

@@ -25,11 +25,26 @@ from kpiopt.graph import CausalGraph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, Units
 from kpiopt.simulation.copula import Copula, build_copula
+from kpiopt.simulation.transform import Transform, build_transform
+
+TILE = 1 << 15
+"""Numbers that are drawn at a time, so that they stay in the processor's cache until they are used."""
 
 ORGANIZATION_PART = "uncertainty.execution"
 
 ScoreSource = Callable[[slice], Floats]
 """Rows of sources -> their independent scores, (n_rows, n_draws) float."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Cells start … stop - 1 of `RandomInputs.cells`: their distribution and the weights of their scores."""
+
+    start: int
+    stop: int
+    quantity: Quantity
+    own_weight: Floats
+    common_weight: sp.csr_array | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,8 @@ class RandomInputs:
     common_weight : (n_own, n_common) CSR
         sqrt(share) of each common part.
     copula : Copula
+    transform : Transform
+        Scores of the named quantities -> their values.
     notes : tuple of Problem
     """
 
@@ -67,6 +84,7 @@ class RandomInputs:
     own_weight: Floats
     common_weight: sp.csr_array
     copula: Copula
+    transform: Transform
     notes: tuple[Problem, ...] = ()
 
     @property
@@ -74,7 +92,7 @@ class RandomInputs:
         """Number of rows before the cells' own parts."""
         return len(self.quantities) + self.n_common
 
-    def draw_shared(self, scores: ScoreSource) -> tuple[Floats, Floats]:
+    def draw_shared(self, scores: ScoreSource, n_draws: int) -> tuple[Floats, Floats]:
         """Return the named quantities' values and the common parts' scores.
 
         Returns
@@ -83,22 +101,38 @@ class RandomInputs:
             In each quantity's own unit.
         common : (n_common, n_draws) float
         """
-        shared = scores(slice(0, self.n_shared))
+        shared = np.empty((self.n_shared, n_draws))
+        tile = max(1, TILE // n_draws)
+        for start in range(0, self.n_shared, tile):
+            rows = slice(start, min(start + tile, self.n_shared))
+            shared[rows] = scores(rows)
         self.copula.correlate(shared)
         n = len(self.quantities)
-        values = np.empty_like(shared[:n])
-        for row, quantity in enumerate(self.quantities):
-            values[row] = quantity.at_score(shared[row])
-        return values, shared[n:]
+        return self.transform.apply(shared[:n]), shared[n:]
 
-    def draw_execution(self, scores: ScoreSource, common: Floats, start: int, stop: int) -> Floats:
-        """Return the execution of `cells[start:stop]`, which share one distribution, (stop - start, n_draws) float."""
-        z = scores(slice(self.n_shared + start, self.n_shared + stop))
-        if self.n_common:
-            z *= self.own_weight[start:stop, None]
-            z += self.common_weight[start:stop] @ common
-        quantity = next(q for first, last, q in self.groups if first <= start and stop <= last)
-        return quantity.at_score(z)
+    def tiles(self, n_draws: int) -> tuple[Tile, ...]:
+        """Return pieces of `cells`, each of one distribution and of about `TILE` numbers at `n_draws` draws."""
+        size = max(1, TILE // n_draws)
+        return tuple(
+            Tile(
+                start,
+                stop,
+                quantity,
+                self.own_weight[start:stop, None].copy(),
+                self.common_weight[start:stop] if self.n_common else None,
+            )
+            for first, last, quantity in self.groups
+            for start in range(first, last, size)
+            for stop in [min(start + size, last)]
+        )
+
+    def draw_execution(self, scores: ScoreSource, common: Floats, tile: Tile) -> Floats:
+        """Return the execution of a tile's cells, (stop - start, n_draws) float."""
+        z = scores(slice(self.n_shared + tile.start, self.n_shared + tile.stop))
+        if tile.common_weight is not None:
+            z *= tile.own_weight
+            z += tile.common_weight @ common
+        return tile.quantity.at_score(z)
 
 
 def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
@@ -138,6 +172,7 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
         own_weight=own_weight,
         common_weight=common_weight,
         copula=build_copula(correlation, position),
+        transform=build_transform([q.quantity for q in named]),
         notes=notes,
     )
 

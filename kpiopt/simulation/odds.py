@@ -9,7 +9,9 @@ the randomised net get Student's t interval over its independent replicates; whe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ LEVEL = 0.95
 FEW = 100
 """Below so many hits or misses the replicates' spread is not trusted."""
 
-GRID_VARIANCE = 1.25
+GRID_VARIANCE = 1.75
 """Added to the sum of squared deviations of the replicates' counts: a count is a whole number, and a net can give the
 same count in all replicates although its expectation lies between two. Chosen so that 16 counts that take two
 neighbouring values cover at least 96 %, whatever the share of each (measured; see docs/odds.md)."""
@@ -81,6 +83,7 @@ def binomial_interval(hits: float, n: int, level: float = LEVEL) -> tuple[float,
     return low, high
 
 
+@lru_cache
 def student(degrees: int, level: float = LEVEL) -> float:
     """Return the two-sided critical value of Student's t."""
     from scipy.special import stdtrit
@@ -216,25 +219,32 @@ class QuantileEstimate:
     needs_draws: int | None = None
 
 
-def estimate_quantile(values: Floats, share: float) -> QuantileEstimate:
-    """Estimate a quantile and its order-statistic interval.
+def estimate_quantiles(values: Floats, shares: Sequence[float]) -> tuple[QuantileEstimate, ...]:
+    """Estimate quantiles and their order-statistic intervals.
 
     Parameters
     ----------
     values : (n_replicates, n_kept) float
         Kept draws by replicate.
-    share : float
+    shares : sequence of float
         Between 0 and 1.
     """
     ordered = np.sort(values, axis=None)
+    return tuple(_estimate_quantile(values, ordered, share) for share in shares)
+
+
+def _estimate_quantile(values: Floats, ordered: Floats, share: float) -> QuantileEstimate:
     n = len(ordered)
     value = float(ordered[min(max(math.ceil(n * share) - 1, 0), n - 1)])
     needed = draws_for_quantile(share)
     if n < needed:
         return QuantileEstimate(share, value, None, None, needed)
-    below = np.count_nonzero(values <= value, axis=1)
-    lower, upper = _ranks(below, values.shape[1], share)
-    return QuantileEstimate(share, value, float(ordered[lower]), float(ordered[upper]))
+    if len(values) > 1 and min(share, 1 - share) * n >= FEW:
+        half = _half_width(np.count_nonzero(values <= value, axis=1).astype(np.float64)) / values.shape[1]
+        lower, upper = math.floor(n * (share - half)) - 1, math.ceil(n * (share + half)) - 1
+    else:
+        lower, upper = binomial_ranks(n, share)
+    return QuantileEstimate(share, value, float(ordered[max(lower, 0)]), float(ordered[min(upper, n - 1)]))
 
 
 def draws_for_quantile(share: float) -> int:
@@ -243,17 +253,12 @@ def draws_for_quantile(share: float) -> int:
     return math.ceil(math.log(tail) / math.log(max(share, 1 - share)))
 
 
-def _ranks(below: Integers, size: int, share: float) -> tuple[int, int]:
-    """Positions of the two order statistics that bound the quantile."""
-    n = size * len(below)
-    if len(below) > 1 and min(share, 1 - share) * n >= FEW:
-        half = _half_width(below.astype(np.float64)) / size
-        lower, upper = math.floor(n * (share - half)) - 1, math.ceil(n * (share + half)) - 1
-    else:
-        from scipy.special import bdtr
+@lru_cache
+def binomial_ranks(n: int, share: float) -> tuple[int, int]:
+    """Return the positions (from 0) of the two of n ordered independent values that bound a quantile at 95 %."""
+    from scipy.special import bdtr
 
-        counts = np.arange(n + 1)
-        cumulative = bdtr(counts, n, share)
-        lower = int(np.searchsorted(cumulative, (1 - LEVEL) / 2, side="right")) - 1
-        upper = int(np.searchsorted(cumulative, (1 + LEVEL) / 2, side="left"))
-    return max(lower, 0), min(upper, n - 1)
+    cumulative = bdtr(np.arange(n), n, share)
+    lower = int(np.searchsorted(cumulative, (1 - LEVEL) / 2, side="right")) - 1
+    upper = int(np.searchsorted(cumulative, (1 + LEVEL) / 2, side="left"))
+    return lower, upper

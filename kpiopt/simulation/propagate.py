@@ -20,10 +20,8 @@ import scipy.sparse as sp
 from kpiopt.errors import NumericsError, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
-from kpiopt.simulation.inputs import RandomInputs, ScoreSource, build_inputs
-
-TILE = 1 << 15
-"""Numbers that are drawn at a time, so that they stay in the processor's cache until they are used."""
+from kpiopt.simulation.inputs import RandomInputs, ScoreSource, Tile, build_inputs
+from kpiopt.simulation.rows import as_rows
 
 
 @dataclass(frozen=True)
@@ -46,16 +44,42 @@ class Block:
 class _Level:
     """The nodes start … stop - 1 of one topological level and the edges that lead to them.
 
-    `certain` @ delta covers edges with certain coefficients; an uncertain edge i adds coefficient[i] times the drawn
-    contribution `row[i]` times delta[`tail[i]`], and `gather` sums those by head.
+    Edges with an uncertain contribution have a row of their own behind the nodes' rows, first … last - 1, for the drawn
+    contribution `quantity_row[i]` times the deviation of `tail[i]`. `matrix` adds up nodes' rows with certain
+    coefficients and these rows with coefficient 1.
     """
 
     start: int
     stop: int
-    certain: sp.csr_array
+    matrix: sp.csr_array
+    first: int
+    last: int
     tail: Integers
-    row: Integers
-    gather: sp.csr_array
+    quantity_row: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class _PlacedTile:
+    """A tile of cells and where its draws go.
+
+    Attributes
+    ----------
+    change : (n, 1) float
+        Sign times stretch of each cell.
+    nodes : slice or (n,) int
+    is_alone : bool
+        Whether nothing else is added at these nodes: they can be written instead of read, added to and written.
+    kept, kept_row, kept_sign : (n_kept,) int, (n_kept,) int, (n_kept, 1) float
+        Which of the cells are kept one by one, where, and their signs.
+    """
+
+    tile: Tile
+    change: Floats
+    nodes: slice | Integers
+    is_alone: bool
+    kept: Integers
+    kept_row: Integers
+    kept_sign: Floats
 
 
 class Propagation:
@@ -89,9 +113,11 @@ class Propagation:
         self.fixed = {node: value - float(graph.baseline[node]) for node, value in (fixed or {}).items()}
         self._certain_change = self._sum_certain(np.asarray(levels, dtype=np.float64))
         self._uncertain_nodes = np.flatnonzero(graph.node_quantity >= 0)
+        self._uncertain_edges = np.flatnonzero(graph.edge_quantity >= 0)
         self._levels = [self._compile_level(start, stop) for start, stop in pairwise(graph.level_bounds.tolist())]
         self._kept_row = np.full(len(self.stretch), -1, dtype=np.int64)
         self._kept_row[self.kept_cells] = np.arange(len(self.kept_cells))
+        self._tiles: dict[int, tuple[_PlacedTile, ...]] = {}
 
     def _sum_certain(self, levels: Floats) -> Floats:
         """What is the same in every draw: initiative levels, certain factors, stretch with certain execution."""
@@ -105,16 +131,21 @@ class Propagation:
 
     def _compile_level(self, start: int, stop: int) -> _Level:
         graph = self.graph
-        first, last = np.searchsorted(graph.head, [start, stop])
-        tail, head = graph.tail[first:last], graph.head[first:last] - start
-        is_uncertain = graph.edge_quantity[first:last] >= 0
-        coefficient = np.where(is_uncertain, 0.0, graph.coefficient[first:last])
-        keep, n = ~is_uncertain, stop - start
-        certain = sp.csr_array((coefficient[keep], (head[keep], tail[keep])), shape=(n, graph.n_nodes))
-        drawn = np.flatnonzero(is_uncertain)
-        gather = sp.csr_array((np.ones(len(drawn)), (head[drawn], np.arange(len(drawn)))), shape=(n, len(drawn)))
-        row = self.inputs.quantity_row[graph.edge_quantity[first:last][drawn]]
-        return _Level(start, stop, certain, tail[drawn], row, gather)
+        edges = slice(*np.searchsorted(graph.head, [start, stop]).tolist())
+        uncertain = np.flatnonzero(graph.edge_quantity[edges] >= 0)
+        first, last = (graph.n_nodes + np.searchsorted(self._uncertain_edges, [edges.start, edges.stop])).tolist()
+        column, coefficient = graph.tail[edges].copy(), graph.coefficient[edges].copy()
+        column[uncertain], coefficient[uncertain] = np.arange(first, last), 1.0
+        shape = (stop - start, graph.n_nodes + len(self._uncertain_edges))
+        return _Level(
+            start,
+            stop,
+            matrix=sp.csr_array((coefficient, (graph.head[edges] - start, column)), shape=shape),
+            first=first,
+            last=last,
+            tail=graph.tail[edges][uncertain],
+            quantity_row=self.inputs.quantity_row[graph.edge_quantity[edges][uncertain]],
+        )
 
     def run(self, scores: ScoreSource, n_draws: int, first_draw: int = 0) -> Block:
         """Return one block of draws.
@@ -132,49 +163,65 @@ class Propagation:
         NumericsError
             Where a value is not finite; names the KPI and the draw.
         """
+        graph = self.graph
         with np.errstate(over="ignore", invalid="ignore"):
-            values, common = self.inputs.draw_shared(scores)
-            delta = np.repeat(self._certain_change[:, None], n_draws, axis=1)
+            values, common = self.inputs.draw_shared(scores, n_draws)
+            rows = np.empty((graph.n_nodes + len(self._uncertain_edges), n_draws))
+            delta = rows[: graph.n_nodes]
+            delta[:] = self._certain_change[:, None]
             self._add_uncertain_nodes(delta, values)
             realised = self._add_execution(delta, scores, common)
-            self._sweep(delta, values)
+            self._sweep(rows, values)
             self._check_finite(delta, first_draw)
         return Block(delta, realised)
 
     def _add_uncertain_nodes(self, delta: Floats, values: Floats) -> None:
         graph = self.graph
-        for node in self._uncertain_nodes.tolist():
-            row = self.inputs.quantity_row[graph.node_quantity[node]]
-            delta[node] += values[row] - graph.baseline[node]
+        nodes = self._uncertain_nodes
+        if len(nodes):
+            drawn = values[as_rows(self.inputs.quantity_row[graph.node_quantity[nodes]])]
+            delta[as_rows(nodes)] = drawn + (self._certain_change - graph.baseline)[nodes, None]
 
     def _add_execution(self, delta: Floats, scores: ScoreSource, common: Floats) -> Floats:
-        graph, inputs = self.graph, self.inputs
         n_draws = delta.shape[1]
-        realised = np.repeat((self.stretch * graph.execution_mean)[self.kept_cells, None], n_draws, axis=1)
-        tile = max(1, TILE // n_draws)
-        for first, last, _ in inputs.groups:
-            for start in range(first, last, tile):
-                stop = min(start + tile, last)
-                cells = inputs.cells[start:stop]
-                change = inputs.draw_execution(scores, common, start, stop)
-                change *= self.stretch[cells, None]
-                kept = np.flatnonzero(self._kept_row[cells] >= 0)
-                realised[self._kept_row[cells[kept]]] = change[kept]
-                nodes = graph.cell_node[cells]
-                change *= graph.sign[nodes, None]
-                delta[nodes] += change
+        realised = np.repeat((self.stretch * self.graph.execution_mean)[self.kept_cells, None], n_draws, axis=1)
+        if n_draws not in self._tiles:
+            self._tiles[n_draws] = tuple(map(self._place_tile, self.inputs.tiles(n_draws)))
+        for tile in self._tiles[n_draws]:
+            change = self.inputs.draw_execution(scores, common, tile.tile)
+            change *= tile.change
+            if len(tile.kept):
+                realised[tile.kept_row] = change[tile.kept] * tile.kept_sign
+            if tile.is_alone:
+                delta[tile.nodes] = change
+            else:
+                delta[tile.nodes] += change
         return realised
 
-    def _sweep(self, delta: Floats, values: Floats) -> None:
+    def _place_tile(self, tile: Tile) -> _PlacedTile:
+        graph = self.graph
+        cells = self.inputs.cells[tile.start : tile.stop]
+        nodes = graph.cell_node[cells]
+        kept = np.flatnonzero(self._kept_row[cells] >= 0)
+        return _PlacedTile(
+            tile=tile,
+            change=(self.stretch[cells] * graph.sign[nodes])[:, None],
+            nodes=as_rows(nodes),
+            is_alone=bool(np.all(self._certain_change[nodes] == 0) and np.all(graph.node_quantity[nodes] < 0)),
+            kept=kept,
+            kept_row=self._kept_row[cells[kept]],
+            kept_sign=graph.sign[nodes[kept], None],
+        )
+
+    def _sweep(self, rows: Floats, values: Floats) -> None:
         for level in self._levels:
-            here = delta[level.start : level.stop]
-            if level.certain.nnz:
-                here += level.certain @ delta
-            if len(level.tail):
-                here += level.gather @ (values[level.row] * delta[level.tail])
+            if level.last > level.first:
+                np.multiply(values[level.quantity_row], rows[level.tail], out=rows[level.first : level.last])
+            if level.matrix.nnz:
+                rows[level.start : level.stop] += level.matrix @ rows
             for node, change in self.fixed.items():
                 if level.start <= node < level.stop:
-                    delta[node] = change
+                    rows[node] = change
 
     def _check_finite(self, delta: Floats, first_draw: int) -> None:
         if np.isfinite(delta.sum()) or np.isfinite(delta).all():

@@ -18,7 +18,7 @@ from kpiopt.simulation.odds import (
     estimate_conditional_odds,
     estimate_mean,
     estimate_odds,
-    estimate_quantile,
+    estimate_quantiles,
 )
 from kpiopt.simulation.rare import RareOdds
 from kpiopt.simulation.streams import Layout
@@ -290,7 +290,7 @@ def _goal_odds(
 def _distribution(sums: Floats, squares: Floats, size: int, shift: float, kept: Floats) -> Distribution:
     mean, sd = estimate_mean(sums, squares, size)
     shifted = Estimate(mean.estimate + shift, mean.low + shift, mean.high + shift, mean.method)
-    return Distribution(shifted, sd, tuple(estimate_quantile(kept, share) for share in QUANTILES))
+    return Distribution(shifted, sd, estimate_quantiles(kept, QUANTILES))
 
 
 def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence[Counts], kept: Kept) -> PayOdds:

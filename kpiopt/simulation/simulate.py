@@ -231,7 +231,7 @@ def block_size(n_nodes: int, layout: Layout) -> int:
 
     Small graphs stay within the processor's cache; large ones within some 64 MB.
     """
-    small = 1 << max(8, min(12, ((1 << 17) // max(1, n_nodes)).bit_length() - 1))
+    small = 1 << max(8, min(12, ((1 << 18) // max(1, n_nodes)).bit_length() - 1))
     large = 1 << max(4, ((1 << 23) // max(1, n_nodes)).bit_length() - 1)
     return min(small, large, 1 << (layout.size - 1).bit_length())
 

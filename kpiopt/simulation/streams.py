@@ -41,7 +41,7 @@ REPLICATES = 16
 
 _INCREMENT = np.uint64(0x9E3779B97F4A7C15)
 _EXPONENT_OF_ONE = np.uint64(0x3FF0000000000000)
-_ROUNDS = 4
+_ROUNDS = 3
 _WORDS_PER_REPLICATE = 16
 
 
@@ -176,19 +176,21 @@ class NetPoints(Points):
     def uniforms(self, start: int, stop: int, rows: slice = slice(None)) -> Floats:
         """Return points start … stop - 1 of some streams, (n_rows, stop - start) float in (0, 1).
 
-        A point is (interval + jitter) / size: the interval is the index under the stream's permutation, the jitter a
-        hash of stream and interval, half a unit off both ends.
+        A point is (interval + jitter) / size: the interval is the index under the stream's permutation; the jitter is a
+        multiple of the interval, from a random start, modulo 1. It lies half a unit of its last bit off both ends.
         """
         words = self.words[:, rows]
         interval = permute(words[: _ROUNDS + 1], self.size, start, stop)
-        jitter = scatter(interval + _low_half(words[_ROUNDS + 1]))
+        uniform: Floats = interval.astype(np.float64)
+        interval *= _high_half(words[_ROUNDS + 1]) | np.uint32(1)
+        interval += _low_half(words[_ROUNDS + 1])
         bits = min(32, 52 - (self.size - 1).bit_length())
-        jitter >>= np.uint32(32 - bits)
-        uniform: Floats = jitter.astype(np.float64)
-        uniform += 0.5
-        uniform *= 2.0**-bits
-        uniform += interval
-        uniform /= self.size
+        interval >>= np.uint32(32 - bits)
+        jitter: Floats = interval.astype(np.float64)
+        jitter += 0.5
+        jitter *= 2.0**-bits
+        uniform += jitter
+        uniform *= 1 / self.size
         return uniform
 
 
@@ -213,7 +215,7 @@ def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.uint32
     fold = np.uint32(max(1, (size - 1).bit_length() + 1 >> 1))
     index = np.repeat(np.arange(start, stop, dtype=np.uint32)[None, :], words.shape[1], axis=0)
     for word in words[:-1]:
-        index += (word >> np.uint64(32)).astype(np.uint32)[:, None]
+        index += _high_half(word)
         index *= _low_half(word) | np.uint32(1)
         index &= mask
         index ^= index >> fold
@@ -222,15 +224,11 @@ def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.uint32
     return index
 
 
-def scatter(state: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Return a 32-bit hash of each state (two rounds of multiplying and folding); overwrites `state`."""
-    for multiplier in (0x7FEB352D, 0x846CA68B):
-        state ^= state >> np.uint32(16)
-        state *= np.uint32(multiplier)
-    state ^= state >> np.uint32(16)
-    return state
-
-
 def _low_half(word: Words) -> NDArray[np.uint32]:
     """Lower 32 bits of one word per stream, as a column."""
     return word.astype(np.uint32)[:, None]
+
+
+def _high_half(word: Words) -> NDArray[np.uint32]:
+    """Upper 32 bits of one word per stream, as a column."""
+    return (word >> np.uint64(32)).astype(np.uint32)[:, None]

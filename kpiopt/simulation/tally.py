@@ -172,12 +172,12 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
     counts.people = np.count_nonzero(watch.people.hits(block.delta), axis=1)
     watched = block.delta[watch.nodes]
     relative = watched - watch.centre[watch.nodes, None]
-    counts.sums, counts.squares = relative.sum(axis=1), np.square(relative).sum(axis=1)
+    counts.sums, counts.squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
     pay = watch.payout.pay(block)
     total = _count_pay(watch, counts, pay)
     stop = min(start + block.delta.shape[1], kept.per_replicate)
     if start < stop:
-        kept.values[:, replicate, start:stop] = (watched + baseline[watch.nodes, None])[:, : stop - start]
+        kept.values[:, replicate, start:stop] = watched[:, : stop - start] + baseline[watch.nodes, None]
         kept.hits[:, replicate, start:stop] = hits[:, : stop - start]
         kept.pay[replicate, start:stop] = total[: stop - start]
     return counts
@@ -186,7 +186,7 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
 def _count_pay(watch: Watch, counts: Counts, pay: Floats) -> Floats:
     """Add one block's pay (n_paid, n_draws) to the counts and return total pay, (n_draws,)."""
     relative = pay - watch.payout.plan[:, None]
-    counts.pay, counts.pay_squares = relative.sum(axis=1), np.square(relative).sum(axis=1)
+    counts.pay, counts.pay_squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
     for i, scope in enumerate(watch.pay_scopes):
         counts.over[i] = np.count_nonzero(pay[scope].sum(axis=0) > watch.pay_limits[i] * (1 + 1e-12))
     total: Floats = pay.sum(axis=0)

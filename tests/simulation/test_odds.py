@@ -14,7 +14,7 @@ from kpiopt.simulation.odds import (
     estimate_difference,
     estimate_mean,
     estimate_odds,
-    estimate_quantile,
+    estimate_quantiles,
 )
 from tests.simulation.maps import EVEN, compiled, goal, structural
 
@@ -55,9 +55,9 @@ def test_quantiles_have_order_statistic_intervals_or_say_what_they_need(share: f
     tail = 1 - 0.025
     assert 1 - max(share, 1 - share) ** needed >= tail > 1 - max(share, 1 - share) ** (needed - 1)
     values = np.random.default_rng(0).normal(size=(1, needed))
-    assert estimate_quantile(values[:, :-1], share).needs_draws == needed
-    assert estimate_quantile(values[:, :-1], share).low is None
-    found = estimate_quantile(values, share)
+    assert estimate_quantiles(values[:, :-1], [share])[0].needs_draws == needed
+    assert estimate_quantiles(values[:, :-1], [share])[0].low is None
+    (found,) = estimate_quantiles(values, [share])
     assert found.needs_draws is None
     assert found.low <= found.value <= found.high
 
@@ -67,9 +67,8 @@ def test_order_statistic_intervals_have_the_binomial_coverage() -> None:
     rng = np.random.default_rng(1)
     for share in (0.05, 0.5, 0.9):
         exact = stats.norm.ppf(share)
-        inside = [
-            e.low <= exact <= e.high for e in (estimate_quantile(rng.normal(size=(1, 200)), share) for _ in range(1500))
-        ]
+        found = [estimate_quantiles(rng.normal(size=(1, 200)), [share])[0] for _ in range(1500)]
+        inside = [e.low <= exact <= e.high for e in found]
         assert 0.94 <= np.mean(inside) <= 0.985
 
 

@@ -61,7 +61,7 @@ def test_payout_curve_is_linear_between_points_flat_outside_and_capped() -> None
 
 
 def test_pay_by_hand() -> None:
-    """Ann: 0.6 x sales 120 of 150 + 0.4 x complaints 12 against 10 (lower is better) + 3 per unit of realised stretch."""
+    """Ann: 0.6 x sales 120 of 150, 0.4 x complaints 12 against 10 (lower is better), 3 per unit of stretch."""
     scenario = staff(
         [
             Cell("ann", "sales", 100.0, 50.0, weight=0.6, pay_rate=3.0),

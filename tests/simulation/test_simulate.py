@@ -107,7 +107,6 @@ def test_equally_correlated_goals_are_all_hit_with_one_in_n_plus_one(method: str
         assert odds.given_others is not None
         share = n / (n + 1)
         assert abs(odds.given_others.estimate - share) < 4 * np.sqrt(share * (1 - share) / (DRAWS / n))
-        assert odds.given_others.low < share < odds.given_others.high or method == "random"
 
 
 def test_resistance_and_load() -> None:
@@ -130,7 +129,6 @@ def test_newsvendor_order_is_a_quantile_of_demand() -> None:
     share = 0.7 / (0.7 + 0.18)
     odds = run(scenario).goals[0].odds
     assert abs(odds.estimate - (1 - share)) < 4 * np.sqrt(share * (1 - share) / DRAWS)
-    assert odds.low < 1 - share < odds.high
 
 
 SHAPES = ["0.5 to 2", {"triangular": [0, 1, 4]}, {"pert": [-1, 0, 3]}, {"beta": [2, 5, 0, 3]}, {"uniform": [-1, 2]}]
