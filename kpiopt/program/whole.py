@@ -35,6 +35,9 @@ from kpiopt.program.steps import (
 EQUAL = 1e-9
 SAME_REFERENCE = 1e-7
 PROPOSALS = 500
+AT_REFERENCE = 1e-14
+"""A plan this close to the reference is at it, but for rounding."""
+
 NEAR = 1e-6
 """Share of a column's largest distance from its centre within which a tangent is taken at the centre itself."""
 
@@ -150,7 +153,7 @@ class _Search:
         """Find the choice closest to the reference; equal ones go by id."""
         assert self.best is not None
         lowest = reference.value(self.best.x)
-        if lowest <= reference.offset:
+        if lowest <= reference.offset + AT_REFERENCE:
             return
         tangents = self._begin_tangents(reference, lowest)
         tangents.exclude(self.whole, np.rint(self.best.x[self.whole]))
