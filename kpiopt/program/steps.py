@@ -209,7 +209,8 @@ class FreshSolver:
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
-        if posed.n_columns + posed.n_rows >= LARGE and (options.solver, options.method) == ("highs", "simplex"):
+        is_large = posed.n_columns + posed.n_rows >= LARGE
+        if is_large and (options.solver, options.method) == ("highs", "simplex"):
             answer = solve_by_interior_point(posed)
             found = verify_answer(posed, answer)
             if found.passed:
@@ -217,7 +218,8 @@ class FreshSolver:
         session = open_session(posed, options)
         answer = session.solve()
         require_optimal(posed, answer, objective)
-        return answer, session.ranging() if np.any(answer.row_dual) else None, verify_answer(posed, answer)
+        ranging = session.ranging() if np.any(answer.row_dual) and not is_large else None
+        return answer, ranging, verify_answer(posed, answer)
 
     def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
         """Find the plan closest to the reference on the last face."""
