@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -111,9 +112,10 @@ def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -
 def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[str, int]) -> Integers:
     """Look ids up; -1 and a note where one does not exist."""
     ids = rows.texts(column).tolist()
-    found = np.fromiter((position.get(name, -1) for name in ids), dtype=np.int64, count=len(ids))
-    declared = set(findings.declared(column))
-    missing = [row for row in np.flatnonzero(found < 0).tolist() if ids[row] not in declared]
+    found = np.fromiter(map(position.get, ids, repeat(-1)), dtype=np.int64, count=len(ids))
+    unknown_rows = np.flatnonzero(found < 0).tolist()
+    declared = set(findings.declared(column)) if unknown_rows else set()
+    missing = [row for row in unknown_rows if ids[row] not in declared]
     what = "KPI" if column == "kpi" else "unit"
     if len(missing):
         findings.damaged.add("joins")
