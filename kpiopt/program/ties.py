@@ -22,6 +22,7 @@ from kpiopt.program.interior import InteriorPoint, ScaledProgram, Sides, scale_p
 
 EXCHANGES = 60
 NEAR_EXCHANGES = 12
+INSIDE = 1e-10
 TOLERANCE = 1e-11
 
 
@@ -63,17 +64,36 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
     Uncertified
         Where no set of active limits satisfies the optimality conditions.
     """
-    problem = scale_program(arrays, reference.weight, reference.centre)
-    method, found = "active set", None
     if near is not None:
-        found = _exchange(problem, _without_fixed(problem, near), NEAR_EXCHANGES)
-    if found is None:
-        method, found = "interior point + active set", _exchange(problem, solve_interior(problem), EXCHANGES)
+        plan = closest_plan_near(arrays, reference, near)
+        if plan is not None:
+            return plan
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    found = _exchange(problem, solve_interior(problem), EXCHANGES)
     if found is None:
         raise _gave_up()
-    point, exchanges = found
+    return _plan(arrays, problem, *found, "interior point + active set")
+
+
+def closest_plan_near(arrays: ProgramArrays, reference: Reference, near: InteriorPoint) -> ClosestPlan | None:
+    """Minimise the reference, beginning with the active limits of another answer; None where they do not lead on."""
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    found = _exchange(problem, _without_fixed(problem, near), NEAR_EXCHANGES)
+    return _plan(arrays, problem, *found, "active set") if found and _is_inside(problem, found[0]) else None
+
+
+def _plan(
+    arrays: ProgramArrays, problem: ScaledProgram, point: InteriorPoint, exchanges: int, method: str
+) -> ClosestPlan:
     x = np.clip(point.y * problem.scale, arrays.column_lower, arrays.column_upper)
     return ClosestPlan(x, point.multiplier / problem.row_scale, method, exchanges, point)
+
+
+def _is_inside(problem: ScaledProgram, point: InteriorPoint) -> bool:
+    """Whether a point keeps all rows: equations that contradict each other have a compromise for a solution."""
+    value = problem.matrix @ point.y
+    slack = INSIDE * np.maximum(1.0, np.abs(value))
+    return bool(np.all((value >= problem.row_lower - slack) & (value <= problem.row_upper + slack)))
 
 
 def _without_fixed(problem: ScaledProgram, point: InteriorPoint) -> InteriorPoint:
