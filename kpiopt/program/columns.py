@@ -227,25 +227,29 @@ def peer_groups(scenario: Scenario, cell: Integers) -> PeerGroups:
     cell : (n,) int
         Positions in `scenario.cells`.
     """
-    codes, values = [scenario.cells.kpi[cell]], []
+    key, values = scenario.cells.kpi[cell].copy(), []
     for peer in scenario.decide.peers:
-        names, code = np.unique(_attribute(scenario, peer), return_inverse=True)
-        codes.append(code[scenario.cells.unit[cell]])
+        names, code = _attribute(scenario, peer)
+        key = key * len(names) + code[scenario.cells.unit[cell]]
         values.append(names)
-    keys, group, count = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True, return_counts=True)
-    labels = tuple(
-        ", ".join(
-            [scenario.kpi_ids[key[0]]]
-            + [f"{p} {v[c]}" for p, v, c in zip(scenario.decide.peers, values, key[1:], strict=True) if v[c]]
-        )
-        for key in keys.tolist()
-    )
-    return PeerGroups(group.ravel(), count, labels)
+    distinct, group, count = np.unique(key, return_inverse=True, return_counts=True)
+    return PeerGroups(group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))
 
 
-def _attribute(scenario: Scenario, peer: str) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-    """Return one attribute of every unit as text."""
+def _group_name(scenario: Scenario, key: int, values: list[list[str]]) -> str:
+    """Return "sales, level rep, role hunter" of a group's key; attributes that are not given are left out."""
+    parts: list[str] = []
+    for peer, names in zip(reversed(scenario.decide.peers), reversed(values), strict=True):
+        key, code = divmod(key, len(names))
+        parts = [f"{peer} {names[code]}", *parts] if names[code] else parts
+    return ", ".join([scenario.kpi_ids[key], *parts])
+
+
+def _attribute(scenario: Scenario, peer: str) -> tuple[list[str], Integers]:
+    """Return the distinct values of one attribute in order of the alphabet, and which one each unit has."""
     units = scenario.units
-    if peer == "parent":
-        return np.array([units.ids[p] if p >= 0 else "" for p in units.parent.tolist()])
-    return np.array({"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans}[peer])
+    given = {"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans}
+    own = given.get(peer) or tuple(units.ids[p] if p >= 0 else "" for p in units.parent.tolist())
+    names = sorted(set(own))
+    number = {name: i for i, name in enumerate(names)}
+    return names, np.fromiter(map(number.__getitem__, own), dtype=np.int64, count=len(own))
