@@ -27,7 +27,7 @@ from kpiopt.program.solver import NamedProgram, Positions, Rung, Solver, read_mp
 
 __all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
 
-WELL_PRIMAL, WELL_GAP = 1e-11, 1e-10
+WELL_PRIMAL, WELL_GAP = 1e-11, 1e-12
 GOOD = 1e-9
 ROUNDING = 1e-13
 REFINEMENTS = 3

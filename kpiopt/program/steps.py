@@ -34,6 +34,8 @@ Progress = Callable[[str], None]
 
 LARGE = 20_000
 TOLERANCE = 1e-9
+SETTLED = 1e-12
+"""A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
-    gap = certificate.relative_gap * size
+    gap = max(0.0, certificate.relative_gap - SETTLED) * size
     step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost, answer.x, gap)
     order.results.append(
         StepResult(
