@@ -56,8 +56,8 @@ def build_copula(correlation: Mapping[tuple[str, str], float], position: Mapping
     Raises
     ------
     NumericsError
-        Where the matrix is not positive definite (`E-correlation`), with its smallest eigenvalue and the pair that
-        breaks it.
+        Where the matrix is not positive definite (`E-correlation-definite`), with its smallest eigenvalue and the pair
+        that breaks it.
     """
     pairs = {pair: r for pair, r in correlation.items() if pair[0] in position and pair[1] in position}
     names = sorted({name for pair in pairs for name in pair})
@@ -94,15 +94,42 @@ def cholesky(matrix: Floats) -> Floats:
     return factor
 
 
+def fitting_range(matrix: Floats, i: int, j: int) -> tuple[float, float] | None:
+    """Return between which values entry (i, j) alone would make the matrix positive definite; None where none does.
+
+    Given all other entries, the two quantities must not correlate more than perfectly once the others are known.
+    """
+    pair = np.array([i, j])
+    rest = np.delete(np.arange(len(matrix)), pair)
+    others = matrix[np.ix_(rest, rest)]
+    if len(rest) and np.linalg.eigvalsh(others)[0] < SMALLEST_EIGENVALUE:
+        return None
+    explained = np.linalg.solve(others, matrix[np.ix_(rest, pair)])
+    known = matrix[np.ix_(pair, rest)] @ explained
+    room = (1 - known[0, 0]) * (1 - known[1, 1])
+    if known[0, 0] >= 1 or known[1, 1] >= 1:
+        return None
+    return float(known[0, 1] - np.sqrt(room)), float(known[0, 1] + np.sqrt(room))
+
+
 def _not_definite(pairs: Mapping[tuple[str, str], float], names: list[str], smallest: float) -> Problem:
-    without = {
-        pair: float(np.linalg.eigvalsh(correlation_matrix({**pairs, pair: 0.0}, names))[0]) for pair in sorted(pairs)
-    }
-    a, b = max(without, key=lambda pair: without[pair])
+    """Name the pair that would have to move least; where no single pair helps, the one that helps most at 0."""
+    at = {name: i for i, name in enumerate(names)}
+    matrix = correlation_matrix(pairs, names)
+    ranges = {pair: fitting_range(matrix, at[pair[0]], at[pair[1]]) for pair in sorted(pairs)}
+    moves = {pair: max(r[0] - pairs[pair], pairs[pair] - r[1]) for pair, r in ranges.items() if r}
+    if moves:
+        worst = min(moves, key=lambda pair: moves[pair])
+        low, high = ranges[worst] or (-1.0, 1.0)
+        fix = f'give "{worst[0]} ~ {worst[1]}" a value between {low:.3g} and {high:.3g}, or correct the others'
+    else:
+        without = {p: np.linalg.eigvalsh(correlation_matrix({**pairs, p: 0.0}, names))[0] for p in sorted(pairs)}
+        worst = max(without, key=lambda pair: float(without[pair]))
+        fix = f'move "{worst[0]} ~ {worst[1]}" and others towards 0'
     return Problem(
-        "E-correlation",
+        "E-correlation-definite",
         f"the correlations contradict each other: the smallest eigenvalue is {smallest:.4g}; "
-        f'the pair "{a} ~ {b}" = {pairs[a, b]:g} breaks them most',
+        f'what breaks them is "{worst[0]} ~ {worst[1]}" = {pairs[worst]:g}',
         rule="a correlation matrix must be positive definite",
-        fix=f'move "{a} ~ {b}" towards 0 (at 0 the smallest eigenvalue is {without[a, b]:.4g})',
+        fix=fix,
     )

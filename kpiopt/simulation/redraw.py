@@ -1,0 +1,295 @@
+"""The odds of many plans from the same draws: everything random is drawn once and kept, plans go through it in turn.
+
+What a plan changes (stretch, initiative levels, certain coefficients, goals) enters draws only through sums and
+products of what is kept, and only nodes that a goal depends on are looked at. The sums are those of `propagate` in the
+same order, so that the odds are those of `simulate`, draw by draw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.graph import CausalGraph
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
+from kpiopt.simulation.hits import HitRule
+from kpiopt.simulation.inputs import RandomInputs, build_inputs
+from kpiopt.simulation.odds import Estimate, estimate_odds
+from kpiopt.simulation.rows import as_rows
+from kpiopt.simulation.simulate import block_size, goal_rule
+from kpiopt.simulation.streams import Layout, Streams, lay_out
+
+MOST_NUMBERS = 1 << 27
+"""Draws that would take more numbers (1 GB) are not kept."""
+
+CHUNK = 1 << 11
+"""Draws that go through the graph at a time."""
+
+
+@dataclass(frozen=True)
+class DrawBook:
+    """Everything random in a family of plans, drawn once.
+
+    Attributes
+    ----------
+    graph : CausalGraph
+        Of the scenario it was drawn for.
+    layout : Layout
+    values : (n_quantities, n_draws) float
+        Draws of the named quantities, replicate after replicate.
+    quantity_row : (n,) int
+        Row of each of the graph's quantities.
+    execution : (n_drawn, n_draws) float
+        Draws of execution.
+    execution_row : (n_cells,) int
+        Row of each cell, -1 where its execution is certain or it has no decision.
+    """
+
+    graph: CausalGraph
+    layout: Layout
+    values: Floats
+    quantity_row: Integers
+    execution: Floats
+    execution_row: Integers
+
+    def fits(self, graph: CausalGraph) -> bool:
+        """Whether another graph's plans have the same draws: only certain numbers may differ."""
+        return self.graph is graph or _same_chance(self.graph, graph)
+
+
+def draw_book(graph: CausalGraph) -> DrawBook | None:
+    """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size."""
+    scenario = graph.scenario
+    settings = scenario.simulation
+    if settings.precision is not None:
+        return None
+    inputs = build_inputs(graph, scenario.cells.has_decision.astype(np.float64))
+    layout = lay_out(settings.draws, settings.method)
+    if (len(inputs.quantities) + len(inputs.cells)) * layout.draws > MOST_NUMBERS:
+        return None
+    values = np.empty((len(inputs.quantities), layout.draws))
+    execution = np.empty((len(inputs.cells), layout.draws))
+    _fill(graph, inputs, layout, values, execution)
+    row = np.full(len(scenario.cells), -1, dtype=np.int64)
+    row[inputs.cells] = np.arange(len(inputs.cells))
+    return DrawBook(graph, layout, values, inputs.quantity_row, execution, row)
+
+
+def _fill(graph: CausalGraph, inputs: RandomInputs, layout: Layout, values: Floats, execution: Floats) -> None:
+    """Draw block by block, as `simulate` does."""
+    streams = Streams(graph.scenario.simulation.seed, inputs.names, layout)
+    block = block_size(graph.n_nodes, layout)
+    for replicate in range(layout.replicates):
+        points = streams.replicate(replicate)
+        for start in range(0, layout.size, block):
+            stop = min(start + block, layout.size)
+            here = slice(replicate * layout.size + start, replicate * layout.size + stop)
+            scores = points.scores(start, stop)
+            values[:, here], common = inputs.draw_shared(scores, stop - start)
+            for tile in inputs.tiles(stop - start):
+                execution[tile.start : tile.stop, here] = inputs.draw_execution(scores, common, tile)
+
+
+def _same_chance(first: CausalGraph, second: CausalGraph) -> bool:
+    a, b = first.scenario, second.scenario
+    return (
+        a.simulation == b.simulation
+        and a.uncertainty == b.uncertainty
+        and a.correlation == b.correlation
+        and first.quantities == second.quantities
+        and _same_cells(a, b)
+    )
+
+
+def _same_cells(a: Scenario, b: Scenario) -> bool:
+    if a.cells is b.cells and a.units is b.units:
+        return True
+    names = ("unit", "kpi", "execution", "has_decision")
+    return (
+        a.kpi_ids == b.kpi_ids
+        and (a.units.ids, a.units.levels) == (b.units.ids, b.units.levels)
+        and np.array_equal(a.units.parent, b.units.parent)
+        and all(np.array_equal(getattr(a.cells, name), getattr(b.cells, name)) for name in names)
+    )
+
+
+@dataclass(frozen=True)
+class GoalDraws:
+    """What one plan's draws did to the goals.
+
+    Attributes
+    ----------
+    hits : (n_goals, n_replicates, size) bool
+    """
+
+    hits: NDArray[np.bool_]
+
+    @property
+    def odds(self) -> tuple[Estimate, ...]:
+        """The odds of each goal, in the scenario's order."""
+        size = self.hits.shape[2]
+        return tuple(estimate_odds(np.count_nonzero(hits, axis=1), size) for hits in self.hits)
+
+    @property
+    def all_goals(self) -> Estimate | None:
+        """The odds of all goals together; None without goals."""
+        if not len(self.hits):
+            return None
+        together: NDArray[np.bool_] = np.all(self.hits, axis=0)
+        return estimate_odds(np.count_nonzero(together, axis=1), together.shape[1])
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Nodes start … stop - 1 of the relevant ones and the edges into them; uncertain edges have rows of their own."""
+
+    start: int
+    stop: int
+    matrix: sp.csr_array
+    first: int
+    last: int
+    tail: Integers
+    quantity_row: Integers
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """A graph whose plans go through kept draws.
+
+    Attributes
+    ----------
+    graph : CausalGraph
+    book : DrawBook
+        It must fit the graph.
+    """
+
+    graph: CausalGraph
+    book: DrawBook
+
+    @cached_property
+    def rule(self) -> HitRule:
+        """When each goal is hit, over the relevant nodes."""
+        rule = goal_rule(self.graph)
+        place = np.searchsorted(self._relevant, rule.nodes)
+        return replace(rule, nodes=place, rows=as_rows(place))
+
+    @cached_property
+    def _relevant(self) -> Integers:
+        """Nodes that a goal depends on, ascending, (n_relevant,) int."""
+        graph = self.graph
+        wanted = np.zeros(graph.n_nodes, dtype=bool)
+        wanted[goal_rule(graph).nodes] = True
+        for start, stop in list(pairwise(graph.level_bounds.tolist()))[:0:-1]:
+            first, last = np.searchsorted(graph.head, [start, stop])
+            used = np.flatnonzero(wanted[graph.head[first:last]]) + first
+            wanted[graph.tail[used]] = True
+        return np.flatnonzero(wanted)
+
+    @cached_property
+    def _place(self) -> Integers:
+        """Position of each node among the relevant ones, -1 elsewhere, (n_nodes,) int."""
+        place = np.full(self.graph.n_nodes, -1, dtype=np.int64)
+        place[self._relevant] = np.arange(len(self._relevant))
+        return place
+
+    @cached_property
+    def _edges(self) -> Integers:
+        """Edges between relevant nodes, by head."""
+        return np.flatnonzero(self._place[self.graph.head] >= 0)
+
+    @cached_property
+    def _levels(self) -> tuple[_Level, ...]:
+        graph, edges, n = self.graph, self._edges, len(self._relevant)
+        head, tail = self._place[graph.head[edges]], self._place[graph.tail[edges]]
+        quantity, coefficient = graph.edge_quantity[edges], graph.coefficient[edges].copy()
+        is_drawn = quantity >= 0
+        column = tail.copy()
+        column[is_drawn] = n + np.arange(np.count_nonzero(is_drawn))
+        coefficient[is_drawn] = 1.0
+        own_row = np.concatenate([[0], np.cumsum(is_drawn)]) + n
+        levels = []
+        for start, stop in pairwise(np.searchsorted(self._relevant, graph.level_bounds).tolist()):
+            e = slice(*np.searchsorted(head, [start, stop]).tolist())
+            drawn = is_drawn[e]
+            shape = (stop - start, n + int(is_drawn.sum()))
+            matrix = sp.csr_array((coefficient[e], (head[e] - start, column[e])), shape=shape)
+            row = self.book.quantity_row[quantity[e][drawn]]
+            levels.append(_Level(start, stop, matrix, int(own_row[e.start]), int(own_row[e.stop]), tail[e][drawn], row))
+        return tuple(levels)
+
+    def draw(self, stretch: Floats, levels: Floats) -> GoalDraws:
+        """Send a plan through the draws.
+
+        Parameters
+        ----------
+        stretch : (n_cells,) float
+            Planned stretch, each in its KPI's unit; 0 where the scenario of the book has no decision.
+        levels : (n_levels,) float
+        """
+        layout = self.book.layout
+        hits = np.empty((len(self.rule.nodes), layout.draws), dtype=bool)
+        plan = self._plan(stretch, levels)
+        for start in range(0, layout.draws, CHUNK):
+            here = slice(start, min(start + CHUNK, layout.draws))
+            hits[:, here] = self.rule.hits(self._deviations(plan, here))
+        return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size))
+
+    def _plan(self, stretch: Floats, levels: Floats) -> _Plan:
+        """Gather what a plan changes at the relevant nodes."""
+        graph, place = self.graph, self._place
+        row = self.book.execution_row
+        moving = np.flatnonzero((stretch != 0.0) & (place[graph.cell_node] >= 0))
+        drawn = moving[row[moving] >= 0]
+        certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
+        executed = graph.sign[graph.cell_node] * graph.execution_mean * stretch
+        executed[drawn] = 0.0
+        certain[graph.cell_node] += executed
+        certain[graph.level_node] += levels
+        change = (stretch[drawn] * graph.sign[graph.cell_node[drawn]])[:, None]
+        return _Plan(certain[self._relevant], place[graph.cell_node[drawn]], row[drawn], change)
+
+    def _deviations(self, plan: _Plan, here: slice) -> Floats:
+        """Return the deviations of the relevant nodes in some draws, (n_relevant, n) float."""
+        n, graph, book = len(self._relevant), self.graph, self.book
+        n_drawn = self._levels[-1].last if self._levels else n
+        rows = np.empty((n_drawn, here.stop - here.start))
+        rows[:n] = plan.certain[:, None]
+        uncertain = np.flatnonzero(graph.node_quantity[self._relevant] >= 0)
+        if len(uncertain):
+            nodes = self._relevant[uncertain]
+            drawn = book.values[book.quantity_row[graph.node_quantity[nodes]], here]
+            rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
+        rows[plan.place] += book.execution[plan.row, here] * plan.change
+        values = book.values[:, here]
+        for level in self._levels:
+            if level.last > level.first:
+                np.multiply(values[level.quantity_row], rows[level.tail], out=rows[level.first : level.last])
+            if level.matrix.nnz:
+                rows[level.start : level.stop] += level.matrix @ rows
+        return rows[:n]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a plan changes at the relevant nodes.
+
+    Attributes
+    ----------
+    certain : (n_relevant,) float
+    place : (n_moving,) int
+        Relevant node of each cell with stretch and drawn execution.
+    row : (n_moving,) int
+        Its row of drawn execution.
+    change : (n_moving, 1) float
+        Sign times stretch.
+    """
+
+    certain: Floats
+    place: Integers
+    row: Integers
+    change: Floats
