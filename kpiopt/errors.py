@@ -243,6 +243,24 @@ class Locked(KpioptError):
     exit_code = ExitCode.LOCKED
 
 
+def as_known_error(error: Exception) -> KpioptError:
+    """Return the error itself, or its counterpart in kpiopt's own tree."""
+    if isinstance(error, KpioptError):
+        return error
+    if isinstance(error, MemoryError):
+        return LimitReached(
+            Problem("E-memory", "memory ran out", fix="solve a part of the organization, or use a larger machine")
+        )
+    return KpioptError(
+        Problem(
+            "E-internal",
+            f"an error that kpiopt did not expect: {type(error).__name__}: {error}",
+            rule="this is a fault of kpiopt, not of the scenario",
+            fix="run again with --debug and report what it shows",
+        )
+    )
+
+
 @dataclass
 class Problems:
     """Collects problems so that all errors of a stage are reported at once.

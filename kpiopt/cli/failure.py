@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from kpiopt.cli.terminal import print_json, say, say_problems
-from kpiopt.errors import ExitCode, Infeasible, KpioptError, LimitReached, Problem, UsageError, problem_as_dict
+from kpiopt.errors import ExitCode, Infeasible, KpioptError, Problem, UsageError, as_known_error, problem_as_dict
 
 # The root of the parser's own errors. Typer brings its parser along in some versions and imports it in others, so the
 # class is found as an ancestor of the one that Typer itself exports.
@@ -37,7 +37,7 @@ def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> Exit
     """
     if debug:
         traceback.print_exception(error)
-    known = as_known_error(error)
+    known = _as_known_error(error)
     if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EPIPE, errno.ENOSPC):
         _drop_stdout()
     if isinstance(error.__cause__, BrokenPipeError):  # `kpiopt … | head` has what it wanted
@@ -50,25 +50,11 @@ def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> Exit
     return known.exit_code
 
 
-def as_known_error(error: Exception) -> KpioptError:
-    """Return the error itself, or its counterpart in kpiopt's own tree."""
-    if isinstance(error, KpioptError):
-        return error
+def _as_known_error(error: Exception) -> KpioptError:
+    """Return the error in kpiopt's own tree; the parser's are about usage."""
     if isinstance(error, PARSER_ERROR):
         return UsageError(Problem("E-usage", error.format_message()))  # type: ignore[attr-defined]
-    if isinstance(error, MemoryError):
-        return LimitReached(
-            Problem("E-memory", "memory ran out", fix="solve a part of the organization, or use a larger machine")
-        )
-    kind = type(error).__name__
-    return KpioptError(
-        Problem(
-            "E-internal",
-            f"an error that kpiopt did not expect: {kind}: {error}",
-            rule="this is a fault of kpiopt, not of the scenario",
-            fix="run again with --debug and report what it shows",
-        )
-    )
+    return as_known_error(error)
 
 
 def error_document(error: KpioptError) -> dict[str, object]:

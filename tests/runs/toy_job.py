@@ -1,0 +1,64 @@
+"""A job that workers can be killed by: it squares numbers and does what its point says."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kpiopt.errors import Infeasible, KpioptError, ModelError, Problem
+
+Point = tuple[str, float]
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Answers ("square", x) by (x², where); the other words make trouble."""
+
+    folder: str = ""
+    broken: bool = False
+
+    def prepare(self) -> Callable[[Point], tuple[float, str]]:
+        if self.broken:
+            raise ModelError(Problem("E-toy", "cannot be prepared"))
+        return self.answer
+
+    def answer(self, point: Point) -> tuple[float, str]:
+        word, value = point
+        if word == "infeasible":
+            raise Infeasible(Problem("E-infeasible", "no plan"))
+        if word == "bug":
+            raise ZeroDivisionError("division by zero")
+        if word == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "die once" and self._is_first(f"died-{value}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "slow":
+            time.sleep(value)
+        return value * value, f"{os.getpid()}/{threading.get_ident()}"
+
+    def _is_first(self, name: str) -> bool:
+        try:
+            (Path(self.folder) / name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+
+class Unpicklable:
+    """Answers with something that cannot travel."""
+
+    def prepare(self) -> Callable[[Point], object]:
+        return lambda point: threading.Lock()
+
+
+class Dying:
+    """A worker that dies before it is ready."""
+
+    def prepare(self) -> Callable[[Point], object]:
+        os._exit(3)
+
+
+KNOWN: type[KpioptError] = ModelError
