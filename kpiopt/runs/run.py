@@ -117,6 +117,13 @@ class Run:
         return self.plan.targets
 
     @property
+    def odds(self) -> pl.DataFrame:
+        """Distribution of every watched KPI, with the odds where it has a goal; the columns of odds.csv."""
+        from kpiopt.runs.answer import odds_frame  # the answer is written from a run
+
+        return odds_frame(self)
+
+    @property
     def certificate(self) -> Certificate:
         """The weakest certificate of all steps."""
         return max(
