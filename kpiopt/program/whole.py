@@ -16,13 +16,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.errors import Problem, Uncertified
-from kpiopt.program.answer import SolverOptions
+from kpiopt.program.answer import Answer, Ranging, SolverOptions
 from kpiopt.program.arrays import Floats, ProgramArrays
-from kpiopt.program.blocks import Integers, LinearProgram, Reference
+from kpiopt.program.blocks import Integers, LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
 from kpiopt.program.other_solver import open_session
 from kpiopt.program.session import Session
 from kpiopt.program.steps import (
+    LARGE,
+    FreshSolver,
     InfeasibleProgram,
     Solution,
     append_row,
@@ -30,7 +32,9 @@ from kpiopt.program.steps import (
     require_optimal,
     solve_order,
     solve_steps,
+    verify_answer,
 )
+from kpiopt.program.ties import ClosestPlan, closest_plan
 
 EQUAL = 1e-9
 SAME_REFERENCE = 1e-7
@@ -50,15 +54,15 @@ def fix_columns(arrays: ProgramArrays, columns: Integers, values: Floats) -> Pro
 
 
 def solve_whole(
-    program: LinearProgram, options: SolverOptions, progress: Callable[[str], None], near: Floats | None = None
+    program: LinearProgram, options: SolverOptions, progress: Callable[[str], None], near: Solution | None = None
 ) -> Solution:
     """Solve a program with whole-number columns in its strict order.
 
     Parameters
     ----------
-    near : (n,) float, optional
-        A solution of a program that differs little; its choice of whole numbers is tried first. The answer does not
-        depend on it.
+    near : Solution, optional
+        A solution of a program of the same shape that differs little; its choice of whole numbers is tried first. The
+        answer does not depend on it, but for the last digits; ranges of duals are left out.
 
     Raises
     ------
@@ -66,9 +70,9 @@ def solve_whole(
         With a verified Farkas proof of the continuous relaxation.
     Unbounded, Uncertified, LimitReached
     """
-    search = _Search(program, options)
+    search = _Search(program, options, FreshSolver() if near is None else _NearbySolver(near))
     if near is not None:
-        search.begin(near)
+        search.begin(near.x)
     for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
         search.settle(position)
@@ -78,12 +82,35 @@ def solve_whole(
     return search.finish()
 
 
+class _NearbySolver(FreshSolver):
+    """Steps from scratch, without ranges; the plan closest to the reference from the active limits of another one."""
+
+    def __init__(self, near: Solution) -> None:
+        self.near = near
+
+    def solve(
+        self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
+    ) -> tuple[Answer, Ranging | None, Certificate]:
+        """Solve a step over the face that the steps before it left, and verify the answer over that face."""
+        if posed.n_columns + posed.n_rows >= LARGE:
+            return super().solve(position, posed, objective, options)
+        answer = open_session(posed, options).solve()
+        require_optimal(posed, answer, objective)
+        return answer, None, verify_answer(posed, answer)
+
+    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
+        """Find the plan closest to the reference on the last face."""
+        tie = self.near.tie
+        return closest_plan(face, reference, None if tie is None else tie.point)
+
+
 @dataclass
 class _Search:
     """The best choice so far, and the program that is left to better ones."""
 
     program: LinearProgram
     options: SolverOptions
+    solver: FreshSolver
 
     def __post_init__(self) -> None:
         self.arrays = self.left = self.program.arrays()
@@ -140,7 +167,8 @@ class _Search:
             ours = replace(
                 self.options, solver="highs"
             )  # another solver settles the steps; it need not see all choices
-            self.evaluated[key] = solve_order(self.program, fix_columns(self.arrays, self.whole, levels), ours)
+            fixed = fix_columns(self.arrays, self.whole, levels)
+            self.evaluated[key] = solve_order(self.program, fixed, ours, solver=self.solver)
         return self.evaluated[key]
 
     def _is_as_good(self, other: Solution) -> bool:
@@ -348,14 +376,14 @@ def solve_program(
     program: LinearProgram,
     options: SolverOptions,
     progress: Callable[[str], None] = lambda _: None,
-    near: Floats | None = None,
+    near: Solution | None = None,
 ) -> Solution:
     """Solve a program in its strict order, whatever its columns are.
 
     Parameters
     ----------
-    near : (n,) float, optional
-        A solution of a program of the same columns that differs little; it only saves time.
+    near : Solution, optional
+        A solution of a program of the same shape that differs little; with whole numbers it saves time.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -88,9 +89,9 @@ def test_where_the_search_begins_makes_no_difference(tmp_path: Path, seed: int) 
     cold = solve_program(program, SolverOptions())
     whole, rng = np.flatnonzero(program.arrays().integer), np.random.default_rng(seed)
     for _ in range(4):
-        near = cold.x.copy()
-        near[whole] = rng.integers(0, 4, len(whole))
-        warm = solve_program(program, SolverOptions(), near=near)
+        begin = cold.x.copy()
+        begin[whole] = rng.integers(0, 4, len(whole))
+        warm = solve_program(program, SolverOptions(), near=replace(cold, x=begin))
         assert warm.x == pytest.approx(cold.x, rel=1e-9, abs=1e-9)
         assert values(warm) == pytest.approx(values(cold), rel=1e-9, abs=1e-12)
         assert all(step.certificate.passed for step in warm.steps)
@@ -115,9 +116,9 @@ def test_equal_choices_go_by_id(tmp_path: Path, begin: str | None) -> None:
     cascade = build_cascade(build_graph(load_scenario(write_alike(tmp_path / "alike.toml"))))
     near = None
     if begin:
-        level = cascade.columns.level
-        near = np.zeros(cascade.program.n_columns)
-        near[level.positions] = [level.label(i).endswith(f"@{begin}") for i in range(len(level))]
+        level, x = cascade.columns.level, np.zeros(cascade.program.n_columns)
+        x[level.positions] = [level.label(i).endswith(f"@{begin}") for i in range(len(level))]
+        near = replace(solve_program(cascade.program, SolverOptions()), x=x)
     solution = solve_program(cascade.program, SolverOptions(), near=near)
     graph = cascade.graph
     bought = dict(
