@@ -65,7 +65,8 @@ class Box:
 def find_box(names: Sequence[str], inputs: Floats, misses: NDArray[np.bool_]) -> Box | None:
     """Return the box that describes the misses best, None where there are too few misses or hits.
 
-    Boxes are scored by the harmonic mean of the share of misses inside and the share of the inside that misses.
+    Boxes are scored by the share of misses less the share of draws that are inside: how much more often than by chance
+    the box holds a miss.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def _peel(names: Sequence[str], inputs: Floats, misses: NDArray[np.bool_], rows:
     inside = np.ones(len(misses), dtype=bool)
     bounds: dict[tuple[int, bool], float] = {}
     best = (_score(inside, misses), Box((), 1.0, 1.0))
-    while np.count_nonzero(inside & misses) >= FEWEST // 2:
+    while np.count_nonzero(inside) > PEEL * len(inside) and np.count_nonzero(inside & misses) >= FEWEST // 2:
         cuts = [_cut(inputs[row], inside, row, is_below) for row in rows for is_below in (True, False)]
         cuts = [cut for cut in cuts if 0 < np.count_nonzero(cut[2]) < np.count_nonzero(inside)]
         if not cuts:
@@ -115,8 +116,7 @@ def _cut(
 
 
 def _score(inside: NDArray[np.bool_], misses: NDArray[np.bool_]) -> float:
-    both = np.count_nonzero(inside & misses)
-    return 2 * both / (np.count_nonzero(inside) + np.count_nonzero(misses))
+    return float(inside[misses].mean() - inside.mean())
 
 
 def _box(

@@ -95,6 +95,15 @@ def test_one_condition_is_enough_where_one_quantity_decides() -> None:
     assert box.misses > 0.9
 
 
+def test_even_odds_are_split_at_the_median_not_described_by_almost_all_draws() -> None:
+    rng = np.random.default_rng(5)
+    inputs = rng.normal(size=(2, 8192))
+    box = find_box(["a", "b"], inputs, inputs[0] + 0.5 * inputs[1] < 0)
+    assert box is not None
+    assert box.draws < 0.65
+    assert box.misses > box.draws + 0.3
+
+
 def test_there_is_no_box_without_misses_or_hits() -> None:
     inputs = np.random.default_rng(4).normal(size=(2, 1000))
     assert find_box(["a", "b"], inputs, np.zeros(1000, dtype=bool)) is None
