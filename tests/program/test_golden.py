@@ -1,0 +1,94 @@
+"""Golden programs: the formulation as text, and no rule without one.
+
+`python -m tests.program.test_golden` writes the texts anew; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import kpiopt
+from kpiopt.graph import build_graph
+from kpiopt.program import columns, constraints
+from kpiopt.program.cascade import build_cascade
+from kpiopt.program.objectives import OBJECTIVES
+
+HERE = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[2]
+CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
+BLOCKS = {
+    "add_stretch": "stretch[",
+    "add_levels": "level[",
+    "add_changes": "change[",
+    "add_shortfalls": "shortfall[",
+    "add_largest": "largest[",
+    "add_value_rows": "value[",
+    "add_goal_rows": "goal[",
+    "add_capacity_rows": "capacity.hours[",
+    "add_budget_rows": "budget[",
+    "add_fairness_rows": "fairness[",
+}
+
+
+def text_of(path: Path) -> str:
+    return str(build_cascade(build_graph(kpiopt.load(path))).program) + "\n"
+
+
+def sources() -> list[Path]:
+    return [HERE / "everything.toml", *CASES]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: p.stem)
+def test_program_is_the_golden_one(path: Path) -> None:
+    assert text_of(path) == (HERE / f"{path.stem}.txt").read_text(encoding="utf-8")
+
+
+def test_every_rule_has_a_golden_program() -> None:
+    written = (HERE / "everything.txt").read_text(encoding="utf-8")
+    rules = [
+        name
+        for module in (columns, constraints)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("add_") and function.__module__ == module.__name__ and name != "add_columns"
+    ]
+    assert sorted(rules) == sorted(BLOCKS)
+    assert [name for name in rules if BLOCKS[name] not in written] == []
+    for step in (*OBJECTIVES, "reference"):
+        assert re.search(rf"^minimise {step}\b", written, flags=re.MULTILINE), step
+
+
+def test_rules_worked_out_by_hand() -> None:
+    """Each line below was written from the scenario and the formula, not from the program."""
+    lines = set((HERE / "everything.txt").read_text(encoding="utf-8").splitlines())
+    # own sales at 80 % execution, two per visit of each person, three less per complaint, five per point of the market
+    assert (
+        "value[company/sales]: -0.8 stretch[ann/sales] - 0.8 stretch[bob/sales] + 3 change[company/complaints]"
+        " - 2 change[ann/visits] - 2 change[bob/visits] + 1 change[company/sales] = 20"
+    ) in lines
+    # complaints are a mean weighted 3 to 1, lower is better, 80 % executed
+    assert any("0.6 stretch[ann/complaints] + 0.2 stretch[bob/complaints]" in line for line in lines)
+    # the goal of 7 complaints from (3 x 10 + 6) / 4 = 9
+    assert "goal[complaints]: 2 <= -1 change[company/complaints] + 1 shortfall[complaints]" in lines
+    # the hard goal of 62 visits from 60 has no shortfall
+    assert "goal[visits]: 2 <= 1 change[company/visits]" in lines
+    # incentives of 100 leave 20 of the pay budget
+    assert "budget[pay]: 0.5 stretch[ann/sales] <= 20" in lines
+    assert "budget[cash]: 50 level[training@ann] + 50 level[training@bob] <= 150" in lines
+    assert "3 = stretch[bob/visits]" in lines or "stretch[bob/visits] = 3" in lines
+    assert "whole 0 <= level[training@ann] <= 2" in lines
+
+
+def test_formulation_page_is_current() -> None:
+    """`python docs/formulation.py` writes it anew."""
+    page = runpy.run_path(str(ROOT / "docs" / "formulation.py"))["page"]
+    assert (ROOT / "docs" / "formulation.md").read_text(encoding="utf-8") == page()
+
+
+if __name__ == "__main__":
+    for source in sources():
+        (HERE / f"{source.stem}.txt").write_text(text_of(source), encoding="utf-8")
