@@ -38,8 +38,13 @@ def _acquire(path: Path) -> int:
     """Open and lock; a file that its former holder removed in between is not the one to hold, so try again."""
     while True:
         with failing_as_output(path):
-            path.parent.mkdir(exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                path.parent.mkdir(exist_ok=True)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:
+                if path.parent.parent.is_dir():  # another process has removed its empty folder in between
+                    continue
+                raise
         if not _try_lock(handle):
             os.close(handle)
             raise Locked(_who_holds(path))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kpiopt.errors import Infeasible, KpioptError, ModelError, Problem
+from kpiopt.errors import Infeasible, ModelError, Problem
 
 Point = tuple[str, float]
 
@@ -47,6 +47,20 @@ class Squares:
         return True
 
 
+@dataclass(frozen=True)
+class Fractions:
+    """Answers x by numbers whose last bits matter."""
+
+    pause: float = 0.0
+
+    def prepare(self) -> Callable[[float], dict[str, float]]:
+        return self.answer
+
+    def answer(self, x: float) -> dict[str, float]:
+        time.sleep(self.pause)
+        return {"third": x / 3.0, "root": x**0.5, "tiny": x * 5e-324 * 3, "sum": sum([x] * 10)}
+
+
 class Unpicklable:
     """Answers with something that cannot travel."""
 
@@ -59,6 +73,3 @@ class Dying:
 
     def prepare(self) -> Callable[[Point], object]:
         os._exit(3)
-
-
-KNOWN: type[KpioptError] = ModelError

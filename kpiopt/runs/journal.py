@@ -1,0 +1,163 @@
+"""The journal of a long computation: one file for each point that is finished, so that nothing is computed twice.
+
+It stands hidden beside the runs until the whole is published. A file appears in it whole or not at all, so a process
+that is killed loses what it had in hand and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kpiopt.runs.durable import make_folder, remove_tree, replace_file
+from kpiopt.runs.executor import Executor, Failure, Job, execute
+from kpiopt.runs.lock import hold_lock
+
+P = TypeVar("P")
+
+QUESTION_FILE = "question.json"
+
+Answer = dict[str, Any]
+"""What a point yields: values that JSON can hold, so that they come back as they were."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Answers of finished points.
+
+    Attributes
+    ----------
+    folder : Path
+    """
+
+    folder: Path
+
+    def read(self) -> dict[str, Answer]:
+        """Return the answers by the keys of their points; what is not as it was written is left out."""
+        found = (_read_entry(path) for path in sorted(self.folder.glob("[!.]*.json")))
+        return {entry["point"]: entry["answer"] for entry in found if entry}
+
+    def keep(self, key: str, answer: Answer) -> None:
+        """Keep the answer of a point.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written; what was kept before stays.
+        """
+        entry = {"point": key, "sha256": _digest(answer), "answer": answer}
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        replace_file(self.folder / f"{name}.json", _json(entry))
+
+    def remove(self) -> None:
+        """Remove the journal, once all of it is published."""
+        remove_tree(self.folder)
+
+
+@contextmanager
+def open_journal(root: Path, name: str, digest: str) -> Iterator[Journal]:
+    """Open the journal of a question, with what an earlier process kept; it stays until it is removed.
+
+    Parameters
+    ----------
+    root : Path
+        The runs folder.
+    name : str
+        Of what will be published.
+    digest : str
+        Of the question; a journal of another question with the same name is dropped.
+
+    Raises
+    ------
+    Locked
+        When another process works on the same question.
+    OutputError
+    """
+    folder = root / f".{name}.journal"
+    with hold_lock(root / f".{name}.journal.lock"):
+        if _question_of(folder) != digest:
+            remove_tree(folder)
+            make_folder(folder)
+            replace_file(folder / QUESTION_FILE, _json({"digest": digest}))
+        for left in folder.glob(".*.partial"):
+            remove_tree(left)
+        yield Journal(folder)
+
+
+def answer_points(
+    job: Job[P, Answer],
+    points: Mapping[str, P],
+    executor: Executor,
+    journal: Journal,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Answer | Failure]:
+    """Answer points and keep each answer as it comes; points that the journal knows are not answered again.
+
+    Parameters
+    ----------
+    job : Job
+        Its answers can be written as JSON.
+    points : mapping of str to point
+        By keys that tell them apart in every later call with the same journal.
+    executor : Executor
+    journal : Journal
+    on_progress : callable
+        Called with the number of points that are done and the number of all; first before any is answered.
+
+    Returns
+    -------
+    dict
+        Answer or failure of each point, in the order of the points. Failures are not kept: they are tried again.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C; the next call goes on from here.
+    OutputError
+        When an answer cannot be kept.
+    UsageError, LimitReached, KpioptError
+        See `execute`.
+    """
+    kept = journal.read()
+    found: dict[str, Answer | Failure] = {key: kept[key] for key in points if key in kept}
+    on_progress(len(found), len(points))
+
+    def take(key: str, answer: Answer | Failure) -> None:
+        if not isinstance(answer, Failure):
+            journal.keep(key, answer)
+        found[key] = answer
+        on_progress(len(found), len(points))
+
+    execute(job, {key: point for key, point in points.items() if key not in found}, executor, take)
+    return {key: found[key] for key in points}
+
+
+def _question_of(folder: Path) -> str | None:
+    try:
+        digest = json.loads((folder / QUESTION_FILE).read_text("utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(digest)
+
+
+def _read_entry(path: Path) -> dict[str, Any] | None:
+    """Return an entry, or None where it is not what was written."""
+    try:
+        entry = json.loads(path.read_text("utf-8"))
+        is_whole = path.name != QUESTION_FILE and entry["sha256"] == _digest(entry["answer"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(entry) if is_whole and isinstance(entry["point"], str) else None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _digest(answer: Any) -> str:
+    return hashlib.sha256(json.dumps(answer, sort_keys=True, allow_nan=False).encode()).hexdigest()
