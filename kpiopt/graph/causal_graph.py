@@ -211,23 +211,26 @@ class CausalGraph:
             total[start:stop] += matrix[start:stop] @ total
         return total
 
-    def sweep_back(self, weight: Floats) -> Floats:
+    def sweep_back(self, weight: Floats, matrix: sp.csr_array | None = None) -> Floats:
         """Solve y = weight + C' y: the total effect of one unit at each node on a weighted sum of nodes.
 
         Parameters
         ----------
         weight : (n,) float
             Weight of each node in the sum, such as 1 at a goal's node.
+        matrix : (n, n) CSR, optional
+            `roll_up_matrix` or `cause_matrix` instead of all of C.
 
         Returns
         -------
         (n,) float
             Total effects, row `weight` of (I - C)^-1.
         """
+        matrix = self.matrix if matrix is None else matrix
         total = np.array(weight, dtype=np.float64)
         bounds = self.level_bounds
         for stop, start in pairwise(bounds[:0:-1]):
-            total += self.matrix[start:stop].T @ total[start:stop]
+            total += matrix[start:stop].T @ total[start:stop]
         return total
 
     def own_change(self, stretch: Floats, levels: Floats, *, executed: bool = True) -> Floats:

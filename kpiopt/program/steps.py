@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,7 @@ from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.other_solver import open_session
+from kpiopt.program.ranges import find_free
 from kpiopt.program.ties import ClosestPlan, closest_plan
 
 Progress = Callable[[str], None]
@@ -83,8 +85,6 @@ class Solution:
     x : (n,) float
         The plan's columns.
     steps : tuple of StepResult
-    free : (n,) bool
-        Columns that the objectives before the reference did not fix.
     faces : tuple of ProgramArrays
         What each objective was solved over; the last is what they all leave to the reference.
     solved : tuple of SolvedStep
@@ -93,10 +93,14 @@ class Solution:
 
     x: Floats
     steps: tuple[StepResult, ...]
-    free: NDArray[np.bool_]
     tie: ClosestPlan | None
     faces: tuple[ProgramArrays, ...]
     solved: tuple[SolvedStep, ...]
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Columns that the objectives before the reference did not fix, (n,) bool."""
+        return find_free(self.faces[-1])
 
 
 class StepSolver(Protocol):
@@ -157,14 +161,13 @@ def solve_order(
     for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
         _take_step(order, position, objective, options, solver)
-    free = order.face.column_upper > order.face.column_lower
     left = (*order.faces, order.face), tuple(order.solved)
     if program.reference is None:
-        return Solution(order.x, tuple(order.results), free, None, *left)
+        return Solution(order.x, tuple(order.results), None, *left)
     progress("reference")
     tie = _break_ties(order, program, solver)
     _check_values_kept(program, order.results, tie.x)
-    return Solution(tie.x, tuple(order.results), free, tie, *left)
+    return Solution(tie.x, tuple(order.results), tie, *left)
 
 
 def objectives_of(program: LinearProgram) -> tuple[Objective, ...]:
