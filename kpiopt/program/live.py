@@ -5,13 +5,14 @@ that its answer does not depend on what was solved before it.
 
     1. Where no dual of any step touches what has changed and the anchor's plan keeps the new limits, it is the plan,
        and its certificates hold: changed sides enter neither bound nor residual.
-    2. Where the anchor's duals of the first steps do not touch what has changed, they are taken for the new duals too.
-       Any later step is solved by the simplex method in a session that was kept, from the anchor's basis; the plan
-       closest to the reference is sought from the anchor's active limits. In a large program, where the way from the
-       anchor's basis is longer than that from scratch, only a program that keeps all duals goes this way.
+    2. Where the anchor's plan is possible and the duals of the objectives touch nothing that has changed, these keep
+       their values and duals, and the plan closest to the reference is sought from the anchor's active limits.
+    3. Otherwise each step is solved by the simplex method in a session that was kept, from the anchor's basis. A large
+       program is solved from scratch: the way from the anchor's basis is longer than an interior-point method's.
 
-Answers of the second kind are proposals, and nothing about them is trusted. The order is taken from its beginning with
-them: every step is certified in the new program as a fresh solution is, and what does not pass is solved from scratch.
+Answers of the second and third kind are proposals, and nothing about them is trusted. The order is taken from its
+beginning with them: every step is certified in the new program as a fresh solution is, and what does not pass is solved
+from scratch.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible
 from kpiopt.program.exact import exact_row_sums
 from kpiopt.program.face import SolvedStep, restrict_to_face
-from kpiopt.program.interior import InteriorPoint
+from kpiopt.program.refinement import estimate_error
 from kpiopt.program.session import Session
 from kpiopt.program.steps import (
     LARGE,
@@ -47,6 +48,9 @@ from kpiopt.program.ties import ClosestPlan, closest_plan, closest_plan_near
 from kpiopt.program.whole import solve_program
 
 Progress = Callable[[str], None]
+
+POSSIBLE = 1e-11
+"""Largest residual of a plan that is taken to keep all limits."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,10 @@ class _Change:
 
 @dataclass(frozen=True)
 class _Proposal:
-    """Answers that are yet to be certified: a point, the duals of every step, and active limits to begin with."""
+    """Answers that are yet to be certified: the duals of every step, and the plan."""
 
-    x: Floats
     row_duals: tuple[Floats, ...]
-    point: InteriorPoint
+    plan: ClosestPlan
 
 
 class LiveProgram:
@@ -190,23 +193,22 @@ class LiveProgram:
 
     def _propose(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> _Proposal | None:
         """Find answers without proof; None where that fails."""
-        n_untouched = self._n_untouched(program, change)
         is_large = arrays.n_columns + arrays.n_rows >= LARGE
-        if is_large and n_untouched < len(objectives_of(program)):
-            return None
-        for n_kept in range(n_untouched, n_untouched - 1 if is_large else -1, -1):
+        ways = [len(self.solution.solved)] if self._is_value_kept(program, arrays, change) else []
+        for n_kept in ways if is_large else [*ways, 0]:
             try:
                 return self._walk(program, arrays, n_kept)
             except _NoProposal:
                 continue
         return None
 
-    def _n_untouched(self, program: LinearProgram, change: _Change) -> int:
-        """Count the first steps whose anchor duals say nothing about what has changed."""
-        for position, objective in enumerate(objectives_of(program)):
-            if not self._is_untouched(position, objective, change):
-                return position
-        return len(objectives_of(program))
+    def _is_value_kept(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> bool:
+        """Whether the anchor's plan is possible here and no step's duals have to do with what has changed.
+
+        Then every step keeps its value, and only what is closest to the reference may be another plan.
+        """
+        untouched = (self._is_untouched(i, o, change) for i, o in enumerate(objectives_of(program)))
+        return all(untouched) and estimate_error(arrays, self.solution.x, np.zeros(arrays.n_rows)).primal <= POSSIBLE
 
     def _change(self, program: LinearProgram, arrays: ProgramArrays) -> _Change:
         a, b = self._arrays, arrays
@@ -243,11 +245,10 @@ class LiveProgram:
         if np.any(face.row_lower > face.row_upper) or np.any(face.column_lower > face.column_upper):
             raise _NoProposal
         assert self.solution.tie is not None
-        near = self.solution.tie.point
-        tie = closest_plan(face, reference, near) if is_sure else closest_plan_near(face, reference, near)
+        tie = closest_plan(face, reference) if is_sure else closest_plan_near(face, reference, self.solution.tie.point)
         if tie is None:
             raise _NoProposal
-        return _Proposal(tie.x, duals, tie.point)
+        return _Proposal(duals, tie)
 
     def _is_untouched(self, position: int, objective: Objective, change: _Change) -> bool:
         """Whether the anchor's duals of a step say nothing about what has changed."""
@@ -301,7 +302,7 @@ class _Proposed:
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Certify the proposal of a step over its face."""
-        x, row_dual = self.proposal.x, self.proposal.row_duals[position]
+        x, row_dual = self.proposal.plan.x, self.proposal.row_duals[position]
         reduced = posed.cost - posed.matrix.T @ row_dual
         value = float(np.dot(posed.cost, x)) + posed.offset
         answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="from the anchor")
@@ -309,8 +310,10 @@ class _Proposed:
         return (answer, None, found) if found.passed else FreshSolver().solve(position, posed, objective, options)
 
     def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
-        """Find the plan closest to the reference, beginning with the proposal."""
-        return closest_plan(face, reference, self.proposal.point)
+        """Return the proposed plan where all steps were certified with it."""
+        plan = self.proposal.plan
+        inside = estimate_error(face, plan.x, np.zeros(face.n_rows)).primal <= POSSIBLE
+        return plan if inside else closest_plan(face, reference, plan.point)
 
 
 def _same_matrix(a: ProgramArrays, b: ProgramArrays) -> bool:

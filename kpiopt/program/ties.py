@@ -21,7 +21,7 @@ from kpiopt.program.blocks import Reference
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
 
 EXCHANGES = 60
-NEAR_EXCHANGES = 12
+NEAR_EXCHANGES = 4
 INSIDE = 1e-10
 TOLERANCE = 1e-11
 

@@ -1,0 +1,257 @@
+"""A sweep: one scenario solved for many values of some of its numbers.
+
+A worker loads the scenario once, solves it once (the anchor), draws once, and answers each point from there. A point's
+answer depends on the job and the point alone, never on what was answered before it or by whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import Infeasible, KpioptError
+from kpiopt.graph import CausalGraph, build_graph
+from kpiopt.program.answer import SolverOptions
+from kpiopt.program.cascade import Cascade, build_cascade
+from kpiopt.program.live import LiveProgram
+from kpiopt.program.objectives import money_per_level
+from kpiopt.program.rules_file import apply_rules
+from kpiopt.program.steps import InfeasibleProgram, Solution
+from kpiopt.program.whole import solve_program
+from kpiopt.runs.axes import Point, as_mapping
+from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.patch import patch_scenario
+from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.simulation import Estimate, simulate
+from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
+
+OPTIMAL, INFEASIBLE = "optimal", "infeasible"
+BINDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class GoalAtPoint:
+    """A goal in one point's plan, in the KPI's unit."""
+
+    goal: str
+    target: float
+    plan: float
+    shortfall: float
+    odds: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class PointResult:
+    """What came of one point; the money in the scenario's currency.
+
+    Attributes
+    ----------
+    point : Point
+    status : str
+        "optimal", or "infeasible": proved.
+    goals : tuple of GoalAtPoint
+    all_goals : Estimate or None
+    steps : tuple of (str, float)
+        Value of each step of the order but the last.
+    pay, initiatives : float
+        Pay at plan, and what initiatives take from budgets that are money.
+    effort : tuple of (str, float)
+        Use of each resource that efforts and initiatives take, by the whole organization.
+    used_up : tuple of str
+        Limits of which nothing is left.
+    """
+
+    point: Point
+    status: str
+    goals: tuple[GoalAtPoint, ...] = ()
+    all_goals: Estimate | None = None
+    steps: tuple[tuple[str, float], ...] = ()
+    pay: float = float("nan")
+    initiatives: float = float("nan")
+    effort: tuple[tuple[str, float], ...] = ()
+    used_up: tuple[str, ...] = ()
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether there is a plan."""
+        return self.status == OPTIMAL
+
+    @property
+    def goals_met(self) -> int:
+        """How many goals the plan meets."""
+        return sum(not goal.shortfall for goal in self.goals)
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What is done with every point; it can be pickled.
+
+    Attributes
+    ----------
+    path : Path
+        The scenario file.
+    variant : str or None
+    overrides : tuple of str
+        "path=value" for all points.
+    solver : SolverOptions
+    simulate : bool
+        Whether odds are estimated.
+    allow_code : bool
+        Whether the scenario's rules file may be run.
+    """
+
+    path: Path
+    variant: str | None = None
+    overrides: tuple[str, ...] = ()
+    solver: SolverOptions = field(default_factory=SolverOptions)
+    simulate: bool = True
+    allow_code: bool = False
+
+    def prepare(self) -> Callable[[Point], PointResult]:
+        """Return the function that answers a point, after loading the scenario and solving it once."""
+        return PointSolver(self).answer
+
+
+class PointSolver:
+    """Answers the points of a sweep, from one live program and one set of draws.
+
+    Parameters
+    ----------
+    job : SweepJob
+    """
+
+    def __init__(self, job: SweepJob) -> None:
+        self._job = job
+        self._base = load_scenario(job.path, variant=job.variant, overrides=job.overrides)
+        self._graph = build_graph(self._base)
+        self._live = self._open()
+        self._book = draw_book(self._graph) if job.simulate else None
+        self._redraw: Redraw | None = None
+        self._drawn: tuple[CausalGraph, Floats, Floats, tuple[Estimate, ...], Estimate | None] | None = None
+
+    def _open(self) -> LiveProgram | None:
+        """Solve the scenario as it stands; None where it has no plan to start from."""
+        try:
+            return LiveProgram(self._cascade(self._graph).program, self._job.solver)
+        except (KpioptError, InfeasibleProgram):
+            return None
+
+    def _cascade(self, graph: CausalGraph) -> Cascade:
+        return apply_rules(build_cascade(graph), allow_code=self._job.allow_code)
+
+    def answer(self, point: Point) -> PointResult:
+        """Solve one point.
+
+        Raises
+        ------
+        KpioptError
+            Where the point cannot be read or solved; that there is proved to be no plan is an answer.
+        """
+        scenario, graph = self._scenario_at(point)
+        cascade = self._cascade(graph)
+        try:
+            solution = self._live.solve(cascade.program) if self._live else self._solve_fresh(cascade)
+        except (InfeasibleProgram, Infeasible):
+            return PointResult(point, INFEASIBLE)
+        return self._result(point, scenario, cascade, solution)
+
+    def _solve_fresh(self, cascade: Cascade) -> Solution:
+        return solve_program(cascade.program, self._job.solver)
+
+    def _scenario_at(self, point: Point) -> tuple[Scenario, CausalGraph]:
+        """Return a point's scenario and graph: patched where its numbers are plain, else read again."""
+        patched = patch_scenario(self._base, as_mapping(point))
+        if patched is not None:
+            return patched, replace(self._graph, scenario=patched)
+        overrides = (*self._job.overrides, *point.overrides)
+        scenario = load_scenario(self._job.path, variant=self._job.variant, overrides=overrides)
+        return scenario, build_graph(scenario)
+
+    def _result(self, point: Point, scenario: Scenario, cascade: Cascade, solution: Solution) -> PointResult:
+        columns, x = cascade.columns, solution.x
+        stretch, levels = columns.stretch_of_cells(x), columns.level.of(x)
+        expected = cascade.graph.baseline + cascade.graph.expected_change(stretch, levels)
+        odds, together = self._odds(cascade.graph, stretch, levels)
+        incentives = float(np.nansum(scenario.units.target_incentive))
+        return PointResult(
+            point=point,
+            status=OPTIMAL,
+            goals=_goals(cascade, expected, odds),
+            all_goals=together,
+            steps=tuple((step.label, step.value) for step in solution.steps if step.name != "reference"),
+            pay=incentives + float(columns.pay_rate @ columns.stretch.of(x)),
+            initiatives=float(money_per_level(columns) @ levels),
+            effort=_effort(cascade, x),
+            used_up=_used_up(cascade, solution),
+        )
+
+    def _odds(
+        self, graph: CausalGraph, stretch: Floats, levels: Floats
+    ) -> tuple[tuple[Estimate, ...] | None, Estimate | None]:
+        """Return the odds of each goal and of all: from kept draws where these fit, else from a simulation."""
+        if not self._job.simulate:
+            return None, None
+        if self._book is None or not self._book.fits(graph):
+            found = simulate(graph, stretch, levels)
+            return tuple(goal.odds for goal in found.goals), found.all_goals
+        return self._drawn_odds(self._book, graph, stretch, levels)
+
+    def _drawn_odds(
+        self, book: DrawBook, graph: CausalGraph, stretch: Floats, levels: Floats
+    ) -> tuple[tuple[Estimate, ...], Estimate | None]:
+        """Draw, unless the last plan was the same one with the same goals."""
+        last = self._drawn
+        if last is not None and _same_draws(last[0], graph):
+            if np.array_equal(last[1], stretch) and np.array_equal(last[2], levels):
+                return last[3], last[4]
+        else:
+            self._redraw = Redraw(graph, book)
+        assert self._redraw is not None
+        drawn = self._redraw.draw(stretch, levels)
+        self._drawn = graph, stretch, levels, drawn.odds, drawn.all_goals
+        return drawn.odds, drawn.all_goals
+
+
+def _same_draws(first: CausalGraph, second: CausalGraph) -> bool:
+    """Whether two graphs share nodes and edges and their scenarios the goals."""
+    a, b = first.scenario, second.scenario
+    return first.tail is second.tail and first.coefficient is second.coefficient and a.goals == b.goals
+
+
+def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None) -> tuple[GoalAtPoint, ...]:
+    graph, found = cascade.graph, []
+    for i, (goal, node) in enumerate(zip(cascade.columns.goals, cascade.columns.goal_node.tolist(), strict=True)):
+        value = float(expected[node])
+        short = float(graph.sign[node]) * (goal.target - value)
+        shortfall = short if short > 1e-9 * max(1.0, abs(goal.target)) else 0.0
+        found.append(GoalAtPoint(goal.id, goal.target, value, shortfall, odds[i] if odds else None))
+    return tuple(found)
+
+
+def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
+    """Return what the whole organization uses of each resource that cells need effort of."""
+    columns = cascade.columns
+    return tuple(
+        (
+            resource,
+            float(columns.effort_per_stretch(resource) @ columns.stretch.of(x))
+            + float(columns.use_per_level(resource) @ columns.level.of(x)),
+        )
+        for resource in columns.scenario.cells.effort
+    )
+
+
+def _used_up(cascade: Cascade, solution: Solution) -> tuple[str, ...]:
+    """Return the limits of which nothing is left."""
+    activity = solution.faces[0].matrix @ solution.x
+    used = ((limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits)
+    return tuple(limit.name for limit, use in used if limit.value - use <= BINDING * max(1.0, abs(limit.value)))
+
+
+def by_path(result: PointResult) -> Mapping[str, Any]:
+    """Return a point's values by path."""
+    return as_mapping(result.point)
