@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity, NodeKind
-from kpiopt.graph.topology import look_up, shortest_cycle, topological_levels
+from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
@@ -66,9 +66,9 @@ class _Draft:
         frontier = keys[rolls[cells.kpi]]
         while len(frontier):
             parent = units.parent[frontier // self.n_kpis]
-            frontier = np.unique(parent[parent >= 0] * self.n_kpis + (frontier % self.n_kpis)[parent >= 0])
+            frontier = distinct(parent[parent >= 0] * self.n_kpis + (frontier % self.n_kpis)[parent >= 0])
             found.append(frontier)
-        self.keys = np.unique(np.concatenate(found))
+        self.keys = distinct(np.concatenate(found))
         self.n_kpi_nodes = len(self.keys)
         self.unit, self.kpi = np.divmod(self.keys, max(self.n_kpis, 1))
         self.cell = np.full(self.n_kpi_nodes, -1, dtype=np.int64)

@@ -16,6 +16,14 @@ def look_up(keys: Integers, values: Integers, wanted: Integers) -> Integers:
     return np.where(keys[at] == wanted, values[at], -1)
 
 
+def distinct(keys: Integers) -> Integers:
+    """Return the distinct keys in ascending order; several times faster than hashing them."""
+    ordered = np.sort(keys)
+    is_new = np.ones(len(ordered), dtype=bool)
+    is_new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[is_new]
+
+
 def topological_levels(n: int, tail: Integers, head: Integers) -> Integers:
     """Return the longest-path level of each node, -1 for nodes on or behind a cycle (Kahn, one layer at a time)."""
     level = np.full(n, -1, dtype=np.int64)
@@ -28,7 +36,7 @@ def topological_levels(n: int, tail: Integers, head: Integers) -> Integers:
         level[frontier] = depth
         reached = out[frontier]
         np.subtract.at(waiting, reached.indices, reached.data.astype(np.int64))
-        candidates = np.unique(reached.indices)
+        candidates = distinct(reached.indices)
         frontier = candidates[waiting[candidates] == 0]
         depth += 1
     return level
