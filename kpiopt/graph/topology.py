@@ -36,7 +36,7 @@ def topological_levels(n: int, tail: Integers, head: Integers) -> Integers:
         level[frontier] = depth
         reached = out[frontier]
         np.subtract.at(waiting, reached.indices, reached.data.astype(np.int64))
-        candidates = distinct(reached.indices)
+        candidates = distinct(reached.indices.astype(np.int64))
         frontier = candidates[waiting[candidates] == 0]
         depth += 1
     return level
