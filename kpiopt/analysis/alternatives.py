@@ -47,7 +47,7 @@ def target_ranges(cascade: Cascade, solution: Solution, nodes: Integers | None =
     """
     graph, columns = cascade.graph, cascade.columns
     chosen = columns.stretch_node if nodes is None else np.asarray(nodes, dtype=np.int64)
-    rows = [_target_coefficients(cascade, node) for node in chosen.tolist()]
+    rows = [target_coefficients(cascade, node) for node in chosen.tolist()]
     functions = sp.csr_array(np.array(rows).reshape(len(rows), cascade.program.n_columns))
     low, high = find_ranges(solution.faces[-1], functions)
     nothing = graph.asked_change(np.zeros(len(graph.scenario.cells)), np.zeros(graph.n_levels))
@@ -55,7 +55,7 @@ def target_ranges(cascade: Cascade, solution: Solution, nodes: Integers | None =
     return TargetRanges(chosen, start + low, start + high)
 
 
-def _target_coefficients(cascade: Cascade, node: int) -> Floats:
+def target_coefficients(cascade: Cascade, node: int) -> Floats:
     """Return the change of a node's target per unit of each column, (n_columns,) float.
 
     Stretch counts in full where it is rolled up, and times its mean execution where it is a cause on the way.

@@ -1,0 +1,190 @@
+"""Nearly equally good plans: how far each target could go, and how different a plan could be.
+
+Every step of the order may worsen by a stated share of its value (give-up rows). Over what that leaves, the least and
+the largest value of each decision are programs of their own. A very different plan is found by pushing all decisions
+away from the plan at once (modelling to generate alternatives; Brill, Chang & Hopkins 1982,
+doi:10.1287/mnsc.28.3.221): the sum of relative distances is convex, so each decision is pushed the way it went last,
+until nothing moves. That is a plan no single push makes more different, not a proof that none is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.analysis.alternatives import target_coefficients
+from kpiopt.analysis.replanning import Planned
+from kpiopt.errors import Problem, Uncertified, UsageError
+from kpiopt.plan import Plan, build_plan
+from kpiopt.program.answer import Status
+from kpiopt.program.arrays import ProgramArrays
+from kpiopt.program.ranges import find_ranges
+from kpiopt.program.session import Session
+from kpiopt.program.steps import append_row, objectives_of
+from kpiopt.scenario.scenario import Floats, Integers
+
+ROUNDING = 1e-9
+"""What a step may worsen beyond its slack, of its size: the accuracy of the plan itself."""
+
+PUSHES = 20
+STEADY = 1e-7
+
+
+@dataclass(frozen=True)
+class Range:
+    """How far one target, or the level of one initiative, could go.
+
+    Attributes
+    ----------
+    name : str
+        "unit/kpi", or "initiative@unit".
+    cell : int
+        Row in the cells, -1 for an initiative.
+    now, low, high : float
+        Unrounded target in the KPI's unit, or level.
+    share : float
+        Width of the range as a share of the baseline, or of the largest level.
+    """
+
+    name: str
+    cell: int
+    now: float
+    low: float
+    high: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """What a small concession leaves open.
+
+    Attributes
+    ----------
+    slack : float
+        Share of its value that every step may give up.
+    steps : tuple of (str, float, float)
+        Each step, its value, and the value it may worsen to.
+    ranges : tuple of Range
+        Those first that could move farthest, relative to their size.
+    different : Plan
+        A plan as different as could be found.
+    distance : float
+        Mean relative distance of its decisions from the plan's.
+    """
+
+    slack: float
+    steps: tuple[tuple[str, float, float], ...]
+    ranges: tuple[Range, ...]
+    different: Plan
+    distance: float
+
+
+def find_alternatives(planned: Planned, slack: float) -> Alternatives:
+    """Find how far decisions could move when every step may give up a share of its value.
+
+    Parameters
+    ----------
+    planned : Planned
+    slack : float
+        Such as 0.01; a step whose value is 0 has nothing to give up.
+
+    Raises
+    ------
+    UsageError
+        Where the slack is negative.
+    """
+    if not 0.0 <= slack < np.inf:
+        fix = "write a share such as 0.01"
+        raise UsageError(
+            Problem("E-slack", f"a slack of {slack:g} means nothing", rule="a slack is 0 or more", fix=fix)
+        )
+    room, steps = leave_room(planned, slack)
+    decisions = _decisions(planned)
+    ranges = tuple(sorted(_find(planned, room, decisions), key=lambda r: (-r.share, r.name)))
+    far, distance = _push_away(room, decisions, planned.solution.x)
+    found = planned.cascade.columns
+    plan = build_plan(planned.graph, found.stretch_of_cells(far), found.level.of(far))
+    return Alternatives(slack, steps, ranges, plan, distance)
+
+
+def leave_room(planned: Planned, slack: float) -> tuple[ProgramArrays, tuple[tuple[str, float, float], ...]]:
+    """Return the program with one row for each objective, cost'x <= value + slack |value|, and the steps' limits."""
+    program = planned.cascade.program
+    arrays = program.arrays()
+    steps = []
+    for objective, step in zip(objectives_of(program), planned.solution.steps, strict=False):
+        share = max(slack, objective.slack)
+        limit = step.value + share * abs(step.value)
+        size = float(np.abs(objective.cost * planned.solution.x).sum())
+        arrays = append_row(arrays, objective.cost, limit - objective.offset + ROUNDING * max(1e-3, size))
+        steps.append((objective.label, step.value, limit))
+    return arrays, tuple(steps)
+
+
+@dataclass(frozen=True)
+class _Decisions:
+    """Stretches, then levels: their columns, their sizes, and what is shown of each as a function of all columns."""
+
+    columns: Integers
+    scale: Floats
+    shown: sp.csr_array
+    base: Floats
+
+
+def _decisions(planned: Planned) -> _Decisions:
+    columns, graph, n = planned.cascade.columns, planned.graph, planned.cascade.program.n_columns
+    each = np.arange(len(columns.level))
+    levels = sp.csr_array((np.ones(len(each)), (each, columns.level.positions)), shape=(len(each), n))
+    targets = [sp.csr_array(target_coefficients(planned.cascade, node)[None, :]) for node in columns.stretch_node]
+    nothing = graph.asked_change(np.zeros(len(planned.scenario.cells)), np.zeros(graph.n_levels))
+    start = (graph.baseline + nothing)[columns.stretch_node]
+    largest = np.where(columns.level.upper > 0.0, columns.level.upper, 1.0)
+    return _Decisions(
+        np.concatenate([columns.stretch.positions, columns.level.positions]),
+        np.concatenate([np.where(columns.scale > 0.0, columns.scale, 1.0), largest]),
+        sp.csr_array(sp.vstack([*targets, levels])),
+        np.concatenate([start, np.zeros(len(each))]),
+    )
+
+
+def _find(planned: Planned, room: ProgramArrays, decisions: _Decisions) -> Iterator[Range]:
+    """Yield the range of every decision."""
+    columns = planned.cascade.columns
+    low, high = find_ranges(room, decisions.shown)
+    now = decisions.shown @ planned.solution.x
+    low, high = np.minimum(low, now), np.maximum(high, now)
+    cells = [*columns.stretch_cell.tolist(), *([-1] * len(columns.level))]
+    names = [columns.stretch.label(i) for i in range(len(columns.stretch))]
+    names += [columns.level.label(i) for i in range(len(columns.level))]
+    share = (high - low) / decisions.scale
+    now, low, high = now + decisions.base, low + decisions.base, high + decisions.base
+    for i, (name, cell) in enumerate(zip(names, cells, strict=True)):
+        yield Range(name, cell, float(now[i]), float(low[i]), float(high[i]), float(share[i]))
+
+
+def _push_away(room: ProgramArrays, decisions: _Decisions, x: Floats) -> tuple[Floats, float]:
+    """Return a plan far from x, and the mean relative distance of its decisions."""
+    columns, scale = decisions.columns, decisions.scale
+    here, best, distance = x[columns], x, 0.0
+    if not len(columns):
+        return best, distance
+    middle = (room.column_lower[columns] + room.column_upper[columns]) / 2.0
+    direction = np.where(here <= middle, 1.0, -1.0)
+    session = Session(replace(room, cost=np.zeros(room.n_columns), offset=0.0))
+    for _ in range(PUSHES):
+        cost = np.zeros(room.n_columns)
+        cost[columns] = -direction / scale
+        session.change_costs(cost)
+        answer = session.solve()
+        if answer.status is not Status.OPTIMAL:
+            raise Uncertified(Problem("E-alternatives", f"no different plan was found ({answer.status.value})"))
+        moved = answer.x[columns] - here
+        reached = float(np.mean(np.abs(moved) / scale))
+        if reached <= distance * (1.0 + STEADY):
+            break
+        best, distance = answer.x, reached
+        direction = np.where(moved > 0.0, 1.0, np.where(moved < 0.0, -1.0, direction))
+    return best, distance
