@@ -10,39 +10,42 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kpiopt.runs.durable import make_folder, remove_tree, replace_file
 from kpiopt.runs.executor import Executor, Failure, Job, execute
 from kpiopt.runs.lock import hold_lock
 
 P = TypeVar("P")
+R = TypeVar("R")
 
 QUESTION_FILE = "question.json"
 
-Answer = dict[str, Any]
-"""What a point yields: values that JSON can hold, so that they come back as they were."""
 
-
-@dataclass(frozen=True)
-class Journal:
+class Journal(Generic[R]):
     """Answers of finished points.
 
-    Attributes
+    Parameters
     ----------
     folder : Path
+    kind : type
+        Of the answers: a dataclass of plain values, or whatever else JSON can hold, so that they come back as they
+        were.
     """
 
-    folder: Path
+    def __init__(self, folder: Path, kind: type[R]) -> None:
+        from pydantic import TypeAdapter  # only where there is a journal
 
-    def read(self) -> dict[str, Answer]:
+        self.folder = folder
+        self._form = TypeAdapter(kind)
+
+    def read(self) -> dict[str, R]:
         """Return the answers by the keys of their points; what is not as it was written is left out."""
         found = (_read_entry(path) for path in sorted(self.folder.glob("[!.]*.json")))
-        return {entry["point"]: entry["answer"] for entry in found if entry}
+        return {entry["point"]: self._form.validate_python(entry["answer"]) for entry in found if entry}
 
-    def keep(self, key: str, answer: Answer) -> None:
+    def keep(self, key: str, answer: R) -> None:
         """Keep the answer of a point.
 
         Raises
@@ -50,7 +53,8 @@ class Journal:
         OutputError
             When it cannot be written; what was kept before stays.
         """
-        entry = {"point": key, "sha256": _digest(answer), "answer": answer}
+        content = self._form.dump_python(answer, mode="json")
+        entry = {"point": key, "sha256": _digest(content), "answer": content}
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         replace_file(self.folder / f"{name}.json", _json(entry))
 
@@ -60,7 +64,7 @@ class Journal:
 
 
 @contextmanager
-def open_journal(root: Path, name: str, digest: str) -> Iterator[Journal]:
+def open_journal(root: Path, name: str, digest: str, kind: type[R]) -> Iterator[Journal[R]]:
     """Open the journal of a question, with what an earlier process kept; it stays until it is removed.
 
     Parameters
@@ -71,6 +75,8 @@ def open_journal(root: Path, name: str, digest: str) -> Iterator[Journal]:
         Of what will be published.
     digest : str
         Of the question; a journal of another question with the same name is dropped.
+    kind : type
+        Of the answers, see `Journal`.
 
     Raises
     ------
@@ -86,22 +92,21 @@ def open_journal(root: Path, name: str, digest: str) -> Iterator[Journal]:
             replace_file(folder / QUESTION_FILE, _json({"digest": digest}))
         for left in folder.glob(".*.partial"):
             remove_tree(left)
-        yield Journal(folder)
+        yield Journal(folder, kind)
 
 
 def answer_points(
-    job: Job[P, Answer],
+    job: Job[P, R],
     points: Mapping[str, P],
     executor: Executor,
-    journal: Journal,
+    journal: Journal[R],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Answer | Failure]:
+) -> dict[str, R | Failure]:
     """Answer points and keep each answer as it comes; points that the journal knows are not answered again.
 
     Parameters
     ----------
     job : Job
-        Its answers can be written as JSON.
     points : mapping of str to point
         By keys that tell them apart in every later call with the same journal.
     executor : Executor
@@ -124,10 +129,10 @@ def answer_points(
         See `execute`.
     """
     kept = journal.read()
-    found: dict[str, Answer | Failure] = {key: kept[key] for key in points if key in kept}
+    found: dict[str, R | Failure] = {key: kept[key] for key in points if key in kept}
     on_progress(len(found), len(points))
 
-    def take(key: str, answer: Answer | Failure) -> None:
+    def take(key: str, answer: R | Failure) -> None:
         if not isinstance(answer, Failure):
             journal.keep(key, answer)
         found[key] = answer
@@ -156,8 +161,8 @@ def _read_entry(path: Path) -> dict[str, Any] | None:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, ensure_ascii=False).encode()
 
 
 def _digest(answer: Any) -> str:
-    return hashlib.sha256(json.dumps(answer, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()

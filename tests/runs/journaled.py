@@ -7,7 +7,7 @@ from pathlib import Path
 from kpiopt.runs.executor import execute, parse_executor
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.store import RunStore
-from tests.runs.toy_job import Fractions
+from tests.runs.toy_job import Fractions, Row
 
 NAME = "squares-00000000"
 
@@ -18,7 +18,7 @@ def points_of(n: int) -> dict[str, float]:
 
 def compute(root: Path, executor: str, n: int, pause: float = 0.0) -> Path:
     """Answer all points, publish them, and drop the journal."""
-    with open_journal(root, NAME, f"{n} points") as journal:
+    with open_journal(root, NAME, f"{n} points", Row) as journal:
         found = answer_points(Fractions(pause), points_of(n), parse_executor(executor), journal)
         with RunStore(root).staging(NAME) as staging:
             content = json.dumps(found).encode()

@@ -16,7 +16,7 @@ from kpiopt.runs.executor import SERIAL, Executor, Failure, Place
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.store import RunStore
 from tests.runs.journaled import NAME, compute, expected, points_of
-from tests.runs.toy_job import Fractions, Squares
+from tests.runs.toy_job import Fractions, Row, Squares
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -30,14 +30,14 @@ def names(root: Path) -> list[str]:
 
 
 def test_answers_come_back_to_the_last_bit(tmp_path):
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", Row) as journal:
         first = answer_points(Fractions(), points_of(9), SERIAL, journal)
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", Row) as journal:
         assert journal.read() == first == expected(9)
 
 
 def test_points_that_are_known_are_not_answered_again(tmp_path):
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", Row) as journal:
         answer_points(Fractions(), points_of(5), SERIAL, journal)
         told = []
         poisoned = {**points_of(5), "last": 1.0}
@@ -48,7 +48,7 @@ def test_points_that_are_known_are_not_answered_again(tmp_path):
 
 def test_failures_are_tried_again(tmp_path):
     points = {"a": ("square", 2.0), "b": ("infeasible", 1.0)}
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", tuple[float, str]) as journal:
         found = answer_points(Squares(), points, SERIAL, journal)
         assert isinstance(found["b"], Failure)
         assert list(journal.read()) == ["a"]
@@ -56,14 +56,14 @@ def test_failures_are_tried_again(tmp_path):
 
 def test_a_journal_of_another_question_is_dropped(tmp_path):
     for digest, n in (("q", 3), ("other", 0)):
-        with open_journal(tmp_path, "a", digest) as journal:
+        with open_journal(tmp_path, "a", digest, Row) as journal:
             assert len(journal.read()) == 0
             answer_points(Fractions(), points_of(n or 3), SERIAL, journal)
 
 
 @pytest.mark.parametrize("damage", [lambda t: t[: len(t) // 2], lambda t: "", lambda t: t.replace("third", "fourth")])
 def test_an_entry_that_is_not_as_it_was_written_counts_as_missing(tmp_path, damage):
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", Row) as journal:
         answer_points(Fractions(), points_of(4), SERIAL, journal)
         entry = next(path for path in journal.folder.glob("*.json") if "point 2" in path.read_text())
         entry.write_text(damage(entry.read_text()))
@@ -72,10 +72,10 @@ def test_an_entry_that_is_not_as_it_was_written_counts_as_missing(tmp_path, dama
 
 
 def test_second_process_in_the_same_journal_is_refused_others_are_not(tmp_path):
-    with open_journal(tmp_path, "a", "q"):
-        with pytest.raises(Locked, match=str(os.getpid())), open_journal(tmp_path, "a", "q"):
+    with open_journal(tmp_path, "a", "q", Row):
+        with pytest.raises(Locked, match=str(os.getpid())), open_journal(tmp_path, "a", "q", Row):
             pass
-        with open_journal(tmp_path, "b", "q") as other:
+        with open_journal(tmp_path, "b", "q", Row) as other:
             assert other.read() == {}
 
 
@@ -271,6 +271,6 @@ def test_an_interrupted_computation_goes_on(tmp_path):
 
 
 def test_executors_share_a_journal(tmp_path):
-    with open_journal(tmp_path, "a", "q") as journal:
+    with open_journal(tmp_path, "a", "q", Row) as journal:
         for n, executor in ((3, SERIAL), (6, Executor(Place.THREADS, 2)), (9, Executor(Place.PROCESSES, 2))):
             assert answer_points(Fractions(), points_of(n), executor, journal) == expected(n)

@@ -47,16 +47,19 @@ class Squares:
         return True
 
 
+Row = dict[str, float]
+
+
 @dataclass(frozen=True)
 class Fractions:
     """Answers x by numbers whose last bits matter."""
 
     pause: float = 0.0
 
-    def prepare(self) -> Callable[[float], dict[str, float]]:
+    def prepare(self) -> Callable[[float], Row]:
         return self.answer
 
-    def answer(self, x: float) -> dict[str, float]:
+    def answer(self, x: float) -> Row:
         time.sleep(self.pause)
         return {"third": x / 3.0, "root": x**0.5, "tiny": x * 5e-324 * 3, "sum": sum([x] * 10)}
 
