@@ -33,7 +33,7 @@ from kpiopt.program.certificate import Certificate, verify_infeasible
 from kpiopt.program.exact import exact_row_sums
 from kpiopt.program.face import SolvedStep, restrict_to_face
 from kpiopt.program.refinement import estimate_error
-from kpiopt.program.session import Session
+from kpiopt.program.session import LADDER, Session
 from kpiopt.program.steps import (
     LARGE,
     FreshSolver,
@@ -272,6 +272,8 @@ class LiveProgram:
             session = Session(posed, self._options)
         session.set_basis(basis)
         answer = session.solve()
+        if answer.attempt != LADDER[0].name:
+            self._sessions.pop(position, None)  # another rung scales the session anew, which the next solve would feel
         if answer.status is not Status.OPTIMAL:
             raise _NoProposal
         cost, offset, value = objective.cost, objective.offset, answer.objective

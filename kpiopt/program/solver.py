@@ -258,9 +258,10 @@ class Solver:
         return Basis(columns, np.fromiter(map(int, basis.row_status), dtype=np.int8, count=len(basis.row_status)))
 
     def set_basis(self, basis: Basis) -> None:
-        """Start the next run from a basis."""
+        """Start the next run from a basis, and from nothing else that an earlier run has left."""
         if np.any(basis.columns < 0):
             return
+        _accept(self._highs.clearSolver())
         given = highspy.HighsBasis()
         statuses = [highspy.HighsBasisStatus(k) for k in range(5)]
         given.col_status = [statuses[k] for k in basis.columns.tolist()]
