@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.errors import Infeasible, Problem
+from kpiopt.errors import Infeasible, Problem, Uncertified
 from kpiopt.program.answer import SolverOptions
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.cascade import Cascade
 from kpiopt.program.certificate import Certificate
 from kpiopt.program.diagnosis import Change, Handle, Repair, Side, cheapest_repair, find_conflict, single_repairs
+from kpiopt.program.steps import borderline_problem
 
 WEIGHTS = {"budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "lock": 30.0, "goal": 100.0}
 GLADLY = 1e-6
@@ -83,6 +84,16 @@ def explain_infeasible(cascade: Cascade, certificate: Certificate, ray: Floats, 
         "conflict": words.conflict(conflict) if conflict else None,
     }
     return Infeasible(*_problems(details), details=details)
+
+
+def explain_borderline(cascade: Cascade, options: SolverOptions) -> Uncertified:
+    """Turn a clash by a hair into an error that says by how much, and which limit would give way."""
+    levers = list(_levers(cascade))
+    repair = cheapest_repair(_opened(cascade), [lever.handle for lever in levers], options)
+    if repair is None:
+        return Uncertified(borderline_problem(""))
+    words = _Words(cascade, {lever.handle.name: lever for lever in levers}).repair(repair)
+    return Uncertified(borderline_problem(f"make it plain, or {words['text']}{_assignments(words)}"))
 
 
 def _same(a: Repair, b: Repair) -> bool:

@@ -115,6 +115,20 @@ class StepSolver(Protocol):
         """Find the plan closest to the reference on the last face."""
 
 
+class BorderlineProgram(Uncertified):
+    """The rows contradict each other by so little that rounding decides."""
+
+
+def borderline_problem(mend: str) -> Problem:
+    """Say that limits clash by a hair, and what would mend it where that is known."""
+    return Problem(
+        "E-borderline",
+        "the limits contradict each other by so little that rounding decides",
+        rule="infeasible and feasible are published only where they are proved with a margin",
+        fix=mend or "loosen the tightest limit by a rounding step, or make the conflict plain",
+    )
+
+
 class InfeasibleProgram(Exception):
     """The rows contradict each other; carries the verified proof for the diagnosis."""
 
@@ -323,14 +337,7 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
             )
         )
     if answer.status is Status.BORDERLINE:
-        raise Uncertified(
-            Problem(
-                "E-borderline",
-                "the limits contradict each other by so little that rounding decides",
-                rule="infeasible and feasible are published only where they are proved with a margin",
-                fix="loosen the tightest limit by a rounding step, or make the conflict plain",
-            )
-        )
+        raise BorderlineProgram(borderline_problem(""))
     if answer.status is Status.UNBOUNDED:
         raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
     if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):

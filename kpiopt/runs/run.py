@@ -15,12 +15,12 @@ from kpiopt.plan import Plan, build_plan
 from kpiopt.program.answer import SolverOptions
 from kpiopt.program.cascade import Cascade, build_cascade
 from kpiopt.program.certificate import Certificate
-from kpiopt.program.infeasible import explain_infeasible
+from kpiopt.program.infeasible import explain_borderline, explain_infeasible
 from kpiopt.program.objectives import money_per_level
 from kpiopt.program.other_solver import require_solver
 from kpiopt.program.prices import LimitResult, price_limits
 from kpiopt.program.rules_file import apply_rules
-from kpiopt.program.steps import InfeasibleProgram, Solution
+from kpiopt.program.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation, simulate
@@ -190,6 +190,8 @@ def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solu
     except InfeasibleProgram as failure:
         progress("looking for what would mend it")
         raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None
+    except BorderlineProgram:
+        raise explain_borderline(cascade, options) from None
 
 
 @contextmanager

@@ -48,6 +48,14 @@ def test_a_little_less_than_a_single_repair_is_not_enough(path: Path) -> None:
                 kpiopt.solve(scenario, simulate=False)
 
 
+def test_a_clash_by_a_hair_is_neither_proved_nor_published() -> None:
+    """15 hours are missing; 15 hours less a hundred-millionth leave a contradiction that only rounding decides."""
+    scenario = kpiopt.load(HAND_SOLVED, variant="impossible", overrides=["unit.ann.capacity.hours=44.9999995"])
+    with pytest.raises(Uncertified, match=r"E-borderline.*\n.*\n.*more hours") as caught:
+        kpiopt.solve(scenario, simulate=False)
+    assert caught.value.exit_code == 6
+
+
 def test_the_planner_says_what_gives_way_first() -> None:
     usual = diagnosis(HAND_SOLVED, "impossible", [])
     unwilling = diagnosis(HAND_SOLVED, "impossible", ["relax.capacity=100000"])
