@@ -57,8 +57,7 @@ def simulate(
     targets : (n_nodes,) float, optional
         Target of each node, as rounded and published; the unrounded asked values by default.
     settings : SimulationSettings, optional
-        The scenario's own by default. With `precision` the number of draws grows until the widest interval of a goal
-        is at most that far from its middle on either side.
+        The scenario's own by default. With `precision` draws grow until every goal's interval is that narrow.
     workers : int
         Threads. The result does not depend on it, to the last bit.
     fixed : mapping of int to float, optional

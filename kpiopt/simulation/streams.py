@@ -28,6 +28,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,11 +183,13 @@ class NetPoints(Points):
         words = self.words[:, rows]
         interval = permute(words[: _ROUNDS + 1], self.size, start, stop)
         uniform: Floats = interval.astype(np.float64)
-        interval *= _high_half(words[_ROUNDS + 1]) | np.uint32(1)
-        interval += _low_half(words[_ROUNDS + 1])
+        state = interval.astype(np.uint32)
+        state *= _high_half(words[_ROUNDS + 1]) | np.uint32(1)
+        state += _low_half(words[_ROUNDS + 1])
         bits = min(32, 52 - (self.size - 1).bit_length())
-        interval >>= np.uint32(32 - bits)
-        jitter: Floats = interval.astype(np.float64)
+        if bits < 32:
+            state >>= np.uint32(32 - bits)
+        jitter: Floats = state.astype(np.float64)
         jitter += 0.5
         jitter *= 2.0**-bits
         uniform += jitter
@@ -194,7 +197,7 @@ class NetPoints(Points):
         return uniform
 
 
-def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.uint32]:
+def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.unsignedinteger[Any]]:
     """Return indices start … stop - 1 under random permutations of 0 … size - 1.
 
     Rounds of adding, multiplying by an odd number and folding the upper half of the bits into the lower one, each
@@ -209,17 +212,18 @@ def permute(words: Words, size: int, start: int, stop: int) -> NDArray[np.uint32
 
     Returns
     -------
-    (n, stop - start) uint32
+    (n, stop - start) uint16 or uint32, whichever is enough: the narrower, the faster
     """
-    mask = np.uint32(size - 1)
-    fold = np.uint32(max(1, (size - 1).bit_length() + 1 >> 1))
-    index = np.repeat(np.arange(start, stop, dtype=np.uint32)[None, :], words.shape[1], axis=0)
-    for word in words[:-1]:
-        index += _high_half(word)
-        index *= _low_half(word) | np.uint32(1)
+    kind: type[np.unsignedinteger[Any]] = np.uint16 if size <= 1 << 16 else np.uint32
+    odd = [_low_half(word).astype(kind) | kind(1) for word in words[:-1]]
+    add = [_high_half(word).astype(kind) for word in words[:-1]] + [_low_half(words[-1]).astype(kind)]
+    mask, fold = kind(size - 1), kind(max(1, (size - 1).bit_length() + 1 >> 1))
+    index: NDArray[Any] = np.arange(start, stop, dtype=kind) + add[0]
+    for factor, term in zip(odd, add[1:], strict=True):
+        index *= factor
         index &= mask
         index ^= index >> fold
-    index += _low_half(words[-1])
+        index += term
     index &= mask
     return index
 
