@@ -186,7 +186,7 @@ class _Words:
         after = _outward(limit.value + amount, amount)
         money = self.scenario.budgets[lever.name.partition(".")[2]].money
         unit = self.scenario.currency if money else limit.resource
-        text = f"raise {lever.name} by {_plain(after - limit.value)} {unit} to {_plain(after)}".replace("  ", " ")
+        text = f"raise {lever.name} by {_difference(after - limit.value)} {unit} to {_plain(after)}".replace("  ", " ")
         return text, [f"{lever.name}.limit={_digits(after)}"], limit.value, after
 
     def _capacity(self, lever: _Lever, amount: float) -> tuple[str, list[str], float, float]:
@@ -196,7 +196,7 @@ class _Words:
         scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
         path = f"unit.{json.dumps(unit)}.capacity.{json.dumps(limit.resource)}"
         who = self.scenario.units.names[limit.unit]
-        more = f"{_plain(after - limit.value)} more {limit.resource}"
+        more = f"{_difference(after - limit.value)} more {limit.resource}"
         text = f"give {who} {more} ({_plain(after)} instead of {_plain(limit.value)})"
         return text, [f"{path}={_digits(after / scale if scale else after)}"], limit.value, after
 
@@ -284,6 +284,10 @@ def _outward(value: float, amount: float) -> float:
 
 def _digits(value: float) -> str:
     return f"{value:.15g}"
+
+
+def _difference(value: float) -> str:
+    return _plain(float(f"{value:.4g}"))
 
 
 def _plain(value: float) -> str:
