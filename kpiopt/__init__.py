@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from kpiopt.runs.run import Run
     from kpiopt.scenario.scenario import Scenario
+    from kpiopt.simulation import Simulation
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load", "solve"]
+__all__ = ["__version__", "load", "simulate", "solve"]
 
 
 def load(path: str | Path, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
@@ -66,3 +67,24 @@ def solve(scenario: Scenario, **options: Any) -> Run:
     from kpiopt.runs.run import SolveOptions, solve_scenario  # `import kpiopt` stays light
 
     return solve_scenario(scenario, options=SolveOptions(**options))
+
+
+def simulate(run: Run, *, draws: int | None = None, seed: int | None = None, workers: int = 1) -> Simulation:
+    """Estimate the odds of a run's plan anew.
+
+    Parameters
+    ----------
+    run : Run
+    draws, seed : int, optional
+        The scenario's own by default.
+    workers : int
+        Threads; the result does not depend on it.
+    """
+    from dataclasses import replace
+
+    from kpiopt.simulation import simulate as simulate_plan  # `import kpiopt` stays light
+
+    usual = run.scenario.simulation
+    settings = replace(usual, draws=usual.draws if draws is None else draws, seed=usual.seed if seed is None else seed)
+    plan = run.plan
+    return simulate_plan(run.graph, plan.stretch, plan.levels, plan.target, settings, workers=workers)
