@@ -90,10 +90,12 @@ def stream_keys(seed: int, names: Iterable[str]) -> Words:
 
 
 def mix(state: Words) -> Words:
-    """Return the SplitMix64 output for each state, in the shape of `state`."""
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    """Return the SplitMix64 output for each state, in the shape of `state`, which is overwritten."""
+    for shift, multiplier in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state ^= state >> np.uint64(shift)
+        state *= np.uint64(multiplier)
+    state ^= state >> np.uint64(31)
+    return state
 
 
 def as_uniform(words: Words) -> Floats:

@@ -1,6 +1,6 @@
 """Measured coverage of every printed 95 % interval: how often it holds the exact value, over many seeds.
 
-Run `python benchmarks/coverage.py --write docs/odds.md` to measure and put the table into the documentation. The
+Run `python benchmarks/coverage_of_intervals.py --write docs/odds.md` to measure and put the table into the page. The
 subject is two KPIs that are sums of the same normal factors with correlation 0.6, so that everything has a closed form.
 """
 
