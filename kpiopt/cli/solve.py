@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
-from kpiopt.cli.terminal import plain_text, print_answer, print_json, say_problems, showing_progress
-from kpiopt.errors import Problem, ScenarioError
+from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
+from kpiopt.errors import ScenarioError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kpiopt.runs.folder import Occasion
-    from kpiopt.runs.question import Question
-    from kpiopt.runs.run import Run, SolveOptions
-    from kpiopt.runs.store import Staging
+    from kpiopt.runs.keep import KeptAnswer
+    from kpiopt.runs.run import Run
     from kpiopt.scenario.document import Document
     from kpiopt.scenario.scenario import Scenario
 
@@ -43,27 +41,41 @@ def solve(
         str, typer.Option("--solver", metavar="NAME", help="highs, or any solver that Pyomo finds here.")
     ] = "highs",
     allow_code: AllowCode = False,
+    force: Annotated[bool, typer.Option("--force", help="Solve although the answer is kept already.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario: targets that add up, certified; their odds; what holds them back; kept in a run folder."""
-    from kpiopt.program.session import SolverOptions  # the solver and numpy
-    from kpiopt.runs.folder import Occasion, named_answer
+    from kpiopt.program.answer import SolverOptions  # the solver and numpy
+    from kpiopt.runs.folder import Occasion
+    from kpiopt.runs.keep import Keeper
     from kpiopt.runs.run import SolveOptions
 
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     words = [*(overrides or ()), *_settings(draws, seed)]
-    checked, document = read_scenario(scenario, variant, words)
     options = SolveOptions(
         SolverOptions(time_limit=time_limit, solver=solver),
         simulate=not no_simulation,
         workers=workers,
         allow_code=allow_code,
     )
-    run, folder = _solve_into(out, checked, document, options, occasion)
+    keeper = Keeper(out, options, occasion, _summary_text, force)
+    checked, document = read_scenario(scenario, variant, words)
+    with showing_progress("solving") as progress:
+        answer = keeper.answer(checked, document, progress)
+    say_problems(answer.notes)
+    _print(answer, as_json)
+
+
+def _print(answer: KeptAnswer, as_json: bool) -> None:
+    """Print an answer; one that was kept reads as when it was solved."""
     if as_json:
-        print_json(named_answer(run, folder))
+        print_json(answer.document)
+    elif answer.run is None:
+        print_lines([answer.summary.rstrip("\n")])
     else:
-        print_answer(_summary(run, folder))
+        print_answer(_summary(answer.run, answer.folder))
+    if answer.run is None:
+        say(f"{answer.folder.name} was solved before; --force solves it again")
 
 
 def _settings(draws: int | None, seed: int | None) -> list[str]:
@@ -89,45 +101,8 @@ def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tupl
     return scenario, document
 
 
-def _solve_into(
-    out: Path, scenario: Scenario, document: Document, options: SolveOptions, occasion: Occasion
-) -> tuple[Run, Path]:
-    """Solve and keep the run; an equal run that is there and unaltered is left alone."""
-    from kpiopt.runs.folder import stage_question
-    from kpiopt.runs.question import pose_question, require_same_files
-    from kpiopt.runs.run import solve_scenario
-    from kpiopt.runs.store import is_intact, open_store, read_run
-
-    question = pose_question(document, {"simulate": options.simulate})
-    require_same_files(question, scenario.files)
-    inputs = [document.source, *(Path(file) for file in question.documents), *(copy.path for copy in question.inputs)]
-    store = open_store(out, inputs)
-    with store.staging(question.name) as staging:
-        stage_question(staging, question)
-        with showing_progress("solving") as progress:
-            run = solve_scenario(scenario, options=options, progress=progress)
-        say_problems([*run.plan.notes, *(run.simulation.notes if run.simulation else ())])
-        _stage(staging, run, question, occasion)
-        if not is_intact(read_run(staging.target)):
-            staging.publish()
-    return run, store.root / question.name
-
-
-def _stage(staging: Staging, run: Run, question: Question, occasion: Occasion) -> None:
-    """Write the results beside the question; say so when an input has changed in the meantime."""
-    from kpiopt.runs.folder import changed_inputs, stage_answer
-
-    summary = plain_text(_summary(run, staging.target)).encode()
-    document = stage_answer(staging, run, question, occasion, {"summary.txt": summary})
-    say_problems(
-        Problem(
-            "W-input-changed",
-            f"{file} has changed since it was read",
-            rule="the answer is about the file as it was read; its copy is in the run folder",
-            fix="solve again",
-        )
-        for file in changed_inputs(document)
-    )
+def _summary_text(run: Run, folder: Path) -> str:
+    return plain_text(_summary(run, folder))
 
 
 def _summary(run: Run, folder: Path) -> RenderableType:

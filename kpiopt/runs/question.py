@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -173,14 +174,23 @@ def hash_file(path: Path) -> str | None:
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions that a run's figures depend on."""
-    found = {"python": platform.python_version()}
+    """Return the versions that a run's figures depend on; kpiopt's own code by its digest as well."""
+    found = {"python": platform.python_version(), "code": _code_digest()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "unknown"
     return found
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of kpiopt's source files: between releases, equal versions need not mean equal code."""
+    folder = Path(__file__).parents[1]
+    files = sorted(folder.rglob("*.py"))
+    parts = (f"{file.relative_to(folder).as_posix()} {hash_file(file)}" for file in files)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def slug(text: str) -> str:

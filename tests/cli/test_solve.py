@@ -164,7 +164,7 @@ def test_row_95_the_output_is_tested_before_the_solve(starter, capsys, monkeypat
     def never(*_, **__):
         raise AssertionError("solved before the output was tested")
 
-    monkeypatch.setattr("kpiopt.runs.run.solve_scenario", never)
+    monkeypatch.setattr("kpiopt.runs.keep.solve_scenario", never)
     (starter.parent / "file").write_text("x")
     for out, words in [
         ("file", "is a file"),
@@ -188,14 +188,14 @@ def test_row_95_the_output_is_tested_before_the_solve(starter, capsys, monkeypat
 def test_row_100_a_run_in_the_making_is_not_disturbed(starter, capsys):
     name = solved(capsys)["run"]
     with hold_lock(starter.parent / "runs" / f".{name}.lock"):
-        assert main(["solve", "scenario.toml"]) == 10
+        assert main(["solve", "scenario.toml", "--force"]) == 10
     assert f"process {os.getpid()}" in capsys.readouterr().err
 
 
-def test_an_input_that_changes_while_it_is_solved_is_told(starter, capsys, monkeypatch):
-    import kpiopt.runs.run as run_module
+def test_an_input_that_changes_while_it_is_solved_publishes_nothing(starter, capsys, monkeypatch):
+    import kpiopt.runs.keep as keep
 
-    real = run_module.solve_scenario
+    real = keep.solve_scenario
 
     def solve_and_edit(*arguments, **options):
         result = real(*arguments, **options)
@@ -203,9 +203,55 @@ def test_an_input_that_changes_while_it_is_solved_is_told(starter, capsys, monke
             file.write("\n")
         return result
 
-    monkeypatch.setattr(run_module, "solve_scenario", solve_and_edit)
-    assert main(["solve", "scenario.toml"]) == 0
-    assert "W-input-changed: units.csv has changed" in capsys.readouterr().err
+    monkeypatch.setattr(keep, "solve_scenario", solve_and_edit)
+    assert main(["solve", "scenario.toml"]) == 3
+    assert "units.csv: E-input-changed: the file changed while it was being solved" in capsys.readouterr().err
+    assert not (starter.parent / "runs").exists()
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def never_solved(monkeypatch):
+    """Any attempt to solve fails."""
+
+    def refuse(*_, **__):
+        raise AssertionError("solved although the answer is kept")
+
+    return lambda: monkeypatch.setattr("kpiopt.runs.keep.solve_scenario", refuse)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
+def test_an_identical_question_is_answered_from_the_store(starter, capsys, never_solved, form):
+    outputs = []
+    for _ in range(2):
+        assert main(["solve", "scenario.toml", *form]) == 0
+        out, err = capsys.readouterr()
+        outputs.append(out)
+        never_solved()
+    assert outputs[0] == outputs[1]
+    assert "was solved before; --force solves it again" in err
+    assert main(["solve", "scenario.toml", "--force"]) == 1
+    assert "solved although the answer is kept" in capsys.readouterr().err
+
+
+def test_a_kept_answer_speaks_of_the_folder_as_it_was_asked_for(starter, capsys, never_solved):
+    solved(capsys)
+    never_solved()
+    elsewhere = str(starter.parent / "runs")
+    assert solved(capsys, "--out", elsewhere)["folder"].startswith(elsewhere)
+    assert main(["solve", "scenario.toml", "--out", elsewhere]) == 0
+    assert f"kpiopt runs show {elsewhere}/" in capsys.readouterr().out
+
+
+def test_an_equal_question_in_other_words_is_the_same_question(starter, capsys, never_solved):
+    """Comments, order and the place of the files do not matter; the bytes of a table do."""
+    first = solved(capsys)
+    starter.write_text("# a comment\n" + starter.read_text())
+    never_solved()
+    assert solved(capsys) == first
+    with (starter.parent / "cells.csv").open("a") as file:
+        file.write("\n")
+    assert main(["solve", "scenario.toml"]) == 1  # it is solved, which is refused here
 
 
 def test_names_from_data_cannot_forge_output(starter, capsys):

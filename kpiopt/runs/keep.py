@@ -1,0 +1,152 @@
+"""A question answered from the runs that are kept, or solved and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kpiopt.errors import Location, Problem, ScenarioError
+from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, stage_answer, stage_question
+from kpiopt.runs.question import Question, pose_question, require_same_files
+from kpiopt.runs.run import Progress, Run, SolveOptions, solve_scenario
+from kpiopt.runs.store import RunStore, Staging, StoredRun, is_intact, open_store, read_run
+from kpiopt.scenario.document import Document
+from kpiopt.scenario.scenario import Scenario
+
+SUMMARY_FILE = "summary.txt"
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer and where it is kept.
+
+    Attributes
+    ----------
+    folder : Path
+    document : dict
+        The answer "kpiopt.solve/1".
+    summary : str
+        As it stands in the folder.
+    run : Run or None
+        None where the answer was there already.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    summary: str
+    run: Run | None
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What is to be said about a plan that was just made."""
+        if self.run is None:
+            return ()
+        return (*self.run.plan.notes, *(self.run.simulation.notes if self.run.simulation else ()))
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """How questions are answered and kept.
+
+    Attributes
+    ----------
+    root : Path
+        The runs folder.
+    options : SolveOptions
+    occasion : Occasion
+    summarise : callable
+        Returns the summary of a run in its folder, as text.
+    force : bool
+        Whether to solve although the answer is there.
+    """
+
+    root: Path
+    options: SolveOptions
+    occasion: Occasion
+    summarise: Callable[[Run, Path], str]
+    force: bool = False
+
+    def answer(self, scenario: Scenario, document: Document, progress: Progress = lambda _: None) -> KeptAnswer:
+        """Answer a scenario from its kept run, where that is whole and unaltered; else solve it and keep the run.
+
+        Parameters
+        ----------
+        scenario : Scenario
+        document : Document
+            The one that the scenario was made of.
+        progress : callable
+
+        Raises
+        ------
+        ScenarioError
+            When an input changed while it was read or solved; nothing is published then.
+        Locked
+            When another process solves the same question.
+        OutputError
+        Infeasible, Unbounded, Uncertified, LimitReached
+        """
+        question = pose_question(document, _settings(self.options))
+        require_same_files(question, scenario.files)
+        inputs = [document.source, *(Path(file) for file in question.documents), *(c.path for c in question.inputs)]
+        store = open_store(self.root, inputs)
+        kept = None if self.force else find_answer(store, question)
+        return kept or self._solve(store, scenario, question, progress)
+
+    def _solve(self, store: RunStore, scenario: Scenario, question: Question, progress: Progress) -> KeptAnswer:
+        with store.staging(question.name) as staging:
+            stage_question(staging, question)
+            run = solve_scenario(scenario, options=self.options, progress=progress)
+            summary = self.summarise(run, staging.target)
+            self._stage(staging, run, question, summary)
+            if not is_intact(read_run(staging.target)):
+                staging.publish()
+            return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run)
+
+    def _stage(self, staging: Staging, run: Run, question: Question, summary: str) -> None:
+        """Write the results beside the question, unless an input has changed in the meantime."""
+        document = stage_answer(staging, run, question, self.occasion, {SUMMARY_FILE: summary.encode()})
+        changed = changed_inputs(document)
+        if changed:
+            raise ScenarioError(
+                *(
+                    Problem(
+                        "E-input-changed",
+                        "the file changed while it was being solved",
+                        rule="a run answers its inputs as they are",
+                        fix="solve again",
+                        location=Location(file),
+                    )
+                    for file in changed
+                )
+            )
+
+
+def find_answer(store: RunStore, question: Question) -> KeptAnswer | None:
+    """Return the kept answer to a question, or None where there is none that is whole and unaltered."""
+    stored = read_run(store.root / question.name)
+    if stored.manifest.get("digest") != question.digest or not is_intact(stored):
+        return None
+    try:
+        summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
+    except OSError:  # removed by another process in this moment
+        return None
+    return KeptAnswer(stored.folder, _answer_of(stored), _in_folder(summary, stored), None)
+
+
+def _settings(options: SolveOptions) -> dict[str, Any]:
+    """Return what a run depends on beside its document: another solver is asked for a second opinion."""
+    solver = {} if options.solver.solver == "highs" else {"solver": options.solver.solver}
+    return {"simulate": options.simulate, **solver}
+
+
+def _answer_of(stored: StoredRun) -> dict[str, Any]:
+    """Return the answer without its manifest, named by the folder as it was asked for."""
+    answer = {key: value for key, value in stored.document.items() if key != "manifest"}
+    return {**answer, "folder": str(stored.folder)}
+
+
+def _in_folder(summary: str, stored: StoredRun) -> str:
+    """Return a summary with the folder as it was asked for."""
+    return summary.replace(str(stored.document["folder"]), str(stored.folder))
