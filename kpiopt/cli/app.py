@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, compare, explain, export, runs, simulate, solve, start, verify
+from kpiopt.cli import check, compare, explain, export, runs, simulate, solve, start, sweep, verify
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.errors import ExitCode
@@ -54,6 +54,7 @@ app.command("init")(start.init)
 app.command("check")(check.check)
 app.command("solve")(solve.solve)
 app.command("compare")(compare.compare)
+app.command("sweep")(sweep.sweep)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)

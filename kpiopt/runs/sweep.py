@@ -6,10 +6,9 @@ answer depends on the job and the point alone, never on what was answered before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -57,8 +56,8 @@ class PointResult:
     all_goals : Estimate or None
     steps : tuple of (str, float)
         Value of each step of the order but the last.
-    pay, initiatives : float
-        Pay at plan, and what initiatives take from budgets that are money.
+    pay, initiatives : float or None
+        Pay at plan, and what initiatives take from budgets that are money; None without a plan.
     effort : tuple of (str, float)
         Use of each resource that efforts and initiatives take, by the whole organization.
     used_up : tuple of str
@@ -70,8 +69,8 @@ class PointResult:
     goals: tuple[GoalAtPoint, ...] = ()
     all_goals: Estimate | None = None
     steps: tuple[tuple[str, float], ...] = ()
-    pay: float = float("nan")
-    initiatives: float = float("nan")
+    pay: float | None = None
+    initiatives: float | None = None
     effort: tuple[tuple[str, float], ...] = ()
     used_up: tuple[str, ...] = ()
 
@@ -250,8 +249,3 @@ def _used_up(cascade: Cascade, solution: Solution) -> tuple[str, ...]:
     activity = solution.faces[0].matrix @ solution.x
     used = ((limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits)
     return tuple(limit.name for limit, use in used if limit.value - use <= BINDING * max(1.0, abs(limit.value)))
-
-
-def by_path(result: PointResult) -> Mapping[str, Any]:
-    """Return a point's values by path."""
-    return as_mapping(result.point)

@@ -1,0 +1,119 @@
+"""`kpiopt sweep`: one scenario for many values of some of its numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
+from kpiopt.cli.solve import read_scenario
+from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say_problems, showing_progress
+from kpiopt.errors import ExitCode, Problem
+
+if TYPE_CHECKING:
+    from kpiopt.runs.store import RunStore
+    from kpiopt.runs.sweep_answer import SweepAnswer
+    from kpiopt.runs.sweep_folder import SweepQuestion
+
+
+def sweep(
+    scenario: ScenarioPath,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--over",
+            metavar="AXIS",
+            help="path=first:last:number or path=value,value,…; instead of [sweep]. May be repeated.",
+        ),
+    ] = None,
+    zipped: Annotated[
+        bool, typer.Option("--zip", help="Take the axes' first values together, the second ones, and so on.")
+    ] = False,
+    variant: Variant = None,
+    overrides: Overrides = None,
+    out: RunsFolder = DEFAULT_RUNS,
+    executor: Annotated[
+        str, typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT.")
+    ] = "serial",
+    force: Annotated[bool, typer.Option("--force", help="Solve again what is in the runs folder already.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
+    ] = None,
+    no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
+    from kpiopt.runs.axes import points_of, read_axes  # numpy
+    from kpiopt.runs.executor import parse_executor
+    from kpiopt.runs.store import open_store
+    from kpiopt.runs.sweep import SweepJob
+    from kpiopt.runs.sweep_folder import pose_sweep, stored_answer
+
+    place = parse_executor(executor)
+    checked, document = read_scenario(scenario, variant, list(overrides or ()))
+    axes = read_axes(checked, over or ())
+    points = points_of(axes, zipped=zipped)
+    job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)
+    posed = pose_sweep(checked, document, axes, points, job)
+    store = open_store(out, [document.source, *(copy.path for copy in posed.question.inputs)])
+    kept = None if force or html else stored_answer(store, posed.name)
+    if kept is not None:
+        _print_kept(*kept, as_json)
+        return
+    answer, written = _answer(store, posed, place)
+    if html is not None:
+        _write_page(html, answer)
+    if as_json:
+        print_json(written)
+    else:
+        print_answer(_render(answer, store.root / posed.name))
+    _end(answer)
+
+
+def _print_kept(document: dict[str, Any], summary: str, as_json: bool) -> None:
+    """Answer an identical question from the store."""
+    if as_json:
+        print_json(document)
+    else:
+        print_lines([summary.rstrip("\n")])
+
+
+def _answer(store: RunStore, posed: SweepQuestion, place: Any) -> tuple[SweepAnswer, dict[str, Any]]:
+    from kpiopt.runs.sweep_folder import answer_sweep
+    from kpiopt.runs.time_left import TimeLeft
+
+    with showing_progress("sweeping") as progress:
+        clock = TimeLeft()
+        return answer_sweep(
+            store,
+            posed,
+            place,
+            lambda answer, folder: plain_text(_render(answer, folder)),
+            lambda done, total: progress(clock.tell(done, total)),
+        )
+
+
+def _render(answer: SweepAnswer, folder: Path) -> Any:
+    from kpiopt.report.sweep import render_sweep  # rich
+
+    return render_sweep(answer, folder)
+
+
+def _write_page(path: Path, answer: SweepAnswer) -> None:
+    from kpiopt.report.sweep_page import render_sweep_page
+    from kpiopt.runs.durable import replace_file
+
+    replace_file(path, render_sweep_page(answer).encode())
+
+
+def _end(answer: SweepAnswer) -> None:
+    """End with exit code 9 where points failed; that there is no plan, proved, is an answer."""
+    if answer.failures:
+        count = f"{len(answer.failures):,} of {len(answer.points):,} points"
+        say_problems(
+            [Problem("E-sweep-partial", f"{count} failed; the others are kept", fix="the same command tries again")]
+        )
+        raise typer.Exit(int(ExitCode.PARTIAL))

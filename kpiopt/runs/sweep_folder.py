@@ -1,0 +1,142 @@
+"""A sweep from its question to its folder: answered point by point into a journal, published when it is done.
+
+runs/sweep-base-3f2a91c0/       points.csv, sweep.json, summary.txt, the resolved question with copies of its inputs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kpiopt.runs.axes import Axis, Point
+from kpiopt.runs.csv_text import csv_bytes
+from kpiopt.runs.durable import make_folder, remove_tree
+from kpiopt.runs.executor import Executor
+from kpiopt.runs.folder import json_bytes, stage_question
+from kpiopt.runs.journal import answer_points, open_journal
+from kpiopt.runs.question import Question, pose_question
+from kpiopt.runs.store import RunStore, Staging
+from kpiopt.runs.sweep import PointResult, SweepJob
+from kpiopt.runs.sweep_answer import SweepAnswer, points_frame, sweep_as_dict
+from kpiopt.scenario.document import Document
+from kpiopt.scenario.scenario import Scenario
+
+SWEEP_FILE = "sweep.json"
+SUMMARY_FILE = "summary.txt"
+
+
+@dataclass(frozen=True)
+class SweepQuestion:
+    """A scenario, the axes, and how points are solved.
+
+    Attributes
+    ----------
+    scenario : Scenario
+    axes : tuple of Axis
+    points : tuple of Point
+    question : Question
+        Its digest covers the axes too.
+    job : SweepJob
+        Without its path: workers read the copy that the journal keeps.
+    """
+
+    scenario: Scenario
+    axes: tuple[Axis, ...]
+    points: tuple[Point, ...]
+    question: Question
+    job: SweepJob
+
+    @property
+    def name(self) -> str:
+        """Name of the sweep's folder."""
+        return f"sweep-{self.question.name}"
+
+
+def pose_sweep(
+    scenario: Scenario, document: Document, axes: Sequence[Axis], points: Sequence[Point], job: SweepJob
+) -> SweepQuestion:
+    """Gather what a sweep depends on.
+
+    Raises
+    ------
+    OutputError
+        When an input cannot be read any more.
+    """
+    settings = {"points": [point.overrides for point in points], "simulate": job.simulate}
+    return SweepQuestion(scenario, tuple(axes), tuple(points), pose_question(document, settings), job)
+
+
+def stored_answer(store: RunStore, name: str) -> tuple[dict[str, Any], str] | None:
+    """Return document and summary of a sweep that is complete in the store; None where there is none."""
+    folder = store.root / name
+    try:
+        document = json.loads((folder / SWEEP_FILE).read_text("utf-8"))
+        summary = (folder / SUMMARY_FILE).read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+    return (document, summary) if document.get("status") == "complete" else None
+
+
+def answer_sweep(
+    store: RunStore,
+    posed: SweepQuestion,
+    executor: Executor,
+    summarise: Callable[[SweepAnswer, Path], str],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[SweepAnswer, dict[str, Any]]:
+    """Answer all points, going on where an earlier call was stopped, and publish the sweep's folder.
+
+    Parameters
+    ----------
+    summarise : callable
+        Answer and folder -> the summary that is kept beside them.
+
+    Returns
+    -------
+    SweepAnswer
+    dict
+        The document "kpiopt.sweep/1", as `sweep.json` holds it.
+
+    Raises
+    ------
+    Locked
+        When another process works on the same sweep.
+    OutputError, KeyboardInterrupt
+        What was answered is kept.
+    """
+    with open_journal(store.root, posed.name, posed.question.digest, PointResult) as journal:
+        job = _job_on_copy(posed, journal.folder / "question")
+        keyed = {" ".join(point.overrides): point for point in posed.points}
+        found = answer_points(job, keyed, executor, journal, on_progress)
+        answer = SweepAnswer(posed.scenario, posed.axes, posed.points, tuple(found.values()))
+        document = _publish(store, posed, answer, summarise)
+        if not answer.failures:
+            journal.remove()
+    return answer, document
+
+
+def _job_on_copy(posed: SweepQuestion, folder: Path) -> SweepJob:
+    """Write the resolved question into the journal: every worker, also of a later call, reads the same bytes."""
+    remove_tree(folder)
+    make_folder(folder)
+    stage_question(Staging(folder, folder), posed.question)
+    job = posed.job
+    return SweepJob((folder / "scenario.toml").resolve(), None, (), job.solver, job.simulate, job.allow_code)
+
+
+def _publish(
+    store: RunStore, posed: SweepQuestion, answer: SweepAnswer, summarise: Callable[[SweepAnswer, Path], str]
+) -> dict[str, Any]:
+    folder = store.root / posed.name
+    document: Mapping[str, Any] = sweep_as_dict(answer)
+    named = {"schema": document["schema"], "sweep": posed.name, "folder": str(folder), **document}
+    with store.staging(posed.name) as staging:
+        stage_question(staging, posed.question)
+        staging.write("points.csv", csv_bytes(points_frame(answer)))
+        staging.write(SUMMARY_FILE, summarise(answer, folder).encode())
+        staging.write(SWEEP_FILE, json_bytes(named))
+        staging.publish()
+    return dict(named)
