@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,10 @@ from kpiopt.program.whole import fix_columns
 from kpiopt.scenario.scenario import Floats
 
 BINDING = 1e-9
-WORK = 2_000_000
-"""Binding limits times columns up to which every piece is found exactly."""
+WORK = 100_000
+"""Binding limits times columns up to which pieces are found exactly: that takes about as long as the solve."""
+LARGEST = 30_000
+"""Columns up to which pieces are found at all."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,9 @@ class LimitResult:
 def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...]:
     """Return use and shadow price of every capacity and budget, in the order of the program.
 
-    Whole numbers are fixed at their values in the plan. In programs so large that moving every binding limit would take
-    longer than the plan itself, the prices are the steps' duals as the solver found them, with its ranges.
+    Whole numbers are fixed at their values in the plan. Where moving every binding limit would take longer than the
+    plan itself, the prices beyond the most valuable are the steps' duals as the solver found them, with its ranges if
+    it has any.
     """
     arrays = cascade.program.arrays()
     activity = arrays.matrix @ solution.x
@@ -98,12 +102,22 @@ def _slopes(cascade: Cascade, arrays: ProgramArrays, solution: Solution, bound: 
     """Return the slopes at every binding limit."""
     if not arrays.n_columns:
         return [Slopes(None, None)] * len(bound)
-    if len(bound) * arrays.n_columns > WORK:
-        return [_as_solved(solution, limit.row) for limit in bound]
-    sizes = np.zeros(arrays.n_rows)
-    sizes[[limit.row for limit in bound]] = [max(abs(limit.value), 1.0) for limit in bound]
-    rows = np.array([limit.row for limit in bound], dtype=np.int64)
-    return list(MovingLimits(cascade.program, arrays, solution, sizes).slopes(rows))
+    solved = {limit.row: _as_solved(solution, limit.row) for limit in bound}
+    first = sorted(bound, key=lambda limit: _rank(limit, solved[limit.row]))[: WORK // arrays.n_columns]
+    if arrays.n_columns <= LARGEST:
+        rows = np.array([limit.row for limit in first], dtype=np.int64)
+        sizes = np.zeros(arrays.n_rows)
+        sizes[rows] = [max(abs(limit.value), 1.0) for limit in first]
+        solved |= zip(rows.tolist(), MovingLimits(cascade.program, arrays, solution, sizes).slopes(rows), strict=True)
+    return [solved[limit.row] for limit in bound]
+
+
+def _rank(limit: Limit, slopes: Slopes) -> tuple[int, float, str]:
+    """Order limits as a planner reads them: by step, then by what all of the limit is worth."""
+    piece = slopes.more or slopes.less
+    if piece is None or piece.position is None:
+        return sys.maxsize, 0.0, limit.name
+    return piece.position, -piece.slope * abs(limit.value), limit.name
 
 
 def _as_solved(solution: Solution, row: int) -> Slopes:
