@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,7 +71,7 @@ def _print(answer: KeptAnswer, as_json: bool) -> None:
     """Print an answer; one that was kept reads as when it was solved."""
     if as_json:
         print_json(answer.document)
-    elif answer.run is None:
+    elif answer.run is None or not sys.stdout.isatty():
         print_lines([answer.summary.rstrip("\n")])
     else:
         print_answer(_summary(answer.run, answer.folder))

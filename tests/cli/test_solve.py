@@ -221,7 +221,8 @@ def never_solved(monkeypatch):
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]], ids=["text", "json"])
-def test_an_identical_question_is_answered_from_the_store(starter, capsys, never_solved, form):
+def test_an_identical_question_is_answered_from_the_store(starter, capsys, monkeypatch, never_solved, form):
+    monkeypatch.setenv("COLUMNS", "70")
     outputs = []
     for _ in range(2):
         assert main(["solve", "scenario.toml", *form]) == 0
