@@ -147,11 +147,11 @@ def measure(outcome: Outcome, graph: CausalGraph, plan: Plan, draws: CommonDraws
     draws : CommonDraws
     """
     if outcome.kind == "odds":
-        sample = draws.collect(Propagation(graph, plan.stretch, plan.levels), _hits(outcome, graph))
+        sample = draws.collect(Propagation(graph, plan.stretch, plan.levels), hit_rows(outcome, graph))
         hits = np.asarray(sample.sum(axis=1).round(), dtype=np.int64)
         return Measured(estimate_odds(hits, draws.layout.size), sample)
     if outcome.kind == "pay":
-        sample = _draw_pay(graph, plan, draws)
+        sample = draws.collect(*draw_pay(graph, plan))
         return Measured(mean_of(sample), sample)
     value = expected_value(outcome, graph, plan)
     return Measured(Estimate(value, value, value, "exact"))
@@ -175,7 +175,8 @@ def difference(first: Measured, second: Measured) -> Estimate:
     return mean_of(second.sample - first.sample)
 
 
-def _hits(outcome: Outcome, graph: CausalGraph) -> Callable[[Block], Floats]:
+def hit_rows(outcome: Outcome, graph: CausalGraph) -> Callable[[Block], Floats]:
+    """Return what tells hits (1) from misses (0) in a block of draws."""
     rule, goals = goal_rule(graph), list(graph.scenario.goals)
     if not outcome.name:
         return lambda block: np.asarray(rule.hits(block.delta).all(axis=0), dtype=np.float64)
@@ -183,22 +184,34 @@ def _hits(outcome: Outcome, graph: CausalGraph) -> Callable[[Block], Floats]:
     return lambda block: np.asarray(rule.hits(block.delta)[row], dtype=np.float64)
 
 
-def _draw_pay(graph: CausalGraph, plan: Plan, draws: CommonDraws) -> Floats:
+def draw_pay(graph: CausalGraph, plan: Plan) -> tuple[Propagation, Callable[[Block], Floats]]:
+    """Return the plan to be drawn and total pay as a function of a block of draws."""
     payout = build_payout(graph, plan.stretch, plan.target)
     propagation = Propagation(graph, plan.stretch, plan.levels, kept_cells=payout.rated_cells)
-    return draws.collect(propagation, lambda block: np.asarray(payout.pay(block).sum(axis=0)))
+    return propagation, lambda block: np.asarray(payout.pay(block).sum(axis=0))
+
+
+def require_node(outcome: Outcome, graph: CausalGraph) -> int:
+    """Return the node of a KPI outcome.
+
+    Raises
+    ------
+    UsageError
+        Where the KPI has no value at the unit.
+    """
+    node = graph.find_node(outcome.name, outcome.unit)
+    if node < 0:
+        message = f"{outcome.name} has no value at {graph.scenario.units.ids[outcome.unit]}"
+        raise UsageError(Problem("E-sensitivity-output", message))
+    return node
 
 
 def expected_value(outcome: Outcome, graph: CausalGraph, plan: Plan) -> float:
     """Return a shortfall or a KPI as expected under the assumptions of a graph."""
     value = graph.baseline + graph.expected_change(plan.stretch, plan.levels)
     if outcome.kind == "kpi":
-        node = graph.find_node(outcome.name, outcome.unit)
-        if node < 0:
-            raise UsageError(Problem("E-sensitivity-output", f"{outcome.name} has no value at this unit"))
-        return float(value[node])
-    short = realised_shortfall(outcome, graph, value[:, None] - graph.baseline[:, None])
-    return float(short[0])
+        return float(value[require_node(outcome, graph)])
+    return float(realised_shortfall(outcome, graph, (value - graph.baseline)[:, None])[0])
 
 
 def realised_shortfall(outcome: Outcome, graph: CausalGraph, delta: Floats) -> Floats:
