@@ -1,8 +1,6 @@
 """`python -m kpiopt` is the same as `kpiopt`."""
 
-import sys
-
-from kpiopt.cli import main
+from kpiopt.cli import console
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

@@ -4,6 +4,6 @@ stdout carries the answer, stderr the talk. Every command module imports what it
 `kpiopt --help` answers at once and loads no numpy.
 """
 
-from kpiopt.cli.app import main
+from kpiopt.cli.app import console, main
 
-__all__ = ["main"]
+__all__ = ["console", "main"]
