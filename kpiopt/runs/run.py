@@ -19,6 +19,7 @@ from kpiopt.program.infeasible import explain_borderline, explain_infeasible
 from kpiopt.program.objectives import money_per_level
 from kpiopt.program.other_solver import require_solver
 from kpiopt.program.prices import LimitResult, price_limits
+from kpiopt.program.rounded_rules import broken_rules
 from kpiopt.program.rules_file import apply_rules
 from kpiopt.program.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
@@ -205,6 +206,7 @@ def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, .
     """Turn a solution's columns into a plan whose cells know which limits stop them."""
     columns = cascade.columns
     plan = build_plan(cascade.graph, columns.stretch_of_cells(solution.x), columns.level.of(solution.x))
+    plan = replace(plan, notes=(*plan.notes, *broken_rules(cascade, plan.rounded_stretch, plan.levels)))
     return plan.annotate(binding_limits=binding_of_cells(cascade, limits))
 
 

@@ -169,3 +169,28 @@ def test_a_scenario_without_rules_needs_no_permission(scenario):
         scenario("", SCENARIO.partition("[rules]")[0]), options=SolveOptions(simulate=False, allow_code=False)
     )
     np.testing.assert_allclose(sum(stretch_of(run).values()), 20.0)
+
+
+STEPPED = SCENARIO.replace('unit = "USD"', 'unit = "USD"\nstep = 10')
+
+
+@pytest.mark.parametrize(("least", "broken"), [(13, True), (16, False), (10, False)])
+def test_a_rule_that_rounding_breaks_is_told(scenario, least, broken):
+    """20 more in steps of 10, at least 13 of them from North: 13 and 7 become 10 and 10, 16 and 4 20 and 0."""
+    run = solve_scenario(
+        scenario(
+            f"""
+                import pyomo.environ as pyo
+
+                def add_rules(model, scenario):
+                    model.share = pyo.Var(bounds=(0, 100))
+                    model.counted = pyo.Constraint(expr=model.share == model.stretch["north/sales"])
+                    model.least = pyo.Constraint(expr=model.share >= {least})
+            """,
+            STEPPED,
+        ),
+        options=ALLOWED,
+    )
+    notes = [note.message for note in run.plan.notes if note.code == "W-rounding-rules"]
+    assert len(notes) == broken
+    assert all("by 3" in note for note in notes)
