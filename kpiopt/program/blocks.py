@@ -7,7 +7,7 @@ name, the name of its rule in `docs/formulation.md`; its members are labelled by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -205,6 +205,16 @@ class LinearProgram:
         from kpiopt.program.pyomo_bridge import build_pyomo  # Pyomo takes more than half a second
 
         return build_pyomo(self).model
+
+    def arrays_like(self, other: LinearProgram, arrays: ProgramArrays) -> ProgramArrays:
+        """Return plain arrays with cost 0, sharing the matrix of another program's where both have the same terms."""
+        same = len(self.rows) == len(other.rows) and all(
+            a.terms is b.terms for a, b in zip(self.rows, other.rows, strict=True)
+        )
+        if not same or self.columns is not other.columns:
+            return self.arrays()
+        lower, upper = _joined([r.lower for r in self.rows]), _joined([r.upper for r in self.rows])
+        return replace(arrays, row_lower=lower, row_upper=upper)
 
     def __repr__(self) -> str:
         blocks = [*(f"{len(b):,} {b.name}" for b in self.columns), *(f"{len(b):,} {b.name} rows" for b in self.rows)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.program.blocks import LinearProgram, ProgramBuilder
@@ -53,3 +56,24 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     objectives = [o for step in order for o in OBJECTIVES[step](columns, build.n_columns)]
     program = build.finish(objectives, build_reference(columns, build.n_columns))
     return Cascade(program, columns, tuple(limits))
+
+
+def move_budgets(cascade: Cascade, limits: Mapping[str, float]) -> Cascade:
+    """Return the same program with other limits of some budgets, without writing it again.
+
+    Parameters
+    ----------
+    limits : mapping of str to float
+        Budget id -> limit, for budgets of the scenario; the scenario behind the graph stays as it was.
+    """
+    moved = [
+        replace(limit, value=limits.get(limit.name.removeprefix("budget."), limit.value)) for limit in cascade.limits
+    ]
+    sides = {limit.row: limit.value - limit.base for limit in moved if limit.name.startswith("budget.")}
+    rows = [
+        replace(block, upper=np.array([sides[row] for row in block.positions.tolist()]))
+        if block.name == "budget"
+        else block
+        for block in cascade.program.rows
+    ]
+    return replace(cascade, program=replace(cascade.program, rows=tuple(rows)), limits=tuple(moved))

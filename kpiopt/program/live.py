@@ -114,7 +114,7 @@ class LiveProgram:
             With a verified Farkas proof.
         Unbounded, Uncertified, LimitReached
         """
-        arrays = program.arrays()
+        arrays = program.arrays_like(self._program, self._arrays)
         if not self._fits(program, arrays):
             return solve_program(program, self._options, progress)
         change = self._change(program, arrays)
@@ -213,7 +213,7 @@ class LiveProgram:
     def _change(self, program: LinearProgram, arrays: ProgramArrays) -> _Change:
         a, b = self._arrays, arrays
         pairs = zip(objectives_of(self._program), objectives_of(program), strict=True)
-        same = all(x.offset == y.offset and np.array_equal(x.cost, y.cost) for x, y in pairs)
+        same = all(x is y or (x.offset == y.offset and np.array_equal(x.cost, y.cost)) for x, y in pairs)
         return _Change(
             (a.row_lower != b.row_lower) | (a.row_upper != b.row_upper),
             (a.column_lower != b.column_lower) | (a.column_upper != b.column_upper),
@@ -329,7 +329,7 @@ def _same_matrix(a: ProgramArrays, b: ProgramArrays) -> bool:
 
 def _same_reference(first: LinearProgram, second: LinearProgram) -> bool:
     a, b = first.reference, second.reference
-    return (a is None and b is None) or (
+    return a is b or (
         a is not None
         and b is not None
         and a.offset == b.offset

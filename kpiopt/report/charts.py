@@ -133,7 +133,7 @@ def frontier_figure(points: Sequence[FrontierPoint], x_title: str, y_title: str,
     traces += [_dots(knees, "knee", RED, size=13)] if knees else []
     layout = _layout()
     layout["xaxis"] |= {"title": {"text": plain(x_title)}}
-    layout["yaxis"] |= {"title": {"text": plain(y_title)}, **({"tickformat": ".0%"} if y_is_share else {})}
+    layout["yaxis"] |= {"title": {"text": plain(y_title)}, **({"tickformat": ".2~%"} if y_is_share else {})}
     return {"data": traces, "layout": layout}
 
 
@@ -170,7 +170,7 @@ def tornado_figure(bars: Sequence[TornadoBar], base: float, title: str, *, is_sh
     traces += _replanned(ordered, names)
     layout = _layout(height=max(280, 60 + 28 * len(names)))
     layout |= {"barmode": "overlay", "shapes": [_vertical_line(base)]}
-    layout["xaxis"] |= {"title": {"text": plain(title)}, **({"tickformat": ".0%"} if is_share else {})}
+    layout["xaxis"] |= {"title": {"text": plain(title)}, **({"tickformat": ".2~%"} if is_share else {})}
     layout["yaxis"] |= {"showgrid": False, "automargin": True}
     return {"data": traces, "layout": layout}
 
@@ -246,7 +246,7 @@ def odds_figure(scenarios: Sequence[tuple[str, Sequence[OddsBar]]]) -> Figure:
     ]
     layout = _layout()
     layout |= {"barmode": "group"}
-    layout["yaxis"] |= {"tickformat": ".0%", "rangemode": "tozero"}
+    layout["yaxis"] |= {"tickformat": ".2~%", "rangemode": "tozero"}
     layout["xaxis"] |= {"showgrid": False}
     return {"data": traces, "layout": layout}
 

@@ -15,7 +15,7 @@ import numpy as np
 from kpiopt.errors import Infeasible, KpioptError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.program.answer import SolverOptions
-from kpiopt.program.cascade import Cascade, build_cascade
+from kpiopt.program.cascade import Cascade, build_cascade, move_budgets
 from kpiopt.program.live import LiveProgram
 from kpiopt.program.objectives import money_per_level
 from kpiopt.program.rules_file import apply_rules
@@ -24,7 +24,7 @@ from kpiopt.program.whole import solve_program
 from kpiopt.runs.axes import Point, as_mapping
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.patch import patch_scenario
-from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
 
@@ -127,6 +127,7 @@ class PointSolver:
         self._job = job
         self._base = load_scenario(job.path, variant=job.variant, overrides=job.overrides)
         self._graph = build_graph(self._base)
+        self._cascade = self._write(self._graph)
         self._live = self._open()
         self._book = draw_book(self._graph) if job.simulate else None
         self._redraw: Redraw | None = None
@@ -135,11 +136,11 @@ class PointSolver:
     def _open(self) -> LiveProgram | None:
         """Solve the scenario as it stands; None where it has no plan to start from."""
         try:
-            return LiveProgram(self._cascade(self._graph).program, self._job.solver)
+            return LiveProgram(self._cascade.program, self._job.solver)
         except (KpioptError, InfeasibleProgram):
             return None
 
-    def _cascade(self, graph: CausalGraph) -> Cascade:
+    def _write(self, graph: CausalGraph) -> Cascade:
         return apply_rules(build_cascade(graph), allow_code=self._job.allow_code)
 
     def answer(self, point: Point) -> PointResult:
@@ -150,32 +151,33 @@ class PointSolver:
         KpioptError
             Where the point cannot be read or solved; that there is proved to be no plan is an answer.
         """
-        scenario, graph = self._scenario_at(point)
-        cascade = self._cascade(graph)
+        cascade = self._cascade_at(point)
         try:
             solution = self._live.solve(cascade.program) if self._live else self._solve_fresh(cascade)
         except (InfeasibleProgram, Infeasible):
             return PointResult(point, INFEASIBLE)
-        return self._result(point, scenario, cascade, solution)
+        return self._result(point, cascade, solution)
 
     def _solve_fresh(self, cascade: Cascade) -> Solution:
         return solve_program(cascade.program, self._job.solver)
 
-    def _scenario_at(self, point: Point) -> tuple[Scenario, CausalGraph]:
-        """Return a point's scenario and graph: patched where its numbers are plain, else read again."""
+    def _cascade_at(self, point: Point) -> Cascade:
+        """Return a point's program: patched where its numbers are plain, else written from the file read again."""
         patched = patch_scenario(self._base, as_mapping(point))
-        if patched is not None:
-            return patched, replace(self._graph, scenario=patched)
-        overrides = (*self._job.overrides, *point.overrides)
-        scenario = load_scenario(self._job.path, variant=self._job.variant, overrides=overrides)
-        return scenario, build_graph(scenario)
+        if patched is None:
+            overrides = (*self._job.overrides, *point.overrides)
+            scenario = load_scenario(self._job.path, variant=self._job.variant, overrides=overrides)
+            return self._write(build_graph(scenario))
+        if patched.goals is self._base.goals and self._base.rules is None:
+            return move_budgets(self._cascade, {b.id: b.limit for b in patched.budgets.values()})
+        return self._write(replace(self._graph, scenario=patched))
 
-    def _result(self, point: Point, scenario: Scenario, cascade: Cascade, solution: Solution) -> PointResult:
+    def _result(self, point: Point, cascade: Cascade, solution: Solution) -> PointResult:
         columns, x = cascade.columns, solution.x
         stretch, levels = columns.stretch_of_cells(x), columns.level.of(x)
         expected = cascade.graph.baseline + cascade.graph.expected_change(stretch, levels)
         odds, together = self._odds(cascade.graph, stretch, levels)
-        incentives = float(np.nansum(scenario.units.target_incentive))
+        incentives = float(np.nansum(columns.scenario.units.target_incentive))
         return PointResult(
             point=point,
             status=OPTIMAL,
