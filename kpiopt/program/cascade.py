@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpiopt.graph import CausalGraph
-from kpiopt.program.blocks import LinearProgram, ProgramBuilder
+from kpiopt.program.blocks import LinearProgram, ProgramBuilder, Rows
 from kpiopt.program.columns import DecisionColumns, add_columns
 from kpiopt.program.constraints import (
     Limit,
@@ -66,14 +66,14 @@ def move_budgets(cascade: Cascade, limits: Mapping[str, float]) -> Cascade:
     limits : mapping of str to float
         Budget id -> limit, for budgets of the scenario; the scenario behind the graph stays as it was.
     """
-    moved = [
-        replace(limit, value=limits.get(limit.name.removeprefix("budget."), limit.value)) for limit in cascade.limits
-    ]
-    sides = {limit.row: limit.value - limit.base for limit in moved if limit.name.startswith("budget.")}
-    rows = [
-        replace(block, upper=np.array([sides[row] for row in block.positions.tolist()]))
-        if block.name == "budget"
-        else block
-        for block in cascade.program.rows
-    ]
-    return replace(cascade, program=replace(cascade.program, rows=tuple(rows)), limits=tuple(moved))
+    moved = tuple(
+        replace(limit, value=limits.get(limit.name.removeprefix("budget."), limit.value)) if is_budget else limit
+        for limit, is_budget in ((limit, limit.name.startswith("budget.")) for limit in cascade.limits)
+    )
+    side = {limit.row: limit.value - limit.base for limit in moved}
+
+    def with_sides(block: Rows) -> Rows:
+        return replace(block, upper=np.array([side[row] for row in block.positions.tolist()]))
+
+    rows = tuple(with_sides(block) if block.name == "budget" else block for block in cascade.program.rows)
+    return replace(cascade, program=replace(cascade.program, rows=rows), limits=moved)
