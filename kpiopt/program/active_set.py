@@ -68,7 +68,7 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
         gap = level - part @ y
         error = max(np.abs(gradient).max(initial=0.0), np.abs(gap).max(initial=0.0))
         stalled = 0 if error < 0.5 * least else stalled + 1
-        if error < least:
+        if error <= least:  # of equal ones the last, in which rows out of place have gained weight
             least, best = error, (inside, prices)
         if error < EXACT:
             break
