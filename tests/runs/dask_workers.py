@@ -59,7 +59,7 @@ def loopback_cluster(folder: Path, workers: int) -> Iterator[LoopbackCluster]:
 
     options = {
         "n_workers": 0,
-        "dashboard_address": None,
+        "dashboard_address": ":0",
         "silence_logs": 50,
         "host": "127.0.0.1",
         "processes": False,
