@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from kpiopt.errors import NumericsError, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
-from kpiopt.simulation.inputs import RandomInputs, ScoreSource, Tile, build_inputs
+from kpiopt.simulation.inputs import TILE, RandomInputs, ScoreSource, Tile, build_inputs
 from kpiopt.simulation.rows import as_rows
 
 
@@ -113,6 +113,8 @@ class Propagation:
         self.fixed = {node: value - float(graph.baseline[node]) for node, value in (fixed or {}).items()}
         self._certain_change = self._sum_certain(np.asarray(levels, dtype=np.float64))
         self._uncertain_nodes = np.flatnonzero(graph.node_quantity >= 0)
+        self._uncertain_row = self.inputs.quantity_row[graph.node_quantity[self._uncertain_nodes]]
+        self._uncertain_start = (self._certain_change - graph.baseline)[self._uncertain_nodes, None]
         self._uncertain_edges = np.flatnonzero(graph.edge_quantity >= 0)
         self._levels = [self._compile_level(start, stop) for start, stop in pairwise(graph.level_bounds.tolist())]
         self._kept_row = np.full(len(self.stretch), -1, dtype=np.int64)
@@ -147,7 +149,11 @@ class Propagation:
             quantity_row=self.inputs.quantity_row[graph.edge_quantity[edges][uncertain]],
         )
 
-    def run(self, scores: ScoreSource, n_draws: int, first_draw: int = 0) -> Block:
+    def make_workspace(self, n_draws: int) -> Floats:
+        """Return an array that `run` may fill again and again: fresh memory for each block costs more than the sums."""
+        return np.empty((self.graph.n_nodes + len(self._uncertain_edges), n_draws))
+
+    def run(self, scores: ScoreSource, n_draws: int, first_draw: int = 0, workspace: Floats | None = None) -> Block:
         """Return one block of draws.
 
         Parameters
@@ -157,6 +163,8 @@ class Propagation:
         n_draws : int
         first_draw : int
             Number of the block's first draw, for messages.
+        workspace : (n_rows, at least n_draws) float, optional
+            From `make_workspace`; the block's deviations then stand in it, until the next run.
 
         Raises
         ------
@@ -166,7 +174,7 @@ class Propagation:
         graph = self.graph
         with np.errstate(over="ignore", invalid="ignore"):
             values, common = self.inputs.draw_shared(scores, n_draws)
-            rows = np.empty((graph.n_nodes + len(self._uncertain_edges), n_draws))
+            rows = (self.make_workspace(n_draws) if workspace is None else workspace)[:, :n_draws]
             delta = rows[: graph.n_nodes]
             delta[:] = self._certain_change[:, None]
             self._add_uncertain_nodes(delta, values)
@@ -176,11 +184,13 @@ class Propagation:
         return Block(delta, realised)
 
     def _add_uncertain_nodes(self, delta: Floats, values: Floats) -> None:
-        graph = self.graph
-        nodes = self._uncertain_nodes
-        if len(nodes):
-            drawn = values[as_rows(self.inputs.quantity_row[graph.node_quantity[nodes]])]
-            delta[as_rows(nodes)] = drawn + (self._certain_change - graph.baseline)[nodes, None]
+        nodes, n_draws = self._uncertain_nodes, delta.shape[1]
+        size = max(1, TILE // n_draws)
+        for start in range(0, len(nodes), size):
+            part = slice(start, start + size)
+            drawn = values[self._uncertain_row[part]]
+            drawn += self._uncertain_start[part]
+            delta[nodes[part]] = drawn
 
     def _add_execution(self, delta: Floats, scores: ScoreSource, common: Floats) -> Floats:
         n_draws = delta.shape[1]

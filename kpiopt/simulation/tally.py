@@ -16,6 +16,7 @@ from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.hits import HitRule
 from kpiopt.simulation.payout import Payout
 from kpiopt.simulation.propagate import Block
+from kpiopt.simulation.rows import as_rows
 from kpiopt.simulation.streams import Layout
 
 KEPT_DRAWS = 1 << 16
@@ -170,7 +171,7 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
     counts.all_goals = int(np.count_nonzero(missed == 0))
     counts.others = counts.all_goals + np.count_nonzero(~hits & (missed == 1), axis=1)
     counts.people = np.count_nonzero(watch.people.hits(block.delta), axis=1)
-    watched = block.delta[watch.nodes]
+    watched = block.delta[as_rows(watch.nodes)]
     relative = watched - watch.centre[watch.nodes, None]
     counts.sums, counts.squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
     pay = watch.payout.pay(block)
