@@ -92,13 +92,12 @@ def _indices(values: Floats, variance: float) -> Floats:
     from scipy.stats import sobol_indices
 
     n_groups = len(values) - 2
-    if variance <= 0.0:
+    if variance <= 0.0 or not n_groups:
         return np.zeros((2, n_groups))
     centred = values - values[:2].mean()  # the indices are the same, their error is smaller
-    found = sobol_indices(
-        func={"f_A": centred[[0]], "f_B": centred[[1]], "f_AB": centred[2:, None, :]}, n=values.shape[1]
-    )
-    return np.array([np.ravel(found.first_order), np.ravel(found.total_order)]).reshape(2, n_groups)
+    mixed = centred[[2, 2]] if n_groups == 1 else centred[2:]  # SciPy fails on a single input; given twice it does not
+    found = sobol_indices(func={"f_A": centred[[0]], "f_B": centred[[1]], "f_AB": mixed[:, None, :]}, n=values.shape[1])
+    return np.array([np.ravel(found.first_order), np.ravel(found.total_order)])[:, :n_groups]
 
 
 def _half_widths(each: Floats) -> Floats:

@@ -1,0 +1,43 @@
+"""Names of inputs for people: what a path of the file means."""
+
+from __future__ import annotations
+
+from kpiopt.scenario.scenario import Scenario
+
+
+def input_name(scenario: Scenario, path: str) -> str:
+    """Return what a path means in a planner's words; the path itself where there are none.
+
+    Examples
+    --------
+    >>> input_name(scenario, "kpi.retention.drivers.satisfaction")     # doctest: +SKIP
+    'Customer satisfaction on Contract retention'
+    """
+    return _quantity_names(scenario).get(path) or _plain_names(scenario).get(path) or path
+
+
+def _quantity_names(scenario: Scenario) -> dict[str, str]:
+    names = {f"factor.{f.id}": f.name for f in scenario.factors.values()}
+    for kpi in scenario.kpis.values():
+        names[f"kpi.{kpi.id}.baseline"] = f"Baseline of {kpi.name}"
+        for driver in kpi.drivers:
+            causes = scenario.factors if driver.is_factor else scenario.kpis
+            names[driver.path] = f"{causes[driver.cause].name} on {kpi.name}"
+    for initiative in scenario.initiatives.values():
+        for effect in initiative.effects:
+            names[effect.path] = f"{initiative.name} on {scenario.kpis[effect.kpi].name}"
+    names |= {path: f"Execution ({path.split('.')[1]})" for path in scenario.uncertainty.paths[1:]}
+    return names | {scenario.uncertainty.paths[0]: "Execution", "execution": "Execution"}
+
+
+def _plain_names(scenario: Scenario) -> dict[str, str]:
+    names = {f"budget.{b.id}.limit": f"Budget for {b.id}" for b in scenario.budgets.values()}
+    names |= {f"capacity.{r}.scale": f"Capacity, {r} (1 = as planned)" for r in scenario.units.capacity}
+    for goal in scenario.goals.values():
+        where = "" if goal.unit == 0 else f" ({scenario.units.names[goal.unit]})"
+        names[f"goal.{goal.id}.target"] = f"Goal for {scenario.kpis[goal.kpi].name}{where}"
+    for initiative in scenario.initiatives.values():
+        names[f"initiative.{initiative.id}.max"] = f"Largest level of {initiative.name}"
+        for resource in initiative.uses:
+            names[f"initiative.{initiative.id}.uses.{resource}"] = f"{resource} that {initiative.name} uses"
+    return names | {f"decide.effort_price.{r}": f"Price of {r}" for r in scenario.decide.effort_price}

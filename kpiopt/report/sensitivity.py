@@ -1,0 +1,255 @@
+"""A sensitivity study on a terminal: what the plan hinges on, in a planner's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from kpiopt.analysis.break_even import BreakEven, Crossing
+from kpiopt.analysis.information import EVERYTHING
+from kpiopt.analysis.near_optimal import Alternatives, Range
+from kpiopt.analysis.outcome import Outcome
+from kpiopt.analysis.tornado import Bar, End, Tornado
+from kpiopt.errors import printable
+from kpiopt.report.grid import Grid
+from kpiopt.report.input_names import input_name
+from kpiopt.report.numbers import amount, change, percent
+from kpiopt.runs.sensitivity import Sensitivity
+from kpiopt.simulation import Estimate
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SHOWN_BARS = 20
+SHOWN_RANGES = 12
+SHOWN_MOVES = 8
+SHOWN_CHANGES = 4
+HALF_BAR = 14
+NOTICEABLE = 1e-6
+
+
+def render_sensitivity(found: Sensitivity) -> Group:
+    """Lay out a study for a reader who knows the business and not the tool."""
+    outcome = found.outcome
+    now = Text.assemble((f"{_capital(outcome.label)}: ", "bold"), value_text(outcome, found.base.estimate))
+    parts: list[RenderableType] = [Text(printable(found.scenario.name), style="bold"), now]
+    if found.outcome.is_drawn:
+        parts.append(_line(f"from {found.settings.draws:,} draws; everything below uses the same ones"))
+    if found.tornado:
+        parts += _tornado(found, found.tornado)
+    parts += [*_screening(found), *_shares(found)]
+    for item in found.break_evens:
+        parts += _break_even(found, item)
+    if found.alternatives:
+        parts += _alternatives(found, found.alternatives)
+    return Group(*parts, *_information(found))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{printable(text)}", style="bold")
+
+
+def _line(text: str, style: str = "", indent: int = 2) -> Padding:
+    return Padding(Text(printable(text), style=style), (0, 0, 0, indent), expand=False)
+
+
+def value_text(outcome: Outcome, estimate: Estimate) -> str:
+    """Write a value of the outcome: odds with their interval, amounts with their unit."""
+    if outcome.kind == "odds":
+        return estimate.text
+    return amount(estimate.estimate, outcome.measure)
+
+
+def change_text(outcome: Outcome, value: float) -> str:
+    """Write a change of the outcome; odds in percentage points."""
+    if outcome.kind == "odds":
+        return f"{100 * value:+.1f}"
+    return change(value)
+
+
+def _unit(outcome: Outcome) -> str:
+    return "percentage points" if outcome.kind == "odds" else outcome.measure or "shares of what the goals ask"
+
+
+def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
+    outcome = found.outcome
+    yield _heading("What it hinges on")
+    yield _line(
+        f"Each input is moved alone; change in {_unit(outcome)} with the plan as it is (█) and made anew (▒). "
+        "What re-planning is worth stands behind it."
+    )
+    shown = [bar for bar in tornado.bars if bar.swing > NOTICEABLE * _largest(tornado) or bar.stops][:SHOWN_BARS]
+    scale = max((abs(c.estimate) for bar in shown for c in _changes(bar)), default=0.0)
+    for position, bar in enumerate(shown):
+        yield from _bar(found, position + 1, bar, scale)
+    rest = len(tornado.bars) - len(shown)
+    if rest:
+        yield _line(f"{rest:,} more inputs move it less or not at all.", "dim")
+
+
+def _largest(tornado: Tornado) -> float:
+    return max((bar.swing for bar in tornado.bars), default=0.0)
+
+
+def _changes(bar: Bar) -> Iterator[Estimate]:
+    found = (c for end in (bar.low, bar.high) for c in (end.fixed_change, end.replanned_change))
+    yield from (c for c in found if c is not None)
+
+
+def _bar(found: Sensitivity, position: int, bar: Bar, scale: float) -> Iterator[RenderableType]:
+    outcome, move = found.outcome, bar.move
+    title = Text.assemble(
+        f"{position:>3}. ",
+        (printable(input_name(found.scenario, move.path)), "bold"),
+        f"  {amount(move.low)} … {amount(move.high)}  ",
+        (printable(move.path), "dim"),
+    )
+    yield title
+    fixed = bar.low.fixed_change, bar.high.fixed_change
+    anew = bar.low.replanned_change, bar.high.replanned_change
+    yield _line(f"as it is   {draw_bar(fixed, scale, '█')}  {_pair(outcome, fixed)}", indent=5)
+    worth = _pair(outcome, (bar.low.worth, bar.high.worth))
+    yield _line(f"made anew  {draw_bar(anew, scale, '▒')}  {_pair(outcome, anew)}   worth {worth}", indent=5)
+    for end in (bar.low, bar.high):
+        yield from (_line(text, "yellow", 5) for text in _remarks(end))
+
+
+def _pair(outcome: Outcome, ends: tuple[Estimate | None, Estimate | None]) -> str:
+    """Write the changes at both ends."""
+    return " … ".join("no plan" if e is None else change_text(outcome, e.estimate) for e in ends)
+
+
+def _remarks(end: End) -> Iterator[str]:
+    if end.problem is not None:
+        yield f"at {amount(end.input_value)}: {end.problem.message}"
+    if end.broken:
+        yield f"at {amount(end.input_value)} the plan as it is breaks {', '.join(end.broken)}"
+
+
+def draw_bar(changes: Sequence[Estimate | None], scale: float, ink: str) -> str:
+    """Draw changes as a bar to both sides of a middle line, as "     ███|██   "."""
+    values = [0.0, *(c.estimate for c in changes if c is not None)]
+    left, right = _length(-min(values), scale), _length(max(values), scale)
+    return f"{' ' * (HALF_BAR - left)}{ink * left}|{ink * right}{' ' * (HALF_BAR - right)}"
+
+
+def _length(size: float, scale: float) -> int:
+    return 0 if scale <= 0.0 or size <= 0.0 else max(1, round(HALF_BAR * size / scale))
+
+
+def _screening(found: Sensitivity) -> Iterator[RenderableType]:
+    if not found.screening:
+        return
+    smooth = found.outcome.kind == "odds"
+    yield _heading("Screening (Morris)")
+    what = "the margin by which it is hit" if smooth else found.outcome.label
+    yield _line(f"Mean size of the effect on {what}, per full range of probability; spread: bends or interactions.")
+    grid = Grid(("group", "effect", "95 % interval", "direction", "spread"))
+    for group, effects in found.screening:
+        s = effects.strength
+        direction = "" if effects.mean is None else change(effects.mean)
+        name = _group_name(found, group.name)
+        grid.add(name, amount(s.estimate), f"{amount(s.low)} … {amount(s.high)}", direction, amount(effects.spread))
+    yield grid
+
+
+def _group_name(found: Sensitivity, name: str) -> str:
+    return ", ".join(input_name(found.scenario, part) for part in name.split(", "))
+
+
+def _shares(found: Sensitivity) -> Iterator[RenderableType]:
+    if found.variance is None:
+        return
+    yield _heading("Where the uncertainty comes from (Sobol' indices)")
+    what = "whether it is hit" if found.outcome.kind == "odds" else found.outcome.label
+    yield _line(f"Share of the variance of {what}: alone, and together with the others.")
+    grid = Grid(("group", "alone", "95 % interval", "in all", "95 % interval"))
+    for group, share in found.shares:
+        fields = [text for e in (share.first, share.total) for text in (percent(e.estimate), _interval(e))]
+        grid.add(_group_name(found, group.name), *fields)
+    yield grid
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{percent(estimate.low)} … {percent(estimate.high)}"
+
+
+def _break_even(found: Sensitivity, item: BreakEven) -> Iterator[RenderableType]:
+    yield _heading(f"Break-even: {input_name(found.scenario, item.path)}, now {amount(item.now)}")
+    yield _line(f"searched from {amount(item.low)} to {amount(item.high)}  ({item.path})", "dim")
+    parts: tuple[tuple[str, Crossing | None, Crossing | None], ...] = (
+        ("The plan becomes another one", item.kind_below, item.kind_above),
+        ("A target moves by more than a step", item.targets_below, item.targets_above),
+    )
+    for what, below, above in parts:
+        for word, crossing in (("falls below", below), ("rises above", above)):
+            if crossing is not None:
+                yield from _crossing(what, word, crossing)
+        if below is None and above is None:
+            yield _line(f"{what}: nowhere in this range.")
+
+
+def _crossing(what: str, word: str, crossing: Crossing) -> Iterator[RenderableType]:
+    proof = "" if crossing.confirmed else " (solving from scratch does not confirm it)"
+    yield _line(f"{what} when it {word} {crossing.inside:.6g}{proof}:")
+    for text in crossing.changes[:SHOWN_CHANGES]:
+        yield _line(text.replace("->", "→"), indent=4)
+    if len(crossing.changes) > SHOWN_CHANGES:
+        yield _line(f"… and {len(crossing.changes) - SHOWN_CHANGES:,} more", indent=4)
+
+
+def _alternatives(found: Sensitivity, item: Alternatives) -> Iterator[RenderableType]:
+    yield _heading(f"Nearly as good plans: every step may give up {percent(item.slack)} of its value")
+    moving = [r for r in item.ranges if r.share > NOTICEABLE]
+    if not moving:
+        yield _line("No target could be any different.")
+        return
+    yield _line(f"{len(moving):,} of {len(item.ranges):,} targets and initiatives could move; those with most room:")
+    grid = Grid(("what", "now", "least", "most", "room"))
+    for r in moving[:SHOWN_RANGES]:
+        step = _step(found, r)
+        grid.add(r.name, amount(r.now, "", step), amount(r.low, "", step), amount(r.high, "", step), percent(r.share))
+    yield grid
+    yield _line(f"A plan as different as could be found; its decisions differ by {percent(item.distance)} on average:")
+    yield _different(found, item)
+
+
+def _step(found: Sensitivity, item: Range) -> float | None:
+    cells = found.scenario.cells
+    return None if item.cell < 0 else found.scenario.kpis[found.scenario.kpi_ids[cells.kpi[item.cell]]].step
+
+
+def _different(found: Sensitivity, item: Alternatives) -> Grid:
+    graph, plan, other = found.planned.graph, found.planned.plan, item.different
+    rows = [(graph.node_name(n), float(plan.target[n]), float(other.target[n])) for n in plan.nodes.tolist()]
+    levels = zip(graph.level_node.tolist(), plan.levels.tolist(), other.levels.tolist(), strict=True)
+    rows += [(graph.node_name(n), a, b) for n, a, b in levels]
+    moved = [row for row in rows if row[1] != row[2]]
+    moved.sort(key=lambda row: -abs(row[2] - row[1]) / max(abs(row[1]), 1.0))
+    grid = Grid(("what", "now", "then", "change"))
+    for name, a, b in moved[:SHOWN_MOVES]:
+        grid.add(name, amount(a), amount(b), change(b - a))
+    return grid
+
+
+def _information(found: Sensitivity) -> Iterator[RenderableType]:
+    if not found.information:
+        return
+    outcome = found.outcome
+    yield _heading("What knowing it before planning would be worth")
+    yield _line(f"Gain in {_unit(outcome)}, better is +; the plan is made anew where that serves this outcome.")
+    grid = Grid(("input", "worth", "95 % interval", "always re-planned"))
+    for item in found.information:
+        name = "all named quantities at once" if item.name == EVERYTHING else input_name(found.scenario, item.name)
+        w = item.worth
+        ends = f"{change_text(outcome, w.low)} … {change_text(outcome, w.high)}"
+        grid.add(name, change_text(outcome, w.estimate), ends, change_text(outcome, item.replanning.estimate))
+    yield grid

@@ -1,0 +1,208 @@
+"""A sensitivity study: what is asked of a scenario, and everything that was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from kpiopt.analysis.break_even import BreakEven, find_break_even
+from kpiopt.analysis.common_draws import CommonDraws
+from kpiopt.analysis.information import Information, value_everything, value_information
+from kpiopt.analysis.moves import KINDS, Inputs, Move, Reader, moves_of
+from kpiopt.analysis.near_optimal import Alternatives, find_alternatives
+from kpiopt.analysis.outcome import Measured, Outcome, measure, parse_outcome
+from kpiopt.analysis.replanning import Planned, Replanner
+from kpiopt.analysis.screening import ElementaryEffects, screen_response
+from kpiopt.analysis.sobol_indices import VarianceShare, share_variance
+from kpiopt.analysis.source_groups import SourceGroup, build_groups, build_response
+from kpiopt.analysis.tornado import Tornado, make_tornado
+from kpiopt.errors import Problem, UsageError
+from kpiopt.program.answer import SolverOptions
+from kpiopt.scenario.key_path import did_you_mean
+from kpiopt.scenario.scenario import Scenario, SimulationSettings
+
+DRAWS = 4096
+"""Draws of a study unless asked for otherwise; paired differences need fewer than odds."""
+
+METHODS = ("tornado", "morris", "sobol")
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SensitivityQuestion:
+    """What a study is to find.
+
+    Attributes
+    ----------
+    output : str
+        "odds", "odds:GOAL", "shortfall", "shortfall:GOAL", "pay" or "kpi:KPI[@UNIT]".
+    methods : tuple of str
+        Any of "tornado", "morris", "sobol".
+    kinds : tuple of str
+        Which inputs the tornado moves: "uncertain", "limit", "goal", "assumption".
+    only : tuple of str
+        Paths or patterns to which the tornado and the value of information are confined; all where empty.
+    changes : mapping of str to (float, float)
+        Low and high value by path.
+    groups : mapping of str to sequence of str
+        Groups of uncertain quantities for screening and indices.
+    break_even : tuple of str
+        Paths of numbers.
+    ends : (float, float) or None
+        Range that break-even searches.
+    slack : float or None
+        Share of every step's value that alternatives may give up; None for no alternatives.
+    information : bool
+        Whether the value of information is wanted.
+    draws, seed : int or None
+        The scenario's seed and at most 4,096 of its draws by default.
+    """
+
+    output: str = "odds"
+    methods: tuple[str, ...] = ("tornado",)
+    kinds: tuple[str, ...] = KINDS
+    only: tuple[str, ...] = ()
+    changes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    break_even: tuple[str, ...] = ()
+    ends: tuple[float, float] | None = None
+    slack: float | None = None
+    information: bool = False
+    draws: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a study found; None or empty where it was not asked for.
+
+    Attributes
+    ----------
+    planned : Planned
+        The plan that everything is compared with.
+    outcome : Outcome
+    base : Measured
+        The outcome as things stand.
+    settings : SimulationSettings
+        How it was drawn.
+    tornado : Tornado or None
+    screening : tuple of (SourceGroup, ElementaryEffects)
+    shares : tuple of (SourceGroup, VarianceShare)
+    variance : float or None
+        Variance of the outcome over draws.
+    break_evens : tuple of BreakEven
+    alternatives : Alternatives or None
+    information : tuple of Information
+        By quantity; the last one is for all of them at once.
+    """
+
+    planned: Planned
+    outcome: Outcome
+    base: Measured
+    settings: SimulationSettings
+    tornado: Tornado | None = None
+    screening: tuple[tuple[SourceGroup, ElementaryEffects], ...] = ()
+    shares: tuple[tuple[SourceGroup, VarianceShare], ...] = ()
+    variance: float | None = None
+    break_evens: tuple[BreakEven, ...] = ()
+    alternatives: Alternatives | None = None
+    information: tuple[Information, ...] = ()
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that was studied."""
+        return self.planned.scenario
+
+
+def study_sensitivity(
+    scenario: Scenario,
+    question: SensitivityQuestion,
+    read: Reader | None = None,
+    options: SolverOptions | None = None,
+    *,
+    allow_code: bool = False,
+    progress: Progress = lambda _: None,
+) -> Sensitivity:
+    """Study what a scenario hinges on.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    question : SensitivityQuestion
+    read : callable, optional
+        Reads the scenario again with further overrides; without it only quantities, budgets and goals can be changed.
+    options : SolverOptions, optional
+    allow_code : bool
+        Whether the scenario's rules file may be run.
+
+    Raises
+    ------
+    UsageError
+        Where the question names what does not exist.
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Where the scenario itself has no plan.
+    """
+    outcome = parse_outcome(scenario, question.output)
+    settings = _settings(scenario, question)
+    inputs = Inputs(scenario, read)
+    moves = _confined(moves_of(inputs, question.changes, question.kinds), question)
+    for path in question.break_even:
+        inputs.value(path)
+    progress("the plan")
+    replanner = Replanner(scenario, options, allow_code=allow_code, progress=progress)
+    draws = CommonDraws(settings)
+    base = replanner.base
+    found = Sensitivity(base, outcome, measure(outcome, base.graph, base.plan, draws), settings)
+    if "tornado" in question.methods:
+        found = replace(found, tornado=make_tornado(replanner, inputs, outcome, moves, draws, progress))
+    found = _with_groups(found, question)
+    crossings = tuple(find_break_even(replanner, inputs, p, question.ends, progress) for p in question.break_even)
+    if question.slack is not None:
+        progress("nearly equally good plans")
+        found = replace(found, alternatives=find_alternatives(base, question.slack))
+    if question.information:
+        names = [move.path for move in moves if move.kind == "uncertain"]
+        each = value_information(replanner, inputs, outcome, names, draws, progress)
+        found = replace(found, information=(*each, value_everything(replanner, outcome, draws, progress)))
+    return replace(found, break_evens=crossings)
+
+
+def _settings(scenario: Scenario, question: SensitivityQuestion) -> SimulationSettings:
+    usual = scenario.simulation
+    return replace(
+        usual,
+        draws=min(DRAWS, usual.draws) if question.draws is None else question.draws,
+        seed=usual.seed if question.seed is None else question.seed,
+        precision=None,
+    )
+
+
+def _confined(moves: Sequence[Move], question: SensitivityQuestion) -> tuple[Move, ...]:
+    """Return the moves that were asked for."""
+    for pattern in question.only:
+        if not any(fnmatchcase(move.path, pattern) for move in moves):
+            rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
+            fix = did_you_mean(pattern, [move.path for move in moves])
+            raise UsageError(Problem("E-sensitivity-path", f"{pattern} is no input that is moved here", rule, fix))
+    if not question.only:
+        return tuple(moves)
+    wanted = set(question.changes)
+    return tuple(m for m in moves if m.path in wanted or any(fnmatchcase(m.path, p) for p in question.only))
+
+
+def _with_groups(found: Sensitivity, question: SensitivityQuestion) -> Sensitivity:
+    """Screen groups of uncertain quantities, and share the variance out among them."""
+    graph, plan, outcome = found.planned.graph, found.planned.plan, found.outcome
+    for method in ("morris", "sobol"):
+        if method not in question.methods:
+            continue
+        response = build_response(outcome, graph, plan, smooth=method == "morris")
+        groups = build_groups(found.scenario, response.propagation.inputs, question.groups)
+        if method == "morris":
+            found = replace(found, screening=screen_response(response, groups, found.settings.seed))
+        else:
+            shares, variance = share_variance(response, groups, found.settings)
+            found = replace(found, shares=shares, variance=variance)
+    return found
