@@ -19,6 +19,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Run the Python file that the scenario names in [rules].")
 ]
+ExecutorName = Annotated[
+    str,
+    typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT."),
+]
 RunsFolder = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
 ]

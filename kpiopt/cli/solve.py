@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    AllowCode,
+    AsJson,
+    ExecutorName,
+    Overrides,
+    RunsFolder,
+    ScenarioPath,
+    Variant,
+)
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
 from kpiopt.errors import ScenarioError
 
@@ -37,6 +46,7 @@ def solve(
         float, typer.Option("--time-limit", metavar="SECONDS", min=0.0, help="Stop the solver after so long.")
     ] = float("inf"),
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
+    executor: ExecutorName = "serial",
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plan only, no odds.")] = False,
     solver: Annotated[
         str, typer.Option("--solver", metavar="NAME", help="highs, or any solver that Pyomo finds here.")
@@ -47,6 +57,7 @@ def solve(
 ) -> None:
     """Solve a scenario: targets that add up, certified; their odds; what holds them back; kept in a run folder."""
     from kpiopt.program.answer import SolverOptions  # the solver and numpy
+    from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
     from kpiopt.runs.run import SolveOptions
@@ -57,6 +68,7 @@ def solve(
         SolverOptions(time_limit=time_limit, solver=solver),
         simulate=not no_simulation,
         workers=workers,
+        executor=parse_executor(executor),
         allow_code=allow_code,
     )
     keeper = Keeper(out, options, occasion, _summary_text, force)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from kpiopt.errors import ExitCode, LimitReached, Problem, UsageError, as_known_error
+from kpiopt import errors
+from kpiopt.errors import ExitCode, KpioptError, LimitReached, Problem, UsageError, as_known_error
 from kpiopt.runs.interruption import deferred_interruption
 
 P = TypeVar("P")
@@ -56,6 +57,10 @@ class Failure:
         """Return the failure that an exception stands for."""
         known = as_known_error(error)
         return cls(type(known).__name__, known.exit_code, known.problems)
+
+    def as_error(self) -> KpioptError:
+        """Return the error once more, for a point that nothing can do without."""
+        return getattr(errors, self.kind, KpioptError)(*self.problems)
 
 
 class Place(Enum):

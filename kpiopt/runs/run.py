@@ -23,6 +23,8 @@ from kpiopt.program.rounded_rules import broken_rules
 from kpiopt.program.rules_file import apply_rules
 from kpiopt.program.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
+from kpiopt.runs.executor import SERIAL, Executor
+from kpiopt.runs.spread import spread_by
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation, simulate
 
@@ -43,6 +45,8 @@ class SolveOptions:
         Whether odds are estimated.
     workers : int
         Threads of the simulation.
+    executor : Executor
+        Who computes the simulation's draws; serial stands for threads of this process.
     allow_code : bool
         Whether the scenario's rules file may be run; a scenario without one does not ask.
     """
@@ -50,6 +54,7 @@ class SolveOptions:
     solver: SolverOptions = field(default_factory=SolverOptions)
     simulate: bool = True
     workers: int = 1
+    executor: Executor = SERIAL
     allow_code: bool = False
 
 
@@ -180,7 +185,10 @@ def solve_scenario(
         return run
     progress("odds")
     with _timed(seconds, "odds"):
-        simulation = simulate(graph, plan.stretch, plan.levels, plan.target, workers=options.workers)
+        simulation = simulate(
+            graph, plan.stretch, plan.levels, plan.target,
+            workers=options.workers, spread=spread_by(options.executor),
+        )  # fmt: skip
     return replace(run, simulation=simulation, plan=plan.annotate(odds=simulation.node_odds))
 
 

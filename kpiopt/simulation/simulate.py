@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -32,6 +33,9 @@ PRECISE_ENOUGH = 1 << 24
 Progress = Callable[[int, int], None]
 """Called with the draws done and the draws to do."""
 
+Spread = Callable[["SpanCounter", "list[Span]"], "Iterator[SpanTally]"]
+"""Computes the tally of each span wherever it likes, and yields them in the order of the spans."""
+
 
 def simulate(
     graph: CausalGraph,
@@ -41,6 +45,7 @@ def simulate(
     settings: SimulationSettings | None = None,
     *,
     workers: int = 1,
+    spread: Spread | None = None,
     fixed: Mapping[int, float] | None = None,
     watch_nodes: Integers | None = None,
     progress: Progress | None = None,
@@ -60,6 +65,8 @@ def simulate(
         The scenario's own by default. With `precision` draws grow until every goal's interval is that narrow.
     workers : int
         Threads. The result does not depend on it, to the last bit.
+    spread : callable, optional
+        Who computes instead, such as other processes or machines; the same result once more.
     fixed : mapping of int to float, optional
         Nodes that are set to a value whatever their causes do.
     watch_nodes : (n,) int, optional
@@ -80,19 +87,20 @@ def simulate(
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
     study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes)
+    spread = spread or partial(_spread_over_threads, workers)
     if settings.precision is None:
-        return study.run(lay_out(settings.draws, settings.method), workers, progress)
-    return _simulate_to_precision(study, settings, workers, progress)
+        return study.run(lay_out(settings.draws, settings.method), spread, progress)
+    return _simulate_to_precision(study, settings, spread, progress)
 
 
 def _simulate_to_precision(
-    study: _Study, settings: SimulationSettings, workers: int, progress: Progress | None
+    study: _Study, settings: SimulationSettings, spread: Spread, progress: Progress | None
 ) -> Simulation:
     """Repeat with more draws until the interval is narrow enough; the last answer is that of its number of draws."""
     precision = settings.precision or 0.0
     draws = FIRST_DRAWS
     while True:
-        simulation = study.run(lay_out(draws, settings.method), workers, progress)
+        simulation = study.run(lay_out(draws, settings.method), spread, progress)
         half = simulation.half_width
         if half <= precision:
             return simulation
@@ -164,15 +172,16 @@ class _Study:
     def payout(self) -> Payout:
         return self.watch.payout
 
-    def run(self, layout: Layout, workers: int, progress: Progress | None) -> Simulation:
-        streams = Streams(self.seed, self.propagation.inputs.names, layout)
-        block = block_size(self.graph.n_nodes, layout)
+    def run(self, layout: Layout, spread: Spread, progress: Progress | None) -> Simulation:
         kept = make_room(self.watch, layout)
         counts = [no_counts(self.watch) for _ in range(layout.replicates)]
+        block = block_size(self.graph.n_nodes, layout)
+        streams = Streams(self.seed, self.propagation.inputs.names, layout)
+        counter = SpanCounter(self.propagation, self.watch, self.graph.baseline, streams, block, kept.per_replicate)
         spans = list(_spans(layout, block))
-        results = _map_in_order(lambda span: self._count(streams, span, block, kept), spans, workers)
-        for span, result in zip(spans, results, strict=True):
-            counts[span.replicate].add(result)
+        for span, tally in zip(spans, spread(counter, spans), strict=True):
+            counts[span.replicate].add(tally.counts)
+            tally.keep(kept, span)
             if progress:
                 progress(span.replicate * layout.size + span.stop, layout.draws)
         notes = self.propagation.inputs.notes
@@ -191,16 +200,79 @@ class _Study:
                 goals.append(goal)
         return replace(simulation, goals=tuple(goals))
 
-    def _count(self, streams: Streams, span: _Span, block: int, kept: Kept) -> Counts:
-        """Count one span of draws, block by block."""
-        points = streams.replicate(span.replicate)
-        counts = no_counts(self.watch)
-        for start in range(span.start, span.stop, block):
-            stop = min(start + block, span.stop)
-            first = span.replicate * streams.layout.size + start
-            drawn = self.propagation.run(points.scores(start, stop), stop - start, first)
-            counts.add(count_block(self.watch, self.graph.baseline, drawn, kept, span.replicate, start))
-        return counts
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Draws start … stop - 1 of one replicate: the unit of work of one worker."""
+
+    replicate: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class SpanTally:
+    """What was counted in a span, and those of its draws that are kept.
+
+    Attributes
+    ----------
+    counts : Counts
+    kept : Kept
+        The span's first draws, of one replicate.
+    """
+
+    counts: Counts
+    kept: Kept
+
+    def keep(self, room: Kept, span: Span) -> None:
+        """Put the kept draws where they belong."""
+        place = slice(span.start, span.start + self.kept.per_replicate)
+        room.values[:, span.replicate, place] = self.kept.values[:, 0]
+        room.hits[:, span.replicate, place] = self.kept.hits[:, 0]
+        room.pay[span.replicate, place] = self.kept.pay[0]
+
+
+@dataclass(frozen=True)
+class SpanCounter:
+    """Counts one span of draws, block by block; it can be pickled.
+
+    Attributes
+    ----------
+    propagation : Propagation
+    watch : Watch
+    baseline : (n_nodes,) float
+        Mean baselines.
+    streams : Streams
+    block : int
+        Draws that go through the graph at a time.
+    n_kept : int
+        How many first draws of each replicate are kept.
+    """
+
+    propagation: Propagation
+    watch: Watch
+    baseline: Floats
+    streams: Streams
+    block: int
+    n_kept: int
+
+    def __call__(self, span: Span) -> SpanTally:
+        """Count a span."""
+        points = self.streams.replicate(span.replicate)
+        counts, kept = no_counts(self.watch), self._make_room(span)
+        workspace = self.propagation.make_workspace(self.block)
+        for start in range(span.start, span.stop, self.block):
+            stop = min(start + self.block, span.stop)
+            first = span.replicate * self.streams.layout.size + start
+            drawn = self.propagation.run(points.scores(start, stop), stop - start, first, workspace)
+            counts.add(count_block(self.watch, self.baseline, drawn, kept, 0, start - span.start))
+        return SpanTally(counts, kept)
+
+    def _make_room(self, span: Span) -> Kept:
+        shape = (1, max(0, min(span.stop, self.n_kept) - span.start))
+        n_watched, n_goals = len(self.watch.nodes), len(self.watch.goals.nodes)
+        hits = np.empty((n_goals, *shape), dtype=bool)
+        return Kept(self.watch.nodes, np.empty((n_watched, *shape)), hits, np.empty(shape))
 
 
 def goal_rule(graph: CausalGraph) -> HitRule:
@@ -216,15 +288,6 @@ def _watched(graph: CausalGraph, goal_nodes: Integers, further: Integers | None)
     return np.unique(np.concatenate([at_root, goal_nodes, np.empty(0, np.int64) if further is None else further]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Draws start … stop - 1 of one replicate: the unit of work of one worker."""
-
-    replicate: int
-    start: int
-    stop: int
-
-
 def block_size(n_nodes: int, layout: Layout) -> int:
     """Return how many draws go through the graph at a time: a power of two that depends on the model only.
 
@@ -235,23 +298,23 @@ def block_size(n_nodes: int, layout: Layout) -> int:
     return min(small, large, 1 << (layout.size - 1).bit_length())
 
 
-def _spans(layout: Layout, block: int) -> Iterator[_Span]:
+def _spans(layout: Layout, block: int) -> Iterator[Span]:
     length = max(16 * block, 1024)
     for replicate in range(layout.replicates):
         for start in range(0, layout.size, length):
-            yield _Span(replicate, start, min(start + length, layout.size))
+            yield Span(replicate, start, min(start + length, layout.size))
 
 
-def _map_in_order(function: Callable[[_Span], Counts], spans: list[_Span], workers: int) -> Iterator[Counts]:
-    """Yield results in the order of the spans; at most a few are waiting, so that memory stays bounded."""
+def _spread_over_threads(workers: int, counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally]:
+    """Yield tallies in the order of the spans; at most a few are waiting, so that memory stays bounded."""
     if workers <= 1:
-        yield from map(function, spans)
+        yield from map(counter, spans)
         return
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Counts]] = deque()
+        waiting: deque[Future[SpanTally]] = deque()
         try:
             for span in spans:
-                waiting.append(pool.submit(function, span))
+                waiting.append(pool.submit(counter, span))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
