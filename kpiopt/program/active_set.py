@@ -51,7 +51,7 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
     side = np.where(point.rows > 0, problem.row_upper, problem.row_lower)
     wanted = (point.rows != 0) | equal
     tight = _is_tight(problem.matrix @ np.where(held, y, 0.0), side)
-    multiplier = np.where(wanted & (moving | tight & ~equal), point.multiplier, 0.0)
+    multiplier = np.where(wanted & (moving | tight), point.multiplier, 0.0)
     # A row out of place without a free column stays: its multiplier grows until an exchange frees one.
     active = np.flatnonzero(wanted & (moving | equal & ~tight))
     level = side[active]
