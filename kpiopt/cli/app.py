@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, compare, explain, export, runs, simulate, solve, start, sweep, verify
+from kpiopt.cli import check, compare, explain, export, runs, sensitivity, simulate, solve, start, sweep, verify
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.errors import ExitCode
@@ -57,6 +57,7 @@ app.command("check")(check.check)
 app.command("solve")(solve.solve)
 app.command("compare")(compare.compare)
 app.command("sweep")(sweep.sweep)
+app.command("sensitivity")(sensitivity.sensitivity)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)

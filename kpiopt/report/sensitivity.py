@@ -11,7 +11,7 @@ from rich.text import Text
 
 from kpiopt.analysis.break_even import BreakEven, Crossing
 from kpiopt.analysis.information import EVERYTHING
-from kpiopt.analysis.near_optimal import Alternatives, Range
+from kpiopt.analysis.near_optimal import Alternatives
 from kpiopt.analysis.outcome import Outcome
 from kpiopt.analysis.tornado import Bar, End, Tornado
 from kpiopt.errors import printable
@@ -83,8 +83,9 @@ def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
     outcome = found.outcome
     yield _heading("What it hinges on")
     yield _line(
-        f"Each input is moved alone; change in {_unit(outcome)} with the plan as it is (█) and made anew (▒). "
-        "What re-planning is worth stands behind it."
+        f"Each input is moved alone: change in {_unit(outcome)} at its lower and its upper value, with the plan as it "
+        f"is (█) and made anew (▒), and what making it anew is worth; {'more' if outcome.better > 0 else 'less'} is "
+        "better. A new plan aims at the goals and no farther: where things go well, it asks for less."
     )
     shown = [bar for bar in tornado.bars if bar.swing > NOTICEABLE * _largest(tornado) or bar.stops][:SHOWN_BARS]
     scale = max((abs(c.estimate) for bar in shown for c in _changes(bar)), default=0.0)
@@ -215,16 +216,10 @@ def _alternatives(found: Sensitivity, item: Alternatives) -> Iterator[Renderable
     yield _line(f"{len(moving):,} of {len(item.ranges):,} targets and initiatives could move; those with most room:")
     grid = Grid(("what", "now", "least", "most", "room"))
     for r in moving[:SHOWN_RANGES]:
-        step = _step(found, r)
-        grid.add(r.name, amount(r.now, "", step), amount(r.low, "", step), amount(r.high, "", step), percent(r.share))
+        grid.add(r.name, amount(r.now), amount(r.low), amount(r.high), percent(r.share))
     yield grid
     yield _line(f"A plan as different as could be found; its decisions differ by {percent(item.distance)} on average:")
     yield _different(found, item)
-
-
-def _step(found: Sensitivity, item: Range) -> float | None:
-    cells = found.scenario.cells
-    return None if item.cell < 0 else found.scenario.kpis[found.scenario.kpi_ids[cells.kpi[item.cell]]].step
 
 
 def _different(found: Sensitivity, item: Alternatives) -> Grid:
