@@ -11,10 +11,10 @@ import numpy as np
 
 from kpiopt.analysis.compare import Comparison, GoalValue, Side, compare
 from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, UsageError
-from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.prices import LimitResult
 from kpiopt.runs.inputs import document_settings, table_settings
+from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.run import SolveOptions, solve_scenario
 from kpiopt.runs.store import RUN_FILE, RunStore, StoredRun, is_intact
 from kpiopt.scenario.document import Document
@@ -199,9 +199,9 @@ def _side_of_run(contender: Contender) -> Side:
     """Rebuild the plan of a finished run from its files; nothing is solved again."""
     stored, scenario = contender.stored, contender.scenario
     assert stored is not None
-    graph = build_graph(scenario)
-    plan = build_plan(graph, *_stored_decisions(stored, graph))
-    _require_same_targets(stored, plan)
+    kept = load_kept_plan(stored, scenario)
+    plan = build_plan(kept.graph, kept.stretch, kept.levels)
+    _require_same_targets(stored, plan, kept)
     document = stored.document
     goals = tuple(
         GoalValue(goal, entry["unit"], entry["target"], entry["plan"], entry["shortfall"])
@@ -213,26 +213,9 @@ def _side_of_run(contender: Contender) -> Side:
     return Side(contender.label, inputs, plan, goals, limits, document["pay"]["plan"], uses, None)
 
 
-def _stored_decisions(stored: StoredRun, graph: CausalGraph) -> tuple[Any, Any]:
-    """Return stretch by cell and levels by initiative and unit."""
-    import polars as pl  # loaded only where a run is read
-
-    scenario = graph.scenario
-    frame = pl.read_parquet(stored.folder / "targets.parquet").filter(pl.col("stretch").is_not_null())
-    units, kpis = scenario.units.position, scenario.kpi_position
-    key = scenario.cells.unit * len(kpis) + scenario.cells.kpi
-    wanted = [units[u] * len(kpis) + kpis[k] for u, k in zip(frame["unit"], frame["kpi"], strict=True)]
-    stretch = np.zeros(len(scenario.cells))
-    stretch[np.searchsorted(key, np.array(wanted, dtype=np.int64))] = frame["stretch"].to_numpy()
-    levels = np.array([entry["level"] for entry in stored.document["initiatives"]], dtype=np.float64)
-    return stretch, levels
-
-
-def _require_same_targets(stored: StoredRun, plan: Plan) -> None:
-    import polars as pl
-
-    kept = pl.read_parquet(stored.folder / "targets.parquet")["target"].to_numpy()
-    if not np.array_equal(kept, plan.targets["target"].to_numpy()):
+def _require_same_targets(stored: StoredRun, plan: Plan, kept: KeptPlan) -> None:
+    """Raise where another version made the run: its targets would not be those that are compared."""
+    if not np.array_equal(kept.targets[plan.nodes], plan.target[plan.nodes]):
         raise OutputError(
             Problem(
                 "E-run-other-version",
