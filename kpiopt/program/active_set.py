@@ -59,7 +59,7 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
     inner = sp.csr_array(part[:, free])
     still = problem.linear[free]
     curvature = problem.curvature[free]
-    solve = _factorise(curvature, inner)
+    solve = factorise(curvature, inner)
     inside, prices, least, stalled = y[free], multiplier[active], np.inf, 0
     best = inside, prices
     while stalled < PATIENCE:
@@ -83,7 +83,7 @@ def _is_tight(value: Floats, side: Floats) -> NDArray[np.bool_]:
     return np.abs(value - side) <= 1e-11 * np.maximum(1.0, np.abs(side))
 
 
-def _factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
+def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
     """Factor the regularised system [[D, A'], [A, 0]], without pivoting where that is accurate.
 
     A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders with

@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import lsqr
 
 from kpiopt.errors import InternalError
+from kpiopt.program.active_set import factorise
 from kpiopt.program.answer import Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.session import Session
 
 LARGE = 20_000
-DENSE = 1_500
 ROOM = 1e-6
 MOVES = 1e-6
 DIRECTIONS = 2
+REFINEMENTS = 4
 
 
 def find_ranges(face: ProgramArrays, functions: sp.csr_array) -> tuple[Floats, Floats]:
@@ -131,8 +131,15 @@ def _projected(equations: sp.csr_array, direction: Floats) -> Floats:
     scaled = sp.csr_array(sp.diags_array(1.0 / np.where(size > 0.0, size, 1.0)) @ equations)
     if not scaled.shape[0]:
         return direction
-    if scaled.shape[1] <= DENSE:
-        weight = np.linalg.lstsq(scaled.toarray().T, direction, rcond=1e-10)[0]
-    else:
-        weight = lsqr(scaled.T, direction, atol=1e-13, btol=1e-13)[0]
-    return np.asarray(direction - scaled.T @ weight)
+    return np.asarray(direction - scaled.T @ _weights(scaled, direction))
+
+
+def _weights(equations: sp.csr_array, direction: Floats) -> Floats:
+    """Solve d + E'w = direction, E d = 0 for w by regularised factors, refined against the true system."""
+    m, n = equations.shape
+    solve = factorise(np.ones(n), equations)
+    found = np.zeros(n + m)
+    for _ in range(REFINEMENTS):
+        d, w = found[:n], found[n:]
+        found = found + solve(np.concatenate([direction - d - equations.T @ w, -(equations @ d)]))
+    return found[n:]
