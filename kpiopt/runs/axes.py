@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.scenario.key_path import dotted, quote
-from kpiopt.scenario.patch import parse_value
+from kpiopt.scenario.key_path import did_you_mean, dotted, quote
+from kpiopt.scenario.patch import parse_value, read_path
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.scenario.toml_text import scan_key
 
 MOST_POINTS = 100_000
 FORM = "an axis is path=first:last:number, such as budget.pay.limit=500000:900000:9, or path=value,value,…"
+
+KEYED = (
+    "adjust", "budget", "capacity", "cell", "execution", "factor", "goal", "guardrail", "initiative", "kpi", "pay_plan",
+    "unit",
+)  # fmt: skip
+SETTINGS = ("correlation", "decide", "relax", "simulation", "uncertainty", "tables")
 
 Assignment = tuple[str, Any]
 
@@ -67,14 +74,74 @@ def read_axes(scenario: Scenario, over: Sequence[str] = ()) -> tuple[Axis, ...]:
     Raises
     ------
     UsageError
-        For texts that are no axes, all of them at once, and where there is no axis at all.
+        For texts that are no axes and paths that name nothing in the scenario, all of them at once, and where there is
+        no axis at all.
     """
-    if over:
-        return _typed_axes(over)
-    if not scenario.sweep:
+    if not over and not scenario.sweep:
         fix = "add [sweep] to the file, or --over path=first:last:number"
         raise UsageError(Problem("E-no-axis", "there is nothing to sweep over", rule=FORM, fix=fix))
-    return tuple(Axis(path, _axis_values(entry)) for path, entry in scenario.sweep.items())
+    axes: list[Axis] = []
+    problems: list[Problem] = []
+    for text, read in _written(scenario, over):
+        try:
+            axis = read()
+            _require_place(scenario, axis.path)
+        except ValueError as error:
+            problems.append(Problem("E-axis", f"{text!r} is no axis: {error}", rule=FORM))
+            continue
+        if any(axis.path == other.path for other in axes):
+            problems.append(Problem("E-axis", f"{axis.path} has two axes", fix="put all its values into one"))
+        axes.append(axis)
+    if problems:
+        raise UsageError(*problems)
+    return tuple(axes)
+
+
+def _written(scenario: Scenario, over: Sequence[str]) -> Iterator[tuple[str, Callable[[], Axis]]]:
+    """Yield each axis as it is written, and how to read it."""
+    if over:
+        yield from ((text, partial(_typed_axis, text)) for text in over)
+    else:
+        yield from ((path, partial(_file_axis, path, entry)) for path, entry in scenario.sweep.items())
+
+
+def _file_axis(path: str, entry: Any) -> Axis:
+    key = read_path(path)
+    if key is None:
+        raise ValueError("it is no path")
+    return Axis(dotted(key), _axis_values(entry))
+
+
+def _require_place(scenario: Scenario, path: str) -> None:
+    """Raise where a path would add something to the scenario instead of changing it: a slip, and its points all alike.
+
+    Raises
+    ------
+    ValueError
+    """
+    section, *rest = read_path(path) or ()
+    if section not in KEYED and section not in SETTINGS:
+        raise ValueError(f"there is no section {section!r}")
+    if len(rest) < (2 if section in KEYED else 1):
+        raise ValueError("it names no value")
+    if section in KEYED:
+        known = _names(scenario, section)
+        if rest[0] not in known:
+            advice = did_you_mean(rest[0], known)
+            raise ValueError(f"there is no {section} {rest[0]!r}{f'; {advice}' if advice else ''}")
+
+
+def _names(scenario: Scenario, section: str) -> Sequence[str]:
+    """Return the ids that a section of the scenario has."""
+    units, cells = scenario.units, scenario.cells
+    if section == "unit":
+        return units.ids
+    if section == "capacity":
+        return tuple(units.capacity)
+    if section == "cell":
+        pairs = zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
+        return [f"{units.ids[u]}/{scenario.kpi_ids[k]}" for u, k in pairs]
+    return tuple(scenario.document.get(section, {}))
 
 
 def _axis_values(entry: Any) -> tuple[Any, ...]:
@@ -95,23 +162,6 @@ def spaced(first: float, last: float, number: int) -> tuple[float, ...]:
     if isinstance(first, int) and isinstance(last, int):
         return tuple(int(v) if float(v).is_integer() else v for v in values)
     return values
-
-
-def _typed_axes(over: Sequence[str]) -> tuple[Axis, ...]:
-    axes: list[Axis] = []
-    problems: list[Problem] = []
-    for text in over:
-        try:
-            axis = _typed_axis(text)
-        except ValueError as error:
-            problems.append(Problem("E-axis", f"{text!r} is no axis: {error}", rule=FORM))
-            continue
-        if any(axis.path == other.path for other in axes):
-            problems.append(Problem("E-axis", f"{axis.path} has two axes", fix="put all its values into one"))
-        axes.append(axis)
-    if problems:
-        raise UsageError(*problems)
-    return tuple(axes)
 
 
 def _typed_axis(text: str) -> Axis:

@@ -23,16 +23,18 @@ def axes(scenario, *over):
 
 def test_the_files_own_axes(scenario):
     assert axes(scenario) == {"budget.pay.limit": (200, 300, 400, 500, 600, 700)}
-    listed = replace(scenario, sweep={"a.b": [1, 2], "c.d": {"values": ["x", True]}})
-    assert axes(listed) == {"a.b": (1, 2), "c.d": ("x", True)}
+    listed = replace(scenario, sweep={"simulation.seed": [1, 2], "goal.sales.hard": {"values": [False, True]}})
+    assert axes(listed) == {"simulation.seed": (1, 2), "goal.sales.hard": (False, True)}
+    with pytest.raises(UsageError, match="no budget 'gold'"):
+        axes(replace(scenario, sweep={"budget.gold.limit": [1]}))
 
 
 def test_axes_of_the_command_line_replace_them(scenario):
-    over = ["budget.pay.limit=500_000:900_000:5", "decide.order=goals,cost", 'cell."x/sales".lock=1.5,2']
+    over = ["budget.pay.limit=500_000:900_000:5", "decide.order=goals,cost", 'cell."ann/sales".lock=1.5,2']
     assert axes(scenario, *over) == {
         "budget.pay.limit": (500_000, 600_000, 700_000, 800_000, 900_000),
         "decide.order": ("goals", "cost"),
-        'cell."x/sales".lock': (1.5, 2),
+        'cell."ann/sales".lock': (1.5, 2),
     }
 
 
@@ -50,7 +52,7 @@ def test_axes_of_the_command_line_replace_them(scenario):
     ],
 )
 def test_forms_of_values(scenario, token, values):
-    assert axes(scenario, f"p.q={token}") == {"p.q": values}
+    assert axes(scenario, f"simulation.draws={token}") == {"simulation.draws": values}
 
 
 def test_ends_are_exact_and_whole_numbers_stay_whole():
@@ -64,12 +66,19 @@ def test_ends_are_exact_and_whole_numbers_stay_whole():
     [
         ("budget.pay.limit", "does not begin with a path and ="),
         ("=3", "does not begin with a path and ="),
-        ("a.b=", "no values"),
-        ("a.b=1:2:0", "number of values is '0'"),
-        ("a.b=1:2:x", "number of values is 'x'"),
-        ("a.b=1:x:3", "'x' is no number"),
-        ("a.b=1:2:1", "one value cannot be two ends"),
-        ("a.b=x,,y", "a value is missing"),
+        ("budget.gold.limit=1,2", "no budget 'gold'"),
+        ("budget.pay=1,2", "no value"),
+        ("goal.sale.target=1,2", "did you mean 'sales'"),
+        ("capacity.hour.scale=1,2", "no capacity 'hour'"),
+        ('cell."ann/sale".lock=1,2', "no cell 'ann/sale'"),
+        ("unit.anna.size=1,2", "no unit 'anna'"),
+        ("a.b=1", "no section 'a'"),
+        ("decide.order=", "no values"),
+        ("simulation.seed=1:2:0", "number of values is '0'"),
+        ("simulation.seed=1:2:x", "number of values is 'x'"),
+        ("simulation.seed=1:x:3", "'x' is no number"),
+        ("simulation.seed=1:2:1", "one value cannot be two ends"),
+        ("simulation.seed=x,,y", "a value is missing"),
     ],
 )
 def test_what_is_no_axis_says_why(scenario, text, message):
@@ -79,7 +88,7 @@ def test_what_is_no_axis_says_why(scenario, text, message):
 
 def test_all_wrong_axes_are_reported_at_once(scenario):
     with pytest.raises(UsageError) as failure:
-        read_axes(scenario, ["a", "b.c=1:2:0", "d.e=1", "d.e=2"])
+        read_axes(scenario, ["a", "simulation.seed=1:2:0", "decide.order=goals", "decide.order=cost"])
     assert [p.code for p in failure.value.problems] == ["E-axis"] * 3
 
 
