@@ -4,7 +4,8 @@ Every step of the order may worsen by a stated share of its value (give-up rows)
 the largest value of each decision are programs of their own. A very different plan is found by pushing all decisions
 away from the plan at once (modelling to generate alternatives; Brill, Chang & Hopkins 1982,
 doi:10.1287/mnsc.28.3.221): the sum of relative distances is convex, so each decision is pushed the way it went last,
-until nothing moves. That is a plan no single push makes more different, not a proof that none is.
+until nothing moves, from several first pushes. No push makes the farthest of them more different; that is no proof that
+no plan is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ ROUNDING = 1e-9
 """What a step may worsen beyond its slack, of its size: the accuracy of the plan itself."""
 
 PUSHES = 20
+STARTS = 10
 STEADY = 1e-7
+MOST_DECISIONS = 5000
+"""Every decision costs two programs."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,14 @@ def find_alternatives(planned: Planned, slack: float) -> Alternatives:
     Raises
     ------
     UsageError
-        Where the slack is negative.
+        Where the slack is negative, or the plan has more than 5,000 decisions.
     """
     if not 0.0 <= slack < np.inf:
         fix = "write a share such as 0.01"
         raise UsageError(
             Problem("E-slack", f"a slack of {slack:g} means nothing", rule="a slack is 0 or more", fix=fix)
         )
+    _require_size(planned)
     room, steps = leave_room(planned, slack)
     decisions = _decisions(planned)
     ranges = tuple(sorted(_find(planned, room, decisions), key=lambda r: (-r.share, r.name)))
@@ -108,6 +113,14 @@ def find_alternatives(planned: Planned, slack: float) -> Alternatives:
     found = planned.cascade.columns
     plan = build_plan(planned.graph, found.stretch_of_cells(far), found.level.of(far))
     return Alternatives(slack, steps, ranges, plan, distance)
+
+
+def _require_size(planned: Planned) -> None:
+    count = len(planned.cascade.columns.stretch) + planned.graph.n_levels
+    if count > MOST_DECISIONS:
+        rule = f"alternatives are found for plans of at most {MOST_DECISIONS:,} decisions"
+        fix = "ask for the scenario of one division"
+        raise UsageError(Problem("E-alternatives-size", f"the plan has {count:,} decisions", rule, fix))
 
 
 def leave_room(planned: Planned, slack: float) -> tuple[ProgramArrays, tuple[tuple[str, float, float], ...]]:
@@ -166,16 +179,25 @@ def _find(planned: Planned, room: ProgramArrays, decisions: _Decisions) -> Itera
 
 
 def _push_away(room: ProgramArrays, decisions: _Decisions, x: Floats) -> tuple[Floats, float]:
-    """Return a plan far from x, and the mean relative distance of its decisions."""
+    """Return the plan farthest from x that any of some first pushes leads to, and its mean relative distance."""
+    if not len(decisions.columns):
+        return x, 0.0
+    here = x[decisions.columns]
+    middle = (room.column_lower[decisions.columns] + room.column_upper[decisions.columns]) / 2.0
+    inwards = np.where(here <= middle, 1.0, -1.0)
+    rng = np.random.default_rng(0)
+    others = rng.choice([-1.0, 1.0], size=(STARTS - 2, len(here)))
+    session = Session(replace(room, cost=np.zeros(room.n_columns), offset=0.0))
+    found = [_follow(session, decisions, x, direction) for direction in (inwards, -inwards, *others)]
+    return max(found, key=lambda pair: pair[1])
+
+
+def _follow(session: Session, decisions: _Decisions, x: Floats, direction: Floats) -> tuple[Floats, float]:
+    """Push all decisions in a direction, then each the way it went, until the distance from x grows no more."""
     columns, scale = decisions.columns, decisions.scale
     here, best, distance = x[columns], x, 0.0
-    if not len(columns):
-        return best, distance
-    middle = (room.column_lower[columns] + room.column_upper[columns]) / 2.0
-    direction = np.where(here <= middle, 1.0, -1.0)
-    session = Session(replace(room, cost=np.zeros(room.n_columns), offset=0.0))
     for _ in range(PUSHES):
-        cost = np.zeros(room.n_columns)
+        cost = np.zeros(len(x))
         cost[columns] = -direction / scale
         session.change_costs(cost)
         answer = session.solve()

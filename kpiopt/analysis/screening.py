@@ -78,6 +78,8 @@ def screen(
     if trajectories < 2 or levels < 2 or levels % 2:
         message = f"{trajectories} trajectories on {levels} levels"
         raise UsageError(Problem("E-screening", message, "at least 2 trajectories; levels are an even number"))
+    if not groups:
+        return ()
     rng = np.random.default_rng(seed)
     orders = rng.permuted(np.tile(np.arange(len(groups)), (trajectories, 1)), axis=1)
     index = _walk(rng.integers(levels, size=(trajectories, n_inputs)), orders, groups, levels)

@@ -26,6 +26,11 @@ def _quantity_names(scenario: Scenario) -> dict[str, str]:
     for initiative in scenario.initiatives.values():
         for effect in initiative.effects:
             names[effect.path] = f"{initiative.name} on {scenario.kpis[effect.kpi].name}"
+    cells = scenario.cells
+    for row in cells.baseline_quantity:
+        unit, kpi = int(cells.unit[row]), scenario.kpi_ids[cells.kpi[row]]
+        path = f"cell.{scenario.units.ids[unit]}/{kpi}.baseline"
+        names[path] = f"Baseline of {scenario.kpis[kpi].name}, {scenario.units.names[unit]}"
     names |= {path: f"Execution ({path.split('.')[1]})" for path in scenario.uncertainty.paths[1:]}
     return names | {scenario.uncertainty.paths[0]: "Execution", "execution": "Execution"}
 

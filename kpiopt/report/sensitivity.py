@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SHOWN_BARS = 20
+SHOWN_GROUPS = 25
 SHOWN_RANGES = 12
 SHOWN_MOVES = 8
 SHOWN_CHANGES = 4
@@ -154,12 +155,13 @@ def _screening(found: Sensitivity) -> Iterator[RenderableType]:
     what = "the margin by which it is hit" if smooth else found.outcome.label
     yield _line(f"Mean size of the effect on {what}, per full range of probability; spread: bends or interactions.")
     grid = Grid(("group", "effect", "95 % interval", "direction", "spread"))
-    for group, effects in found.screening:
+    for group, effects in found.screening[:SHOWN_GROUPS]:
         s = effects.strength
         direction = "" if effects.mean is None else change(effects.mean)
         name = _group_name(found, group.name)
         grid.add(name, amount(s.estimate), f"{amount(s.low)} … {amount(s.high)}", direction, amount(effects.spread))
     yield grid
+    yield from _more(len(found.screening))
 
 
 def _group_name(found: Sensitivity, name: str) -> str:
@@ -173,10 +175,19 @@ def _shares(found: Sensitivity) -> Iterator[RenderableType]:
     what = "whether it is hit" if found.outcome.kind == "odds" else found.outcome.label
     yield _line(f"Share of the variance of {what}: alone, and together with the others.")
     grid = Grid(("group", "alone", "95 % interval", "in all", "95 % interval"))
-    for group, share in found.shares:
+    if not found.variance:
+        yield _line("Nothing that is uncertain changes it.")
+        return
+    for group, share in found.shares[:SHOWN_GROUPS]:
         fields = [text for e in (share.first, share.total) for text in (percent(e.estimate), _interval(e))]
         grid.add(_group_name(found, group.name), *fields)
     yield grid
+    yield from _more(len(found.shares))
+
+
+def _more(count: int) -> Iterator[RenderableType]:
+    if count > SHOWN_GROUPS:
+        yield _line(f"{count - SHOWN_GROUPS:,} more groups bring less.", "dim")
 
 
 def _interval(estimate: Estimate) -> str:

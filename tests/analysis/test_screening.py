@@ -72,3 +72,7 @@ def test_a_group_moves_all_its_inputs_and_others_none() -> None:
 def test_an_impossible_design_is_refused() -> None:
     with pytest.raises(UsageError, match="even number"):
         screen(ishigami, single(3), 3, seed=1, levels=5)
+
+
+def test_nothing_to_move_has_no_effects() -> None:
+    assert screen(lambda u: np.zeros(u.shape[1]), [], 0, seed=1) == ()

@@ -1,0 +1,117 @@
+"""`kpiopt sensitivity` as a planner calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kpiopt.cli import main
+from kpiopt.errors import ExitCode
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+HAND_SOLVED = str(SCENARIOS / "hand-solved.toml")
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["sensitivity", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
+    code, out, _ = call(capsys, HAND_SOLVED, *words, "--json")
+    assert code == ExitCode.OK
+    return json.loads(out)
+
+
+def test_tornado_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--output", "kpi:sales", "--change", "budget.pay.limit=500:700")
+    assert found["schema"] == "kpiopt.sensitivity/1"
+    assert found["output"]["estimate"] == pytest.approx(108_000.0)
+    assert found["output"]["unit"] == "USD"
+    bars = {bar["input"]: bar for bar in found["tornado"]}
+    assert bars["kpi.sales.drivers.visits"]["kind"] == "uncertain"
+    assert bars["budget.pay.limit"]["low"]["value"] == 500.0
+    assert bars["budget.pay.limit"]["low"]["broken_limits"] == ["budget.pay"]
+    low = bars["kpi.sales.drivers.visits"]["low"]
+    assert low["fixed"]["estimate"] == pytest.approx(108_000.0 - 17.5 * 20.0 * 1.2815515655)
+    assert low["replanned"]["estimate"] == pytest.approx(108_000.0)
+    assert low["replanning_worth"]["estimate"] == pytest.approx(17.5 * 20.0 * 1.2815515655)
+    assert found["break_even"] is None and found["sobol"] is None and found["information"] is None
+
+
+def test_everything_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(
+        capsys, "--method", "morris", "--method", "sobol", "--group", "visits=kpi.sales.drivers.*", "--break-even",
+        "budget.pay.limit", "--range", "500:800", "--alternatives", "0.02", "--information", "--draws", "512",
+    )  # fmt: skip
+    assert found["tornado"] is None
+    assert found["morris"][0]["group"] == "visits"
+    assert found["sobol"]["groups"][0]["total"]["estimate"] == pytest.approx(1.0, abs=0.1)
+    crossing = found["break_even"][0]["kind"]["below"]
+    assert crossing["outside"] <= 600.0 < crossing["inside"] and crossing["confirmed"]
+    assert {entry["name"] for entry in found["alternatives"]["ranges"]} >= {"ann/visits", "bob/sales"}
+    assert [entry["input"] for entry in found["information"]] == ["kpi.sales.drivers.visits", "everything named"]
+    assert found["simulation"]["draws"] == 512
+
+
+def test_words_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(
+        capsys, HAND_SOLVED, "--output", "odds:sales", "--method", "tornado", "--method", "sobol", "--method", "morris",
+        "--break-even", "budget.pay.limit", "--alternatives", "0.02", "--information", "--draws", "512",
+    )  # fmt: skip
+    assert code == ExitCode.OK
+    assert "Visits on Sales" in out
+    assert "falls below 600.0" in out
+    assert "budget.pay: has room → used up" in out
+    assert "every step may give up 2.0 % of its value" in out
+    assert "made anew" in out and "worth +100.0 … +0.0" in out
+    assert "+50.0" in out
+
+
+def test_only_some_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "--output", "pay", "--input", "goal.*", "--draws", "64")
+    assert {bar["input"] for bar in found["tornado"]} == {"goal.sales.target", "goal.complaints.target"}
+    found = document(capsys, "--output", "shortfall", "--kind", "limit")
+    assert {bar["kind"] for bar in found["tornado"]} == {"limit"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--output", "luck"], "there is no output 'luck'"),
+        (["--change", "budget.pay.limit"], "write PATH=LOW:HIGH"),
+        (["--change", "budget.pay.limit=9"], "write LOW:HIGH"),
+        (["--change", "budget.pay.limit=9:5"], "the lower one first"),
+        (["--change", "budget.pay.limit=nan:inf"], "two finite numbers"),
+        (["--change", "budget.pai.limit=1:2"], "did you mean 'budget.pay.limit'"),
+        (["--group", "visits"], "write NAME=A,B"),
+        (["--method", "sobol", "--group", "a=factor.wind"], "no uncertain quantity"),
+        (["--break-even", "budget.pay"], "is not a number of the scenario"),
+        (["--input", "factor.*"], "is no input that is moved here"),
+        (["--method", "guess"], "guess"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    code, out, err = call(capsys, HAND_SOLVED, *words)
+    assert code == ExitCode.USAGE
+    assert message in err
+    assert out == ""
+
+
+def test_a_value_that_the_file_forbids_is_an_input_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, HAND_SOLVED, "--change", "budget.pay.limit=-5:10")
+    assert code == ExitCode.INPUT
+    assert "budget" in err
+
+
+def test_a_scenario_without_a_plan_ends_as_solve_does(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, _ = call(capsys, HAND_SOLVED, "--variant", "impossible")
+    assert code == ExitCode.INFEASIBLE
+
+
+def test_the_same_question_has_the_same_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--method", "tornado", "--method", "morris", "--method", "sobol", "--draws", "256"]
+    assert document(capsys, *words) == document(capsys, *words)
