@@ -57,7 +57,7 @@ def no_cells() -> Cells:
     )  # fmt: skip
 
 
-def seconds(function: Callable[[], object], repeats: int = 3) -> float:
+def seconds(function: Callable[[], object], repeats: int = 5) -> float:
     """Best wall time of a few runs."""
     best = float("inf")
     for _ in range(repeats):
