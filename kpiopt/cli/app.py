@@ -18,8 +18,8 @@ from kpiopt.errors import ExitCode
 
 EPILOG = (
     "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "
-    "6 not certified, 7 limit reached, 8 output, 9 sweep partly failed, 10 run folder in use, 130 interrupted, "
-    "143 terminated."
+    "6 not certified, 7 limit reached, 8 output, 9 sweep or batch partly failed, 10 run folder in use, "
+    "130 interrupted, 143 terminated."
 )
 
 app = typer.Typer(

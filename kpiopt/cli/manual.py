@@ -21,7 +21,7 @@ MEANING = {
     ExitCode.UNCERTIFIED: "not certified: nothing is published",
     ExitCode.LIMIT: "time or memory limit reached",
     ExitCode.OUTPUT: "output cannot be written",
-    ExitCode.PARTIAL: "some points of a sweep failed",
+    ExitCode.PARTIAL: "some points of a sweep, or scenarios of a batch, failed or missed their threshold",
     ExitCode.LOCKED: "the run folder is in use",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
     ExitCode.TERMINATED: "terminated (SIGTERM)",

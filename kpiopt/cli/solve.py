@@ -15,9 +15,9 @@ from kpiopt.cli.arguments import (
     ExecutorName,
     Overrides,
     RunsFolder,
-    ScenarioPath,
     Variant,
 )
+from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
 from kpiopt.errors import ScenarioError
 
@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
 def solve(
     context: typer.Context,
-    scenario: ScenarioPath,
+    scenarios: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCENARIO...",
+            help="Scenario file (TOML); several are solved one after another.",
+            show_default=False,
+        ),
+    ],
     variant: Variant = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
@@ -53,15 +60,25 @@ def solve(
     ] = "highs",
     allow_code: AllowCode = False,
     force: Annotated[bool, typer.Option("--force", help="Solve although the answer is kept already.")] = False,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-under",
+            metavar="MEASURE=SHARE",
+            help="End with exit code 9 below odds=0.8 (of all goals), odds.GOAL=0.8 or goals=1. May be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve a scenario: targets that add up, certified; their odds; what holds them back; kept in a run folder."""
+    """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     from kpiopt.program.answer import SolverOptions  # the solver and numpy
+    from kpiopt.runs.batch import read_thresholds
     from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
     from kpiopt.runs.run import SolveOptions
 
+    thresholds = read_thresholds(fail_under or ())
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     words = [*(overrides or ()), *_settings(draws, seed)]
     options = SolveOptions(
@@ -72,11 +89,15 @@ def solve(
         allow_code=allow_code,
     )
     keeper = Keeper(out, options, occasion, _summary_text, force)
-    checked, document = read_scenario(scenario, variant, words)
+    if len(scenarios) > 1:
+        solve_files(scenarios, variant, words, keeper, thresholds, as_json=as_json)
+        return
+    checked, document = read_scenario(scenarios[0], variant, words)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, progress)
     say_problems(answer.notes)
     _print(answer, as_json)
+    require_thresholds(answer.document, thresholds)
 
 
 def _print(answer: KeptAnswer, as_json: bool) -> None:

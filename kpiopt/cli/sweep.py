@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, Overrides, RunsFolder, ScenarioPath, Variant
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    AllowCode,
+    AsJson,
+    ExecutorName,
+    Overrides,
+    RunsFolder,
+    ScenarioPath,
+    Variant,
+)
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say_problems, showing_progress
 from kpiopt.errors import ExitCode, Problem
@@ -34,9 +43,7 @@ def sweep(
     variant: Variant = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
-    executor: Annotated[
-        str, typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT.")
-    ] = "serial",
+    executor: ExecutorName = "serial",
     force: Annotated[bool, typer.Option("--force", help="Solve again what is in the runs folder already.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")

@@ -1,0 +1,61 @@
+"""A batch on a terminal: one line for each scenario, then what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from kpiopt.errors import printable
+from kpiopt.report.grid import Grid
+from kpiopt.report.numbers import amount
+from kpiopt.runs.batch import BatchEntry
+from kpiopt.simulation import Estimate
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def render_batch(entries: Sequence[BatchEntry]) -> Group:
+    """Lay out a batch for any width."""
+    solved, under = sum(e.error is None for e in entries), sum(bool(e.misses) for e in entries)
+    missed = f", {under:,} of them under a threshold" if under else ""
+    style = "bold green" if all(entry.is_good for entry in entries) else "bold"
+    verdict = Text(f"{solved:,} of {len(entries):,} scenarios solved{missed}.", style=style)
+    return Group(verdict, _table(entries), *_problems(entries))
+
+
+def _table(entries: Sequence[BatchEntry]) -> Grid:
+    grid = Grid(("scenario", "", "goals met", "odds of all goals", "pay at plan"), left=2)
+    for entry in entries:
+        grid.add(entry.file, _mark(entry), *_figures(entry.answer))
+    return grid
+
+
+def _mark(entry: BatchEntry) -> Text:
+    if entry.error is not None:
+        return Text(entry.status, style="red")
+    return Text("solved", style="green") if entry.is_good else Text("under its threshold", style="yellow")
+
+
+def _figures(answer: dict[str, Any] | None) -> list[str]:
+    if answer is None:
+        return ["", "", ""]
+    met = sum(goal["shortfall"] == 0.0 for goal in answer["goals"])
+    odds = answer["all_goals"]
+    shown = Estimate(odds["estimate"], odds["low"], odds["high"], "").text if odds else ""
+    pay = answer["pay"]["plan"] if answer["pay"] else None
+    return [f"{met} of {len(answer['goals'])}", shown, "" if pay is None else amount(pay)]
+
+
+def _problems(entries: Sequence[BatchEntry]) -> Iterator[RenderableType]:
+    for entry in entries:
+        for problem in entry.problems[:3]:
+            line = Text(printable(f"{entry.file}: {problem.code}: {problem.message}"))
+            yield Padding(line, (0, 0, 0, 2), expand=False)
+        if len(entry.problems) > 3:
+            more = Text(printable(f"{entry.file}: … and {len(entry.problems) - 3:,} more; kpiopt check lists them"))
+            yield Padding(more, (0, 0, 0, 2), expand=False)

@@ -1,0 +1,179 @@
+"""A batch: many scenario files answered one after another, and whether each is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kpiopt.errors import KpioptError, Problem, ScenarioError, UsageError, problem_as_dict
+from kpiopt.runs.keep import Keeper
+from kpiopt.scenario.load import check_scenario
+
+SCHEMA = "kpiopt.batch/1"
+FORM = "a threshold is odds=SHARE (of all goals), odds.GOAL=SHARE or goals=SHARE (of the goals that the plan meets)"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """What a scenario must reach.
+
+    Attributes
+    ----------
+    measure : str
+        "odds", "odds.<goal>" or "goals".
+    least : float
+        Between 0 and 1; an estimate of exactly that passes.
+    """
+
+    measure: str
+    least: float
+
+    def value(self, answer: dict[str, Any]) -> float | None:
+        """Return the measure in an answer "kpiopt.solve/1"; None where it has none."""
+        goals = answer["goals"]
+        if self.measure == "goals":
+            return sum(goal["shortfall"] == 0.0 for goal in goals) / len(goals) if goals else None
+        name = self.measure.removeprefix("odds").removeprefix(".")
+        odds = next((g["odds"] for g in goals if g["goal"] == name), None) if name else answer["all_goals"]
+        return float(odds["estimate"]) if odds else None
+
+    def miss(self, answer: dict[str, Any]) -> Problem | None:
+        """Return what is to be said where an answer does not reach the threshold."""
+        value = self.value(answer)
+        if value is not None and value >= self.least:
+            return None
+        said = "is not known" if value is None else f"is {value:.4g}"
+        return Problem(
+            "E-fail-under",
+            f"{self.measure} {said}, at least {self.least:g} is asked for",
+            rule="--fail-under ends with exit code 9 where a scenario does not reach its threshold",
+        )
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One scenario of a batch.
+
+    Attributes
+    ----------
+    file : str
+        As it was named.
+    answer : dict or None
+        The document "kpiopt.solve/1"; None where there is none.
+    error : KpioptError or None
+        Why there is no answer.
+    misses : tuple of Problem
+        Thresholds that the answer does not reach.
+    """
+
+    file: str
+    answer: dict[str, Any] | None = None
+    error: KpioptError | None = None
+    misses: tuple[Problem, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is an answer that reaches every threshold."""
+        return self.error is None and not self.misses
+
+    @property
+    def status(self) -> str:
+        """Return "optimal", or the kind of error."""
+        return "optimal" if self.error is None else type(self.error).__name__.lower()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong."""
+        return (*(self.error.problems if self.error else ()), *self.misses)
+
+
+def read_thresholds(texts: Sequence[str]) -> tuple[Threshold, ...]:
+    """Read thresholds as they stand behind `--fail-under`.
+
+    Raises
+    ------
+    UsageError
+        With all that are none.
+    """
+    found = [(text, _threshold(text)) for text in texts]
+    wrong = [text for text, threshold in found if threshold is None]
+    if wrong:
+        raise UsageError(*(Problem("E-threshold", f"{text!r} is no threshold", rule=FORM) for text in wrong))
+    return tuple(threshold for _, threshold in found if threshold is not None)
+
+
+def _threshold(text: str) -> Threshold | None:
+    measure, _, share = text.partition("=")
+    try:
+        least = float(share)
+    except ValueError:
+        return None
+    known = measure in ("odds", "goals") or (measure.startswith("odds.") and len(measure) > len("odds."))
+    return Threshold(measure, least) if known and 0.0 <= least <= 1.0 else None
+
+
+def solve_batch(
+    files: Sequence[Path],
+    variant: str | None,
+    overrides: Sequence[str],
+    keeper: Keeper,
+    thresholds: Sequence[Threshold],
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> list[BatchEntry]:
+    """Answer files one after another; an error ends its own file only.
+
+    Parameters
+    ----------
+    variant, overrides
+        For every file.
+    keeper : Keeper
+        Answers and keeps.
+    """
+    entries = []
+    for i, file in enumerate(files):
+        on_progress(f"{file} ({i + 1} of {len(files)})")
+        try:
+            answer = _answer(file, variant, overrides, keeper)
+        except KpioptError as error:
+            entries.append(BatchEntry(str(file), error=error))
+        else:
+            misses = [threshold.miss(answer) for threshold in thresholds]
+            entries.append(BatchEntry(str(file), answer, misses=tuple(miss for miss in misses if miss)))
+    return entries
+
+
+def _answer(file: Path, variant: str | None, overrides: Sequence[str], keeper: Keeper) -> dict[str, Any]:
+    scenario, found, document = check_scenario(file, variant=variant, overrides=tuple(overrides))
+    if scenario is None or document is None:
+        raise ScenarioError(*found.errors)
+    return keeper.answer(scenario, document).document
+
+
+def batch_as_dict(entries: Sequence[BatchEntry]) -> dict[str, Any]:
+    """Return the JSON document "kpiopt.batch/1"; each scenario's own answer is in its run folder."""
+    return {
+        "schema": SCHEMA,
+        "status": "complete" if all(entry.is_good for entry in entries) else "partial",
+        "scenarios": [_entry_as_dict(entry) for entry in entries],
+    }
+
+
+def _entry_as_dict(entry: BatchEntry) -> dict[str, Any]:
+    head = {"file": entry.file, "status": entry.status, "passed": entry.is_good}
+    problems = [problem_as_dict(problem) for problem in entry.problems]
+    if entry.answer is None:
+        code = int(entry.error.exit_code) if entry.error else None
+        return {**head, "exit_code": code, "problems": problems}
+    answer = entry.answer
+    return {
+        **head,
+        "run": answer["run"],
+        "folder": answer["folder"],
+        "goals": len(answer["goals"]),
+        "goals_met": sum(goal["shortfall"] == 0.0 for goal in answer["goals"]),
+        "all_goals": answer["all_goals"],
+        "pay": answer["pay"]["plan"] if answer["pay"] else None,
+        "problems": problems,
+    }
