@@ -9,9 +9,10 @@ import typer
 
 from kpiopt.cli.arguments import AsJson, Overrides, ScenarioPath, Variant
 from kpiopt.cli.terminal import print_json, print_lines, say_problems
-from kpiopt.errors import ScenarioError, printable, problem_as_dict
+from kpiopt.errors import ModelError, ScenarioError, printable, problem_as_dict
 
 if TYPE_CHECKING:
+    from kpiopt.errors import Problems
     from kpiopt.scenario.document import Document
     from kpiopt.scenario.scenario import Scenario
 
@@ -31,6 +32,7 @@ def check(
     checked, found, document = check_scenario(scenario, variant=variant, overrides=tuple(overrides or ()))
     if found.errors or checked is None:
         raise ScenarioError(*found.errors, *found.warnings)
+    _check_rooms_behind(checked, found)
     if as_json:
         origins = _origins(document) if show_origin and document else None
         print_json(_check_document(checked, [problem_as_dict(p) for p in found.warnings], origins))
@@ -42,6 +44,17 @@ def check(
             printable(f"{o['path']} = {json.dumps(o['value'], ensure_ascii=False)}    # {o['origin']}")
             for o in _origins(document)
         )
+
+
+def _check_rooms_behind(scenario: Scenario, found: Problems) -> None:
+    """Let the graph and the simulation say what only they can find: circles across levels, impossible correlations."""
+    from kpiopt.graph import build_graph  # loads scipy
+    from kpiopt.simulation.inputs import build_inputs
+
+    with found.collecting():
+        build_inputs(build_graph(scenario), scenario.cells.max_stretch)
+    if found.errors:
+        raise ModelError(*found.errors, *found.warnings)
 
 
 def _origins(document: Document) -> list[dict[str, Any]]:

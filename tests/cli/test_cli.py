@@ -213,3 +213,18 @@ def test_many_problems_of_one_kind_do_not_hide_another(capsys: pytest.CaptureFix
     err = capsys.readouterr().err
     assert "rare" in err and "an error" in err and "and 42 more" in err
     assert err.index("gap 0") < err.index("gap 1") < err.index("rare")
+
+
+def test_check_finds_what_only_later_rooms_can_know(tmp_path, capsys):
+    """Row 81: three correlations, each possible, together impossible; `check` and `solve` agree."""
+    path = tmp_path / "scenario.toml"
+    pairs = {"a ~ factor.b": 0.9, "b ~ factor.c": 0.9, "a ~ factor.c": -0.9}
+    path.write_text(
+        'schema = 1\nname = "x"\n[kpi.s]\nstep = 1\nbaseline = 10\n[kpi.s.drivers]\na = 1\nb = 1\nc = 1\n'
+        + "".join(f"[factor.{f}]\nvalue = {{ normal = [0, 1] }}\n" for f in "abc")
+        + "[unit.co]\n[goal.s]\ntarget = 11\n[correlation]\n"
+        + "".join(f'"factor.{pair}" = {value}\n' for pair, value in pairs.items()),
+        encoding="utf-8",
+    )
+    assert main(["check", str(path)]) == 3
+    assert "E-correlation-definite" in capsys.readouterr().err
