@@ -126,8 +126,8 @@ class _Study:
             planned = self.replanner.plan(cascade)
         except NoPlan:
             return None
-        kept = measure(self.outcome, cascade.graph, self.replanner.base.plan, self.draws)
-        made = measure(self.outcome, cascade.graph, planned.plan, self.draws)
+        kept = measure(self.outcome, cascade.graph, self.replanner.base, self.draws)
+        made = measure(self.outcome, cascade.graph, planned, self.draws)
         if kept.sample is None or made.sample is None:
             return np.array([[self.outcome.better * (made.value - kept.value)]])
         return np.asarray(self.outcome.better * (made.sample - kept.sample))

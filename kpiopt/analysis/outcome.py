@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from kpiopt.analysis.common_draws import CommonDraws
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
-from kpiopt.plan import Plan
 from kpiopt.program.columns import scale_of_goals
 from kpiopt.scenario.key_path import did_you_mean
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -65,6 +65,22 @@ class Outcome:
         return f"{self.kind}:{self.name}" if self.name else self.kind
 
 
+class Decisions(Protocol):
+    """What was decided: a plan, or a solution that can be asked for its targets."""
+
+    @property
+    def stretch(self) -> Floats:
+        """Stretch of every cell, (n_cells,) float."""
+
+    @property
+    def levels(self) -> Floats:
+        """Levels of initiatives, (n_levels,) float."""
+
+    @property
+    def target(self) -> Floats:
+        """Published targets, (n_nodes,) float."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """An outcome's value.
@@ -96,6 +112,8 @@ def parse_outcome(scenario: Scenario, text: str) -> Outcome:
     """
     kind, _, name = text.partition(":")
     if kind == "pay" and not name:
+        if not earns_pay(scenario):
+            raise UsageError(Problem("E-sensitivity-output", "nobody earns variable pay in this scenario"))
         return Outcome("pay", "", 0, "pay, on average", scenario.currency, -1)
     if kind == "kpi" and name:
         return _kpi_outcome(scenario, name)
@@ -118,6 +136,19 @@ def parse_outcome(scenario: Scenario, text: str) -> Outcome:
     return Outcome(kind, name, goal.unit, label, measure, 1 if kind == "odds" else -1)
 
 
+def earns_pay(scenario: Scenario) -> bool:
+    """Whether anybody has a target incentive or a pay rate."""
+    paid = scenario.units.target_incentive, scenario.cells.pay_rate
+    return any(bool(np.any(np.nan_to_num(values) != 0.0)) for values in paid)
+
+
+def usual_outcome(scenario: Scenario) -> str:
+    """Return what a study is about unless it says so: the odds of all goals, else pay, else the first KPI."""
+    if scenario.goals:
+        return "odds"
+    return "pay" if earns_pay(scenario) else f"kpi:{scenario.kpi_ids[0]}"
+
+
 def _kpi_outcome(scenario: Scenario, text: str) -> Outcome:
     name, _, unit = text.partition("@")
     if name not in scenario.kpis:
@@ -134,7 +165,7 @@ def _no_such(what: str, name: str, known: object) -> UsageError:
     return UsageError(Problem("E-sensitivity-output", f"there is no {what} {name!r}", fix=did_you_mean(name, ids)))
 
 
-def measure(outcome: Outcome, graph: CausalGraph, plan: Plan, draws: CommonDraws) -> Measured:
+def measure(outcome: Outcome, graph: CausalGraph, plan: Decisions, draws: CommonDraws) -> Measured:
     """Measure an outcome of a plan under the assumptions of a graph.
 
     Parameters
@@ -142,7 +173,7 @@ def measure(outcome: Outcome, graph: CausalGraph, plan: Plan, draws: CommonDraws
     outcome : Outcome
     graph : CausalGraph
         Of the plan's own scenario, or of one that differs in numbers.
-    plan : Plan
+    plan : Decisions
         What was decided and published; targets do not move with the assumptions.
     draws : CommonDraws
     """
@@ -184,7 +215,7 @@ def hit_rows(outcome: Outcome, graph: CausalGraph) -> Callable[[Block], Floats]:
     return lambda block: np.asarray(rule.hits(block.delta)[row], dtype=np.float64)
 
 
-def draw_pay(graph: CausalGraph, plan: Plan) -> tuple[Propagation, Callable[[Block], Floats]]:
+def draw_pay(graph: CausalGraph, plan: Decisions) -> tuple[Propagation, Callable[[Block], Floats]]:
     """Return the plan to be drawn and total pay as a function of a block of draws."""
     payout = build_payout(graph, plan.stretch, plan.target)
     propagation = Propagation(graph, plan.stretch, plan.levels, kept_cells=payout.rated_cells)
@@ -206,7 +237,7 @@ def require_node(outcome: Outcome, graph: CausalGraph) -> int:
     return node
 
 
-def expected_value(outcome: Outcome, graph: CausalGraph, plan: Plan) -> float:
+def expected_value(outcome: Outcome, graph: CausalGraph, plan: Decisions) -> float:
     """Return a shortfall or a KPI as expected under the assumptions of a graph."""
     value = graph.baseline + graph.expected_change(plan.stretch, plan.levels)
     if outcome.kind == "kpi":

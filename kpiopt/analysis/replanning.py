@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from kpiopt.program.live import LiveProgram
 from kpiopt.program.rules_file import apply_rules
 from kpiopt.program.steps import InfeasibleProgram, Solution
 from kpiopt.program.whole import solve_program
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import Floats, Scenario
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded, LimitReached)
 
@@ -33,13 +34,30 @@ class Planned:
     ----------
     cascade : Cascade
     solution : Solution
-    plan : Plan
-        Without odds.
     """
 
     cascade: Cascade
     solution: Solution
-    plan: Plan
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan with its rounded targets, without odds."""
+        return build_plan(self.graph, self.stretch, self.levels)
+
+    @cached_property
+    def stretch(self) -> Floats:
+        """Stretch of every cell, (n_cells,) float."""
+        return self.cascade.columns.stretch_of_cells(self.solution.x)
+
+    @property
+    def levels(self) -> Floats:
+        """Levels of initiatives, (n_levels,) float."""
+        return self.cascade.columns.level.of(self.solution.x)
+
+    @property
+    def target(self) -> Floats:
+        """Rounded targets, (n_nodes,) float."""
+        return self.plan.target
 
     @property
     def graph(self) -> CausalGraph:
@@ -94,7 +112,7 @@ class Replanner:
         except InfeasibleProgram as failure:
             raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
         self._arrays = cascade.program.arrays()
-        self.base = _planned(cascade, self._live.solution)
+        self.base = Planned(cascade, self._live.solution)
 
     def pose(self, scenario: Scenario) -> Cascade:
         """Write the program of a scenario."""
@@ -153,14 +171,8 @@ class Replanner:
 
 def _solved(cascade: Cascade, solve: Callable[[LinearProgram], Solution]) -> Planned:
     try:
-        return _planned(cascade, solve(cascade.program))
+        return Planned(cascade, solve(cascade.program))
     except InfeasibleProgram:
         raise NoPlan(Problem("E-infeasible", "the limits leave no plan")) from None
     except NO_PLAN as error:
         raise NoPlan(error.problems[0]) from None
-
-
-def _planned(cascade: Cascade, solution: Solution) -> Planned:
-    columns = cascade.columns
-    plan = build_plan(cascade.graph, columns.stretch_of_cells(solution.x), columns.level.of(solution.x))
-    return Planned(cascade, solution, plan)

@@ -112,7 +112,7 @@ def make_tornado(
     replanner : Replanner
         With the plan of the inputs' scenario.
     """
-    study = _Study(replanner, outcome, draws, measure(outcome, replanner.base.graph, replanner.base.plan, draws))
+    study = _Study(replanner, outcome, draws, measure(outcome, replanner.base.graph, replanner.base, draws))
     bars = []
     for move in moves:
         progress(move.path)
@@ -137,7 +137,7 @@ class _Study:
         except InputError as error:
             return End(value, problem=error.problems[0])
         base = self.replanner.base
-        fixed = measure(self.outcome, cascade.graph, base.plan, self.draws)
+        fixed = measure(self.outcome, cascade.graph, base, self.draws)
         common = {
             "fixed": fixed.estimate,
             "fixed_change": difference(self.now, fixed),
@@ -147,9 +147,7 @@ class _Study:
             planned = self.replanner.plan(cascade)
         except NoPlan as failure:
             return End(value, **common, problem=failure.problem)  # type: ignore[arg-type]
-        made = (
-            fixed if _same_decisions(base, planned) else measure(self.outcome, cascade.graph, planned.plan, self.draws)
-        )
+        made = fixed if self._is_same(base, planned) else measure(self.outcome, cascade.graph, planned, self.draws)
         return End(
             value,
             **common,  # type: ignore[arg-type]
@@ -158,15 +156,10 @@ class _Study:
             worth=difference(fixed, made),
         )
 
-
-def _same_decisions(first: Planned, second: Planned) -> bool:
-    """Whether two plans decide the same and publish the same targets."""
-    a, b = first.plan, second.plan
-    return (
-        np.array_equal(a.stretch, b.stretch)
-        and np.array_equal(a.levels, b.levels)
-        and np.array_equal(a.target, b.target)
-    )
+    def _is_same(self, first: Planned, second: Planned) -> bool:
+        """Whether two plans cannot differ in the outcome: they decide the same, and it is not about their targets."""
+        same = np.array_equal(first.stretch, second.stretch) and np.array_equal(first.levels, second.levels)
+        return same and self.outcome.kind != "pay"
 
 
 def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:

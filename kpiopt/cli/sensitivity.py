@@ -89,7 +89,7 @@ def sensitivity(
     checked, _ = read_scenario(scenario, variant, list(overrides or ()))
     asked = bool(break_even or alternatives is not None or information)
     question = SensitivityQuestion(
-        output=output or ("odds" if checked.goals else "pay"),
+        output=output,
         methods=tuple(m.value for m in method or ([] if asked else [Method.TORNADO])),
         kinds=tuple(k.value for k in kinds) if kinds else KINDS,
         only=tuple(only or ()),

@@ -77,7 +77,10 @@ def change_text(outcome: Outcome, value: float) -> str:
 
 
 def _unit(outcome: Outcome) -> str:
-    return "percentage points" if outcome.kind == "odds" else outcome.measure or "shares of what the goals ask"
+    if outcome.kind == "odds":
+        return "percentage points"
+    weighted = outcome.kind == "shortfall" and not outcome.name
+    return "shares of what the goals ask" if weighted else outcome.measure or "its own unit"
 
 
 def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:

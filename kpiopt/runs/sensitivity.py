@@ -11,7 +11,7 @@ from kpiopt.analysis.common_draws import CommonDraws
 from kpiopt.analysis.information import Information, value_everything, value_information
 from kpiopt.analysis.moves import KINDS, Inputs, Move, Reader, moves_of
 from kpiopt.analysis.near_optimal import Alternatives, find_alternatives
-from kpiopt.analysis.outcome import Measured, Outcome, measure, parse_outcome
+from kpiopt.analysis.outcome import Measured, Outcome, measure, parse_outcome, usual_outcome
 from kpiopt.analysis.replanning import Planned, Replanner
 from kpiopt.analysis.screening import ElementaryEffects, screen_response
 from kpiopt.analysis.sobol_indices import VarianceShare, share_variance
@@ -36,8 +36,9 @@ class SensitivityQuestion:
 
     Attributes
     ----------
-    output : str
-        "odds", "odds:GOAL", "shortfall", "shortfall:GOAL", "pay" or "kpi:KPI[@UNIT]".
+    output : str or None
+        "odds", "odds:GOAL", "shortfall", "shortfall:GOAL", "pay" or "kpi:KPI[@UNIT]"; by default the odds of all
+        goals, pay where there are none, else the first KPI.
     methods : tuple of str
         Any of "tornado", "morris", "sobol".
     kinds : tuple of str
@@ -60,7 +61,7 @@ class SensitivityQuestion:
         The scenario's seed and at most 4,096 of its draws by default.
     """
 
-    output: str = "odds"
+    output: str | None = None
     methods: tuple[str, ...] = ("tornado",)
     kinds: tuple[str, ...] = KINDS
     only: tuple[str, ...] = ()
@@ -144,7 +145,7 @@ def study_sensitivity(
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the scenario itself has no plan.
     """
-    outcome = parse_outcome(scenario, question.output)
+    outcome = parse_outcome(scenario, question.output or usual_outcome(scenario))
     settings = _settings(scenario, question)
     inputs = Inputs(scenario, read)
     moves = _confined(moves_of(inputs, question.changes, question.kinds), question)
@@ -154,7 +155,7 @@ def study_sensitivity(
     replanner = Replanner(scenario, options, allow_code=allow_code, progress=progress)
     draws = CommonDraws(settings)
     base = replanner.base
-    found = Sensitivity(base, outcome, measure(outcome, base.graph, base.plan, draws), settings)
+    found = Sensitivity(base, outcome, measure(outcome, base.graph, base, draws), settings)
     if "tornado" in question.methods:
         found = replace(found, tornado=make_tornado(replanner, inputs, outcome, moves, draws, progress))
     found = _with_groups(found, question)

@@ -112,6 +112,21 @@ def test_a_scenario_without_a_plan_ends_as_solve_does(capsys: pytest.CaptureFixt
     assert code == ExitCode.INFEASIBLE
 
 
+def test_a_scenario_without_goals_pay_or_chance(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        'schema = 1\nname = "tiny"\n[kpi.output]\n[unit.plant]\n[unit.a]\nparent = "plant"\n'
+        '[cell."a/output"]\nbaseline = 100\nmax_stretch = 5\n',
+        encoding="utf-8",
+    )
+    everything = ["--method", "tornado", "--method", "morris", "--method", "sobol", "--information"]
+    code, out, _ = call(capsys, str(path), *everything, "--alternatives", "0.1")
+    assert code == ExitCode.OK
+    assert "Plan value of output: 100" in out
+    assert "Nothing that is uncertain changes it." in out
+    assert call(capsys, str(path), "--output", "pay")[0] == ExitCode.USAGE
+
+
 def test_the_same_question_has_the_same_answer(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--method", "tornado", "--method", "morris", "--method", "sobol", "--draws", "256"]
     assert document(capsys, *words) == document(capsys, *words)
