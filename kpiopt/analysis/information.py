@@ -37,7 +37,7 @@ class Information:
     Attributes
     ----------
     name : str
-        The quantity, or "everything named" for all of them at once: a bound for any of them.
+        The quantity, or "everything named" for all of them at once: about the most that learning could bring.
     worth : Estimate
         With the better of the two plans at each value.
     replanning : Estimate
