@@ -27,8 +27,9 @@ from kpiopt.simulation.streams import Layout, Streams, lay_out
 MOST_NUMBERS = 1 << 27
 """Draws that would take more numbers (1 GB) are not kept."""
 
-CHUNK = 1 << 11
-"""Draws that go through the graph at a time."""
+CHUNK_NUMBERS = 1 << 18
+LEAST_CHUNK, LARGEST_CHUNK = 1 << 6, 1 << 10
+"""Draws that go through the graph at a time: so many that their numbers stay within the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +235,9 @@ class Redraw:
         layout = self.book.layout
         hits = np.empty((len(self.rule.nodes), layout.draws), dtype=bool)
         plan = self._plan(stretch, levels)
-        for start in range(0, layout.draws, CHUNK):
-            here = slice(start, min(start + CHUNK, layout.draws))
+        chunk = max(LEAST_CHUNK, min(LARGEST_CHUNK, CHUNK_NUMBERS // max(1, len(self._relevant))))
+        for start in range(0, layout.draws, chunk):
+            here = slice(start, min(start + chunk, layout.draws))
             hits[:, here] = self.rule.hits(self._deviations(plan, here))
         return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size))
 
