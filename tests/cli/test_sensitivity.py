@@ -57,7 +57,8 @@ def test_everything_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["simulation"]["draws"] == 512
 
 
-def test_words_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_on_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     code, out, _ = call(
         capsys, HAND_SOLVED, "--output", "odds:sales", "--method", "tornado", "--method", "sobol", "--method", "morris",
         "--break-even", "budget.pay.limit", "--alternatives", "0.02", "--information", "--draws", "512",

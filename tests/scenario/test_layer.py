@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kpiopt.scenario.layer import Layer, entries, file_layer, is_table, join, merge, override_layer
@@ -74,6 +74,7 @@ def test_a_document_beside_itself_never_clashes(table):
 
 @given(DOCUMENTS, DOCUMENTS)
 def test_without_a_clash_the_order_of_neighbours_does_not_matter(first, second):
+    assume({"normal", "uniform"}.isdisjoint([*first, *second]))  # a document as a whole is no distribution
     one, two = join(layer(first), layer(second)), join(layer(second), layer(first))
     assert {c.path for c in one.clashes} == {c.path for c in two.clashes}
     assert (one.data == two.data) or one.clashes
