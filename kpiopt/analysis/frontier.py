@@ -12,7 +12,8 @@ from kpiopt.scenario.scenario import Floats, Integers
 LEAST_BEND = 0.05
 """A knee stands out from the line between the frontier's ends by at least this share of its height."""
 
-SAME = 1e-12
+SAME = 1e-9
+"""Measures that differ by less, relative to their size, are the same."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,25 @@ def efficient_points(cost: Floats, gain: Floats) -> Integers:
     Of equal points the first stands for all. By ascending cost, (n,) int.
     """
     known = np.flatnonzero(np.isfinite(cost) & np.isfinite(gain))
-    order = known[np.lexsort((known, -gain[known], cost[known]))]
-    best, kept = -np.inf, []
-    for position in order.tolist():
-        if gain[position] > best + SAME * max(1.0, abs(best) if np.isfinite(best) else 0.0):
-            kept.append(position)
-            best = gain[position]
+    level = _levels(cost[known])
+    order = np.lexsort((known, -gain[known], level))
+    best, kept, last = -np.inf, [], -1
+    for i in order.tolist():
+        is_better = gain[known[i]] > best + SAME * max(1.0, abs(best) if np.isfinite(best) else 0.0)
+        if is_better and level[i] > last:
+            kept.append(int(known[i]))
+            best, last = gain[known[i]], level[i]
     return np.array(kept, dtype=np.int64)
+
+
+def _levels(values: Floats) -> Integers:
+    """Number values by size; what differs by rounding only has the same number, (n,) int."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    steps = np.diff(ordered) > SAME * np.maximum(1.0, np.abs(ordered[1:]))
+    level = np.empty(len(values), dtype=np.int64)
+    level[order] = np.concatenate([[0], np.cumsum(steps)]) if len(values) else 0
+    return level
 
 
 def find_knees(cost: Floats, gain: Floats) -> Integers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,9 @@ from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunsFolder
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 
 if TYPE_CHECKING:
-    from kpiopt.runs.comparison import Comparisons
+    from kpiopt.report.figure_page import PageSection
+    from kpiopt.runs.comparison import Comparisons, Contender
+    from kpiopt.runs.run import SolveOptions
 
 
 def compare(
@@ -29,6 +32,9 @@ def compare(
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
+    no_study: Annotated[
+        bool, typer.Option("--no-study", help="Leave the first scenario's frontier and tornado out of the page.")
+    ] = False,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -42,8 +48,8 @@ def compare(
     options = SolveOptions(simulate=not no_simulation, workers=workers)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
-    if html is not None:
-        _write_page(html, found)
+        if html is not None:
+            _write_page(html, found, () if no_study else _study(contenders[0], overrides or (), options, progress))
     _answer(found, as_json)
 
 
@@ -58,8 +64,18 @@ def _answer(found: Comparisons, as_json: bool) -> None:
         print_answer(render_comparisons(found))
 
 
-def _write_page(path: Path, found: Comparisons) -> None:
+def _study(
+    base: Contender, overrides: Sequence[str], options: SolveOptions, progress: Callable[[str], None]
+) -> tuple[PageSection, ...]:
+    """Return what a page tells about the first scenario alone."""
+    from kpiopt.report.compare_page import study_sections
+    from kpiopt.runs.base_study import study_base
+
+    return study_sections(base.label, study_base(base, overrides, options, progress))
+
+
+def _write_page(path: Path, found: Comparisons, more: tuple[PageSection, ...]) -> None:
     from kpiopt.report.compare_page import render_compare_page  # plotly
     from kpiopt.runs.durable import replace_file
 
-    replace_file(path, render_compare_page(found).encode())
+    replace_file(path, render_compare_page(found, more).encode())

@@ -142,7 +142,7 @@ def _dots(points: Sequence[FrontierPoint], name: str, color: str, *, lines: bool
         "type": "scatter",
         "name": name,
         "mode": ("lines+markers" if lines else "markers") + ("+text" if any(p.is_named for p in points) else ""),
-        "textposition": "top center",
+        "textposition": _inwards(len(points)),
         "x": [p.x for p in points],
         "y": [p.y for p in points],
         "text": [plain(p.label) for p in points],
@@ -154,6 +154,11 @@ def _dots(points: Sequence[FrontierPoint], name: str, color: str, *, lines: bool
         below = [p.y - (p.low if p.low is not None else p.y) for p in points]
         trace["error_y"] = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1}
     return trace
+
+
+def _inwards(n: int) -> list[str]:
+    """Place labels above their points, those at both ends towards the middle, where there is room."""
+    return ["top right", *["top center"] * (n - 2), "top left"] if n > 1 else ["top center"] * n
 
 
 def tornado_figure(bars: Sequence[TornadoBar], base: float, title: str, *, is_share: bool = False) -> Figure:
@@ -170,9 +175,18 @@ def tornado_figure(bars: Sequence[TornadoBar], base: float, title: str, *, is_sh
     traces += _replanned(ordered, names)
     layout = _layout(height=max(280, 60 + 28 * len(names)))
     layout |= {"barmode": "overlay", "shapes": [_vertical_line(base)]}
-    layout["xaxis"] |= {"title": {"text": plain(title)}, **({"tickformat": ".2~%"} if is_share else {})}
+    values = [base, *(value for bar in bars for value in _ends(bar))]
+    room = 0.2 * (max(values) - min(values)) or 0.1 * abs(base) or 1.0
+    span = {"range": [min(values) - room, max(values) + room]}
+    layout["xaxis"] |= {"title": {"text": plain(title)}, **span, **({"tickformat": ".2~%"} if is_share else {})}
     layout["yaxis"] |= {"showgrid": False, "automargin": True}
     return {"data": traces, "layout": layout}
+
+
+def _ends(bar: TornadoBar) -> list[float]:
+    """Return all outcomes of a bar."""
+    anew = [value for value in (bar.replanned_low, bar.replanned_high) if value is not None]
+    return [bar.at_low, bar.at_high, *anew]
 
 
 def _tornado_side(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kpiopt.analysis.bridge import Bridge
 from kpiopt.analysis.compare import Comparison, Side
@@ -20,9 +21,12 @@ from kpiopt.report.comparison import (
 )
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.numbers import amount, change, percent
+from kpiopt.report.sweep_page import sweep_section
+from kpiopt.report.tornado_section import tornado_section
+from kpiopt.runs.base_study import BaseStudy
 from kpiopt.runs.comparison import Comparisons, Unsolved
 
-MOST_PARTS = 12
+MOST_PARTS, FEW_PARTS = 12, 5
 MOST_TARGETS = 25
 
 
@@ -43,6 +47,17 @@ def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) 
     names = ", ".join(other.label if isinstance(other, Unsolved) else other.second.label for other in found.others)
     title = f"{found.base.scenario.name}: {found.base.label} against {names}"
     return render_page(Page(title, f"kpiopt compare{drawn}", (*sections, *more)))
+
+
+def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
+    """Return what was found about the first scenario alone as sections."""
+    sections = []
+    if study.sweep is not None:
+        axes = " and ".join(axis.path for axis in study.sweep.axes)
+        sections.append(replace(sweep_section(study.sweep), title=f"{label} over {axes}"))
+    if study.sensitivity is not None:
+        sections.append(tornado_section(study.sensitivity, label))
+    return tuple(sections)
 
 
 def _overview(found: Comparisons) -> PageSection:
@@ -70,10 +85,16 @@ def _odds_bars(side: Side) -> Iterator[OddsBar]:
     if side.simulation is None:
         return
     for goal in side.simulation.goals:
-        yield OddsBar(goal.goal, goal.odds.estimate, goal.odds.low, goal.odds.high)
+        yield OddsBar(_short_name(side, goal.goal), goal.odds.estimate, goal.odds.low, goal.odds.high)
     if side.simulation.all_goals:
         together = side.simulation.all_goals
         yield OddsBar("all goals", together.estimate, together.low, together.high)
+
+
+def _short_name(side: Side, goal: str) -> str:
+    """Return the name of a goal's KPI; the goal's id where it is about a part of the organization."""
+    wanted = side.scenario.goals[goal]
+    return side.scenario.kpis[wanted.kpi].name if wanted.unit == 0 else goal
 
 
 def _frontier_blocks(sides: list[Side]) -> Iterator[PageFigure]:
@@ -164,7 +185,8 @@ def _bridge(found: Comparison, bridge: Bridge) -> PageFigure:
     start = (f"plan of {found.first.label}", bridge.first)
     end = (f"plan of {found.second.label}", bridge.second)
     figure = bridge_figure(start, bridge_steps(found, bridge, MOST_PARTS), end)
-    return PageFigure(f"Bridge, {bridge_title(found, bridge)}", figure, "what the change of the plan value is made of")
+    title, caption = f"Bridge, {bridge_title(found, bridge)}", "what the change of the plan value is made of"
+    return PageFigure(title, figure, caption, wide=len(bridge.parts) > FEW_PARTS)
 
 
 def _targets(found: Comparison) -> PageTable:

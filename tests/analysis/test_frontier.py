@@ -27,6 +27,11 @@ def test_points_without_a_plan_are_left_out():
     assert efficient_points(cost, gain).tolist() == [0]
 
 
+def test_costs_that_differ_by_rounding_are_one_cost():
+    cost = np.array([90_678.0, 90_678.0 * (1 - 1e-13), 120_000.0])
+    assert efficient_points(cost, np.array([0.32, 0.31, 0.35])).tolist() == [0, 2]
+
+
 def test_a_bent_line_has_its_knee_at_the_bend():
     x = np.linspace(0, 10, 21)
     y = np.where(x <= 4, x, 4 + 0.1 * (x - 4))
