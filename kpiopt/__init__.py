@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kpiopt.runs.comparison import Comparisons
     from kpiopt.runs.run import Run
+    from kpiopt.runs.sweep_answer import SweepAnswer
     from kpiopt.scenario.scenario import Scenario
     from kpiopt.simulation import Simulation
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "load", "simulate", "solve"]
+__all__ = ["__version__", "compare", "load", "simulate", "solve", "sweep"]
 
 
 def load(path: str | Path, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
@@ -88,3 +90,75 @@ def simulate(run: Run, *, draws: int | None = None, seed: int | None = None, wor
     settings = replace(usual, draws=usual.draws if draws is None else draws, seed=usual.seed if seed is None else seed)
     plan = run.plan
     return simulate_plan(run.graph, plan.stretch, plan.levels, plan.target, settings, workers=workers)
+
+
+def compare(
+    *sources: str | Path, overrides: Sequence[str] = (), runs: str | Path = "runs", **options: Any
+) -> Comparisons:
+    """Compare scenarios, variants or kept runs with the first one, all drawn with the same random numbers.
+
+    Parameters
+    ----------
+    *sources : str or Path
+        Scenario files, "file.toml:variant", run folders, or names of runs; a single file is compared with its variants.
+    overrides : sequence of str
+        "path=value" for all of them.
+    runs : str or Path
+        Folder in which names of runs are looked up.
+    **options
+        Fields of `kpiopt.runs.run.SolveOptions`.
+
+    Raises
+    ------
+    InputError, UsageError
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Where the first has no plan.
+    """
+    from kpiopt.runs.comparison import compare_contenders, read_contenders  # `import kpiopt` stays light
+    from kpiopt.runs.run import SolveOptions
+    from kpiopt.runs.store import RunStore
+
+    found = read_contenders([str(source) for source in sources], RunStore(Path(runs)), overrides)
+    return compare_contenders(found, SolveOptions(**options))
+
+
+def sweep(
+    path: str | Path,
+    over: Sequence[str] = (),
+    *,
+    zipped: bool = False,
+    variant: str | None = None,
+    overrides: Sequence[str] = (),
+    simulate: bool = True,
+) -> SweepAnswer:
+    """Solve a scenario for many values of some of its numbers; `.frame` holds one row for each point.
+
+    Parameters
+    ----------
+    path : str or Path
+    over : sequence of str
+        "path=first:last:number" or "path=value,value,…"; the file's own `[sweep]` where empty.
+    zipped : bool
+        Whether the axes' values go together instead of in every combination.
+    variant, overrides
+        As for `load`.
+    simulate : bool
+        Whether odds are estimated.
+
+    Raises
+    ------
+    InputError, UsageError
+        Where the scenario or an axis cannot be read; points that fail are part of the answer.
+    """
+    from kpiopt.runs.axes import points_of, read_axes  # `import kpiopt` stays light
+    from kpiopt.runs.executor import SERIAL, Failure, execute
+    from kpiopt.runs.sweep import PointResult, SweepJob
+    from kpiopt.runs.sweep_answer import SweepAnswer
+
+    scenario = load(path, variant=variant, overrides=overrides)
+    axes = read_axes(scenario, over)
+    points = points_of(axes, zipped=zipped)
+    job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
+    found: dict[str, PointResult | Failure] = {}
+    execute(job, {str(point.number): point for point in points}, SERIAL, found.__setitem__)
+    return SweepAnswer(scenario, axes, points, tuple(found[str(point.number)] for point in points))

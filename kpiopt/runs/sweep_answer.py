@@ -53,6 +53,11 @@ class SweepAnswer:
         """Points that have a plan."""
         return tuple(r for r in self.results if isinstance(r, PointResult) and r.is_solved)
 
+    @property
+    def frame(self) -> pl.DataFrame:
+        """One row for each point, as in points.csv."""
+        return points_frame(self)
+
     def measure(self, of: Callable[[PointResult], float | None]) -> Floats:
         """Return one figure of every point, NaN where there is none, (n_points,) float."""
         values = (of(r) if isinstance(r, PointResult) and r.is_solved else None for r in self.results)

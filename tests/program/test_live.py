@@ -105,6 +105,41 @@ def test_it_answers_as_a_fresh_solve_does(seed):
             assert_same(found, fresh)
 
 
+def with_references(scenario, rng):
+    """The same scenario with other reference values of some cells: only the last step differs."""
+    cells = scenario.cells
+    wanted = cells.baseline + rng.uniform(0.0, 1.0, len(cells)) * cells.max_stretch
+    given = rng.uniform(size=len(cells)) < 0.3
+    return replace(scenario, cells=replace(cells, reference=np.where(given, wanted, np.nan)))
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_another_reference_leaves_the_steps_before_it_alone(is_large, monkeypatch):
+    if is_large:
+        monkeypatch.setattr(live_module, "LARGE", 0)
+    walked = []
+    walk = LiveProgram._walk
+    monkeypatch.setattr(LiveProgram, "_walk", lambda *a: walked.append(a[3]) or walk(*a))
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        scenario = limited(seed)
+        live = LiveProgram(program_of(scenario), OPTIONS)
+        program = program_of(with_references(scenario, rng))
+        assert_same(live.solve(program), solve_program(program, OPTIONS))
+    assert walked.count(0) < len(walked)  # some kept the steps before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_program_goes_its_own_way_to_the_same_answer(seed, monkeypatch):
+    monkeypatch.setattr(live_module, "LARGE", 0)
+    rng = np.random.default_rng(seed)
+    scenario = limited(seed)
+    live = LiveProgram(program_of(scenario), OPTIONS)
+    for _ in range(3):
+        program = program_of(moved(scenario, rng))
+        assert_same(live.solve(program), solve_program(program, OPTIONS))
+
+
 def rounded_targets(cascade, x):
     plan = build_plan(cascade.graph, cascade.columns.stretch_of_cells(x), cascade.columns.level.of(x))
     return plan.target[plan.nodes]

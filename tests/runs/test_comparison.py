@@ -194,3 +194,8 @@ def test_the_terminal_says_what_is_different_and_whether_it_is_better(capsys):
 def test_the_first_must_have_a_plan(capsys):
     assert main(["compare", f"{HAND}:impossible", str(HAND)]) == 4
     assert capsys.readouterr().out == ""
+
+
+def test_python_says_what_the_command_line_says(hand):
+    found = kpiopt.compare(HAND)
+    assert [g.odds for g in found.others[0].goals] == [g.odds for g in hand.others[0].goals]
