@@ -31,43 +31,57 @@ def _store(root: Path) -> RunStore:
     return RunStore(root)
 
 
-def _find(root: Path, name: str) -> StoredRun:
+def _find(root: Path, name: str, *, or_sweep: bool = False) -> StoredRun:
     """Return a run that is whole."""
     from kpiopt.runs.store import require_complete
 
-    found = _store(root).find(name)
+    store = _store(root)
+    found = store.find_any(name) if or_sweep else store.find(name)
     require_complete(found)
     return found
 
 
 @runs.command("list")
 def list_runs(out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """List the runs in a folder, oldest first."""
+    """List the runs and sweeps in a folder, oldest first."""
     rows = [_row(run) for run in _store(out).runs()]
     if as_json:
         print_json({"schema": "kpiopt.runs/1", "runs": rows})
     elif rows:
-        width = max(len(row["run"]) for row in rows)
-        print_lines(printable(f"{row['run']:<{width}}  {row['started']:<23}  {_goals_text(row)}") for row in rows)
+        widths = [max(len(row[key]) for row in rows) for key in ("run", "variant")]
+        print_lines(printable(_line(row, *widths)) for row in rows)
     else:
         print_lines([f"no runs in {out}"])
 
 
+def _line(row: dict[str, Any], name_width: int, variant_width: int) -> str:
+    name, variant = f"{row['run']:<{name_width}}", f"{row['variant']:<{variant_width}}"
+    parts = [name, row["started"][:19].replace("T", " "), *([variant] if variant else []), _result_text(row)]
+    return "  ".join(parts)
+
+
 def _row(run: StoredRun) -> dict[str, Any]:
-    goals = run.document.get("goals", [])
+    goals, points = run.document.get("goals", []), run.document.get("points", [])
     return {
         "run": run.name,
+        "kind": "sweep" if run.is_sweep else "run",
         "complete": run.is_complete,
         "started": str(run.manifest.get("started", ""))[:23],
+        "variant": str(run.manifest.get("variant") or ""),
         "goals": len(goals),
         "goals_met": sum(goal["shortfall"] == 0.0 for goal in goals),
         "all_goals": run.document.get("all_goals"),
+        "points": len(points),
+        "points_failed": sum(point["status"] == "failed" for point in points),
     }
 
 
-def _goals_text(row: dict[str, Any]) -> str:
+def _result_text(row: dict[str, Any]) -> str:
     if not row["complete"]:
         return "damaged"
+    if row["kind"] == "sweep":
+        points = f"sweep of {row['points']:,} points"
+        return f"{points}, {row['points_failed']:,} failed" if row["points_failed"] else points
     odds = row["all_goals"]
     interval = f", odds {odds['low']:.1%} to {odds['high']:.1%}" if odds else ""
     return f"{row['goals_met']} of {row['goals']} goals met{interval}"
@@ -75,8 +89,8 @@ def _goals_text(row: dict[str, Any]) -> str:
 
 @runs.command("show")
 def show_run(run: RunName, out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """Show the summary of a run again, or its run.json."""
-    stored = _find(out, run)
+    """Show the summary of a run or sweep again, or the document it keeps."""
+    stored = _find(out, run, or_sweep=True)
     if as_json:
         print_json(stored.document)
     else:
@@ -104,8 +118,8 @@ def diff_runs(
 def remove_run(
     names: Annotated[list[str], typer.Argument(metavar="RUN", help="Runs to remove.")], out: RunsFolder = DEFAULT_RUNS
 ) -> None:
-    """Remove runs."""
+    """Remove runs and sweeps."""
     store = _store(out)
-    for stored in [store.find(name) for name in names]:
+    for stored in [store.find_any(name) for name in names]:
         store.remove(stored)
         print_lines([f"removed {stored.folder}"])

@@ -53,7 +53,7 @@ def handled_signals() -> Iterator[None]:
 
 def _enforce_deadline(reader: socket.socket, finished: threading.Event) -> None:
     """Wait for the first signal (one byte, its number); end the process when it has not unwound in time."""
-    with reader:
+    with reader:  # open to the end: a second signal must find somebody to write to
         received = reader.recv(1)
-    if received and not finished.wait(GRACE_SECONDS):
-        os._exit(int(_CODES.get(signal.Signals(received[0]), ExitCode.INTERRUPTED)))
+        if received and not finished.wait(GRACE_SECONDS):
+            os._exit(int(_CODES.get(signal.Signals(received[0]), ExitCode.INTERRUPTED)))

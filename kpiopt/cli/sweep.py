@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,12 +23,15 @@ from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_line
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from kpiopt.runs.executor import Executor
+    from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.sweep_answer import SweepAnswer
     from kpiopt.runs.sweep_folder import SweepQuestion
 
 
 def sweep(
+    context: typer.Context,
     scenario: ScenarioPath,
     over: Annotated[
         list[str] | None,
@@ -55,10 +59,12 @@ def sweep(
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
     from kpiopt.runs.axes import points_of, read_axes  # numpy
     from kpiopt.runs.executor import parse_executor
+    from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import open_store
     from kpiopt.runs.sweep import SweepJob
     from kpiopt.runs.sweep_folder import pose_sweep, stored_answer
 
+    occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     place = parse_executor(executor)
     checked, document = read_scenario(scenario, variant, list(overrides or ()))
     axes = read_axes(checked, over or ())
@@ -66,18 +72,26 @@ def sweep(
     job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)
     posed = pose_sweep(checked, document, axes, points, job)
     store = open_store(out, [document.source, *(copy.path for copy in posed.question.inputs)])
-    kept = None if force or html else stored_answer(store, posed.name)
+    kept = None if force or html else stored_answer(store, posed)
     if kept is not None:
         _print_kept(*kept, as_json)
         return
-    answer, written = _answer(store, posed, place)
+    answer, written = _answer(store, posed, place, occasion)
     if html is not None:
         _write_page(html, answer)
     if as_json:
         print_json(written)
     else:
-        print_answer(_render(answer, store.root / posed.name))
+        _print(_render(answer, store.root / posed.name))
     _end(answer)
+
+
+def _print(answer: Any) -> None:
+    """Print an answer; outside of a terminal as it is kept."""
+    if sys.stdout.isatty():
+        print_answer(answer)
+    else:
+        print_lines([plain_text(answer).rstrip("\n")])
 
 
 def _print_kept(document: dict[str, Any], summary: str, as_json: bool) -> None:
@@ -88,7 +102,9 @@ def _print_kept(document: dict[str, Any], summary: str, as_json: bool) -> None:
         print_lines([summary.rstrip("\n")])
 
 
-def _answer(store: RunStore, posed: SweepQuestion, place: Any) -> tuple[SweepAnswer, dict[str, Any]]:
+def _answer(
+    store: RunStore, posed: SweepQuestion, place: Executor, occasion: Occasion
+) -> tuple[SweepAnswer, dict[str, Any]]:
     from kpiopt.runs.sweep_folder import answer_sweep
     from kpiopt.runs.time_left import TimeLeft
 
@@ -98,6 +114,7 @@ def _answer(store: RunStore, posed: SweepQuestion, place: Any) -> tuple[SweepAns
             store,
             posed,
             place,
+            occasion,
             lambda answer, folder: plain_text(_render(answer, folder)),
             lambda done, total: progress(clock.tell(done, total)),
         )

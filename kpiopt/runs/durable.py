@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kpiopt.errors import OutputError, Problem
@@ -68,6 +68,12 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_if_empty(path: Path) -> None:
+    """Remove a folder in which nothing stands: a refused question leaves nothing behind."""
+    with suppress(OSError):  # not there, or another process has begun to write in it
+        path.rmdir()
 
 
 def sync_folder(path: Path) -> None:

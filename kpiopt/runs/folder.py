@@ -136,7 +136,25 @@ def _parquet_bytes(frame: pl.DataFrame) -> bytes:
 
 def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[str, bytes]) -> dict[str, Any]:
     """Return how the run came about, and the digest of every file it left."""
-    settings = run.scenario.simulation
+    return {
+        **manifest_of(question, occasion, files),
+        "variant": run.scenario.variant,
+        "seed": run.scenario.simulation.seed,
+        "seconds": {phase: round(seconds, 4) for phase, seconds in run.seconds.items()},
+        "sizes": _sizes(run),
+    }
+
+
+def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return what the manifests of runs and sweeps have in common.
+
+    Parameters
+    ----------
+    question : Question
+    occasion : Occasion
+    files : mapping of str to bytes
+        All results; the question's own files are added.
+    """
     everything = {"scenario.toml": question.toml.encode(), **{c.name: c.content for c in question.inputs}, **files}
     return {
         "digest": question.digest,
@@ -144,12 +162,8 @@ def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[s
         "platform": platform.platform(),
         "command": list(occasion.command),
         "working_folder": str(Path.cwd()),
-        "variant": run.scenario.variant,
-        "seed": settings.seed,
         "started": occasion.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "seconds": {phase: round(seconds, 4) for phase, seconds in run.seconds.items()},
-        "sizes": _sizes(run),
         "inputs": _inputs(question),
         "files": {name: _file_entry(content) for name, content in everything.items()},
     }

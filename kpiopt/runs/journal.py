@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from kpiopt.runs.durable import make_folder, remove_tree, replace_file
+from kpiopt.runs.durable import make_folder, remove_if_empty, remove_tree, replace_file
 from kpiopt.runs.executor import Executor, Failure, Job, execute
 from kpiopt.runs.lock import hold_lock
 
@@ -65,7 +65,7 @@ class Journal(Generic[R]):
 
 @contextmanager
 def open_journal(root: Path, name: str, digest: str, kind: type[R]) -> Iterator[Journal[R]]:
-    """Open the journal of a question, with what an earlier process kept; it stays until it is removed.
+    """Open the journal of a question, with what an earlier process kept.
 
     Parameters
     ----------
@@ -78,6 +78,11 @@ def open_journal(root: Path, name: str, digest: str, kind: type[R]) -> Iterator[
     kind : type
         Of the answers, see `Journal`.
 
+    Yields
+    ------
+    Journal
+        It stays until it is removed, unless no point was kept in it.
+
     Raises
     ------
     Locked
@@ -85,14 +90,28 @@ def open_journal(root: Path, name: str, digest: str, kind: type[R]) -> Iterator[
     OutputError
     """
     folder = root / f".{name}.journal"
-    with hold_lock(root / f".{name}.journal.lock"):
-        if _question_of(folder) != digest:
-            remove_tree(folder)
-            make_folder(folder)
-            replace_file(folder / QUESTION_FILE, _json({"digest": digest}))
-        for left in folder.glob(".*.partial"):
-            remove_tree(left)
+    with ExitStack() as stack:
+        stack.callback(remove_if_empty, root)
+        stack.enter_context(hold_lock(root / f".{name}.journal.lock"))
+        stack.callback(_remove_if_no_answer, folder)
+        _prepare(folder, digest)
         yield Journal(folder, kind)
+
+
+def _prepare(folder: Path, digest: str) -> None:
+    """Make the folder of a journal, or tidy up what an earlier process left in it."""
+    if _question_of(folder) != digest:
+        remove_tree(folder)
+        make_folder(folder)
+        replace_file(folder / QUESTION_FILE, _json({"digest": digest}))
+    for left in folder.glob(".*.partial"):
+        remove_tree(left)
+
+
+def _remove_if_no_answer(folder: Path) -> None:
+    """Remove a journal in which no point is kept: a refused question leaves nothing behind."""
+    if not any(path.name != QUESTION_FILE for path in folder.glob("*.json")):
+        remove_tree(folder)
 
 
 def answer_points(

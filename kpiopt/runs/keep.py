@@ -132,19 +132,13 @@ def find_answer(store: RunStore, question: Question) -> KeptAnswer | None:
         summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
     except OSError:  # removed by another process in this moment
         return None
-    return KeptAnswer(stored.folder, _answer_of(stored), _in_folder(summary, stored), None)
+    return KeptAnswer(stored.folder, stored.answer, _in_folder(summary, stored), None)
 
 
 def _settings(options: SolveOptions) -> dict[str, Any]:
     """Return what a run depends on beside its document: another solver is asked for a second opinion."""
     solver = {} if options.solver.solver == "highs" else {"solver": options.solver.solver}
     return {"simulate": options.simulate, **solver}
-
-
-def _answer_of(stored: StoredRun) -> dict[str, Any]:
-    """Return the answer without its manifest, named by the folder as it was asked for."""
-    answer = {key: value for key, value in stored.document.items() if key != "manifest"}
-    return {**answer, "folder": str(stored.folder)}
 
 
 def _in_folder(summary: str, stored: StoredRun) -> str:

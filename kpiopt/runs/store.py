@@ -16,25 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Locked, OutputError, Problem, UsageError
-from kpiopt.runs.durable import make_folder, move, remove_tree, write_file
+from kpiopt.runs.durable import make_folder, move, remove_if_empty, remove_tree, write_file
 from kpiopt.runs.lock import hold_lock
 from kpiopt.runs.question import hash_file
 
 RUN_FILE = "run.json"
+SWEEP_FILE = "sweep.json"
+DOCUMENT_FILES = (RUN_FILE, SWEEP_FILE)
 EVIDENCE_FILE = "evidence.npz"
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run folder on disk.
+    """The folder of a run, or of a sweep, on disk.
 
     Attributes
     ----------
     folder : Path
     document : dict
-        What `run.json` holds; empty where it cannot be read.
+        What `run.json` or `sweep.json` holds; empty where it cannot be read.
     damage : tuple of str
-        Files that are missing or of another size than `run.json` says.
+        Files that are missing or of another size than the document says.
     """
 
     folder: Path
@@ -50,6 +52,16 @@ class StoredRun:
     def manifest(self) -> dict[str, Any]:
         """How the run came about."""
         return dict(self.document.get("manifest", {}))
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The document without its manifest, naming the folder as it was asked for."""
+        return {**{k: v for k, v in self.document.items() if k != "manifest"}, "folder": str(self.folder)}
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it answers a sweep and not one scenario."""
+        return (self.folder / SWEEP_FILE).is_file()
 
     @property
     def is_complete(self) -> bool:
@@ -118,7 +130,7 @@ class RunStore:
         """
         target = self.root / name
         with ExitStack() as stack:
-            stack.callback(_remove_if_empty, self.root)
+            stack.callback(remove_if_empty, self.root)
             stack.enter_context(hold_lock(_hidden(target, "lock")))
             _recover(target)
             self._clean()
@@ -139,14 +151,34 @@ class RunStore:
                     continue
 
     def runs(self) -> list[StoredRun]:
-        """Return the runs in the order in which they were started, by their own record."""
+        """Return runs and sweeps in the order in which they were started, by their own record."""
         if not self.root.is_dir():
             return []
-        folders = (f for f in self.root.iterdir() if not f.name.startswith(".") and (f / RUN_FILE).is_file())
+        folders = (f for f in self.root.iterdir() if not f.name.startswith(".") and _document_file(f))
         return sorted((read_run(folder) for folder in folders), key=lambda r: (r.manifest.get("started", ""), r.name))
 
     def find(self, text: str) -> StoredRun:
-        """Return a run by its folder, its name or the beginning of its name or id.
+        """Return the run of one scenario by its folder, its name or the beginning of its name or id.
+
+        Raises
+        ------
+        UsageError
+            When there is none, or more than one, or it is a sweep.
+        """
+        found = self.find_any(text)
+        if not found.is_sweep:
+            return found
+        raise UsageError(
+            Problem(
+                "E-run-sweep",
+                f"{found.name} is a sweep: it has many points, and no plan of its own",
+                rule="this is about the run of one scenario",
+                fix="solve the point that you mean: kpiopt solve SCENARIO --set PATH=VALUE",
+            )
+        )
+
+    def find_any(self, text: str) -> StoredRun:
+        """Return a run or a sweep by its folder, its name or the beginning of its name or id.
 
         Raises
         ------
@@ -154,7 +186,7 @@ class RunStore:
             When there is none, or more than one.
         """
         for folder in (Path(text), self.root / text):
-            if (folder / RUN_FILE).is_file():
+            if _document_file(folder):
                 return read_run(folder)
         found = [r for r in self.runs() if r.name.startswith(text) or r.name.rpartition("-")[2].startswith(text)]
         if len(found) == 1:
@@ -204,11 +236,12 @@ def open_store(root: Path, inputs: Iterable[Path] = ()) -> RunStore:
 
 def read_run(folder: Path) -> StoredRun:
     """Read a run folder; what is wrong with it is part of the answer."""
+    name = _document_file(folder) or RUN_FILE
     try:
-        document = json.loads((folder / RUN_FILE).read_text("utf-8"))
+        document = json.loads((folder / name).read_text("utf-8"))
         files = document["manifest"]["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        return StoredRun(folder, {}, (RUN_FILE,))
+        return StoredRun(folder, {}, (name,))
     damage = (name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
     return StoredRun(folder, document, tuple(damage))
 
@@ -229,6 +262,11 @@ def require_complete(run: StoredRun) -> None:
                 fix="solve its scenario again",
             )
         )
+
+
+def _document_file(folder: Path) -> str | None:
+    """Return the name of the file that makes a folder a run or a sweep."""
+    return next((name for name in DOCUMENT_FILES if (folder / name).is_file()), None)
 
 
 def altered_files(run: StoredRun) -> list[str]:
@@ -257,12 +295,6 @@ def _recover(target: Path) -> None:
         move(former, target)
     remove_tree(former)
     remove_tree(_hidden(target, "partial"))
-
-
-def _remove_if_empty(root: Path) -> None:
-    """Remove a runs folder in which nothing stands: a refused question leaves nothing behind."""
-    if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
 
 
 def _refusal(code: str, root: Path, what: str) -> OutputError:

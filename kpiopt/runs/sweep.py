@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -101,6 +102,8 @@ class SweepJob:
         Whether odds are estimated.
     allow_code : bool
         Whether the scenario's rules file may be run.
+    files : tuple of (str, bytes)
+        The scenario file and its inputs, named from the file's folder, for workers on machines that cannot read them.
     """
 
     path: Path
@@ -109,6 +112,7 @@ class SweepJob:
     solver: SolverOptions = field(default_factory=SolverOptions)
     simulate: bool = True
     allow_code: bool = False
+    files: tuple[tuple[str, bytes], ...] = ()
 
     def prepare(self) -> Callable[[Point], PointResult]:
         """Return the function that answers a point, after loading the scenario and solving it once."""
@@ -125,7 +129,8 @@ class PointSolver:
 
     def __init__(self, job: SweepJob) -> None:
         self._job = job
-        self._base = load_scenario(job.path, variant=job.variant, overrides=job.overrides)
+        self._own, self._path = _unpack(job)
+        self._base = load_scenario(self._path, variant=job.variant, overrides=job.overrides)
         self._graph = build_graph(self._base)
         self._cascade = self._write(self._graph)
         self._live = self._open()
@@ -166,7 +171,7 @@ class PointSolver:
         patched = patch_scenario(self._base, as_mapping(point))
         if patched is None:
             overrides = (*self._job.overrides, *point.overrides)
-            scenario = load_scenario(self._job.path, variant=self._job.variant, overrides=overrides)
+            scenario = load_scenario(self._path, variant=self._job.variant, overrides=overrides)
             return self._write(build_graph(scenario))
         if patched.goals is self._base.goals and self._base.rules is None:
             return move_budgets(self._cascade, {b.id: b.limit for b in patched.budgets.values()})
@@ -215,6 +220,25 @@ class PointSolver:
         drawn = self._redraw.draw(stretch, levels)
         self._drawn = graph, stretch, levels, drawn.odds, drawn.all_goals
         return drawn.odds, drawn.all_goals
+
+
+def _unpack(job: SweepJob) -> tuple[TemporaryDirectory[str] | None, Path]:
+    """Return the scenario file; where this machine does not have it as it was packed, in a folder of its own."""
+    if all(_holds(job.path.parent / name, content) for name, content in job.files):
+        return None, job.path
+    own = TemporaryDirectory(prefix="kpiopt-")
+    for name, content in job.files:
+        place = Path(own.name, name)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+    return own, Path(own.name, job.path.name)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _same_draws(first: CausalGraph, second: CausalGraph) -> bool:

@@ -5,9 +5,8 @@ runs/sweep-base-3f2a91c0/       points.csv, sweep.json, summary.txt, the resolve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,15 @@ from kpiopt.runs.axes import Axis, Point
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.durable import make_folder, remove_tree
 from kpiopt.runs.executor import Executor
-from kpiopt.runs.folder import json_bytes, stage_question
+from kpiopt.runs.folder import Occasion, json_bytes, manifest_of, stage_question
 from kpiopt.runs.journal import answer_points, open_journal
-from kpiopt.runs.question import Question, pose_question
-from kpiopt.runs.store import RunStore, Staging
+from kpiopt.runs.question import Question, pose_question, require_same_files
+from kpiopt.runs.store import SWEEP_FILE, RunStore, Staging, is_intact, read_run
 from kpiopt.runs.sweep import PointResult, SweepJob
 from kpiopt.runs.sweep_answer import SweepAnswer, points_frame, sweep_as_dict
 from kpiopt.scenario.document import Document
 from kpiopt.scenario.scenario import Scenario
 
-SWEEP_FILE = "sweep.json"
 SUMMARY_FILE = "summary.txt"
 
 
@@ -64,26 +62,33 @@ def pose_sweep(
     ------
     OutputError
         When an input cannot be read any more.
+    ScenarioError
+        When an input is no longer what was checked.
     """
     settings = {"points": [point.overrides for point in points], "simulate": job.simulate}
-    return SweepQuestion(scenario, tuple(axes), tuple(points), pose_question(document, settings), job)
+    question = pose_question(document, settings)
+    require_same_files(question, scenario.files)
+    return SweepQuestion(scenario, tuple(axes), tuple(points), question, job)
 
 
-def stored_answer(store: RunStore, name: str) -> tuple[dict[str, Any], str] | None:
-    """Return document and summary of a sweep that is complete in the store; None where there is none."""
-    folder = store.root / name
-    try:
-        document = json.loads((folder / SWEEP_FILE).read_text("utf-8"))
-        summary = (folder / SUMMARY_FILE).read_text("utf-8")
-    except (OSError, ValueError):
+def stored_answer(store: RunStore, posed: SweepQuestion) -> tuple[dict[str, Any], str] | None:
+    """Return document and summary of a sweep that is kept; None where there is none complete, whole and unaltered."""
+    stored = read_run(store.root / posed.name)
+    is_answer = stored.document.get("status") == "complete" and stored.manifest["digest"] == posed.question.digest
+    if not is_answer or not is_intact(stored):
         return None
-    return (document, summary) if document.get("status") == "complete" else None
+    try:
+        summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
+    except OSError:  # removed by another process in this moment
+        return None
+    return stored.answer, summary.replace(str(stored.document["folder"]), str(stored.folder))
 
 
 def answer_sweep(
     store: RunStore,
     posed: SweepQuestion,
     executor: Executor,
+    occasion: Occasion,
     summarise: Callable[[SweepAnswer, Path], str],
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[SweepAnswer, dict[str, Any]]:
@@ -98,7 +103,7 @@ def answer_sweep(
     -------
     SweepAnswer
     dict
-        The document "kpiopt.sweep/1", as `sweep.json` holds it.
+        The document "kpiopt.sweep/1"; `sweep.json` adds the manifest.
 
     Raises
     ------
@@ -112,31 +117,38 @@ def answer_sweep(
         keyed = {" ".join(point.overrides): point for point in posed.points}
         found = answer_points(job, keyed, executor, journal, on_progress)
         answer = SweepAnswer(posed.scenario, posed.axes, posed.points, tuple(found.values()))
-        document = _publish(store, posed, answer, summarise)
+        document = _publish(store, posed, answer, occasion, summarise)
         if not answer.failures:
             journal.remove()
     return answer, document
 
 
 def _job_on_copy(posed: SweepQuestion, folder: Path) -> SweepJob:
-    """Write the resolved question into the journal: every worker, also of a later call, reads the same bytes."""
+    """Write the resolved question into the journal and pack it: all workers, also of a later call, read the same."""
     remove_tree(folder)
     make_folder(folder)
     stage_question(Staging(folder, folder), posed.question)
-    job = posed.job
-    return SweepJob((folder / "scenario.toml").resolve(), None, (), job.solver, job.simulate, job.allow_code)
+    question = posed.question
+    files = (("scenario.toml", question.toml.encode()), *((copy.name, copy.content) for copy in question.inputs))
+    return replace(posed.job, path=(folder / "scenario.toml").resolve(), variant=None, overrides=(), files=files)
 
 
 def _publish(
-    store: RunStore, posed: SweepQuestion, answer: SweepAnswer, summarise: Callable[[SweepAnswer, Path], str]
+    store: RunStore,
+    posed: SweepQuestion,
+    answer: SweepAnswer,
+    occasion: Occasion,
+    summarise: Callable[[SweepAnswer, Path], str],
 ) -> dict[str, Any]:
     folder = store.root / posed.name
     document: Mapping[str, Any] = sweep_as_dict(answer)
     named = {"schema": document["schema"], "sweep": posed.name, "folder": str(folder), **document}
+    files = {"points.csv": csv_bytes(points_frame(answer)), SUMMARY_FILE: summarise(answer, folder).encode()}
+    manifest = {**manifest_of(posed.question, occasion, files), "variant": posed.scenario.variant}
     with store.staging(posed.name) as staging:
         stage_question(staging, posed.question)
-        staging.write("points.csv", csv_bytes(points_frame(answer)))
-        staging.write(SUMMARY_FILE, summarise(answer, folder).encode())
-        staging.write(SWEEP_FILE, json_bytes(named))
+        for name, content in files.items():
+            staging.write(name, content)
+        staging.write(SWEEP_FILE, json_bytes({**named, "manifest": manifest}))
         staging.publish()
     return dict(named)

@@ -77,7 +77,10 @@ def test_the_folder_holds_table_document_summary_and_question(tmp_path, capsys):
     assert sweep(tmp_path, "--json") == 0
     document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     folder = Path(document["folder"])
-    assert json.loads((folder / "sweep.json").read_text("utf-8")) == document
+    kept = json.loads((folder / "sweep.json").read_text("utf-8"))
+    manifest = kept.pop("manifest")
+    assert kept == document
+    assert set(manifest["files"]) == {p.relative_to(folder).as_posix() for p in folder.rglob("*.*")} - {"sweep.json"}
     assert (document["schema"], document["status"]) == ("kpiopt.sweep/1", "complete")
     rows = list(csv.DictReader(io.StringIO((folder / "points.csv").read_text("utf-8"))))
     assert [float(row["budget.pay.limit"]) for row in rows] == [200, 300, 400, 500, 600, 700]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kpiopt.errors import Infeasible, ModelError, Problem
 
@@ -76,3 +77,18 @@ class Dying:
 
     def prepare(self) -> Callable[[Point], object]:
         os._exit(3)
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """A sweep's job that one value of its first axis kills."""
+
+    job: Any
+    value: float
+
+    def prepare(self) -> Callable[[Any], Any]:
+        answer = self.job.prepare()
+        return lambda point: self._die() if point.values[0][1] == self.value else answer(point)
+
+    def _die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
