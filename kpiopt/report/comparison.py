@@ -26,6 +26,7 @@ SHOWN_INPUTS = 20
 SHOWN_TARGETS = 8
 SHOWN_LIMITS = 6
 SHOWN_PARTS = 7
+SHOWN_BRIDGES = 5
 
 
 def render_comparisons(found: Comparisons) -> Group:
@@ -75,8 +76,11 @@ def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield from _pay(found)
     yield from _limits(found)
     yield from _targets(found)
-    for bridge in found.bridges:
+    moved = [bridge for bridge in found.bridges if bridge.parts]
+    for bridge in moved[:SHOWN_BRIDGES]:
         yield from _bridge(found, bridge)
+    if len(moved) > SHOWN_BRIDGES:
+        yield _line(f"… and {len(moved) - SHOWN_BRIDGES:,} more bridges in --json and --html", "dim")
 
 
 def _inputs(changes: tuple[InputChange, ...]) -> Iterator[RenderableType]:
@@ -253,9 +257,6 @@ def unit_name(found: Comparison, unit: str) -> str:
 def _bridge(found: Comparison, bridge: Bridge) -> Iterator[RenderableType]:
     kpi = _kpi(found, bridge.kpi)
     yield _heading(f"From plan to plan: {bridge_title(found, bridge)}")
-    if not bridge.parts:
-        yield _line(f"Nothing changes: {amount(bridge.first, kpi.unit, kpi.step)}.")
-        return
     grid = Grid(("", "amount"))
     grid.add(f"plan of {found.first.label}", amount(bridge.first, "", kpi.step))
     for name, value in bridge_steps(found, bridge, SHOWN_PARTS):
