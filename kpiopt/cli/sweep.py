@@ -19,7 +19,7 @@ from kpiopt.cli.arguments import (
     Variant,
 )
 from kpiopt.cli.solve import read_scenario
-from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say_problems, showing_progress
+from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -108,16 +108,20 @@ def _answer(
     from kpiopt.runs.sweep_folder import answer_sweep
     from kpiopt.runs.time_left import TimeLeft
 
-    with showing_progress("sweeping") as progress:
-        clock = TimeLeft()
-        return answer_sweep(
-            store,
-            posed,
-            place,
-            occasion,
-            lambda answer, folder: plain_text(_render(answer, folder)),
-            lambda done, total: progress(clock.tell(done, total)),
-        )
+    clock = TimeLeft()
+    try:
+        with showing_progress("sweeping") as progress:
+            return answer_sweep(
+                store,
+                posed,
+                place,
+                occasion,
+                lambda answer, folder: plain_text(_render(answer, folder)),
+                lambda done, total: progress(clock.tell(done, total)),
+            )
+    except KeyboardInterrupt:
+        say("interrupted; what is answered is kept, and the same command goes on from there")
+        raise
 
 
 def _render(answer: SweepAnswer, folder: Path) -> Any:

@@ -116,7 +116,7 @@ def test_an_interrupted_sweep_ends_within_two_seconds_and_goes_on(tmp_path, undi
     started = time.monotonic()
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (code, b"")
-    assert b"Traceback" not in err
+    assert err in (b"interrupted; what is answered is kept, and the same command goes on from there\n", b"")
     assert time.monotonic() - started < 2.0
     kept = kept_points(tmp_path)
     assert 3 <= len(kept) < N_POINTS
