@@ -19,6 +19,9 @@ from kpiopt.runs.sweep import PointResult, SweepJob
 from tests.runs.dask_workers import loopback_cluster
 from tests.runs.failing_disk import Disk
 
+# Kills, fault points and clusters take minutes; the ordinary run covers the journal beneath in test_journal.py.
+pytestmark = pytest.mark.nightly
+
 ROOT = Path(__file__).parents[2]
 HAND, ADVENTURE = ROOT / "scenarios" / "hand-solved.toml", ROOT / "scenarios" / "adventureworks-base.toml"
 LONG = [str(ADVENTURE), "--over", "budget.pay.limit=60_000:130_000:24", "--over", "goal.sales.target=37e6,38e6"]
