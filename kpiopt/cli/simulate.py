@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunName, RunsFolder, Variant
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, ExecutorName, Overrides, RunName, RunsFolder, Variant
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 from kpiopt.errors import Problem, UsageError
@@ -36,14 +36,18 @@ def simulate(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads.")] = 1,
+    executor: ExecutorName = "serial",
     out: RunsFolder = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Simulate the plan of a run again: with other draws or assumptions, or with an action and what it changes."""
     from kpiopt.report import outlook  # numpy and rich
+    from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.kept_plan import load_kept_plan
+    from kpiopt.runs.spread import spread_by
     from kpiopt.runs.store import RunStore
 
+    spread = spread_by(parse_executor(executor))
     stored = RunStore(out).find(run)
     plan = load_kept_plan(stored, _other_scenario(under, variant, overrides))
     settings = _settings(plan, draws, seed)
@@ -60,13 +64,14 @@ def simulate(
                 do=do or (),
                 act=act or (),
                 workers=workers,
+                spread=spread,
             )
             answer, document = outlook.render_intervention(changed), outlook.intervention_document(changed)
             notes = changed.after.notes
         else:
             from kpiopt.simulation import simulate as draw
 
-            found = draw(plan.graph, plan.stretch, plan.levels, plan.targets, settings, workers=workers)
+            found = draw(plan.graph, plan.stretch, plan.levels, plan.targets, settings, workers=workers, spread=spread)
             answer, document = outlook.render_simulation(found), outlook.simulation_document(found)
             notes = found.notes
     say_problems(notes)

@@ -18,7 +18,7 @@ from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 from kpiopt.simulation.odds import Estimate
 from kpiopt.simulation.results import Simulation
-from kpiopt.simulation.simulate import simulate
+from kpiopt.simulation.simulate import Spread, simulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,13 @@ def intervene(
     do: Iterable[str] = (),
     act: Iterable[str] = (),
     workers: int = 1,
+    spread: Spread | None = None,
 ) -> Intervention:
     """Simulate a plan with and without an intervention.
 
     Parameters
     ----------
-    graph, stretch, levels, targets, settings, workers
+    graph, stretch, levels, targets, settings, workers, spread
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
         "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value".
@@ -97,10 +98,13 @@ def intervene(
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
     nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
-    before = simulate(graph, stretch, levels, targets, settings, workers=workers, watch_nodes=nodes)
+    before = simulate(
+        graph, stretch, levels, targets, settings, workers=workers, spread=spread, watch_nodes=nodes
+    )  # fmt: skip
     after = simulate(
-        graph, stretch, new_levels, targets, settings_of(before), workers=workers, watch_nodes=nodes, fixed=fixed
-    )
+        graph, stretch, new_levels, targets, settings_of(before),
+        workers=workers, spread=spread, watch_nodes=nodes, fixed=fixed,
+    )  # fmt: skip
     return Intervention(before, after, _changes(before, after), compare_odds(before, after))
 
 

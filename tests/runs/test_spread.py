@@ -1,17 +1,20 @@
 """Odds are the same, to the last bit, wherever their draws are computed."""
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kpiopt.cli import main
 from kpiopt.errors import NumericsError, Problem, UsageError
 from kpiopt.runs.executor import SERIAL, Executor, Failure, Place
 from kpiopt.runs.run import SolveOptions, solve_scenario
 from kpiopt.runs.spread import spread_by
 from kpiopt.scenario.load import load_scenario
 from kpiopt.simulation import simulate
+from kpiopt.simulation.intervene import intervene
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "scorecard.toml"
 EXECUTORS = [Executor(Place.THREADS, 3), Executor(Place.PROCESSES, 1), Executor(Place.PROCESSES, 2)]
@@ -39,6 +42,24 @@ def test_solving_with_an_executor_is_solving(plan):
     runs = [solve_scenario(scenario, options=SolveOptions(executor=executor)) for executor in (SERIAL, EXECUTORS[-1])]
     assert runs[0].as_dict() == runs[1].as_dict()
     assert runs[0].targets.equals(runs[1].targets)
+
+
+def test_interventions_too(plan):
+    act = [f"{next(iter(plan[0].scenario.initiatives))}=0"]
+    here, there = (intervene(*plan, act=act, spread=spread_by(e)) for e in (SERIAL, EXECUTORS[0]))
+    assert (everything(there.before), everything(there.after)) == (everything(here.before), everything(here.after))
+    assert there.odds == here.odds
+
+
+def test_the_command_takes_an_executor(tmp_path, capsys):
+    words = ["--out", str(tmp_path), "--json"]
+    assert main(["solve", str(SCENARIO.with_name("hand-solved.toml")), *words]) == 0
+    run = json.loads(capsys.readouterr().out)["run"]
+    answers = []
+    for executor in ("serial", "processes:2"):
+        assert main(["simulate", run, "--executor", executor, "--draws", "9999", *words]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
 
 
 def test_the_serial_executor_needs_nothing():
