@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from rich.text import Text
 from kpiopt.analysis.frontier import Frontier
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, percent
-from kpiopt.runs.axes import Point
+from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
+from kpiopt.runs.axes import value_text
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import PointResult
 from kpiopt.runs.sweep_answer import SweepAnswer, find_frontiers
@@ -60,24 +61,29 @@ def _points(answer: SweepAnswer) -> Iterator[RenderableType]:
     currency = answer.scenario.currency
     names = ["goals met", "largest\nstretch", f"pay at plan\n{currency}".rstrip(), f"initiatives\n{currency}".rstrip()]
     grid = Grid((*paths, "goals met", *((ODDS,) if drawn else ()), *names[1:]), left=0)
+    written = point_texts(answer)
     shown = np.unique(np.linspace(0, len(answer.points) - 1, min(SHOWN_POINTS, len(answer.points))).round().astype(int))
     for i in shown.tolist():
-        grid.add(*_point_row(answer.points[i], answer.results[i], drawn))
+        grid.add(*written[i], *_point_row(answer.results[i], drawn))
     yield grid
     if len(shown) < len(answer.points):
         yield _line(f"{len(shown)} of {len(answer.points):,} points shown; all are in points.csv.", "dim")
 
 
-def _point_row(point: Point, result: PointResult | Failure, drawn: bool) -> list[str]:
-    values = [axis_text(value) for _, value in point.values]
+def point_texts(answer: SweepAnswer) -> list[list[str]]:
+    """Return the values of every point as texts."""
+    texts = [dict(zip(map(value_text, a.values), axis_texts(a.values), strict=True)) for a in answer.axes]
+    return [[texts[i][value_text(value)] for i, (_, value) in enumerate(point.values)] for point in answer.points]
+
+
+def _point_row(result: PointResult | Failure, drawn: bool) -> list[str]:
     if isinstance(result, Failure):
-        return [*values, "failed", *[""] * (3 + drawn)]
+        return ["failed", *[""] * (3 + drawn)]
     if not result.is_solved:
-        return [*values, "no plan", *[""] * (3 + drawn)]
+        return ["no plan", *[""] * (3 + drawn)]
     odds = [result.all_goals.text if result.all_goals else ""] if drawn else []
     strain = dict(result.steps).get("fairness")
     return [
-        *values,
         f"{result.goals_met} of {len(result.goals)}",
         *odds,
         "" if strain is None else percent(strain, 2),
@@ -86,11 +92,34 @@ def _point_row(point: Point, result: PointResult | Failure, drawn: bool) -> list
     ]
 
 
-def axis_text(value: Any) -> str:
-    """Write a value of an axis as a planner reads it."""
+def axis_text(value: Any, decimals: int | None = None) -> str:
+    """Write a value of an axis: numbers with separators, the rest as in the file but for the quotes of a text.
+
+    Examples
+    --------
+    >>> axis_text(500_000), axis_text(0.9), axis_text(13.5, 2), axis_text(True), axis_text("sobol")
+    ('500,000', '0.9', '13.50', 'true', 'sobol')
+    """
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,.10g}" if isinstance(value, int) else amount(value)
+        return value_text(value)
+    return f"{value:,.10g}" if decimals is None else f"{value:,.{decimals}f}"
+
+
+def axis_texts(values: Sequence[Any]) -> list[str]:
+    """Write the values of one axis, numbers with as many decimals as tell them apart."""
+    numbers = sorted({float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)})
+    decimals = _decimals_apart(numbers)
+    return [axis_text(value, decimals) for value in values]
+
+
+def _decimals_apart(numbers: Sequence[float]) -> int | None:
+    """Return the fewest decimals that show sorted numbers to a hundredth of their distance; None where ten do not."""
+    gaps = [b - a for a, b in itertools.pairwise(numbers)] or [abs(n) for n in numbers]
+    allowed = 0.005 * min(gaps, default=0.0)
+    fitting = (d for d in range(MAX_DECIMALS + 1) if all(abs(n - round(n, d)) <= allowed for n in numbers))
+    return next(fitting, None)
 
 
 def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:

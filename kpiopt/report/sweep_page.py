@@ -6,7 +6,7 @@ from kpiopt.analysis.frontier import Frontier
 from kpiopt.report.charts import FrontierPoint, frontier_figure
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.numbers import amount, percent
-from kpiopt.report.sweep import ODDS, axis_text, price_text, price_unit, y_text
+from kpiopt.report.sweep import ODDS, axis_text, point_texts, price_text, price_unit, y_text
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import PointResult
 from kpiopt.runs.sweep_answer import SweepAnswer, find_frontiers
@@ -75,8 +75,8 @@ def _frontier_table(frontier: Frontier) -> PageTable:
 def _points_table(answer: SweepAnswer) -> PageTable:
     columns = (*(axis.path for axis in answer.axes), "goals met", ODDS, "largest stretch", "pay at plan", "initiatives")
     rows = [
-        [*(axis_text(value) for _, value in point.values), *_figures(result)]
-        for point, result in zip(answer.points[:MOST_ROWS], answer.results, strict=False)
+        [*values, *_figures(result)]
+        for values, result in zip(point_texts(answer)[:MOST_ROWS], answer.results, strict=False)
     ]
     caption = "" if len(rows) == len(answer.points) else f"the first {len(rows):,}; all are in points.csv"
     return PageTable("Points", columns, rows, left=0, caption=caption)

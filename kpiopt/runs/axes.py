@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kpiopt.errors import Problem, UsageError
-from kpiopt.scenario.key_path import did_you_mean, dotted, quote
-from kpiopt.scenario.patch import parse_value, read_path
+from kpiopt.errors import InputError, Location, Problem, UsageError
+from kpiopt.scenario.axis_checks import place_fault, value_faults
+from kpiopt.scenario.key_path import dotted, quote
+from kpiopt.scenario.override import read_value
+from kpiopt.scenario.patch import Key, read_path
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.scenario.toml_text import scan_key
+from kpiopt.scenario.toml_text import is_one_value, scan_key
 
 MOST_POINTS = 100_000
+LONGEST_SHOWN = 100
+OVER = "--over"
 FORM = "an axis is path=first:last:number, such as budget.pay.limit=500000:900000:9, or path=value,value,…"
-
-KEYED = (
-    "adjust", "budget", "capacity", "cell", "execution", "factor", "goal", "guardrail", "initiative", "kpi", "pay_plan",
-    "unit",
-)  # fmt: skip
-SETTINGS = ("correlation", "decide", "relax", "simulation", "uncertainty", "tables")
 
 Assignment = tuple[str, Any]
 
@@ -74,8 +73,8 @@ def read_axes(scenario: Scenario, over: Sequence[str] = ()) -> tuple[Axis, ...]:
     Raises
     ------
     UsageError
-        For texts that are no axes and paths that name nothing in the scenario, all of them at once, and where there is
-        no axis at all.
+        For texts that are no axes, paths that name nothing in the scenario and values that cannot stand there, all of
+        them at once, and where there is no axis at all.
     """
     if not over and not scenario.sweep:
         fix = "add [sweep] to the file, or --over path=first:last:number"
@@ -85,16 +84,22 @@ def read_axes(scenario: Scenario, over: Sequence[str] = ()) -> tuple[Axis, ...]:
     for text, read in _written(scenario, over):
         try:
             axis = read()
-            _require_place(scenario, axis.path)
+            problems += (_no_axis(text, fault) for fault in _faults(scenario, axis))
         except ValueError as error:
-            problems.append(Problem("E-axis", f"{text!r} is no axis: {error}", rule=FORM))
-            continue
-        if any(axis.path == other.path for other in axes):
-            problems.append(Problem("E-axis", f"{axis.path} has two axes", fix="put all its values into one"))
-        axes.append(axis)
+            problems.append(_no_axis(text, str(error)))
+        except (UsageError, InputError) as error:
+            problems += error.problems
+        else:
+            problems += (_overlap(axis.path, other.path) for other in axes if _is_around(axis.path, other.path))
+            axes.append(axis)
     if problems:
         raise UsageError(*problems)
     return tuple(axes)
+
+
+def _no_axis(text: str, fault: str) -> Problem:
+    shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return Problem("E-axis", f"{shown!r} is no axis: {fault}", rule=FORM)
 
 
 def _written(scenario: Scenario, over: Sequence[str]) -> Iterator[tuple[str, Callable[[], Axis]]]:
@@ -112,36 +117,24 @@ def _file_axis(path: str, entry: Any) -> Axis:
     return Axis(dotted(key), _axis_values(entry))
 
 
-def _require_place(scenario: Scenario, path: str) -> None:
-    """Raise where a path would add something to the scenario instead of changing it: a slip, and its points all alike.
-
-    Raises
-    ------
-    ValueError
-    """
-    section, *rest = read_path(path) or ()
-    if section not in KEYED and section not in SETTINGS:
-        raise ValueError(f"there is no section {section!r}")
-    if len(rest) < (2 if section in KEYED else 1):
-        raise ValueError("it names no value")
-    if section in KEYED:
-        known = _names(scenario, section)
-        if rest[0] not in known:
-            advice = did_you_mean(rest[0], known)
-            raise ValueError(f"there is no {section} {rest[0]!r}{f'; {advice}' if advice else ''}")
+def _faults(scenario: Scenario, axis: Axis) -> list[str]:
+    key = read_path(axis.path) or ()
+    fault = place_fault(scenario, key)
+    return [fault] if fault else value_faults(scenario, key, axis.values)
 
 
-def _names(scenario: Scenario, section: str) -> Sequence[str]:
-    """Return the ids that a section of the scenario has."""
-    units, cells = scenario.units, scenario.cells
-    if section == "unit":
-        return units.ids
-    if section == "capacity":
-        return tuple(units.capacity)
-    if section == "cell":
-        pairs = zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
-        return [f"{units.ids[u]}/{scenario.kpi_ids[k]}" for u, k in pairs]
-    return tuple(scenario.document.get(section, {}))
+def _is_around(first: str, second: str) -> bool:
+    """Whether two paths are equal, or one stands inside the other."""
+    a, b = read_path(first) or (), read_path(second) or ()
+    n = min(len(a), len(b))
+    return a[:n] == b[:n]
+
+
+def _overlap(first: str, second: str) -> Problem:
+    if first == second:
+        return Problem("E-axis", f"{first} has two axes", fix="put all its values into one")
+    outer, inner = sorted((first, second), key=lambda path: len(read_path(path) or ()))
+    return Problem("E-axis", f"the axis {inner} is a part of the axis {outer}", fix="keep one of the two")
 
 
 def _axis_values(entry: Any) -> tuple[Any, ...]:
@@ -154,8 +147,16 @@ def _axis_values(entry: Any) -> tuple[Any, ...]:
 
 
 def spaced(first: float, last: float, number: int) -> tuple[float, ...]:
-    """Return equally spaced values, ends included and exact; whole numbers stay whole."""
+    """Return equally spaced values, ends included and exact; whole numbers stay whole.
+
+    Raises
+    ------
+    ValueError
+        Where one value is to be two ends.
+    """
     if number == 1:
+        if first != last:
+            raise ValueError("one value cannot be two ends")
         return (first,)
     inner = [first + (last - first) * i / (number - 1) for i in range(1, number - 1)]
     values = (first, *inner, last)
@@ -171,44 +172,58 @@ def _typed_axis(text: str) -> Axis:
     ------
     ValueError
         Saying what is wrong.
+    UsageError
+        For values that no scenario can hold.
     """
-    path, end = scan_key(text, "--over") or ((), 0)
+    path, end = scan_key(text, OVER) or ((), 0)
     if not path or text[end : end + 1] != "=":
         raise ValueError("it does not begin with a path and =")
     token = text[end + 1 :].strip()
     if not token:
         raise ValueError("it has no values")
     parts = token.split(":")
-    values = _range(parts) if len(parts) == 3 and not token.startswith(("[", '"', "'", "{")) else _listed(token)
-    return Axis(dotted(path), values)
+    if len(parts) > 1 and token[0] not in "[{\"'":
+        return Axis(dotted(path), _range(path, parts))
+    return Axis(dotted(path), _listed(path, token))
 
 
-def _range(parts: Sequence[str]) -> tuple[float, ...]:
-    ends = [_number(part) for part in parts[:2]]
+def _range(path: Key, parts: Sequence[str]) -> tuple[float, ...]:
+    if len(parts) != 3:
+        raise ValueError("a range is first:last:number; put a text with a colon in quotes")
+    first, last = (_number(path, part) for part in parts[:2])
     number = parts[2].strip()
-    if not number.isdecimal() or not 1 <= int(number) <= MOST_POINTS:
+    if not (number.isascii() and number.isdecimal()) or not 1 <= int(number[:9]) <= MOST_POINTS:
         raise ValueError(f"the number of values is {number!r}; it is 1 to {MOST_POINTS:,}")
-    if int(number) == 1 and ends[0] != ends[1]:
-        raise ValueError("one value cannot be two ends")
-    return spaced(ends[0], ends[1], int(number))
+    return spaced(first, last, int(number))
 
 
-def _number(text: str) -> float:
-    value = parse_value(text.strip())
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{text.strip()!r} is no number")
+def _number(path: Key, part: str) -> float:
+    value = read_value(path, part.strip() or "?", Location(OVER))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{part.strip()!r} is no number")
     return value
 
 
-def _listed(token: str) -> tuple[Any, ...]:
+def _listed(path: Key, token: str) -> tuple[Any, ...]:
     """Read values between commas: TOML where the list is that, else the texts themselves."""
-    listed = parse_value(f"[{token}]")
-    if isinstance(listed, list):
-        return tuple(listed)
+    place = Location(OVER)
+    if any(mark in token for mark in "[{\"'") and _is_toml(f"[{token}]"):
+        return tuple(read_value(path, f"[{token}]", place))
     parts = [part.strip() for part in token.split(",")]
     if not all(parts):
         raise ValueError("a value is missing")
-    return tuple(parse_value(part) for part in parts)
+    return tuple(read_value(path, part, place) for part in parts)
+
+
+def _is_toml(token: str) -> bool:
+    """Whether a text is one TOML value; it is walked first, as the parser does not mind how deep it goes."""
+    if not is_one_value(token, OVER):
+        return False
+    try:
+        tomllib.loads(f"value = {token}")
+    except ValueError:
+        return False
+    return True
 
 
 def points_of(axes: Sequence[Axis], *, zipped: bool = False) -> tuple[Point, ...]:
@@ -217,7 +232,7 @@ def points_of(axes: Sequence[Axis], *, zipped: bool = False) -> tuple[Point, ...
     Raises
     ------
     UsageError
-        Where zipped axes have different lengths, or there are more than 100,000 points.
+        Where zipped axes have different lengths, there are more than 100,000 points, or two of them are the same.
     """
     lengths = {axis.path: len(axis.values) for axis in axes}
     if zipped and len(set(lengths.values())) > 1:
@@ -227,7 +242,25 @@ def points_of(axes: Sequence[Axis], *, zipped: bool = False) -> tuple[Point, ...
     count = next(iter(lengths.values())) if zipped else math.prod(lengths.values())
     if count > MOST_POINTS:
         raise UsageError(Problem("E-points", f"the axes make {count:,} points", rule=f"at most {MOST_POINTS:,}"))
-    return tuple(Point(i, values) for i, values in enumerate(_combined(axes, zipped)))
+    points = tuple(Point(i, values) for i, values in enumerate(_combined(axes, zipped)))
+    _require_different(points)
+    return points
+
+
+def _require_different(points: Sequence[Point]) -> None:
+    first: dict[tuple[str, ...], int] = {}
+    for point in points:
+        values = tuple(_canonical(value) for _, value in point.values)
+        if first.setdefault(values, point.number) != point.number:
+            said = ", ".join(point.overrides)
+            fix = "give each value of an axis once"
+            raise UsageError(Problem("E-points", f"the point {said} is there twice", rule=FORM, fix=fix))
+
+
+def _canonical(value: Any) -> str:
+    """Write a value so that equal numbers are equal texts: 1 and 1.0 are the same point."""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return value_text(int(value)) if is_whole else value_text(value)
 
 
 def _combined(axes: Sequence[Axis], zipped: bool) -> Iterator[tuple[Assignment, ...]]:

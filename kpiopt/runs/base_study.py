@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -62,9 +63,9 @@ def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> 
     if not scenario.sweep:
         return None
     axes = read_axes(scenario)
-    points = points_of(axes)
-    if len(points) > MOST_POINTS:
+    if math.prod(len(axis.values) for axis in axes) > MOST_POINTS:
         return None
+    points = points_of(axes)
     source, variant = base.document.source, scenario.variant
     job = SweepJob(source, variant, tuple(overrides), options.solver, options.simulate, options.allow_code)
     answer = job.prepare()

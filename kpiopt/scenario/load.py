@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kpiopt.errors import InputError, NumericsError, Problem, Problems, ScenarioError
+from kpiopt.scenario.axis_checks import check_sweep
 from kpiopt.scenario.cell_checks import CellChecks
 from kpiopt.scenario.document import Document, read_document
 from kpiopt.scenario.findings import Findings
@@ -253,6 +254,7 @@ def _resolve(
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
     MapChecks(findings, model, kpis, goals, units, found).run()
+    check_sweep(findings, scenario)
     if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
         check_reconciliation(findings, list(kpis.values()), found)
         check_outliers(findings, list(kpis.values()), units, found.table)

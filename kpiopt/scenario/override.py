@@ -57,11 +57,17 @@ def _read_override(text: str) -> Layer:
     if path[0] in _FIXED:
         fix = "change the file; a variant is chosen with --variant"
         raise UsageError(Problem("E-set-key", f"'{path[0]}' cannot be overridden", "", fix, place))
-    return override_layer(path, _read_value(path, text[end + 1 :].strip(), place), text)
+    return override_layer(path, read_value(path, text[end + 1 :].strip(), place), text)
 
 
-def _read_value(path: KeyPath, token: str, place: Location) -> Any:
-    """Return the value of an override: TOML where it is that, else the text itself."""
+def read_value(path: KeyPath, token: str, place: Location) -> Any:
+    """Return a typed value: TOML where it is that, else the text itself.
+
+    Raises
+    ------
+    UsageError
+        For a text with open quotes or brackets, and for numbers and dates that no scenario can hold.
+    """
     if not token:
         fix = f'write {dotted(path)}="" for an empty text'
         raise UsageError(Problem("E-set-value", f"the override of {dotted(path)} has no value", _RULE, fix, place))

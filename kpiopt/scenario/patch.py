@@ -6,12 +6,10 @@ the same override gives, which a test holds for every path that is patched here.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kpiopt.scenario.key_path import dotted
 from kpiopt.scenario.quantity_reader import out_of_range
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.scenario.toml_text import scan_key
@@ -53,7 +51,7 @@ def _patched(scenario: Scenario, key: Key, value: Any) -> Scenario | None:
     if len(key) != 3 or isinstance(value, bool) or not isinstance(value, int | float) or out_of_range(float(value)):
         return None
     section, name, field = key
-    document = _with_value(scenario.document, key, value)
+    document = with_value(scenario.document, key, value)
     if section == "budget" and name in scenario.budgets and field == "limit" and value >= 0:
         budgets = {**scenario.budgets, name: replace(scenario.budgets[name], limit=float(value))}
         return replace(scenario, budgets=budgets, document=document)
@@ -64,22 +62,8 @@ def _patched(scenario: Scenario, key: Key, value: Any) -> Scenario | None:
     return None
 
 
-def _with_value(document: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:
+def with_value(document: Mapping[str, Any], key: Sequence[str], value: Any) -> dict[str, Any]:
     """Return a document with one value changed; what is not on its path is shared."""
     head, *rest = key
-    inner = document.get(head, {})
-    return {**document, head: _with_value(inner, tuple(rest), value) if rest else value}
-
-
-def parse_value(text: str) -> Any:
-    """Read a value as `--set` does: TOML where it is that, else the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def same_path(first: str, second: str) -> bool:
-    """Whether two dotted paths name the same value, however they are quoted."""
-    a, b = read_path(first), read_path(second)
-    return a is not None and b is not None and dotted(a) == dotted(b)
+    inner = document.get(head)
+    return {**document, head: with_value(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from copy import deepcopy
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from kpiopt.errors import ScenarioError
+from kpiopt.errors import Problem, ScenarioError
 from kpiopt.scenario.findings import Findings
 from kpiopt.scenario.key_path import KeyPath, did_you_mean, dotted
 from kpiopt.scenario.schema import ScenarioDocument
@@ -94,26 +94,59 @@ def _path(detail: ErrorDetails) -> KeyPath:
     return tuple(part for part in detail["loc"] if part != "[key]")
 
 
+def faults_of(data: dict[str, Any], *, but: Container[str] = ()) -> list[str]:
+    """Say what the format has against a document, in a sentence each.
+
+    Parameters
+    ----------
+    but : container of str
+        Kinds of faults, by pydantic's names, that do not count.
+    """
+    try:
+        ScenarioDocument.model_validate(data)
+    except ValidationError as error:
+        details = [detail for detail in error.errors(include_url=False) if detail["type"] not in but]
+        return [_sentence(detail) for detail in details]
+    return []
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    problem = _describe(detail)
+    return f"{problem.message}; {problem.fix or problem.rule}"
+
+
 def _note(findings: Findings, detail: ErrorDetails) -> None:
+    path, problem = _path(detail), _describe(detail)
+    is_missing = detail["type"] == "missing"
+    findings.at(
+        problem.code,
+        problem.message,
+        path[:-1] if is_missing else path,
+        rule=problem.rule,
+        fix=problem.fix,
+        key=is_missing or _is_unknown(detail),
+        kind=ScenarioError,
+    )
+
+
+def _is_unknown(detail: ErrorDetails) -> bool:
+    return detail["type"] == "extra_forbidden" or detail["loc"][-1] == "[key]"
+
+
+def _describe(detail: ErrorDetails) -> Problem:
+    """Return a fault as a problem without a place."""
     path, kind = _path(detail), detail["type"]
-    name = dotted(path)
-    if kind == "extra_forbidden" or detail["loc"][-1] == "[key]":
+    if _is_unknown(detail):
         known = _known_keys(path[:-1]) if kind == "extra_forbidden" else _listed(detail)
         where = f"[{dotted(path[:-1])}]" if len(path) > 1 else "a scenario"
-        message = f"unknown key '{path[-1]}' in {where}"
         fix = did_you_mean(str(path[-1]), known) or f"its keys are {', '.join(known)}"
         rule = "unknown keys are refused, so that no input is lost"
-        findings.at("E-unknown-key", message, path, rule=rule, fix=fix, key=True, kind=ScenarioError)
-        return
+        return Problem("E-unknown-key", f"unknown key '{path[-1]}' in {where}", rule, fix)
     if kind == "missing":
         message = f"'{path[-1]}' is missing in [{dotted(path[:-1])}]" if len(path) > 1 else f"'{path[-1]}' is missing"
-        rule = f"{path[-1]}: {_description(path)}"
-        findings.at(
-            "E-missing-key", message, path[:-1], rule=rule, fix=f"add {path[-1]} = …", key=True, kind=ScenarioError
-        )
-        return
+        return Problem("E-missing-key", message, f"{path[-1]}: {_description(path)}", f"add {path[-1]} = …")
     code, problem, rule, fix = _explain(detail)
-    findings.at(code, f"{name} {problem}", path, rule=rule, fix=fix, kind=ScenarioError)
+    return Problem(code, f"{dotted(path)} {problem}", rule, fix)
 
 
 def _explain(detail: ErrorDetails) -> tuple[str, str, str, str]:
@@ -127,8 +160,8 @@ def _explain(detail: ErrorDetails) -> tuple[str, str, str, str]:
         allowed = _listed(detail)
         fix = did_you_mean(str(value), allowed) or f"write one of {', '.join(allowed)}"
         return "E-value", f"cannot be {shown}", f"allowed are {', '.join(allowed)}", fix
-    if kind in _BOUNDS:
-        words, key = _BOUNDS[kind]
+    if kind in BOUNDS:
+        words, key = BOUNDS[kind]
         bound = f"must be {words} {detail.get('ctx', {})[key]:g}"
         return "E-value", f"is {shown}, but {bound}", f"the number {bound}", "correct the number"
     if kind in ("too_short", "too_long"):
@@ -200,12 +233,13 @@ _TYPES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "model_type": ("a table", _fixed("write keys and values below a [header], or in { }")),
     "list_type": ("a list", _fixed("write it in [ ]")),
 }
-_BOUNDS = {
+BOUNDS = {
     "greater_than": ("above", "gt"),
     "greater_than_equal": ("at least", "ge"),
     "less_than": ("below", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+"""Faults of numbers of the right kind."""
 
 
 def _known_keys(table: KeyPath) -> list[str]:

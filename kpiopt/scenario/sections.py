@@ -7,7 +7,7 @@ from typing import Any
 
 from kpiopt.errors import ModelError
 from kpiopt.scenario.findings import Findings
-from kpiopt.scenario.scenario import Cells, Factor, Initiative, Kpi, Uncertainty, Units
+from kpiopt.scenario.scenario import Cells, Factor, Initiative, Kpi, Scenario, Uncertainty, Units
 from kpiopt.scenario.schema import ScenarioDocument
 
 _RULE = 'a correlation is keyed "a ~ b" by the paths of two uncertain quantities of this file'
@@ -73,6 +73,14 @@ def _canonical(name: str, quantities: Mapping[str, bool]) -> str | None:
     return None
 
 
+def is_pair_of_quantities(scenario: Scenario, key: str) -> bool:
+    """Whether a key such as "a ~ b" names two different quantities of a scenario."""
+    part = scenario.kpis, scenario.factors, scenario.initiatives, scenario.units, scenario.cells, scenario.uncertainty
+    known = name_quantities(*part)
+    names = [_canonical(name.strip(), known) for name in key.split("~")]
+    return len(names) == 2 and None not in names and names[0] != names[1]
+
+
 def name_quantities(
     kpis: Mapping[str, Kpi],
     factors: Mapping[str, Factor],
@@ -99,23 +107,28 @@ def name_quantities(
 
 
 def resolve_sweep(findings: Findings, model: ScenarioDocument) -> dict[str, Any]:
-    """Return the sweep as written, its axes checked."""
-    rule = "an axis has from, to and steps, or a list of values"
-    for key, axis in model.sweep.items():
-        path = ("sweep", key)
-        ends = (axis.from_, axis.to, axis.steps)
-        if (axis.values is None) == any(end is None for end in ends) or (
-            axis.values and any(e is not None for e in ends)
-        ):
-            message = f"the axis '{key}' is not complete" if axis.values is None else f"the axis '{key}' says it twice"
-            fix = "write { from = …, to = …, steps = … } or a list of values"
-            findings.at("E-sweep", message, path, rule=rule, fix=fix, kind=ModelError)
-        section = key.partition(".")[0]
-        if section not in findings.document.data and section not in ScenarioDocument.model_fields:
-            known = [name for name in findings.document.data if isinstance(findings.document.data[name], dict)]
-            fix = findings.nearest(section, known)
-            message = f"the axis '{key}' names no value of this file"
-            rule = "an axis is keyed by the path of a value in this file, such as budget.pay.limit"
-            findings.at("E-unknown-path", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+    """Return the sweep as written; each axis says its values once."""
     written = findings.document.data.get("sweep")
-    return dict(written) if isinstance(written, dict) else {}
+    axes = dict(written) if isinstance(written, dict) else {}
+    rule = "an axis has from, to and steps, or a list of values"
+    for key in model.sweep:
+        wrong, fix = _axis_fault(key, axes[key])
+        if wrong:
+            findings.at("E-sweep", f"the axis '{key}' {wrong}", ("sweep", key), rule=rule, fix=fix, kind=ModelError)
+    return axes
+
+
+def _axis_fault(key: str, entry: Any) -> tuple[str, str]:
+    """Say what is wrong with the form of an axis, and what to do; "" where it is right."""
+    if isinstance(entry, list):
+        return "", ""
+    form, range_keys = "write { from = …, to = …, steps = … } or a list of values", {"from", "to", "steps"}
+    if "values" in entry:
+        return ("says it twice", form) if range_keys & entry.keys() else ("", "")
+    if not range_keys <= entry.keys():
+        quoted = any(mark in key for mark in ".\"'")
+        return "is not complete", form if quoted else f'put the whole path in quotes: "{key}.…" = …'
+    if (entry["steps"] == 1) != (entry["from"] == entry["to"]):
+        count = "has one value for two ends" if entry["steps"] == 1 else "has the same value at both ends"
+        return count, "write the values as a list"
+    return "", ""

@@ -401,9 +401,19 @@ baseline = "150 to 250"
 
 
 class TestSweep:
-    @pytest.mark.parametrize("axis", ["{ from = 1, to = 2, steps = 3 }", "[1, 2]", "['a', 'b']", "{ values = [1] }"])
+    @pytest.mark.parametrize(
+        "axis",
+        [
+            "'goal.sales.target' = { from = 1, to = 2, steps = 3 }",
+            "'goal.sales.target' = [1, 2]",
+            "'goal.sales.target' = { values = [1] }",
+            "'goal.sales.at' = ['north', 'south']",
+            "'goal.sales.priority' = { from = 1, to = 3, steps = 3 }",
+            "'cell.\"north/sales\".baseline' = ['1 to 2', 3]",
+        ],
+    )
     def test_an_axis_is_a_range_or_a_list(self, check: Check, axis: str) -> None:
-        assert check(f"{base()}[sweep]\n'goal.sales.target' = {axis}", cells=CELLS).fine().sweep
+        assert check(f"{base()}[sweep]\n{axis}", cells=CELLS).fine().sweep
 
     @pytest.mark.parametrize(
         ("axis", "code"),
@@ -412,10 +422,22 @@ class TestSweep:
             ("'goal.sales.target' = { from = 1, to = 2, steps = 2, values = [1] }", "E-sweep"),
             ("'gaol.sales.target' = [1, 2]", "E-unknown-path"),
             ("'goal.sales.target' = { form = 1, to = 2, steps = 2 }", "E-unknown-key"),
+            ("'goal.sale.target' = [1, 2]", "E-unknown-path"),
+            ("'goal.sales' = [1, 2]", "E-unknown-path"),
+            ("'goal.sales.target' = ['a', 2]", "E-sweep"),
+            ("'goal.sales.tagret' = [1, 2]", "E-sweep"),
+            ("'goal.sales.priority' = { from = 1, to = 2, steps = 4 }", "E-sweep"),
+            ("goal.sales.target = [1, 2]", "E-unknown-key"),
+            ("'goal.sales.target' = { from = 1, to = 2, steps = 1 }", "E-sweep"),
+            ("'goal.sales.target' = { from = 1, to = 1, steps = 3 }", "E-sweep"),
         ],
     )
     def test_faults_are_named(self, check: Check, axis: str, code: str) -> None:
         assert code in check(f"{base()}[sweep]\n{axis}", cells=CELLS).codes
+
+    def test_a_path_without_quotes_is_told_to_have_them(self, check: Check) -> None:
+        problem = check(f"{base()}[sweep]\ngoal.sales.target = [1, 2]", cells=CELLS).one("E-sweep")
+        assert problem.fix == 'put the whole path in quotes: "goal.…" = …'
 
 
 def test_ids_that_would_clash_with_names_of_cells_are_refused(check: Check) -> None:
