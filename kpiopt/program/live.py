@@ -154,8 +154,17 @@ class LiveProgram:
         duals = [anchor.tie.row_dual, *(step.row_dual for step in anchor.solved)]
         if any(np.any(dual[:m][rows]) for dual in duals):
             return False
-        part, x = sp.csr_array(arrays.matrix[rows]), anchor.x
-        zero = np.zeros(len(rows))
+        given_up = (s.x for s, o in zip(anchor.solved, objectives_of(self._program), strict=True) if o.slack > 0.0)
+        return all(self._is_free_of(arrays, change, x) for x in (anchor.x, *given_up))
+
+    def _is_free_of(self, arrays: ProgramArrays, change: _Change, x: Floats) -> bool:
+        """Whether a point keeps the sides that have changed and touches none of the bounds that have.
+
+        The plan attains the values of all steps but those with a slack; what these attained before later steps gave up a
+        part of it is to be possible as well, or else they could not have these values any more.
+        """
+        rows = np.flatnonzero(change.rows)
+        part, zero = sp.csr_array(arrays.matrix[rows]), np.zeros(len(rows))
         low, high = np.isfinite(arrays.row_lower[rows]), np.isfinite(arrays.row_upper[rows])
         below = exact_row_sums(part, x, np.where(low, -arrays.row_lower[rows], zero))
         above = exact_row_sums(part, x, np.where(high, -arrays.row_upper[rows], zero))

@@ -57,6 +57,36 @@ def test_points_are_what_a_solve_of_each_says(path, over):
         assert_is_the_solve_of(result, run)
 
 
+GIVING_UP = """
+schema = 1
+name = "giving up"
+[unit.shop]
+[kpi.sales]
+unit = "USD"
+baseline = 100
+[initiative.training]
+max = 10
+uses = { cash = 1 }
+effects = { sales = 1 }
+[goal.sales]
+target = 120
+[budget.cash]
+limit = 12
+[decide]
+order = ["goals", "cost"]
+slack = { goals = 0.5 }
+"""
+
+
+def test_a_step_that_gives_up_a_part_of_its_value_still_feels_its_own_limits(tmp_path):
+    """All 10 sessions leave half of 20 USD short; half of that again may be given up, so 5 are held. With 7 it is less."""
+    path = tmp_path / "scenario.toml"
+    path.write_text(GIVING_UP, encoding="utf-8")
+    for point, result in answers(path, "budget.cash.limit=5,7,12"):
+        run = kpiopt.solve(kpiopt.load(path, overrides=list(point.overrides)))
+        assert_is_the_solve_of(result, run)
+
+
 def test_a_point_without_a_plan_is_an_answer():
     found = answers(HAND, "goal.sales.hard=true", "budget.pay.limit=0,700", simulate=False)
     assert [r.status for _, r in found] == [INFEASIBLE, "optimal"]
