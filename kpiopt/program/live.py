@@ -160,8 +160,8 @@ class LiveProgram:
     def _is_free_of(self, arrays: ProgramArrays, change: _Change, x: Floats) -> bool:
         """Whether a point keeps the sides that have changed and touches none of the bounds that have.
 
-        The plan attains the values of all steps but those with a slack; what these attained before later steps gave up a
-        part of it is to be possible as well, or else they could not have these values any more.
+        The plan attains the values of all steps but those with a slack. What these had attained before later steps gave
+        up a part of it must be possible as well, or else they could not have these values any more.
         """
         rows = np.flatnonzero(change.rows)
         part, zero = sp.csr_array(arrays.matrix[rows]), np.zeros(len(rows))

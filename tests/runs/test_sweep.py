@@ -79,7 +79,7 @@ slack = { goals = 0.5 }
 
 
 def test_a_step_that_gives_up_a_part_of_its_value_still_feels_its_own_limits(tmp_path):
-    """All 10 sessions leave half of 20 USD short; half of that again may be given up, so 5 are held. With 7 it is less."""
+    """All 10 sessions leave 10 of 20 USD short; 5 more may be given up, so 5 are held. With money for 7 it is less."""
     path = tmp_path / "scenario.toml"
     path.write_text(GIVING_UP, encoding="utf-8")
     for point, result in answers(path, "budget.cash.limit=5,7,12"):
