@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kpiopt.analysis.moves import Inputs, name_of, quantities_of
+from kpiopt.analysis.moves import Inputs
+from kpiopt.analysis.quantities import name_of, quantities_of
 from kpiopt.analysis.replanning import NoPlan, Planned, Replanner
 from kpiopt.errors import InputError, Problem, UsageError
 from kpiopt.graph import NodeKind

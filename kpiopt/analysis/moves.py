@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kpiopt.analysis.quantities import fix_quantities, name_of, quantities_of
 from kpiopt.errors import Problem, UsageError
 from kpiopt.scenario.key_path import did_you_mean
-from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Cells, Kpi, Scenario
+from kpiopt.scenario.scenario import Scenario
 
 LOW, HIGH = 0.1, 0.9
 """Shares of the distribution between which an uncertain quantity moves."""
@@ -118,13 +118,6 @@ class Inputs:
                 self.read([f"{_written_path(self.scenario, move.path)}={value!r}"])
 
 
-def name_of(scenario: Scenario, path: str) -> str:
-    """Return the name of the quantity at a path of the file; other paths as they are."""
-    if path in quantities_of(scenario):
-        return path
-    return path.removesuffix(".value").removesuffix(".contribution")
-
-
 def _written_path(scenario: Scenario, path: str) -> str:
     """Return where a plain quantity stands in the file: as a number, or in a table with further keys."""
     for key in ("contribution", "value"):
@@ -151,76 +144,6 @@ def _unknown(path: str, known: Sequence[str] | Mapping[str, object]) -> UsageErr
             fix=did_you_mean(path, known) or "kpiopt check --show-origin lists all paths",
         )
     )
-
-
-def quantities_of(scenario: Scenario) -> dict[str, Quantity]:
-    """Return every number that may be a distribution, by name: factors, contributions, effects, baselines, execution.
-
-    Cells' baselines are listed where they are distributions.
-    """
-    found = {f"factor.{f.id}": f.value for f in scenario.factors.values()}
-    for kpi in scenario.kpis.values():
-        found |= {driver.path: driver.contribution for driver in kpi.drivers}
-        if kpi.baseline is not None:
-            found[f"kpi.{kpi.id}.baseline"] = kpi.baseline
-    for initiative in scenario.initiatives.values():
-        found |= {effect.path: effect.contribution for effect in initiative.effects}
-    found |= {_cell_name(scenario, row): q for row, q in scenario.cells.baseline_quantity.items()}
-    return found | dict(zip(scenario.uncertainty.paths, scenario.uncertainty.execution, strict=True))
-
-
-def _cell_name(scenario: Scenario, row: int) -> str:
-    unit, kpi = scenario.units.ids[scenario.cells.unit[row]], scenario.kpi_ids[scenario.cells.kpi[row]]
-    return f"cell.{unit}/{kpi}.baseline"
-
-
-def fix_quantities(scenario: Scenario, values: Mapping[str, float]) -> Scenario:
-    """Return the scenario in which some quantities certainly have a value.
-
-    A quantity that was uncertain stays a source of draws, of spread 0: those it is correlated with keep theirs.
-
-    Parameters
-    ----------
-    values : mapping of str to float
-        By names of `quantities_of`.
-    """
-
-    def fixed(name: str, quantity: Quantity) -> Quantity:
-        if name not in values:
-            return quantity
-        value = float(values[name])
-        return Quantity.number(value) if quantity.is_number else Quantity("normal", (value, 0.0))
-
-    uncertainty = scenario.uncertainty
-    execution = (fixed(p, q) for p, q in zip(uncertainty.paths, uncertainty.execution, strict=True))
-    return replace(
-        scenario,
-        factors={k: replace(f, value=fixed(f"factor.{k}", f.value)) for k, f in scenario.factors.items()},
-        kpis={k: _fix_kpi(kpi, fixed) for k, kpi in scenario.kpis.items()},
-        initiatives={
-            k: replace(i, effects=tuple(replace(e, contribution=fixed(e.path, e.contribution)) for e in i.effects))
-            for k, i in scenario.initiatives.items()
-        },
-        cells=_fix_baselines(scenario, fixed),
-        uncertainty=replace(uncertainty, execution=tuple(execution)),
-    )
-
-
-def _fix_kpi(kpi: Kpi, fixed: Callable[[str, Quantity], Quantity]) -> Kpi:
-    drivers = tuple(replace(d, contribution=fixed(d.path, d.contribution)) for d in kpi.drivers)
-    baseline = None if kpi.baseline is None else fixed(f"kpi.{kpi.id}.baseline", kpi.baseline)
-    return replace(kpi, drivers=drivers, baseline=baseline)
-
-
-def _fix_baselines(scenario: Scenario, fixed: Callable[[str, Quantity], Quantity]) -> Cells:
-    cells = scenario.cells
-    quantities = {row: fixed(_cell_name(scenario, row), q) for row, q in cells.baseline_quantity.items()}
-    changed = [row for row, q in quantities.items() if q is not cells.baseline_quantity[row]]
-    if not changed:
-        return cells
-    baseline = cells.baseline.copy()
-    baseline[changed] = [quantities[row].mean for row in changed]
-    return replace(cells, baseline=baseline, baseline_quantity=quantities)
 
 
 def plain_numbers(scenario: Scenario) -> dict[str, tuple[str, float]]:

@@ -103,7 +103,8 @@ def _build(
     selector: Selector,
 ) -> Cells:
     fields = given.fields
-    lower, upper = _boxes(model, given, baseline, selector)
+    growth = _growth(model, given, selector)
+    lower, upper = _boxes(given, baseline, growth)
     lock = fields["lock"]
     has_decision = ~np.isnan(upper) | ~np.isnan(lock)
     unboxed = np.isnan(upper)
@@ -124,6 +125,7 @@ def _build(
         effort={resource: _default(fields[f"effort.{resource}"], 0.0) for resource in given.resources},
         execution=execution,
         lock_reason={cell: reasons[cell] for cell in np.flatnonzero(reasons != "").tolist()},
+        growth=growth,
     )
 
 
@@ -131,14 +133,19 @@ def _default(values: Floats, value: float) -> Floats:
     return np.where(np.isnan(values), value, values)
 
 
-def _boxes(model: ScenarioDocument, given: CellTable, baseline: Floats, selector: Selector) -> tuple[Floats, Floats]:
-    """Return smallest and largest stretch of each cell, its own or from guardrails; NaN where there is none."""
-    lower, upper = np.full(len(given), np.nan), np.full(len(given), np.nan)
+def _growth(model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats:
+    """Return the ends that guardrails give, as shares of the baseline, (2, n_cells); NaN where a cell has its own."""
+    growth = np.full((2, len(given)), np.nan)
     for name, entry in model.guardrail.items():
         chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
-        low, high = entry.growth
-        lower[chosen] = low * np.abs(baseline[chosen])
-        upper[chosen] = high * np.abs(baseline[chosen])
+        growth[:, chosen] = np.array(entry.growth)[:, None]
+    own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
+    return np.where(np.isnan(own), growth, np.nan)
+
+
+def _boxes(given: CellTable, baseline: Floats, growth: Floats) -> tuple[Floats, Floats]:
+    """Return smallest and largest stretch of each cell, its own or from guardrails; NaN where there is none."""
+    lower, upper = growth * np.abs(baseline)
     own_lower, own_upper = given.fields["min_stretch"], given.fields["max_stretch"]
     return np.where(np.isnan(own_lower), lower, own_lower), np.where(np.isnan(own_upper), upper, own_upper)
 

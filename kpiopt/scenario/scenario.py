@@ -315,6 +315,8 @@ class Cells:
         Index into `Uncertainty.execution`.
     lock_reason : mapping of int to str
         Reasons of the locks that have one.
+    growth : (2, n) float or None
+        Shares of |baseline| that gave min_stretch and max_stretch where a guardrail did; NaN elsewhere.
     """
 
     unit: Integers
@@ -332,6 +334,7 @@ class Cells:
     effort: Mapping[str, Floats]
     execution: Integers
     lock_reason: Mapping[int, str] = field(default_factory=dict)
+    growth: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.unit)

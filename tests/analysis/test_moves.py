@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kpiopt.analysis.moves import Inputs, fix_quantities, moves_of, plain_numbers, quantities_of
+from kpiopt.analysis.moves import Inputs, moves_of, plain_numbers
+from kpiopt.analysis.quantities import fix_quantities, quantities_of
 from kpiopt.errors import InputError, UsageError
 from kpiopt.graph import build_graph
 from kpiopt.program.blocks import program_text
@@ -95,3 +96,41 @@ def test_a_path_that_is_no_number_is_refused() -> None:
 def test_a_value_that_the_file_forbids_is_refused() -> None:
     with pytest.raises(InputError, match="budget"):
         moves_of(inputs_of(HAND_SOLVED), {"budget.pay.limit": (-5.0, 2.0)})
+
+
+GUARDED = """
+schema = 1
+name = "Guarded"
+[kpi.sales]
+[unit.company]
+level = "company"
+[unit.north]
+parent = "company"
+level = "region"
+[unit.ann]
+parent = "north"
+level = "person"
+[unit.bob]
+parent = "north"
+level = "person"
+[cell."north/sales"]
+[cell."ann/sales"]
+baseline = "80 to 120"
+[cell."bob/sales"]
+baseline = 50
+max_stretch = 5
+[guardrail.all]
+growth = [0.01, 0.1]
+[goal.sales]
+target = 200
+"""
+
+
+def test_guardrails_follow_a_baseline_also_where_it_is_rolled_up(tmp_path: Path) -> None:
+    path = tmp_path / "guarded.toml"
+    path.write_text(GUARDED, "utf-8")
+    changed = inputs_of(path).at("cell.ann/sales.baseline", 110.0)
+    written = load_scenario(path, overrides=['cell."ann/sales".baseline=110.0'])
+    assert changed.cells.max_stretch.tolist() == written.cells.max_stretch.tolist()
+    assert changed.cells.max_stretch.tolist() == pytest.approx([16.0, 11.0, 5.0])
+    assert text(changed) == text(written)
