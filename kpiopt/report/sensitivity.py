@@ -20,6 +20,7 @@ from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.runs.sensitivity import Sensitivity
 from kpiopt.simulation import Estimate
+from kpiopt.simulation.inputs import ORGANIZATION_PART
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,6 +32,7 @@ SHOWN_MOVES = 8
 SHOWN_CHANGES = 4
 HALF_BAR = 14
 NOTICEABLE = 1e-6
+LEARNT = {EVERYTHING: "all named quantities at once", ORGANIZATION_PART: "Execution, the part all have in common"}
 
 
 def render_sensitivity(found: Sensitivity) -> Group:
@@ -257,7 +259,7 @@ def _information(found: Sensitivity) -> Iterator[RenderableType]:
     yield _line(f"Gain in {_unit(outcome)}, better is +; the plan is made anew where that serves this outcome.")
     grid = Grid(("input", "worth", "95 % interval", "always re-planned"))
     for item in found.information:
-        name = "all named quantities at once" if item.name == EVERYTHING else input_name(found.scenario, item.name)
+        name = LEARNT.get(item.name) or input_name(found.scenario, item.name)
         w = item.worth
         ends = f"{change_text(outcome, w.low)} … {change_text(outcome, w.high)}"
         grid.add(name, change_text(outcome, w.estimate), ends, change_text(outcome, item.replanning.estimate))

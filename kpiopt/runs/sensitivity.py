@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from kpiopt.analysis.break_even import BreakEven, find_break_even
 from kpiopt.analysis.common_draws import CommonDraws
-from kpiopt.analysis.information import Information, value_everything, value_information
+from kpiopt.analysis.information import Information, learnable, value_everything, value_information
 from kpiopt.analysis.moves import KINDS, Inputs, Move, Reader, moves_of
 from kpiopt.analysis.near_optimal import Alternatives, find_alternatives
 from kpiopt.analysis.outcome import Measured, Outcome, measure, parse_outcome, usual_outcome
@@ -164,9 +164,9 @@ def study_sensitivity(
         progress("nearly equally good plans")
         found = replace(found, alternatives=find_alternatives(base, question.slack))
     if question.information:
-        names = [move.path for move in moves if move.kind == "uncertain"]
-        each = value_information(replanner, inputs, outcome, names, draws, progress)
-        found = replace(found, information=(*each, value_everything(replanner, outcome, draws, progress)))
+        names = learnable(scenario, [move.path for move in moves if move.kind == "uncertain"])
+        each = value_information(replanner, outcome, names, draws, progress)
+        found = replace(found, information=(*each, value_everything(replanner, outcome, draws, each, progress)))
     return replace(found, break_evens=crossings)
 
 
