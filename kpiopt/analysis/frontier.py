@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kpiopt.scenario.scenario import Floats, Integers
 
@@ -32,6 +31,8 @@ class Frontier:
         Positions in `points` at which the gain begins to fall off.
     more_is_better : bool
         Whether more of y is better.
+    all_x, all_y : (n_points,) float
+        The measures of all points; NaN where a point has no plan.
     """
 
     x_name: str
@@ -41,6 +42,8 @@ class Frontier:
     y: Floats
     knees: Integers
     more_is_better: bool
+    all_x: Floats
+    all_y: Floats
 
     @property
     def prices(self) -> Floats:
@@ -61,7 +64,8 @@ def find_frontier(x_name: str, x: Floats, y_name: str, y: Floats, *, more_is_bet
     """
     gain = y if more_is_better else -y
     points = efficient_points(x, gain)
-    return Frontier(x_name, y_name, points, x[points], y[points], find_knees(x[points], gain[points]), more_is_better)
+    knees = find_knees(x[points], gain[points])
+    return Frontier(x_name, y_name, points, x[points], y[points], knees, more_is_better, x, y)
 
 
 def efficient_points(cost: Floats, gain: Floats) -> Integers:
@@ -94,9 +98,10 @@ def _levels(values: Floats) -> Integers:
 def find_knees(cost: Floats, gain: Floats) -> Integers:
     """Return the knees of a frontier: where a little more cost begins to bring much less gain.
 
-    Both measures are scaled to 0 … 1; knees are the local maxima of gain - cost that stand out, each followed by a fall
-    of the difference by more than the mean step (Kneedle; Satopää, Albrecht, Irwin & Raghavan 2011,
-    doi:10.1109/ICDCSW.2011.20, with sensitivity 1 and no smoothing, as plans have no noise to smooth).
+    Both measures are scaled to 0 … 1; candidates are the local maxima of gain - cost, and one is a knee where the
+    difference falls by more than the mean step of cost before the next local maximum (Kneedle; Satopää, Albrecht, Irwin
+    & Raghavan 2011, doi:10.1109/ICDCSW.2011.20, with sensitivity 1 and no smoothing, as plans have no noise to smooth).
+    Candidates below or hardly above the line between the ends are left out: there a frontier does not bend down.
 
     Parameters
     ----------
@@ -109,17 +114,15 @@ def find_knees(cost: Floats, gain: Floats) -> Integers:
     above = y - x
     peaks = np.flatnonzero((above[1:-1] >= above[:-2]) & (above[1:-1] > above[2:])) + 1
     fall = float(np.mean(np.diff(x)))
-    return np.array([p for p in peaks.tolist() if above[p] >= LEAST_BEND and _falls(above, p, fall)], dtype=np.int64)
+    ends = [*peaks[1:].tolist(), len(above)]
+    knees = [
+        peak
+        for peak, end in zip(peaks.tolist(), ends, strict=False)
+        if above[peak] >= LEAST_BEND and above[peak + 1 : end].min() < above[peak] - fall
+    ]
+    return np.array(knees, dtype=np.int64)
 
 
 def _scaled(values: Floats) -> Floats:
     span = values[-1] - values[0]
     return (values - values[0]) / span if span > 0 else np.zeros(len(values))
-
-
-def _falls(above: Floats, peak: int, fall: float) -> bool:
-    """Whether the difference falls by enough behind a peak before it is as high again."""
-    behind = above[peak + 1 :]
-    higher: NDArray[np.intp] = np.flatnonzero(behind >= above[peak])
-    until = int(higher[0]) if len(higher) else len(behind)
-    return bool(until and behind[:until].min() < above[peak] - fall)

@@ -14,7 +14,7 @@ from typing import Any
 from kpiopt.errors import printable
 
 BLUE, GREEN, RED, AMBER, GREY = "#2a5c9f", "#1d7f5c", "#b5372c", "#c46a2b", "#5f6b7a"
-INK, LINE = "#1f2933", "#dde3ea"
+INK, LINE, PALE = "#1f2933", "#dde3ea", "#aab4c0"
 
 Figure = dict[str, Any]
 
@@ -128,8 +128,8 @@ def frontier_figure(points: Sequence[FrontierPoint], x_title: str, y_title: str,
     ordered = sorted((p for p in points if p.on_frontier), key=lambda p: p.x)
     beside = [p for p in points if not p.on_frontier]
     knees = [p for p in ordered if p.is_knee]
-    traces = [_dots(ordered, "frontier", BLUE, lines=True)]
-    traces += [_dots(beside, "dominated", GREY)] if beside else []
+    traces = [{**_dots(beside, "dominated", PALE, size=6), "legendrank": 1001}] if beside else []  # below the others
+    traces += [_dots(ordered, "frontier", BLUE, lines=True)]
     traces += [_dots(knees, "knee", RED, size=13)] if knees else []
     layout = _layout()
     layout["xaxis"] |= {"title": {"text": plain(x_title)}}

@@ -41,12 +41,17 @@ class Grid:
         self.rows.append([Text(printable(f)) if isinstance(f, str) else f for f in fields])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
-        widths = self._widths()
-        least = [min(w, NARROWEST_TEXT) if i < self.left else w for i, w in enumerate(widths)]
-        if sum(least) + GAP * len(widths) <= options.max_width:
-            yield self._table(least)
+        if self.fits(options.max_width):
+            yield self._table(self._least_widths())
         else:
             yield from self._list()
+
+    def fits(self, width: int) -> bool:
+        """Whether the rows can stand as a table of a width."""
+        return sum(self._least_widths()) + GAP * len(self.columns) <= width
+
+    def _least_widths(self) -> list[int]:
+        return [min(w, NARROWEST_TEXT) if i < self.left else w for i, w in enumerate(self._widths())]
 
     def _widths(self) -> list[int]:
         """Widths at which no column needs a second line."""
@@ -75,3 +80,13 @@ class Grid:
             for name, value in zip(self.columns[self.left :], row[self.left :], strict=True):
                 if value.plain:
                     yield Text.assemble(f"   {name.replace(chr(10), ' ')}: ", value)
+
+
+@dataclass(frozen=True)
+class FirstThatFits:
+    """Grids of the same rows, the fullest first; the first that fits as a table is shown, else the last."""
+
+    grids: tuple[Grid, ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Grid]:
+        yield next((grid for grid in self.grids if grid.fits(options.max_width)), self.grids[-1])

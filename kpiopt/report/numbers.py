@@ -68,7 +68,7 @@ def decimals_of_step(step: float) -> int:
 
 
 def _decimals_of(value: float) -> int:
-    """Return decimals that show about four digits; none for whole numbers."""
-    if value == round(value) or abs(value) >= 1000:
+    """Return decimals that show about four digits; none for whole numbers, but for the solver's rounding."""
+    if abs(value - round(value)) <= 1e-9 * abs(value) or abs(value) >= 1000:
         return 0
     return min(MAX_DECIMALS, max(0, 3 - math.floor(math.log10(abs(value)))))

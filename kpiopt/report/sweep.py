@@ -14,19 +14,30 @@ from rich.text import Text
 
 from kpiopt.analysis.frontier import Frontier
 from kpiopt.errors import printable
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import FirstThatFits, Grid
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
 from kpiopt.runs.axes import value_text
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import PointResult
-from kpiopt.runs.sweep_answer import SweepAnswer, find_frontiers
+from kpiopt.runs.sweep_answer import (
+    ODDS,
+    SweepAnswer,
+    find_best_in_both,
+    find_frontiers,
+    odds_on,
+    unit_of_cost,
+)
+from kpiopt.scenario.key_path import key_text
+from kpiopt.scenario.patch import read_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SHOWN_POINTS = 30
+LONGEST_HEADING = 14
+MONEY_COLUMNS = 2
 SHOWN_FAILURES = 5
-ODDS = "odds of all goals"
+NO_KNEE = "No knee stands out."
 
 
 def render_sweep(answer: SweepAnswer, folder: Path) -> Group:
@@ -43,29 +54,34 @@ def _line(text: str, style: str = "") -> Padding:
 
 
 def _verdict(answer: SweepAnswer) -> Iterator[RenderableType]:
+    axes = " and ".join(axis.path for axis in answer.axes)
+    yield Text(printable(f"{answer.scenario.name} over {axes}: {', '.join(counts(answer))}."), style="bold")
+
+
+def counts(answer: SweepAnswer) -> list[str]:
+    """Say how many points have a plan, have none, and failed."""
     n, solved, failed = len(answer.points), len(answer.solved), len(answer.failures)
     parts = [f"{solved:,} of {n:,} points have a plan"]
     if n - solved - failed:
         parts.append(f"{n - solved - failed:,} have none, proved")
     if failed:
         parts.append(f"{failed:,} failed")
-    axes = " and ".join(axis.path for axis in answer.axes)
-    yield Text(printable(f"{answer.scenario.name} over {axes}: {', '.join(parts)}."), style="bold")
+    return parts
 
 
 def _points(answer: SweepAnswer) -> Iterator[RenderableType]:
     """All points, or of many an even choice with both ends."""
     yield _heading("Points")
-    paths = tuple(axis.path for axis in answer.axes)
     drawn = any(result.all_goals for result in answer.solved)
-    currency = answer.scenario.currency
-    names = ["goals met", "largest\nstretch", f"pay at plan\n{currency}".rstrip(), f"initiatives\n{currency}".rstrip()]
-    grid = Grid((*paths, "goals met", *((ODDS,) if drawn else ()), *names[1:]), left=0)
     written = point_texts(answer)
     shown = np.unique(np.linspace(0, len(answer.points) - 1, min(SHOWN_POINTS, len(answer.points))).round().astype(int))
-    for i in shown.tolist():
-        grid.add(*written[i], *_point_row(answer.results[i], drawn))
-    yield grid
+    columns = _point_columns(answer, drawn)
+    rows = [[f"{i}", *written[i], *_point_row(answer.results[i], drawn)] for i in shown.tolist()]
+    full, narrow = Grid(columns), Grid(columns[:-MONEY_COLUMNS])
+    for row in rows:
+        full.add(*row)
+        narrow.add(*row[:-MONEY_COLUMNS])
+    yield FirstThatFits((full, narrow))
     if len(shown) < len(answer.points):
         yield _line(f"{len(shown)} of {len(answer.points):,} points shown; all are in points.csv.", "dim")
 
@@ -90,6 +106,25 @@ def _point_row(result: PointResult | Failure, drawn: bool) -> list[str]:
         amount(result.pay or 0.0),
         amount(result.initiatives or 0.0),
     ]
+
+
+def _point_columns(answer: SweepAnswer, drawn: bool) -> tuple[str, ...]:
+    currency = answer.scenario.currency
+    odds = (ODDS,) if drawn else ()
+    money = (f"pay at plan\n{currency}".rstrip(), f"initiatives\n{currency}".rstrip())
+    return ("point", *(_folded(axis.path) for axis in answer.axes), "goals\nmet", *odds, "largest\nstretch", *money)
+
+
+def _folded(name: str) -> str:
+    """Break a long path behind the dots of its keys, or a long name between its words, to stand as a heading."""
+    key = read_path(name)
+    parts = [key_text(part) + "." for part in key[:-1]] + [key_text(key[-1])] if key else name.split()
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1] + part) > LONGEST_HEADING:
+            lines.append("")
+        lines[-1] += part if key or not lines[-1] else f" {part}"
+    return "\n".join(lines)
 
 
 def axis_text(value: Any, decimals: int | None = None) -> str:
@@ -125,16 +160,31 @@ def _decimals_apart(numbers: Sequence[float]) -> int | None:
 def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
     for frontier in find_frontiers(answer):
         yield _heading(f"Efficient frontier: {frontier.x_name} against {frontier.y_name}")
-        knees = set(frontier.knees.tolist())
-        grid = Grid(
-            ("point", frontier.x_name, frontier.y_name, f"price of the next\n{price_unit(frontier)}", ""), left=1
-        )
+        knees, x, y = set(frontier.knees.tolist()), axis_texts(frontier.x.tolist()), y_texts(answer, frontier)
+        price = f"price of the next\n{price_unit(answer, frontier)}"
+        grid = Grid(("point", _folded(frontier.x_name), frontier.y_name, price, ""), left=1)
         for i in shown_on_frontier(frontier):
-            values = y_text(frontier, frontier.y[i]), price_text(frontier, i)
-            grid.add(f"{frontier.points[i]}", amount(float(frontier.x[i])), *values, "knee" if i in knees else "")
+            grid.add(f"{frontier.points[i]}", x[i], y[i], price_text(frontier, i), "knee" if i in knees else "")
         yield grid
-        if not knees:
-            yield _line("It has no knee: more always buys about as much.", "dim")
+        if not knees and len(frontier.points) > 2:
+            yield _line(NO_KNEE, "dim")
+    yield from (_line(text) for text in remarks(answer))
+
+
+def remarks(answer: SweepAnswer) -> list[str]:
+    """Say where nothing is to be traded off, and which odds are not about the same thing."""
+    same = [
+        f"No trade-off between {frontier.x_name} and {frontier.y_name}: no point is better than point "
+        f"{frontier.points[0]} in either."
+        for frontier in find_best_in_both(answer)
+    ]
+    goals = [axis.path for axis in answer.axes if (read_path(axis.path) or ("",))[0] == "goal"]
+    drawn = any(result.all_goals for result in answer.solved)
+    return (
+        [*same, f"{' and '.join(goals)}: the odds of each point are those of its own goals."]
+        if goals and drawn
+        else same
+    )
 
 
 def shown_on_frontier(frontier: Frontier) -> list[int]:
@@ -144,14 +194,15 @@ def shown_on_frontier(frontier: Frontier) -> list[int]:
     return sorted({*even.tolist(), *frontier.knees.tolist()})
 
 
-def y_text(frontier: Frontier, value: float) -> str:
-    """Write the second measure: both kinds are shares."""
-    return percent(value, 1 if frontier.y_name == ODDS else 2)
+def y_texts(answer: SweepAnswer, frontier: Frontier) -> list[str]:
+    """Write the second measure of a frontier's points: odds with their intervals, stretch as a share."""
+    odds = odds_on(answer, frontier)
+    return [percent(value, 2) for value in frontier.y] if odds is None else [estimate.text for estimate in odds]
 
 
-def price_unit(frontier: Frontier) -> str:
-    """Return what a price counts, as "budget.pay.limit per percentage point"."""
-    return f"{frontier.x_name} per percentage point"
+def price_unit(answer: SweepAnswer, frontier: Frontier) -> str:
+    """Return what a price counts, as "USD per percentage point"."""
+    return f"{unit_of_cost(answer, frontier)} per percentage point".lstrip()
 
 
 def price_text(frontier: Frontier, position: int) -> str:

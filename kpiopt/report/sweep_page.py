@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kpiopt.analysis.frontier import Frontier
 from kpiopt.report.charts import FrontierPoint, frontier_figure
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.numbers import amount, percent
-from kpiopt.report.sweep import ODDS, axis_text, point_texts, price_text, price_unit, y_text
+from kpiopt.report.sweep import (
+    axis_text,
+    axis_texts,
+    counts,
+    point_texts,
+    price_text,
+    price_unit,
+    remarks,
+    y_texts,
+)
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import PointResult
-from kpiopt.runs.sweep_answer import SweepAnswer, find_frontiers
+from kpiopt.runs.sweep_answer import ODDS, SweepAnswer, find_frontiers, unit_of_cost
 
 MOST_ROWS = 1000
 
@@ -23,63 +34,62 @@ def render_sweep_page(answer: SweepAnswer) -> str:
 def sweep_section(answer: SweepAnswer) -> PageSection:
     """Return a sweep as a section of any page."""
     frontiers = find_frontiers(answer)
-    figures = [_figure(answer, frontier) for frontier in frontiers]
-    tables = [_frontier_table(frontier) for frontier in frontiers]
+    figures = [_figure(answer, frontier, wide=len(frontiers) == 1) for frontier in frontiers]
+    tables = [_frontier_table(answer, frontier) for frontier in frontiers]
     cards = [
-        Card("points", f"{len(answer.points):,}", f"{len(answer.solved):,} have a plan"),
-        *(_knee_card(frontier, knee) for frontier in frontiers for knee in frontier.knees.tolist()),
+        Card("points", f"{len(answer.points):,}", ", ".join(counts(answer))),
+        *(_knee_card(answer, frontier, knee) for frontier in frontiers for knee in frontier.knees.tolist()),
     ]
-    return PageSection(cards=cards, blocks=[*figures, *tables, _points_table(answer)])
+    return PageSection("", remarks(answer), cards, [*figures, *tables, _points_table(answer)])
 
 
-def _knee_card(frontier: Frontier, knee: int) -> Card:
-    note = f"{frontier.y_name} {y_text(frontier, float(frontier.y[knee]))}"
-    return Card(f"knee of {frontier.x_name}", amount(float(frontier.x[knee])), note)
+def _knee_card(answer: SweepAnswer, frontier: Frontier, knee: int) -> Card:
+    note = f"{frontier.y_name} {y_texts(answer, frontier)[knee]}"
+    return Card(f"knee of {frontier.x_name}", axis_texts(frontier.x.tolist())[knee], note)
 
 
-def _figure(answer: SweepAnswer, frontier: Frontier) -> PageFigure:
+def _figure(answer: SweepAnswer, frontier: Frontier, *, wide: bool) -> PageFigure:
+    places = {number: i for i, number in enumerate(frontier.points.tolist())}
     knees = set(frontier.knees.tolist())
     marks = [
-        _mark(answer.results[number], float(x), float(y), i in knees, frontier.y_name == ODDS)
-        for i, (number, x, y) in enumerate(zip(frontier.points.tolist(), frontier.x, frontier.y, strict=True))
+        _mark(answer, frontier, number, number in places, places.get(number) in knees)
+        for number in np.flatnonzero(np.isfinite(frontier.all_x) & np.isfinite(frontier.all_y)).tolist()
     ]
-    figure = frontier_figure(marks, frontier.x_name, frontier.y_name, y_is_share=True)
-    return PageFigure(f"{frontier.x_name} against {frontier.y_name}", figure, "plans that no other point beats")
+    unit = unit_of_cost(answer, frontier)
+    x_title = frontier.x_name if unit in ("", frontier.x_name) else f"{frontier.x_name} ({unit})"
+    figure = frontier_figure(marks, x_title, frontier.y_name, y_is_share=True)
+    return PageFigure(f"{frontier.x_name} against {frontier.y_name}", figure, wide=wide)
 
 
-def _mark(result: PointResult | Failure, x: float, y: float, is_knee: bool, is_odds: bool) -> FrontierPoint:
-    label, low, high = "", None, None
-    if isinstance(result, PointResult):
-        label = ", ".join(f"{path} = {axis_text(value)}" for path, value in result.point.values)
-        if is_odds and result.all_goals:
-            low, high = result.all_goals.low, result.all_goals.high
-    return FrontierPoint(x, y, low, high, label, is_knee=is_knee)
+def _mark(answer: SweepAnswer, frontier: Frontier, number: int, on_frontier: bool, is_knee: bool) -> FrontierPoint:
+    values = ", ".join(f"{path} = {axis_text(value)}" for path, value in answer.points[number].values)
+    result = answer.results[number]
+    odds = result.all_goals if frontier.y_name == ODDS and isinstance(result, PointResult) else None
+    x, y = float(frontier.all_x[number]), float(frontier.all_y[number])
+    low, high = (odds.low, odds.high) if odds else (None, None)
+    return FrontierPoint(x, y, low, high, f"point {number}: {values}", on_frontier, is_knee)
 
 
-def _frontier_table(frontier: Frontier) -> PageTable:
-    knees = set(frontier.knees.tolist())
+def _frontier_table(answer: SweepAnswer, frontier: Frontier) -> PageTable:
+    knees, x, y = set(frontier.knees.tolist()), axis_texts(frontier.x.tolist()), y_texts(answer, frontier)
     rows = [
-        (
-            str(number),
-            amount(float(frontier.x[i])),
-            y_text(frontier, float(frontier.y[i])),
-            price_text(frontier, i),
-            "knee" if i in knees else "",
-        )
+        (str(number), x[i], y[i], price_text(frontier, i), "knee" if i in knees else "")
         for i, number in enumerate(frontier.points.tolist())
     ]
-    columns = ("point", frontier.x_name, frontier.y_name, f"price of the next, {price_unit(frontier)}", "")
-    return PageTable("Price of the next point", columns, rows, caption=f"{frontier.x_name} against {frontier.y_name}")
+    columns = ("point", frontier.x_name, frontier.y_name, f"price of the next, {price_unit(answer, frontier)}", "")
+    return PageTable("Efficient points", columns, rows, caption=f"{frontier.x_name} against {frontier.y_name}")
 
 
 def _points_table(answer: SweepAnswer) -> PageTable:
-    columns = (*(axis.path for axis in answer.axes), "goals met", ODDS, "largest stretch", "pay at plan", "initiatives")
+    unit = f", {answer.scenario.currency}" if answer.scenario.currency else ""
+    money = (f"pay at plan{unit}", f"initiatives{unit}")
+    columns = ("point", *(axis.path for axis in answer.axes), "goals met", ODDS, "largest stretch", *money)
     rows = [
-        [*values, *_figures(result)]
-        for values, result in zip(point_texts(answer)[:MOST_ROWS], answer.results, strict=False)
+        [str(number), *values, *_figures(result)]
+        for number, (values, result) in enumerate(zip(point_texts(answer)[:MOST_ROWS], answer.results, strict=False))
     ]
     caption = "" if len(rows) == len(answer.points) else f"the first {len(rows):,}; all are in points.csv"
-    return PageTable("Points", columns, rows, left=0, caption=caption)
+    return PageTable("Points", columns, rows, caption=caption)
 
 
 def _figures(result: PointResult | Failure) -> list[str]:

@@ -258,15 +258,17 @@ def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None
 
 
 def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
-    """Return what the whole organization uses of each resource that cells need effort of."""
-    columns = cascade.columns
+    """Return what the whole organization uses of each resource that is effort: what cells need, or units have."""
+    columns, scenario = cascade.columns, cascade.columns.scenario
+    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.uses}
+    resources = [*scenario.cells.effort, *(r for r in scenario.units.capacity if r in used)]
     return tuple(
         (
             resource,
             float(columns.effort_per_stretch(resource) @ columns.stretch.of(x))
             + float(columns.use_per_level(resource) @ columns.level.of(x)),
         )
-        for resource in columns.scenario.cells.effort
+        for resource in dict.fromkeys(resources)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from kpiopt.runs.axes import Axis, Point
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import GoalAtPoint, PointResult
 from kpiopt.scenario.patch import read_path
+from kpiopt.scenario.resolve_plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SCHEMA = "kpiopt.sweep/1"
+ODDS, STRETCH, MONEY = "odds of all goals", "largest relative stretch", "pay at plan and initiatives"
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,44 @@ def effort_of(resource: str) -> Callable[[PointResult], float | None]:
 
 
 def find_frontiers(answer: SweepAnswer) -> tuple[Frontier, ...]:
-    """Return the frontiers that a sweep has something to say about: two measures that both vary.
+    """Return the frontiers of a sweep: two measures of which more of one costs more of the other.
 
     Money against the odds of all goals (a swept budget's limit in place of the money that a plan takes of it), and each
     effort against the largest relative stretch of peers.
     """
+    return tuple(frontier for frontier in _all_frontiers(answer) if len(frontier.points) > 1)
+
+
+def find_best_in_both(answer: SweepAnswer) -> tuple[Frontier, ...]:
+    """Return what would be frontiers, had they more than one point: nothing is to be traded off there."""
+    many = len(answer.solved) > 1
+    return tuple(frontier for frontier in _all_frontiers(answer) if many and len(frontier.points) == 1)
+
+
+def _all_frontiers(answer: SweepAnswer) -> Iterator[Frontier]:
     odds, strain = answer.measure(all_goals), answer.measure(step_value("fairness"))
-    found = [find_frontier(*_money_axis(answer), "odds of all goals", odds)]
+    yield find_frontier(*_money_axis(answer), ODDS, odds)
     for resource in sorted({name for result in answer.solved for name, _ in result.effort}):
         use = answer.measure(effort_of(resource))
-        found.append(find_frontier(resource, use, "largest relative stretch", strain, more_is_better=False))
-    return tuple(frontier for frontier in found if len(frontier.points) > 1)
+        yield find_frontier(resource, use, STRETCH, strain, more_is_better=False)
+
+
+def unit_of_cost(answer: SweepAnswer, frontier: Frontier) -> str:
+    """Return what the first measure of a frontier counts: the currency, or a resource."""
+    if frontier.x_name == MONEY:
+        return answer.scenario.currency
+    if not _is_budget_limit(frontier.x_name):
+        return frontier.x_name
+    budget = answer.scenario.budgets[(read_path(frontier.x_name) or ())[1]]
+    return answer.scenario.currency if budget.money or budget.resource == PAY else budget.resource
+
+
+def odds_on(answer: SweepAnswer, frontier: Frontier) -> list[Estimate] | None:
+    """Return the odds of a frontier's points with their intervals; None where its second measure is another one."""
+    if frontier.y_name != ODDS:
+        return None
+    results = (answer.results[number] for number in frontier.points.tolist())
+    return [r.all_goals for r in results if isinstance(r, PointResult) and r.all_goals is not None]
 
 
 def _money_axis(answer: SweepAnswer) -> tuple[str, Floats]:
@@ -103,7 +132,7 @@ def _money_axis(answer: SweepAnswer) -> tuple[str, Floats]:
     if len(budgets) == 1:
         place = [axis.path for axis in answer.axes].index(budgets[0])
         return budgets[0], np.array([float(point.values[place][1]) for point in answer.points])
-    return "pay at plan and initiatives", answer.measure(money)
+    return MONEY, answer.measure(money)
 
 
 def _is_budget_limit(path: str) -> bool:
@@ -121,7 +150,7 @@ def sweep_as_dict(answer: SweepAnswer) -> dict[str, Any]:
         "axes": [{"path": axis.path, "values": list(axis.values)} for axis in answer.axes],
         "simulation": drawn if any(result.all_goals for result in answer.solved) else None,
         "points": [_point_as_dict(p, r) for p, r in zip(answer.points, answer.results, strict=True)],
-        "frontiers": [_frontier_as_dict(frontier) for frontier in find_frontiers(answer)],
+        "frontiers": [_frontier_as_dict(answer, frontier) for frontier in find_frontiers(answer)],
     }
 
 
@@ -155,7 +184,8 @@ def _goal_as_dict(goal: GoalAtPoint) -> dict[str, Any]:
     }
 
 
-def _frontier_as_dict(frontier: Frontier) -> dict[str, Any]:
+def _frontier_as_dict(answer: SweepAnswer, frontier: Frontier) -> dict[str, Any]:
+    odds = odds_on(answer, frontier)
     return {
         "x": frontier.x_name,
         "y": frontier.y_name,
@@ -163,6 +193,7 @@ def _frontier_as_dict(frontier: Frontier) -> dict[str, Any]:
         "points": frontier.points.tolist(),
         "x_values": frontier.x.tolist(),
         "y_values": frontier.y.tolist(),
+        "odds": None if odds is None else [estimate.as_dict() for estimate in odds],
         "knees": frontier.points[frontier.knees].tolist(),
         "price_of_next": [*frontier.prices.tolist(), None],
     }

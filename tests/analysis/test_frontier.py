@@ -52,6 +52,13 @@ def test_two_bends_are_two_knees():
     assert x[find_knees(x, y)].tolist() == [2.0, 8.0]
 
 
+def test_a_peak_is_a_knee_by_what_falls_before_the_next_peak():
+    """In tenths the differences are 0 3 2.5 2.8 1 0 and a step is 2: only the second peak falls by more than that."""
+    x = np.array([0.0, 2.0, 4.0, 6.0, 8.0, 10.0])
+    assert find_knees(x, x + np.array([0.0, 3.0, 2.5, 2.8, 1.0, 0.0])).tolist() == [3]
+    assert find_knees(x, x + np.array([0.0, 3.0, 0.5, 2.8, 1.0, 0.0])).tolist() == [1, 3]
+
+
 @pytest.mark.parametrize("y", [np.linspace(0, 1, 9), np.linspace(0, 1, 9) ** 2])
 def test_lines_and_rising_returns_have_no_knee(y):
     assert len(find_knees(np.linspace(0, 1, 9), y)) == 0

@@ -135,7 +135,7 @@ def test_a_frontier_marks_knees_and_dominated_points():
         FrontierPoint(1.0, 0.1, 0.05, 0.2, "a"),
         FrontierPoint(3.0, 0.3, label="c", on_frontier=False),
     ]
-    frontier, dominated, knees = frontier_figure(points, "money", "odds")["data"]
+    dominated, frontier, knees = frontier_figure(points, "money", "odds")["data"]
     assert frontier["x"] == [1.0, 2.0]
     assert frontier["error_y"]["arrayminus"] == pytest.approx([0.05, 0.1])
     assert (dominated["x"], knees["x"]) == ([3.0], [2.0])

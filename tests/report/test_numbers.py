@@ -20,6 +20,8 @@ from kpiopt.report.numbers import amount, change, decimals_of_step, percent, rel
         (0.000123456, "", None, "0.000123"),
         (12.3456, "", None, "12.35"),
         (5.0, "", None, "5"),
+        (400.0000000001, "", None, "400"),
+        (0.9999, "", None, "0.9999"),
         (0.0, "USD", None, "0 USD"),
         (-0.0, "", 0.1, "0.0"),
         (-0.004, "", 0.1, "0.0"),

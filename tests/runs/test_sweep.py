@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
-from kpiopt.runs.axes import Point, points_of, read_axes
+from kpiopt.report.sweep import axis_texts, render_sweep
+from kpiopt.runs.axes import Point, points_of, read_axes, spaced
 from kpiopt.runs.executor import Failure
 from kpiopt.runs.sweep import INFEASIBLE, SweepJob
 
@@ -171,7 +173,58 @@ def test_terminal_shows_points_frontier_and_its_price(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "6 of 6 points have a plan" in shown
     assert "Efficient frontier: budget.pay.limit against odds of all goals" in shown
-    assert "knee" in shown and "price of the next" in shown
+    assert "price of the next" in shown and "USD per percentage point" in shown
+
+
+def test_odds_on_a_frontier_carry_their_interval(tmp_path, capsys):
+    words = ["--over", "budget.pay.limit=0:700:8", "--json"]
+    assert sweep(tmp_path, *words) == 0
+    document = json.loads(capsys.readouterr().out)
+    (frontier,) = document["frontiers"]
+    assert frontier["odds"] == [document["points"][i]["all_goals"] for i in frontier["points"]]
+    assert [odds["estimate"] for odds in frontier["odds"]] == frontier["y_values"]
+    assert sweep(tmp_path, *words[:-1]) == 0
+    part = capsys.readouterr().out.partition("Efficient frontier")[2]
+    assert part.count(" to ") == len(frontier["points"])
+    assert "No trade-off between hours and largest relative stretch: no point is better than point 6" in part
+
+
+def test_odds_of_other_goals_are_said_to_be_that(tmp_path, capsys):
+    assert sweep(tmp_path, "--over", "goal.sales.target=107_000,108_000") == 0
+    assert "goal.sales.target: the odds of each point are those of its own goals." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--no-simulation"], ["--over", "budget.pay.limit=700"]])
+def test_where_there_is_no_frontier_there_is_none(tmp_path, capsys, words):
+    assert sweep(tmp_path, *words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)["frontiers"]
+    assert [f for f in found if f["y"] == "odds of all goals"] == []
+
+
+def test_effort_of_initiatives_counts(tmp_path):
+    path = tmp_path / "scenario.toml"
+    text = GIVING_UP.replace("uses = { cash = 1 }", "uses = { cash = 1, hours = 2 }")
+    path.write_text(text.replace("[unit.shop]", "[unit.shop]\ncapacity.hours = 30"), encoding="utf-8")
+    ((_, result),) = answers(path, "budget.cash.limit=12")
+    assert dict(result.effort) == pytest.approx({"hours": 10.0})
+
+
+def test_values_of_an_axis_show_what_tells_them_apart():
+    assert axis_texts((500_000, 500_000.5)) == ["500,000.0", "500,000.5"]
+    assert axis_texts((0.5, 1)) == ["0.5", "1.0"]
+    assert axis_texts(spaced(10, 20, 4)) == ["10.00", "13.33", "16.67", "20.00"]
+    assert axis_texts((1e-9, 2e-9)) == ["1e-09", "2e-09"]
+    assert axis_texts((True, "sobol", [1], {"normal": [0, 1]})) == ["true", "sobol", "[1]", "{normal = [0, 1]}"]
+
+
+@pytest.mark.parametrize(("width", "has_money"), [(110, True), (80, False)])
+def test_a_narrow_terminal_has_a_table_too(width, has_money):
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(render_sweep(kpiopt.sweep(HAND), Path("runs")))
+    table = shown.get().partition("Efficient")[0]
+    assert ("initiatives" in table) == has_money
+    assert "6.50 %" in table and "goals met:" not in table
 
 
 def test_a_page_with_frontiers(tmp_path, capsys):
