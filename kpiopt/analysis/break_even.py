@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kpiopt.analysis.moves import Inputs
-from kpiopt.analysis.quantities import name_of, quantities_of
 from kpiopt.analysis.replanning import NoPlan, Planned, Replanner
 from kpiopt.errors import InputError, Problem, UsageError
 from kpiopt.graph import NodeKind
@@ -100,11 +99,7 @@ def find_break_even(
     UsageError
         Where there is no such number, or the range does not hold its present value.
     """
-    now = inputs.value(path)
-    low, high = ends or _usual_ends(inputs, path, now)
-    if not low <= now <= high:
-        message = f"the range {low:g} to {high:g} does not hold the present value {now:g} of {path}"
-        raise UsageError(Problem("E-break-even-range", message, fix="give a range around it"))
+    now, low, high = require_range(inputs, path, ends)
     search = _Search(replanner, inputs, path, PRECISION * (high - low), progress)
     return BreakEven(
         path,
@@ -118,8 +113,26 @@ def find_break_even(
     )
 
 
+def require_range(inputs: Inputs, path: str, ends: tuple[float, float] | None) -> tuple[float, float, float]:
+    """Return the present value of a number and the ends of the range to search.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such number, or the range does not hold its present value.
+    """
+    now = inputs.value(path)
+    low, high = ends or _usual_ends(inputs, path, now)
+    if not low <= now <= high:
+        message = f"the range {low:g} to {high:g} does not hold the present value {now:g} of {path}"
+        raise UsageError(Problem("E-break-even-range", message, fix="give a range around it"))
+    if ends is not None:
+        inputs.check(path, ends, f"--range {low:g}:{high:g}")
+    return now, low, high
+
+
 def _usual_ends(inputs: Inputs, path: str, now: float) -> tuple[float, float]:
-    quantity = quantities_of(inputs.scenario).get(name_of(inputs.scenario, path))
+    quantity = inputs.quantities.get(inputs.resolve(path))
     if quantity is not None and not quantity.is_number:
         low, high = quantity.quantile(np.array([TAILS, 1.0 - TAILS])).tolist()
         return min(low, now), max(high, now)

@@ -5,8 +5,8 @@ Both are measured in the same draws. The difference between them is what re-plan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from kpiopt.analysis.moves import Inputs, Move
 from kpiopt.analysis.outcome import Measured, Outcome, difference, measure
 from kpiopt.analysis.replanning import NoPlan, Planned, Replanner
 from kpiopt.errors import InputError, Problem
+from kpiopt.program.blocks import Columns
 from kpiopt.program.cascade import Cascade
+from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate
 
-Progress = Callable[[str], None]
+Count = Callable[[str, int, int], None]
 BROKEN = 1e-9
 
 
@@ -37,7 +39,7 @@ class End:
     worth : Estimate or None
         What re-planning is worth: replanned - fixed, in the outcome's unit; better where the outcome says so.
     broken : tuple of str
-        Limits that the plan as it is would break.
+        Limits that the plan as it is would break, "level of INITIATIVE@UNIT" and "range of UNIT/KPI" among them.
     problem : Problem or None
         Why there is no plan.
     """
@@ -101,9 +103,9 @@ def make_tornado(
     replanner: Replanner,
     inputs: Inputs,
     outcome: Outcome,
-    moves: Iterable[Move],
+    moves: Sequence[Move],
     draws: CommonDraws,
-    progress: Progress = lambda _: None,
+    progress: Count = lambda _path, _done, _total: None,
 ) -> Tornado:
     """Move inputs one at a time.
 
@@ -111,11 +113,13 @@ def make_tornado(
     ----------
     replanner : Replanner
         With the plan of the inputs' scenario.
+    progress : callable, optional
+        (path, how many are done, how many there are) -> None.
     """
     study = _Study(replanner, outcome, draws, measure(outcome, replanner.base.graph, replanner.base, draws))
     bars = []
-    for move in moves:
-        progress(move.path)
+    for done, move in enumerate(moves):
+        progress(move.path, done, len(moves))
         bars.append(Bar(move, study.end(inputs, move.path, move.low), study.end(inputs, move.path, move.high)))
     bars.sort(key=lambda bar: (-bar.swing, bar.move.path))
     return Tornado(outcome, study.now.estimate, tuple(bars))
@@ -132,44 +136,48 @@ class _Study:
 
     def end(self, inputs: Inputs, path: str, value: float) -> End:
         """Move one input to a value."""
+        end = End(value)
         try:
             cascade = self.replanner.pose(inputs.at(path, value))
-        except InputError as error:
-            return End(value, problem=error.problems[0])
-        base = self.replanner.base
-        fixed = measure(self.outcome, cascade.graph, base, self.draws)
-        common = {
-            "fixed": fixed.estimate,
-            "fixed_change": difference(self.now, fixed),
-            "broken": broken_limits(base, cascade),
-        }
-        try:
+            fixed = measure(self.outcome, cascade.graph, self.replanner.base, self.draws)
+            change, broken = difference(self.now, fixed), broken_limits(self.replanner.base, cascade)
+            end = replace(end, fixed=fixed.estimate, fixed_change=change, broken=broken)
             planned = self.replanner.plan(cascade)
+            made = fixed if self._is_same(planned) else measure(self.outcome, cascade.graph, planned, self.draws)
         except NoPlan as failure:
-            return End(value, **common, problem=failure.problem)  # type: ignore[arg-type]
-        made = fixed if self._is_same(base, planned) else measure(self.outcome, cascade.graph, planned, self.draws)
-        return End(
-            value,
-            **common,  # type: ignore[arg-type]
-            replanned=made.estimate,
-            replanned_change=difference(self.now, made),
-            worth=difference(fixed, made),
-        )
+            return replace(end, problem=failure.problem)
+        except InputError as error:
+            return replace(end, problem=error.problems[0])
+        change, worth = difference(self.now, made), difference(fixed, made)
+        return replace(end, replanned=made.estimate, replanned_change=change, worth=worth)
 
-    def _is_same(self, first: Planned, second: Planned) -> bool:
-        """Whether two plans cannot differ in the outcome: they decide the same, and it is not about their targets."""
-        same = np.array_equal(first.stretch, second.stretch) and np.array_equal(first.levels, second.levels)
+    def _is_same(self, planned: Planned) -> bool:
+        """Whether a plan cannot differ in the outcome: it decides the same, and that is not about its targets."""
+        base = self.replanner.base
+        same = np.array_equal(base.stretch, planned.stretch) and np.array_equal(base.levels, planned.levels)
         return same and self.outcome.kind != "pay"
 
 
 def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
-    """Return the names of the limits of another program that the plan as it is would break."""
+    """Return what the plan as it is would break in another program: limits, and ranges of its decisions, by name."""
     ours, x = cascade.program.arrays(), base.solution.x
-    if len(x) != ours.n_columns or not cascade.limits:
+    if len(x) != ours.n_columns:
         return ()
     used = ours.matrix @ x
-    return tuple(
+    limits = [
         limit.name
         for limit in cascade.limits
         if used[limit.row] > ours.row_upper[limit.row] + BROKEN * max(1.0, abs(limit.value))
+    ]
+    return (
+        *limits,
+        *_outside(cascade.columns.level, "level of ", x),
+        *_outside(cascade.columns.stretch, "range of ", x),
     )
+
+
+def _outside(columns: Columns, what: str, x: Floats) -> Iterator[str]:
+    """Yield the names of decisions outside of their ranges."""
+    values, room = columns.of(x), BROKEN * np.maximum(1.0, np.abs(columns.upper))
+    for i in np.flatnonzero((values > columns.upper + room) | (values < columns.lower - room)).tolist():
+        yield what + columns.label(i)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kpiopt.scenario.key_path import dotted
 from kpiopt.scenario.scenario import Scenario
 
 
@@ -41,8 +42,30 @@ def _plain_names(scenario: Scenario) -> dict[str, str]:
     for goal in scenario.goals.values():
         where = "" if goal.unit == 0 else f" ({scenario.units.names[goal.unit]})"
         names[f"goal.{goal.id}.target"] = f"Goal for {scenario.kpis[goal.kpi].name}{where}"
+        names[f"goal.{goal.id}.weight"] = f"Weight of the goal for {scenario.kpis[goal.kpi].name}{where}"
     for initiative in scenario.initiatives.values():
         names[f"initiative.{initiative.id}.max"] = f"Largest level of {initiative.name}"
         for resource in initiative.uses:
             names[f"initiative.{initiative.id}.uses.{resource}"] = f"{resource} that {initiative.name} uses"
-    return names | {f"decide.effort_price.{r}": f"Price of {r}" for r in scenario.decide.effort_price}
+    for plan in scenario.pay_plans:
+        names[f"pay_plan.{plan}.payout"] = f"Payout of pay plan {plan} (1 = as planned)"
+        names[f"pay_plan.{plan}.cap"] = f"Cap of pay plan {plan}"
+    names |= {f"decide.slack.{step}": f"Slack of the step {step}" for step in scenario.decide.slack}
+    names |= {f"decide.effort_price.{r}": f"Price of {r}" for r in scenario.decide.effort_price}
+    names["uncertainty.common"] = "Common share of execution"
+    names["units.target_incentive"] = "Target incentives (1 = as planned)"
+    for name in scenario.document.get("guardrail", {}):
+        for position, word in enumerate(("Smallest", "Largest")):
+            names[dotted(("guardrail", name, "growth", position))] = f"{word} growth of guardrail {name}"
+    return names | _table_names(scenario)
+
+
+def _table_names(scenario: Scenario) -> dict[str, str]:
+    """Names of the factors on what stands in the cells table."""
+    fields = {"baseline": "Baselines", "max_stretch": "Largest stretches", "min_stretch": "Smallest stretches"}
+    fields |= {"pay_rate": "Pay rates"} | {f"effort.{r}": f"Efforts, {r}" for r in scenario.cells.effort}
+    names = {f"cells.{field}": f"{name} (1 = as planned)" for field, name in fields.items()}
+    for kpi in scenario.kpis.values():
+        own = {f"cells.{kpi.id}.{field}": f"{name} of {kpi.name} (1 = as planned)" for field, name in fields.items()}
+        names |= own
+    return names

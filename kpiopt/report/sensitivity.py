@@ -30,6 +30,7 @@ SHOWN_GROUPS = 25
 SHOWN_RANGES = 12
 SHOWN_MOVES = 8
 SHOWN_CHANGES = 4
+SHOWN_BROKEN = 3
 HALF_BAR = 14
 NOTICEABLE = 1e-6
 LEARNT = {EVERYTHING: "all named quantities at once", ORGANIZATION_PART: "Execution, the part all have in common"}
@@ -100,6 +101,8 @@ def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
     rest = len(tornado.bars) - len(shown)
     if rest:
         yield _line(f"{rest:,} more inputs move it less or not at all.", "dim")
+    for item in found.left_out:
+        yield _line(f"Not moved ({item.count:,}): {item.what}; {item.fix}.", "dim")
 
 
 def _largest(tornado: Tornado) -> float:
@@ -138,7 +141,9 @@ def _remarks(end: End) -> Iterator[str]:
     if end.problem is not None:
         yield f"at {amount(end.input_value)}: {end.problem.message}"
     if end.broken:
-        yield f"at {amount(end.input_value)} the plan as it is breaks {', '.join(end.broken)}"
+        shown, more = end.broken[:SHOWN_BROKEN], len(end.broken) - SHOWN_BROKEN
+        rest = f" and {more:,} more" if more > 0 else ""
+        yield f"at {amount(end.input_value)} the plan as it is breaks {', '.join(shown)}{rest}"
 
 
 def draw_bar(changes: Sequence[Estimate | None], scale: float, ink: str) -> str:

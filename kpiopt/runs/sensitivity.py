@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
-from kpiopt.analysis.break_even import BreakEven, find_break_even
+from kpiopt.analysis.break_even import BreakEven, find_break_even, require_range
 from kpiopt.analysis.common_draws import CommonDraws
 from kpiopt.analysis.information import Information, learnable, value_everything, value_information
-from kpiopt.analysis.moves import KINDS, Inputs, Move, Reader, moves_of
+from kpiopt.analysis.leading import capacity_moves, leading_moves
+from kpiopt.analysis.moves import KINDS, Inputs, LeftOut, Move, Reader, moves_of, unmoved
 from kpiopt.analysis.near_optimal import Alternatives, find_alternatives
 from kpiopt.analysis.outcome import Measured, Outcome, measure, parse_outcome, usual_outcome
 from kpiopt.analysis.replanning import Planned, Replanner
@@ -17,9 +17,8 @@ from kpiopt.analysis.screening import ElementaryEffects, screen_response
 from kpiopt.analysis.sobol_indices import VarianceShare, share_variance
 from kpiopt.analysis.source_groups import SourceGroup, build_groups, build_response
 from kpiopt.analysis.tornado import Tornado, make_tornado
-from kpiopt.errors import Problem, UsageError
 from kpiopt.program.answer import SolverOptions
-from kpiopt.scenario.key_path import did_you_mean
+from kpiopt.runs.time_left import TimeLeft
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 
 DRAWS = 4096
@@ -89,6 +88,8 @@ class Sensitivity:
     settings : SimulationSettings
         How it was drawn.
     tornado : Tornado or None
+    left_out : tuple of LeftOut
+        What the tornado does not move.
     screening : tuple of (SourceGroup, ElementaryEffects)
     shares : tuple of (SourceGroup, VarianceShare)
     variance : float or None
@@ -104,6 +105,7 @@ class Sensitivity:
     base: Measured
     settings: SimulationSettings
     tornado: Tornado | None = None
+    left_out: tuple[LeftOut, ...] = ()
     screening: tuple[tuple[SourceGroup, ElementaryEffects], ...] = ()
     shares: tuple[tuple[SourceGroup, VarianceShare], ...] = ()
     variance: float | None = None
@@ -148,16 +150,18 @@ def study_sensitivity(
     outcome = parse_outcome(scenario, question.output or usual_outcome(scenario))
     settings = _settings(scenario, question)
     inputs = Inputs(scenario, read)
-    moves = _confined(moves_of(inputs, question.changes, question.kinds), question)
+    moves = moves_of(inputs, question.changes, question.kinds, question.only)
     for path in question.break_even:
-        inputs.value(path)
+        require_range(inputs, path, question.ends)
     progress("the plan")
     replanner = Replanner(scenario, options, allow_code=allow_code, progress=progress)
     draws = CommonDraws(settings)
     base = replanner.base
     found = Sensitivity(base, outcome, measure(outcome, base.graph, base, draws), settings)
+    moves, left_out = _chosen(inputs, moves, base, outcome, question)
     if "tornado" in question.methods:
-        found = replace(found, tornado=make_tornado(replanner, inputs, outcome, moves, draws, progress))
+        tornado = make_tornado(replanner, inputs, outcome, moves, draws, _counting(progress))
+        found = replace(found, tornado=tornado, left_out=left_out)
     found = _with_groups(found, question)
     crossings = tuple(find_break_even(replanner, inputs, p, question.ends, progress) for p in question.break_even)
     if question.slack is not None:
@@ -170,6 +174,26 @@ def study_sensitivity(
     return replace(found, break_evens=crossings)
 
 
+def _chosen(
+    inputs: Inputs, moves: tuple[Move, ...], base: Planned, outcome: Outcome, question: SensitivityQuestion
+) -> tuple[tuple[Move, ...], tuple[LeftOut, ...]]:
+    """Return the moves of the tornado and what it leaves out; what was named is never left out."""
+    if question.only:
+        return moves, ()
+    named = {inputs.resolve(path) for path in question.changes}
+    leading, fewer = leading_moves([m for m in moves if m.path not in named], base, outcome)
+    units, other_units = capacity_moves(inputs, base) if "limit" in question.kinds else ((), ())
+    given = tuple(m for m in moves if m.path in named)
+    own = tuple(m for m in units if m.path not in named)
+    return (*leading, *own, *given), (*fewer, *other_units, *unmoved(inputs, question.kinds, question.changes))
+
+
+def _counting(progress: Progress) -> Callable[[str, int, int], None]:
+    """Tell how far the tornado is and how long the rest will take."""
+    clock = TimeLeft()
+    return lambda path, done, total: progress(f"{clock.tell(done, total)}, {path}")
+
+
 def _settings(scenario: Scenario, question: SensitivityQuestion) -> SimulationSettings:
     usual = scenario.simulation
     return replace(
@@ -178,19 +202,6 @@ def _settings(scenario: Scenario, question: SensitivityQuestion) -> SimulationSe
         seed=usual.seed if question.seed is None else question.seed,
         precision=None,
     )
-
-
-def _confined(moves: Sequence[Move], question: SensitivityQuestion) -> tuple[Move, ...]:
-    """Return the moves that were asked for."""
-    for pattern in question.only:
-        if not any(fnmatchcase(move.path, pattern) for move in moves):
-            rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
-            fix = did_you_mean(pattern, [move.path for move in moves])
-            raise UsageError(Problem("E-sensitivity-path", f"{pattern} is no input that is moved here", rule, fix))
-    if not question.only:
-        return tuple(moves)
-    wanted = set(question.changes)
-    return tuple(m for m in moves if m.path in wanted or any(fnmatchcase(m.path, p) for p in question.only))
 
 
 def _with_groups(found: Sensitivity, question: SensitivityQuestion) -> Sensitivity:

@@ -32,6 +32,7 @@ def sensitivity_as_dict(found: Sensitivity) -> dict[str, Any]:
         },
         "simulation": {"draws": settings.draws, "seed": settings.seed, "method": settings.method, "paired": True},
         "tornado": [_bar(bar) for bar in found.tornado.bars] if found.tornado else None,
+        "left_out": [{"count": item.count, "what": item.what, "fix": item.fix} for item in found.left_out],
         "morris": _screening(found) or None,
         "sobol": _shares(found),
         "break_even": [_break_even(item) for item in found.break_evens] or None,

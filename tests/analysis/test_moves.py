@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kpiopt.analysis.moves import Inputs, moves_of, plain_numbers
+from kpiopt.analysis.moves import KINDS, Inputs, moves_of, unmoved
 from kpiopt.analysis.quantities import fix_quantities, quantities_of
-from kpiopt.errors import InputError, UsageError
+from kpiopt.errors import UsageError
 from kpiopt.graph import build_graph
 from kpiopt.program.blocks import program_text
 from kpiopt.program.cascade import build_cascade
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
+from tests.analysis.written import written
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SCORECARD, HAND_SOLVED = SCENARIOS / "scorecard.toml", SCENARIOS / "hand-solved.toml"
@@ -81,11 +82,71 @@ def test_plain_numbers_move_by_a_tenth_and_as_given() -> None:
     assert moves["capacity.hours.scale"].low == pytest.approx(0.9)
 
 
-def test_every_plain_number_is_one_that_the_file_takes() -> None:
+IN_MEMORY_ONLY = ("units.target_incentive", "pay_plan.")
+
+
+@pytest.mark.parametrize("path", [HAND_SOLVED, SCORECARD], ids=lambda p: p.stem)
+def test_every_plain_number_is_what_writing_it_into_the_file_gives(path: Path) -> None:
+    """The same program and the same laws of chance; a tenth more, as the tornado has it."""
+    inputs = inputs_of(path)
+    assert len(inputs.plain) >= 12
+    for name, number in inputs.plain.items():
+        assert inputs.value(name) == number.value
+        if name.startswith(IN_MEMORY_ONLY) or number.value == 0.0:
+            continue
+        value = 1.1 * number.value
+        require_same(inputs.at(name, value), load_scenario(path, overrides=written(inputs.scenario, name, value)))
+
+
+@pytest.mark.parametrize("family", ["unit.", "cell.", "cells."])
+def test_numbers_of_tables_are_changed_as_in_the_file(family: str) -> None:
+    inputs = inputs_of(SCORECARD)
+    names = [name for name in inputs.single if name.startswith(family)]
+    assert len(names) > 5
+    for name in names[:: max(1, len(names) // 25)]:
+        value = 1.1 * inputs.value(name)
+        require_same(inputs.at(name, value), load_scenario(SCORECARD, overrides=written(inputs.scenario, name, value)))
+
+
+def require_same(first: Scenario, second: Scenario) -> None:
+    graphs = build_graph(first), build_graph(second)
+    programs = [build_cascade(graph).program.arrays() for graph in graphs]
+    for field in ("column_lower", "column_upper", "row_lower", "row_upper"):
+        ours, theirs = (getattr(program, field) for program in programs)
+        assert ours == pytest.approx(theirs, rel=1e-12)
+    assert abs(programs[0].matrix - programs[1].matrix).max() <= 1e-9 * abs(programs[1].matrix).max()
+    assert graphs[0].baseline == pytest.approx(graphs[1].baseline, rel=1e-12)
+    assert first.goals == second.goals and first.decide == second.decide and first.correlation == second.correlation
+    assert first.uncertainty == second.uncertainty and first.pay_plans == second.pay_plans
+    pairs = [(a.units.target_incentive, b.units.target_incentive) for a, b in [(first, second)]]
+    pairs += [(getattr(first.cells, f), getattr(second.cells, f)) for f in ("pay_rate", "weight", "size")]
+    for ours, theirs in pairs:
+        assert ours == pytest.approx(theirs, rel=1e-12, nan_ok=True)
+
+
+def test_whole_numbers_move_by_at_least_one() -> None:
+    path = "initiative.leadership_coaching.max"
+    whole = load_scenario(SCORECARD, overrides=["initiative.leadership_coaching.whole=true", f"{path}=3"])
+    (move,) = moves_of(Inputs(whole), only=[path])
+    assert (move.low, move.high) == (2.0, 4.0)
+
+
+def test_what_is_not_moved_is_told() -> None:
+    rare = "{discrete=[[0, 0.95], [10, 0.05]]}"
+    overrides = [f"factor.market.value={rare}", "budget.cash.limit=0"]
+    inputs = Inputs(load_scenario(SCORECARD, overrides=overrides))
+    told = {left.what.partition(":")[0]: left for left in unmoved(inputs, KINDS)}
+    assert "budget.cash.limit" in told["numbers at 0, of which a tenth is nothing"].what
+    assert told["quantities with the same 10 % and 90 % point"].count == 1
+    assert unmoved(inputs, ["goal"]) == ()
+
+
+def test_single_cells_and_units_move_when_they_are_named() -> None:
     inputs = inputs_of(HAND_SOLVED)
-    for path, (_, value) in plain_numbers(inputs.scenario).items():
-        assert inputs.value(path) == value
-        assert isinstance(inputs.at(path, value), Scenario)
+    moves = moves_of(inputs, only=["unit.*.capacity.hours", 'cell."ann/visits".max_stretch'])
+    assert [(m.path, m.now) for m in moves] == [
+        ("unit.ann.capacity.hours", 30.0), ("unit.bob.capacity.hours", 30.0), ("cell.ann/visits.max_stretch", 60.0)
+    ]  # fmt: skip
 
 
 def test_a_path_that_is_no_number_is_refused() -> None:
@@ -94,8 +155,16 @@ def test_a_path_that_is_no_number_is_refused() -> None:
 
 
 def test_a_value_that_the_file_forbids_is_refused() -> None:
-    with pytest.raises(InputError, match="budget"):
+    with pytest.raises(UsageError, match=r"--change budget\.pay\.limit=-5:2: budget\.pay\.limit cannot be -5"):
         moves_of(inputs_of(HAND_SOLVED), {"budget.pay.limit": (-5.0, 2.0)})
+
+
+@pytest.mark.parametrize("path", ["simulation.draws", "goal.sales.priority", "schema"])
+def test_settings_and_ranks_are_not_moved(path: str) -> None:
+    inputs = inputs_of(HAND_SOLVED)
+    scenario = load_scenario(HAND_SOLVED, overrides=["simulation.draws=512", "goal.sales.priority=2"])
+    with pytest.raises(UsageError, match="nothing that can be moved"):
+        Inputs(scenario, inputs.read).value(path)
 
 
 GUARDED = """
