@@ -12,7 +12,8 @@ from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import ExitCode, printable
 
 if TYPE_CHECKING:
-    from kpiopt.runs.store import RunStore, StoredRun
+    from kpiopt.runs.store import RunStore
+    from kpiopt.runs.stored_run import StoredRun
 
 runs = typer.Typer(name="runs", help="List, show, compare and remove kept runs.", rich_markup_mode=None)
 
@@ -33,7 +34,7 @@ def _store(root: Path) -> RunStore:
 
 def _find(root: Path, name: str, *, or_sweep: bool = False) -> StoredRun:
     """Return a run that is whole."""
-    from kpiopt.runs.store import require_complete
+    from kpiopt.runs.stored_run import require_complete
 
     store = _store(root)
     found = store.find_any(name) if or_sweep else store.find(name)
@@ -83,7 +84,7 @@ def _result_text(row: dict[str, Any]) -> str:
         points = f"sweep of {row['points']:,} points"
         return f"{points}, {row['points_failed']:,} failed" if row["points_failed"] else points
     odds = row["all_goals"]
-    interval = f", odds {odds['low']:.1%} to {odds['high']:.1%}" if odds else ""
+    interval = f", odds {100 * odds['low']:.1f} % to {100 * odds['high']:.1f} %" if odds else ""
     return f"{row['goals_met']} of {row['goals']} goals met{interval}"
 
 
@@ -120,6 +121,6 @@ def remove_run(
 ) -> None:
     """Remove runs and sweeps."""
     store = _store(out)
-    for stored in [store.find_any(name) for name in names]:
+    for stored in store.find_removable(names):
         store.remove(stored)
         print_lines([f"removed {stored.folder}"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.sweep_answer import SweepAnswer
-    from kpiopt.runs.sweep_folder import SweepQuestion
+    from kpiopt.runs.sweep_folder import StoredSweep, SweepQuestion
 
 
 def sweep(
@@ -72,9 +72,10 @@ def sweep(
     job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)
     posed = pose_sweep(checked, document, axes, points, job)
     store = open_store(out, [document.source, *(copy.path for copy in posed.question.inputs)])
-    kept = None if force or html else stored_answer(store, posed)
+    kept = None if force else stored_answer(store, posed)
     if kept is not None:
-        _print_kept(*kept, as_json)
+        _print_kept(kept, html, as_json)
+        say(f"{posed.name} was solved before; --force solves it again")
         return
     answer, written = _answer(store, posed, place, occasion)
     if html is not None:
@@ -94,12 +95,14 @@ def _print(answer: Any) -> None:
         print_lines([plain_text(answer).rstrip("\n")])
 
 
-def _print_kept(document: dict[str, Any], summary: str, as_json: bool) -> None:
+def _print_kept(kept: StoredSweep, html: Path | None, as_json: bool) -> None:
     """Answer an identical question from the store."""
+    if html is not None:
+        _write_page(html, kept.answer)
     if as_json:
-        print_json(document)
+        print_json(kept.document)
     else:
-        print_lines([summary.rstrip("\n")])
+        print_lines([kept.summary.rstrip("\n")])
 
 
 def _answer(

@@ -16,7 +16,8 @@ from kpiopt.program.prices import LimitResult
 from kpiopt.runs.inputs import document_settings, table_settings
 from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.run import SolveOptions, solve_scenario
-from kpiopt.runs.store import RUN_FILE, RunStore, StoredRun, is_intact
+from kpiopt.runs.store import RunStore
+from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
 from kpiopt.scenario.document import Document
 from kpiopt.scenario.load import check_scenario
 from kpiopt.scenario.scenario import Scenario, SimulationSettings

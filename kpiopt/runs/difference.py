@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kpiopt.runs.store import StoredRun
+from kpiopt.runs.axes import value_text
+from kpiopt.runs.stored_run import StoredRun
 from kpiopt.scenario.key_path import KeyPath, dotted
 
 LARGEST_MOVES = 10
@@ -76,7 +77,9 @@ def _part(title: str, changes: tuple[Change, ...]) -> Iterator[str]:
 def _text(value: Any) -> str:
     if value is None:
         return "(none)"
-    return f"{value:,.10g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        return value
+    return value_text(value) if isinstance(value, bool | list | dict) else f"{value:,.10g}"
 
 
 def compare_runs(first: StoredRun, second: StoredRun) -> Difference:
@@ -119,7 +122,7 @@ def _leaves(value: dict[str, Any], path: KeyPath) -> Iterator[tuple[str, Any]]:
 def _results(run: StoredRun) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for goal in run.document["goals"]:
-        name = f"goal {goal['kpi']}@{goal['unit']}"
+        name = f"goal {goal['goal']}"
         found[f"{name} plan"] = goal["plan"]
         found[f"{name} shortfall"] = goal["shortfall"]
         found[f"{name} odds"] = goal["odds"]["estimate"] if goal["odds"] else None

@@ -22,13 +22,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.program.evidence import evidence_bytes
 from kpiopt.program.proof import gather_evidence
 from kpiopt.runs.answer import goal_frame, initiative_frame, limit_frame, odds_frame
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.question import Question, hash_again
 from kpiopt.runs.run import Run
-from kpiopt.runs.store import EVIDENCE_FILE, RUN_FILE, Staging
+from kpiopt.runs.store import Staging
+from kpiopt.runs.stored_run import EVIDENCE_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -142,7 +144,13 @@ def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[s
         "seed": run.scenario.simulation.seed,
         "seconds": {phase: round(seconds, 4) for phase, seconds in run.seconds.items()},
         "sizes": _sizes(run),
+        "notes": [problem_as_dict(note) for note in run_notes(run)],
     }
+
+
+def run_notes(run: Run) -> tuple[Problem, ...]:
+    """Return what is to be said about a plan and its odds."""
+    return (*run.plan.notes, *(run.simulation.notes if run.simulation else ()))
 
 
 def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, bytes]) -> dict[str, Any]:

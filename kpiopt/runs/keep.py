@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Location, Problem, ScenarioError
-from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, stage_answer, stage_question
+from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, run_notes, stage_answer, stage_question
 from kpiopt.runs.question import Question, pose_question, require_same_files
 from kpiopt.runs.run import Progress, Run, SolveOptions, solve_scenario
-from kpiopt.runs.store import RunStore, Staging, StoredRun, is_intact, open_store, read_run
+from kpiopt.runs.store import RunStore, Staging, open_store
+from kpiopt.runs.stored_run import StoredRun, is_intact, read_run
 from kpiopt.scenario.document import Document
 from kpiopt.scenario.scenario import Scenario
 
@@ -31,19 +32,15 @@ class KeptAnswer:
         As it stands in the folder.
     run : Run or None
         None where the answer was there already.
+    notes : tuple of Problem
+        What is to be said about the plan and its odds.
     """
 
     folder: Path
     document: dict[str, Any]
     summary: str
     run: Run | None
-
-    @property
-    def notes(self) -> tuple[Problem, ...]:
-        """What is to be said about a plan that was just made."""
-        if self.run is None:
-            return ()
-        return (*self.run.plan.notes, *(self.run.simulation.notes if self.run.simulation else ()))
+    notes: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Keeper:
             self._stage(staging, run, question, summary)
             if not is_intact(read_run(staging.target)):
                 staging.publish()
-            return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run)
+            return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run, run_notes(run))
 
     def _stage(self, staging: Staging, run: Run, question: Question, summary: str) -> None:
         """Write the results beside the question, unless an input has changed in the meantime."""
@@ -132,7 +129,10 @@ def find_answer(store: RunStore, question: Question) -> KeptAnswer | None:
         summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
     except OSError:  # removed by another process in this moment
         return None
-    return KeptAnswer(stored.folder, stored.answer, _in_folder(summary, stored), None)
+    notes = tuple(
+        Problem(note["code"], note["message"], note["rule"], note["fix"]) for note in stored.manifest.get("notes", [])
+    )
+    return KeptAnswer(stored.folder, stored.answer, _in_folder(summary, stored), None, notes)
 
 
 def _settings(options: SolveOptions) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph, build_graph
-from kpiopt.runs.store import StoredRun, require_complete
+from kpiopt.runs.stored_run import StoredRun, require_complete
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 

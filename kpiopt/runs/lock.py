@@ -89,7 +89,7 @@ def _who_holds(path: Path) -> Problem:
         who = f"process {holder['pid']} on {holder['host']}, since {holder['started']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "another process"
-    name = path.name.removeprefix(".").removesuffix(".lock")
+    name = path.name.removeprefix(".").removesuffix(".lock").removesuffix(".journal")
     return Problem(
         "E-locked",
         f"the run {name} is being written by {who}",

@@ -8,65 +8,15 @@ runs/.base-3f2a91c0.lock        who is writing
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kpiopt.errors import Locked, OutputError, Problem, UsageError
 from kpiopt.runs.durable import make_folder, move, remove_if_empty, remove_tree, write_file
 from kpiopt.runs.lock import hold_lock
-from kpiopt.runs.question import hash_file
-
-RUN_FILE = "run.json"
-SWEEP_FILE = "sweep.json"
-DOCUMENT_FILES = (RUN_FILE, SWEEP_FILE)
-EVIDENCE_FILE = "evidence.npz"
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """The folder of a run, or of a sweep, on disk.
-
-    Attributes
-    ----------
-    folder : Path
-    document : dict
-        What `run.json` or `sweep.json` holds; empty where it cannot be read.
-    damage : tuple of str
-        Files that are missing or of another size than the document says.
-    """
-
-    folder: Path
-    document: dict[str, Any]
-    damage: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The run's name, `<slug>-<id>`."""
-        return self.folder.name
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """How the run came about."""
-        return dict(self.document.get("manifest", {}))
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        """The document without its manifest, naming the folder as it was asked for."""
-        return {**{k: v for k, v in self.document.items() if k != "manifest"}, "folder": str(self.folder)}
-
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it answers a sweep and not one scenario."""
-        return (self.folder / SWEEP_FILE).is_file()
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every file is there with its size."""
-        return bool(self.document) and not self.damage
+from kpiopt.runs.stored_run import StoredRun, foreign_files, is_run, may_be_run, read_run
 
 
 @dataclass(frozen=True)
@@ -152,10 +102,14 @@ class RunStore:
 
     def runs(self) -> list[StoredRun]:
         """Return runs and sweeps in the order in which they were started, by their own record."""
+        found = [run for run in map(read_run, self._folders()) if run.document or is_run(run.folder)]
+        return sorted(found, key=lambda run: (run.manifest.get("started", ""), run.name))
+
+    def _folders(self) -> list[Path]:
+        """Return the folders that may be runs; those that begin with a dot are being made or removed."""
         if not self.root.is_dir():
             return []
-        folders = (f for f in self.root.iterdir() if not f.name.startswith(".") and _document_file(f))
-        return sorted((read_run(folder) for folder in folders), key=lambda r: (r.manifest.get("started", ""), r.name))
+        return [f for f in sorted(self.root.iterdir()) if not f.name.startswith(".") and may_be_run(f)]
 
     def find(self, text: str) -> StoredRun:
         """Return the run of one scenario by its folder, its name or the beginning of its name or id.
@@ -185,13 +139,15 @@ class RunStore:
         UsageError
             When there is none, or more than one.
         """
-        for folder in (Path(text), self.root / text):
-            if _document_file(folder):
+        for folder in (Path(text), self.root / text) if text else ():
+            folder = folder if folder.name not in ("", "..") else folder.resolve()
+            if is_run(folder):
                 return read_run(folder)
-        found = [r for r in self.runs() if r.name.startswith(text) or r.name.rpartition("-")[2].startswith(text)]
+        names = [folder.name for folder in self._folders() if is_run(folder)]
+        found = [n for n in names if text and (n.startswith(text) or n.rpartition("-")[2].startswith(text))]
         if len(found) == 1:
-            return found[0]
-        known = ", ".join(r.name for r in (found or self.runs())[:10])
+            return read_run(self.root / found[0])
+        known = ", ".join((found or names)[:10])
         raise UsageError(
             Problem(
                 "E-run",
@@ -200,12 +156,44 @@ class RunStore:
             )
         )
 
+    def find_removable(self, texts: Iterable[str]) -> list[StoredRun]:
+        """Return runs that may be removed, each once: they stand in this folder and hold nothing but themselves.
+
+        Raises
+        ------
+        UsageError
+            Naming all that may not; then none is to be removed.
+        """
+        found: dict[Path, StoredRun] = {}
+        problems: list[Problem] = []
+        for text in texts:
+            try:
+                run = self.find_any(text)
+            except UsageError as error:
+                problems += error.problems
+                continue
+            problems += self._objections(run)
+            found[run.folder.parent.resolve() / run.name] = run
+        if problems:
+            raise UsageError(*problems)
+        return list(found.values())
+
+    def _objections(self, run: StoredRun) -> Iterator[Problem]:
+        if run.folder.parent.resolve() != self.root.resolve():
+            message, fix = f"{run.folder} does not stand in {self.root}", f"say --out {run.folder.parent}"
+            yield Problem("E-run-elsewhere", message, "runs are removed from one runs folder", fix)
+        foreign = foreign_files(run)
+        if foreign:
+            message = f"{run.folder} holds what is not of the run: {', '.join(foreign[:5])}"
+            yield Problem("E-run-foreign", message, "only what kpiopt wrote is removed", "move it elsewhere first")
+
     def remove(self, run: StoredRun) -> None:
         """Remove a run; hidden first, so that a run half removed never looks whole."""
         with hold_lock(_hidden(run.folder, "lock")):
             gone = _hidden(run.folder, "partial")
             remove_tree(gone)
-            move(run.folder, gone)
+            if run.folder.is_symlink() or run.folder.exists():  # else another process was quicker
+                move(run.folder, gone)
             remove_tree(gone)
 
 
@@ -232,56 +220,6 @@ def open_store(root: Path, inputs: Iterable[Path] = ()) -> RunStore:
             raise _refusal("E-output-missing", root, f"cannot be made: there is no folder {root.parent}")
         make_folder(root)
     return RunStore(root)
-
-
-def read_run(folder: Path) -> StoredRun:
-    """Read a run folder; what is wrong with it is part of the answer."""
-    name = _document_file(folder) or RUN_FILE
-    try:
-        document = json.loads((folder / name).read_text("utf-8"))
-        files = document["manifest"]["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return StoredRun(folder, {}, (name,))
-    damage = (name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
-    return StoredRun(folder, document, tuple(damage))
-
-
-def require_complete(run: StoredRun) -> None:
-    """Raise when a file of a run is missing or cut short.
-
-    Raises
-    ------
-    OutputError
-    """
-    if not run.is_complete:
-        raise OutputError(
-            Problem(
-                "E-run-damaged",
-                f"{run.folder} is not whole: {', '.join(run.damage)}",
-                rule="a run is used as it was written or not at all",
-                fix="solve its scenario again",
-            )
-        )
-
-
-def _document_file(folder: Path) -> str | None:
-    """Return the name of the file that makes a folder a run or a sweep."""
-    return next((name for name in DOCUMENT_FILES if (folder / name).is_file()), None)
-
-
-def altered_files(run: StoredRun) -> list[str]:
-    """Return the files of a run that are not, byte for byte, what its manifest says."""
-    files = run.manifest.get("files", {})
-    return [name for name, entry in files.items() if hash_file(run.folder / name) != entry["sha256"]]
-
-
-def is_intact(run: StoredRun) -> bool:
-    """Whether a run is whole and unaltered."""
-    return run.is_complete and not altered_files(run)
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
 
 
 def _hidden(target: Path, suffix: str) -> Path:

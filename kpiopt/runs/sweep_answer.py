@@ -12,7 +12,7 @@ from kpiopt.analysis.frontier import Frontier, find_frontier
 from kpiopt.errors import problem_as_dict
 from kpiopt.runs.axes import Axis, Point
 from kpiopt.runs.executor import Failure
-from kpiopt.runs.sweep import GoalAtPoint, PointResult
+from kpiopt.runs.sweep import OPTIMAL, GoalAtPoint, PointResult
 from kpiopt.scenario.patch import read_path
 from kpiopt.scenario.resolve_plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -197,6 +197,31 @@ def _frontier_as_dict(answer: SweepAnswer, frontier: Frontier) -> dict[str, Any]
         "knees": frontier.points[frontier.knees].tolist(),
         "price_of_next": [*frontier.prices.tolist(), None],
     }
+
+
+def read_results(points: Sequence[Point], document: Mapping[str, Any]) -> tuple[PointResult, ...]:
+    """Return the results of a document without failures, as they were before it was written."""
+    return tuple(_read_point(point, entry) for point, entry in zip(points, document["points"], strict=True))
+
+
+def _read_point(point: Point, entry: Mapping[str, Any]) -> PointResult:
+    if entry["status"] != OPTIMAL:
+        return PointResult(point, entry["status"])
+    return PointResult(
+        point=point,
+        status=OPTIMAL,
+        goals=tuple(GoalAtPoint(**{**goal, "odds": _read_odds(goal["odds"])}) for goal in entry["goals"]),
+        all_goals=_read_odds(entry["all_goals"]),
+        steps=tuple(entry["steps"].items()),
+        pay=entry["pay"],
+        initiatives=entry["initiatives"],
+        effort=tuple(entry["effort"].items()),
+        used_up=tuple(entry["used_up"]),
+    )
+
+
+def _read_odds(entry: Mapping[str, float] | None) -> Estimate | None:
+    return None if entry is None else Estimate(entry["estimate"], entry["low"], entry["high"], "kept")
 
 
 def points_frame(answer: SweepAnswer) -> pl.DataFrame:

@@ -17,9 +17,10 @@ from kpiopt.runs.executor import Executor
 from kpiopt.runs.folder import Occasion, json_bytes, manifest_of, stage_question
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.question import Question, pose_question, require_same_files
-from kpiopt.runs.store import SWEEP_FILE, RunStore, Staging, is_intact, read_run
+from kpiopt.runs.store import RunStore, Staging
+from kpiopt.runs.stored_run import SWEEP_FILE, is_intact, read_run
 from kpiopt.runs.sweep import PointResult, SweepJob
-from kpiopt.runs.sweep_answer import SweepAnswer, points_frame, sweep_as_dict
+from kpiopt.runs.sweep_answer import SweepAnswer, points_frame, read_results, sweep_as_dict
 from kpiopt.scenario.document import Document
 from kpiopt.scenario.scenario import Scenario
 
@@ -53,6 +54,15 @@ class SweepQuestion:
         return f"sweep-{self.question.name}"
 
 
+@dataclass(frozen=True)
+class StoredSweep:
+    """A kept sweep: the answer, its document and its summary."""
+
+    answer: SweepAnswer
+    document: dict[str, Any]
+    summary: str
+
+
 def pose_sweep(
     scenario: Scenario, document: Document, axes: Sequence[Axis], points: Sequence[Point], job: SweepJob
 ) -> SweepQuestion:
@@ -71,8 +81,8 @@ def pose_sweep(
     return SweepQuestion(scenario, tuple(axes), tuple(points), question, job)
 
 
-def stored_answer(store: RunStore, posed: SweepQuestion) -> tuple[dict[str, Any], str] | None:
-    """Return document and summary of a sweep that is kept; None where there is none complete, whole and unaltered."""
+def stored_answer(store: RunStore, posed: SweepQuestion) -> StoredSweep | None:
+    """Return a sweep that is kept; None where there is none complete, whole and unaltered."""
     stored = read_run(store.root / posed.name)
     is_answer = stored.document.get("status") == "complete" and stored.manifest["digest"] == posed.question.digest
     if not is_answer or not is_intact(stored):
@@ -81,7 +91,9 @@ def stored_answer(store: RunStore, posed: SweepQuestion) -> tuple[dict[str, Any]
         summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
     except OSError:  # removed by another process in this moment
         return None
-    return stored.answer, summary.replace(str(stored.document["folder"]), str(stored.folder))
+    document, folder = stored.answer, str(stored.document["folder"])
+    answer = SweepAnswer(posed.scenario, posed.axes, posed.points, read_results(posed.points, document))
+    return StoredSweep(answer, document, summary.replace(folder, str(stored.folder)))
 
 
 def answer_sweep(
@@ -144,7 +156,7 @@ def _publish(
     document: Mapping[str, Any] = sweep_as_dict(answer)
     named = {"schema": document["schema"], "sweep": posed.name, "folder": str(folder), **document}
     files = {"points.csv": csv_bytes(points_frame(answer)), SUMMARY_FILE: summarise(answer, folder).encode()}
-    manifest = {**manifest_of(posed.question, occasion, files), "variant": posed.scenario.variant}
+    manifest = {**manifest_of(posed.question, occasion, files), **_asked(posed.scenario)}
     with store.staging(posed.name) as staging:
         stage_question(staging, posed.question)
         for name, content in files.items():
@@ -152,3 +164,7 @@ def _publish(
         staging.write(SWEEP_FILE, json_bytes({**named, "manifest": manifest}))
         staging.publish()
     return dict(named)
+
+
+def _asked(scenario: Scenario) -> dict[str, Any]:
+    return {"variant": scenario.variant, "seed": scenario.simulation.seed}

@@ -22,7 +22,7 @@ from kpiopt.program.evidence import Evidence, load_evidence
 from kpiopt.program.proof import broken_links, is_feasible, is_same_order, is_same_program
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import hash_file
-from kpiopt.runs.store import EVIDENCE_FILE, StoredRun, altered_files
+from kpiopt.runs.stored_run import EVIDENCE_FILE, StoredRun, altered_files
 from kpiopt.scenario.load import load_scenario
 
 SAME = 1e-9

@@ -18,6 +18,8 @@ from kpiopt.runs.lock import hold_lock
 TARGET_COLUMNS = ["unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch"]
 TARGET_COLUMNS += ["reference", "binding", "odds"]
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture
 def starter(tmp_path, monkeypatch, capsys) -> Path:
@@ -298,6 +300,23 @@ def test_runs_are_listed_shown_compared_and_removed(starter, capsys):
     capsys.readouterr()
     assert main(["runs", "list", "--json"]) == 0
     assert [row["run"] for row in json.loads(capsys.readouterr().out)["runs"]] == [second]
+
+
+def test_what_is_to_be_said_about_a_plan_is_said_again_from_the_store(tmp_path, capsys):
+    words = ["solve", str(ROOT / "scenarios" / "adventureworks-base.toml"), "--out", str(tmp_path), "--no-simulation"]
+    said = []
+    for _ in range(2):
+        assert main(words) == 0
+        said.append(capsys.readouterr().err)
+    assert "W-rounding-total" in said[0]
+    assert said[1] == f"{said[0]}{next(tmp_path.iterdir()).name} was solved before; --force solves it again\n"
+
+
+def test_two_goals_of_one_kpi_are_compared_each(starter, capsys):
+    more = ["--set", 'goal.floor={kpi="sales",target=1}', "--set", "goal.floor.priority=0"]
+    first, second = solved(capsys, *more)["run"], solved(capsys, *more, "--set", "goal.sales.target=1_000_000")["run"]
+    assert main(["runs", "diff", first, second]) == 0
+    assert "  goal sales plan: " in capsys.readouterr().out
 
 
 def test_a_run_compared_with_itself_has_no_difference(starter, capsys):

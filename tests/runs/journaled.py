@@ -26,7 +26,7 @@ def compute(root: Path, executor: str, n: int, pause: float = 0.0) -> Path:
             staging.write("inputs/units.csv", b"unit\n")
             staging.write("points.json", content)
             manifest = {"files": {"points.json": {"bytes": len(content)}}, "started": "2027-01-01"}
-            staging.write("run.json", json.dumps({"manifest": manifest}).encode())
+            staging.write("run.json", json.dumps({"schema": "kpiopt.solve/1", "manifest": manifest}).encode())
             folder = staging.publish()
         journal.remove()
     return folder

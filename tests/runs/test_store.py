@@ -14,7 +14,12 @@ import pytest
 from kpiopt.errors import Locked, OutputError, UsageError
 from kpiopt.runs import durable
 from kpiopt.runs.lock import hold_lock
-from kpiopt.runs.store import RunStore, open_store, read_run
+from kpiopt.runs.store import RunStore, open_store
+from kpiopt.runs.stored_run import foreign_files, is_run, read_run
+
+
+def document(files: dict[str, object], started: str) -> dict[str, object]:
+    return {"schema": "kpiopt.solve/1", "manifest": {"files": files, "started": started}}
 
 
 def publish(store: RunStore, name: str = "base-12345678", text: str = "a", started: str = "2027-01-01") -> Path:
@@ -22,7 +27,7 @@ def publish(store: RunStore, name: str = "base-12345678", text: str = "a", start
     with store.staging(name) as staging:
         staging.write("targets.csv", text.encode())
         staging.write("inputs/units.csv", b"unit\n")
-        staging.write("run.json", json.dumps({"manifest": {"files": files, "started": started}}).encode())
+        staging.write("run.json", json.dumps(document(files, started)).encode())
         return staging.publish()
 
 
@@ -208,6 +213,77 @@ def test_missing_and_shortened_files_are_noticed(tmp_path):
     assert read_run(folder).damage == ("targets.csv",)
     (folder / "run.json").write_text("{")
     assert not read_run(folder).is_complete
+
+
+BROKEN = [
+    "",
+    "nonsense",
+    "[]",
+    "5",
+    "{}",
+    '{"schema": "other/1", "manifest": {"files": {}, "started": ""}}',
+    '{"schema": "kpiopt.solve/1", "manifest": {"files": {"a": {}}, "started": ""}}',
+    '{"schema": "kpiopt.solve/1", "manifest": {"files": {"../a": {"bytes": 1}}, "started": ""}}',
+    '{"schema": "kpiopt.solve/1", "manifest": {"files": {}, "started": 5}}',
+    '{"schema": "kpiopt.solve/1", "manifest": {"files": {}, "started": ""}, "goals": 5}',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_document_that_is_none_damages_its_run_and_nothing_else(tmp_path, text):
+    store = RunStore(tmp_path)
+    for folder in ("mine", "base-12345678"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "run.json").write_text(text)
+    publish(store, "good-00000000")
+    assert [(run.name, run.is_complete) for run in store.runs()] == [("base-12345678", False), ("good-00000000", True)]
+    assert store.find_any("good").is_complete
+    with pytest.raises(UsageError, match="no run 'mine'"):
+        store.find_removable(["mine"])  # a run.json of somebody else
+    (damaged,) = store.find_removable(["base"])
+    store.remove(damaged)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["good-00000000", "mine"]
+
+
+def test_a_run_that_lost_its_document_is_a_damaged_run(tmp_path):
+    folder = publish(RunStore(tmp_path))
+    (folder / "scenario.toml").write_text("")
+    (folder / "run.json").unlink()
+    (run,) = RunStore(tmp_path).runs()
+    assert (run.name, run.is_complete, is_run(folder)) == ("base-12345678", False, True)
+
+
+def test_only_runs_of_the_folder_are_removed_and_all_or_none(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    first, second = publish(store), publish(store, "other-00000000")
+    elsewhere = publish(RunStore(tmp_path / "elsewhere"), "third-00000000")
+    (second / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError) as failure:
+        store.find_removable(["base", "nope", "other", str(elsewhere), "", ".", "..", "/"])
+    codes = [problem.code for problem in failure.value.problems]
+    assert codes == ["E-run", "E-run-foreign", "E-run-elsewhere", "E-run", "E-run", "E-run", "E-run"]
+    assert [run.folder for run in store.find_removable(["base", str(first), "base-12345678"])] == [first]
+    assert foreign_files(read_run(second)) == ["notes.txt"]
+
+
+def test_of_a_link_to_a_run_the_link_is_removed(tmp_path):
+    store = RunStore(tmp_path / "runs")
+    publish(store)
+    elsewhere = publish(RunStore(tmp_path / "elsewhere"), "third-00000000")
+    (store.root / "third-00000000").symlink_to(elsewhere)
+    for run in store.find_removable(["third"]):
+        store.remove(run)
+    assert read_run(elsewhere).is_complete and [run.name for run in store.runs()] == ["base-12345678"]
+
+
+def test_a_run_that_another_process_has_removed_is_removed(tmp_path):
+    store = RunStore(tmp_path)
+    folder = publish(store)
+    (run,) = store.find_removable(["base"])
+    for _ in range(2):
+        store.remove(run)
+    assert not folder.exists()
 
 
 def test_remove_hides_before_it_deletes(tmp_path, monkeypatch):

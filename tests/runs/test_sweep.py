@@ -112,6 +112,8 @@ def test_the_folder_holds_table_document_summary_and_question(tmp_path, capsys):
     kept = json.loads((folder / "sweep.json").read_text("utf-8"))
     manifest = kept.pop("manifest")
     assert kept == document
+    assert (manifest["seed"], manifest["variant"], manifest["command"][:2]) == (1, None, ["kpiopt", "sweep"])
+    assert all(entry["sha256"] == entry["sha256_at_end"] for entry in manifest["inputs"])
     assert set(manifest["files"]) == {p.relative_to(folder).as_posix() for p in folder.rglob("*.*")} - {"sweep.json"}
     assert (document["schema"], document["status"]) == ("kpiopt.sweep/1", "complete")
     rows = list(csv.DictReader(io.StringIO((folder / "points.csv").read_text("utf-8"))))
@@ -124,9 +126,15 @@ def test_the_folder_holds_table_document_summary_and_question(tmp_path, capsys):
 def test_an_equal_question_is_answered_from_the_store(tmp_path, capsys, monkeypatch):
     sweep(tmp_path)
     first = capsys.readouterr().out
+    pages = [tmp_path / "first.html", tmp_path / "again.html"]
+    sweep(tmp_path, "--force", "--html", str(pages[0]))
+    capsys.readouterr()
     monkeypatch.setattr(SweepJob, "prepare", lambda _: pytest.fail("solved again"))
-    assert sweep(tmp_path) == 0
-    assert capsys.readouterr().out == first
+    assert sweep(tmp_path, "--html", str(pages[1])) == 0
+    said = capsys.readouterr()
+    assert said.out == first
+    assert "was solved before; --force solves it again" in said.err
+    assert pages[0].read_bytes() == pages[1].read_bytes()
     with pytest.raises(pytest.fail.Exception):
         sweep(tmp_path, "--over", "budget.pay.limit=200:700:5")
 

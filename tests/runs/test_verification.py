@@ -13,7 +13,7 @@ import pytest
 from kpiopt.cli import main
 from kpiopt.program.evidence import load_evidence, save_evidence
 from kpiopt.runs.question import hash_file
-from kpiopt.runs.store import read_run
+from kpiopt.runs.stored_run import read_run
 from kpiopt.runs.verification import verify_run
 
 
