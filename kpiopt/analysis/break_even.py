@@ -8,8 +8,10 @@ what is found are solved once more from scratch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 
@@ -23,6 +25,7 @@ PRECISION = 1e-5
 """Width of the last bracket, as a share of the range that is searched."""
 
 NEAR = 1e-6
+NOT_ALLOWED = "not allowed: "
 TAILS = 0.005
 WITHOUT_STEP = 0.01
 """Share of a baseline that counts as a step where targets are not rounded."""
@@ -48,6 +51,37 @@ class Crossing:
     outside: float
     changes: tuple[str, ...]
     confirmed: bool
+
+    @property
+    def value(self) -> float:
+        """The number of fewest digits between the two: any of them may be the exact one."""
+        return shortest_between(self.inside, self.outside)
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the file does not allow what lies outside."""
+        return bool(self.changes) and self.changes[0].startswith(NOT_ALLOWED)
+
+
+def shortest_between(first: float, second: float) -> float:
+    """Return the decimal number of fewest digits in a closed range.
+
+    Examples
+    --------
+    >>> shortest_between(599.993, 600.007), shortest_between(0.30996, 0.31004)
+    (600.0, 0.31)
+    """
+    low, high = sorted((first, second))
+    if low <= 0.0 <= high:
+        return 0.0
+    if low == high:
+        return low
+    for digits in range(-math.floor(math.log10(max(abs(low), abs(high)))), 18):
+        unit = Decimal(1).scaleb(-digits)
+        found = (Decimal(low) / unit).to_integral_value(ROUND_CEILING) * unit
+        if found <= Decimal(high):
+            return float(found)
+    return first
 
 
 @dataclass(frozen=True)
@@ -100,6 +134,7 @@ def find_break_even(
         Where there is no such number, or the range does not hold its present value.
     """
     now, low, high = require_range(inputs, path, ends)
+    path = inputs.resolve(path)
     search = _Search(replanner, inputs, path, PRECISION * (high - low), progress)
     return BreakEven(
         path,
@@ -197,7 +232,7 @@ class _Search:
         except NoPlan as failure:
             return f"no plan: {failure.problem.message}"
         except InputError as error:
-            return f"not allowed: {error.problems[0].message}"
+            return f"{NOT_ALLOWED}{error.problems[0].message}"
 
 
 def kind_changes(first: Planned, second: Planned) -> tuple[str, ...]:

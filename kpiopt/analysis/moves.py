@@ -276,8 +276,12 @@ def moves_of(
     moves |= {m.path: m for m in _plain_moves(inputs, inputs.plain, kinds)}
     if only:
         moves = _confined(inputs, moves, kinds, only, given or {})
+    seen: set[str] = set()
     for path, (low, high) in (given or {}).items():
         key = inputs.resolve(path)
+        if key in seen:
+            raise UsageError(Problem("E-sensitivity-path", f"{path} is moved twice, by two names", fix="keep one"))
+        seen.add(key)
         now = inputs.value(path)
         inputs.check(path, (low, high), f"--change {path}={low:g}:{high:g}")
         moves[key] = Move(key, _kind(inputs, key), now, low, high)

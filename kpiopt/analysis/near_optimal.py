@@ -10,7 +10,7 @@ no plan is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,6 +35,11 @@ STARTS = 10
 STEADY = 1e-7
 MOST_DECISIONS = 5000
 """Every decision costs two programs."""
+
+AT_A_TIME = 50
+"""Decisions whose ranges are found between two signs of life."""
+
+Count = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,9 @@ class Alternatives:
     distance: float
 
 
-def find_alternatives(planned: Planned, slack: float) -> Alternatives:
+def find_alternatives(
+    planned: Planned, slack: float, progress: Count = lambda _what, _done, _total: None
+) -> Alternatives:
     """Find how far decisions could move when every step may give up a share of its value.
 
     Parameters
@@ -94,6 +101,8 @@ def find_alternatives(planned: Planned, slack: float) -> Alternatives:
     planned : Planned
     slack : float
         Such as 0.01; a step whose value is 0 has nothing to give up.
+    progress : callable, optional
+        (what is done, how many decisions are done, how many there are) -> None.
 
     Raises
     ------
@@ -108,7 +117,8 @@ def find_alternatives(planned: Planned, slack: float) -> Alternatives:
     _require_size(planned)
     room, steps = leave_room(planned, slack)
     decisions = _decisions(planned)
-    ranges = tuple(sorted(_find(planned, room, decisions), key=lambda r: (-r.share, r.name)))
+    ranges = tuple(sorted(_find(planned, room, decisions, progress), key=lambda r: (-r.share, r.name)))
+    progress("a plan as different as could be found", len(ranges), len(ranges))
     far, distance = _push_away(room, decisions, planned.solution.x)
     found = planned.cascade.columns
     plan = build_plan(planned.graph, found.stretch_of_cells(far), found.level.of(far))
@@ -163,10 +173,20 @@ def _decisions(planned: Planned) -> _Decisions:
     )
 
 
-def _find(planned: Planned, room: ProgramArrays, decisions: _Decisions) -> Iterator[Range]:
+def _ends(room: ProgramArrays, decisions: _Decisions, progress: Count) -> tuple[Floats, Floats]:
+    """Return the least and the largest value of every decision, some of them at a time."""
+    count, parts = decisions.shown.shape[0], []
+    for start in range(0, count, AT_A_TIME):
+        progress("nearly as good plans", start, count)
+        parts.append(find_ranges(room, decisions.shown[start : start + AT_A_TIME]))
+    low, high = (np.concatenate([np.empty(0), *(part[end] for part in parts)]) for end in (0, 1))
+    return low, high
+
+
+def _find(planned: Planned, room: ProgramArrays, decisions: _Decisions, progress: Count) -> Iterator[Range]:
     """Yield the range of every decision."""
     columns = planned.cascade.columns
-    low, high = find_ranges(room, decisions.shown)
+    low, high = _ends(room, decisions, progress)
     now = decisions.shown @ planned.solution.x
     low, high = np.minimum(low, now), np.maximum(high, now)
     cells = [*columns.stretch_cell.tolist(), *([-1] * len(columns.level))]

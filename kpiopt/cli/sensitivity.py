@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,6 +17,9 @@ from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from kpiopt.analysis.moves import Reader
+
+
+T = TypeVar("T")
 
 
 class Method(StrEnum):
@@ -86,15 +90,22 @@ def sensitivity(
     from kpiopt.analysis.moves import KINDS  # the solver and numpy
     from kpiopt.runs.sensitivity import SensitivityQuestion, study_sensitivity
 
-    checked, _ = read_scenario(scenario, variant, list(overrides or ()))
     asked = bool(break_even or alternatives is not None or information)
+    methods = tuple(m.value for m in method or ([] if asked else [Method.TORNADO]))
+    tornado, groups_matter = "tornado" in methods, "morris" in methods or "sobol" in methods
+    _require_use("--change", changes, tornado, "--method tornado")
+    _require_use("--kind", kinds, tornado or information, "--method tornado or --information")
+    _require_use("--input", only, tornado or information, "--method tornado or --information")
+    _require_use("--group", groups, groups_matter, "--method morris or --method sobol")
+    _require_use("--range", ends, bool(break_even), "--break-even PATH")
+    checked, _ = read_scenario(scenario, variant, list(overrides or ()))
     question = SensitivityQuestion(
         output=output,
-        methods=tuple(m.value for m in method or ([] if asked else [Method.TORNADO])),
+        methods=methods,
         kinds=tuple(k.value for k in kinds) if kinds else KINDS,
         only=tuple(only or ()),
-        changes=dict(_read_change(text) for text in changes or ()),
-        groups=dict(_read_group(text) for text in groups or ()),
+        changes=_once("--change", (_read_change(text) for text in changes or ())),
+        groups=_once("--group", (_read_group(text) for text in groups or ())),
         break_even=tuple(break_even or ()),
         ends=None if ends is None else _read_range(ends, f"--range {ends}"),
         slack=alternatives,
@@ -121,6 +132,23 @@ def _reader(path: Path, variant: str | None, overrides: list[str] | None) -> Rea
     from kpiopt.scenario.load import load_scenario
 
     return lambda further: load_scenario(path, variant=variant, overrides=[*(overrides or ()), *further])
+
+
+def _require_use(option: str, given: object, is_used: bool, other: str) -> None:
+    """Refuse an option that would be passed over."""
+    if given and not is_used:
+        rule = f"{option} belongs to {other}"
+        raise UsageError(Problem("E-usage", f"{option} would change nothing here", rule, f"add {other}"))
+
+
+def _once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Return pairs by name; a name that is given twice is refused."""
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UsageError(Problem("E-usage", f"{option} is given twice for {name}", fix="keep one of them"))
+        found[name] = value
+    return found
 
 
 def _read_change(text: str) -> tuple[str, tuple[float, float]]:

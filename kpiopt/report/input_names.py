@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from kpiopt.scenario.key_path import dotted
 from kpiopt.scenario.scenario import Scenario
 
@@ -14,7 +16,8 @@ def input_name(scenario: Scenario, path: str) -> str:
     >>> input_name(scenario, "kpi.retention.drivers.satisfaction")     # doctest: +SKIP
     'Customer satisfaction on Contract retention'
     """
-    return _quantity_names(scenario).get(path) or _plain_names(scenario).get(path) or path
+    known = _quantity_names(scenario).get(path) or _plain_names(scenario).get(path)
+    return known or _single_name(scenario, path) or path
 
 
 def _quantity_names(scenario: Scenario) -> dict[str, str]:
@@ -69,3 +72,26 @@ def _table_names(scenario: Scenario) -> dict[str, str]:
         own = {f"cells.{kpi.id}.{field}": f"{name} of {kpi.name} (1 = as planned)" for field, name in fields.items()}
         names |= own
     return names
+
+
+OWNER_AND_FIELD = re.compile(r"(.+?)\.((?:effort|capacity)\.[^.]+|[^.]+)", re.DOTALL)
+ONE = {
+    "baseline": "Baseline", "max_stretch": "Largest stretch", "min_stretch": "Smallest stretch",
+    "pay_rate": "Pay rate", "target_incentive": "Target incentive",
+}  # fmt: skip
+
+
+def _single_name(scenario: Scenario, path: str) -> str:
+    """Name a number of one cell or one unit; an empty text where it is neither."""
+    table, _, rest = path.partition(".")
+    parts = OWNER_AND_FIELD.fullmatch(rest)
+    owner, field = parts.groups() if parts else ("", "")
+    family, _, resource = field.partition(".")
+    what = f"{family.capitalize()}, {resource}" if resource else ONE.get(field, "")
+    unit, _, kpi = owner.rpartition("/") if table == "cell" else (owner, "", "")
+    if not what or unit not in scenario.units.position:
+        return ""
+    where = scenario.units.names[scenario.units.position[unit]]
+    if table == "cell":
+        return f"{what} of {scenario.kpis[kpi].name}, {where}" if kpi in scenario.kpis else ""
+    return f"{what}, {where}" if table == "unit" else ""

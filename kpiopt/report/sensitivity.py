@@ -213,15 +213,22 @@ def _break_even(found: Sensitivity, item: BreakEven) -> Iterator[RenderableType]
     )
     for what, below, above in parts:
         for word, crossing in (("falls below", below), ("rises above", above)):
-            if crossing is not None:
-                yield from _crossing(what, word, crossing)
+            if crossing is not None and not (crossing.is_forbidden and what is parts[1][0]):
+                yield from _crossing(item, what, word, crossing)
         if below is None and above is None:
             yield _line(f"{what}: nowhere in this range.")
 
 
-def _crossing(what: str, word: str, crossing: Crossing) -> Iterator[RenderableType]:
-    proof = "" if crossing.confirmed else " (solving from scratch does not confirm it)"
-    yield _line(f"{what} when it {word} {crossing.inside:.6g}{proof}:")
+def _crossing(item: BreakEven, what: str, word: str, crossing: Crossing) -> Iterator[RenderableType]:
+    value = f"{crossing.value:,.12g}"
+    if crossing.is_forbidden:
+        yield _line(f"The plan stays as long as the file allows it: not when it {word} {value}.")
+    elif crossing.inside == item.now:
+        yield _line(f"{what} as soon as it {word} its present value:")
+    else:
+        yield _line(f"{what} when it {word} {value}:")
+    if not crossing.confirmed and not crossing.is_forbidden:
+        yield _line("Solving both sides from scratch does not confirm it.", "yellow", 4)
     for text in crossing.changes[:SHOWN_CHANGES]:
         yield _line(text.replace("->", "→"), indent=4)
     if len(crossing.changes) > SHOWN_CHANGES:

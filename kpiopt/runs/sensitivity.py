@@ -165,8 +165,7 @@ def study_sensitivity(
     found = _with_groups(found, question)
     crossings = tuple(find_break_even(replanner, inputs, p, question.ends, progress) for p in question.break_even)
     if question.slack is not None:
-        progress("nearly equally good plans")
-        found = replace(found, alternatives=find_alternatives(base, question.slack))
+        found = replace(found, alternatives=find_alternatives(base, question.slack, _counting(progress)))
     if question.information:
         names = learnable(scenario, [move.path for move in moves if move.kind == "uncertain"])
         each = value_information(replanner, outcome, names, draws, progress)

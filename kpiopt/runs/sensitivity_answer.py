@@ -116,6 +116,7 @@ def _crossing(crossing: Crossing | None) -> dict[str, Any] | None:
     if crossing is None:
         return None
     return {
+        "value": crossing.value,
         "inside": crossing.inside,
         "outside": crossing.outside,
         "changes": list(crossing.changes),

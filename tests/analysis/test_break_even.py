@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kpiopt.analysis.break_even import BreakEven, find_break_even, kind_changes, target_changes
+from kpiopt.analysis.break_even import BreakEven, find_break_even, kind_changes, shortest_between, target_changes
 from kpiopt.analysis.moves import Inputs
 from kpiopt.analysis.replanning import Planned, Replanner
 from kpiopt.errors import UsageError
@@ -90,3 +90,21 @@ def test_a_number_that_is_zero_needs_a_range() -> None:
     inputs = Inputs(load_scenario(HAND_SOLVED, overrides=["budget.pay.limit=0"]))
     with pytest.raises(UsageError, match="no range around it"):
         find_break_even(Replanner(inputs.scenario), inputs, "budget.pay.limit")
+
+
+@pytest.mark.parametrize(
+    ("ends", "value"),
+    [
+        ((599.993, 600.007), 600.0),
+        ((0.30996, 0.31004), 0.31),
+        ((-0.25004, -0.24996), -0.25),
+        ((-1e-6, 2e-6), 0.0),
+        ((0.0, -3.0), 0.0),
+        ((1234567.21, 1234567.42), 1234567.3),
+        ((7.5, 7.5), 7.5),
+        ((9.99996, 10.00004), 10.0),
+    ],
+)
+def test_a_break_even_value_has_as_few_digits_as_it_may(ends: tuple[float, float], value: float) -> None:
+    assert shortest_between(*ends) == value
+    assert shortest_between(*ends[::-1]) == value

@@ -65,7 +65,7 @@ def test_words_on_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: 
     )  # fmt: skip
     assert code == ExitCode.OK
     assert "Visits on Sales" in out
-    assert "falls below 600.0" in out
+    assert "falls below 600:" in out
     assert "budget.pay: has room → used up" in out
     assert "every step may give up 2.0 % of its value" in out
     assert "made anew" in out and "worth +100.0 … +0.0" in out
@@ -90,11 +90,22 @@ def test_only_some_inputs(capsys: pytest.CaptureFixture[str]) -> None:
         (["--change", "budget.pay.limit=-5:10"], "budget.pay.limit cannot be -5"),
         (["--change", "kpi.sales.step=-5:10"], "kpi.sales.step cannot be -5"),
         (["--change", "budget.pai.limit=1:2"], "did you mean 'budget.pay.limit'"),
-        (["--group", "visits"], "write NAME=A,B"),
+        (["--method", "sobol", "--group", "visits"], "write NAME=A,B"),
         (["--method", "sobol", "--group", "a=factor.wind"], "no uncertain quantity"),
         (["--break-even", "budget.pay"], "is not a number of the scenario"),
         (["--input", "factor.*"], "is no input that is moved here"),
         (["--method", "guess"], "guess"),
+        (["--range", "1:2"], "--range belongs to --break-even"),
+        (["--group", "a=kpi.sales.drivers.visits"], "--group belongs to --method morris"),
+        (["--change", "budget.pay.limit=600:700", "--method", "sobol"], "--change belongs to --method tornado"),
+        (["--kind", "goal", "--alternatives", "0.1"], "--kind belongs to --method tornado or --information"),
+        (["--change", "budget.pay.limit=6:7", "--change", "budget.pay.limit=5:7"], "twice for budget.pay.limit"),
+        (
+            ["--change", "kpi.sales.drivers.visits=6:7", "--change", "kpi.sales.drivers.visits.contribution=5:7"],
+            "moved twice, by two names",
+        ),
+        (["--method", "sobol", "--group", "a=*", "--group", "a=*"], "--group is given twice for a"),
+        (["--break-even", "budget.pay.limit", "--range=-5:900"], "budget.pay.limit cannot be -5"),
     ],
 )
 def test_what_cannot_be_asked_is_said(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
@@ -127,3 +138,27 @@ def test_a_scenario_without_goals_pay_or_chance(capsys: pytest.CaptureFixture[st
 def test_the_same_question_has_the_same_answer(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--method", "tornado", "--method", "morris", "--method", "sobol", "--draws", "256"]
     assert document(capsys, *words) == document(capsys, *words)
+
+
+def test_where_the_file_ends_is_no_change_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, HAND_SOLVED, "--break-even", "kpi.visits.step", "--draws", "64")
+    assert code == ExitCode.OK
+    assert "stays as long as the file allows it: not when it falls below 0." in out
+    assert out.count("not allowed") == 1
+
+
+def test_numbers_of_single_cells_have_names(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--input", "cell.*.max_stretch", "--input", "unit.ann.*", "--output", "kpi:visits", "--draws", "64"]
+    code, out, _ = call(capsys, HAND_SOLVED, *words)
+    assert code == ExitCode.OK
+    assert "Largest stretch of Sales, Ann" in out
+    named = document(capsys, *words)
+    assert {bar["input"] for bar in named["tornado"]} >= {"unit.ann.capacity.hours", "cell.bob/sales.max_stretch"}
+
+
+def test_what_is_left_out_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--set", "goal.complaints.target=0", "--kind", "goal", "--output", "kpi:sales"]
+    code, out, _ = call(capsys, HAND_SOLVED, *words)
+    assert code == ExitCode.OK
+    assert "Not moved (1): numbers at 0, of which a tenth is nothing: goal.complaints.target" in " ".join(out.split())
+    assert document(capsys, *words)["left_out"][0]["count"] == 1
