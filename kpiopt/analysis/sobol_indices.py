@@ -107,7 +107,9 @@ def _half_widths(each: Floats) -> Floats:
 
 
 def _estimate(value: float, half: float) -> Estimate:
-    return Estimate(float(value), float(value - half), float(value + half), "replicates")
+    """Return an index with its interval, both confined to 0 … 1, where every index lies."""
+    low, middle, high = (min(1.0, max(0.0, float(v))) for v in (value - half, value, value + half))
+    return Estimate(middle, low, high, "replicates")
 
 
 def share_variance(

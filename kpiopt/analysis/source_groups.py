@@ -73,9 +73,16 @@ def build_groups(
         raise UsageError(Problem("E-group-twice", f"{', '.join(twice)}: in more than one group"))
     rest = [member for member in members if member not in listed]
     if rest:
+        _require_free_name(chosen)
         chosen[REST] = rest
     _require_together(chosen, linked)
     return tuple(_group(name, names, members) for name, names in chosen.items())
+
+
+def _require_free_name(chosen: Mapping[str, object]) -> None:
+    if REST in chosen:
+        rule = f'"{REST}" is what stands in no group'
+        raise UsageError(Problem("E-group-name", f"no group can be called {REST}", rule, "give it another name"))
 
 
 def _members(inputs: RandomInputs) -> dict[str, list[int]]:

@@ -56,6 +56,7 @@ def test_named_groups_take_patterns_and_leave_the_rest(planned: Planned) -> None
         ({"a": ["factor.market"], "b": ["factor.wages", "factor.labour_market"]}, "correlated"),
         ({"a": ["factor.*"], "b": ["factor.winter"]}, "more than one group"),
         ({"a": ["factor.wind"]}, "no uncertain quantity"),
+        ({"everything else": ["factor.market"]}, "no group can be called"),
     ],
 )
 def test_groups_that_make_no_sense_are_refused(planned: Planned, given: dict[str, list[str]], message: str) -> None:
