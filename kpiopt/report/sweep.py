@@ -98,7 +98,7 @@ def _point_row(result: PointResult | Failure, drawn: bool) -> list[str]:
     if not result.is_solved:
         return ["no plan", *[""] * (3 + drawn)]
     odds = [result.all_goals.text if result.all_goals else ""] if drawn else []
-    strain = dict(result.steps).get("fairness")
+    strain = result.largest_stretch
     return [
         f"{result.goals_met} of {len(result.goals)}",
         *odds,
@@ -220,7 +220,8 @@ def _failures(answer: SweepAnswer) -> Iterator[RenderableType]:
         yield _line(f"{values}: {f'{problem.code}: {problem.message}' if problem else failure.kind}")
     if len(answer.failures) > SHOWN_FAILURES:
         yield _line(f"… and {len(answer.failures) - SHOWN_FAILURES:,} more")
-    yield _line("The others are kept; the same command tries these again.")
+    kept = "The others are kept; the" if len(answer.failures) < len(answer.points) else "The"
+    yield _line(f"{kept} same command tries these again.")
 
 
 def _where(folder: Path) -> Iterator[RenderableType]:

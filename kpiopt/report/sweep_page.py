@@ -97,7 +97,7 @@ def _figures(result: PointResult | Failure) -> list[str]:
         return ["failed", "", "", "", ""]
     if not result.is_solved:
         return ["no plan", "", "", "", ""]
-    strain = dict(result.steps).get("fairness")
+    strain = result.largest_stretch
     return [
         f"{result.goals_met} of {len(result.goals)}",
         result.all_goals.text if result.all_goals else "",

@@ -17,6 +17,7 @@ from kpiopt.errors import Infeasible, KpioptError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.program.answer import SolverOptions
 from kpiopt.program.cascade import Cascade, build_cascade, move_budgets
+from kpiopt.program.columns import DecisionColumns
 from kpiopt.program.live import LiveProgram
 from kpiopt.program.objectives import money_per_level
 from kpiopt.program.rules_file import apply_rules
@@ -56,7 +57,10 @@ class PointResult:
     goals : tuple of GoalAtPoint
     all_goals : Estimate or None
     steps : tuple of (str, float)
-        Value of each step of the order but the last.
+        Value of each step of the order but the last; steps with a slack give up a part of it afterwards.
+    largest_stretch : float or None
+        Largest relative stretch among peers in the plan itself, the groups weighted by their size; None without any
+        decision.
     pay, initiatives : float or None
         Pay at plan, and what initiatives take from budgets that are money; None without a plan.
     effort : tuple of (str, float)
@@ -70,6 +74,7 @@ class PointResult:
     goals: tuple[GoalAtPoint, ...] = ()
     all_goals: Estimate | None = None
     steps: tuple[tuple[str, float], ...] = ()
+    largest_stretch: float | None = None
     pay: float | None = None
     initiatives: float | None = None
     effort: tuple[tuple[str, float], ...] = ()
@@ -189,6 +194,7 @@ class PointSolver:
             goals=_goals(cascade, expected, odds),
             all_goals=together,
             steps=tuple((step.label, step.value) for step in solution.steps if step.name != "reference"),
+            largest_stretch=_largest_stretch(columns, x),
             pay=incentives + float(columns.pay_rate @ columns.stretch.of(x)),
             initiatives=float(money_per_level(columns) @ levels),
             effort=_effort(cascade, x),
@@ -255,6 +261,16 @@ def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None
         shortfall = short if short > 1e-9 * max(1.0, abs(goal.target)) else 0.0
         found.append(GoalAtPoint(goal.id, goal.target, value, shortfall, odds[i] if odds else None))
     return tuple(found)
+
+
+def _largest_stretch(columns: DecisionColumns, x: Floats) -> float | None:
+    """Return sum_G n_G m_G / sum_G n_G of a plan, whether or not the order has the step "fairness"."""
+    count = columns.peers.count
+    if not len(count):
+        return None
+    largest = np.zeros(len(count))
+    np.maximum.at(largest, columns.peers.group, columns.stretch.of(x) / columns.scale)
+    return float(largest @ count) / float(count.sum())
 
 
 def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:

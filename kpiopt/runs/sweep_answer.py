@@ -76,9 +76,9 @@ def all_goals(result: PointResult) -> float | None:
     return result.all_goals.estimate if result.all_goals else None
 
 
-def step_value(name: str) -> Callable[[PointResult], float | None]:
-    """Return the measure "value of a step"."""
-    return lambda result: dict(result.steps).get(name)
+def largest_stretch(result: PointResult) -> float | None:
+    """Return the largest relative stretch among peers."""
+    return result.largest_stretch
 
 
 def effort_of(resource: str) -> Callable[[PointResult], float | None]:
@@ -102,7 +102,7 @@ def find_best_in_both(answer: SweepAnswer) -> tuple[Frontier, ...]:
 
 
 def _all_frontiers(answer: SweepAnswer) -> Iterator[Frontier]:
-    odds, strain = answer.measure(all_goals), answer.measure(step_value("fairness"))
+    odds, strain = answer.measure(all_goals), answer.measure(largest_stretch)
     yield find_frontier(*_money_axis(answer), ODDS, odds)
     for resource in sorted({name for result in answer.solved for name, _ in result.effort}):
         use = answer.measure(effort_of(resource))
@@ -167,6 +167,7 @@ def _point_as_dict(point: Point, result: PointResult | Failure) -> dict[str, Any
         "goals": [_goal_as_dict(goal) for goal in result.goals],
         "all_goals": result.all_goals.as_dict() if result.all_goals else None,
         "steps": dict(result.steps),
+        "largest_stretch": result.largest_stretch,
         "pay": result.pay,
         "initiatives": result.initiatives,
         "effort": dict(result.effort),
@@ -213,6 +214,7 @@ def _read_point(point: Point, entry: Mapping[str, Any]) -> PointResult:
         goals=tuple(GoalAtPoint(**{**goal, "odds": _read_odds(goal["odds"])}) for goal in entry["goals"]),
         all_goals=_read_odds(entry["all_goals"]),
         steps=tuple(entry["steps"].items()),
+        largest_stretch=entry["largest_stretch"],
         pay=entry["pay"],
         initiatives=entry["initiatives"],
         effort=tuple(entry["effort"].items()),
@@ -255,7 +257,7 @@ def _row(point: Point, result: PointResult | Failure) -> dict[str, Any]:
         row |= _odds_columns(f"goal.{goal.goal}.odds", goal.odds)
     row |= _odds_columns("all_goals.odds", result.all_goals)
     row |= {f"step.{label}": value for label, value in result.steps}
-    row |= {"pay": result.pay, "initiatives": result.initiatives}
+    row |= {"largest_stretch": result.largest_stretch, "pay": result.pay, "initiatives": result.initiatives}
     row |= {f"effort.{resource}": use for resource, use in result.effort}
     return {**row, "used_up": " ".join(result.used_up)} if result.is_solved else row
 

@@ -40,6 +40,8 @@ def assert_is_the_solve_of(result, run):
     assert set(result.used_up) == {limit.name for limit in run.limits if limit.binding}
     values = {step.label: step.value for step in run.solution.steps if step.name != "reference"}
     assert dict(result.steps) == pytest.approx(values, rel=1e-9, abs=1e-11)
+    if "fairness" in values and not run.scenario.decide.slack.get("fairness"):
+        assert result.largest_stretch == pytest.approx(values["fairness"], rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +225,23 @@ def test_values_of_an_axis_show_what_tells_them_apart():
     assert axis_texts(spaced(10, 20, 4)) == ["10.00", "13.33", "16.67", "20.00"]
     assert axis_texts((1e-9, 2e-9)) == ["1e-09", "2e-09"]
     assert axis_texts((True, "sobol", [1], {"normal": [0, 1]})) == ["true", "sobol", "[1]", "{normal = [0, 1]}"]
+
+
+def test_the_largest_stretch_is_that_of_the_plan_and_not_what_a_slack_gave_up():
+    """With no price on hours pay decides, and what fairness gives up goes to visits, which are not paid."""
+    (_, strict), (_, loose) = answers(
+        HAND, "decide.effort_price.hours=0", "decide.slack.fairness=0,0.2", simulate=False
+    )
+    assert dict(loose.steps)["fairness"] == pytest.approx(dict(strict.steps)["fairness"])
+    assert strict.largest_stretch == pytest.approx(0.065)
+    assert loose.largest_stretch == pytest.approx(0.065 * 1.2)
+    assert loose.pay < strict.pay
+
+
+def test_effort_stands_against_fairness_without_that_step():
+    answer = kpiopt.sweep(HAND, ["budget.pay.limit=200:700:6"], overrides=['decide.order=["goals", "cost"]'])
+    strain = [result.largest_stretch for result in answer.solved]
+    assert strain == sorted(strain, reverse=True) and len(set(strain)) > 1
 
 
 @pytest.mark.parametrize(("width", "has_money"), [(110, True), (80, False)])
