@@ -80,7 +80,8 @@ class _Terms:
     Attributes
     ----------
     key : list of (kind, unit, about, member)
-        `member` tells cells or units of the same part apart.
+        `member` tells cells or units of the same part apart; a KPI with another direction or unit of measure is
+        another member, as its stretches are of another kind.
     effect, share, size : (n,) float
         T; s e for stretch, else 1; x, a or the factor's mean.
     """
@@ -147,7 +148,9 @@ def _cell_keys(graph: CausalGraph, cell: Integers, unit: int) -> Iterator[tuple[
     scenario, units = graph.scenario, graph.scenario.units
     group = groups_below(units, unit)
     for u, k in zip(scenario.cells.unit[cell].tolist(), scenario.cells.kpi[cell].tolist(), strict=True):
-        yield "stretch", units.ids[group[u]], scenario.kpi_ids[k], units.ids[u]
+        kpi = scenario.kpi_ids[k]
+        kind = f"{scenario.kpis[kpi].sign:+d} {scenario.kpis[kpi].unit}"
+        yield "stretch", units.ids[group[u]], kpi, f"{units.ids[u]} {kind}"
 
 
 def _level_keys(graph: CausalGraph, level: Integers) -> Iterator[tuple[Kind, None, str, str]]:

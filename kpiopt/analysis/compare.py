@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kpiopt.analysis.bridge import Bridge, build_bridge
+from kpiopt.analysis.plan_changes import (
+    LevelChange,
+    OtherMeasure,
+    TargetMove,
+    compare_levels,
+    compare_targets,
+    find_other_measures,
+)
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.prices import LimitResult
@@ -14,8 +22,11 @@ from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 
-SAME = 1e-9
-"""Targets that differ by less, relative to their size, are the same."""
+NO_MONEY = 1e-9
+"""Changes of pay that are less, relative to it, are rounding residue."""
+
+Place = tuple[str, str, str]
+"""Ids of a goal, its KPI and its unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,11 @@ class GoalValue:
     target: float
     plan: float
     shortfall: float
+
+    @property
+    def place(self) -> Place:
+        """What makes it the same goal in another scenario: its id and what it is about."""
+        return self.goal.id, self.goal.kpi, self.unit
 
 
 @dataclass(frozen=True)
@@ -87,10 +103,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class GoalChange:
-    """A goal on both sides; None on the side that does not have it.
+    """A goal on both sides; None on the side that does not have it, or has it for another KPI or unit.
 
     Attributes
     ----------
+    goal : str
+        Its id.
     odds : OddsDifference or None
         Paired: from the same draws. None where one side has no odds of this goal.
     """
@@ -103,7 +121,7 @@ class GoalChange:
 
 @dataclass(frozen=True, slots=True)
 class PayChange:
-    """Pay on both sides, in the scenario's currency.
+    """Pay on both sides, in each scenario's currency.
 
     Attributes
     ----------
@@ -112,29 +130,12 @@ class PayChange:
     drawn : pair of float, or None
         Mean over the draws.
     difference : Estimate or None
-        Mean paired difference, second - first.
+        Mean paired difference, second - first; None where the currencies differ.
     """
 
     plan: tuple[float, float]
     drawn: tuple[float, float] | None
     difference: Estimate | None
-
-
-@dataclass(frozen=True, slots=True)
-class TargetMove:
-    """A rounded target that differs; None on the side that has no such target.
-
-    Attributes
-    ----------
-    share : float
-        |second - first| relative to the largest of |baseline|, |first| and |second|; infinite where one side has none.
-    """
-
-    unit: str
-    kpi: str
-    first: float | None
-    second: float | None
-    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +163,17 @@ class Comparison:
     goals : tuple of GoalChange
         All goals of either side, also where nothing differs.
     all_goals : OddsDifference or None
+        Of all goals of each side; see `same_goals`.
     targets : tuple of TargetMove
-        Those that moved, the farthest first.
+        Those that moved, the farthest first, then those of one side only.
     n_targets : int
         Targets of either side.
+    initiatives : tuple of LevelChange
     limits : tuple of LimitChange
     bridges : tuple of Bridge
         One for each goal's KPI and unit.
+    other_measures : tuple of OtherMeasure
+        KPIs whose unit of measure differs: they have no bridge, and their targets are not compared.
     """
 
     first: Side
@@ -179,8 +184,20 @@ class Comparison:
     pay: PayChange
     targets: tuple[TargetMove, ...]
     n_targets: int
+    initiatives: tuple[LevelChange, ...]
     limits: tuple[LimitChange, ...]
     bridges: tuple[Bridge, ...]
+    other_measures: tuple[OtherMeasure, ...]
+
+    @property
+    def same_goals(self) -> bool:
+        """Whether both sides have the same goals, so that the odds of all goals answer one question."""
+        return all(goal.first and goal.second for goal in self.goals)
+
+    @property
+    def same_currency(self) -> bool:
+        """Whether money of both sides can be compared; a currency that is not given is taken for the other's."""
+        return _same_currency(self.first, self.second)
 
 
 def compare(first: Side, second: Side) -> Comparison:
@@ -193,7 +210,8 @@ def compare(first: Side, second: Side) -> Comparison:
     """
     odds = compare_odds(first.simulation, second.simulation) if first.simulation and second.simulation else ()
     by_goal = {difference.goal: difference for difference in odds}
-    targets = list(_moves(first.plan, second.plan))
+    moved, n_targets = compare_targets(first.plan, second.plan)
+    other = find_other_measures(first.plan, second.plan)
     return Comparison(
         first,
         second,
@@ -201,25 +219,50 @@ def compare(first: Side, second: Side) -> Comparison:
         tuple(_goal_changes(first, second, by_goal)),
         by_goal.get(None),
         _pay_change(first, second),
-        tuple(sorted((move for move in targets if move.first != move.second), key=_farthest)),
-        len(targets),
+        moved,
+        n_targets,
+        compare_levels(first.plan, second.plan),
         tuple(_limit_changes(first, second)),
-        tuple(_bridges(first, second)),
+        tuple(_bridges(first, second, {measure.kpi for measure in other})),
+        other,
     )
 
 
 def compare_inputs(first: Mapping[str, Setting], second: Mapping[str, Setting]) -> Iterator[InputChange]:
-    """Yield the values that differ; where only the place differs, nothing does."""
+    """Yield the values that differ; where only the place differs, nothing does.
+
+    A value that is a number on one side and a table on the other, such as a distribution, is one value.
+    """
+    first, second = _joined(first, second), _joined(second, first)
     for path in dict.fromkeys([*first, *second]):
         a, b = first.get(path), second.get(path)
         if a is None or b is None or a.value != b.value:
             yield InputChange(path, a, b)
 
 
+def _joined(settings: Mapping[str, Setting], other: Mapping[str, Setting]) -> dict[str, Setting]:
+    """Put values below a path that has one value on the other side together into one."""
+    found: dict[str, Setting] = {}
+    for path, setting in settings.items():
+        above = next((head for head in _heads(path) if head in other and head not in settings), None)
+        if above is None:
+            found[path] = setting
+            continue
+        before = found.get(above, Setting({}, setting.origin))
+        found[above] = Setting({**before.value, path[len(above) + 1 :]: setting.value}, before.origin)
+    return found
+
+
+def _heads(path: str) -> Iterator[str]:
+    """Yield the paths above a path, the highest first."""
+    yield from (path[:i] for i, character in enumerate(path) if character == ".")
+
+
 def _goal_changes(first: Side, second: Side, odds: Mapping[str | None, OddsDifference]) -> Iterator[GoalChange]:
-    a, b = ({value.goal.id: value for value in side.goals} for side in (first, second))
-    for goal in dict.fromkeys([*a, *b]):
-        yield GoalChange(goal, a.get(goal), b.get(goal), odds.get(goal))
+    a, b = ({value.place: value for value in side.goals} for side in (first, second))
+    for place in dict.fromkeys([*a, *b]):
+        both = place in a and place in b
+        yield GoalChange(place[0], a.get(place), b.get(place), odds.get(place[0]) if both else None)
 
 
 def _pay_change(first: Side, second: Side) -> PayChange:
@@ -228,31 +271,16 @@ def _pay_change(first: Side, second: Side) -> PayChange:
     if a is None or b is None or a.pay is None or b.pay is None:
         return PayChange(plan, None, None)
     drawn = a.pay.total.mean.estimate, b.pay.total.mean.estimate
-    return PayChange(plan, drawn, estimate_change(a.kept.pay, b.kept.pay))
+    if not _same_currency(first, second):
+        return PayChange(plan, drawn, None)
+    difference = estimate_change(a.kept.pay, b.kept.pay)
+    residue = NO_MONEY * max(map(abs, drawn))
+    same = max(abs(difference.low), abs(difference.high)) <= residue
+    return PayChange(plan, drawn, Estimate(0.0, 0.0, 0.0, difference.method) if same else difference)
 
 
-def _moves(first: Plan, second: Plan) -> Iterator[TargetMove]:
-    """Yield the targets of both plans, unit by unit."""
-    a, b = _targets(first), _targets(second)
-    for unit, kpi in dict.fromkeys([*a, *b]):
-        before, after = a.get((unit, kpi)), b.get((unit, kpi))
-        if before is None or after is None:
-            yield TargetMove(unit, kpi, before and before[0], after and after[0], float("inf"))
-            continue
-        size = max(map(abs, (*before, *after)))
-        share = abs(after[0] - before[0]) / size if size else 0.0
-        yield TargetMove(unit, kpi, before[0], after[0] if share > SAME else before[0], share)
-
-
-def _targets(plan: Plan) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return rounded target and baseline by unit and KPI id."""
-    graph, node, scenario = plan.graph, plan.nodes, plan.graph.scenario
-    ids = ((scenario.units.ids[u], scenario.kpi_ids[k]) for u, k in zip(graph.unit[node], graph.kpi[node], strict=True))
-    return dict(zip(ids, zip(plan.target[node].tolist(), graph.baseline[node].tolist(), strict=True), strict=True))
-
-
-def _farthest(move: TargetMove) -> tuple[float, str, str]:
-    return -move.share, move.unit, move.kpi
+def _same_currency(first: Side, second: Side) -> bool:
+    return len({side.scenario.currency for side in (first, second)} - {""}) < 2
 
 
 def _limit_changes(first: Side, second: Side) -> Iterator[LimitChange]:
@@ -263,7 +291,7 @@ def _limit_changes(first: Side, second: Side) -> Iterator[LimitChange]:
             yield LimitChange(name, before, after)
 
 
-def _bridges(first: Side, second: Side) -> Iterator[Bridge]:
+def _bridges(first: Side, second: Side, without: Container[str]) -> Iterator[Bridge]:
     places = dict.fromkeys((value.goal.kpi, value.unit) for side in (first, second) for value in side.goals)
-    found = (build_bridge(kpi, unit, first.plan, second.plan) for kpi, unit in places)
+    found = (build_bridge(kpi, unit, first.plan, second.plan) for kpi, unit in places if kpi not in without)
     yield from (bridge for bridge in found if bridge is not None)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+from kpiopt.cli.terminal import print_answer, print_json, say, say_problems, showing_progress
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from kpiopt.runs.batch import Threshold
+    from kpiopt.runs.batch import BatchEntry, Threshold
     from kpiopt.runs.keep import Keeper
 
 
@@ -33,8 +34,16 @@ def solve_files(
     """
     from kpiopt.runs.batch import batch_as_dict, solve_batch
 
-    with showing_progress("solving") as progress:
-        entries = solve_batch(files, variant, overrides, keeper, thresholds, progress)
+    done: list[BatchEntry] = []
+    try:
+        with showing_progress("solving") as progress:
+            entries = solve_batch(files, variant, overrides, keeper, thresholds, progress, done.append)
+    except KeyboardInterrupt:
+        count = sum(entry.error is None for entry in done)
+        solved = f"{count:,} of {len(files):,} scenarios are solved and kept"
+        say(f"interrupted; {solved}, and the same command goes on from there")
+        raise
+    say_problems(note for entry in entries for note in _notes(entry))
     if as_json:
         print_json(batch_as_dict(entries))
     else:
@@ -42,6 +51,12 @@ def solve_files(
 
         print_answer(render_batch(entries))
     _end([entry.file for entry in entries if not entry.is_good], len(entries))
+
+
+def _notes(entry: BatchEntry) -> Iterator[Problem]:
+    """Yield what is to be said about a scenario, each with the file it is about."""
+    for note in dict.fromkeys(entry.notes):
+        yield note if note.location else replace(note, message=f"{entry.file}: {note.message}")
 
 
 def _end(bad: Sequence[str], count: int) -> None:

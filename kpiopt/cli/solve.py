@@ -72,7 +72,7 @@ def solve(
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     from kpiopt.program.answer import SolverOptions  # the solver and numpy
-    from kpiopt.runs.batch import read_thresholds
+    from kpiopt.runs.batch import expand_patterns, read_thresholds
     from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
@@ -89,6 +89,7 @@ def solve(
         allow_code=allow_code,
     )
     keeper = Keeper(out, options, occasion, _summary_text, force)
+    scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
         solve_files(scenarios, variant, words, keeper, thresholds, as_json=as_json)
         return

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.errors import printable
+from kpiopt.errors import ExitCode, Problem, printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount
 from kpiopt.runs.batch import BatchEntry
@@ -17,6 +17,17 @@ from kpiopt.simulation import Estimate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+RESULTS = {
+    ExitCode.USAGE: "not read",
+    ExitCode.INPUT: "not valid",
+    ExitCode.INFEASIBLE: "infeasible",
+    ExitCode.UNBOUNDED: "unbounded",
+    ExitCode.UNCERTIFIED: "not certified",
+    ExitCode.LIMIT: "limit reached",
+    ExitCode.OUTPUT: "not written",
+    ExitCode.LOCKED: "folder in use",
+}
 
 
 def render_batch(entries: Sequence[BatchEntry]) -> Group:
@@ -29,33 +40,43 @@ def render_batch(entries: Sequence[BatchEntry]) -> Group:
 
 
 def _table(entries: Sequence[BatchEntry]) -> Grid:
-    grid = Grid(("scenario", "", "goals met", "odds of all goals", "pay at plan"), left=2)
+    grid = Grid(("scenario", "result", "goals met", "odds of all goals", "pay at plan"), left=2)
     for entry in entries:
-        grid.add(entry.file, _mark(entry), *_figures(entry.answer))
+        grid.add(entry.file, _mark(entry), *_figures(entry))
     return grid
 
 
 def _mark(entry: BatchEntry) -> Text:
     if entry.error is not None:
-        return Text(entry.status, style="red")
+        return Text(RESULTS.get(entry.error.exit_code, "failed"), style="red")
     return Text("solved", style="green") if entry.is_good else Text("under its threshold", style="yellow")
 
 
-def _figures(answer: dict[str, Any] | None) -> list[str]:
+def _figures(entry: BatchEntry) -> list[str]:
+    answer = entry.answer
     if answer is None:
         return ["", "", ""]
     met = sum(goal["shortfall"] == 0.0 for goal in answer["goals"])
     odds = answer["all_goals"]
     shown = Estimate(odds["estimate"], odds["low"], odds["high"], "").text if odds else ""
     pay = answer["pay"]["plan"] if answer["pay"] else None
-    return [f"{met} of {len(answer['goals'])}", shown, "" if pay is None else amount(pay)]
+    return [f"{met} of {len(answer['goals'])}", shown, "" if pay is None else amount(pay, entry.currency)]
 
 
 def _problems(entries: Sequence[BatchEntry]) -> Iterator[RenderableType]:
     for entry in entries:
         for problem in entry.problems[:3]:
-            line = Text(printable(f"{entry.file}: {problem.code}: {problem.message}"))
-            yield Padding(line, (0, 0, 0, 2), expand=False)
+            yield _line(f"{_where(entry, problem)}: {problem.code}: {problem.message}")
+            if problem.fix:
+                yield _line(f"  {problem.fix}")
         if len(entry.problems) > 3:
-            more = Text(printable(f"{entry.file}: … and {len(entry.problems) - 3:,} more; kpiopt check lists them"))
-            yield Padding(more, (0, 0, 0, 2), expand=False)
+            yield _line(f"{entry.file}: … and {len(entry.problems) - 3:,} more; kpiopt check lists them")
+
+
+def _where(entry: BatchEntry, problem: Problem) -> str:
+    """Return the place of a problem: where it stands in a file, else the scenario."""
+    return str(problem.location) if problem.location else entry.file
+
+
+def _line(text: str) -> Padding:
+    return Padding(Text(printable(text)), (0, 0, 0, 2), expand=False)

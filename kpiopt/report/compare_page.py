@@ -8,7 +8,7 @@ from dataclasses import replace
 from kpiopt.analysis.bridge import Bridge
 from kpiopt.analysis.compare import Comparison, Side
 from kpiopt.report.charts import FrontierPoint, OddsBar, bridge_figure, frontier_figure, odds_figure
-from kpiopt.report.comparison import (
+from kpiopt.report.comparison_text import (
     bridge_steps,
     bridge_title,
     goal_name,
@@ -167,7 +167,7 @@ def _odds(found: Comparison) -> Iterator[PageTable]:
     if found.all_goals and len(found.goals) > 1:
         drawn.append(("All goals together", found.all_goals))
     rows = [
-        (name, percent(o.first.estimate), percent(o.second.estimate), points(o.difference), verdict(o).plain)
+        (name, percent(o.first.estimate), percent(o.second.estimate), points(o.difference), verdict(o))
         for name, o in drawn
     ]
     if rows:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.analysis.bridge import Bridge, BridgePart
-from kpiopt.analysis.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side, TargetMove
+from kpiopt.analysis.bridge import Bridge
+from kpiopt.analysis.compare import Comparison, InputChange, Side
 from kpiopt.errors import printable
+from kpiopt.report.comparison_text import (
+    bridge_step,
+    bridge_steps,
+    bridge_title,
+    goal_row,
+    kpi_of,
+    level_row,
+    limit_text,
+    listed_targets,
+    measure_lines,
+    money_lines,
+    odds_note,
+    odds_rows,
+    points,
+    setting_text,
+    target_row,
+    targets_line,
+    verdict,
+)
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change, percent
+from kpiopt.report.numbers import amount, change
 from kpiopt.runs.comparison import Comparisons, Unsolved
-from kpiopt.scenario.scenario import Kpi, Scenario
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
 
 if TYPE_CHECKING:
@@ -24,9 +41,11 @@ if TYPE_CHECKING:
 
 SHOWN_INPUTS = 20
 SHOWN_TARGETS = 8
+SHOWN_LEVELS = 8
 SHOWN_LIMITS = 6
 SHOWN_PARTS = 7
 SHOWN_BRIDGES = 5
+STYLES = {"better": "green", "worse": "yellow", "not resolved": "dim"}
 
 
 def render_comparisons(found: Comparisons) -> Group:
@@ -47,18 +66,21 @@ def _line(text: str, style: str = "") -> Padding:
 
 def _overview(found: Comparisons) -> Iterator[RenderableType]:
     """All scenarios in one table, those that have a plan."""
-    currency = found.base.scenario.currency
     yield Text(printable(f"{found.base.label} and {len(found.others)} others"), style="bold")
-    grid = Grid(("scenario", "goals met", "odds of all goals", f"pay at plan {currency}".rstrip(), "initiatives"))
+    grid = Grid(("scenario", "goals met", "odds of all goals", "pay at plan", "initiatives"))
     for side in [found.base, *(o.second for o in found.others if isinstance(o, Comparison))]:
-        everything = side.simulation.all_goals if side.simulation else None
-        met = sum(not goal.shortfall for goal in side.goals)
-        odds = everything.text if everything else ""
-        grid.add(side.label, f"{met} of {len(side.goals)}", odds, amount(side.pay), amount(side.initiatives))
+        grid.add(*_overview_row(side))
     yield grid
     for other in found.others:
         if isinstance(other, Unsolved):
             yield _line(f"{other.label}: no plan; {other.error.problems[0].message}.", "yellow")
+
+
+def _overview_row(side: Side) -> list[str]:
+    everything = side.simulation.all_goals if side.simulation else None
+    met = sum(not goal.shortfall for goal in side.goals)
+    money = (amount(value, side.scenario.currency) for value in (side.pay, side.initiatives))
+    return [side.label, f"{met} of {len(side.goals)}", everything.text if everything else "", *money]
 
 
 def _unsolved(other: Unsolved) -> Iterator[RenderableType]:
@@ -73,7 +95,8 @@ def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (printable(f"{found.first.label} → {found.second.label}"), "bold underline"))
     yield from _inputs(found.inputs)
     yield from _goals(found)
-    yield from _pay(found)
+    yield from _costs(found)
+    yield from _levels(found)
     yield from _limits(found)
     yield from _targets(found)
     moved = [bridge for bridge in found.bridges if bridge.parts]
@@ -94,23 +117,13 @@ def _inputs(changes: tuple[InputChange, ...]) -> Iterator[RenderableType]:
         grid.add(item.path, setting_text(item.first), setting_text(item.second), where)
     yield grid
     if len(changes) > SHOWN_INPUTS:
-        yield _line(f"… and {len(changes) - SHOWN_INPUTS:,} more")
-
-
-def setting_text(setting: Setting | None) -> str:
-    """Write a value of the file as a planner reads it; "–" where a side does not have it."""
-    return "–" if setting is None else _value_text(setting.value)
-
-
-def _value_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:,.10g}"
-    return ", ".join(_value_text(item) for item in value) if isinstance(value, list) else str(value)
+        yield _line(f"… and {len(changes) - SHOWN_INPUTS:,} more in --json", "dim")
 
 
 def _goals(found: Comparison) -> Iterator[RenderableType]:
+    for line in measure_lines(found):
+        yield Text()
+        yield _line(line, "yellow")
     if not found.goals:
         return
     yield _heading("Goals")
@@ -118,86 +131,39 @@ def _goals(found: Comparison) -> Iterator[RenderableType]:
     for goal in found.goals:
         grid.add(*goal_row(found, goal))
     yield grid
-    drawn = [(goal_name(found, goal), goal.odds) for goal in found.goals if goal.odds]
-    if found.all_goals and len(found.goals) > 1:
-        drawn.append(("All goals together", found.all_goals))
-    if drawn:
-        yield _heading("Odds, from the same draws")
+    if drawn := odds_rows(found):
+        yield _heading("Odds from the same draws, with 95 % intervals")
         yield _odds_grid(drawn)
+        if note := odds_note(found):
+            yield _line(note, "dim")
 
 
 def _odds_grid(drawn: list[tuple[str, OddsDifference]]) -> Grid:
-    grid = Grid(("goal", "first", "second", "difference in points (95 % interval)", "verdict"))
+    """Odds never stand without their interval; it has its own line, so that a table fits a terminal."""
+    grid = Grid(("goal", "first", "second", "difference in points", "verdict"))
     for name, odds in drawn:
-        pair = percent(odds.first.estimate), percent(odds.second.estimate)
-        grid.add(name, *pair, points(odds.difference), verdict(odds))
+        texts = (odds.first.text, odds.second.text, points(odds.difference))
+        said = verdict(odds)
+        grid.add(name, *(Text(text.replace(" (", "\n(")) for text in texts), Text(said, style=STYLES[said]))
     return grid
 
 
-def goal_row(found: Comparison, item: GoalChange) -> list[str]:
-    """Return name, target, plan and shortfall of a goal; two values where they differ."""
-    either = item.second or item.first
-    assert either is not None
-    kpi = _kpi(found, either.goal.kpi)
-    values = [(v.target, v.plan, v.shortfall) if v else (None, None, None) for v in (item.first, item.second)]
-    target, plan, short = (_pair(a, b, kpi) for a, b in zip(*values, strict=True))
-    return [goal_name(found, item), f"{target} {kpi.unit}".rstrip(), plan, short]
+def _costs(found: Comparison) -> Iterator[RenderableType]:
+    if lines := list(money_lines(found)):
+        yield _heading("What it costs")
+        yield from map(_line, lines)
 
 
-def goal_name(found: Comparison, item: GoalChange) -> str:
-    """Return a goal's name: the KPI's, and the unit's where it is not the whole organization."""
-    value = item.second or item.first
-    assert value is not None
-    side = found.second if item.second else found.first
-    name = side.scenario.kpis[value.goal.kpi].name
-    return name if value.goal.unit == 0 else f"{name} ({side.scenario.units.names[value.goal.unit]})"
-
-
-def _kpi(found: Comparison, kpi: str) -> Kpi:
-    return (found.second if kpi in found.second.scenario.kpis else found.first).scenario.kpis[kpi]
-
-
-def _pair(first: float | None, second: float | None, kpi: Kpi) -> str:
-    """Write two values, one where they are the same."""
-    texts = ["–" if v is None else amount(v, "", kpi.step) for v in (first, second)]
-    return texts[0] if texts[0] == texts[1] else " → ".join(texts)
-
-
-def points(difference: Estimate) -> str:
-    """Write a difference of odds in percentage points with its interval, as "-17.4 (-17.9 to -16.8)"."""
-    d = difference
-    return f"{100 * d.estimate:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-
-
-def verdict(odds: OddsDifference) -> Text:
-    """Say whether a difference of odds is more than chance."""
-    if not odds.is_resolved:
-        return Text("not resolved", style="dim")
-    return Text("better", style="green") if odds.difference.estimate > 0 else Text("worse", style="yellow")
-
-
-def _pay(found: Comparison) -> Iterator[RenderableType]:
-    pay, currency = found.pay, found.second.scenario.currency
-    spent = (found.first.initiatives, found.second.initiatives)
-    if not any((*pay.plan, *spent)):
+def _levels(found: Comparison) -> Iterator[RenderableType]:
+    if not found.initiatives:
         return
-    yield _heading("What it costs")
-    if any(pay.plan):
-        yield _line(_money("Pay at plan", *pay.plan, currency))
-    if pay.drawn and pay.difference:
-        d = pay.difference
-        yield _line(
-            f"Pay over the draws, on average: {amount(pay.drawn[0])} → {amount(pay.drawn[1], currency)}, "
-            f"paired difference {change(d.estimate)} ({change(d.low)} to {change(d.high, currency)})."
-        )
-    if any(spent):
-        yield _line(_money("Initiatives", *spent, currency))
-
-
-def _money(what: str, first: float, second: float, currency: str) -> str:
-    if amount(first) == amount(second):
-        return f"{what}: {amount(first, currency)} in both."
-    return f"{what}: {amount(first)} → {amount(second, currency)} ({change(second - first)})."
+    yield _heading("Initiatives at another level")
+    grid = Grid(("initiative", "unit", "first", "second", "change"), left=2)
+    for item in found.initiatives[:SHOWN_LEVELS]:
+        grid.add(*level_row(found, item))
+    yield grid
+    if len(found.initiatives) > SHOWN_LEVELS:
+        yield _line(f"… and {len(found.initiatives) - SHOWN_LEVELS:,} more in --json and --html", "dim")
 
 
 def _limits(found: Comparison) -> Iterator[RenderableType]:
@@ -213,95 +179,26 @@ def _limits(found: Comparison) -> Iterator[RenderableType]:
             yield _line(f"{text}: {named}{more}.")
 
 
-def limit_text(found: Comparison, item: LimitChange) -> str:
-    """Return a limit's name for a planner with its size, as "hours of Team North (900)"."""
-    side = found.second if item.second else found.first
-    limit = item.second or item.first
-    assert limit is not None
-    return f"{_limit_name(side.scenario, limit.name, limit.resource)} ({amount(limit.limit)})"
-
-
-def _limit_name(scenario: Scenario, name: str, resource: str) -> str:
-    kind, _, rest = name.partition(".")
-    if kind == "budget":
-        return f"{rest} budget"
-    return f"{resource} of {scenario.units.names[scenario.units.position[rest.rpartition('@')[2]]]}"
-
-
 def _targets(found: Comparison) -> Iterator[RenderableType]:
     yield _heading("Targets")
-    if not found.targets:
-        yield _line(f"None of {found.n_targets:,} targets moves.")
-        return
-    yield _line(f"{len(found.targets):,} of {found.n_targets:,} targets move; the farthest:")
-    grid = Grid(("unit", "KPI", "first", "second", "change"), left=2)
-    for move in found.targets[:SHOWN_TARGETS]:
-        grid.add(*target_row(found, move))
-    yield grid
-
-
-def target_row(found: Comparison, move: TargetMove) -> list[str]:
-    """Return unit, KPI, both targets and the change of one that moved."""
-    kpi = _kpi(found, move.kpi)
-    texts = ["–" if v is None else amount(v, "", kpi.step) for v in (move.first, move.second)]
-    moved = "" if move.first is None or move.second is None else change(move.second - move.first, kpi.unit, kpi.step)
-    return [unit_name(found, move.unit), kpi.name, *texts, moved]
-
-
-def unit_name(found: Comparison, unit: str) -> str:
-    """Return a unit's name on the side that has it."""
-    side = found.second if unit in found.second.scenario.units.position else found.first
-    return side.scenario.units.names[side.scenario.units.position[unit]]
+    listed = listed_targets(found, SHOWN_TARGETS)
+    more = "; the first of them:" if len(found.targets) > len(listed) else ":" if listed else "."
+    if listed and listed[0].share is not None:
+        more = "; the farthest first:"
+    yield _line(f"{targets_line(found)}{more}")
+    if listed:
+        grid = Grid(("unit", "KPI", "first", "second", "change"), left=2)
+        for move in listed:
+            grid.add(*target_row(found, move))
+        yield grid
 
 
 def _bridge(found: Comparison, bridge: Bridge) -> Iterator[RenderableType]:
-    kpi = _kpi(found, bridge.kpi)
+    unit, step = kpi_of(found, bridge.kpi).unit, bridge_step(found, bridge)
     yield _heading(f"From plan to plan: {bridge_title(found, bridge)}")
-    grid = Grid(("", "amount"))
-    grid.add(f"plan of {found.first.label}", amount(bridge.first, "", kpi.step))
+    grid = Grid(("", f"amount {unit}".rstrip()))
+    grid.add(f"plan of {found.first.label}", amount(bridge.first, "", step))
     for name, value in bridge_steps(found, bridge, SHOWN_PARTS):
-        grid.add(f"  {name}", change(value, "", kpi.step))
-    grid.add(f"plan of {found.second.label}", amount(bridge.second, kpi.unit, kpi.step))
+        grid.add(f"  {name}", change(value, "", step))
+    grid.add(f"plan of {found.second.label}", amount(bridge.second, "", step))
     yield grid
-
-
-def bridge_title(found: Comparison, bridge: Bridge) -> str:
-    """Return the name of a bridge's KPI, and of its unit where it is not the whole organization."""
-    name, root = _kpi(found, bridge.kpi).name, found.second.scenario.units.ids[0]
-    return name if bridge.unit == root else f"{name} ({unit_name(found, bridge.unit)})"
-
-
-def bridge_steps(found: Comparison, bridge: Bridge, most: int) -> list[tuple[str, float]]:
-    """Return the parts of a bridge by name, largest first; beyond `most` the smaller ones together.
-
-    Returns
-    -------
-    list of (str, float)
-        The amounts add up to the change of the plan value.
-    """
-    parts = sorted(bridge.parts, key=lambda part: -abs(part.amount))
-    shown = parts if len(parts) <= most else parts[: most - 1]
-    steps = [(part_name(found, part), part.amount) for part in shown]
-    rest = parts[len(shown) :]
-    return [*steps, (f"{len(rest)} smaller parts", sum(part.amount for part in rest))] if rest else steps
-
-
-def part_name(found: Comparison, part: BridgePart) -> str:
-    """Return what a part of a bridge is, in a planner's words."""
-    about = part.about or ""
-    if part.kind == "stretch":
-        return f"{_kpi(found, about).name} of {unit_name(found, part.unit or '')}"
-    if part.kind in ("initiative", "factor"):
-        return _named(found, part.kind, about)
-    return {"baseline": "baseline", "execution": "share of stretch expected", "links": "strength of the drivers"}[
-        part.kind
-    ]
-
-
-def _named(found: Comparison, kind: str, about: str) -> str:
-    sides: tuple[Side, Side] = found.second, found.first
-    for side in sides:
-        entries = side.scenario.initiatives if kind == "initiative" else side.scenario.factors
-        if about in entries:
-            return str(entries[about].name)
-    return about

@@ -55,8 +55,8 @@ class Grid:
 
     def _widths(self) -> list[int]:
         """Widths at which no column needs a second line."""
-        lines = [(name.split("\n"), *([row[i].plain] for row in self.rows)) for i, name in enumerate(self.columns)]
-        return [max(cell_len(line) for cell in column for line in cell) for column in lines]
+        texts = zip(self.columns, *([field.plain for field in row] for row in self.rows), strict=True)
+        return [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts]
 
     def _table(self, least: list[int]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="")
@@ -79,7 +79,7 @@ class Grid:
             yield Text(f" {', '.join(f.plain.strip() for f in row[: self.left] if f.plain.strip())}", style="bold")
             for name, value in zip(self.columns[self.left :], row[self.left :], strict=True):
                 if value.plain:
-                    yield Text.assemble(f"   {name.replace(chr(10), ' ')}: ", value)
+                    yield Text.assemble(f"   {name.replace(chr(10), ' ')}: ", Text(" ").join(value.split()))
 
 
 @dataclass(frozen=True)

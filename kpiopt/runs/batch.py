@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kpiopt.errors import KpioptError, Problem, ScenarioError, UsageError, problem_as_dict
+from kpiopt.errors import KpioptError, Problem, ScenarioError, UsageError, as_known_error, problem_as_dict
 from kpiopt.runs.keep import Keeper
 from kpiopt.scenario.load import check_scenario
 
@@ -44,12 +44,21 @@ class Threshold:
         value = self.value(answer)
         if value is not None and value >= self.least:
             return None
-        said = "is not known" if value is None else f"is {value:.4g}"
+        said = f"is {value:.6g}" if value is not None else f"is not known ({self._why_unknown(answer)})"
         return Problem(
             "E-fail-under",
             f"{self.measure} {said}, at least {self.least:g} is asked for",
             rule="--fail-under ends with exit code 9 where a scenario does not reach its threshold",
         )
+
+    def _why_unknown(self, answer: dict[str, Any]) -> str:
+        goals = [goal["goal"] for goal in answer["goals"]]
+        name = self.measure.removeprefix("odds").removeprefix(".")
+        if not goals:
+            return "the scenario has no goals"
+        if self.measure != "goals" and name and name not in goals:
+            return f"there is no goal {name!r}: the goals are {', '.join(goals)}"
+        return "nothing was simulated"
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,18 @@ class BatchEntry:
         Why there is no answer.
     misses : tuple of Problem
         Thresholds that the answer does not reach.
+    notes : tuple of Problem
+        What is to be said about a scenario that was solved.
+    currency : str
+        Of its money.
     """
 
     file: str
     answer: dict[str, Any] | None = None
     error: KpioptError | None = None
     misses: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    currency: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -100,7 +115,8 @@ def read_thresholds(texts: Sequence[str]) -> tuple[Threshold, ...]:
     found = [(text, _threshold(text)) for text in texts]
     wrong = [text for text, threshold in found if threshold is None]
     if wrong:
-        raise UsageError(*(Problem("E-threshold", f"{text!r} is no threshold", rule=FORM) for text in wrong))
+        fix = "write a share between 0 and 1, with a point: odds=0.8"
+        raise UsageError(*(Problem("E-threshold", f"{text!r} is no threshold", rule=FORM, fix=fix) for text in wrong))
     return tuple(threshold for _, threshold in found if threshold is not None)
 
 
@@ -114,6 +130,21 @@ def _threshold(text: str) -> Threshold | None:
     return Threshold(measure, least) if known and 0.0 <= least <= 1.0 else None
 
 
+def expand_patterns(files: Sequence[Path]) -> list[Path]:
+    """Replace patterns such as `scenarios/*.toml` by the files that match, for shells that do not.
+
+    A path that is there, or a pattern that nothing matches, stays what it is.
+    """
+    return [found for file in files for found in (_matches(file) or [file])]
+
+
+def _matches(file: Path) -> list[Path]:
+    if file.exists():
+        return []
+    start = Path(file.anchor)
+    return sorted(start.glob(str(file.relative_to(start))))
+
+
 def solve_batch(
     files: Sequence[Path],
     variant: str | None,
@@ -121,6 +152,7 @@ def solve_batch(
     keeper: Keeper,
     thresholds: Sequence[Threshold],
     on_progress: Callable[[str], None] = lambda _: None,
+    on_entry: Callable[[BatchEntry], None] = lambda _: None,
 ) -> list[BatchEntry]:
     """Answer files one after another; an error ends its own file only.
 
@@ -130,25 +162,35 @@ def solve_batch(
         For every file.
     keeper : Keeper
         Answers and keeps.
+    on_entry
+        Told of each file when it is done.
     """
-    entries = []
+    entries: list[BatchEntry] = []
     for i, file in enumerate(files):
         on_progress(f"{file} ({i + 1} of {len(files)})")
         try:
-            answer = _answer(file, variant, overrides, keeper)
-        except KpioptError as error:
-            entries.append(BatchEntry(str(file), error=error))
-        else:
-            misses = [threshold.miss(answer) for threshold in thresholds]
-            entries.append(BatchEntry(str(file), answer, misses=tuple(miss for miss in misses if miss)))
+            entries.append(_entry(file, variant, overrides, keeper, thresholds))
+        except Exception as error:  # whatever is wrong with one file, the others go on
+            entries.append(BatchEntry(str(file), error=as_known_error(error)))
+        on_entry(entries[-1])
     return entries
 
 
-def _answer(file: Path, variant: str | None, overrides: Sequence[str], keeper: Keeper) -> dict[str, Any]:
+def _entry(
+    file: Path, variant: str | None, overrides: Sequence[str], keeper: Keeper, thresholds: Sequence[Threshold]
+) -> BatchEntry:
     scenario, found, document = check_scenario(file, variant=variant, overrides=tuple(overrides))
     if scenario is None or document is None:
         raise ScenarioError(*found.errors)
-    return keeper.answer(scenario, document).document
+    kept = keeper.answer(scenario, document)
+    misses = [threshold.miss(kept.document) for threshold in thresholds]
+    return BatchEntry(
+        str(file),
+        kept.document,
+        misses=tuple(miss for miss in misses if miss),
+        notes=(*scenario.warnings, *kept.notes),
+        currency=scenario.currency,
+    )
 
 
 def batch_as_dict(entries: Sequence[BatchEntry]) -> dict[str, Any]:
@@ -175,5 +217,7 @@ def _entry_as_dict(entry: BatchEntry) -> dict[str, Any]:
         "goals_met": sum(goal["shortfall"] == 0.0 for goal in answer["goals"]),
         "all_goals": answer["all_goals"],
         "pay": answer["pay"]["plan"] if answer["pay"] else None,
+        "currency": entry.currency,
         "problems": problems,
+        "notes": [problem_as_dict(note) for note in entry.notes],
     }

@@ -92,11 +92,19 @@ def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence
     if len(sources) == 1:
         return _file_with_variants(sources[0], overrides)
     found = [_read_source(text, store, overrides) for text in sources]
-    return [_renamed(c, found, i) for i, c in enumerate(found)]
+    by_folder = [_with_folder(contender, found) for contender in found]
+    return [_numbered(contender, by_folder, i) for i, contender in enumerate(by_folder)]
 
 
-def _renamed(contender: Contender, all_of_them: Sequence[Contender], position: int) -> Contender:
-    """Tell equal labels apart by their number."""
+def _with_folder(contender: Contender, all_of_them: Sequence[Contender]) -> Contender:
+    """Tell equal labels of files in different folders apart by the folder."""
+    twins = {c.document.source for c in all_of_them if c.label == contender.label}
+    folder = contender.document.source.resolve().parent.name
+    return replace(contender, label=f"{folder}/{contender.label}") if len(twins) > 1 else contender
+
+
+def _numbered(contender: Contender, all_of_them: Sequence[Contender], position: int) -> Contender:
+    """Tell labels that are still equal apart by their number."""
     twins = [c.label for c in all_of_them].count(contender.label) > 1
     return replace(contender, label=f"{contender.label} ({position + 1})") if twins else contender
 
@@ -104,7 +112,9 @@ def _renamed(contender: Contender, all_of_them: Sequence[Contender], position: i
 def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
     path = Path(text)
     if not path.is_file():
-        raise _unknown(text, "name at least two, or one scenario file with variants")
+        rule = "one source alone is a scenario file, which is compared with its variants"
+        fix = "name what it is to be compared with, or one scenario file with variants"
+        raise UsageError(Problem("E-compare-source", f"there is no scenario file {text!r}", rule=rule, fix=fix))
     base = _read_file(path, None, "base", overrides)
     if not base.scenario.variants:
         fix = "add a [variant.NAME] to the file, or name a second scenario"

@@ -7,9 +7,9 @@ from typing import Any
 
 from kpiopt.analysis.bridge import Bridge
 from kpiopt.analysis.compare import Comparison, GoalChange, GoalValue, InputChange, LimitChange, PayChange, Side
+from kpiopt.analysis.plan_changes import TargetMove
 from kpiopt.errors import problem_as_dict
 from kpiopt.program.prices import LimitResult
-from kpiopt.runs.answer import finite
 from kpiopt.runs.comparison import Comparisons, Unsolved
 from kpiopt.simulation.difference import OddsDifference
 
@@ -18,7 +18,7 @@ LISTED_TARGETS = 1000
 
 
 def comparisons_as_dict(found: Comparisons) -> dict[str, Any]:
-    """Return all comparisons as one document; of targets that moved the first 1,000 are listed, all are counted."""
+    """Return all comparisons as one document; of targets that differ the first 1,000 are listed, all are counted."""
     settings = found.settings
     return {
         "schema": SCHEMA,
@@ -39,6 +39,7 @@ def _side_as_dict(side: Side) -> dict[str, Any]:
         "label": side.label,
         "name": side.scenario.name,
         "variant": side.scenario.variant,
+        "currency": side.scenario.currency,
         "pay": side.pay,
         "initiatives": side.initiatives,
         "goals_met": sum(not goal.shortfall for goal in side.goals),
@@ -63,21 +64,30 @@ def _comparison_as_dict(found: Comparison) -> dict[str, Any]:
         "inputs": [_input_as_dict(change) for change in found.inputs],
         "goals": [_goal_as_dict(change) for change in found.goals],
         "all_goals": _odds_as_dict(found.all_goals),
+        "same_goals": found.same_goals,
         "pay": _pay_as_dict(found.pay),
+        "initiatives": [
+            {"initiative": c.initiative, "unit": c.unit, "first": c.first, "second": c.second}
+            for c in found.initiatives
+        ],
         "targets": {
             "of": found.n_targets,
-            "moved": len(found.targets),
-            "listed": [
-                {"unit": t.unit, "kpi": t.kpi, "first": t.first, "second": t.second, "share": finite(t.share)}
-                for t in found.targets[:LISTED_TARGETS]
-            ],
+            "moved": sum(move.share is not None for move in found.targets),
+            "new": sum(move.first is None for move in found.targets),
+            "gone": sum(move.second is None for move in found.targets),
+            "listed": [_move_as_dict(move) for move in found.targets[:LISTED_TARGETS]],
         },
         "limits": {
             "began": [_limit_as_dict(change) for change in found.limits if change.begins],
             "ceased": [_limit_as_dict(change) for change in found.limits if not change.begins],
         },
         "bridges": [_bridge_as_dict(bridge) for bridge in found.bridges],
+        "other_measures": [{"kpi": m.kpi, "first": m.first, "second": m.second} for m in found.other_measures],
     }
+
+
+def _move_as_dict(move: TargetMove) -> dict[str, Any]:
+    return {"unit": move.unit, "kpi": move.kpi, "first": move.first, "second": move.second, "share": move.share}
 
 
 def _input_as_dict(change: InputChange) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Several scenarios in one command, and thresholds that fail a build."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+import kpiopt.runs.batch as batches
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
-from kpiopt.runs.batch import Threshold, read_thresholds
+from kpiopt.runs.batch import Threshold, expand_patterns, read_thresholds
 
 CASES = Path(__file__).parents[1] / "cases"
 HAND = Path(__file__).parents[2] / "scenarios" / "hand-solved.toml"
@@ -40,8 +42,9 @@ def test_one_table_for_all_and_every_good_run_is_kept(folder, capsys):
     assert batch(folder) == ExitCode.PARTIAL
     said = capsys.readouterr()
     assert "1 of 3 scenarios solved" in said.out
-    assert "scenarioerror" in said.out and "infeasible" in said.out
-    assert "tagret" in said.out
+    assert "not valid" in said.out and "infeasible" in said.out
+    assert "tagret" in said.out and re.search(r"b\.toml:\d+:1: E-unknown-key", said.out.replace("\n", ""))
+    assert "cheapest repair" in said.out and re.search(r"solved .* 600 USD", said.out)
     assert "2 of 3 scenarios have no answer" in said.err
     assert len(list((folder / "runs").glob("*/run.json"))) == 1
 
@@ -71,6 +74,7 @@ def test_all_good_is_exit_0(tmp_path, capsys):
         ("odds.sales=0.6", 9),
         ("goals=1", 0),
         ("odds.x=0", 9),
+        ("odds=0.5568", 0),
     ],
 )
 def test_a_threshold_decides_the_exit_code_of_one_scenario(tmp_path, capsys, threshold, code):
@@ -79,6 +83,52 @@ def test_a_threshold_decides_the_exit_code_of_one_scenario(tmp_path, capsys, thr
     said = capsys.readouterr()
     assert "Hand-solved plan" in said.out  # the answer is printed all the same
     assert ("E-fail-under" in said.err) == (code == 9)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words", "reason"),
+    [
+        ("odds.profit=0.1", [], "there is no goal 'profit': the goals are complaints, sales"),
+        ("odds=0.1", ["--no-simulation"], "nothing was simulated"),
+    ],
+)
+def test_what_is_not_known_is_said_with_its_reason(tmp_path, capsys, threshold, words, reason):
+    assert main(["solve", str(HAND), "--out", str(tmp_path / "runs"), "--fail-under", threshold, *words]) == 9
+    assert reason in capsys.readouterr().err
+
+
+def test_patterns_are_expanded_where_the_shell_does_not(folder, capsys):
+    pattern = str(folder / "scenarios" / "[ac].toml")
+    assert main(["solve", pattern, "--out", str(folder / "runs"), "--json"]) == ExitCode.PARTIAL
+    entries = json.loads(capsys.readouterr().out)["scenarios"]
+    assert [Path(e["file"]).name for e in entries] == ["a.toml", "c.toml"]
+
+
+def test_files_with_brackets_in_their_name_are_themselves(tmp_path, capsys):
+    file = tmp_path / "plan [2].toml"
+    shutil.copy(CASES / "causes.toml", file)
+    assert expand_patterns([file, tmp_path / "no*.toml"]) == [file, tmp_path / "no*.toml"]
+
+
+def test_a_fault_in_one_scenario_does_not_end_the_batch(folder, monkeypatch, capsys):
+    monkeypatch.setattr(batches, "check_scenario", lambda *_, **__: 1 / 0)
+    assert batch(folder, "--json") == ExitCode.PARTIAL
+    entries = json.loads(capsys.readouterr().out)["scenarios"]
+    assert [e["problems"][0]["code"] for e in entries] == ["E-internal"] * 3
+
+
+def test_interrupted_it_says_what_is_kept(folder, monkeypatch, capsys):
+    usual = batches.check_scenario
+
+    def stop(file, **options):
+        if file.stem == "c":
+            raise KeyboardInterrupt
+        return usual(file, **options)
+
+    monkeypatch.setattr(batches, "check_scenario", stop)
+    assert batch(folder) == ExitCode.INTERRUPTED
+    said = capsys.readouterr()
+    assert said.out == "" and "1 of 3 scenarios are solved and kept" in said.err
 
 
 def test_a_threshold_in_a_batch_marks_its_scenario(folder, capsys):

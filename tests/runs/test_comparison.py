@@ -1,6 +1,7 @@
 """Comparisons: what differs and only that, with its place; odds from the same draws; runs taken as they are."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -165,12 +166,26 @@ def test_rows_of_tables_that_differ_are_found_with_their_place(copies, store):
         (["nowhere.toml", str(HAND)], "no scenario or run 'nowhere.toml'"),
         ([str(HAND), f"{HAND}:leen"], "there is no variant 'leen'"),
         ([str(HAND), "some-run"], "no run 'some-run'"),
-        (["nowhere.toml"], "no scenario or run 'nowhere.toml'"),
+        (["nowhere.toml"], "no scenario file 'nowhere.toml'"),
     ],
 )
 def test_sources_that_do_not_exist(store, sources, message):
     with pytest.raises((UsageError, ScenarioError), match=message):
         read_contenders(sources, store)
+
+
+def test_no_odds_without_their_interval_and_never_100_percent(capsys):
+    assert main(["compare", str(HAND)]) == 0
+    shown = capsys.readouterr().out
+    assert "100.0 %" not in shown and "more than 99.9" in shown
+    assert re.search(r"Sales\s+55\.\d %\s+53\.\d %.*\n\s+\(55\.\d+ % to 55\.\d+ %\)", shown)
+
+
+def test_a_run_alone_is_not_said_to_be_missing(store, tmp_path, capsys):
+    main(["solve", str(HAND), "--out", str(tmp_path / "runs"), "--json"])
+    name = json.loads(capsys.readouterr().out)["run"]
+    with pytest.raises(UsageError, match="no scenario file"):
+        read_contenders([name], store)
 
 
 def test_json_is_one_document_and_strict(capsys):
