@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from kpiopt.analysis.bridge import Bridge
-from kpiopt.analysis.compare import Comparison, Side
-from kpiopt.report.charts import FrontierPoint, OddsBar, bridge_figure, frontier_figure, odds_figure
+from kpiopt.analysis.compare import Comparison, LimitChange, Side
+from kpiopt.program.prices import LimitResult
+from kpiopt.report.chart_style import short
+from kpiopt.report.charts import (
+    FrontierPoint,
+    OddsBar,
+    bridge_figure,
+    bridge_range,
+    frontier_figure,
+    odds_figure,
+)
 from kpiopt.report.comparison_text import (
+    bridge_step,
     bridge_steps,
     bridge_title,
-    goal_name,
+    goal_name_of,
     goal_row,
-    limit_text,
+    kpi_of,
+    level_row,
+    limit_name,
+    listed_inputs,
+    listed_targets,
+    measure_lines,
+    money_lines,
+    odds_note,
+    odds_rows,
     points,
     setting_text,
     target_row,
+    targets_line,
     verdict,
 )
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
-from kpiopt.report.numbers import amount, change, percent
+from kpiopt.report.numbers import amount, change
 from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
 from kpiopt.runs.base_study import BaseStudy
 from kpiopt.runs.comparison import Comparisons, Unsolved
+from kpiopt.simulation import Estimate
 
-MOST_PARTS, FEW_PARTS = 12, 5
-MOST_TARGETS = 25
+MOST_NAMES = 3
+MOST_PARTS, FEW_PARTS = 12, 4
+MOST_INPUTS, MOST_LEVELS, MOST_LIMITS, MOST_TARGETS = 200, 50, 50, 25
 
 
 def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) -> str:
@@ -44,7 +66,8 @@ def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) 
     sections = [_overview(found)]
     for other in found.others:
         sections.append(_unsolved(other) if isinstance(other, Unsolved) else _comparison(other))
-    names = ", ".join(other.label if isinstance(other, Unsolved) else other.second.label for other in found.others)
+    labels = [other.label if isinstance(other, Unsolved) else other.second.label for other in found.others]
+    names = ", ".join(labels) if len(labels) <= MOST_NAMES else f"{len(labels)} others"
     title = f"{found.base.scenario.name}: {found.base.label} against {names}"
     return render_page(Page(title, f"kpiopt compare{drawn}", (*sections, *more)))
 
@@ -61,47 +84,53 @@ def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
 
 
 def _overview(found: Comparisons) -> PageSection:
-    sides = [found.base, *(o.second for o in found.others if isinstance(o, Comparison))]
-    cards = [_card(side) for side in sides]
+    cards = [_card(found.base)]
+    cards += [_no_card(other) if isinstance(other, Unsolved) else _card(other.second) for other in found.others]
+    sides = [found.base, *(other.second for other in found.others if isinstance(other, Comparison))]
     blocks = [] if found.base.simulation is None else [*_odds_blocks(sides), *_frontier_blocks(sides)]
     return PageSection(cards=cards, blocks=blocks)
 
 
 def _card(side: Side) -> Card:
     everything = side.simulation.all_goals if side.simulation else None
-    met = sum(not goal.shortfall for goal in side.goals)
-    value = percent(everything.estimate) if everything else f"{met} of {len(side.goals)}"
-    note = f"odds of all goals; {met} of {len(side.goals)} met in the plan; pay {amount(side.pay)}"
-    return Card(side.label, value, note if everything else "goals met in the plan")
+    met = f"{sum(not goal.shortfall for goal in side.goals)} of {len(side.goals)} goals met"
+    pay = f" · pay at plan {amount(side.pay, side.scenario.currency)}" if side.pay else ""
+    if everything is None:
+        return Card(side.label, met, f"in the plan{pay}")
+    value, _, interval = everything.text.partition(" (")
+    between = f" ({interval}" if interval else ""
+    return Card(side.label, value, f"odds of all goals{between} · {met} in the plan{pay}")
+
+
+def _no_card(other: Unsolved) -> Card:
+    return Card(other.label, "no plan", other.error.problems[0].message, "bad")
 
 
 def _odds_blocks(sides: list[Side]) -> Iterator[PageFigure]:
     bars = [(side.label, list(_odds_bars(side))) for side in sides]
-    if any(found for _, found in bars):
-        yield PageFigure("Odds of the goals", odds_figure(bars), "with 95 % intervals, all from the same draws")
+    if most := max(len(found) for _, found in bars):
+        caption = "with 95 % intervals, all from the same draws"
+        yield PageFigure("Odds of the goals", odds_figure(bars), caption, wide=most > FEW_PARTS)
 
 
 def _odds_bars(side: Side) -> Iterator[OddsBar]:
     if side.simulation is None:
         return
     for goal in side.simulation.goals:
-        yield OddsBar(_short_name(side, goal.goal), goal.odds.estimate, goal.odds.low, goal.odds.high)
-    if side.simulation.all_goals:
-        together = side.simulation.all_goals
-        yield OddsBar("all goals", together.estimate, together.low, together.high)
+        yield _odds_bar(goal_name_of(side, goal.goal), goal.odds)
+    if side.simulation.all_goals and len(side.simulation.goals) > 1:
+        yield _odds_bar("all goals", side.simulation.all_goals, together=True)
 
 
-def _short_name(side: Side, goal: str) -> str:
-    """Return the name of a goal's KPI; the goal's id where it is about a part of the organization."""
-    wanted = side.scenario.goals[goal]
-    return side.scenario.kpis[wanted.kpi].name if wanted.unit == 0 else goal
+def _odds_bar(name: str, odds: Estimate, *, together: bool = False) -> OddsBar:
+    return OddsBar(name, odds.estimate, odds.low, odds.high, odds.text, together)
 
 
 def _frontier_blocks(sides: list[Side]) -> Iterator[PageFigure]:
     """What each scenario costs, against the odds of all goals; those that no other beats are joined."""
-    drawn = [(s, s.simulation.all_goals) for s in sides if s.simulation and s.simulation.all_goals]
-    spent = [(side.pay + side.initiatives, odds) for side, odds in drawn]
-    if not any(cost for cost, _ in spent):
+    unit = sides[0].scenario.currency
+    plans = _plans([side for side in sides if side.scenario.currency == unit])
+    if len(plans) < 2 or not any(cost for cost, _ in plans):
         return
     marks = [
         FrontierPoint(
@@ -109,17 +138,31 @@ def _frontier_blocks(sides: list[Side]) -> Iterator[PageFigure]:
             odds.estimate,
             odds.low,
             odds.high,
-            side.label,
+            ", ".join(labels),
             is_named=True,
-            on_frontier=not any(
-                c <= cost and o.estimate >= odds.estimate and (c, o.estimate) != (cost, odds.estimate) for c, o in spent
-            ),
+            on_frontier=not any(_beats(other, (cost, odds)) for other in plans),
         )
-        for (side, odds), (cost, _) in zip(drawn, spent, strict=True)
+        for (cost, odds), labels in plans.items()
     ]
-    unit = sides[0].scenario.currency
     figure = frontier_figure(marks, f"pay at plan and initiatives {unit}", "odds of all goals", y_is_share=True)
     yield PageFigure("Cost against odds", figure, "plans that no other beats are joined")
+
+
+def _plans(sides: list[Side]) -> dict[tuple[float, Estimate], list[str]]:
+    """Return cost and odds of the plans, with the scenarios that have the same."""
+    plans: dict[tuple[float, Estimate], list[str]] = {}
+    for side in sides:
+        if side.simulation and side.simulation.all_goals:
+            key = round(side.pay + side.initiatives, 6), side.simulation.all_goals
+            plans.setdefault(key, []).append(side.label)
+    return plans
+
+
+def _beats(a: tuple[float, Estimate], b: tuple[float, Estimate]) -> bool:
+    """Whether plan a costs no more and has odds no worse, and not both the same."""
+    (cost, odds), (other_cost, other_odds) = a, b
+    no_worse = cost <= other_cost and odds.estimate >= other_odds.estimate
+    return no_worse and (cost, odds.estimate) != (other_cost, other_odds.estimate)
 
 
 def _unsolved(other: Unsolved) -> PageSection:
@@ -128,23 +171,21 @@ def _unsolved(other: Unsolved) -> PageSection:
 
 
 def _comparison(found: Comparison) -> PageSection:
-    tables = [_inputs(found), _goals(found), *_odds(found), *_limits(found)]
+    tables = [*_inputs(found), _goals(found), *_odds(found), *_levels(found), *_limits(found)]
     bridges = [_bridge(found, bridge) for bridge in found.bridges if bridge.parts]
     lines = [] if found.inputs else ["Nothing was asked differently."]
     title = f"{found.first.label} → {found.second.label}"
-    return PageSection(title, lines=[*lines, *_money(found)], blocks=[*tables, *bridges, _targets(found)])
+    said = [*lines, *measure_lines(found), *money_lines(found)]
+    return PageSection(title, lines=said, blocks=[*tables, *bridges, *_targets(found)])
 
 
-def _money(found: Comparison) -> Iterator[str]:
-    currency, pay = found.second.scenario.currency, found.pay
-    if any(pay.plan):
-        yield f"Pay at plan {amount(pay.plan[0])} → {amount(pay.plan[1], currency)}."
-    if pay.drawn and pay.difference:
-        d = pay.difference
-        yield f"Mean pay over the draws: {change(d.estimate, currency)} ({change(d.low)} to {change(d.high)})."
+def _first_of(count: int, shown: int) -> str:
+    """Say where a table does not show everything."""
+    return f"the first {shown:,} of {count:,}" if count > shown else ""
 
 
-def _inputs(found: Comparison) -> PageTable:
+def _inputs(found: Comparison) -> Iterator[PageTable]:
+    listed = listed_inputs(found)
     rows = [
         (
             item.path,
@@ -152,9 +193,12 @@ def _inputs(found: Comparison) -> PageTable:
             setting_text(item.second),
             " → ".join(dict.fromkeys(side.origin for side in (item.first, item.second) if side)),
         )
-        for item in found.inputs
+        for item in listed[:MOST_INPUTS]
     ]
-    return PageTable("What was asked differently", ("value", "first", "second", "where"), rows, left=4)
+    if rows:
+        caption = _first_of(len(listed), len(rows))
+        columns = ("value", "first", "second", "where")
+        yield PageTable("What was asked differently", columns, rows, left=4, caption=caption)
 
 
 def _goals(found: Comparison) -> PageTable:
@@ -163,33 +207,77 @@ def _goals(found: Comparison) -> PageTable:
 
 
 def _odds(found: Comparison) -> Iterator[PageTable]:
-    drawn = [(goal_name(found, goal), goal.odds) for goal in found.goals if goal.odds]
-    if found.all_goals and len(found.goals) > 1:
-        drawn.append(("All goals together", found.all_goals))
     rows = [
-        (name, percent(o.first.estimate), percent(o.second.estimate), points(o.difference), verdict(o))
-        for name, o in drawn
+        (name, odds.first.text, odds.second.text, points(odds.difference), verdict(odds))
+        for name, odds in odds_rows(found)
     ]
     if rows:
-        columns = ("goal", "first", "second", "difference in percentage points (95 % interval)", "verdict")
-        yield PageTable("Odds", columns, rows, caption="paired: both from the same draws")
+        columns = ("goal", "first", "second", "difference in percentage points", "verdict")
+        note = odds_note(found)
+        caption = f"from the same draws, with 95 % intervals{'; ' + note[0].lower() + note[1:] if note else ''}"
+        yield PageTable("Odds", columns, rows, caption=caption)
+
+
+def _levels(found: Comparison) -> Iterator[PageTable]:
+    rows = [level_row(found, item) for item in found.initiatives[:MOST_LEVELS]]
+    if rows:
+        caption = _first_of(len(found.initiatives), len(rows))
+        columns = ("initiative", "unit", "first", "second", "change")
+        yield PageTable("Initiatives at another level", columns, rows, left=2, caption=caption)
 
 
 def _limits(found: Comparison) -> Iterator[PageTable]:
-    rows = [("used up now" if item.begins else "no longer used up", limit_text(found, item)) for item in found.limits]
+    rows = [_limit_row(found, item) for item in found.limits[:MOST_LIMITS]]
     if rows:
-        yield PageTable("What holds the plan back", ("", "limit"), rows, left=2)
+        caption = _first_of(len(found.limits), len(rows))
+        columns = ("limit", "used, first", "used, second", "")
+        yield PageTable("What holds the plan back", columns, rows, caption=caption)
+
+
+def _limit_row(found: Comparison, item: LimitChange) -> tuple[str, str, str, str]:
+    said = "used up now" if item.begins else "no longer used up"
+    return limit_name(found, item), _use(item.first), _use(item.second), said
+
+
+def _use(limit: LimitResult | None) -> str:
+    if limit is None:
+        return "–"
+    used = limit.limit if math.isclose(limit.used, limit.limit, rel_tol=1e-7) else limit.used
+    return f"{amount(used)} of {amount(limit.limit)}"
 
 
 def _bridge(found: Comparison, bridge: Bridge) -> PageFigure:
+    kpi = kpi_of(found, bridge.kpi)
     start = (f"plan of {found.first.label}", bridge.first)
     end = (f"plan of {found.second.label}", bridge.second)
-    figure = bridge_figure(start, bridge_steps(found, bridge, MOST_PARTS), end)
-    title, caption = f"Bridge, {bridge_title(found, bridge)}", "what the change of the plan value is made of"
-    return PageFigure(title, figure, caption, wide=len(bridge.parts) > FEW_PARTS)
+    steps = bridge_steps(found, bridge, MOST_PARTS)
+    low, high = bridge_range(bridge.first, [value for _, value in steps])
+    note = "" if low <= 0 <= high else f"The axis starts at {short(low if low > 0 else high)} {kpi.unit}".rstrip() + "."
+    return PageFigure(
+        f"Bridge, {bridge_title(found, bridge)}",
+        bridge_figure(start, steps, end, kpi.unit, more_is_better=kpi.sign > 0),
+        "what the change of the plan value is made of",
+        wide=len(steps) > FEW_PARTS,
+        note=note,
+        table=_bridge_table(found, bridge),
+    )
 
 
-def _targets(found: Comparison) -> PageTable:
-    rows = [target_row(found, move) for move in found.targets[:MOST_TARGETS]]
-    caption = f"{len(found.targets):,} of {found.n_targets:,} move; the farthest {len(rows)}"
-    return PageTable("Targets", ("unit", "KPI", "first", "second", "change"), rows, left=2, caption=caption)
+def _bridge_table(found: Comparison, bridge: Bridge) -> PageTable:
+    """Return all parts of a bridge, also those that the figure puts together."""
+    step, unit = bridge_step(found, bridge), kpi_of(found, bridge.kpi).unit
+    rows = [
+        (f"plan of {found.first.label}", amount(bridge.first, "", step)),
+        *((name, change(value, "", step)) for name, value in bridge_steps(found, bridge, len(bridge.parts))),
+        (f"plan of {found.second.label}", amount(bridge.second, "", step)),
+    ]
+    return PageTable("", ("", unit or "amount"), rows)
+
+
+def _targets(found: Comparison) -> Iterator[PageTable]:
+    rows = [target_row(found, move) for move in listed_targets(found, MOST_TARGETS)]
+    caption = targets_line(found)
+    if len(found.targets) > len(rows):
+        caption = f"{caption}; the {len(rows)} farthest"
+    if rows:
+        yield PageTable("Targets", ("unit", "KPI", "first", "second", "change"), rows, left=2, caption=caption)

@@ -20,6 +20,7 @@ from kpiopt.report.comparison_text import (
     kpi_of,
     level_row,
     limit_text,
+    listed_inputs,
     listed_targets,
     measure_lines,
     money_lines,
@@ -93,7 +94,7 @@ def _unsolved(other: Unsolved) -> Iterator[RenderableType]:
 
 def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (printable(f"{found.first.label} → {found.second.label}"), "bold underline"))
-    yield from _inputs(found.inputs)
+    yield from _inputs(listed_inputs(found))
     yield from _goals(found)
     yield from _costs(found)
     yield from _levels(found)
@@ -106,7 +107,7 @@ def _comparison(found: Comparison) -> Iterator[RenderableType]:
         yield _line(f"… and {len(moved) - SHOWN_BRIDGES:,} more bridges in --json and --html", "dim")
 
 
-def _inputs(changes: tuple[InputChange, ...]) -> Iterator[RenderableType]:
+def _inputs(changes: list[InputChange]) -> Iterator[RenderableType]:
     yield _heading("What was asked differently")
     if not changes:
         yield _line("Nothing.")

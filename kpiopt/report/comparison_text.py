@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from kpiopt.analysis.bridge import Bridge, BridgePart
-from kpiopt.analysis.compare import Comparison, GoalChange, LimitChange, Setting, Side
+from kpiopt.analysis.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side
 from kpiopt.analysis.plan_changes import LevelChange, TargetMove
+from kpiopt.report.chart_style import short
 from kpiopt.report.numbers import amount, change
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
 
 MOST_DECIMALS = 4
+ABOUT = re.compile(r'([^."]+\.(?:"(?:[^"\\]|\\.)*"|[^."]+))\.')
+
+
+def listed_inputs(found: Comparison) -> list[InputChange]:
+    """Return the inputs to show: what only one side has, such as a unit or a KPI, is one change with all its values."""
+    heads = [{_head(path) for path in side.inputs} for side in _sides(found)]
+    values = Counter(_head(item.path) for item in found.inputs)
+    result: dict[str, InputChange] = {}
+    for item in found.inputs:
+        head = _head(item.path)
+        if values[head] == 1 or (head in heads[0] and head in heads[1]):
+            result[item.path] = item
+        else:
+            result[head] = _with_value(result.get(head, InputChange(head, None, None)), item)
+    return list(result.values())
+
+
+def _head(path: str) -> str:
+    """Return the thing that a path is about: its first two keys; the path itself where it has no more."""
+    found = ABOUT.match(path)
+    return found.group(1) if found else path
+
+
+def _with_value(change: InputChange, item: InputChange) -> InputChange:
+    name = item.path[len(change.path) + 1 :]
+    first, second = (_extended(change.first, name, item.first), _extended(change.second, name, item.second))
+    return InputChange(change.path, first, second)
+
+
+def _extended(before: Setting | None, name: str, value: Setting | None) -> Setting | None:
+    if value is None:
+        return before
+    return Setting({**(before.value if before else {}), name: value.value}, (before or value).origin)
 
 
 def setting_text(setting: Setting | None) -> str:
@@ -92,10 +127,10 @@ def odds_note(found: Comparison) -> str:
 def points(difference: Estimate) -> str:
     """Write a difference of odds in percentage points with its interval, as "-17.4 (-17.9 to -16.8)".
 
-    There are as many decimals as it takes to tell the ends of the interval from 0.
+    There are as many decimals as it takes to tell the ends of the interval from 0 and from each other.
     """
     values = [100 * value for value in (difference.estimate, difference.low, difference.high)]
-    smallest = min((abs(value) for value in values if value), default=1.0)
+    smallest = min((abs(value) for value in (*values, (values[2] - values[1]) / 4) if value), default=1.0)
     decimals = min(MOST_DECIMALS, max(1, math.ceil(-math.log10(2 * smallest))))
     estimate, low, high = (_signed(value, decimals) for value in values)
     return f"{estimate} ({low} to {high})"
@@ -126,6 +161,7 @@ def money_lines(found: Comparison) -> Iterator[str]:
 
 def _money(found: Comparison, what: str, first: float, second: float) -> str:
     ours, theirs = (side.scenario.currency for side in _sides(found))
+    first, second = (float(f"{value:.10g}") for value in (first, second))  # no residue of rounding
     if not found.same_currency:
         return f"{what}: {amount(first, ours)} → {amount(second, theirs)}, in two currencies."
     currency = theirs or ours
@@ -139,6 +175,7 @@ def _drawn_pay(found: Comparison, first: float, second: float) -> str:
     if difference is None or not any((difference.estimate, difference.low, difference.high)):
         return _money(found, what, first, second)
     currency = found.second.scenario.currency or found.first.scenario.currency
+    first, second = (float(f"{value:.10g}") for value in (first, second))
     low, high = change(difference.low), change(difference.high, currency)
     paired = f"paired difference {change(difference.estimate)} ({low} to {high})"
     return f"{what}: {amount(first)} → {amount(second, currency)}, {paired}."
@@ -217,8 +254,8 @@ def target_row(found: Comparison, move: TargetMove) -> list[str]:
 
 def level_row(found: Comparison, item: LevelChange) -> list[str]:
     """Return initiative, unit and both levels of one that is funded otherwise."""
-    levels = ["–" if level is None else amount(level) for level in (item.first, item.second)]
-    moved = change((item.second or 0.0) - (item.first or 0.0))
+    levels = ["–" if level is None else short(level, 4) for level in (item.first, item.second)]
+    moved = short((item.second or 0.0) - (item.first or 0.0), 4, sign=True)
     return [_named(found, "initiative", item.initiative), unit_name(found, item.unit), *levels, moved]
 
 

@@ -16,11 +16,26 @@ from typing import Any
 from kpiopt.errors import InternalError, printable
 
 DRAWING = """
-const figures = JSON.parse(document.getElementById("figures").textContent);
-for (const [id, figure] of Object.entries(figures)) {
-  Plotly.newPlot(id, figure.data, figure.layout, { responsive: true, displaylogo: false, displayModeBar: false });
+const figures = document.getElementById("figures").textContent;
+const options = { responsive: true, displaylogo: false, displayModeBar: false };
+let width = 0;
+function themed(style) {
+  return (key, value) => (/color$/.test(key) && /^--/.test(value) ? style.getPropertyValue(value).trim() : value);
 }
+function draw() {
+  width = innerWidth;
+  const style = getComputedStyle(document.documentElement);
+  for (const [id, figure] of Object.entries(JSON.parse(figures, themed(style)))) {
+    const place = document.getElementById(id);
+    const { data, layout } = figure.narrow && place.clientWidth < 480 ? figure.narrow : figure;
+    Plotly.react(place, data, layout, options);
+  }
+}
+draw();
+addEventListener("resize", () => innerWidth !== width && draw());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 """
+"""Draws the figures in the page's own colours, and again when it becomes wider, narrower, lighter or darker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +62,22 @@ class PageTable:
 
 @dataclass(frozen=True, slots=True)
 class PageFigure:
-    """A figure in Plotly's JSON form, see `kpiopt.report.charts`."""
+    """A figure in Plotly's JSON form, see `kpiopt.report.charts`.
+
+    Attributes
+    ----------
+    note : str
+        Stands below the figure, such as what its axes leave out.
+    table : PageTable or None
+        The figure's numbers, for who cannot see it or wants them.
+    """
 
     title: str
     figure: dict[str, Any]
     caption: str = ""
     wide: bool = False
+    note: str = ""
+    table: PageTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +103,17 @@ class Page:
 class _Placed:
     """A figure with its place on the page."""
 
-    title: str
-    caption: str
+    figure: PageFigure
     wide: bool
     number: int
+
+    @property
+    def title(self) -> str:
+        return self.figure.title
+
+    @property
+    def caption(self) -> str:
+        return self.figure.caption
 
 
 def render_page(page: Page) -> str:
@@ -115,15 +147,25 @@ def _place_figures(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
     sections = []
     for section in page.sections:
         blocks: list[PageTable | _Placed] = []
-        for block in section.blocks:
+        for block, wide in zip(section.blocks, _widths(section.blocks), strict=True):
             if isinstance(block, PageFigure):
                 number = len(figures) + 1
                 figures[f"figure-{number}"] = block.figure
-                blocks.append(_Placed(block.title, block.caption, block.wide, number))
+                blocks.append(_Placed(block, wide, number))
             else:
                 blocks.append(block)
         sections.append({"title": section.title, "lines": section.lines, "cards": section.cards, "blocks": blocks})
     return {"title": page.title, "subtitle": page.subtitle, "sections": sections}, figures
+
+
+def _widths(blocks: Sequence[PageTable | PageFigure]) -> list[bool]:
+    """Say which blocks take the whole width: those that want to, and the last of an odd number that do not."""
+    wide, run = [block.wide for block in blocks], 0
+    for i, block in enumerate(blocks):
+        run = 0 if block.wide else run + 1
+        if run % 2 and (i + 1 == len(blocks) or blocks[i + 1].wide):
+            wide[i] = True
+    return wide
 
 
 def script_json(value: Any) -> str:

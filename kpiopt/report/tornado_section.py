@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kpiopt.analysis.tornado import Bar, End, Tornado
-from kpiopt.report.charts import TornadoBar, tornado_figure
-from kpiopt.report.figure_page import PageFigure, PageSection
+from kpiopt.report.chart_style import short
+from kpiopt.report.figure_page import PageFigure, PageSection, PageTable
 from kpiopt.report.input_names import input_name
-from kpiopt.report.numbers import amount
+from kpiopt.report.numbers import amount, percent
+from kpiopt.report.tornado_chart import TornadoBar, tornado_figure
 from kpiopt.runs.sensitivity import Sensitivity
 
 MOST_BARS = 15
@@ -29,9 +30,31 @@ def tornado_section(found: Sensitivity, label: str) -> PageSection:
     outcome = found.outcome
     is_share = outcome.kind == "odds"
     name = outcome.label if is_share else f"{outcome.label} {outcome.measure}".rstrip()
-    figure = tornado_figure(bars, found.tornado.base.estimate, name, is_share=is_share)
-    caption = "each input moved alone; bars: the plan as it is, marks: planned anew"
-    return PageSection(title, blocks=[PageFigure(f"Tornado, {outcome.label}", figure, caption, wide=True)])
+    base = found.tornado.base
+    text = base.text if is_share else amount(base.estimate, outcome.measure)
+    figure = tornado_figure(bars, base.estimate, name, is_share=is_share, base_text=text)
+    caption = f"each input moved alone, {found.settings.draws:,} draws; bars: the plan as it is, marks: planned anew"
+    table = _table(bars, is_share=is_share)
+    return PageSection(title, blocks=[PageFigure(f"Tornado, {outcome.label}", figure, caption, wide=True, table=table)])
+
+
+def _table(bars: Sequence[TornadoBar], *, is_share: bool) -> PageTable:
+    """Return the figure's numbers."""
+
+    def write(value: float | None) -> str:
+        return "" if value is None else percent(value) if is_share else amount(value)
+
+    columns = ("input", "low", "high", "outcome at low", "at high", "planned anew at low", "at high, planned anew")
+    rows = [
+        (
+            bar.name,
+            bar.low_label,
+            bar.high_label,
+            *map(write, (bar.at_low, bar.at_high, bar.replanned_low, bar.replanned_high)),
+        )
+        for bar in bars
+    ]
+    return PageTable("", columns, rows)
 
 
 def _bars(found: Sensitivity, tornado: Tornado) -> Iterator[TornadoBar]:
@@ -42,8 +65,8 @@ def _bars(found: Sensitivity, tornado: Tornado) -> Iterator[TornadoBar]:
             _name(found, bar),
             bar.low.fixed.estimate,
             bar.high.fixed.estimate,
-            amount(bar.move.low),
-            amount(bar.move.high),
+            short(bar.move.low),
+            short(bar.move.high),
             _anew(bar.low),
             _anew(bar.high),
         )

@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 import pytest
 
 from kpiopt.report import figure_page
+from kpiopt.report.chart_style import GREEN, RED, short_pair, short_steps, wrapped
 from kpiopt.report.charts import (
     FrontierPoint,
     OddsBar,
-    TornadoBar,
     bridge_figure,
     frontier_figure,
     odds_figure,
-    tornado_figure,
 )
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page, script_json
+from kpiopt.report.tornado_chart import TornadoBar, tornado_figure
 
 EVIL = [
     "</script><script>alert(1)</script>",
@@ -91,7 +91,7 @@ def test_figures_come_back_from_the_page(html):
     text = re.search(r'<script type="application/json" id="figures">(.*?)</script>', page, re.DOTALL).group(1)
     figures = json.loads(text)
     assert figures["figure-1"]["data"][0]["type"] == "waterfall"
-    assert '<div class="figure" id="figure-1">' in page
+    assert '<div class="figure" id="figure-1"' in page
 
 
 def test_the_real_plotting_script_can_stand_inside_a_page():
@@ -145,3 +145,72 @@ def test_odds_are_drawn_with_their_intervals():
     (trace,) = odds_figure([("base", [OddsBar("sales", 0.5, 0.45, 0.56)])])["data"]
     assert trace["error_y"]["array"] == pytest.approx([0.06])
     assert trace["error_y"]["arrayminus"] == pytest.approx([0.05])
+
+
+def test_what_raises_a_value_that_should_fall_is_not_drawn_as_good():
+    up, down = (
+        bridge_figure(("a", 1.0), [("x", 1.0)], ("b", 2.0), more_is_better=better)["data"][0]["increasing"]["marker"]
+        for better in (True, False)
+    )
+    assert (up["color"], down["color"]) == (GREEN, RED)
+
+
+def test_a_bridge_runs_downwards_on_narrow_pages_with_the_same_numbers():
+    figure = bridge_figure(("a", 1000.0), [("x", -30.0)], ("b", 970.0), "USD")
+    (wide,), (narrow,) = figure["data"], figure["narrow"]["data"]
+    assert (narrow["x"], narrow["orientation"]) == (wide["y"], "h")
+    assert figure["layout"]["yaxis"]["title"]["text"] == figure["narrow"]["layout"]["xaxis"]["title"]["text"] == "USD"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("Order lines of North America", "Order lines<br>of North<br>America"),
+        ("Donaudampfschifffahrt of the whole North", "Donaudampfsc<br>hifffahrt of<br>the whole…"),
+        ("訪問訪問訪問訪問", "訪問訪問訪問<br>訪問"),
+        ("<b>a</b> & co", "&lt;b&gt;a&lt;/b&gt; &amp;<br>co"),
+        ("", ""),
+    ],
+)
+def test_names_are_folded_to_fit(name, lines):
+    assert wrapped(name, 12, 3) == lines
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "texts"),
+    [
+        (38e6, 37_210_872.0, ("38.00 M", "37.21 M")),
+        (38e6, 38_000_900.0, ("38.000 M", "38.001 M")),
+        (0.0, 5.0, ("0", "5")),
+        (-3.0, 4.0, ("−3", "4")),
+        (92.78, 92.57, ("92.78", "92.57")),
+        (0.0, 0.0, ("0", "0")),
+    ],
+)
+def test_both_ends_of_a_bridge_can_be_told_apart(first, second, texts):
+    assert short_pair(first, second) == texts
+
+
+def test_steps_of_a_bridge_are_in_one_scale():
+    assert short_steps([-209_510, 98_027, -679.6, 0.0]) == ["−210 k", "+98 k", "−0.68 k", "0"]
+
+
+def test_labels_at_both_ends_stand_inside_the_figure_and_clear_of_the_line():
+    points = [FrontierPoint(x, y, label=str(x), is_named=True) for x, y in ((1.0, 0.1), (2.0, 0.5))]
+    figure = frontier_figure(points, "money", "odds")
+    assert figure["data"][0]["textposition"] == ["bottom right", "top left"]
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert low < 1.0 and high > 2.0
+
+
+def test_odds_of_all_goals_stand_last_though_scenarios_have_different_goals():
+    one = ("one", [OddsBar("a", 0.5, 0.4, 0.6), OddsBar("all", 0.2, 0.1, 0.3, together=True)])
+    two = ("two", [OddsBar("b", 0.5, 0.4, 0.6), OddsBar("all", 0.2, 0.1, 0.3, together=True)])
+    drawn = odds_figure([one, two])
+    assert drawn["layout"]["xaxis"]["categoryarray"] == ["a", "b", "all"]
+
+
+def test_the_last_of_an_odd_number_of_figures_takes_the_whole_width(html):
+    small = PageFigure("x", {}), PageFigure("y", {}), PageFigure("z", {})
+    wide = PageFigure("w", {}, wide=True)
+    assert figure_page._widths([*small, wide, *small[:2]]) == [False, False, True, True, False, False]

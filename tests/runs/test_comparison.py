@@ -17,7 +17,7 @@ from kpiopt.runs.comparison import Unsolved, compare_contenders, read_contenders
 from kpiopt.runs.run import SolveOptions
 from kpiopt.runs.store import RunStore
 from kpiopt.simulation import simulate
-from kpiopt.simulation.difference import compare_odds
+from kpiopt.simulation.difference import compare_odds, estimate_change
 
 ROOT = Path(__file__).parents[2]
 HAND, ADVENTURE = ROOT / "scenarios" / "hand-solved.toml", ROOT / "scenarios" / "adventureworks-base.toml"
@@ -97,18 +97,24 @@ def test_others_are_drawn_with_the_firsts_settings(store):
 
 
 @pytest.mark.parametrize("method", ["sobol", "random"])
-def test_common_random_numbers_make_the_interval_five_times_narrower(method):
-    """A tenth fewer hours; the second plan drawn with the first one's numbers, and with numbers of its own."""
+@pytest.mark.parametrize(
+    "change", ["capacity.hours.scale=0.9", "capacity.hours.scale=0.8", "goal.sales.target=38_100_000"]
+)
+def test_common_random_numbers_make_the_interval_five_times_narrower(method, change):
+    """The second plan drawn with the first one's numbers, and with numbers of its own."""
     words = [f"simulation.method={method}"]
-    base = kpiopt.solve(kpiopt.load(ADVENTURE, overrides=words))
-    fewer = kpiopt.solve(kpiopt.load(ADVENTURE, overrides=[*words, "capacity.hours.scale=0.9"]))
-    together = next(d for d in compare_odds(base.simulation, fewer.simulation) if d.goal is None).difference
-    settings = replace(fewer.scenario.simulation, seed=99)
-    apart = simulate(fewer.graph, fewer.plan.stretch, fewer.plan.levels, fewer.plan.target, settings).all_goals
-    one = base.simulation.all_goals
-    independent = np.hypot(one.high - one.low, apart.high - apart.low)
-    assert independent >= 5 * (together.high - together.low)
-    assert abs(together.estimate - (apart.estimate - one.estimate)) <= independent
+    base, other = (kpiopt.solve(kpiopt.load(ADVENTURE, overrides=[*words, *more])) for more in ([], [change]))
+    together = next(d for d in compare_odds(base.simulation, other.simulation) if d.goal is None).difference
+    pay = estimate_change(base.simulation.kept.pay, other.simulation.kept.pay)
+    settings = replace(other.scenario.simulation, seed=99)
+    apart = simulate(other.graph, other.plan.stretch, other.plan.levels, other.plan.target, settings)
+    for paired, one, alone in (
+        (together, base.simulation.all_goals, apart.all_goals),
+        (pay, base.simulation.pay.total.mean, apart.pay.total.mean),
+    ):
+        independent = np.hypot(one.high - one.low, alone.high - alone.low)
+        assert independent >= 5 * (paired.high - paired.low)
+        assert abs(paired.estimate - (alone.estimate - one.estimate)) <= independent
 
 
 def test_a_finished_run_is_taken_as_it_is(store, tmp_path, capsys):
@@ -174,7 +180,8 @@ def test_sources_that_do_not_exist(store, sources, message):
         read_contenders(sources, store)
 
 
-def test_no_odds_without_their_interval_and_never_100_percent(capsys):
+def test_no_odds_without_their_interval_and_never_100_percent(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     assert main(["compare", str(HAND)]) == 0
     shown = capsys.readouterr().out
     assert "100.0 %" not in shown and "more than 99.9" in shown

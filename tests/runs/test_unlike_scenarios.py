@@ -6,7 +6,7 @@ import pytest
 from kpiopt.analysis.plan_changes import compare_targets
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
-from kpiopt.report.comparison_text import listed_targets, money_lines, odds_rows, points, setting_text
+from kpiopt.report.comparison_text import listed_inputs, listed_targets, money_lines, odds_rows, points, setting_text
 from kpiopt.runs.comparison import compare_contenders, read_contenders
 from kpiopt.runs.run import SolveOptions
 from kpiopt.runs.store import RunStore
@@ -146,6 +146,18 @@ def test_a_number_that_became_a_distribution_is_one_change(against):
     assert setting_text(change.second) == "uniform = 1, 3"
 
 
+def test_a_unit_of_one_side_only_is_listed_as_one_change(against):
+    renamed = [("[unit.b]", "[unit.c]"), ('"b/visits"', '"c/visits"'), ('"b/sales"', '"c/sales"')]
+    found = against(*renamed)
+    changes = {change.path: change for change in listed_inputs(found)}
+    things = ("unit.{}", 'cell."{}/visits"', 'cell."{}/sales".baseline')
+    assert set(changes) == {thing.format(unit) for unit in "bc" for thing in things}
+    assert changes["unit.c"].first is None
+    assert changes["unit.c"].second.value == {"parent": "co", "level": "shop"}
+    assert changes["unit.c"].second.origin.endswith("two.toml:24:10")
+    assert "unit.c.parent" in {change.path for change in found.inputs}
+
+
 def test_initiatives_at_another_level_are_results(against):
     levels = {(c.initiative, c.unit): (c.first, c.second) for c in against(("limit = 5", "limit = 0")).initiatives}
     assert levels and sum(first for first, _ in levels.values()) == pytest.approx(5)
@@ -195,7 +207,8 @@ def test_files_of_the_same_name_are_told_apart_by_their_folder(tmp_path):
         (0.0037, -0.0002, 0.0076, "+0.37 (-0.02 to +0.76)"),
         (0.0, -0.0003, 0.0003, "0.00 (-0.03 to +0.03)"),
         (0.0, 0.0, 0.0, "0.0 (0.0 to 0.0)"),
-        (1.0, 0.9995, 1.0, "+100.0 (+100.0 to +100.0)"),
+        (-0.0206, -0.0209, -0.0203, "-2.06 (-2.09 to -2.03)"),
+        (1.0, 0.9995, 1.0, "+100.00 (+99.95 to +100.00)"),
     ],
 )
 def test_an_end_of_an_interval_is_never_rounded_to_nothing(estimate, low, high, text):
