@@ -105,15 +105,14 @@ def bridge_figure(
     values = [start[1], *(amount for _, amount in steps), end[1]]
     ends = short_pair(start[1], end[1])
     texts = [ends[0], *short_steps([amount for _, amount in steps]), ends[1]]
-    title = {"title": {"text": plain(unit), "standoff": 12}}
-    span = {"range": bridge_range(start[1], [amount for _, amount in steps])} | title
+    amounts, title = [amount for _, amount in steps], {"title": {"text": plain(unit), "standoff": 12}}
     across = layout(showlegend=False)
-    across["yaxis"] |= span
+    across["yaxis"] |= {"range": bridge_range(start[1], amounts)} | title
     across["xaxis"] |= {"showgrid": False, "tickangle": 0, "tickfont": {"size": 11}}
     labels = distinct([wrapped(name, 12, 3) for name in names])
     trace = _waterfall(names, values, texts) | _colors(more_is_better=more_is_better)
     down = layout(height=90 + ROW * len(names), showlegend=False)
-    down["xaxis"] |= span | {"nticks": 4}
+    down["xaxis"] |= {"range": bridge_range(start[1], amounts, room=0.5), "nticks": 4} | title
     down["yaxis"] |= {"showgrid": False, "autorange": "reversed", "tickfont": {"size": 11}}
     rows = distinct([wrapped(name, TWO_LINES, 2) for name in names])
     return {
@@ -144,14 +143,20 @@ def _colors(*, more_is_better: bool) -> Figure:
     return {"increasing": rising, "decreasing": falling, "totals": {"marker": {"color": BLUE}}}
 
 
-def bridge_range(start: float, amounts: Sequence[float]) -> list[float]:
-    """Return an axis that shows the steps and not only the large values at both ends."""
+def bridge_range(start: float, amounts: Sequence[float], *, room: float = 0.25) -> list[float]:
+    """Return an axis that shows the steps and not only the large values at both ends.
+
+    Parameters
+    ----------
+    room : float
+        For the numbers beside the bars at both ends, as a share of what the steps span.
+    """
     level, levels = start, [start]
     for amount in amounts:
         level += amount
         levels.append(level)
     low, high = min(levels), max(levels)
-    room = 0.25 * (high - low) or 0.05 * abs(high) or 1.0
+    room = room * (high - low) or 0.05 * abs(high) or 1.0
     return [max(0.0, low - room) if low >= 0 else low - room, min(0.0, high + room) if high <= 0 else high + room]
 
 

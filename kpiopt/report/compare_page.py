@@ -9,7 +9,6 @@ from dataclasses import replace
 from kpiopt.analysis.bridge import Bridge
 from kpiopt.analysis.compare import Comparison, LimitChange, Side
 from kpiopt.program.prices import LimitResult
-from kpiopt.report.chart_style import short
 from kpiopt.report.charts import (
     FrontierPoint,
     OddsBar,
@@ -252,7 +251,7 @@ def _bridge(found: Comparison, bridge: Bridge) -> PageFigure:
     end = (f"plan of {found.second.label}", bridge.second)
     steps = bridge_steps(found, bridge, MOST_PARTS)
     low, high = bridge_range(bridge.first, [value for _, value in steps])
-    note = "" if low <= 0 <= high else f"The axis starts at {short(low if low > 0 else high)} {kpi.unit}".rstrip() + "."
+    note = "" if low <= 0 <= high else "The axis does not begin at 0."
     return PageFigure(
         f"Bridge, {bridge_title(found, bridge)}",
         bridge_figure(start, steps, end, kpi.unit, more_is_better=kpi.sign > 0),

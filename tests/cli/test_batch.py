@@ -38,7 +38,8 @@ def batch(folder, *words):
     return main(["solve", *files, "--out", str(folder / "runs"), *words])
 
 
-def test_one_table_for_all_and_every_good_run_is_kept(folder, capsys):
+def test_one_table_for_all_and_every_good_run_is_kept(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert batch(folder) == ExitCode.PARTIAL
     said = capsys.readouterr()
     assert "1 of 3 scenarios solved" in said.out
