@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kpiopt.runs.comparison import Comparisons
     from kpiopt.runs.run import Run
@@ -59,19 +59,24 @@ def solve(scenario: Scenario, **options: Any) -> Run:
     ----------
     scenario : Scenario
     **options
-        Fields of `kpiopt.runs.run.SolveOptions`.
+        Fields of `kpiopt.runs.run.SolveOptions`; `executor` also as behind `--executor`, such as "processes:4".
 
     Raises
     ------
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
-    from kpiopt.runs.run import SolveOptions, solve_scenario  # `import kpiopt` stays light
+    from kpiopt.runs.executor import parse_executor  # `import kpiopt` stays light
+    from kpiopt.runs.run import SolveOptions, solve_scenario
 
+    if isinstance(options.get("executor"), str):
+        options["executor"] = parse_executor(options["executor"])
     return solve_scenario(scenario, options=SolveOptions(**options))
 
 
-def simulate(run: Run, *, draws: int | None = None, seed: int | None = None, workers: int = 1) -> Simulation:
+def simulate(
+    run: Run, *, draws: int | None = None, seed: int | None = None, workers: int = 1, executor: str = "serial"
+) -> Simulation:
     """Estimate the odds of a run's plan anew.
 
     Parameters
@@ -80,16 +85,28 @@ def simulate(run: Run, *, draws: int | None = None, seed: int | None = None, wor
     draws, seed : int, optional
         The scenario's own by default.
     workers : int
-        Threads; the result does not depend on it.
+        Threads of this process.
+    executor : str
+        As behind `--executor`, such as "processes:4" or "dask://host:port"; the result depends on neither.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such executor.
+    NumericsError
+        Where a value of a draw is not finite.
     """
     from dataclasses import replace
 
+    from kpiopt.runs.executor import parse_executor
+    from kpiopt.runs.spread import spread_by
     from kpiopt.simulation import simulate as simulate_plan  # `import kpiopt` stays light
 
     usual = run.scenario.simulation
     settings = replace(usual, draws=usual.draws if draws is None else draws, seed=usual.seed if seed is None else seed)
     plan = run.plan
-    return simulate_plan(run.graph, plan.stretch, plan.levels, plan.target, settings, workers=workers)
+    spread = spread_by(parse_executor(executor))
+    return simulate_plan(run.graph, plan.stretch, plan.levels, plan.target, settings, workers=workers, spread=spread)
 
 
 def compare(
@@ -130,6 +147,8 @@ def sweep(
     variant: str | None = None,
     overrides: Sequence[str] = (),
     simulate: bool = True,
+    executor: str = "serial",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SweepAnswer:
     """Solve a scenario for many values of some of its numbers; `.frame` holds one row for each point.
 
@@ -144,21 +163,22 @@ def sweep(
         As for `load`.
     simulate : bool
         Whether odds are estimated.
+    executor : str
+        As behind `--executor`, such as "processes:4" or "dask://host:port"; the answer does not depend on it. A script
+        that starts processes runs from a file, below `if __name__ == "__main__":`.
+    on_progress : callable
+        Called with the number of points that are done and of all.
 
     Raises
     ------
     InputError, UsageError
-        Where the scenario or an axis cannot be read; points that fail are part of the answer.
+        Where the scenario, an axis or the executor cannot be read; points that fail are part of the answer.
+    LimitReached
+        Where workers die without having begun a point.
     """
-    from kpiopt.runs.axes import points_of, read_axes  # `import kpiopt` stays light
-    from kpiopt.runs.executor import SERIAL, Failure, execute
-    from kpiopt.runs.sweep import PointResult, SweepJob
-    from kpiopt.runs.sweep_answer import SweepAnswer
+    from kpiopt.runs.executor import parse_executor  # `import kpiopt` stays light
+    from kpiopt.runs.sweep import SweepJob
+    from kpiopt.runs.sweep_in_memory import sweep_in_memory
 
-    scenario = load(path, variant=variant, overrides=overrides)
-    axes = read_axes(scenario, over)
-    points = points_of(axes, zipped=zipped)
     job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
-    found: dict[str, PointResult | Failure] = {}
-    execute(job, {str(point.number): point for point in points}, SERIAL, found.__setitem__)
-    return SweepAnswer(scenario, axes, points, tuple(found[str(point.number)] for point in points))
+    return sweep_in_memory(job, over, parse_executor(executor), zipped=zipped, on_progress=on_progress)

@@ -14,6 +14,7 @@ from kpiopt import __version__
 from kpiopt.cli import check, compare, explain, export, runs, sensitivity, simulate, solve, start, sweep, verify
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
+from kpiopt.cli.terminal import open_missing_streams
 from kpiopt.errors import ExitCode
 
 EPILOG = (
@@ -96,6 +97,7 @@ def console() -> NoReturn:
     After an interruption the process ends at once: a solver's thread that still runs while the interpreter is taken
     apart would abort it, and the exit code would not be the documented one.
     """
+    open_missing_streams()
     code = main()
     if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         for stream in (sys.stdout, sys.stderr):

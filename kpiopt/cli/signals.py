@@ -1,4 +1,4 @@
-"""Interruption: Ctrl-C ends with 130, SIGTERM with 143, within two seconds whatever the solver is doing.
+"""Interruption: Ctrl-C ends with 130, SIGTERM (or a closed terminal) with 143, within two seconds.
 
 The Python handlers raise, so that everything unwinds: the solver is cancelled, temporary folders are removed, locks
 are released. Where the main thread is deep in compiled code and cannot unwind in time, a watcher thread ends the
@@ -11,15 +11,20 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from kpiopt.cli.terminal import show_cursor
 from kpiopt.errors import ExitCode
 
 GRACE_SECONDS = 1.5
+WATCH_SECONDS = 0.1
 
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    _CODES[signal.SIGHUP] = ExitCode.TERMINATED
 
 
 def _raise_exit(number: int, _frame: FrameType | None) -> None:
@@ -29,13 +34,18 @@ def _raise_exit(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+def _handled() -> list[signal.Signals]:
+    """Return the signals that are handled: not SIGHUP where somebody ignores it (nohup)."""
+    return [n for n in _CODES if n.name != "SIGHUP" or signal.getsignal(n) == signal.SIG_DFL]
+
+
 @contextmanager
 def handled_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into exceptions, with a watcher that enforces the deadline; restores on the way out."""
+    """Turn signals into exceptions, with a watcher that enforces the deadline; restores on the way out."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _raise_exit) for number in _CODES}
+    before = {number: signal.signal(number, _raise_exit) for number in _handled()}
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
@@ -54,6 +64,22 @@ def handled_signals() -> Iterator[None]:
 def _enforce_deadline(reader: socket.socket, finished: threading.Event) -> None:
     """Wait for the first signal (one byte, its number); end the process when it has not unwound in time."""
     with reader:  # open to the end: a second signal must find somebody to write to
-        received = reader.recv(1)
-        if received and not finished.wait(GRACE_SECONDS):
-            os._exit(int(_CODES.get(signal.Signals(received[0]), ExitCode.INTERRUPTED)))
+        code, held_up = _first_signal(reader)
+        if code is not None and not finished.wait(max(0.0, GRACE_SECONDS - held_up)):
+            show_cursor()
+            os._exit(int(code))
+
+
+def _first_signal(reader: socket.socket) -> tuple[ExitCode | None, float]:
+    """Return the exit code of the first signal, and how long it may have waited while compiled code held up Python."""
+    reader.settimeout(WATCH_SECONDS)
+    seen = time.monotonic()
+    while True:
+        try:
+            received = reader.recv(1)
+        except TimeoutError:
+            seen = time.monotonic()
+            continue
+        if not received or received[0] in _CODES:
+            code = _CODES[signal.Signals(received[0])] if received else None
+            return code, max(0.0, time.monotonic() - seen - WATCH_SECONDS)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from kpiopt.errors import OutputError, Problem, format_problem
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 
 SHOWN_PROBLEMS = 50
 PIPE_WIDTH = 110
+
+
+def open_missing_streams() -> None:
+    """Point streams that were closed before the process began (`>&-`) at nothing.
+
+    Otherwise the next file that is opened would take the number of standard output, and what compiled code prints.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def open_console(stream: IO[str]) -> Console:
@@ -104,6 +118,12 @@ def _coloured(problem: Problem) -> str:
         return text
     colour = 31 if problem.is_error else 33
     return text.replace(problem.code, f"\x1b[1;{colour}m{problem.code}\x1b[0m", 1)
+
+
+def show_cursor() -> None:
+    """Leave the line of a spinner and show the cursor that it hides, when the process must end without unwinding."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
 
 
 @contextmanager

@@ -6,11 +6,12 @@ because it waited beside a harmful one: it is tried again alone before its point
 
 from __future__ import annotations
 
+import logging
 import pickle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -28,6 +29,10 @@ POLL_SECONDS = 0.1
 CONNECT_SECONDS = 10.0
 EMPTY_SECONDS = 30.0
 """How long a cluster may be without a worker."""
+
+_START_WORKERS = "start workers (dask worker HOST:PORT), or try --executor processes:4 on this machine"
+_START_SCHEDULER = "start the cluster again, or try --executor processes:4 on this machine"
+_LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.comm")
 
 _prepared = threading.local()
 
@@ -58,7 +63,7 @@ class _Cluster(Generic[P, R]):
     def __init__(self, assignment: Assignment[P, R], client: Client) -> None:
         self._assignment, self._client = assignment, client
         # Carried by a task, not scattered: the scheduler can compute a task again when its workers are lost.
-        self._job = client.submit(bytes, pickle.dumps(assignment.job), pure=False)
+        self._job = client.submit(bytes, pickle.dumps((assignment.job, installed_versions())), pure=False)
         self._left = deque(assignment.points)
         self._suspects: deque[str] = deque()
         self._in_hand: dict[Future, tuple[str, bool]] = {}
@@ -91,13 +96,13 @@ class _Cluster(Generic[P, R]):
         try:
             threads = sum(self._client.nthreads().values())
         except (OSError, TimeoutError) as error:
-            raise workers_die(f"the Dask scheduler does not answer any more: {error}") from error
+            raise workers_die(f"the Dask scheduler does not answer any more: {error}", _START_SCHEDULER) from error
         if threads:
             self._empty_since = None
         elif self._empty_since is None:
             self._empty_since = time.monotonic()
         elif time.monotonic() - self._empty_since > EMPTY_SECONDS:
-            raise workers_die("the cluster has no workers any more")
+            raise workers_die(f"the cluster has had no worker for {EMPTY_SECONDS:.0f} seconds", _START_WORKERS)
         return int(threads)
 
     def pass_on(self) -> None:
@@ -138,16 +143,24 @@ class _Unprepared:
         self.error = error
 
 
-def _answer_remotely(job: bytes, point: Any) -> Any:
+def _answer_remotely(packed: bytes, point: Any) -> Any:
     """Answer a point on a worker; what a thread prepared for a job it keeps for its other points."""
-    if getattr(_prepared, "job", None) != job:
+    if getattr(_prepared, "packed", None) != packed:
         try:
-            _prepared.function = pickle.loads(job).prepare()
+            _prepared.function = _prepare(packed)
         except Exception as error:
             return _Unprepared(error)
-        _prepared.job = job
+        _prepared.packed = packed
     function: Callable[[Any], Any] = _prepared.function
     return answer_point(function, point)
+
+
+def _prepare(packed: bytes) -> Callable[[Any], Any]:
+    """Make ready for a job, also on a worker that joined the cluster after the others were asked for their versions."""
+    job, versions = pickle.loads(packed)
+    _require_versions(versions, {"a worker": installed_versions()})
+    function: Callable[[Any], Any] = job.prepare()
+    return function
 
 
 @contextmanager
@@ -165,12 +178,25 @@ def _connected(executor: Executor) -> Iterator[Client]:
         raise UsageError(
             Problem("E-cluster", f"no Dask scheduler answers at {executor.address}: {error}", fix="start it first")
         ) from error
-    with client:
+    with _quiet(), client:
         yield client
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the client's own log off the terminal: what it tells is raised as well."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
 def _require_same_versions(client: Client) -> None:
-    """Raise where a worker would compute with other versions: its figures might differ in their last digits."""
+    """Raise where a worker has other versions, before any is given a point."""
     ours = installed_versions()
     try:
         found = client.run(installed_versions)
@@ -180,6 +206,11 @@ def _require_same_versions(client: Client) -> None:
                 "E-cluster-versions", f"a worker has no kpiopt: {error}", fix=f"install kpiopt {ours['kpiopt']} there"
             )
         ) from error
+    _require_versions(ours, found)
+
+
+def _require_versions(ours: Mapping[str, str], found: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise where versions by worker are not ours: its figures might differ in their last digits."""
     differing = {
         f"{address} has {package} {theirs.get(package)}, not {version}"
         for address, theirs in found.items()

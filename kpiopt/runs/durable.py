@@ -15,6 +15,8 @@ from pathlib import Path
 
 from kpiopt.errors import OutputError, Problem
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a new file and force it to disk.
@@ -59,6 +61,7 @@ def make_folder(path: Path) -> None:
     """Make a folder in an existing one."""
     with failing_as_output(path):
         path.mkdir()
+        sync_folder(path.parent)
 
 
 def remove_tree(path: Path) -> None:
@@ -93,7 +96,7 @@ def failing_as_output(path: Path, n_bytes: int | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in _FULL:
             needed = f"; it needs {n_bytes:,} bytes" if n_bytes is not None else ""
             raise OutputError(
                 Problem(

@@ -187,6 +187,8 @@ def execute(
         return
     with deferred_interruption() as interruption:
         _answer_at(executor)(Assignment(job, points, on_done, lambda: interruption.requested), executor)
+    if interruption.requested:  # the caller's own handler took note of the signal and raised nothing
+        raise KeyboardInterrupt
 
 
 def _answer_at(executor: Executor) -> Callable[[Assignment[P, R], Executor], None]:
@@ -233,13 +235,13 @@ def lost_worker(attempts: int) -> Failure:
     return Failure(LimitReached.__name__, LimitReached.exit_code, (problem,), attempts)
 
 
-def workers_die(what: str) -> LimitReached:
+def workers_die(what: str, fix: str = "") -> LimitReached:
     """Return the error for workers that never come to a point."""
     return LimitReached(
         Problem(
             "E-workers",
             what,
             rule="what has been answered is kept; the same command goes on from there",
-            fix="try --executor serial, or fewer workers where memory runs out",
+            fix=fix or "try --executor serial, or fewer workers where memory runs out",
         )
     )

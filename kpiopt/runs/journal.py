@@ -43,7 +43,15 @@ class Journal(Generic[R]):
     def read(self) -> dict[str, R]:
         """Return the answers by the keys of their points; what is not as it was written is left out."""
         found = (_read_entry(path) for path in sorted(self.folder.glob("[!.]*.json")))
-        return {entry["point"]: self._form.validate_python(entry["answer"]) for entry in found if entry}
+        answers = ((entry["point"], self._answer(entry)) for entry in found if entry)
+        return {point: answer for point, answer in answers if answer is not None}
+
+    def _answer(self, entry: Mapping[str, Any]) -> R | None:
+        """Return the answer in an entry, or None where it has another form."""
+        try:
+            return self._form.validate_python(entry["answer"])
+        except ValueError:  # pydantic's
+            return None
 
     def keep(self, key: str, answer: R) -> None:
         """Keep the answer of a point.

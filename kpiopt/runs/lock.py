@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from kpiopt.errors import Locked, Problem
 from kpiopt.runs.durable import failing_as_output
+
+_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 @contextmanager
@@ -45,17 +48,31 @@ def _acquire(path: Path) -> int:
                 if path.parent.parent.is_dir():  # another process has removed its empty folder in between
                     continue
                 raise
-        if not _try_lock(handle):
-            os.close(handle)
+        with failing_as_output(path):
+            is_ours = _lock_or_close(handle)
+        if not is_ours:
             raise Locked(_who_holds(path))
         if _is_same_file(handle, path):
-            os.ftruncate(handle, 0)
-            os.write(handle, json.dumps(_holder()).encode())
+            _sign(handle)
             return handle
         os.close(handle)
 
 
-def _try_lock(handle: int) -> bool:
+def _sign(handle: int) -> None:
+    """Write who holds a lock; it is held all the same where no space is left for that."""
+    with suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(_holder()).encode())
+
+
+def _lock_or_close(handle: int) -> bool:
+    """Return whether the lock is ours now.
+
+    Raises
+    ------
+    OSError
+        Where the file system knows no locks.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -65,7 +82,10 @@ def _try_lock(handle: int) -> bool:
             import fcntl
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        os.close(handle)
+        if error.errno not in _HELD:
+            raise
         return False
     return True
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
@@ -53,7 +56,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_serve, args=(theirs, job), daemon=True)
-        self.process.start()
+        with _blocked_interruption():
+            self.process.start()
         theirs.close()  # ours must be the only other end, or the end of the process would go unnoticed
         self.is_ready = False
         self.in_hand: str | None = None
@@ -120,7 +124,7 @@ class _Pool(Generic[P, R]):
         if not worker.is_ready:
             if isinstance(message, BaseException):
                 raise message
-            worker.is_ready = True
+            worker.is_ready, self._early_deaths = True, 0
             return
         key, worker.in_hand = worker.in_hand, None
         assert key is not None
@@ -153,9 +157,32 @@ def _running(pool: _Pool[P, R]) -> Iterator[None]:
             worker.end()
 
 
+@contextmanager
+def _blocked_interruption() -> Iterator[None]:
+    """Let a process that is started in the block inherit that Ctrl-C is blocked, from its first moment on."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # started with the first process, it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that hands out points, and end: nobody waits for the point in hand."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
 def _serve(pipe: Connection, job: bytes) -> None:
     """Answer points until the pipe closes; whether to stop is decided on the other side."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     function = _prepare(pipe, job)
     while function is not None:
         try:

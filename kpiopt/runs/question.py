@@ -72,6 +72,11 @@ class Question:
     documents: Mapping[str, str]
     versions: Mapping[str, str]
 
+    @property
+    def files(self) -> tuple[tuple[str, bytes], ...]:
+        """The resolved document and the copies of its inputs, by their names in a folder of their own."""
+        return (("scenario.toml", self.toml.encode()), *((copy.name, copy.content) for copy in self.inputs))
+
 
 def pose_question(document: Document, settings: Mapping[str, Any] | None = None) -> Question:
     """Gather what a run depends on.

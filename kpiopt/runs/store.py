@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kpiopt.errors import Locked, OutputError, Problem, UsageError
-from kpiopt.runs.durable import make_folder, move, remove_if_empty, remove_tree, write_file
+from kpiopt.runs.durable import (
+    failing_as_output,
+    make_folder,
+    move,
+    remove_if_empty,
+    remove_tree,
+    sync_folder,
+    write_file,
+)
 from kpiopt.runs.lock import hold_lock
 from kpiopt.runs.stored_run import StoredRun, foreign_files, is_run, may_be_run, read_run
 
@@ -48,6 +56,9 @@ class Staging:
         ------
         OutputError
         """
+        with failing_as_output(self.folder):
+            for folder in (self.folder, *(path for path in self.folder.iterdir() if path.is_dir())):
+                sync_folder(folder)
         former = _hidden(self.target, "former")
         if self.target.exists():
             move(self.target, former)
@@ -97,7 +108,7 @@ class RunStore:
                 try:
                     with hold_lock(_hidden(target, "lock")):
                         _recover(target)
-                except Locked:
+                except (Locked, OutputError):  # in use, or somebody else's
                     continue
 
     def runs(self) -> list[StoredRun]:
@@ -218,7 +229,8 @@ def open_store(root: Path, inputs: Iterable[Path] = ()) -> RunStore:
     if not root.exists():
         if not root.parent.is_dir():
             raise _refusal("E-output-missing", root, f"cannot be made: there is no folder {root.parent}")
-        make_folder(root)
+        with failing_as_output(root):
+            root.mkdir(exist_ok=True)
     return RunStore(root)
 
 

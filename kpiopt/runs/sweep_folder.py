@@ -13,7 +13,7 @@ from typing import Any
 from kpiopt.runs.axes import Axis, Point
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.durable import make_folder, remove_tree
-from kpiopt.runs.executor import Executor
+from kpiopt.runs.executor import Executor, Failure
 from kpiopt.runs.folder import Occasion, json_bytes, manifest_of, stage_question
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.question import Question, pose_question, require_same_files
@@ -126,13 +126,24 @@ def answer_sweep(
     """
     with open_journal(store.root, posed.name, posed.question.digest, PointResult) as journal:
         job = _job_on_copy(posed, journal.folder / "question")
-        keyed = {" ".join(point.overrides): point for point in posed.points}
+        keyed = {_key(point): point for point in posed.points}
         found = answer_points(job, keyed, executor, journal, on_progress)
-        answer = SweepAnswer(posed.scenario, posed.axes, posed.points, tuple(found.values()))
+        results = tuple(_as_of(point, found[_key(point)]) for point in posed.points)
+        answer = SweepAnswer(posed.scenario, posed.axes, posed.points, results)
         document = _publish(store, posed, answer, occasion, summarise)
         if not answer.failures:
             journal.remove()
     return answer, document
+
+
+def _key(point: Point) -> str:
+    """Return what tells points apart: their values."""
+    return " ".join(point.overrides)
+
+
+def _as_of(point: Point, result: PointResult | Failure) -> PointResult | Failure:
+    """Return a point's result; where another one has the same values, it was answered for both."""
+    return result if isinstance(result, Failure) else replace(result, point=point)
 
 
 def _job_on_copy(posed: SweepQuestion, folder: Path) -> SweepJob:
@@ -140,9 +151,8 @@ def _job_on_copy(posed: SweepQuestion, folder: Path) -> SweepJob:
     remove_tree(folder)
     make_folder(folder)
     stage_question(Staging(folder, folder), posed.question)
-    question = posed.question
-    files = (("scenario.toml", question.toml.encode()), *((copy.name, copy.content) for copy in question.inputs))
-    return replace(posed.job, path=(folder / "scenario.toml").resolve(), variant=None, overrides=(), files=files)
+    path = (folder / "scenario.toml").resolve()
+    return replace(posed.job, path=path, variant=None, overrides=(), files=posed.question.files)
 
 
 def _publish(

@@ -16,22 +16,27 @@ class TimeLeft:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._first = clock, (clock(), 0)
-        self._is_started = False
+        self._clock = clock
+        self._started: tuple[float, int] | None = None
+        self._first: tuple[float, int] | None = None
 
     def tell(self, done: int, total: int) -> str:
         """Return how far the points are, as "7 of 100, about 3 min left".
 
-        The first call says how many were done before, such as by an earlier process; they say nothing about speed.
+        The first call says how many were done before, such as by an earlier process; they say nothing about speed. Nor
+        does the first point: workers make ready before it. The rest is judged by those that follow, once they have
+        taken half as long as it did, so that the first answers of many workers do not count as their pace.
         """
-        now = self._clock()
-        if not self._is_started:
-            self._first, self._is_started = (now, done), True
-        started, before = self._first
-        text = f"{done:,} of {total:,}"
-        if done <= before or done >= total:
+        now, text = self._clock(), f"{done:,} of {total:,}"
+        self._started = self._started or (now, done)
+        if self._first is None and done > self._started[1]:
+            self._first = now, done
+        if self._first is None or done >= total:
             return text
-        return f"{text}, {duration_text((now - started) / (done - before) * (total - done))} left"
+        since, before = self._first
+        if done <= before or now - since < 0.5 * (since - self._started[0]):
+            return text
+        return f"{text}, {duration_text((now - since) / (done - before) * (total - done))} left"
 
 
 def duration_text(seconds: float) -> str:
