@@ -166,6 +166,7 @@ UNINTERRUPTIBLE = "[ctypes.CDLL(None).pthread_mutex_lock(mutex) for mutex in [ct
         (signal.SIGTERM, 143, "[i for i in range(10**12) if i < 0]"),
         (signal.SIGINT, 130, UNINTERRUPTIBLE),
         (signal.SIGTERM, 143, UNINTERRUPTIBLE),
+        (signal.SIGHUP, 143, "time.sleep(30)"),
     ],
 )
 def test_interruption_ends_within_two_seconds(number, code, busy):
@@ -184,6 +185,28 @@ def test_interruption_ends_within_two_seconds(number, code, busy):
     assert time.monotonic() - started < 2.0
     assert b"Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_what_nohup_ignores_stays_ignored():
+    script = (
+        "import os, signal, sys, kpiopt.cli.start as start\n"
+        "from kpiopt.cli import main\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "start._schema_text = lambda: os.kill(os.getpid(), signal.SIGHUP) or 'still here'\n"
+        "sys.exit(main(['schema']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "still here\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_from_the_start_harm_nobody(tmp_path, closed):
+    scenario = Path(__file__).parents[2] / "scenarios" / "hand-solved.toml"
+    command = f"exec {sys.executable} -m kpiopt solve {scenario} --out {tmp_path} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=scenario.parents[1], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    [folder] = tmp_path.iterdir()
+    assert main(["verify", folder.name, "--out", str(tmp_path)]) == 0
 
 
 def test_schema_goes_to_stdout_or_whole_into_a_file(capsys, tmp_path):

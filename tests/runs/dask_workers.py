@@ -34,6 +34,9 @@ class LoopbackCluster:
         """As behind `--executor`."""
         return f"dask://{self._scheduler.scheduler_address.removeprefix('tcp://')}"
 
+    def end_scheduler(self) -> None:
+        self._scheduler.close()
+
     def start_worker(self) -> subprocess.Popen:
         words = [sys.executable, "-c", WORKER, self._scheduler.scheduler_address]
         worker = subprocess.Popen(
@@ -70,7 +73,8 @@ def loopback_cluster(folder: Path, workers: int) -> Iterator[LoopbackCluster]:
         try:
             for _ in range(workers):
                 cluster.start_worker()
-            scheduler.wait_for_workers(workers, timeout=60)
+            if workers:
+                scheduler.wait_for_workers(workers, timeout=60)
             yield cluster
         finally:
             cluster.ended.set()

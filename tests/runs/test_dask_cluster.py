@@ -1,10 +1,11 @@
 """The same answers from a Dask cluster, whatever happens to its workers."""
 
+import pickle
 import sys
 
 import pytest
 
-from kpiopt.errors import UsageError
+from kpiopt.errors import LimitReached, UsageError
 from kpiopt.runs import dask_cluster, question
 from kpiopt.runs.executor import SERIAL, Failure, execute, parse_executor
 from tests.runs.dask_workers import loopback_cluster
@@ -71,3 +72,29 @@ def test_workers_with_other_versions_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(question, "version", lambda package: "0.1")
         with pytest.raises(UsageError, match=r"numpy .*, not 0\.1"):
             squares({"a": ("square", 1.0)}, parse_executor(cluster.address))
+
+
+def test_a_worker_that_joins_later_with_other_versions_answers_nothing():
+    packed = pickle.dumps((Squares(), {**question.installed_versions(), "numpy": "0.1"}))
+    answer = dask_cluster._answer_remotely(packed, ("square", 2.0))
+    assert isinstance(answer.error, UsageError)
+    assert "a worker has numpy" in str(answer.error)
+
+
+def test_a_cluster_without_workers_is_given_up_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "EMPTY_SECONDS", 0.2)
+    with loopback_cluster(tmp_path, workers=0) as cluster, pytest.raises(LimitReached, match="start workers"):
+        squares({"a": ("square", 1.0)}, parse_executor(cluster.address))
+
+
+def test_a_cluster_that_ends_ends_the_job_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 1.0)
+    points = {str(i): ("slow", 0.05) for i in range(40)}
+    with loopback_cluster(tmp_path, workers=1) as cluster:
+
+        def end(found):
+            if len(found) == 3:
+                cluster.end_scheduler()
+
+        with pytest.raises(LimitReached, match=r"does not answer any more|has had no worker"):
+            squares(points, parse_executor(cluster.address), on_each=end)

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from kpiopt.errors import ExitCode, LimitReached, ModelError, UsageError
 from kpiopt.runs.executor import SERIAL, Executor, Failure, Place, execute, parse_executor
-from tests.runs.toy_job import Dying, Squares, Unpicklable
+from tests.runs.toy_job import Dying, DyingEveryOtherStart, Squares, Unpicklable
 
 THREADS = Executor(Place.THREADS, 3)
 PROCESSES = Executor(Place.PROCESSES, 2)
@@ -92,6 +95,27 @@ def test_processes_that_never_come_to_a_point_are_given_up():
     assert refused.value.exit_code == ExitCode.LIMIT
 
 
+def test_early_deaths_count_only_while_no_process_comes_to_a_point(tmp_path):
+    points = {str(i): ("die once", float(i)) for i in range(5)}
+    found = answers(DyingEveryOtherStart(str(tmp_path)), points, Executor(Place.PROCESSES, 1))
+    assert [answer[0] for answer in found.values()] == [float(i * i) for i in range(5)]
+
+
+def test_processes_end_with_the_one_that_hands_out_points(tmp_path):
+    """All of them hold our end of stderr, so reading it ends with the last; their points would take ten minutes."""
+    script = (
+        "from pathlib import Path; from kpiopt.runs.executor import *; from tests.runs.toy_job import Squares\n"
+        "points = {'a': ('square', 1.0), 'b': ('slow', 600.0), 'c': ('slow', 600.0)}\n"
+        "if __name__ == '__main__':\n"
+        "    execute(Squares(), points, parse_executor('processes:2'), lambda key, answer: print(key, flush=True))"
+    )
+    words, options = [sys.executable, "-c", script], {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(words, cwd=Path(__file__).parents[2], **options)
+    assert process.stdout.readline() == b"a\n"
+    process.kill()
+    assert process.communicate(timeout=60) == (b"", b"")
+
+
 def test_an_answer_that_cannot_travel_is_a_failure_of_its_point():
     assert isinstance(answers(Unpicklable(), {"a": ("square", 1.0)}, PROCESSES)["a"], Failure)
 
@@ -127,6 +151,47 @@ def test_what_takes_too_long_is_given_up_after_an_interruption(executor):
     with pytest.raises(KeyboardInterrupt):
         answers(Squares(), points, executor)
     assert time.monotonic() - started < 30  # the points would take a minute each
+
+
+@pytest.mark.parametrize("executor", [SERIAL, THREADS], ids=str)
+def test_a_handler_that_only_takes_note_ends_it_all_the_same(executor):
+    noted, found = [], {}
+    before = signal.signal(signal.SIGTERM, lambda number, frame: noted.append(number))
+
+    def on_done(key, answer):
+        found[key] = answer
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute(Squares(), {str(i): ("slow", 0.01) for i in range(600)}, executor, on_done)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert noted
+    assert len(found) < 600
+
+
+def test_signals_that_are_ignored_stay_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        points = {str(i): ("square", float(i)) for i in range(5)}
+        found = {}
+        execute(Squares(), points, SERIAL, lambda k, a: (found.update({k: a}), os.kill(os.getpid(), signal.SIGHUP)))
+        assert len(found) == 5
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_would_end_the_process_ends_it_when_patience_does():
+    """As from a script of the planner's own, where nobody handles SIGTERM."""
+    script = (
+        "import os, signal, threading; from kpiopt.runs.executor import *; from tests.runs.toy_job import Squares\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+        "execute(Squares(), {'a': ('slow', 600.0)}, SERIAL, print)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM
 
 
 def test_an_error_of_the_caller_ends_all_workers():

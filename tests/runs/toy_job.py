@@ -80,6 +80,22 @@ class Dying:
 
 
 @dataclass(frozen=True)
+class DyingEveryOtherStart:
+    """Workers of which every second one dies before it is ready; those that live die once with each of their points."""
+
+    folder: str
+
+    def prepare(self) -> Callable[[Point], tuple[float, str]]:
+        answer = Squares(self.folder)
+        for start in range(1000):
+            if answer._is_first(f"start-{start}"):
+                if start % 2:
+                    os._exit(3)
+                return answer.answer
+        raise AssertionError
+
+
+@dataclass(frozen=True)
 class Poisoned:
     """A sweep's job that one value of its first axis kills."""
 
