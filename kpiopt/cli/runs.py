@@ -44,15 +44,19 @@ def _find(root: Path, name: str, *, or_sweep: bool = False) -> StoredRun:
 
 @runs.command("list")
 def list_runs(out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """List the runs and sweeps in a folder, oldest first."""
-    rows = [_row(run) for run in _store(out).runs()]
+    """List the runs and sweeps in a folder, oldest first, then sweeps that are not finished."""
+    from kpiopt.runs.journal import unfinished
+
+    rows, begun = [_row(run) for run in _store(out).runs()], unfinished(out)
     if as_json:
-        print_json({"schema": "kpiopt.runs/1", "runs": rows})
-    elif rows:
+        print_json({"schema": "kpiopt.runs/1", "runs": rows, "unfinished": begun})
+        return
+    if rows:
         widths = [max(len(row[key]) for row in rows) for key in ("run", "variant")]
         print_lines(printable(_line(row, *widths)) for row in rows)
-    else:
+    elif not begun:
         print_lines([f"no runs in {out}"])
+    print_lines(f"{name}  not finished, {points:,} points kept" for name, points in begun.items())
 
 
 def _line(row: dict[str, Any], name_width: int, variant_width: int) -> str:
@@ -119,8 +123,14 @@ def diff_runs(
 def remove_run(
     names: Annotated[list[str], typer.Argument(metavar="RUN", help="Runs to remove.")], out: RunsFolder = DEFAULT_RUNS
 ) -> None:
-    """Remove runs and sweeps."""
+    """Remove runs and sweeps, finished or not."""
+    from kpiopt.runs.journal import give_up, unfinished
+
     store = _store(out)
-    for stored in store.find_removable(names):
+    given_up = unfinished(out).keys() & set(names)
+    for stored in store.find_removable(name for name in names if name not in given_up):
         store.remove(stored)
         print_lines([f"removed {stored.folder}"])
+    for name in sorted(given_up):
+        give_up(out, name)
+        print_lines([f"removed what was kept of {name}"])

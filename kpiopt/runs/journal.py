@@ -97,13 +97,45 @@ def open_journal(root: Path, name: str, digest: str, kind: type[R]) -> Iterator[
         When another process works on the same question.
     OutputError
     """
-    folder = root / f".{name}.journal"
+    folder = _folder(root, name)
     with ExitStack() as stack:
         stack.callback(remove_if_empty, root)
-        stack.enter_context(hold_lock(root / f".{name}.journal.lock"))
+        stack.enter_context(hold_lock(_lock(folder)))
         stack.callback(_remove_if_no_answer, folder)
         _prepare(folder, digest)
         yield Journal(folder, kind)
+
+
+def _folder(root: Path, name: str) -> Path:
+    return root / f".{name}.journal"
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def unfinished(root: Path) -> dict[str, int]:
+    """Return what is not published yet by its name, and how many points of each are kept."""
+    found = {}
+    for folder in sorted(root.glob(".*.journal")):
+        name = folder.name.removeprefix(".").removesuffix(".journal")
+        if not (root / name).exists():
+            found[name] = sum(path.name != QUESTION_FILE for path in folder.glob("[!.]*.json"))
+    return found
+
+
+def give_up(root: Path, name: str) -> None:
+    """Remove the journal of something unfinished.
+
+    Raises
+    ------
+    Locked
+        When a process works on it.
+    OutputError
+    """
+    folder = _folder(root, name)
+    with hold_lock(_lock(folder)):
+        remove_tree(folder)
 
 
 def _prepare(folder: Path, digest: str) -> None:

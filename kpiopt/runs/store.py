@@ -4,6 +4,7 @@ runs/base-3f2a91c0/             a finished run
 runs/.base-3f2a91c0.partial/    a run in the making; left behind by a killed process, it is removed by the next
 runs/.base-3f2a91c0.former/     an earlier folder of the same run while the new one takes its place
 runs/.base-3f2a91c0.lock        who is writing
+runs/.sweep-….journal/          the points of a sweep that is not finished
 """
 
 from __future__ import annotations

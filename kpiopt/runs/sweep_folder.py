@@ -13,7 +13,7 @@ from typing import Any
 from kpiopt.runs.axes import Axis, Point
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.durable import make_folder, remove_tree
-from kpiopt.runs.executor import Executor, Failure
+from kpiopt.runs.executor import Executor
 from kpiopt.runs.folder import Occasion, json_bytes, manifest_of, stage_question
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.question import Question, pose_question, require_same_files
@@ -126,24 +126,13 @@ def answer_sweep(
     """
     with open_journal(store.root, posed.name, posed.question.digest, PointResult) as journal:
         job = _job_on_copy(posed, journal.folder / "question")
-        keyed = {_key(point): point for point in posed.points}
+        keyed = {" ".join(point.overrides): point for point in posed.points}
         found = answer_points(job, keyed, executor, journal, on_progress)
-        results = tuple(_as_of(point, found[_key(point)]) for point in posed.points)
-        answer = SweepAnswer(posed.scenario, posed.axes, posed.points, results)
+        answer = SweepAnswer(posed.scenario, posed.axes, posed.points, tuple(found.values()))
         document = _publish(store, posed, answer, occasion, summarise)
         if not answer.failures:
             journal.remove()
     return answer, document
-
-
-def _key(point: Point) -> str:
-    """Return what tells points apart: their values."""
-    return " ".join(point.overrides)
-
-
-def _as_of(point: Point, result: PointResult | Failure) -> PointResult | Failure:
-    """Return a point's result; where another one has the same values, it was answered for both."""
-    return result if isinstance(result, Failure) else replace(result, point=point)
 
 
 def _job_on_copy(posed: SweepQuestion, folder: Path) -> SweepJob:

@@ -105,10 +105,3 @@ def test_sweeps_are_listed_shown_and_removed_but_no_runs(tmp_path, capsys):
         assert code == ExitCode.USAGE, (command, said)
     assert main(["runs", "rm", folder.name, *words]) == 0
     assert list(tmp_path.iterdir()) == []
-
-
-def test_equal_points_are_answered_once_and_shown_as_often_as_asked(tmp_path, capsys):
-    assert sweep(tmp_path, str(HAND), "--over", "budget.pay.limit=600,400,600", "--json") == 0
-    points = json.loads(capsys.readouterr().out)["points"]
-    assert [point["values"] for point in points] == [{"budget.pay.limit": limit} for limit in (600, 400, 600)]
-    assert {**points[2], "point": 0} == points[0]

@@ -1,5 +1,6 @@
 """Sweeps that are killed, interrupted or run twice at once end as if nothing had happened."""
 
+import json
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kpiopt.cli import main
 from kpiopt.errors import ExitCode
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.sweep import SweepJob
@@ -82,6 +84,23 @@ def test_an_interrupted_sweep_ends_within_two_seconds_and_goes_on(tmp_path, undi
     assert 3 <= len(kept_points(out)) < N_POINTS
     assert sweep(out, *LONG) == 0
     assert result(out) == undisturbed
+
+
+def test_a_sweep_that_is_not_finished_is_listed_and_can_be_given_up(tmp_path, capsys):
+    out = tmp_path / "runs"
+    process = start_and_stop(out, 2)
+    [journal] = out.glob(".*.journal")
+    name = journal.name.removeprefix(".").removesuffix(".journal")
+    words = ["--out", str(out)]
+    assert main(["runs", "list", *words]) == 0
+    assert capsys.readouterr().out == f"{name}  not finished, 2 points kept\n"
+    assert main(["runs", "rm", name, *words]) == ExitCode.LOCKED
+    process.kill()
+    process.communicate()
+    assert main(["runs", "list", "--json", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["unfinished"] == {name: 2}
+    assert main(["runs", "rm", name, *words]) == 0
+    assert list(out.iterdir()) == []
 
 
 def test_what_is_kept_is_not_solved_again(tmp_path, undisturbed, monkeypatch):
