@@ -8,7 +8,8 @@ import pytest
 
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
-from kpiopt.runs.store import RunStore, is_intact
+from kpiopt.runs.store import RunStore
+from kpiopt.runs.stored_run import is_intact
 from tests.runs.failing_disk import Disk, FullDisk
 from tests.runs.real_sweep import HAND, kept_points, result, result_in, sweep
 
