@@ -40,11 +40,14 @@ def compare(
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
     from kpiopt.runs.comparison import compare_contenders, read_contenders  # the solver and numpy
+    from kpiopt.runs.durable import require_place
     from kpiopt.runs.run import SolveOptions
     from kpiopt.runs.store import RunStore
 
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
     say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
+    if html is not None:
+        require_place(html, (file for contender in contenders for file in contender.scenario.files))
     options = SolveOptions(simulate=not no_simulation, workers=workers)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)

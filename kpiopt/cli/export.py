@@ -37,9 +37,11 @@ def export(
     from kpiopt.program.cascade import build_cascade
     from kpiopt.program.exchange import export_lines
     from kpiopt.program.rules_file import apply_rules
-    from kpiopt.runs.durable import replace_file
+    from kpiopt.runs.durable import replace_file, require_place
 
     checked, _ = read_scenario(scenario, variant, list(overrides or ()))
+    if out is not None:
+        require_place(out, checked.files)
     program = apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code).program
     lines = export_lines(program, file_format.value, step)
     if out is None:

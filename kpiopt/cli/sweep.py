@@ -58,6 +58,7 @@ def sweep(
 ) -> None:
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
     from kpiopt.runs.axes import points_of, read_axes  # numpy
+    from kpiopt.runs.durable import require_place
     from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import open_store
@@ -67,6 +68,8 @@ def sweep(
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     place = parse_executor(executor)
     checked, document = read_scenario(scenario, variant, list(overrides or ()))
+    if html is not None:
+        require_place(html, checked.files)
     axes = read_axes(checked, over or ())
     points = points_of(axes, zipped=zipped)
     job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)

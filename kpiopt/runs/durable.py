@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,6 +48,31 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def require_place(path: Path, inputs: Iterable[str | Path] = ()) -> None:
+    """Check that a file can be written, before the work that it is to hold: in a folder, over nothing that is read.
+
+    Parameters
+    ----------
+    path : Path
+    inputs : iterable of str or Path
+        Files of the scenario.
+
+    Raises
+    ------
+    OutputError
+    """
+    rule = "results are written beside what they are made of"
+    if any(path.resolve() == Path(file).resolve() for file in inputs):
+        raise OutputError(
+            Problem("E-output-is-input", f"{path} is a file of the scenario", rule, "choose another name")
+        )
+    if path.is_dir():
+        raise OutputError(Problem("E-output", f"{path} is a folder", rule, "name a file in it"))
+    if not path.parent.is_dir():
+        message = f"{path} cannot be made: there is no folder {path.parent}"
+        raise OutputError(Problem("E-output-missing", message, rule, "make the folder, or choose another name"))
 
 
 def move(source: Path, target: Path) -> None:

@@ -319,6 +319,22 @@ def test_two_goals_of_one_kpi_are_compared_each(starter, capsys):
     assert "  goal sales plan: " in capsys.readouterr().out
 
 
+PAGES = (["sweep", "--html"], ["compare", "--html"], ["export", "--out"])
+
+
+@pytest.mark.parametrize(("command", "option"), PAGES)
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [("scenario.toml", "E-output-is-input"), ("cells.csv", "E-output-is-input"), (".", "E-output"),
+     ("no/page.html", "E-output-missing")],
+)  # fmt: skip
+def test_a_page_is_written_over_no_input_and_into_a_folder(starter, capsys, command, option, place, code):
+    before = everything(starter.parent)
+    assert main([command, "scenario.toml", option, place]) == 8
+    assert f"{code}: {place}" in capsys.readouterr().err
+    assert everything(starter.parent) == before
+
+
 def test_a_run_compared_with_itself_has_no_difference(starter, capsys):
     name = solved(capsys)["run"]
     assert main(["runs", "diff", name, name, "--json"]) == 0
