@@ -90,6 +90,12 @@ class Side:
     initiatives: float
     simulation: Simulation | None
 
+    def __repr__(self) -> str:
+        met = sum(not goal.shortfall for goal in self.goals)
+        everything = self.simulation.all_goals if self.simulation else None
+        odds = f"odds of all goals {everything.text}" if everything else "not simulated"
+        return f"Side({self.label!r}: {met} of {len(self.goals)} goals met, {odds})"
+
     @property
     def graph(self) -> CausalGraph:
         """The graph of the plan."""
@@ -188,6 +194,16 @@ class Comparison:
     limits: tuple[LimitChange, ...]
     bridges: tuple[Bridge, ...]
     other_measures: tuple[OtherMeasure, ...]
+
+    def __repr__(self) -> str:
+        parts = [f"inputs that differ: {len(self.inputs):,}"]
+        if odds := self.all_goals:
+            d = odds.difference
+            difference = f"{100 * d.estimate:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}) points"
+            parts.append(f"odds of all goals {difference}, {'resolved' if odds.is_resolved else 'not resolved'}")
+        moved = sum(move.share is not None for move in self.targets)
+        parts.append(f"{moved:,} of {self.n_targets:,} targets move")
+        return f"Comparison({self.first.label!r} -> {self.second.label!r}: {', '.join(parts)})"
 
     @property
     def same_goals(self) -> bool:

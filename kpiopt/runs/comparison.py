@@ -52,6 +52,9 @@ class Unsolved:
     label: str
     error: KpioptError
 
+    def __repr__(self) -> str:
+        return f"Unsolved({self.label!r}: {self.error.problems[0].message})"
+
 
 @dataclass(frozen=True)
 class Comparisons:
@@ -69,6 +72,15 @@ class Comparisons:
     base: Side
     others: tuple[Comparison | Unsolved, ...]
     settings: SimulationSettings
+
+    def __repr__(self) -> str:
+        return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document "kpiopt.compare/1"."""
+        from kpiopt.runs.comparison_answer import comparisons_as_dict  # the answer is written from comparisons
+
+        return comparisons_as_dict(self)
 
 
 def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:

@@ -42,7 +42,7 @@ class Difference:
     results : tuple of Change
         Plan values and odds of goals, pay.
     targets : tuple of Change
-        Targets, those first that moved most relative to the first run's.
+        Targets, those first that moved most relative to the larger of both values.
     """
 
     runs: tuple[str, str]
@@ -140,7 +140,7 @@ def _targets(run: StoredRun) -> dict[str, Any]:
 
 
 def _size(change: Change) -> float:
-    """How far a target moved, relative to what it was; new and dropped ones first."""
+    """How far a target moved, relative to the larger of both values; new and dropped ones first."""
     if change.first is None or change.second is None:
         return float("inf")
-    return float(abs(change.second - change.first) / max(abs(change.first), 1e-12))
+    return float(abs(change.second - change.first) / max(abs(change.first), abs(change.second)))

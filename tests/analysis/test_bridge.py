@@ -146,3 +146,14 @@ def test_a_place_that_one_plan_does_not_have_has_no_bridge():
     plan = plan_of(two_regions(), 0)
     assert build_bridge("sales", "west", plan, plan) is None
     assert build_bridge("margin", "co", plan, plan) is None
+
+
+def test_stretch_of_a_kpi_whose_direction_turned_leaves_and_comes_as_a_whole():
+    units = build_units({"co": None, "a": "co"})
+    plans = []
+    for sign, stretch in ((1, 4.0), (-1, 3.0)):
+        scenario = build_scenario(units, [build_kpi("x", sign=sign)], [Cell("a", "x", 100, 10)])
+        plans.append(build_plan(build_graph(scenario), np.array([stretch]), np.zeros(0)))
+    bridge = build_bridge("x", "co", *plans)
+    assert (bridge.first, bridge.second) == (104.0, 97.0)
+    assert [(part.kind, part.unit, part.amount) for part in bridge.parts] == [("stretch", "a", -7.0)]
