@@ -35,7 +35,10 @@ def tornado_section(found: Sensitivity, label: str) -> PageSection:
     figure = tornado_figure(bars, base.estimate, name, is_share=is_share, base_text=text)
     caption = f"each input moved alone, {found.settings.draws:,} draws; bars: the plan as it is, marks: planned anew"
     table = _table(bars, is_share=is_share)
-    return PageSection(title, blocks=[PageFigure(f"Tornado, {outcome.label}", figure, caption, wide=True, table=table)])
+    lines = [f"Not moved ({item.count:,}): {item.what}." for item in found.left_out]
+    return PageSection(
+        title, lines=lines, blocks=[PageFigure(f"Tornado, {outcome.label}", figure, caption, wide=True, table=table)]
+    )
 
 
 def _table(bars: Sequence[TornadoBar], *, is_share: bool) -> PageTable:
