@@ -30,6 +30,10 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 POLL_SECONDS = 0.1
+_GUARD = (
+    "where memory runs out, use fewer workers, or --executor serial; a Python script that starts processes stands in a "
+    'file and calls kpiopt below if __name__ == "__main__":'
+)
 
 
 def answer_in_processes(assignment: Assignment[P, R], executor: Executor) -> None:
@@ -138,7 +142,7 @@ class _Pool(Generic[P, R]):
         if key is None:
             self._early_deaths += 1
             if self._early_deaths >= ATTEMPTS * self._size:
-                raise workers_die(f"{self._early_deaths} worker processes died before they began a point")
+                raise workers_die(f"{self._early_deaths} worker processes died before they began a point", _GUARD)
             return
         self._deaths[key] += 1
         if self._deaths[key] >= ATTEMPTS:
