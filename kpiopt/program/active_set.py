@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,13 @@ FACTORISATIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
     (1e-8, 1e-9, _SYMMETRIC), (1e-8, 1e-9, {}), (1e-6, 1e-6, {})
 )  # fmt: skip
 """Regularisation of columns and of rows, and how the factors are computed."""
+NORMAL = 1e-12
+FEW_ROWS = 4
+"""So many more columns than rows are better factored through the rows."""
 PATIENCE = 4
+DOUBT = 1e3
 EXACT = 1e-15
-ACCURATE = 1e-6
+ACCURATE = 1e-4
 Solve = Callable[[Floats], Floats]
 
 
@@ -87,14 +92,17 @@ def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
     """Factor the regularised system [[D, A'], [A, 0]], without pivoting where that is accurate.
 
     A minimum-degree order of this symmetric system keeps it as sparse as the program itself; column orders with
-    pivoting do not. But without pivoting the small entries on the diagonal may let rounding grow.
+    pivoting do not. But without pivoting the small entries on the diagonal may let rounding grow. Without curvature any
+    D leads to the same solution, and few rows among many columns are factored through A A'.
     """
-    solve: Solve | None = None
+    system: sp.csc_array | None = None
+    if not np.any(curvature) and FEW_ROWS * inner.shape[0] < inner.shape[1]:
+        system, solve = _system(np.ones(inner.shape[1]), inner, NORMAL), _through_rows(inner)
+        if solve is not None and _is_accurate(system, solve):
+            return solve
+    solve = None
     for proximal, dual_proximal, settings in FACTORISATIONS:
-        system = sp.block_array(
-            [[sp.diags_array(curvature + proximal), inner.T], [inner, -dual_proximal * sp.eye_array(inner.shape[0])]],
-            format="csc",
-        )
+        system = _system(curvature + proximal, inner, dual_proximal)
         try:
             solve = splu(system, **settings).solve
         except RuntimeError:  # singular to working precision
@@ -113,6 +121,27 @@ def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
     return solve
 
 
+def _system(diagonal: Floats, inner: sp.csr_array, dual_proximal: float) -> sp.csc_array:
+    return sp.block_array(
+        [[sp.diags_array(diagonal), inner.T], [inner, -dual_proximal * sp.eye_array(inner.shape[0])]], format="csc"
+    )
+
+
+def _through_rows(inner: sp.csr_array) -> Solve | None:
+    """Solve [[I, A'], [A, 0]] by the factors of A A', which is no larger than the rows are many."""
+    m, n = inner.shape
+    try:
+        rows = splu(sp.csc_array(inner @ inner.T + NORMAL * sp.eye_array(m)), **_SYMMETRIC)
+    except RuntimeError:  # singular to working precision
+        return None
+
+    def solve(right: Floats) -> Floats:
+        price = rows.solve(inner @ right[:n] - right[n:])
+        return np.concatenate([right[:n] - inner.T @ price, price])
+
+    return solve
+
+
 def _is_accurate(system: sp.csc_array, solve: Solve) -> bool:
     """Whether factors solve a system whose right side is made from a known solution."""
     wanted = system @ np.cos(np.arange(system.shape[0]))
@@ -120,8 +149,13 @@ def _is_accurate(system: sp.csc_array, solve: Solve) -> bool:
     return bool(error <= ACCURATE * np.abs(wanted).max(initial=0.0))
 
 
-def solve_by_interior_point(arrays: ProgramArrays) -> Answer:
+def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None = None) -> Answer:
     """Solve a linear program by an interior-point method and its active sides as equations.
+
+    Parameters
+    ----------
+    point : InteriorPoint, optional
+        What the interior-point method found, where that is known.
 
     Returns
     -------
@@ -130,7 +164,7 @@ def solve_by_interior_point(arrays: ProgramArrays) -> Answer:
     """
     started = time.perf_counter()
     problem, size = scale_linear(arrays)
-    point = solve_interior(problem)
+    point = point or solve_interior(problem)
     if not np.all(np.isfinite(point.y)):
         return Answer(Status.UNKNOWN)
     y, multiplier = solve_equations(problem, point)
@@ -143,3 +177,29 @@ def solve_by_interior_point(arrays: ProgramArrays) -> Answer:
         Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="interior point + active set",
         seconds=time.perf_counter() - started,
     )  # fmt: skip
+
+
+def guess_face(arrays: ProgramArrays, point: InteriorPoint) -> ProgramArrays:
+    """Return the program with the sides fixed that an interior point leaves no doubt about.
+
+    A side is beyond doubt where its multiplier exceeds its slack a thousand times; the few others stay as they are.
+    """
+    problem, _ = scale_linear(arrays)
+    reduced = problem.linear - problem.matrix.T @ point.multiplier
+    down, up = _beyond_doubt(reduced, point.y, problem.lower, problem.upper)
+    low, high = _beyond_doubt(point.multiplier, problem.matrix @ point.y, problem.row_lower, problem.row_upper)
+    return replace(
+        arrays,
+        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
+        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
+        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
+        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
+    )
+
+
+def _beyond_doubt(
+    multiplier: Floats, value: Floats, lower: Floats, upper: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which lower and which upper sides are active beyond doubt."""
+    below, above = np.maximum(value - lower, 0.0), np.maximum(upper - value, 0.0)
+    return (multiplier > DOUBT * below) & (below <= above), (-multiplier > DOUBT * above) & (above < below)

@@ -242,11 +242,21 @@ def _row_residuals(arrays: ProgramArrays, x: Floats) -> Floats:
     turnover = abs(arrays.matrix) @ np.abs(x)
     floor = np.minimum(1.0, abs(arrays.matrix) @ _extent(arrays))
     size = np.maximum(turnover, floor)
-    low, high = np.isfinite(arrays.row_lower), np.isfinite(arrays.row_upper)
-    lower, upper = np.where(low, arrays.row_lower, 0.0), np.where(high, arrays.row_upper, 0.0)
-    below = np.where(low, -exact_row_sums(arrays.matrix, x, -lower), 0.0)
-    above = np.where(high, exact_row_sums(arrays.matrix, x, -upper), 0.0)
-    return np.maximum(_share(below, np.maximum(size, np.abs(lower))), _share(above, np.maximum(size, np.abs(upper))))
+    below = _beyond(arrays.matrix, x, arrays.row_lower, -1.0)
+    above = _beyond(arrays.matrix, x, arrays.row_upper, 1.0)
+    lower, upper = np.abs(_finite_or_0(arrays.row_lower)), np.abs(_finite_or_0(arrays.row_upper))
+    return np.maximum(_share(below, np.maximum(size, lower)), _share(above, np.maximum(size, upper)))
+
+
+def _beyond(matrix: sp.csr_array, x: Floats, side: Floats, sign: float) -> Floats:
+    """Return sign times how far each row lies above its side, correctly rounded; 0 for open sides."""
+    found, rows = np.zeros(len(side)), np.flatnonzero(np.isfinite(side))
+    found[rows] = sign * exact_row_sums(sp.csr_array(matrix[rows]), x, -side[rows])
+    return found
+
+
+def _finite_or_0(side: Floats) -> Floats:
+    return np.where(np.isfinite(side), side, 0.0)
 
 
 def _column_residuals(arrays: ProgramArrays, x: Floats) -> Floats:

@@ -12,10 +12,12 @@ import math
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kpiopt.program.arrays import Floats
 
 UNIT_ROUNDOFF = 2.0**-53
+_SHORT = 32
 _SPLITTER = 2.0**27 + 1.0
 
 
@@ -44,6 +46,9 @@ def exact_dot(a: Floats, b: Floats, plus: float = 0.0) -> float:
 def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     """Return matrix @ x + plus, every entry correctly rounded.
 
+    Rows of the same few entries are summed together in three floats a row; where these do not settle the rounding, and
+    for long rows, `math.fsum` does.
+
     Parameters
     ----------
     matrix : (m, n) sparse CSR, float
@@ -56,13 +61,47 @@ def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     (m,) float
     """
     head, tail = split_products(matrix.data, x[matrix.indices])
-    terms = np.column_stack([head, tail]).ravel().tolist()
-    ends = (2 * matrix.indptr).tolist()
-    sums = [
-        math.fsum([*terms[start:stop], extra])
-        for start, stop, extra in zip(ends[:-1], ends[1:], plus.tolist(), strict=True)
-    ]
-    return np.array(sums)
+    starts, length = matrix.indptr[:-1], np.diff(matrix.indptr)
+    sums, is_open = np.empty(len(plus)), length > _SHORT
+    for entries in np.unique(length[~is_open]).tolist():
+        rows = np.flatnonzero(length == entries)
+        places = starts[rows] + np.arange(entries)[:, None]
+        sums[rows], is_open[rows] = _sum_short([*head[places], *tail[places], plus[rows]])
+    for row in np.flatnonzero(is_open).tolist():
+        here = slice(starts[row], starts[row] + length[row])
+        sums[row] = math.fsum([*head[here].tolist(), *tail[here].tolist(), plus[row]])
+    return sums
+
+
+def _sum_short(terms: list[Floats]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return elementwise sums, and where they may not be correctly rounded.
+
+    Two passes of error-free transformations leave the sum in its last term and what rounding took off in the others
+    (SumK; Ogita, Rump & Oishi 2005, doi:10.1137/030601818). Only adding up these others is not exact, by less than
+    2 k u of their sizes, with k terms and u the unit roundoff: both ends of that range must round to the same float.
+    """
+    for _ in range(2):
+        terms = _distil(terms)
+    others = np.array(terms[:-1])
+    total, rest = _two_sum(terms[-1], others.sum(axis=0))
+    unknown = 2.0 * len(terms) * UNIT_ROUNDOFF * np.abs(others).sum(axis=0)
+    return total, (total + (rest + unknown) != total) | (total + (rest - unknown) != total)
+
+
+def _distil(terms: list[Floats]) -> list[Floats]:
+    """Return terms of the same exact sum: the rounded sum last, before it the errors of each addition."""
+    total, errors = terms[0], []
+    for term in terms[1:]:
+        total, error = _two_sum(total, term)
+        errors.append(error)
+    return [*errors, total]
+
+
+def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Return the rounded sum and its error: exact for all floats (Knuth)."""
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)
 
 
 def lower_sum(values: Floats, magnitudes: Floats, roundings: int) -> float:

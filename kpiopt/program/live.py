@@ -7,8 +7,10 @@ that its answer does not depend on what was solved before it.
        and its certificates hold: changed sides enter neither bound nor residual.
     2. Where the anchor's plan is possible and the duals of the objectives touch nothing that has changed, these keep
        their values and duals, and the plan closest to the reference is sought from the anchor's active limits.
-    3. Otherwise each step is solved by the simplex method in a session that was kept, from the anchor's basis. A large
-       program is solved from scratch: the way from the anchor's basis is longer than an interior-point method's.
+    3. Otherwise each step is solved by the simplex method in a session that was kept, from the anchor's basis. The
+       steps of a large program are solved from scratch: the way from the anchor's basis is longer than that of an
+       interior-point method. But where a single limit has moved, those steps keep their duals whose value is known to
+       be attainable that far.
 
 Answers of the second and third kind are proposals, and nothing about them is trusted. The order is taken from its
 beginning with them: every step is certified in the new program as a fresh solution is, and what does not pass is solved
@@ -32,10 +34,11 @@ from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible
 from kpiopt.program.exact import exact_row_sums
 from kpiopt.program.face import SolvedStep, restrict_to_face
+from kpiopt.program.large import propose_answers
+from kpiopt.program.reduction import is_large
 from kpiopt.program.refinement import estimate_error
 from kpiopt.program.session import LADDER, Session
 from kpiopt.program.steps import (
-    LARGE,
     FreshSolver,
     InfeasibleProgram,
     Solution,
@@ -51,6 +54,8 @@ Progress = Callable[[str], None]
 
 POSSIBLE = 1e-11
 """Largest residual of a plan that is taken to keep all limits."""
+TIGHT = 1e-9
+"""Share of a limit's size that it keeps away from where a step loses its value."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class LiveProgram:
         self.solution = solve_program(program, options, progress)
         self._sessions: dict[int, tuple[Session, Basis]] = {}
         self._rays: list[Floats] = []
+        self._ends: dict[tuple[int, int], float] = {}
 
     def solve(self, program: LinearProgram, progress: Progress = lambda _: None) -> Solution:
         """Solve another program, warm where it has the anchor's shape.
@@ -202,14 +208,39 @@ class LiveProgram:
 
     def _propose(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> _Proposal | None:
         """Find answers without proof; None where that fails."""
-        is_large = arrays.n_columns + arrays.n_rows >= LARGE
+        large = is_large(arrays)
         ways = [len(self.solution.solved)] if self._is_value_kept(program, arrays, change) else []
-        for n_kept in ways if is_large else [*ways, 0]:
+        for n_kept in [*ways, self._n_attained(program, arrays, change) if large else 0]:
             try:
                 return self._walk(program, arrays, n_kept)
             except _NoProposal:
                 continue
         return None
+
+    def _n_attained(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> int:
+        """Return how many of the first steps surely keep value and duals, where one row has a new upper side."""
+        rows = np.flatnonzero(change.rows)
+        if len(rows) != 1 or np.any(change.columns) or np.any(self._arrays.row_lower != arrays.row_lower):
+            return 0
+        row, n_kept = int(rows[0]), 0
+        for position, objective in enumerate(objectives_of(program)):
+            is_kept = objective.slack == 0.0 and self._is_untouched(position, objective, change)
+            if not is_kept or arrays.row_upper[row] < self._end(position, row):
+                break
+            n_kept = position + 1
+        return n_kept
+
+    def _end(self, position: int, row: int) -> float:
+        """Return how far a row's upper side may come down until the steps up to this one lose their value."""
+        if (position, row) not in self._ends:
+            face = self.solution.faces[position + 1]
+            least = np.asarray(face.matrix[[row]].todense(), dtype=np.float64).ravel()
+            objective = Objective("feasibility", None, least)
+            posed = replace(face, cost=least, offset=0.0)
+            answer, _, found = FreshSolver().solve(position, posed, objective, self._options)
+            slip = TIGHT * max(1.0, abs(answer.objective))
+            self._ends[position, row] = answer.objective + slip if found.passed else np.inf
+        return self._ends[position, row]
 
     def _is_value_kept(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> bool:
         """Whether the anchor's plan is possible here and no step's duals have to do with what has changed.
@@ -245,7 +276,7 @@ class LiveProgram:
                 face = _same_face(face, anchor.faces[position], anchor.faces[position + 1])
             else:
                 face = restrict_to_face(face, solved)
-        return self._closest(face, program.reference, tuple(duals), is_sure=n_kept == 0)
+        return self._closest(face, program.reference, tuple(duals), is_sure=n_kept < len(duals))
 
     def _closest(
         self, face: ProgramArrays, reference: Reference, duals: tuple[Floats, ...], *, is_sure: bool
@@ -254,7 +285,8 @@ class LiveProgram:
         if np.any(face.row_lower > face.row_upper) or np.any(face.column_lower > face.column_upper):
             raise _NoProposal
         assert self.solution.tie is not None
-        tie = closest_plan(face, reference) if is_sure else closest_plan_near(face, reference, self.solution.tie.point)
+        near = self.solution.tie.point
+        tie = closest_plan(face, reference) if is_sure else closest_plan_near(face, reference, near)
         if tie is None:
             raise _NoProposal
         return _Proposal(duals, tie)
@@ -272,8 +304,10 @@ class LiveProgram:
         )
 
     def _solve(self, position: int, objective: Objective, face: ProgramArrays) -> SolvedStep:
-        """Solve a step without proof, in its session and from the anchor's basis."""
+        """Solve a step without proof: in its session and from the anchor's basis, or a large one from scratch."""
         posed = replace(face, cost=objective.cost, offset=objective.offset)
+        if is_large(posed):
+            return self._solve_large(posed, objective)
         session, basis = self._sessions.get(position) or self._open(position)
         if _same_matrix(session.arrays, posed):
             _retarget(session, posed)
@@ -287,6 +321,20 @@ class LiveProgram:
             raise _NoProposal
         cost, offset, value = objective.cost, objective.offset, answer.objective
         return SolvedStep(cost, offset, value, answer.row_dual, answer.reduced_cost, answer.x, 0.0)
+
+    def _solve_large(self, posed: ProgramArrays, objective: Objective) -> SolvedStep:
+        for answer in propose_answers(posed, self._options):
+            if estimate_error(posed, answer.x, answer.row_dual).within(POSSIBLE, POSSIBLE):
+                return SolvedStep(
+                    objective.cost,
+                    objective.offset,
+                    answer.objective,
+                    answer.row_dual,
+                    answer.reduced_cost,
+                    answer.x,
+                    0.0,
+                )
+        raise _NoProposal
 
     def _open(self, position: int) -> tuple[Session, Basis]:
         """Solve the anchor's step by the simplex method, to have a basis to start from."""

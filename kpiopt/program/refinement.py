@@ -75,7 +75,9 @@ def _relative(value: Floats, lower: Floats, upper: Floats, size: Floats) -> floa
     above = np.maximum(value - upper, 0.0)
     scale = np.maximum(size, np.where(below > 0.0, np.abs(lower), np.where(above > 0.0, np.abs(upper), 1.0)))
     violation = np.maximum(below, above)
-    return float(np.where(violation > 0.0, violation / np.maximum(scale, np.finfo(float).tiny), 0.0).max(initial=0.0))
+    with np.errstate(over="ignore"):  # against a size of next to nothing
+        share = violation / np.maximum(scale, np.finfo(float).tiny)
+    return float(np.where(violation > 0.0, share, 0.0).max(initial=0.0))
 
 
 def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:

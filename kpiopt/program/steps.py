@@ -22,19 +22,19 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
-from kpiopt.program.active_set import solve_by_interior_point
 from kpiopt.program.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.large import propose_answers
 from kpiopt.program.other_solver import open_session
 from kpiopt.program.ranges import find_free
+from kpiopt.program.reduction import is_large
 from kpiopt.program.ties import ClosestPlan, closest_plan
 
 Progress = Callable[[str], None]
 
-LARGE = 20_000
 TOLERANCE = 1e-9
 SETTLED = 1e-12
 """A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
@@ -228,16 +228,16 @@ class FreshSolver:
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
-        is_large = posed.n_columns + posed.n_rows >= LARGE
-        if is_large and (options.solver, options.method) == ("highs", "simplex"):
-            answer = solve_by_interior_point(posed)
-            found = verify_answer(posed, answer)
-            if found.passed:
-                return answer, None, found
+        large = is_large(posed)
+        if large and (options.solver, options.method) == ("highs", "simplex"):
+            for answer in propose_answers(posed, options):
+                found = verify_answer(posed, answer)
+                if found.passed:
+                    return answer, None, found
         session = open_session(posed, options)
         answer = session.solve()
         require_optimal(posed, answer, objective)
-        ranging = session.ranging() if np.any(answer.row_dual) and not is_large else None
+        ranging = session.ranging() if np.any(answer.row_dual) and not large else None
         return answer, ranging, verify_answer(posed, answer)
 
     def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:

@@ -19,6 +19,7 @@ from kpiopt.program.active_set import solve_equations
 from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Reference
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
+from kpiopt.program.reduction import Reduction, is_large, reduce_program
 
 EXCHANGES = 60
 NEAR_EXCHANGES = 4
@@ -68,11 +69,50 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
         plan = closest_plan_near(arrays, reference, near)
         if plan is not None:
             return plan
+    reduction = reduce_program(_without_cost(arrays), reference.weight) if is_large(arrays) else None
+    if reduction is not None:
+        return _restored(reduction, reference)
     problem = scale_program(arrays, reference.weight, reference.centre)
     found = _exchange(problem, solve_interior(problem), EXCHANGES)
     if found is None:
         raise _gave_up()
     return _plan(arrays, problem, *found, "interior point + active set")
+
+
+def _without_cost(arrays: ProgramArrays) -> ProgramArrays:
+    return replace(arrays, cost=np.zeros(arrays.n_columns), offset=0.0)
+
+
+def _restored(reduction: Reduction, reference: Reference) -> ClosestPlan:
+    """Find the closest plan of what is left of a program, as a plan of the whole."""
+    whole, kept = reduction.whole, reduction.columns
+    x, row_dual, exchanges = np.empty(0), np.zeros(len(reduction.rows)), 0
+    if len(kept):
+        problem = scale_program(reduction.left, reference.weight[kept], reference.centre[kept])
+        found = _exchange(problem, solve_interior(problem), EXCHANGES)
+        if found is None:
+            raise _gave_up()
+        point, exchanges = found
+        x, row_dual = point.y * problem.scale, point.multiplier / problem.row_scale
+    x = reduction.restore_point(x)
+    gradient = 2.0 * reference.weight * (x - reference.centre)
+    row_dual = reduction.restore_duals(x, row_dual, gradient)
+    point = _as_point(whole, reference, x, row_dual, gradient)
+    return ClosestPlan(x, row_dual, "interior point + active set", exchanges, point)
+
+
+def _as_point(
+    arrays: ProgramArrays, reference: Reference, x: Floats, row_dual: Floats, gradient: Floats
+) -> InteriorPoint:
+    """Return a plan in the scaled program, with the sides that its multipliers point to."""
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    reduced = (gradient - arrays.matrix.T @ row_dual) * problem.scale
+    multiplier, y = row_dual * problem.row_scale, x / problem.scale
+    near = INSIDE * np.maximum(1.0, np.abs(y))
+    at_lower, at_upper = y - problem.lower <= near, problem.upper - y <= near
+    columns = np.where(at_lower & (reduced > TOLERANCE), -1, np.where(at_upper & (reduced < -TOLERANCE), 1, 0))
+    point = InteriorPoint(y, multiplier, -np.sign(multiplier).astype(np.int8), columns.astype(np.int8))
+    return _without_fixed(problem, point)
 
 
 def closest_plan_near(arrays: ProgramArrays, reference: Reference, near: InteriorPoint) -> ClosestPlan | None:

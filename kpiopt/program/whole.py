@@ -21,9 +21,9 @@ from kpiopt.program.arrays import Floats, ProgramArrays
 from kpiopt.program.blocks import Integers, LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
 from kpiopt.program.other_solver import open_session
+from kpiopt.program.reduction import is_large
 from kpiopt.program.session import Session
 from kpiopt.program.steps import (
-    LARGE,
     FreshSolver,
     InfeasibleProgram,
     Solution,
@@ -92,7 +92,7 @@ class _NearbySolver(FreshSolver):
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
-        if posed.n_columns + posed.n_rows >= LARGE:
+        if is_large(posed):
             return super().solve(position, posed, objective, options)
         answer = open_session(posed, options).solve()
         require_optimal(posed, answer, objective)

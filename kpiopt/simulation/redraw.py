@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 from kpiopt.simulation.hits import HitRule
-from kpiopt.simulation.inputs import RandomInputs, build_inputs
+from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
 from kpiopt.simulation.odds import Estimate, estimate_odds
 from kpiopt.simulation.rows import as_rows
 from kpiopt.simulation.simulate import block_size, goal_rule
@@ -28,8 +28,13 @@ MOST_NUMBERS = 1 << 27
 """Draws that would take more numbers (1 GB) are not kept."""
 
 CHUNK_NUMBERS = 1 << 18
-LEAST_CHUNK, LARGEST_CHUNK = 1 << 6, 1 << 10
+LEAST_CHUNK, LARGEST_CHUNK = 1 << 4, 1 << 10
 """Draws that go through the graph at a time: so many that their numbers stay within the processor's cache."""
+
+
+def chunk_size(n_rows: int) -> int:
+    """Return how many draws of so many numbers go through the graph at a time."""
+    return max(LEAST_CHUNK, min(LARGEST_CHUNK, CHUNK_NUMBERS // max(1, n_rows)))
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class DrawBook:
         Draws of the named quantities, replicate after replicate.
     quantity_row : (n,) int
         Row of each of the graph's quantities.
-    execution : (n_drawn, n_draws) float
-        Draws of execution.
+    execution : tuple of (n_drawn, chunk) float
+        Draws of execution, chunk after chunk: each is read at one go.
     execution_row : (n_cells,) int
         Row of each cell, -1 where its execution is certain or it has no decision.
     """
@@ -55,8 +60,13 @@ class DrawBook:
     layout: Layout
     values: Floats
     quantity_row: Integers
-    execution: Floats
+    execution: tuple[Floats, ...]
     execution_row: Integers
+
+    @property
+    def chunk(self) -> int:
+        """Draws in each chunk, the last one may have fewer."""
+        return chunk_size(self.graph.n_nodes)
 
     def fits(self, graph: CausalGraph) -> bool:
         """Whether another graph's plans have the same draws: only certain numbers may differ."""
@@ -74,14 +84,18 @@ def draw_book(graph: CausalGraph) -> DrawBook | None:
     if (len(inputs.quantities) + len(inputs.cells)) * layout.draws > MOST_NUMBERS:
         return None
     values = np.empty((len(inputs.quantities), layout.draws))
-    execution = np.empty((len(inputs.cells), layout.draws))
+    chunk = chunk_size(graph.n_nodes)
+    sizes = [min(chunk, layout.draws - start) for start in range(0, layout.draws, chunk)]
+    execution = tuple(np.empty((len(inputs.cells), size)) for size in sizes)
     _fill(graph, inputs, layout, values, execution)
     row = np.full(len(scenario.cells), -1, dtype=np.int64)
     row[inputs.cells] = np.arange(len(inputs.cells))
     return DrawBook(graph, layout, values, inputs.quantity_row, execution, row)
 
 
-def _fill(graph: CausalGraph, inputs: RandomInputs, layout: Layout, values: Floats, execution: Floats) -> None:
+def _fill(
+    graph: CausalGraph, inputs: RandomInputs, layout: Layout, values: Floats, execution: tuple[Floats, ...]
+) -> None:
     """Draw block by block, as `simulate` does."""
     streams = Streams(graph.scenario.simulation.seed, inputs.names, layout)
     block = block_size(graph.n_nodes, layout)
@@ -93,7 +107,18 @@ def _fill(graph: CausalGraph, inputs: RandomInputs, layout: Layout, values: Floa
             scores = points.scores(start, stop)
             values[:, here], common = inputs.draw_shared(scores, stop - start)
             for tile in inputs.tiles(stop - start):
-                execution[tile.start : tile.stop, here] = inputs.draw_execution(scores, common, tile)
+                _spread(execution, tile, here.start, inputs.draw_execution(scores, common, tile))
+
+
+def _spread(execution: tuple[Floats, ...], tile: Tile, first: int, drawn: Floats) -> None:
+    """Write the draws of some cells, from the draw `first` on, to their chunks."""
+    chunk, done = execution[0].shape[1], 0
+    while done < drawn.shape[1]:
+        number, within = divmod(first + done, chunk)
+        room = execution[number][tile.start : tile.stop, within:]
+        part = drawn[:, done : done + room.shape[1]]
+        room[:, : part.shape[1]] = part
+        done += part.shape[1]
 
 
 def _same_chance(first: CausalGraph, second: CausalGraph) -> bool:
@@ -235,38 +260,55 @@ class Redraw:
         layout = self.book.layout
         hits = np.empty((len(self.rule.nodes), layout.draws), dtype=bool)
         plan = self._plan(stretch, levels)
-        chunk = max(LEAST_CHUNK, min(LARGEST_CHUNK, CHUNK_NUMBERS // max(1, len(self._relevant))))
-        for start in range(0, layout.draws, chunk):
+        chunk = self.book.chunk
+        room = np.empty((self._n_rows, chunk))
+        for number, start in enumerate(range(0, layout.draws, chunk)):
             here = slice(start, min(start + chunk, layout.draws))
-            hits[:, here] = self.rule.hits(self._deviations(plan, here))
+            rows = room if here.stop - start == chunk else np.empty((self._n_rows, here.stop - start))
+            hits[:, here] = self.rule.hits(self._deviations(plan, here, self.book.execution[number], rows))
         return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size))
+
+    @property
+    def _n_rows(self) -> int:
+        """Relevant nodes, and one row for each uncertain edge between them."""
+        return self._levels[-1].last if self._levels else len(self._relevant)
+
+    @cached_property
+    def _drawn(self) -> Integers:
+        """Cells with drawn execution at relevant nodes."""
+        return np.flatnonzero((self._place[self.graph.cell_node] >= 0) & (self.book.execution_row >= 0))
+
+    @cached_property
+    def _drawn_place(self) -> slice | Integers:
+        """Relevant nodes of these cells: each has one of its own."""
+        return as_rows(self._place[self.graph.cell_node[self._drawn]])
+
+    @cached_property
+    def _drawn_row(self) -> slice | Integers:
+        """Their rows of drawn execution."""
+        return as_rows(self.book.execution_row[self._drawn])
 
     def _plan(self, stretch: Floats, levels: Floats) -> _Plan:
         """Gather what a plan changes at the relevant nodes."""
-        graph, place = self.graph, self._place
-        row = self.book.execution_row
-        moving = np.flatnonzero((stretch != 0.0) & (place[graph.cell_node] >= 0))
-        drawn = moving[row[moving] >= 0]
+        graph, drawn = self.graph, self._drawn
         certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
         executed = graph.sign[graph.cell_node] * graph.execution_mean * stretch
         executed[drawn] = 0.0
         certain[graph.cell_node] += executed
         certain[graph.level_node] += levels
         change = (stretch[drawn] * graph.sign[graph.cell_node[drawn]])[:, None]
-        return _Plan(certain[self._relevant], place[graph.cell_node[drawn]], row[drawn], change)
+        return _Plan(certain[self._relevant], change)
 
-    def _deviations(self, plan: _Plan, here: slice) -> Floats:
-        """Return the deviations of the relevant nodes in some draws, (n_relevant, n) float."""
+    def _deviations(self, plan: _Plan, here: slice, execution: Floats, rows: Floats) -> Floats:
+        """Return the deviations of the relevant nodes in some draws, (n_relevant, n) float, in the rows given."""
         n, graph, book = len(self._relevant), self.graph, self.book
-        n_drawn = self._levels[-1].last if self._levels else n
-        rows = np.empty((n_drawn, here.stop - here.start))
         rows[:n] = plan.certain[:, None]
         uncertain = np.flatnonzero(graph.node_quantity[self._relevant] >= 0)
         if len(uncertain):
             nodes = self._relevant[uncertain]
             drawn = book.values[book.quantity_row[graph.node_quantity[nodes]], here]
             rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
-        rows[plan.place] += book.execution[plan.row, here] * plan.change
+        rows[self._drawn_place] += execution[self._drawn_row] * plan.change
         values = book.values[:, here]
         for level in self._levels:
             if level.last > level.first:
@@ -283,15 +325,9 @@ class _Plan:
     Attributes
     ----------
     certain : (n_relevant,) float
-    place : (n_moving,) int
-        Relevant node of each cell with stretch and drawn execution.
-    row : (n_moving,) int
-        Its row of drawn execution.
-    change : (n_moving, 1) float
-        Sign times stretch.
+    change : (n_drawn, 1) float
+        Sign times stretch of each cell with drawn execution.
     """
 
     certain: Floats
-    place: Integers
-    row: Integers
     change: Floats

@@ -62,3 +62,25 @@ def test_lower_sum_is_below_and_close(pairs):
 
 def test_lower_sum_of_an_open_side_is_minus_infinity():
     assert lower_sum(np.array([1.0, -np.inf]), np.array([1.0, 1.0]), 1) == -np.inf
+
+
+@given(st.integers(0, 10_000))
+def test_rows_that_cancel_or_lie_between_two_floats_are_rounded_once(seed):
+    """What is added takes the sum off but for the last bits, or puts it next to the middle of two floats."""
+    rng = np.random.default_rng(seed)
+    dense = rng.standard_normal((5, 7)) * 10.0 ** rng.integers(-6, 6, (5, 7)) * (rng.random((5, 7)) < 0.7)
+    x, matrix = rng.standard_normal(7) * 1e3, sp.csr_array(dense)
+    rest = -exact_row_sums(matrix, x, np.zeros(5))
+    assert exact_row_sums(matrix, x, rest).tolist() == [float(rational(dense[i], x, rest[i])) for i in range(5)]
+    for ulps, tiny in ((0.5, 0.0), (0.5, 1e-40), (0.5, -1e-40), (1.5, 0.0)):
+        row = sp.csr_array(np.array([[1.0, 1.0, 1.0]]))
+        terms = np.array([-rest[0] or 1.0, ulps * np.spacing(rest[0]), tiny])
+        assert exact_row_sums(row, terms, np.zeros(1))[0] == float(rational([1, 1, 1], terms))
+
+
+def test_long_rows_are_rounded_once():
+    rng = np.random.default_rng(3)
+    dense, x = rng.standard_normal((3, 500)), rng.standard_normal(500)
+    dense[0, 40:] = 0.0
+    sums = exact_row_sums(sp.csr_array(dense), x, -(dense @ x))
+    assert sums.tolist() == [float(rational(dense[i], x, -(dense @ x)[i])) for i in range(3)]

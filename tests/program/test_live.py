@@ -10,6 +10,7 @@ import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
 from kpiopt.program import live as live_module
+from kpiopt.program import reduction as reduction_module
 from kpiopt.program.answer import SolverOptions
 from kpiopt.program.cascade import build_cascade, move_budgets
 from kpiopt.program.certificate import primal_residual, verify_optimal
@@ -116,7 +117,7 @@ def with_references(scenario, rng):
 @pytest.mark.parametrize("is_large", [False, True])
 def test_another_reference_leaves_the_steps_before_it_alone(is_large, monkeypatch):
     if is_large:
-        monkeypatch.setattr(live_module, "LARGE", 0)
+        monkeypatch.setattr(reduction_module, "LARGE", 0)
     walked = []
     walk = LiveProgram._walk
     monkeypatch.setattr(LiveProgram, "_walk", lambda *a: walked.append(a[3]) or walk(*a))
@@ -131,7 +132,7 @@ def test_another_reference_leaves_the_steps_before_it_alone(is_large, monkeypatc
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_large_program_goes_its_own_way_to_the_same_answer(seed, monkeypatch):
-    monkeypatch.setattr(live_module, "LARGE", 0)
+    monkeypatch.setattr(reduction_module, "LARGE", 0)
     rng = np.random.default_rng(seed)
     scenario = limited(seed)
     live = LiveProgram(program_of(scenario), OPTIONS)

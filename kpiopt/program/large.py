@@ -1,0 +1,84 @@
+"""Large programs: reduced to what is not settled, then solved by an interior-point method, else by the simplex method.
+
+Answers come back for the whole program and are proposals: they are certified there like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from kpiopt.program.active_set import guess_face, solve_by_interior_point
+from kpiopt.program.answer import Answer, SolverOptions, Status
+from kpiopt.program.arrays import ProgramArrays
+from kpiopt.program.interior import InteriorPoint, scale_linear, solve_interior
+from kpiopt.program.reduction import Reduction, reduce_program
+from kpiopt.program.session import Session
+
+SMALL = 2_000
+"""Rows and columns up to which what is left of a large program goes to the simplex method first."""
+
+
+def propose_answers(arrays: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
+    """Yield optimal answers of a large program, each found in another way, until the caller has one that is proved."""
+    started = time.perf_counter()
+    reduction = reduce_program(arrays)
+    if reduction is None:
+        return
+    for answer in _answers(reduction.left, options):
+        if answer.status is Status.OPTIMAL:
+            yield restored_answer(reduction, answer, time.perf_counter() - started)
+
+
+def _answers(left: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
+    """Yield answers of what is left of a large program."""
+    if not left.n_columns:
+        yield Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
+    elif left.n_columns + left.n_rows <= SMALL:
+        yield _by_simplex(left, options, "reduced")
+    else:
+        point = solve_interior(scale_linear(left)[0])
+        if np.all(np.isfinite(point.y)):
+            yield solve_by_interior_point(left, point)
+            yield _on_guessed_face(left, point, options)
+        yield _by_simplex(left, options, "reduced")
+
+
+def _by_simplex(left: ProgramArrays, options: SolverOptions, before: str) -> Answer:
+    answer = Session(left, options).solve()
+    return replace(answer, attempt=f"{before}, {answer.attempt}")
+
+
+def _on_guessed_face(left: ProgramArrays, point: InteriorPoint, options: SolverOptions) -> Answer:
+    """Leave to the simplex method what an interior point is in doubt about."""
+    started = time.perf_counter()
+    reduction = reduce_program(guess_face(left, point))
+    if reduction is None:
+        return Answer(Status.UNKNOWN)
+    answer = _by_simplex(reduction.left, options, "interior point")
+    if answer.status is not Status.OPTIMAL:
+        return Answer(Status.UNKNOWN)
+    return restored_answer(reduction, answer, time.perf_counter() - started)
+
+
+def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Answer:
+    """Return an answer of what is left as one of the whole program."""
+    whole = reduction.whole
+    x = reduction.restore_point(answer.x)
+    row_dual = reduction.restore_duals(x, answer.row_dual, whole.cost)
+    reduced = whole.cost - whole.matrix.T @ row_dual
+    span = np.maximum(whole.column_upper - whole.column_lower, 0.0)
+    inside = np.minimum(x - whole.column_lower, whole.column_upper - x) > 1e-7 * span
+    value = float(np.dot(whole.cost, x)) + whole.offset
+    return replace(
+        answer,
+        x=x,
+        row_dual=row_dual,
+        reduced_cost=np.where(inside, 0.0, reduced),
+        objective=value,
+        dual_bound=value,
+        seconds=seconds,
+    )
