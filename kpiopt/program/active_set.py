@@ -19,7 +19,7 @@ from scipy.sparse.linalg import splu
 
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.answer import Answer, Status
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
 
 _SYMMETRIC: dict[str, Any] = {
@@ -172,7 +172,7 @@ def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None =
     row_dual = size * multiplier / problem.row_scale
     free = (point.columns == 0) & (problem.lower < problem.upper)
     reduced = np.where(free, 0.0, arrays.cost - arrays.matrix.T @ row_dual)
-    value = float(np.dot(arrays.cost, x)) + arrays.offset
+    value = dot(arrays.cost, x) + arrays.offset
     return Answer(
         Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="interior point + active set",
         seconds=time.perf_counter() - started,

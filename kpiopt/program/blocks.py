@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 
 Integers = NDArray[np.int64]
 Label = Callable[[int], str]
@@ -147,7 +147,7 @@ class Reference:
 
     def value(self, x: Floats) -> float:
         """Return the objective at x."""
-        return float(np.dot(self.weight, (x - self.centre) ** 2) + self.offset)
+        return float(dot(self.weight, (x - self.centre) ** 2) + self.offset)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.exact import UNIT_ROUNDOFF, exact_dot, exact_row_sums, lower_sum, split_products
 
 TOLERANCE = 1e-9
@@ -172,7 +172,7 @@ def verify_quadratic(
     given = _all_finite(weight, n) and _all_finite(centre, n) and bool(np.all(weight >= 0.0))
     if not (given and _fits(arrays, x) and _all_finite(row_dual, arrays.n_rows)):
         return _failed("optimal")
-    distance = float(np.dot(weight, (x - centre) ** 2))
+    distance = dot(weight, (x - centre) ** 2)
     linear = exact_dot(arrays.cost, x)
     extent = _extent(arrays)
     reach = (extent + np.abs(centre)) ** 2
@@ -334,7 +334,7 @@ def _extent(arrays: ProgramArrays) -> Floats:
 
 
 def _natural_size(coefficient: Floats, extent: Floats) -> float:
-    return min(1.0, float(np.dot(coefficient, extent)))
+    return min(1.0, dot(coefficient, extent))
 
 
 class _Gap(NamedTuple):
@@ -359,8 +359,8 @@ def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> floa
         np.isfinite(arrays.column_upper - arrays.column_lower), arrays.column_upper - arrays.column_lower, 0.0
     )
     is_zero = reduced <= 4.0 * UNIT_ROUNDOFF * terms
-    rounded = 4.0 * UNIT_ROUNDOFF * (np.dot(terms, np.abs(x)) + np.dot(reduced, _extent(arrays)))
-    return float(rounded + np.dot(reduced[is_zero], width[is_zero]))
+    rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, _extent(arrays)))
+    return float(rounded + dot(reduced[is_zero], width[is_zero]))
 
 
 def _judge(arrays: ProgramArrays, x: Floats, gap: _Gap, integrality: float, tolerance: float) -> Certificate:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 
 Positions = NDArray[np.integer[Any]]
@@ -59,7 +59,7 @@ def choose_step(program: LinearProgram, step: str | None) -> tuple[ProgramArrays
     if isinstance(chosen, Objective):
         return program.arrays(chosen), zero
     linear = -2.0 * chosen.weight * chosen.centre
-    offset = chosen.offset + float(np.dot(chosen.weight, chosen.centre**2))
+    offset = chosen.offset + dot(chosen.weight, chosen.centre**2)
     return program.arrays(Objective("reference", None, linear, offset)), 2.0 * chosen.weight
 
 

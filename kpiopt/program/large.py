@@ -13,7 +13,7 @@ import numpy as np
 
 from kpiopt.program.active_set import guess_face, solve_by_interior_point
 from kpiopt.program.answer import Answer, SolverOptions, Status
-from kpiopt.program.arrays import ProgramArrays
+from kpiopt.program.arrays import ProgramArrays, dot
 from kpiopt.program.interior import InteriorPoint, scale_linear, solve_interior
 from kpiopt.program.reduction import Reduction, reduce_program
 from kpiopt.program.session import Session
@@ -72,7 +72,7 @@ def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Ans
     reduced = whole.cost - whole.matrix.T @ row_dual
     span = np.maximum(whole.column_upper - whole.column_lower, 0.0)
     inside = np.minimum(x - whole.column_lower, whole.column_upper - x) > 1e-7 * span
-    value = float(np.dot(whole.cost, x)) + whole.offset
+    value = dot(whole.cost, x) + whole.offset
     return replace(
         answer,
         x=x,

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Uncertified
 from kpiopt.program.answer import Answer, Basis, Ranging, SolverOptions, Status
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible
 from kpiopt.program.exact import exact_row_sums
@@ -363,7 +363,7 @@ class _Proposed:
         """Certify the proposal of a step over its face."""
         x, row_dual = self.proposal.plan.x, self.proposal.row_duals[position]
         reduced = posed.cost - posed.matrix.T @ row_dual
-        value = float(np.dot(posed.cost, x)) + posed.offset
+        value = dot(posed.cost, x) + posed.offset
         answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="from the anchor")
         found = verify_answer(posed, answer)
         return (answer, None, found) if found.passed else FreshSolver().solve(position, posed, objective, options)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram
 from kpiopt.program.evidence import Evidence
 
@@ -105,7 +105,7 @@ def _is_slack_row(earlier: Evidence, after: ProgramArrays) -> bool:
     before = earlier.arrays
     top = replace(after, matrix=after.matrix[:-1])
     row = after.matrix[[-1]].toarray()[0]
-    value = float(np.dot(before.cost, earlier.x))
+    value = dot(before.cost, earlier.x)
     keeps_value = after.row_upper[-1] >= value - FEASIBLE * max(1.0, abs(value)) and np.isneginf(after.row_lower[-1])
     return bool(_same_matrix(before, top) and np.array_equal(row, before.cost) and keeps_value)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import InternalError
 from kpiopt.program.active_set import factorise
 from kpiopt.program.answer import Status
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.session import Session
 
 LARGE = 20_000
@@ -58,7 +58,7 @@ def _least(session: Session, cost: Floats) -> float:
     answer = session.solve()
     if answer.status is not Status.OPTIMAL:
         raise InternalError(f"the optimal face gave no range ({answer.status.value})")
-    return float(np.dot(cost, answer.x))
+    return dot(cost, answer.x)
 
 
 def find_free(face: ProgramArrays) -> NDArray[np.bool_]:

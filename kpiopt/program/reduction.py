@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -274,7 +274,7 @@ class _State:
         x = np.where(self.columns, 0.0, self.lower)
         left = ProgramArrays(
             arrays.cost[columns],
-            arrays.offset + float(np.dot(arrays.cost, x)),
+            arrays.offset + dot(arrays.cost, x),
             sp.csr_array(arrays.matrix[rows][:, columns]),
             self.row_lower[rows] - fixed[rows],
             self.row_upper[rows] - fixed[rows],

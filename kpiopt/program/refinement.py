@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.answer import At, Basis
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.exact import UNIT_ROUNDOFF, exact_row_sums
 
 SMALLEST_VIOLATION = 2.0**-50
@@ -88,16 +88,16 @@ def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float
         np.where(np.abs(d) <= rounding * terms, 0.0, d), x, arrays.column_lower, arrays.column_upper
     )
     rows = _complementarity(y, activity, arrays.row_lower, arrays.row_upper)
-    natural = min(1.0, float(np.dot(np.abs(arrays.cost), _extent(arrays))))
-    size = max(abs(float(np.dot(arrays.cost, x))), natural) or 1.0
-    return max(0.0, columns + rows - rounding * float(np.dot(terms, np.abs(x)))) / size
+    natural = min(1.0, dot(np.abs(arrays.cost), _extent(arrays)))
+    size = max(abs(dot(arrays.cost, x)), natural) or 1.0
+    return max(0.0, columns + rows - rounding * dot(terms, np.abs(x))) / size
 
 
 def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) -> float:
     """Sum |dual| times the distance to the side it points to; an open side counts as one of the value's own size."""
     side = np.where(dual > 0.0, lower, upper)
     reach = np.where(np.isfinite(side), np.abs(value - np.where(np.isfinite(side), side, 0.0)), 1.0 + np.abs(value))
-    return float(np.dot(np.abs(dual), reach))
+    return dot(np.abs(dual), reach)
 
 
 def _extent(arrays: ProgramArrays) -> Floats:

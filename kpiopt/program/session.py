@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import NumericsError
 from kpiopt.program.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.certificate import verify_infeasible
 from kpiopt.program.gate import check_numbers, find_scaling
 from kpiopt.program.refinement import Error, estimate_error, pose_refinement
@@ -238,7 +238,7 @@ class Session:
         a, x, y = self._arrays, point.x, point.y
         reduced = a.cost - a.matrix.T @ y
         reduced[point.basis.columns == At.BASIC] = 0.0
-        objective = float(np.dot(a.cost, x) + a.offset)
+        objective = float(dot(a.cost, x) + a.offset)
         return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
 
     def _whole_optimum(self) -> Answer:
@@ -288,9 +288,7 @@ class Session:
         x = self._scaling.column * self._solver.solution()[0]
         x = np.where(self._arrays.integer, np.rint(x), x)
         bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
-        return Answer(
-            status, x=x, objective=float(np.dot(self._arrays.cost, x) + self._arrays.offset), dual_bound=bound
-        )
+        return Answer(status, x=x, objective=float(dot(self._arrays.cost, x) + self._arrays.offset), dual_bound=bound)
 
     def ranging(self) -> Ranging:
         """Return the ranges in which duals and optimal point of the last optimum hold.

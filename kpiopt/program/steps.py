@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.answer import Answer, Ranging, SolverOptions, Status
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
@@ -193,7 +193,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
     answer, ranging, found = solver.solve(position, posed, objective, options)
-    value = _clean(float(np.dot(objective.cost, answer.x) + objective.offset))
+    value = _clean(float(dot(objective.cost, answer.x) + objective.offset))
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
     gap = max(0.0, certificate.relative_gap - SETTLED) * size
@@ -247,7 +247,7 @@ class FreshSolver:
 
 def verify_answer(posed: ProgramArrays, answer: Answer) -> Certificate:
     """Check an answer of a step over its face."""
-    value = float(np.dot(posed.cost, answer.x)) if answer.has_point else 0.0
+    value = dot(posed.cost, answer.x) if answer.has_point else 0.0
     return verify_optimal(posed, answer.x, answer.row_dual, size=_size(posed, posed.cost, value))
 
 
@@ -289,7 +289,7 @@ def _certify(
 def _size(arrays: ProgramArrays, cost: Floats, value: float) -> float:
     """Return what a gap of an objective is compared with: its value, or what its terms can be, up to 1."""
     reach = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
-    return max(abs(value), min(1.0, float(np.dot(np.abs(cost), reach)))) or 1.0
+    return max(abs(value), min(1.0, dot(np.abs(cost), reach))) or 1.0
 
 
 def _break_ties(order: _Order, program: LinearProgram, solver: StepSolver) -> ClosestPlan:
@@ -376,7 +376,7 @@ def _require_certificate(certificate: Certificate, label: str) -> None:
 def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x: Floats) -> None:
     """The plan must give every earlier step its value (within its slack), to 1e-9."""
     for objective, result in zip(program.objectives, results, strict=False):
-        kept = float(np.dot(objective.cost, x) + objective.offset)
+        kept = float(dot(objective.cost, x) + objective.offset)
         allowed = result.value + objective.slack * abs(result.value)
         size = max(1.0, abs(result.value), float(np.abs(objective.cost * x).sum()))
         if kept - allowed > 1e-9 * size:

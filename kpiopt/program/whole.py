@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.answer import Answer, Ranging, SolverOptions
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import Integers, LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_mip
 from kpiopt.program.other_solver import open_session
@@ -259,7 +259,7 @@ class _Search:
 def _least_value(arrays: ProgramArrays) -> float:
     """Return what an objective has at least in its boxes, whatever the rows say."""
     ends = np.where(arrays.cost > 0.0, arrays.column_lower, arrays.column_upper)
-    return float(np.dot(arrays.cost, np.where(arrays.cost == 0.0, 0.0, ends))) + arrays.offset
+    return dot(arrays.cost, np.where(arrays.cost == 0.0, 0.0, ends)) + arrays.offset
 
 
 def _gave_up() -> Uncertified:

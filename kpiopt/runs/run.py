@@ -13,6 +13,7 @@ import numpy as np
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.answer import SolverOptions
+from kpiopt.program.arrays import dot
 from kpiopt.program.cascade import Cascade, build_cascade
 from kpiopt.program.certificate import Certificate
 from kpiopt.program.infeasible import explain_borderline, explain_infeasible
@@ -256,7 +257,7 @@ def spending(cascade: Cascade, solution: Solution) -> Spending:
     """Return pay at plan and the initiatives' use of money."""
     columns, scenario = cascade.columns, cascade.graph.scenario
     incentives = float(np.nansum(scenario.units.target_incentive))
-    pay = incentives + float(columns.pay_rate @ columns.stretch.of(solution.x))
+    pay = incentives + dot(columns.pay_rate, columns.stretch.of(solution.x))
     whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
-    initiatives = float(money_per_level(columns) @ columns.level.of(solution.x))
+    initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
     return Spending(pay, min(whole, default=None), initiatives)

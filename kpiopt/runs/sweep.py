@@ -16,6 +16,7 @@ import numpy as np
 from kpiopt.errors import Infeasible, KpioptError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.program.answer import SolverOptions
+from kpiopt.program.arrays import dot
 from kpiopt.program.cascade import Cascade, build_cascade, move_budgets
 from kpiopt.program.columns import DecisionColumns
 from kpiopt.program.live import LiveProgram
@@ -195,8 +196,8 @@ class PointSolver:
             all_goals=together,
             steps=tuple((step.label, step.value) for step in solution.steps if step.name != "reference"),
             largest_stretch=_largest_stretch(columns, x),
-            pay=incentives + float(columns.pay_rate @ columns.stretch.of(x)),
-            initiatives=float(money_per_level(columns) @ levels),
+            pay=incentives + dot(columns.pay_rate, columns.stretch.of(x)),
+            initiatives=dot(money_per_level(columns), levels),
             effort=_effort(cascade, x),
             used_up=_used_up(cascade, solution),
         )
@@ -281,8 +282,8 @@ def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
     return tuple(
         (
             resource,
-            float(columns.effort_per_stretch(resource) @ columns.stretch.of(x))
-            + float(columns.use_per_level(resource) @ columns.level.of(x)),
+            dot(columns.effort_per_stretch(resource), columns.stretch.of(x))
+            + dot(columns.use_per_level(resource), columns.level.of(x)),
         )
         for resource in dict.fromkeys(resources)
     )
