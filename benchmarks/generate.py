@@ -4,7 +4,8 @@
     kpiopt solve /tmp/cascade-100k/scenario.toml
 
 The same size and seed give the same bytes. Baselines, efforts and capacities are drawn so that about a tenth of the
-people have no hours left and the goals of the second priority fall short.
+people have no hours left and the goals of the second priority fall short. Its [sweep] takes the pay budget in 100 steps
+from what target incentives leave of it to all of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 CELLS_PER_PERSON = 5
 PEOPLE_PER_TEAM = 10
 TEAMS_PER_DEPARTMENT = 20
+SWEEP_POINTS = 100
 ROLES = ("hunter", "farmer", "service")
 
 
@@ -79,6 +81,9 @@ def write_scenario(
         lines += [f"[goal.k{k:03d}]", f"target = {target:.0f}", f"priority = {1 + (k % 10) // 5}", ""]
     lines += ["[budget.pay]", f"limit = {pay}", "", "[uncertainty]", 'execution = "0.7 to 1.1"']
     lines += ["common = 0.3", "", "[simulation]", f"draws = {draws}", "seed = 7", ""]
+    first = pay - 60 * n_people * (SWEEP_POINTS - 1) / SWEEP_POINTS
+    axis = f"{{ from = {first:.0f}, to = {pay}, steps = {SWEEP_POINTS} }}"
+    lines += ["[sweep]", f'"budget.pay.limit" = {axis}', ""]
     lines += ["[tables]", 'units = "units.csv"', 'cells = "cells.csv"', ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 

@@ -4,10 +4,10 @@
     python benchmarks/generate.py 10000 /tmp/cascade-10k
     python benchmarks/sweep.py /tmp/cascade-10k/scenario.toml
 
-Without an axis, the pay budget of a synthetic cascade goes from what target incentives leave of it to all of it. Points
-are told apart by whether the budget is used up there: a point where it is not keeps the plan that is known; a point
-where it is, is solved. Processor seconds, and the share of one cold solve (reading, plan, prices, odds). The first,
-middle and last point are solved cold as well, and must have the same answer.
+Without an axis, that of the scenario's [sweep] is taken: the pay budget of a synthetic cascade, from what target
+incentives leave of it to all of it. Points are told apart by whether the budget is used up there: a point where it is
+not keeps the plan that is known; a point where it is, is solved. Processor seconds, and the share of one cold solve
+(reading, plan, prices, odds). The first, middle and last point are solved cold as well, and must have the same answer.
 """
 
 from __future__ import annotations
@@ -16,22 +16,11 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-
 import kpiopt
-from kpiopt.runs.axes import Axis, Point, points_of, read_axes, spaced
+from kpiopt.runs.axes import Point, points_of, read_axes
 from kpiopt.runs.sweep import PointResult, SweepJob
 
-POINTS = 100
 SAME = 1e-8
-
-
-def pay_axis(path: Path) -> Axis:
-    """Return pay limits from the target incentives, or what the smallest stretches need, to the present limit."""
-    scenario = kpiopt.load(path)
-    incentives = float(np.nansum(scenario.units.target_incentive))
-    limit = scenario.budgets["pay"].limit
-    return Axis("budget.pay.limit", spaced(incentives + (limit - incentives) / POINTS, limit, POINTS))
 
 
 def require_same(path: Path, point: Point, result: PointResult) -> None:
@@ -77,5 +66,5 @@ if __name__ == "__main__":
     parser.add_argument("axis", nargs="*")
     arguments = parser.parse_args()
     file = arguments.scenario
-    axes = read_axes(kpiopt.load(file), arguments.axis) if arguments.axis else (pay_axis(file),)
+    axes = read_axes(kpiopt.load(file), arguments.axis)
     measure(file, points_of(axes))
