@@ -18,6 +18,8 @@ from kpiopt.program.arrays import Floats
 
 UNIT_ROUNDOFF = 2.0**-53
 _SHORT = 32
+_FEW = 5_000
+"""Entries below which rows are summed faster one by one."""
 _SPLITTER = 2.0**27 + 1.0
 
 
@@ -46,7 +48,7 @@ def exact_dot(a: Floats, b: Floats, plus: float = 0.0) -> float:
 def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     """Return matrix @ x + plus, every entry correctly rounded.
 
-    Rows of the same few entries are summed together in three floats a row; where these do not settle the rounding, and
+    In large matrices, rows of the same few entries are summed together; where that does not settle the rounding, and
     for long rows, `math.fsum` does.
 
     Parameters
@@ -61,16 +63,27 @@ def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     (m,) float
     """
     head, tail = split_products(matrix.data, x[matrix.indices])
+    if matrix.nnz < _FEW:
+        return _sum_rows(np.arange(len(plus)), matrix.indptr, head, tail, plus)
     starts, length = matrix.indptr[:-1], np.diff(matrix.indptr)
     sums, is_open = np.empty(len(plus)), length > _SHORT
     for entries in np.unique(length[~is_open]).tolist():
         rows = np.flatnonzero(length == entries)
         places = starts[rows] + np.arange(entries)[:, None]
         sums[rows], is_open[rows] = _sum_short([*head[places], *tail[places], plus[rows]])
-    for row in np.flatnonzero(is_open).tolist():
-        here = slice(starts[row], starts[row] + length[row])
-        sums[row] = math.fsum([*head[here].tolist(), *tail[here].tolist(), plus[row]])
+    left = np.flatnonzero(is_open)
+    sums[left] = _sum_rows(left, matrix.indptr, head, tail, plus)
     return sums
+
+
+def _sum_rows(rows: NDArray[np.int64], ends: NDArray[np.int32], head: Floats, tail: Floats, plus: Floats) -> Floats:
+    """Sum rows one by one."""
+    if len(rows) == len(plus):  # all of them: lists are cut faster than arrays
+        heads, tails, stops, extras = head.tolist(), tail.tolist(), ends.tolist(), plus.tolist()
+        cuts = zip(stops[:-1], stops[1:], extras, strict=True)
+        return np.array([math.fsum([*heads[i:j], *tails[i:j], extra]) for i, j, extra in cuts])
+    here = [(slice(ends[row], ends[row + 1]), plus[row]) for row in rows.tolist()]
+    return np.array([math.fsum([*head[cut].tolist(), *tail[cut].tolist(), extra]) for cut, extra in here])
 
 
 def _sum_short(terms: list[Floats]) -> tuple[Floats, NDArray[np.bool_]]:

@@ -1,12 +1,15 @@
 """Sums are compared with rational arithmetic, which has no rounding at all."""
 
 from fractions import Fraction
+from unittest.mock import patch
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpiopt.program import exact
 from kpiopt.program.exact import exact_dot, exact_row_sums, lower_sum, split_products
 
 NUMBERS = st.floats(-1e12, 1e12).filter(lambda v: v == 0.0 or abs(v) > 1e-12)
@@ -64,9 +67,15 @@ def test_lower_sum_of_an_open_side_is_minus_infinity():
     assert lower_sum(np.array([1.0, -np.inf]), np.array([1.0, 1.0]), 1) == -np.inf
 
 
-@given(st.integers(0, 10_000))
-def test_rows_that_cancel_or_lie_between_two_floats_are_rounded_once(seed):
+@pytest.mark.parametrize("few", [0, 5_000], ids=["together", "one by one"])
+@given(seed=st.integers(0, 10_000))
+def test_rows_that_cancel_or_lie_between_two_floats_are_rounded_once(few, seed):
     """What is added takes the sum off but for the last bits, or puts it next to the middle of two floats."""
+    with patch.object(exact, "_FEW", few):
+        check_rows(seed)
+
+
+def check_rows(seed):
     rng = np.random.default_rng(seed)
     dense = rng.standard_normal((5, 7)) * 10.0 ** rng.integers(-6, 6, (5, 7)) * (rng.random((5, 7)) < 0.7)
     x, matrix = rng.standard_normal(7) * 1e3, sp.csr_array(dense)
@@ -78,7 +87,8 @@ def test_rows_that_cancel_or_lie_between_two_floats_are_rounded_once(seed):
         assert exact_row_sums(row, terms, np.zeros(1))[0] == float(rational([1, 1, 1], terms))
 
 
-def test_long_rows_are_rounded_once():
+def test_long_rows_are_rounded_once(monkeypatch):
+    monkeypatch.setattr(exact, "_FEW", 0)
     rng = np.random.default_rng(3)
     dense, x = rng.standard_normal((3, 500)), rng.standard_normal(500)
     dense[0, 40:] = 0.0
