@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy.sparse.linalg import splu
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.answer import Answer, Status
 from kpiopt.program.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.face import fix_sides
 from kpiopt.program.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
 
 _SYMMETRIC: dict[str, Any] = {
@@ -186,15 +186,9 @@ def guess_face(arrays: ProgramArrays, point: InteriorPoint) -> ProgramArrays:
     """
     problem, _ = scale_linear(arrays)
     reduced = problem.linear - problem.matrix.T @ point.multiplier
-    down, up = _beyond_doubt(reduced, point.y, problem.lower, problem.upper)
-    low, high = _beyond_doubt(point.multiplier, problem.matrix @ point.y, problem.row_lower, problem.row_upper)
-    return replace(
-        arrays,
-        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
-        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
-        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
-        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
-    )
+    columns = _beyond_doubt(reduced, point.y, problem.lower, problem.upper)
+    rows = _beyond_doubt(point.multiplier, problem.matrix @ point.y, problem.row_lower, problem.row_upper)
+    return fix_sides(arrays, columns, rows)
 
 
 def _beyond_doubt(

@@ -60,6 +60,22 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
     down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
     up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
     low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
+    return fix_sides(arrays, (down, up), (low, high))
+
+
+def fix_sides(
+    arrays: ProgramArrays,
+    columns: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> ProgramArrays:
+    """Return the program with some columns and rows fixed at a side.
+
+    Parameters
+    ----------
+    columns, rows : pair of (n,) and pair of (m,) bool
+        Which are fixed at their lower side, and which at their upper one.
+    """
+    (down, up), (low, high) = columns, rows
     return replace(
         arrays,
         column_lower=np.where(up, arrays.column_upper, arrays.column_lower),

@@ -33,7 +33,7 @@ from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible
 from kpiopt.program.exact import exact_row_sums
-from kpiopt.program.face import SolvedStep, restrict_to_face
+from kpiopt.program.face import SolvedStep, fix_sides, restrict_to_face
 from kpiopt.program.large import propose_answers
 from kpiopt.program.reduction import is_large
 from kpiopt.program.refinement import estimate_error
@@ -399,13 +399,7 @@ def _same_face(arrays: ProgramArrays, before: ProgramArrays, after: ProgramArray
     """Fix in other arrays the columns and rows that a step fixed, at the same side."""
     down, up = after.column_upper != before.column_upper, after.column_lower != before.column_lower
     low, high = after.row_upper != before.row_upper, after.row_lower != before.row_lower
-    return replace(
-        arrays,
-        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
-        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
-        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
-        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
-    )
+    return fix_sides(arrays, (down, up), (low, high))
 
 
 def _retarget(session: Session, wanted: ProgramArrays) -> None:
