@@ -30,12 +30,14 @@ FACTORISATIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
 )  # fmt: skip
 """Regularisation of columns and of rows, and how the factors are computed."""
 NORMAL = 1e-12
+"""Regularisation of A A'."""
 FEW_ROWS = 4
 """So many more columns than rows are better factored through the rows."""
 PATIENCE = 4
 DOUBT = 1e3
 EXACT = 1e-15
 ACCURATE = 1e-4
+"""Factors that are as good as this lead to full accuracy in a few refinements."""
 Solve = Callable[[Floats], Floats]
 
 
@@ -95,12 +97,11 @@ def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
     pivoting do not. But without pivoting the small entries on the diagonal may let rounding grow. Without curvature any
     D leads to the same solution, and few rows among many columns are factored through A A'.
     """
-    system: sp.csc_array | None = None
     if not np.any(curvature) and FEW_ROWS * inner.shape[0] < inner.shape[1]:
-        system, solve = _system(np.ones(inner.shape[1]), inner, NORMAL), _through_rows(inner)
-        if solve is not None and _is_accurate(system, solve):
-            return solve
-    solve = None
+        through_rows = _through_rows(inner)
+        if through_rows is not None and _is_accurate(_system(np.ones(inner.shape[1]), inner, NORMAL), through_rows):
+            return through_rows
+    solve: Solve | None = None
     for proximal, dual_proximal, settings in FACTORISATIONS:
         system = _system(curvature + proximal, inner, dual_proximal)
         try:
@@ -167,7 +168,10 @@ def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None =
     point = point or solve_interior(problem)
     if not np.all(np.isfinite(point.y)):
         return Answer(Status.UNKNOWN)
-    y, multiplier = solve_equations(problem, point)
+    try:
+        y, multiplier = solve_equations(problem, point)
+    except Uncertified:
+        return Answer(Status.UNKNOWN)
     x = np.clip(y * problem.scale, arrays.column_lower, arrays.column_upper)
     row_dual = size * multiplier / problem.row_scale
     free = (point.columns == 0) & (problem.lower < problem.upper)

@@ -147,7 +147,7 @@ class Reference:
 
     def value(self, x: Floats) -> float:
         """Return the objective at x."""
-        return float(dot(self.weight, (x - self.centre) ** 2) + self.offset)
+        return dot(self.weight, (x - self.centre) ** 2) + self.offset
 
 
 @dataclass(frozen=True)

@@ -360,7 +360,7 @@ def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> floa
     )
     is_zero = reduced <= 4.0 * UNIT_ROUNDOFF * terms
     rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, _extent(arrays)))
-    return float(rounded + dot(reduced[is_zero], width[is_zero]))
+    return rounded + dot(reduced[is_zero], width[is_zero])
 
 
 def _judge(arrays: ProgramArrays, x: Floats, gap: _Gap, integrality: float, tolerance: float) -> Certificate:

@@ -6,7 +6,7 @@ Answers come back for the whole program and are proposals: they are certified th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,28 +23,36 @@ SMALL = 2_000
 
 
 def propose_answers(arrays: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
-    """Yield optimal answers of a large program, each found in another way, until the caller has one that is proved."""
-    started = time.perf_counter()
+    """Yield optimal answers of a large program, each found in another way, until the caller has one that is proved.
+
+    All ways together keep to the time limit, as far as an interior-point method can be held to one: not within a run.
+    """
+    started = time.monotonic()
     reduction = reduce_program(arrays)
     if reduction is None:
         return
-    for answer in _answers(reduction.left, options):
+    for solve in _ways(reduction.left):
+        answer = solve(seconds_left(options, started))
         if answer.status is Status.OPTIMAL:
-            yield restored_answer(reduction, answer, time.perf_counter() - started)
+            yield restored_answer(reduction, answer, time.monotonic() - started)
 
 
-def _answers(left: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
-    """Yield answers of what is left of a large program."""
+def seconds_left(options: SolverOptions, started: float) -> SolverOptions:
+    """Return the options with what is left of the time limit; `started` is a `time.monotonic`."""
+    return replace(options, time_limit=max(0.0, options.time_limit - (time.monotonic() - started)))
+
+
+def _ways(left: ProgramArrays) -> Iterator[Callable[[SolverOptions], Answer]]:
+    """Yield the ways to solve what is left of a large program, the quickest first."""
     if not left.n_columns:
-        yield Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
-    elif left.n_columns + left.n_rows <= SMALL:
-        yield _by_simplex(left, options, "reduced")
-    else:
+        yield lambda _: Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
+        return
+    if left.n_columns + left.n_rows > SMALL:
         point = solve_interior(scale_linear(left)[0])
         if np.all(np.isfinite(point.y)):
-            yield solve_by_interior_point(left, point)
-            yield _on_guessed_face(left, point, options)
-        yield _by_simplex(left, options, "reduced")
+            yield lambda _: solve_by_interior_point(left, point)
+            yield lambda options: _on_guessed_face(left, point, options)
+    yield lambda options: _by_simplex(left, options, "reduced")
 
 
 def _by_simplex(left: ProgramArrays, options: SolverOptions, before: str) -> Answer:
@@ -54,14 +62,14 @@ def _by_simplex(left: ProgramArrays, options: SolverOptions, before: str) -> Ans
 
 def _on_guessed_face(left: ProgramArrays, point: InteriorPoint, options: SolverOptions) -> Answer:
     """Leave to the simplex method what an interior point is in doubt about."""
-    started = time.perf_counter()
+    started = time.monotonic()
     reduction = reduce_program(guess_face(left, point))
     if reduction is None:
         return Answer(Status.UNKNOWN)
     answer = _by_simplex(reduction.left, options, "interior point")
     if answer.status is not Status.OPTIMAL:
         return Answer(Status.UNKNOWN)
-    return restored_answer(reduction, answer, time.perf_counter() - started)
+    return restored_answer(reduction, answer, time.monotonic() - started)
 
 
 def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Answer:

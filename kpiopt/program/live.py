@@ -237,9 +237,11 @@ class LiveProgram:
             least = np.asarray(face.matrix[[row]].todense(), dtype=np.float64).ravel()
             objective = Objective("feasibility", None, least)
             posed = replace(face, cost=least, offset=0.0)
-            answer, _, found = FreshSolver().solve(position, posed, objective, self._options)
-            slip = TIGHT * max(1.0, abs(answer.objective))
-            self._ends[position, row] = answer.objective + slip if found.passed else np.inf
+            self._ends[position, row] = np.inf
+            with suppress(Uncertified):
+                answer, _, found = FreshSolver().solve(position, posed, objective, self._options)
+                if found.passed:
+                    self._ends[position, row] = answer.objective + TIGHT * max(1.0, abs(answer.objective))
         return self._ends[position, row]
 
     def _is_value_kept(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> bool:
@@ -285,8 +287,9 @@ class LiveProgram:
         if np.any(face.row_lower > face.row_upper) or np.any(face.column_lower > face.column_upper):
             raise _NoProposal
         assert self.solution.tie is not None
-        near = self.solution.tie.point
-        tie = closest_plan(face, reference) if is_sure else closest_plan_near(face, reference, near)
+        near, tie = self.solution.tie.point, None
+        with suppress(Uncertified):
+            tie = closest_plan(face, reference) if is_sure else closest_plan_near(face, reference, near)
         if tie is None:
             raise _NoProposal
         return _Proposal(duals, tie)
@@ -319,21 +322,12 @@ class LiveProgram:
             self._sessions.pop(position, None)  # another rung scales the session anew, which the next solve would feel
         if answer.status is not Status.OPTIMAL:
             raise _NoProposal
-        cost, offset, value = objective.cost, objective.offset, answer.objective
-        return SolvedStep(cost, offset, value, answer.row_dual, answer.reduced_cost, answer.x, 0.0)
+        return _as_step(objective, answer)
 
     def _solve_large(self, posed: ProgramArrays, objective: Objective) -> SolvedStep:
         for answer in propose_answers(posed, self._options):
             if estimate_error(posed, answer.x, answer.row_dual).within(POSSIBLE, POSSIBLE):
-                return SolvedStep(
-                    objective.cost,
-                    objective.offset,
-                    answer.objective,
-                    answer.row_dual,
-                    answer.reduced_cost,
-                    answer.x,
-                    0.0,
-                )
+                return _as_step(objective, answer)
         raise _NoProposal
 
     def _open(self, position: int) -> tuple[Session, Basis]:
@@ -373,6 +367,11 @@ class _Proposed:
         plan = self.proposal.plan
         inside = estimate_error(face, plan.x, np.zeros(face.n_rows)).primal <= POSSIBLE
         return plan if inside else closest_plan(face, reference, plan.point)
+
+
+def _as_step(objective: Objective, answer: Answer) -> SolvedStep:
+    cost, offset, value = objective.cost, objective.offset, answer.objective
+    return SolvedStep(cost, offset, value, answer.row_dual, answer.reduced_cost, answer.x, 0.0)
 
 
 def _same_matrix(a: ProgramArrays, b: ProgramArrays) -> bool:

@@ -212,7 +212,7 @@ class OtherSession(Session):
         size = np.abs(arrays.cost) + abs(arrays.matrix).T @ np.abs(y)
         reduced = arrays.cost - arrays.matrix.T @ y
         reduced = np.where(np.abs(reduced) <= NOISE * size, 0.0, reduced)
-        value = float(dot(arrays.cost, x) + arrays.offset)
+        value = dot(arrays.cost, x) + arrays.offset
         return Answer(Status.OPTIMAL, x, y, reduced, value, value, attempt=self._options.solver)
 
 
@@ -221,7 +221,7 @@ def _require_agreement(arrays: ProgramArrays, ours: Answer, theirs: Opinion, nam
     same_ending = ours.status is theirs.status or ours.status is Status.BORDERLINE
     if same_ending and ours.status is not Status.OPTIMAL:
         return
-    value = float(dot(arrays.cost, theirs.x) + arrays.offset) if len(theirs.x) else float("nan")
+    value = dot(arrays.cost, theirs.x) + arrays.offset if len(theirs.x) else float("nan")
     extent = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
     size = max(abs(ours.objective), min(1.0, dot(np.abs(arrays.cost), extent)))
     if same_ending and abs(value - ours.objective) <= AGREEMENT * size:

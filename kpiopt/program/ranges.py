@@ -13,9 +13,9 @@ from kpiopt.errors import InternalError
 from kpiopt.program.active_set import factorise
 from kpiopt.program.answer import Status
 from kpiopt.program.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.reduction import is_large
 from kpiopt.program.session import Session
 
-LARGE = 20_000
 ROOM = 1e-6
 MOVES = 1e-6
 DIRECTIONS = 2
@@ -70,7 +70,7 @@ def find_free(face: ProgramArrays) -> NDArray[np.bool_]:
     span = face.column_upper - face.column_lower
     moving = span > 0.0
     rows = face.row_lower == face.row_upper
-    if face.n_columns + face.n_rows < LARGE and np.any(moving):
+    if not is_large(face) and np.any(moving):
         rows, held = _sides_without_room(face, span)
         moving &= ~held
     free = np.zeros(face.n_columns, dtype=bool)

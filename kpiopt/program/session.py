@@ -238,7 +238,7 @@ class Session:
         a, x, y = self._arrays, point.x, point.y
         reduced = a.cost - a.matrix.T @ y
         reduced[point.basis.columns == At.BASIC] = 0.0
-        objective = float(dot(a.cost, x) + a.offset)
+        objective = dot(a.cost, x) + a.offset
         return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
 
     def _whole_optimum(self) -> Answer:
@@ -288,7 +288,7 @@ class Session:
         x = self._scaling.column * self._solver.solution()[0]
         x = np.where(self._arrays.integer, np.rint(x), x)
         bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
-        return Answer(status, x=x, objective=float(dot(self._arrays.cost, x) + self._arrays.offset), dual_bound=bound)
+        return Answer(status, x=x, objective=dot(self._arrays.cost, x) + self._arrays.offset, dual_bound=bound)
 
     def ranging(self) -> Ranging:
         """Return the ranges in which duals and optimal point of the last optimum hold.

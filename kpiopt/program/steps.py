@@ -27,7 +27,7 @@ from kpiopt.program.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
 from kpiopt.program.face import SolvedStep, price_faces, restrict_to_face
-from kpiopt.program.large import propose_answers
+from kpiopt.program.large import propose_answers, seconds_left
 from kpiopt.program.other_solver import open_session
 from kpiopt.program.ranges import find_free
 from kpiopt.program.reduction import is_large
@@ -193,7 +193,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
     answer, ranging, found = solver.solve(position, posed, objective, options)
-    value = _clean(float(dot(objective.cost, answer.x) + objective.offset))
+    value = _clean(dot(objective.cost, answer.x) + objective.offset)
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
     gap = max(0.0, certificate.relative_gap - SETTLED) * size
@@ -228,13 +228,13 @@ class FreshSolver:
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
-        large = is_large(posed)
+        started, large = time.monotonic(), is_large(posed)
         if large and (options.solver, options.method) == ("highs", "simplex"):
             for answer in propose_answers(posed, options):
                 found = verify_answer(posed, answer)
                 if found.passed:
                     return answer, None, found
-        session = open_session(posed, options)
+        session = open_session(posed, seconds_left(options, started))
         answer = session.solve()
         require_optimal(posed, answer, objective)
         ranging = session.ranging() if np.any(answer.row_dual) and not large else None
@@ -376,7 +376,7 @@ def _require_certificate(certificate: Certificate, label: str) -> None:
 def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x: Floats) -> None:
     """The plan must give every earlier step its value (within its slack), to 1e-9."""
     for objective, result in zip(program.objectives, results, strict=False):
-        kept = float(dot(objective.cost, x) + objective.offset)
+        kept = dot(objective.cost, x) + objective.offset
         allowed = result.value + objective.slack * abs(result.value)
         size = max(1.0, abs(result.value), float(np.abs(objective.cost * x).sum()))
         if kept - allowed > 1e-9 * size:

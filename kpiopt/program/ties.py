@@ -70,30 +70,39 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
         if plan is not None:
             return plan
     reduction = reduce_program(_without_cost(arrays), reference.weight) if is_large(arrays) else None
-    if reduction is not None:
-        return _restored(reduction, reference)
+    plan = _closest(arrays, reference) if reduction is None else _restored(reduction, reference)
+    if plan is None:
+        raise Uncertified(
+            Problem(
+                "E-tie-rule",
+                f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits",
+                rule="among equally good plans exactly one is published",
+                fix="leave less to the last step: give `decide.order` a step that settles more",
+            )
+        )
+    return plan
+
+
+def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
+    """Minimise the reference from scratch; None where no set of active limits is right."""
     problem = scale_program(arrays, reference.weight, reference.centre)
     found = _exchange(problem, solve_interior(problem), EXCHANGES)
-    if found is None:
-        raise _gave_up()
-    return _plan(arrays, problem, *found, "interior point + active set")
+    return _plan(arrays, problem, *found, "interior point + active set") if found else None
 
 
 def _without_cost(arrays: ProgramArrays) -> ProgramArrays:
     return replace(arrays, cost=np.zeros(arrays.n_columns), offset=0.0)
 
 
-def _restored(reduction: Reduction, reference: Reference) -> ClosestPlan:
+def _restored(reduction: Reduction, reference: Reference) -> ClosestPlan | None:
     """Find the closest plan of what is left of a program, as a plan of the whole."""
     whole, kept = reduction.whole, reduction.columns
     x, row_dual, exchanges = np.empty(0), np.zeros(len(reduction.rows)), 0
     if len(kept):
-        problem = scale_program(reduction.left, reference.weight[kept], reference.centre[kept])
-        found = _exchange(problem, solve_interior(problem), EXCHANGES)
-        if found is None:
-            raise _gave_up()
-        point, exchanges = found
-        x, row_dual = point.y * problem.scale, point.multiplier / problem.row_scale
+        plan = _closest(reduction.left, Reference(reference.weight[kept], reference.centre[kept]))
+        if plan is None:
+            return None
+        x, row_dual, exchanges = plan.x, plan.row_dual, plan.exchanges
     x = reduction.restore_point(x)
     gradient = 2.0 * reference.weight * (x - reference.centre)
     row_dual = reduction.restore_duals(x, row_dual, gradient)
@@ -163,17 +172,6 @@ def _exchange(problem: ScaledProgram, point: InteriorPoint, most: int) -> tuple[
             return replace(point, y=y, multiplier=multiplier), exchanges
         point = InteriorPoint(y, multiplier, rows.astype(np.int8), columns.astype(np.int8))
     return None
-
-
-def _gave_up() -> Uncertified:
-    return Uncertified(
-        Problem(
-            "E-tie-rule",
-            f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits",
-            rule="among equally good plans exactly one is published",
-            fix="leave less to the last step: give `decide.order` a step that settles more",
-        )
-    )
 
 
 def _new_sides(sides: Sides, multiplier: Floats, value: Floats, lower: Floats, upper: Floats) -> Sides:

@@ -217,8 +217,7 @@ def targets_line(found: Comparison) -> str:
     gone = sum(move.second is None for move in found.targets)
     moved, both = len(found.targets) - new - gone, found.n_targets - new - gone
     parts = [f"{moved:,} of {both:,} targets move" if moved else f"none of {both:,} targets moves"]
-    parts += [f"{new:,} new" for _ in [0] if new]
-    parts += [f"{gone:,} gone" for _ in [0] if gone]
+    parts += [f"{count:,} {word}" for count, word in ((new, "new"), (gone, "gone")) if count]
     text = ", ".join(parts)
     return text[0].upper() + text[1:]
 

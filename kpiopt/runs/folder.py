@@ -63,9 +63,8 @@ def stage_question(staging: Staging, question: Question) -> None:
     ------
     OutputError
     """
-    staging.write("scenario.toml", question.toml.encode())
-    for copy in question.inputs:
-        staging.write(copy.name, copy.content)
+    for name, content in question.files:
+        staging.write(name, content)
 
 
 def stage_answer(

@@ -65,8 +65,8 @@ class DrawBook:
 
     @property
     def chunk(self) -> int:
-        """Draws in each chunk, the last one may have fewer."""
-        return chunk_size(self.graph.n_nodes)
+        """Draws in each chunk; the last one may have fewer."""
+        return int(self.execution[0].shape[1])
 
     def fits(self, graph: CausalGraph) -> bool:
         """Whether another graph's plans have the same draws: only certain numbers may differ."""

@@ -1,12 +1,15 @@
 """A reduced program has the optima of the whole one, and its answers come back with duals that prove it."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import build_graph
+from kpiopt.program import active_set
 from kpiopt.program import large as large_module
 from kpiopt.program import reduction as reduction_module
 from kpiopt.program.answer import SolverOptions, Status
@@ -14,7 +17,7 @@ from kpiopt.program.arrays import ProgramArrays
 from kpiopt.program.blocks import Reference
 from kpiopt.program.cascade import build_cascade
 from kpiopt.program.certificate import primal_residual, verify_optimal, verify_quadratic
-from kpiopt.program.large import propose_answers
+from kpiopt.program.large import propose_answers, seconds_left
 from kpiopt.program.reduction import reduce_program
 from kpiopt.program.session import Session
 from kpiopt.program.steps import solve_steps
@@ -117,6 +120,41 @@ def test_every_way_of_a_large_program_gives_the_proved_optimum(seed, small, monk
     found = [a for a in propose_answers(whole, SolverOptions()) if verify_optimal(whole, a.x, a.row_dual).passed]
     assert found
     assert [a.objective for a in found] == pytest.approx([fresh.objective] * len(found), rel=1e-9, abs=1e-9)
+
+
+def test_where_one_way_fails_the_others_are_tried(monkeypatch):
+    """Equations that cannot be solved are no answer, and do not end the search for one."""
+    monkeypatch.setattr(large_module, "SMALL", 0)
+    monkeypatch.setattr(active_set, "factorise", _fail)
+    whole = unsettled_program()
+    answers = list(propose_answers(whole, SolverOptions()))
+    assert answers
+    assert {answer.attempt for answer in answers} <= {"interior point, as asked", "reduced, as asked"}
+    assert all(verify_optimal(whole, answer.x, answer.row_dual).passed for answer in answers)
+
+
+def _fail(*_):
+    raise Uncertified(Problem("E-uncertified", "no factors"))
+
+
+def unsettled_program() -> ProgramArrays:
+    """The first random program of which something is left."""
+    programs = (random_program(np.random.default_rng(seed), most=12) for seed in range(100))
+    return next(p for p in programs if reduce_program(p).left.n_columns > 4)
+
+
+def test_all_ways_together_keep_to_the_time_limit(monkeypatch):
+    monkeypatch.setattr(large_module, "SMALL", 0)
+    limits, solve = [], large_module._by_simplex
+
+    def watched(left, options, before):
+        limits.append(options.time_limit)
+        return solve(left, options, before)
+
+    monkeypatch.setattr(large_module, "_by_simplex", watched)
+    assert len(list(propose_answers(unsettled_program(), SolverOptions(time_limit=60.0)))) >= 2
+    assert 60.0 > limits[0] > limits[1] > 0.0
+    assert seconds_left(SolverOptions(time_limit=1.0), time.monotonic() - 5.0).time_limit == 0.0
 
 
 @pytest.mark.parametrize("seed", range(60))
