@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import kpiopt
-from kpiopt.runs.run import Run
+from kpiopt.run.run import Run
 from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.difference import compare_odds, estimate_change
 

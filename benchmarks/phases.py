@@ -20,11 +20,11 @@ from generate import generate
 import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.plan.plan import build_plan
-from kpiopt.program.answer import SolverOptions
-from kpiopt.program.cascade import build_cascade
-from kpiopt.program.pyomo_bridge import build_pyomo
-from kpiopt.program.whole import solve_program
-from kpiopt.scenario.tables import CELLS_TABLE, UNITS_TABLE, read_table
+from kpiopt.program.formulation.cascade import build_cascade
+from kpiopt.program.formulation.pyomo_bridge import build_pyomo
+from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.reading.tables.read import CELLS_TABLE, UNITS_TABLE, read_table
 from kpiopt.simulation import simulate
 
 REPEATS = 3

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 import kpiopt
-from kpiopt.runs.axes import Point, points_of, read_axes
-from kpiopt.runs.sweep import PointResult, SweepJob
+from kpiopt.studies.sweep.axes import Point, points_of, read_axes
+from kpiopt.studies.sweep.point import PointResult, SweepJob
 
 SAME = 1e-8
 

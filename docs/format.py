@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kpiopt.scenario.schema import ScenarioDocument, json_schema
-from kpiopt.scenario.table import CELLS_TABLE, UNITS_TABLE, TableRule
+from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, TableRule
+from kpiopt.scenario.format.document import ScenarioDocument, json_schema
 
 PAGE = Path(__file__).with_suffix(".md")
 

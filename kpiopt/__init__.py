@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kpiopt.runs.comparison import Comparisons
-    from kpiopt.runs.run import Run
-    from kpiopt.runs.sweep_answer import SweepAnswer
+    from kpiopt.run.run import Run
     from kpiopt.scenario.scenario import Scenario
     from kpiopt.simulation import Simulation
+    from kpiopt.studies.comparison.contenders import Comparisons
+    from kpiopt.studies.sweep.sweep_answer import SweepAnswer
 
 __version__ = "0.1.0"
 
@@ -59,15 +59,15 @@ def solve(scenario: Scenario, **options: Any) -> Run:
     ----------
     scenario : Scenario
     **options
-        Fields of `kpiopt.runs.run.SolveOptions`; `executor` also as behind `--executor`, such as "processes:4".
+        Fields of `kpiopt.run.run.SolveOptions`; `executor` also as behind `--executor`, such as "processes:4".
 
     Raises
     ------
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
-    from kpiopt.runs.executor import parse_executor  # `import kpiopt` stays light
-    from kpiopt.runs.run import SolveOptions, solve_scenario
+    from kpiopt.run.run import SolveOptions, solve_scenario
+    from kpiopt.workers.executor import parse_executor  # `import kpiopt` stays light
 
     if isinstance(options.get("executor"), str):
         options["executor"] = parse_executor(options["executor"])
@@ -98,9 +98,9 @@ def simulate(
     """
     from dataclasses import replace
 
-    from kpiopt.runs.executor import parse_executor
-    from kpiopt.runs.spread import spread_by
+    from kpiopt.run.spread import spread_by
     from kpiopt.simulation import simulate as simulate_plan  # `import kpiopt` stays light
+    from kpiopt.workers.executor import parse_executor
 
     usual = run.scenario.simulation
     settings = replace(usual, draws=usual.draws if draws is None else draws, seed=usual.seed if seed is None else seed)
@@ -123,7 +123,7 @@ def compare(
     runs : str or Path
         Folder in which names of runs are looked up.
     **options
-        Fields of `kpiopt.runs.run.SolveOptions`.
+        Fields of `kpiopt.run.run.SolveOptions`.
 
     Raises
     ------
@@ -131,9 +131,9 @@ def compare(
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the first has no plan.
     """
-    from kpiopt.runs.comparison import compare_contenders, read_contenders  # `import kpiopt` stays light
-    from kpiopt.runs.run import SolveOptions
+    from kpiopt.run.run import SolveOptions
     from kpiopt.runs.store import RunStore
+    from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # `import kpiopt` stays light
 
     found = read_contenders([str(source) for source in sources], RunStore(Path(runs)), overrides)
     return compare_contenders(found, SolveOptions(**options))
@@ -176,9 +176,9 @@ def sweep(
     LimitReached
         Where workers die without having begun a point.
     """
-    from kpiopt.runs.executor import parse_executor  # `import kpiopt` stays light
-    from kpiopt.runs.sweep import SweepJob
-    from kpiopt.runs.sweep_in_memory import sweep_in_memory
+    from kpiopt.studies.sweep.point import SweepJob
+    from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
+    from kpiopt.workers.executor import parse_executor  # `import kpiopt` stays light
 
     job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
     return sweep_in_memory(job, over, parse_executor(executor), zipped=zipped, on_progress=on_progress)

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 def test_the_pipeline_of_the_docstring_runs() -> None:
     from kpiopt.graph import build_graph
     from kpiopt.plan.plan import build_plan
-    from kpiopt.program.answer import SolverOptions
-    from kpiopt.program.cascade import build_cascade
-    from kpiopt.program.whole import solve_program
+    from kpiopt.program.formulation.cascade import build_cascade
+    from kpiopt.program.order.whole_numbers import solve_program
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.simulation import simulate
 
     named = [line.split("=")[1].split("(")[0].strip() for line in (kpiopt.__doc__ or "").splitlines() if " = " in line]

@@ -15,7 +15,7 @@ import pytest
 
 from kpiopt.errors import Infeasible
 from kpiopt.graph import NodeKind
-from kpiopt.runs.run import Run, SolveOptions, solve_scenario
+from kpiopt.run.run import Run, SolveOptions, solve_scenario
 from kpiopt.scenario.load import check_scenario, load_scenario
 from tests.second_opinion import Opinion
 

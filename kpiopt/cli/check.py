@@ -13,7 +13,7 @@ from kpiopt.errors import ModelError, ScenarioError, printable, problem_as_dict
 
 if TYPE_CHECKING:
     from kpiopt.errors import Problems
-    from kpiopt.scenario.document import Document
+    from kpiopt.reading.document import Document
     from kpiopt.scenario.scenario import Scenario
 
 

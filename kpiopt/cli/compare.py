@@ -13,8 +13,8 @@ from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_
 
 if TYPE_CHECKING:
     from kpiopt.report.figure_page import PageSection
-    from kpiopt.runs.comparison import Comparisons, Contender
-    from kpiopt.runs.run import SolveOptions
+    from kpiopt.run.run import SolveOptions
+    from kpiopt.studies.comparison.contenders import Comparisons, Contender
 
 
 def compare(
@@ -39,10 +39,10 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
-    from kpiopt.runs.comparison import compare_contenders, read_contenders  # the solver and numpy
+    from kpiopt.run.run import SolveOptions
     from kpiopt.runs.durable import require_place
-    from kpiopt.runs.run import SolveOptions
     from kpiopt.runs.store import RunStore
+    from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # the solver and numpy
 
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
     say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
@@ -58,7 +58,7 @@ def compare(
 
 def _answer(found: Comparisons, as_json: bool) -> None:
     if as_json:
-        from kpiopt.runs.comparison_answer import comparisons_as_dict
+        from kpiopt.studies.comparison.comparison_answer import comparisons_as_dict
 
         print_json(comparisons_as_dict(found))
     else:
@@ -72,7 +72,7 @@ def _study(
 ) -> tuple[PageSection, ...]:
     """Return what a page tells about the first scenario alone."""
     from kpiopt.report.compare_page import study_sections
-    from kpiopt.runs.base_study import study_base
+    from kpiopt.studies.comparison.base_study import study_base
 
     return study_sections(base.label, study_base(base, overrides, options, progress))
 

@@ -17,10 +17,10 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain a target of a run: what it is made of, where its change comes from, what it does for the goals."""
-    from kpiopt.analysis.explain import explain_target, find_target  # numpy and scipy
     from kpiopt.report.explanation import explanation_document, render_explanation
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
+    from kpiopt.studies.explain import explain_target, find_target  # numpy and scipy
 
     plan = load_kept_plan(RunStore(out).find(run))
     found = explain_target(plan.graph, plan.stretch, plan.levels, find_target(plan.graph, target))

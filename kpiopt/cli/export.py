@@ -34,9 +34,9 @@ def export(
 ) -> None:
     """Write the linear program of one step as LP or MPS."""
     from kpiopt.graph import build_graph  # numpy and scipy
-    from kpiopt.program.cascade import build_cascade
-    from kpiopt.program.exchange import export_lines
-    from kpiopt.program.rules_file import apply_rules
+    from kpiopt.program.formulation.cascade import build_cascade
+    from kpiopt.program.formulation.exchange import export_lines
+    from kpiopt.program.formulation.rules_file import apply_rules
     from kpiopt.runs.durable import replace_file, require_place
 
     checked, _ = read_scenario(scenario, variant, list(overrides or ()))

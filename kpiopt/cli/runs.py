@@ -110,7 +110,7 @@ def diff_runs(
     as_json: AsJson = False,
 ) -> None:
     """Show what differs in the questions and answers of two runs."""
-    from kpiopt.runs.difference import compare_runs  # polars
+    from kpiopt.studies.comparison.kept_runs import compare_runs  # polars
 
     difference = compare_runs(_find(out, first), _find(out, second))
     if as_json:

@@ -16,7 +16,7 @@ from kpiopt.cli.terminal import print_answer, print_json, showing_progress
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from kpiopt.analysis.moves import Reader
+    from kpiopt.studies.sensitivity.moves import Reader
 
 
 T = TypeVar("T")
@@ -87,8 +87,8 @@ def sensitivity(
     as_json: AsJson = False,
 ) -> None:
     """Find what a plan hinges on: every input moved, with the plan as it is and with the plan made anew."""
-    from kpiopt.analysis.moves import KINDS  # the solver and numpy
-    from kpiopt.runs.sensitivity import SensitivityQuestion, study_sensitivity
+    from kpiopt.studies.sensitivity.moves import KINDS  # the solver and numpy
+    from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
 
     asked = bool(break_even or alternatives is not None or information)
     methods = tuple(m.value for m in method or ([] if asked else [Method.TORNADO]))
@@ -118,7 +118,7 @@ def sensitivity(
             checked, question, _reader(scenario, variant, overrides), allow_code=allow_code, progress=progress
         )
     if as_json:
-        from kpiopt.runs.sensitivity_answer import sensitivity_as_dict
+        from kpiopt.studies.sensitivity.sensitivity_answer import sensitivity_as_dict
 
         print_json(sensitivity_as_dict(found))
     else:

@@ -42,10 +42,10 @@ def simulate(
 ) -> None:
     """Simulate the plan of a run again: with other draws or assumptions, or with an action and what it changes."""
     from kpiopt.report import outlook  # numpy and rich
-    from kpiopt.runs.executor import parse_executor
+    from kpiopt.run.spread import spread_by
     from kpiopt.runs.kept_plan import load_kept_plan
-    from kpiopt.runs.spread import spread_by
     from kpiopt.runs.store import RunStore
+    from kpiopt.workers.executor import parse_executor
 
     spread = spread_by(parse_executor(executor))
     stored = RunStore(out).find(run)

@@ -24,9 +24,9 @@ from kpiopt.errors import ScenarioError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from kpiopt.reading.document import Document
+    from kpiopt.run.run import Run
     from kpiopt.runs.keep import KeptAnswer
-    from kpiopt.runs.run import Run
-    from kpiopt.scenario.document import Document
     from kpiopt.scenario.scenario import Scenario
 
 
@@ -71,12 +71,12 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
-    from kpiopt.program.answer import SolverOptions  # the solver and numpy
+    from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
+    from kpiopt.run.run import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
-    from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
-    from kpiopt.runs.run import SolveOptions
+    from kpiopt.workers.executor import parse_executor
 
     thresholds = read_thresholds(fail_under or ())
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])

@@ -41,7 +41,7 @@ def schema(
 
 
 def _schema_text() -> str:
-    from kpiopt.scenario.schema import json_schema  # loads pydantic
+    from kpiopt.scenario.format.document import json_schema  # loads pydantic
 
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 

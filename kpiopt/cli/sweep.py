@@ -23,11 +23,11 @@ from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_line
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
-    from kpiopt.runs.executor import Executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import RunStore
-    from kpiopt.runs.sweep_answer import SweepAnswer
-    from kpiopt.runs.sweep_folder import StoredSweep, SweepQuestion
+    from kpiopt.studies.sweep.sweep_answer import SweepAnswer
+    from kpiopt.studies.sweep.sweep_folder import StoredSweep, SweepQuestion
+    from kpiopt.workers.executor import Executor
 
 
 def sweep(
@@ -57,13 +57,13 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
-    from kpiopt.runs.axes import points_of, read_axes  # numpy
     from kpiopt.runs.durable import require_place
-    from kpiopt.runs.executor import parse_executor
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import open_store
-    from kpiopt.runs.sweep import SweepJob
-    from kpiopt.runs.sweep_folder import pose_sweep, stored_answer
+    from kpiopt.studies.sweep.axes import points_of, read_axes  # numpy
+    from kpiopt.studies.sweep.point import SweepJob
+    from kpiopt.studies.sweep.sweep_folder import pose_sweep, stored_answer
+    from kpiopt.workers.executor import parse_executor
 
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     place = parse_executor(executor)
@@ -111,8 +111,8 @@ def _print_kept(kept: StoredSweep, html: Path | None, as_json: bool) -> None:
 def _answer(
     store: RunStore, posed: SweepQuestion, place: Executor, occasion: Occasion
 ) -> tuple[SweepAnswer, dict[str, Any]]:
-    from kpiopt.runs.sweep_folder import answer_sweep
-    from kpiopt.runs.time_left import TimeLeft
+    from kpiopt.studies.sweep.sweep_folder import answer_sweep
+    from kpiopt.workers.time_left import TimeLeft
 
     clock = TimeLeft()
     try:

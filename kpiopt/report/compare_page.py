@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kpiopt.analysis.bridge import Bridge
-from kpiopt.analysis.compare import Comparison, LimitChange, Side
-from kpiopt.program.prices import LimitResult
+from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.charts import (
     FrontierPoint,
     OddsBar,
@@ -42,9 +40,11 @@ from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageT
 from kpiopt.report.numbers import amount, change
 from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
-from kpiopt.runs.base_study import BaseStudy
-from kpiopt.runs.comparison import Comparisons, Unsolved
 from kpiopt.simulation import Estimate
+from kpiopt.studies.comparison.base_study import BaseStudy
+from kpiopt.studies.comparison.bridge import Bridge
+from kpiopt.studies.comparison.compare import Comparison, LimitChange, Side
+from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
 
 MOST_NAMES = 3
 MOST_PARTS, FEW_PARTS = 12, 4

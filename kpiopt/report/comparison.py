@@ -9,8 +9,6 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.analysis.bridge import Bridge
-from kpiopt.analysis.compare import Comparison, InputChange, Side
 from kpiopt.errors import printable
 from kpiopt.report.comparison_text import (
     bridge_step,
@@ -34,8 +32,10 @@ from kpiopt.report.comparison_text import (
 )
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change
-from kpiopt.runs.comparison import Comparisons, Unsolved
 from kpiopt.simulation.difference import OddsDifference
+from kpiopt.studies.comparison.bridge import Bridge
+from kpiopt.studies.comparison.compare import Comparison, InputChange, Side
+from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

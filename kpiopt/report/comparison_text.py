@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from kpiopt.analysis.bridge import Bridge, BridgePart
-from kpiopt.analysis.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side
-from kpiopt.analysis.plan_changes import LevelChange, TargetMove
 from kpiopt.report.chart_style import short
 from kpiopt.report.numbers import amount, change
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
+from kpiopt.studies.comparison.bridge import Bridge, BridgePart
+from kpiopt.studies.comparison.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side
+from kpiopt.studies.comparison.plan_changes import LevelChange, TargetMove
 
 MOST_DECIMALS = 4
 ABOUT = re.compile(r'([^."]+\.(?:"(?:[^"\\]|\\.)*"|[^."]+))\.')

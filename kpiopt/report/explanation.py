@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from kpiopt.analysis.explain import Explanation, Part
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.scenario import Kpi
+from kpiopt.studies.explain import Explanation, Part
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kpiopt.scenario.key_path import dotted
+from kpiopt.reading.key_path import dotted
 from kpiopt.scenario.scenario import Scenario
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kpiopt.program.prices import LimitResult
+from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
-from kpiopt.runs.run import GoalResult, Run
+from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Scenario
 
 

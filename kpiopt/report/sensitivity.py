@@ -9,18 +9,18 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.analysis.break_even import BreakEven, Crossing
-from kpiopt.analysis.information import EVERYTHING
-from kpiopt.analysis.near_optimal import Alternatives
-from kpiopt.analysis.outcome import Outcome
-from kpiopt.analysis.tornado import Bar, End, Tornado
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
-from kpiopt.runs.sensitivity import Sensitivity
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.inputs import ORGANIZATION_PART
+from kpiopt.studies.sensitivity.break_even import BreakEven, Crossing
+from kpiopt.studies.sensitivity.information import EVERYTHING
+from kpiopt.studies.sensitivity.near_optimal import Alternatives
+from kpiopt.studies.sensitivity.outcome import Outcome
+from kpiopt.studies.sensitivity.study import Sensitivity
+from kpiopt.studies.sensitivity.tornado import Bar, End, Tornado
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,7 +15,7 @@ from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
 from kpiopt.report.numbers import amount, change, percent, relative_change
-from kpiopt.runs.run import GoalResult, Run
+from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 
 if TYPE_CHECKING:

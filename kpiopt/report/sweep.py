@@ -12,14 +12,15 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.analysis.frontier import Frontier
 from kpiopt.errors import printable
+from kpiopt.reading.key_path import key_text
 from kpiopt.report.grid import FirstThatFits, Grid
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
-from kpiopt.runs.axes import value_text
-from kpiopt.runs.executor import Failure
-from kpiopt.runs.sweep import PointResult
-from kpiopt.runs.sweep_answer import (
+from kpiopt.scenario.resolve.patch import read_path
+from kpiopt.studies.sweep.axes import value_text
+from kpiopt.studies.sweep.frontier import Frontier
+from kpiopt.studies.sweep.point import PointResult
+from kpiopt.studies.sweep.sweep_answer import (
     ODDS,
     SweepAnswer,
     find_best_in_both,
@@ -27,8 +28,7 @@ from kpiopt.runs.sweep_answer import (
     odds_on,
     unit_of_cost,
 )
-from kpiopt.scenario.key_path import key_text
-from kpiopt.scenario.patch import read_path
+from kpiopt.workers.executor import Failure
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from kpiopt.analysis.frontier import Frontier
 from kpiopt.report.charts import FrontierPoint, frontier_figure
 from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.numbers import amount, percent
@@ -18,9 +17,10 @@ from kpiopt.report.sweep import (
     remarks,
     y_texts,
 )
-from kpiopt.runs.executor import Failure
-from kpiopt.runs.sweep import PointResult
-from kpiopt.runs.sweep_answer import ODDS, SweepAnswer, find_frontiers, unit_of_cost
+from kpiopt.studies.sweep.frontier import Frontier
+from kpiopt.studies.sweep.point import PointResult
+from kpiopt.studies.sweep.sweep_answer import ODDS, SweepAnswer, find_frontiers, unit_of_cost
+from kpiopt.workers.executor import Failure
 
 MOST_ROWS = 1000
 

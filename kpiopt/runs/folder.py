@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kpiopt.errors import Problem, problem_as_dict
-from kpiopt.program.evidence import evidence_bytes
-from kpiopt.program.proof import gather_evidence
-from kpiopt.runs.answer import goal_frame, initiative_frame, limit_frame, odds_frame
+from kpiopt.program.order.proof import gather_evidence
+from kpiopt.program.trust.evidence import evidence_bytes
+from kpiopt.run.answer import goal_frame, initiative_frame, limit_frame, odds_frame
+from kpiopt.run.run import Run
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.question import Question, hash_again
-from kpiopt.runs.run import Run
 from kpiopt.runs.store import Staging
 from kpiopt.runs.stored_run import EVIDENCE_FILE, RUN_FILE
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from kpiopt.runs.durable import make_folder, remove_if_empty, remove_tree, replace_file
-from kpiopt.runs.executor import Executor, Failure, Job, execute
 from kpiopt.runs.lock import hold_lock
+from kpiopt.workers.executor import Executor, Failure, Job, execute
 
 P = TypeVar("P")
 R = TypeVar("R")

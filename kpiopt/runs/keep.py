@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Location, Problem, ScenarioError
+from kpiopt.reading.document import Document
+from kpiopt.run.run import Progress, Run, SolveOptions, solve_scenario
 from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, run_notes, stage_answer, stage_question
 from kpiopt.runs.question import Question, pose_question, require_same_files
-from kpiopt.runs.run import Progress, Run, SolveOptions, solve_scenario
 from kpiopt.runs.store import RunStore, Staging, open_store
 from kpiopt.runs.stored_run import StoredRun, is_intact, read_run
-from kpiopt.scenario.document import Document
 from kpiopt.scenario.scenario import Scenario
 
 SUMMARY_FILE = "summary.txt"

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Location, Problem, ScenarioError
+from kpiopt.reading.document import Document
+from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.regular_file import display_path
 from kpiopt.runs.durable import failing_as_output
-from kpiopt.scenario.document import Document
-from kpiopt.scenario.key_path import KeyPath
-from kpiopt.scenario.regular_file import display_path
 
 PACKAGES = ("kpiopt", "highspy", "numpy", "scipy", "polars", "piqp")
 SLUG_LENGTH = 40

@@ -16,10 +16,10 @@ import numpy as np
 
 from kpiopt.errors import TableError
 from kpiopt.graph import build_graph
-from kpiopt.program.cascade import Cascade, build_cascade
-from kpiopt.program.certificate import Certificate
-from kpiopt.program.evidence import Evidence, load_evidence
-from kpiopt.program.proof import broken_links, is_feasible, is_same_order, is_same_program
+from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.order.proof import broken_links, is_feasible, is_same_order, is_same_program
+from kpiopt.program.trust.certificate import Certificate
+from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import hash_file
 from kpiopt.runs.stored_run import EVIDENCE_FILE, StoredRun, altered_files

@@ -14,26 +14,22 @@ from typing import Any
 import numpy as np
 
 from kpiopt.errors import InputError, NumericsError, Problem, Problems, ScenarioError
-from kpiopt.scenario.axis_checks import check_sweep
-from kpiopt.scenario.cell_checks import CellChecks
-from kpiopt.scenario.document import Document, read_document
-from kpiopt.scenario.findings import Findings
-from kpiopt.scenario.key_path import dotted, walk
-from kpiopt.scenario.limit_checks import LimitChecks
-from kpiopt.scenario.map_checks import MapChecks
-from kpiopt.scenario.outliers import check_outliers
-from kpiopt.scenario.quantity_reader import RANGE_RULE, QuantityReader, out_of_range
-from kpiopt.scenario.reconciliation import check_reconciliation
-from kpiopt.scenario.regular_file import display_path
-from kpiopt.scenario.resolve_cells import ResolvedCells, resolve_cells
-from kpiopt.scenario.resolve_map import (
-    MapResolver,
-    resolve_factors,
-    resolve_objectives,
-    resolve_perspectives,
-    resolve_root_baselines,
-)
-from kpiopt.scenario.resolve_plan import (
+from kpiopt.reading.document import Document, read_document
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import dotted, walk
+from kpiopt.reading.regular_file import display_path
+from kpiopt.reading.tables.read import read_table
+from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
+from kpiopt.scenario.checks.axes import check_sweep
+from kpiopt.scenario.checks.cells import CellChecks
+from kpiopt.scenario.checks.limits import LimitChecks
+from kpiopt.scenario.checks.outliers import check_outliers
+from kpiopt.scenario.checks.reconciliation import check_reconciliation
+from kpiopt.scenario.checks.strategy_map import MapChecks
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.format.errors_in_words import validate_document
+from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
+from kpiopt.scenario.resolve.plan import (
     PAY,
     check_common,
     resolve_budgets,
@@ -42,13 +38,17 @@ from kpiopt.scenario.resolve_plan import (
     resolve_pay_plans,
     resolve_simulation,
 )
-from kpiopt.scenario.resolve_units import ResolvedUnits, resolve_units
+from kpiopt.scenario.resolve.quantity_reader import RANGE_RULE, QuantityReader, out_of_range
+from kpiopt.scenario.resolve.sections import name_quantities, resolve_correlation, resolve_sweep
+from kpiopt.scenario.resolve.strategy_map import (
+    MapResolver,
+    resolve_factors,
+    resolve_objectives,
+    resolve_perspectives,
+    resolve_root_baselines,
+)
+from kpiopt.scenario.resolve.units import ResolvedUnits, resolve_units
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.scenario.schema import ScenarioDocument
-from kpiopt.scenario.schema_errors import validate_document
-from kpiopt.scenario.sections import name_quantities, resolve_correlation, resolve_sweep
-from kpiopt.scenario.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
-from kpiopt.scenario.tables import read_table
 
 
 def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:

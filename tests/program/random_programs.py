@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.program.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 INF = np.inf
 DATA = Path(__file__).parents[1] / "data"

@@ -15,8 +15,8 @@ import pytest
 import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.program import columns, constraints
-from kpiopt.program.cascade import build_cascade
-from kpiopt.program.objectives import OBJECTIVES
+from kpiopt.program.formulation.cascade import build_cascade
+from kpiopt.program.formulation.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]

@@ -4,10 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from kpiopt.runs.executor import execute, parse_executor
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.store import RunStore
-from tests.runs.toy_job import Fractions, Row
+from kpiopt.workers.executor import execute, parse_executor
+from tests.workers.toy_job import Fractions, Row
 
 NAME = "squares-00000000"
 

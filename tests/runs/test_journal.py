@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kpiopt.errors import Locked, OutputError
-from kpiopt.runs.executor import SERIAL, Executor, Failure, Place
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.store import RunStore
+from kpiopt.workers.executor import SERIAL, Executor, Failure, Place
 from tests.runs.failing_disk import Disk
 from tests.runs.journaled import NAME, compute, expected, points_of
-from tests.runs.toy_job import Fractions, Row, Squares
+from tests.workers.toy_job import Fractions, Row, Squares
 
 ROOT = str(Path(__file__).parents[2])
 

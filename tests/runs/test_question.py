@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpiopt.errors import ScenarioError
+from kpiopt.reading.document import read_document
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.question import pose_question, require_same_files, slug
-from kpiopt.scenario.document import read_document
 
 BASE = """schema = 1
 name = "FY27 Basisplan für ../München"

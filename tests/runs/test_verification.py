@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from kpiopt.cli import main
-from kpiopt.program.evidence import load_evidence, save_evidence
+from kpiopt.program.trust.evidence import load_evidence, save_evidence
 from kpiopt.runs.question import hash_file
 from kpiopt.runs.stored_run import read_run
 from kpiopt.runs.verification import verify_run

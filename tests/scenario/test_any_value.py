@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kpiopt.scenario.key_path import KeyPath, walk
+from kpiopt.reading.key_path import KeyPath, walk
+from kpiopt.reading.toml.emit import emit_toml
 from kpiopt.scenario.load import check_scenario
-from kpiopt.scenario.toml_emit import emit_toml
 from tests.scenario.test_load import CELLS, EXAMPLE, UNITS
 
 RICHER = """

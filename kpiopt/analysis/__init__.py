@@ -1,1 +1,0 @@
-"""Questions about plans: comparison, sensitivity, frontier, explanation."""

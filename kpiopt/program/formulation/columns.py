@@ -1,0 +1,255 @@
+"""The decisions of the cascade as columns of the program, and the index arrays that tell what each column means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.graph import CausalGraph
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
+from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate
+from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
+
+
+@dataclass(frozen=True)
+class PeerGroups:
+    """Cells that are compared: same KPI and same values of `peers`.
+
+    Attributes
+    ----------
+    group : (n_stretch,) int
+        Group of each stretch column.
+    count : (n_groups,) int
+    names : tuple of str
+        Such as "sales, level rep, role hunter".
+    """
+
+    group: Integers
+    count: Integers
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DecisionColumns:
+    """All columns of a cascade.
+
+    Attributes
+    ----------
+    stretch : Columns
+        x_n, one for each cell with a decision.
+    stretch_cell, stretch_unit, stretch_kpi, stretch_node : (n_stretch,) int
+        Cell, unit, KPI and node of each stretch column.
+    scale : (n_stretch,) float
+        w_n = max(|b_n|, step).
+    level : Columns
+        a_l, one for each initiative and deciding unit (order of `graph.level_node`).
+    change : Columns
+        delta_h, one for each hub of `ways`.
+    shortfall : Columns
+        f_g, one for each goal that is not hard.
+    largest : Columns
+        m_G, one for each peer group; empty where the order has no step "fairness".
+    goals : tuple of Goal
+        All goals in order of appearance; `soft` are the positions of those with a shortfall.
+    goal_node, goal_hub : (n_goals,) int
+        Node of each goal, and its position among the hubs.
+    goal_scale : (n_goals,) float
+        |target - baseline|, where that is 0 |target|, else 1.
+    """
+
+    graph: CausalGraph
+    stretch: Columns
+    stretch_cell: Integers
+    stretch_unit: Integers
+    stretch_kpi: Integers
+    stretch_node: Integers
+    scale: Floats
+    level: Columns
+    change: Columns
+    ways: Elimination
+    shortfall: Columns
+    largest: Columns
+    peers: PeerGroups
+    goals: tuple[Goal, ...]
+    soft: Integers
+    goal_node: Integers
+    goal_hub: Integers
+    goal_scale: Floats
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario behind the graph."""
+        return self.graph.scenario
+
+    @property
+    def soft_goals(self) -> tuple[Goal, ...]:
+        """Goals that may fall short, in the order of the shortfall columns."""
+        return tuple(self.goals[i] for i in self.soft.tolist())
+
+    def stretch_of_cells(self, x: Floats) -> Floats:
+        """Return the stretch of every cell, 0 where it has no decision, (n_cells,) float."""
+        stretch = np.zeros(len(self.scenario.cells))
+        stretch[self.stretch_cell] = self.stretch.of(x)
+        return stretch
+
+    def use_per_level(self, resource: str) -> Floats:
+        """Return the use of a resource per unit of each level, (n_levels,) float."""
+        uses = [i.uses.get(resource, 0.0) for i in self.scenario.initiatives.values()]
+        return np.array([*uses, 0.0])[self.graph.level_initiative]
+
+    def effort_per_stretch(self, resource: str) -> Floats:
+        """Return the effort per unit of each stretch, (n_stretch,) float."""
+        effort = self.scenario.cells.effort.get(resource)
+        return np.zeros(len(self.stretch)) if effort is None else effort[self.stretch_cell]
+
+    @property
+    def pay_rate(self) -> Floats:
+        """Pay per unit of each stretch, (n_stretch,) float; 0 where not given."""
+        return np.nan_to_num(self.scenario.cells.pay_rate[self.stretch_cell])
+
+
+def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
+    """Add all columns of a cascade."""
+    scenario = graph.scenario
+    cell = np.flatnonzero(scenario.cells.has_decision)
+    unit, kpi, node = scenario.cells.unit[cell], scenario.cells.kpi[cell], graph.cell_node[cell]
+    stretch = add_stretch(build, scenario, cell)
+    level = add_levels(build, graph)
+    goals = tuple(scenario.goals.values())
+    goal_node = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    ways = eliminate(graph, np.unique(goal_node))
+    change = add_changes(build, graph, ways, cell, stretch, level)
+    goal_hub = np.searchsorted(ways.hub, goal_node)
+    goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
+    soft = np.array([i for i, goal in enumerate(goals) if not goal.hard], dtype=np.int64)
+    scale = np.maximum(np.abs(graph.baseline[node]), scenario.kpi_step[kpi])
+    peers = peer_groups(scenario, cell)
+    return DecisionColumns(
+        graph=graph,
+        stretch=stretch,
+        stretch_cell=cell,
+        stretch_unit=unit,
+        stretch_kpi=kpi,
+        stretch_node=node,
+        scale=scale,
+        level=level,
+        change=change,
+        ways=ways,
+        shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
+        largest=add_largest(build, scenario, stretch, scale, peers),
+        peers=peers,
+        goals=goals,
+        soft=soft,
+        goal_node=goal_node,
+        goal_hub=goal_hub,
+        goal_scale=goal_scale,
+    )
+
+
+def add_stretch(build: ProgramBuilder, scenario: Scenario, cell: Integers) -> Columns:
+    """x_n in [min_stretch_n, max_stretch_n];  a lock fixes x_n = lock_n."""
+    cells, ids, kpis = scenario.cells, scenario.units.ids, scenario.kpi_ids
+    unit, kpi = cells.unit[cell], cells.kpi[cell]
+    locked = ~np.isnan(cells.lock[cell])
+    lower = np.where(locked, cells.lock[cell], cells.min_stretch[cell])
+    upper = np.where(locked, cells.lock[cell], cells.max_stretch[cell])
+    return build.add_columns("stretch", lower, upper, lambda i: f"{ids[unit[i]]}/{kpis[kpi[i]]}")
+
+
+def add_levels(build: ProgramBuilder, graph: CausalGraph) -> Columns:
+    """a_l in [0, max_l], a whole number where the initiative says so."""
+    initiatives, ids = list(graph.scenario.initiatives.values()), graph.scenario.units.ids
+    which, where = graph.level_initiative, graph.level_unit
+    whole = np.array([*(i.whole for i in initiatives), False])[which]
+    maximum = np.array([*(i.maximum for i in initiatives), 0.0])[which]
+    upper = np.where(whole, np.floor(maximum), maximum)
+    return build.add_columns(
+        "level", np.zeros(len(which)), upper, lambda i: f"{initiatives[which[i]].id}@{ids[where[i]]}", whole
+    )
+
+
+def add_changes(
+    build: ProgramBuilder, graph: CausalGraph, ways: Elimination, cell: Integers, stretch: Columns, level: Columns
+) -> Columns:
+    """delta_h in a finite box, a little wider than interval arithmetic says: the certificate needs one."""
+    lower, upper = np.zeros(len(graph.scenario.cells)), np.zeros(len(graph.scenario.cells))
+    lower[cell], upper[cell] = stretch.lower, stretch.upper
+    low, high = change_interval(graph, (lower, upper), (level.lower, level.upper))
+    margin = 0.01 * (high - low) + 1e-6 * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
+    hub = ways.hub
+    return build.add_columns(
+        "change", (low - margin)[hub], (high + margin)[hub], lambda i: graph.node_name(int(hub[i]))
+    )
+
+
+def add_shortfalls(
+    build: ProgramBuilder,
+    graph: CausalGraph,
+    goals: tuple[Goal, ...],
+    soft: Integers,
+    node: Integers,
+    scale: Floats,
+    change: Columns,
+    hub: Integers,
+) -> Columns:
+    """f_g in [0, the largest shortfall that the box of delta_g allows + scale_g]; a hard goal has none."""
+    sign = graph.sign[node]
+    gap = np.array([g.target for g in goals]) - graph.baseline[node]
+    worst = np.where(sign > 0, change.lower[hub], -change.upper[hub])
+    largest = np.maximum(sign * gap - worst, 0.0) + scale
+    return build.add_columns("shortfall", np.zeros(len(soft)), largest[soft], lambda i: goals[soft[i]].id)
+
+
+def add_largest(
+    build: ProgramBuilder, scenario: Scenario, stretch: Columns, scale: Floats, peers: PeerGroups
+) -> Columns:
+    """m_G in [0, the largest x_n / w_n that the boxes of group G allow]."""
+    if "fairness" not in scenario.decide.order:
+        return build.add_columns("largest", np.empty(0), np.empty(0), str)
+    highest = np.zeros(len(peers.count))
+    np.maximum.at(highest, peers.group, stretch.upper / scale)
+    return build.add_columns("largest", np.zeros(len(highest)), 1.01 * highest, lambda i: peers.names[i])
+
+
+def scale_of_goals(goals: tuple[Goal, ...], baseline: Floats) -> Floats:
+    """Return scale_g = |target_g - baseline_g|, where that is 0 |target_g|, else 1."""
+    target = np.array([g.target for g in goals])
+    gap = np.abs(target - baseline)
+    return np.where(gap != 0.0, gap, np.where(target != 0.0, np.abs(target), 1.0))
+
+
+def peer_groups(scenario: Scenario, cell: Integers) -> PeerGroups:
+    """Group cells by KPI and the `peers` attributes of their units.
+
+    Parameters
+    ----------
+    cell : (n,) int
+        Positions in `scenario.cells`.
+    """
+    key, values = scenario.cells.kpi[cell].copy(), []
+    for peer in scenario.decide.peers:
+        names, code = _attribute(scenario, peer)
+        key = key * len(names) + code[scenario.cells.unit[cell]]
+        values.append(names)
+    distinct, group, count = np.unique(key, return_inverse=True, return_counts=True)
+    return PeerGroups(group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))
+
+
+def _group_name(scenario: Scenario, key: int, values: list[list[str]]) -> str:
+    """Return "sales, level rep, role hunter" of a group's key; attributes that are not given are left out."""
+    parts: list[str] = []
+    for peer, names in zip(reversed(scenario.decide.peers), reversed(values), strict=True):
+        key, code = divmod(key, len(names))
+        parts = [f"{peer} {names[code]}", *parts] if names[code] else parts
+    return ", ".join([scenario.kpi_ids[key], *parts])
+
+
+def _attribute(scenario: Scenario, peer: str) -> tuple[list[str], Integers]:
+    """Return the distinct values of one attribute in order of the alphabet, and which one each unit has."""
+    units = scenario.units
+    given = {"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans}
+    own = given.get(peer) or tuple(units.ids[p] if p >= 0 else "" for p in units.parent.tolist())
+    names = sorted(set(own))
+    number = {name: i for i, name in enumerate(names)}
+    return names, np.fromiter(map(number.__getitem__, own), dtype=np.int64, count=len(own))

@@ -1,0 +1,106 @@
+"""The steps of the strict order, one short function each; the docstring is its formula (symbols: `constraints`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kpiopt.program.formulation.blocks import Columns, Objective, Reference
+from kpiopt.program.formulation.columns import DecisionColumns
+from kpiopt.scenario.scenario import Floats
+
+LEVEL_WEIGHT = 0.001
+
+
+def goal_objectives(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """For each priority p:  min sum_{g of p} weight_g f_g / scale_g."""
+    goals, scale = columns.soft_goals, columns.goal_scale[columns.soft]
+    value = np.array([g.weight for g in goals]) / scale
+    priority = np.array([g.priority for g in goals], dtype=np.int64)
+    slack = _slack(columns, "goals")
+    return [
+        Objective(
+            "goals", p, _cost(columns.shortfall, value * (priority == p), n_columns), 0.0, slack, "goal shortfall"
+        )
+        for p in sorted(set(priority.tolist()))
+    ]
+
+
+def maximize_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Max sum_g weight_g s_k (b_g + delta_g) / scale_g, written as a minimum."""
+    if not columns.goals:
+        return []
+    graph, node = columns.graph, columns.goal_node
+    rate = np.array([g.weight for g in columns.goals]) * graph.sign[node] / columns.goal_scale
+    value = np.zeros(len(columns.change))
+    np.add.at(value, columns.goal_hub, -rate)
+    offset = -float(rate @ graph.baseline[node])
+    cost = _cost(columns.change, value, n_columns)
+    return [Objective("maximize", None, cost, offset, _slack(columns, "maximize"), "weighted goal value")]
+
+
+def fairness_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Min sum_G n_G m_G / sum_G n_G."""
+    if not len(columns.largest):
+        return []
+    share = columns.peers.count / columns.peers.count.sum()
+    cost = _cost(columns.largest, share, n_columns)
+    return [Objective("fairness", None, cost, 0.0, _slack(columns, "fairness"), "relative stretch")]
+
+
+def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Min sum incentive_u + sum pay_rate_n x_n + initiatives' use of money budgets + effort x effort_price."""
+    scenario = columns.scenario
+    stretch, level = columns.pay_rate, money_per_level(columns)
+    for resource, price in scenario.decide.effort_price.items():
+        stretch = stretch + price * columns.effort_per_stretch(resource)
+        level = level + price * columns.use_per_level(resource)
+    cost = _cost(columns.stretch, stretch, n_columns) + _cost(columns.level, level, n_columns)
+    incentives = float(np.nansum(scenario.units.target_incentive))
+    return [Objective("cost", None, cost, incentives, _slack(columns, "cost"), scenario.currency or "money")]
+
+
+def money_per_level(columns: DecisionColumns) -> Floats:
+    """Return what one unit of each level takes from budgets that are money and cover its unit, (n_levels,) float."""
+    units, at = columns.scenario.units, columns.graph.level_unit
+    covered: dict[str, Floats] = {}
+    for budget in columns.scenario.budgets.values():
+        if budget.money:
+            inside = (at >= budget.scope) & (at < units.end[budget.scope])
+            covered[budget.resource] = np.maximum(covered.get(budget.resource, 0.0), inside)
+    return sum((mask * columns.use_per_level(r) for r, mask in sorted(covered.items())), np.zeros(len(at)))
+
+
+def build_reference(columns: DecisionColumns, n_columns: int) -> Reference:
+    """Min sum_k sum_{n in k} x_n^2 / (w_n W_k) + 0.001 mean_l (a_l / max_l)^2, with W_k the sum of w_n in k.
+
+    A cell with a reference value r_n has (b_n + s_k x_n - r_n)^2 in place of x_n^2.
+    """
+    graph, level = columns.graph, columns.level
+    total = np.bincount(columns.stretch_kpi, columns.scale, len(columns.scenario.kpis))
+    weight = _cost(columns.stretch, 1.0 / (columns.scale * total[columns.stretch_kpi]), n_columns)
+    wanted = columns.scenario.cells.reference[columns.stretch_cell]
+    distance = graph.sign[columns.stretch_node] * (wanted - graph.baseline[columns.stretch_node])
+    centre = _cost(columns.stretch, np.where(np.isnan(wanted), 0.0, distance), n_columns)
+    size = np.where(level.upper > 0.0, level.upper, np.inf)
+    weight += _cost(level, LEVEL_WEIGHT / (max(len(level), 1) * size**2), n_columns)
+    return Reference(weight, centre)
+
+
+def _cost(block: Columns, value: Floats, n_columns: int) -> Floats:
+    cost = np.zeros(n_columns)
+    cost[block.positions] = value
+    return cost
+
+
+def _slack(columns: DecisionColumns, step: str) -> float:
+    return columns.scenario.decide.slack.get(step, 0.0)
+
+
+OBJECTIVES: dict[str, Callable[[DecisionColumns, int], list[Objective]]] = {
+    "goals": goal_objectives,
+    "maximize": maximize_objective,
+    "fairness": fairness_objective,
+    "cost": cost_objective,
+}

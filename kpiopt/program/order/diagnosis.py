@@ -1,0 +1,350 @@
+"""Why a program has no solution, and what would give it one.
+
+Three answers, in the order a planner wants them: the cheapest repair (elastic relaxation; Chinneck 2008,
+doi:10.1007/978-0-387-74932-7), what each limit would have to give way alone, and a smallest set of sides that already
+contradict each other (deletion filter; Chinneck & Dravnieks 1991, doi:10.1287/ijoc.3.2.157).
+
+All of it is about *sides*: the lower or upper side of a row or of a column's box. A *handle* moves one or several sides
+outward together, such as one budget, or the minimum stretches of a team.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.program.solver.session import Answer, Session, SolverOptions, Status
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+
+SHORT = 30
+LONGEST_FILTERED = 200
+SMALL_PROGRAM = 20_000
+FAR = 1e4
+NUDGE = 1e-9
+NOISE = 1e-10
+
+
+class Side(NamedTuple):
+    """The lower or upper side of a row or column."""
+
+    kind: str
+    position: int
+    is_upper: bool
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What may give way.
+
+    Attributes
+    ----------
+    name : str
+        In the words of the file.
+    sides : tuple of Side
+        Each moves outward by its share times the amount.
+    shares : tuple of float
+    price : float
+        Cost of one unit of the amount, > 0.
+    most : float
+        Largest amount.
+    """
+
+    name: str
+    sides: tuple[Side, ...]
+    shares: tuple[float, ...]
+    price: float
+    most: float = float("inf")
+
+
+class Change(NamedTuple):
+    """A handle and by how much its sides move outward."""
+
+    handle: Handle
+    amount: float
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Changes that together make the program feasible.
+
+    Attributes
+    ----------
+    changes : tuple of Change
+        Largest share of the price first.
+    price : float
+    """
+
+    changes: tuple[Change, ...]
+    price: float
+
+
+def handle_for(arrays: ProgramArrays, side: Side, price: float = 1.0, name: str = "") -> Handle:
+    """Return the handle of one side by itself."""
+    return Handle(name or describe_side(arrays, side), (side,), (1.0,), price)
+
+
+def finite_sides(arrays: ProgramArrays) -> list[Side]:
+    """Return every side that limits something."""
+    found = []
+    for kind, lower, upper in (
+        ("row", arrays.row_lower, arrays.row_upper),
+        ("column", arrays.column_lower, arrays.column_upper),
+    ):
+        found += [Side(kind, i, False) for i in np.flatnonzero(np.isfinite(lower)).tolist()]
+        found += [Side(kind, i, True) for i in np.flatnonzero(np.isfinite(upper)).tolist()]
+    return found
+
+
+def side_value(arrays: ProgramArrays, side: Side) -> float:
+    """Return where a side lies."""
+    return float(_vector(arrays, side.kind, side.is_upper)[side.position])
+
+
+def describe_side(arrays: ProgramArrays, side: Side) -> str:
+    """Return "row 3 >= 20"."""
+    return f"{side.kind} {side.position} {'<=' if side.is_upper else '>='} {side_value(arrays, side):.12g}"
+
+
+def cheapest_repair(
+    arrays: ProgramArrays, handles: Sequence[Handle], options: SolverOptions | None = None
+) -> Repair | None:
+    """Find the changes of least total price that make the program feasible.
+
+    Returns
+    -------
+    Repair or None
+        None where no change of these handles is enough, or the solver gave no answer.
+    """
+    elastic = _Elastic(arrays, handles)
+    answer = Session(elastic.program, options).solve()
+    return elastic.repair(answer)
+
+
+def single_repairs(
+    arrays: ProgramArrays, handles: Sequence[Handle], ray: Floats | None = None, options: SolverOptions | None = None
+) -> list[Repair]:
+    """Find, for each handle, how much it would have to give way alone; cheapest first.
+
+    Parameters
+    ----------
+    ray : (m,) float or None
+        A Farkas proof. A handle none of whose sides it uses leaves the proof valid, so it cannot be enough alone.
+
+    Returns
+    -------
+    list of Repair
+        Handles that are not enough alone are left out.
+    """
+    used = set(farkas_sides(arrays, ray)) if ray is not None else None
+    candidates = [h for h in handles if used is None or used & set(h.sides)]
+    elastic = _Elastic(arrays, candidates)
+    session = Session(elastic.closed(), options)
+    repairs = []
+    for position in range(len(candidates)):
+        column = np.array([arrays.n_columns + position])
+        session.change_column_bounds(column, np.zeros(1), np.array([candidates[position].most]))
+        repairs.append(elastic.repair(session.solve()))
+        session.change_column_bounds(column, np.zeros(1), np.zeros(1))
+    return sorted((r for r in repairs if r is not None), key=lambda r: r.price)
+
+
+def apply_repair(arrays: ProgramArrays, repair: Repair) -> ProgramArrays:
+    """Return the program with the repair's sides moved, by 1e-9 of the amount more than needed."""
+    for handle, amount in repair.changes:
+        arrays = _moved(arrays, handle, amount * (1.0 + NUDGE))
+    return arrays
+
+
+def farkas_sides(arrays: ProgramArrays, ray: Floats) -> list[Side]:
+    """Return the sides that a Farkas proof uses: of rows by its weights, of columns by what they add up to."""
+    given = -(arrays.matrix.T @ ray)
+    noise = 1e-11 * (abs(arrays.matrix).T @ np.abs(ray))
+    rows = [Side("row", i, bool(ray[i] < 0.0)) for i in np.flatnonzero(ray).tolist()]
+    columns = np.flatnonzero(np.abs(given) > noise).tolist()
+    return rows + [Side("column", j, bool(given[j] < 0.0)) for j in columns]
+
+
+def find_conflict(
+    arrays: ProgramArrays, ray: Floats, options: SolverOptions | None = None, *, longest: int = SHORT
+) -> tuple[Side, ...] | None:
+    """Find an irreducible conflict: sides that contradict each other, while any of them may be left out to end it.
+
+    Programs of up to 20,000 columns are searched for a shorter conflict that does without one of its members. Whole
+    numbers are not looked at.
+
+    Parameters
+    ----------
+    ray : (m,) float
+        A Farkas proof.
+
+    Returns
+    -------
+    tuple of Side or None
+        None where it has more than `longest` members, or the proof uses more than 200 sides.
+    """
+    shortest = _irreducible(arrays, farkas_sides(arrays, ray), options)
+    if shortest is None:
+        return None
+    if arrays.n_columns <= SMALL_PROGRAM and len(shortest) <= longest:
+        every = finite_sides(arrays)
+        for member in shortest:
+            proof = _contradiction(arrays, [side for side in every if side != member], options)
+            other = _irreducible(arrays, proof, options) if proof is not None else None
+            if other is not None and len(other) < len(shortest):
+                shortest = other
+    return tuple(shortest) if len(shortest) <= longest else None
+
+
+def _irreducible(
+    arrays: ProgramArrays, members: Sequence[Side], options: SolverOptions | None
+) -> Sequence[Side] | None:
+    """Leave out, one after the other, every side without which the rest still contradicts itself."""
+    proof = _contradiction(arrays, members, options) if len(members) <= LONGEST_FILTERED else None
+    if proof is None:
+        return None
+    members, kept = proof, 0
+    while kept < len(members):
+        proof = _contradiction(arrays, [*members[:kept], *members[kept + 1 :]], options)
+        if proof is None:
+            kept += 1
+        else:
+            kept -= sum(side not in proof for side in members[:kept])
+            members = proof
+    return members
+
+
+def _contradiction(arrays: ProgramArrays, sides: Sequence[Side], options: SolverOptions | None) -> list[Side] | None:
+    """Return those of the given sides that prove that they contradict each other, None where they do not."""
+    only, rows, columns = _only(arrays, sides)
+    answer = Session(only, options).solve()
+    if answer.status not in (Status.INFEASIBLE, Status.BORDERLINE) or answer.ray is None:
+        return None
+    position = {"row": rows, "column": columns}
+    proof = {side._replace(position=int(position[side.kind][side.position])) for side in farkas_sides(only, answer.ray)}
+    return [side for side in sides if side in proof] if proof <= set(sides) else None
+
+
+def _only(arrays: ProgramArrays, sides: Sequence[Side]) -> tuple[ProgramArrays, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the program that has only the given sides, with the positions of its rows and columns.
+
+    Open columns end far away instead: a proof of a clash can then be checked, and one that needs these ends is none.
+    """
+    rows = np.unique(np.array([side.position for side in sides if side.kind == "row"], dtype=np.int64))
+    matrix = sp.csr_array(arrays.matrix[rows])
+    limited = np.array([side.position for side in sides if side.kind == "column"], dtype=np.int64)
+    columns = np.unique(np.concatenate([matrix.indices.astype(np.int64), limited]))
+    m, n = len(rows), len(columns)
+    only = ProgramArrays(
+        cost=np.zeros(n),
+        offset=0.0,
+        matrix=sp.csr_array(matrix[:, columns]),
+        row_lower=np.full(m, -np.inf),
+        row_upper=np.full(m, np.inf),
+        column_lower=-_far_away(arrays)[columns],
+        column_upper=_far_away(arrays)[columns],
+        integer=np.zeros(n, dtype=bool),
+    )
+    for side in sides:
+        place = int(np.searchsorted(rows if side.kind == "row" else columns, side.position))
+        _vector(only, side.kind, side.is_upper)[place] = side_value(arrays, side)
+    return only, rows, columns
+
+
+def _far_away(arrays: ProgramArrays) -> Floats:
+    """Return 10,000 times the size of each column's box, and of the largest box for columns that have none."""
+    size = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    largest = size[np.isfinite(size)].max(initial=1.0)
+    return FAR * np.where(np.isfinite(size) & (size > 0.0), size, largest)
+
+
+def _vector(arrays: ProgramArrays, kind: str, is_upper: bool) -> Floats:
+    if kind == "row":
+        return arrays.row_upper if is_upper else arrays.row_lower
+    return arrays.column_upper if is_upper else arrays.column_lower
+
+
+def _copied(arrays: ProgramArrays) -> ProgramArrays:
+    """Return the program with sides of its own, to be written to."""
+    return replace(
+        arrays,
+        row_lower=arrays.row_lower.copy(),
+        row_upper=arrays.row_upper.copy(),
+        column_lower=arrays.column_lower.copy(),
+        column_upper=arrays.column_upper.copy(),
+    )
+
+
+def _moved(arrays: ProgramArrays, handle: Handle, amount: float) -> ProgramArrays:
+    """Return the program with a handle's sides moved outward."""
+    moved = _copied(arrays)
+    for side, share in zip(handle.sides, handle.shares, strict=True):
+        _vector(moved, side.kind, side.is_upper)[side.position] += amount * share * (1.0 if side.is_upper else -1.0)
+    return moved
+
+
+class _Elastic:
+    """The program with one column per handle that buys room: every handled side becomes a row of its own.
+
+    minimise price't  over the sides without handle and, per handled side, A x + share t >= L (or A x - share t <= U).
+    """
+
+    def __init__(self, arrays: ProgramArrays, handles: Sequence[Handle]) -> None:
+        self.handles = handles
+        self.start = arrays.n_columns
+        sides = list(dict.fromkeys(side for handle in handles for side in handle.sides))
+        opened = _copied(arrays)
+        for side in sides:
+            _vector(opened, side.kind, side.is_upper)[side.position] = np.inf if side.is_upper else -np.inf
+        value = np.array([side_value(arrays, side) for side in sides])
+        is_upper = np.array([side.is_upper for side in sides], dtype=bool)
+        self.program = replace(
+            opened,
+            cost=np.concatenate([np.zeros(self.start), [handle.price for handle in handles]]),
+            offset=0.0,
+            matrix=self._matrix(arrays, sides),
+            row_lower=np.concatenate([opened.row_lower, np.where(is_upper, -np.inf, value)]),
+            row_upper=np.concatenate([opened.row_upper, np.where(is_upper, value, np.inf)]),
+            column_lower=np.concatenate([opened.column_lower, np.zeros(len(handles))]),
+            column_upper=np.concatenate([opened.column_upper, [handle.most for handle in handles]]),
+            integer=np.concatenate([arrays.integer, np.zeros(len(handles), dtype=bool)]),
+        )
+
+    def _matrix(self, arrays: ProgramArrays, sides: Sequence[Side]) -> sp.csr_array:
+        """Append the handled sides as rows and the handles as columns."""
+        every = sp.csr_array(sp.vstack([arrays.matrix, sp.eye_array(self.start)]))
+        place = [side.position + (arrays.n_rows if side.kind == "column" else 0) for side in sides]
+        row_of = {side: row for row, side in enumerate(sides)}
+        moves = [
+            (side, share, column)
+            for column, handle in enumerate(self.handles)
+            for side, share in zip(handle.sides, handle.shares, strict=True)
+        ]
+        give = np.array([-share if side.is_upper else share for side, share, _ in moves], dtype=float)
+        row = np.array([row_of[side] for side, _, _ in moves], dtype=np.int64)
+        column = np.array([column for _, _, column in moves], dtype=np.int64)
+        buys = sp.csr_array((give, (row, column)), shape=(len(sides), len(self.handles)))
+        left = sp.vstack([arrays.matrix, every[place]])
+        right = sp.vstack([sp.csr_array((arrays.n_rows, len(self.handles))), buys])
+        return sp.csr_array(sp.hstack([left, right]))
+
+    def closed(self) -> ProgramArrays:
+        """Return the program in which no handle gives way yet."""
+        upper = self.program.column_upper.copy()
+        upper[self.start :] = 0.0
+        return replace(self.program, column_upper=upper)
+
+    def repair(self, answer: Answer) -> Repair | None:
+        """Read the repair off an answer."""
+        if answer.status is not Status.OPTIMAL:
+            return None
+        amounts = answer.x[self.start :].tolist()
+        noise = NOISE * max(answer.objective, 0.0)
+        pairs = zip(self.handles, amounts, strict=True)
+        changes = [Change(handle, amount) for handle, amount in pairs if handle.price * amount > noise]
+        changes.sort(key=lambda change: -change.amount * change.handle.price)
+        return Repair(tuple(changes), answer.objective)

@@ -1,0 +1,125 @@
+"""Optimal faces: what a solved step leaves to the steps after it.
+
+The points that are optimal for a linear program are exactly those complementary to any one of its dual solutions: a
+column with a reduced cost stays at its bound, a row with a dual stays at its side. Handing on this face instead of a
+row "objective <= value" keeps the next program small, well scaled and with an interior, and hands on the step's value
+exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+
+SIGNIFICANT = 1e-11
+CLOSE = 1e-7
+
+
+@dataclass(frozen=True)
+class SolvedStep:
+    """A step's dual solution over the face it was solved on, kept to certify the steps after it.
+
+    Attributes
+    ----------
+    cost : (n,) float
+    offset : float
+    value : float
+        Optimal value of cost'x + offset.
+    row_dual : (m,) float
+    reduced_cost : (n,) float
+        cost - A'row_dual.
+    x : (n,) float
+    gap : float
+        What its certificate leaves open between value and bound.
+    """
+
+    cost: Floats
+    offset: float
+    value: float
+    row_dual: Floats
+    reduced_cost: Floats
+    x: Floats
+    gap: float
+
+
+def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
+    """Fix columns and rows that have a significant dual at the side it points to.
+
+    A dual is significant where it could change the objective by more than 1e-11 of the largest such change within the
+    boxes; what lies below is the solver's rounding.
+    """
+    span = arrays.column_upper - arrays.column_lower
+    column_impact = np.abs(step.reduced_cost) * span
+    row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
+    least = SIGNIFICANT * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
+    near = CLOSE * np.maximum(span, 1e-300)
+    down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
+    up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
+    low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
+    return fix_sides(arrays, (down, up), (low, high))
+
+
+def fix_sides(
+    arrays: ProgramArrays,
+    columns: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> ProgramArrays:
+    """Return the program with some columns and rows fixed at a side.
+
+    Parameters
+    ----------
+    columns, rows : pair of (n,) and pair of (m,) bool
+        Which are fixed at their lower side, and which at their upper one.
+    """
+    (down, up), (low, high) = columns, rows
+    return replace(
+        arrays,
+        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
+        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
+        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
+        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
+    )
+
+
+def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> Floats:
+    """Price the values of earlier steps so that duals over the face become duals over the whole program.
+
+    A dual over the face may point the wrong way on a side that an earlier step has fixed. Adding that step's own dual
+    solution, times a price of its value, turns the sign; the last step is treated first.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+        The whole program, before any face.
+    steps : list of SolvedStep
+        Earlier steps in order.
+    row_dual, gradient : (m,) and (n,) float
+        Duals over the face, and the objective's gradient.
+
+    Returns
+    -------
+    (n_steps,) float
+        Price of each earlier step's value, >= 0.
+    """
+    y, d = row_dual.copy(), gradient - arrays.matrix.T @ row_dual
+    prices = np.zeros(len(steps))
+    span = arrays.column_upper - arrays.column_lower
+    for i in range(len(steps) - 1, -1, -1):
+        step = steps[i]
+        column = _price(step.reduced_cost, d, span > 0)
+        row = _price(step.row_dual, y, arrays.row_lower != arrays.row_upper)
+        prices[i] = max(column, row)
+        y = y + prices[i] * step.row_dual
+        d = d + prices[i] * step.reduced_cost
+    return prices
+
+
+def _price(earlier: Floats, later: Floats, counts: NDArray[np.bool_]) -> float:
+    """Return the least p >= 0 at which later + p earlier points the way of earlier where both are significant."""
+    size = SIGNIFICANT * np.abs(earlier).max(initial=0.0)
+    wrong = counts & (np.abs(earlier) > size) & (np.sign(earlier) * later < 0)
+    return float(np.max(-later[wrong] / earlier[wrong], initial=0.0))

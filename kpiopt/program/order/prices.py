@@ -1,0 +1,166 @@
+"""What holds the plan back: use of every limit, and what a little more or a little less of those that bind is worth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.constraints import Limit
+from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_priced
+from kpiopt.program.order.steps import Solution, StepResult
+from kpiopt.program.order.whole_numbers import fix_columns
+from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.scenario.scenario import Floats
+
+BINDING = 1e-9
+WORK = 100_000
+"""Binding limits times columns up to which pieces are found exactly: that takes about as long as the solve."""
+LARGEST = 30_000
+"""Columns up to which pieces are found at all."""
+
+
+@dataclass(frozen=True)
+class LimitResult:
+    """A limit in the plan.
+
+    Where the plan is degenerate one more unit and one unit less are worth different amounts; `shadow_price` is then
+    that of one more unit, or of one unit less where more is worth nothing.
+
+    Attributes
+    ----------
+    name : str
+        "capacity.<resource>@<unit>" or "budget.<id>".
+    limit, used : float
+        In the resource's unit.
+    binding : bool
+        Whether nothing is left (to 1e-9 of the limit).
+    step : str or None
+        First step of the order in which one more unit of the limit is worth something.
+    shadow_price : float or None
+        By how much that step's value improves per unit of the limit; >= 0.
+    lower, upper : float or None
+        Range of the limit in which the price holds.
+    unit : str
+        "goal shortfall per hours", "USD per hours" …
+    price_less, price_more : float or None
+        What the last unit is worth and what one more would be; both 0 for a limit that binds without a price, inf
+        where no plan is left with less, None where it could not be told.
+    step_less, step_more : str or None
+        The steps that these prices are about.
+    """
+
+    name: str
+    resource: str
+    limit: float
+    used: float
+    binding: bool
+    step: str | None = None
+    shadow_price: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    unit: str = ""
+    price_less: float | None = None
+    price_more: float | None = None
+    step_less: str | None = None
+    step_more: str | None = None
+
+
+def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...]:
+    """Return use and shadow price of every capacity and budget, in the order of the program.
+
+    Whole numbers are fixed at their values in the plan. Where moving every binding limit would take longer than the
+    plan itself, the prices beyond the most valuable are the steps' duals as the solver found them, with its ranges if
+    it has any.
+    """
+    arrays = cascade.program.arrays()
+    activity = arrays.matrix @ solution.x
+    plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits]
+    bound = [limit for limit, result in zip(cascade.limits, plain, strict=True) if result.binding]
+    slopes = _slopes(cascade, _with_fixed_whole_numbers(arrays, solution.x), solution, bound)
+    by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
+    return tuple(
+        _priced(result, limit, by_name[limit.name], solution.steps, cascade) if result.binding else result
+        for limit, result in zip(cascade.limits, plain, strict=True)
+    )
+
+
+def _plain(limit: Limit, used: float) -> LimitResult:
+    binding = bool(limit.value - used <= BINDING * max(1.0, abs(limit.value)))
+    return LimitResult(limit.name, limit.resource, limit.value, used, binding)
+
+
+def _with_fixed_whole_numbers(arrays: ProgramArrays, x: Floats) -> ProgramArrays:
+    whole = np.flatnonzero(arrays.integer)
+    return fix_columns(arrays, whole, np.rint(x[whole])) if len(whole) else arrays
+
+
+def _slopes(cascade: Cascade, arrays: ProgramArrays, solution: Solution, bound: Sequence[Limit]) -> Sequence[Slopes]:
+    """Return the slopes at every binding limit."""
+    if not arrays.n_columns:
+        return [Slopes(None, None)] * len(bound)
+    solved = {limit.row: _as_solved(solution, limit.row) for limit in bound}
+    first = sorted(bound, key=lambda limit: _rank(limit, solved[limit.row]))[: WORK // arrays.n_columns]
+    if arrays.n_columns <= LARGEST:
+        rows = np.array([limit.row for limit in first], dtype=np.int64)
+        sizes = np.zeros(arrays.n_rows)
+        sizes[rows] = [max(abs(limit.value), 1.0) for limit in first]
+        solved |= zip(rows.tolist(), MovingLimits(cascade.program, arrays, solution, sizes).slopes(rows), strict=True)
+    return [solved[limit.row] for limit in bound]
+
+
+def _rank(limit: Limit, slopes: Slopes) -> tuple[int, float, str]:
+    """Order limits as a planner reads them: by step, then by what all of the limit is worth."""
+    piece = slopes.more or slopes.less
+    if piece is None or piece.position is None:
+        return sys.maxsize, 0.0, limit.name
+    return piece.position, -piece.slope * abs(limit.value), limit.name
+
+
+def _as_solved(solution: Solution, row: int) -> Slopes:
+    """Return the dual that the solver found, with its own range where it has one."""
+    position = first_priced(solution, row)
+    if position == len(solution.solved):
+        return Slopes(None, None)
+    side, dual = float(solution.faces[position].row_upper[row]), abs(float(solution.solved[position].row_dual[row]))
+    ranging = solution.steps[position].ranging
+    if ranging is None:
+        return Slopes(None, Piece(position, dual, side, side))
+    piece = Piece(position, dual, float(ranging.row_from[row]), float(ranging.row_to[row]))
+    return Slopes(piece if piece.lower < side else None, piece if piece.upper > side else None)
+
+
+def _priced(
+    plain: LimitResult, limit: Limit, slopes: Slopes, steps: Sequence[StepResult], cascade: Cascade
+) -> LimitResult:
+    """Say both sides, and the one that counts as the shadow price."""
+    less, more = slopes.less, slopes.more
+    result = replace(
+        plain,
+        price_less=less.slope if less else None,
+        price_more=more.slope if more else None,
+        step_less=_label(steps, less),
+        step_more=_label(steps, more),
+    )
+    piece = next((p for p in (more, less) if p is not None and p.position is not None), None)
+    if piece is None or piece.position is None:
+        return result
+    step = steps[piece.position]
+    worth = "money" if step.name == "cost" and not cascade.graph.scenario.currency else step.unit
+    resource = cascade.graph.scenario.currency if limit.resource == "pay" else limit.resource
+    has_range = piece.lower < piece.upper
+    return replace(
+        result,
+        step=step.label,
+        shadow_price=piece.slope,
+        lower=piece.lower + limit.base if has_range else None,
+        upper=piece.upper + limit.base if has_range else None,
+        unit=f"{worth} per {resource or 'unit'}",
+    )
+
+
+def _label(steps: Sequence[StepResult], piece: Piece | None) -> str | None:
+    return None if piece is None or piece.position is None else steps[piece.position].label

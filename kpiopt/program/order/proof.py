@@ -1,0 +1,156 @@
+"""The evidence of a solution: what each step claims, with the numbers that prove it, and how the steps hang together.
+
+A step is proved over its face. The face of the next step may fix a column or a row side only where the multipliers of a
+step before it make any other value cost more; `follows` checks that from the stored numbers alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.program.formulation.blocks import LinearProgram
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.evidence import Evidence
+
+if TYPE_CHECKING:  # the steps bring the solver along, and a proof is checked without it
+    from kpiopt.program.order.steps import Solution
+
+FEASIBLE = 1e-9
+
+
+def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidence, ...]:
+    """Return the evidence of all steps, in order; for whole numbers also the solver's bound of each objective.
+
+    Parameters
+    ----------
+    program : LinearProgram
+    solution : Solution
+        Of this program.
+    """
+    steps = [
+        Evidence(result.label, "optimal", replace(face, cost=done.cost, offset=done.offset), done.x, done.row_dual)
+        for result, face, done in zip(solution.steps, solution.faces, solution.solved, strict=False)
+    ]
+    if program.reference is not None and solution.tie is not None:
+        weight, centre = program.reference.weight, program.reference.centre
+        face = replace(solution.faces[-1], cost=np.zeros(program.n_columns), offset=program.reference.offset)
+        tie = solution.tie
+        steps.append(Evidence("reference", "closest", face, tie.x, tie.row_dual, weight=weight, centre=centre))
+    return (*steps, *_whole_evidence(program, solution))
+
+
+def _whole_evidence(program: LinearProgram, solution: Solution) -> list[Evidence]:
+    """Return what the solver's bounds say about each objective of a program with whole numbers."""
+    if not program.arrays().integer.any():
+        return []
+    claims = zip(program.objectives, solution.solved, solution.steps, strict=False)
+    return [
+        Evidence(
+            f"{objective.label}, whole numbers",
+            "whole",
+            program.arrays(objective),
+            done.x,
+            np.empty(0),
+            bound=result.certificate.bound,
+        )
+        for objective, done, result in claims
+    ]
+
+
+def broken_links(evidence: tuple[Evidence, ...]) -> list[str]:
+    """Return the labels of steps whose face holds less than the step before it leaves."""
+    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
+    return [later.label for earlier, later in pairwise(chain) if not follows(earlier, later)]
+
+
+def follows(earlier: Evidence, later: Evidence) -> bool:
+    """Whether the later face leaves out only what the earlier step's multipliers make worse.
+
+    Either rows and boxes are the same but for columns and row sides fixed where the multipliers point, or (with a
+    slack) the later program has one row more: the earlier objective, not better than its value.
+    """
+    before, after = earlier.arrays, later.arrays
+    if after.n_rows == before.n_rows + 1:
+        return _is_slack_row(earlier, after)
+    reduced = before.cost - before.matrix.T @ earlier.row_dual
+    return (
+        _same_matrix(before, after)
+        and _fixed_by(reduced, (before.column_lower, before.column_upper), (after.column_lower, after.column_upper))
+        and _fixed_by(earlier.row_dual, (before.row_lower, before.row_upper), (after.row_lower, after.row_upper))
+    )
+
+
+def _same_matrix(first: ProgramArrays, second: ProgramArrays) -> bool:
+    if first.matrix.shape != second.matrix.shape:
+        return False
+    difference = first.matrix - second.matrix
+    return not difference.data.any()
+
+
+def _fixed_by(multiplier: Floats, before: tuple[Floats, Floats], after: tuple[Floats, Floats]) -> bool:
+    """Whether every side that moved was fixed at the other side, and the multiplier points there."""
+    low_moved, high_moved = before[0] != after[0], before[1] != after[1]
+    is_down = high_moved & (after[1] == before[0]) & (multiplier > 0)
+    is_up = low_moved & (after[0] == before[1]) & (multiplier < 0)
+    return bool(np.all(is_down | is_up | ~(low_moved | high_moved)))
+
+
+def _is_slack_row(earlier: Evidence, after: ProgramArrays) -> bool:
+    """Whether the last row holds the earlier objective at its value or worse, and the rest is unchanged."""
+    before = earlier.arrays
+    top = replace(after, matrix=after.matrix[:-1])
+    row = after.matrix[[-1]].toarray()[0]
+    value = dot(before.cost, earlier.x)
+    keeps_value = after.row_upper[-1] >= value - FEASIBLE * max(1.0, abs(value)) and np.isneginf(after.row_lower[-1])
+    return bool(_same_matrix(before, top) and np.array_equal(row, before.cost) and keeps_value)
+
+
+def is_same_program(face: ProgramArrays, program: ProgramArrays) -> bool:
+    """Whether a first face is all of a program but for its objective, its whole-number columns fixed in their boxes."""
+    free = ~program.integer
+    fixed = face.column_lower[program.integer]
+    within = (fixed >= program.column_lower[program.integer]) & (fixed <= program.column_upper[program.integer])
+    return bool(
+        _same_matrix(face, program)
+        and np.array_equal(face.row_lower, program.row_lower)
+        and np.array_equal(face.row_upper, program.row_upper)
+        and np.array_equal(face.column_lower[free], program.column_lower[free])
+        and np.array_equal(face.column_upper[free], program.column_upper[free])
+        and np.array_equal(fixed, face.column_upper[program.integer])
+        and within.all()
+    )
+
+
+def is_same_order(evidence: tuple[Evidence, ...], program: LinearProgram) -> bool:
+    """Whether the steps minimise the program's objectives in their order, the reference last."""
+    linear = [step.arrays for step in evidence if step.kind == "optimal"]
+    wanted = program.objectives
+    same = [np.array_equal(a.cost, w.cost) and a.offset == w.offset for a, w in zip(linear, wanted, strict=False)]
+    closest = [step for step in evidence if step.kind == "closest"]
+    if program.reference is None:
+        return all(same) and len(linear) == max(len(wanted), 1) and not closest
+    return (
+        all(same)
+        and len(linear) == max(len(wanted), 1)
+        and len(closest) == 1
+        and closest[0].weight is not None
+        and closest[0].centre is not None
+        and np.array_equal(closest[0].weight, program.reference.weight)
+        and np.array_equal(closest[0].centre, program.reference.centre)
+    )
+
+
+def is_feasible(arrays: ProgramArrays, x: Floats) -> bool:
+    """Whether a point keeps all rows, boxes and whole numbers, to 1e-9 of each row's terms."""
+    size = np.maximum(1.0, abs(arrays.matrix) @ np.abs(x))
+    activity = arrays.matrix @ x
+    rows = (activity >= arrays.row_lower - FEASIBLE * size) & (activity <= arrays.row_upper + FEASIBLE * size)
+    near = FEASIBLE * np.maximum(1.0, np.abs(x))
+    box = (x >= arrays.column_lower - near) & (x <= arrays.column_upper + near)
+    whole: NDArray[np.bool_] = (np.abs(x - np.rint(x)) <= near) | ~arrays.integer
+    return bool(rows.all() and box.all() and whole.all())

@@ -1,0 +1,390 @@
+"""The strict order: solve one objective after the other, each on the optimal face of those before, then break ties.
+
+    step 1   minimise c_1'x over P                      value z_1, dual y_1, face F_1 = P complementary to y_1
+    step k   minimise c_k'x over F_(k-1)                value z_k, …
+    last     minimise the reference over F_K            the plan
+
+Every step carries a certificate over its face. That the face holds all that the earlier steps leave is certified by
+prices p_i >= 0 of the earlier values: y_k + sum p_i y_i is a dual solution of c_k + sum p_i c_i over P, so what an
+earlier step's own certificate leaves open counts p_i times.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
+from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
+from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.order.ranges import find_free
+from kpiopt.program.order.ties import ClosestPlan, closest_plan
+from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
+from kpiopt.program.solver.large import propose_answers, seconds_left
+from kpiopt.program.solver.other_solver import open_session
+from kpiopt.program.solver.reduction import is_large
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
+
+Progress = Callable[[str], None]
+
+TOLERANCE = 1e-9
+SETTLED = 1e-12
+"""A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step of the order gave.
+
+    Attributes
+    ----------
+    name : str
+        "goals", "fairness", "cost", "maximize" or "reference".
+    priority : int or None
+    value : float
+        Optimal value, in `unit`.
+    row_dual : (m,) float
+        Duals of the program's rows in this step (change of the value per unit of the row's side).
+    ranging : Ranging or None
+        For each row, between which sides the dual holds.
+    certificate : Certificate
+    attempt : str
+        Rung of the retry ladder that gave the answer.
+    """
+
+    name: str
+    priority: int | None
+    value: float
+    unit: str
+    row_dual: Floats
+    ranging: Ranging | None
+    certificate: Certificate
+    attempt: str
+    seconds: float
+
+    @property
+    def label(self) -> str:
+        """Name with priority, such as "goals 1"."""
+        return self.name if self.priority is None else f"{self.name} {self.priority}"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A certified solution of all steps.
+
+    Attributes
+    ----------
+    x : (n,) float
+        The plan's columns.
+    steps : tuple of StepResult
+    faces : tuple of ProgramArrays
+        What each objective was solved over; the last is what they all leave to the reference.
+    solved : tuple of SolvedStep
+        The objectives' values and duals over these faces.
+    """
+
+    x: Floats
+    steps: tuple[StepResult, ...]
+    tie: ClosestPlan | None
+    faces: tuple[ProgramArrays, ...]
+    solved: tuple[SolvedStep, ...]
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Columns that the objectives before the reference did not fix, (n,) bool."""
+        return find_free(self.faces[-1])
+
+
+class StepSolver(Protocol):
+    """How the steps are solved; whatever the way, every answer is certified."""
+
+    def solve(
+        self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
+    ) -> tuple[Answer, Ranging | None, Certificate]:
+        """Solve a step over the face that the steps before it left, and verify the answer over that face."""
+
+    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
+        """Find the plan closest to the reference on the last face."""
+
+
+class BorderlineProgram(Uncertified):
+    """The rows contradict each other by so little that rounding decides."""
+
+
+def borderline_problem(mend: str) -> Problem:
+    """Say that limits clash by a hair, and what would mend it where that is known."""
+    return Problem(
+        "E-borderline",
+        "the limits contradict each other by so little that rounding decides",
+        rule="infeasible and feasible are published only where they are proved with a margin",
+        fix=mend or "loosen the tightest limit by a rounding step, or make the conflict plain",
+    )
+
+
+class InfeasibleProgram(Exception):
+    """The rows contradict each other; carries the verified proof for the diagnosis."""
+
+    def __init__(self, certificate: Certificate, ray: Floats) -> None:
+        super().__init__("infeasible")
+        self.certificate, self.ray = certificate, ray
+
+
+@dataclass
+class _Order:
+    """The steps done so far: the whole program with give-up rows, the face left, and the steps' duals."""
+
+    whole: ProgramArrays
+    face: ProgramArrays
+    done: list[SolvedStep]
+    results: list[StepResult]
+    x: Floats
+    faces: list[ProgramArrays] = field(default_factory=list)
+    solved: list[SolvedStep] = field(default_factory=list)
+
+
+def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
+    """Solve a program without whole-number columns in its strict order.
+
+    Raises
+    ------
+    InfeasibleProgram
+        With a verified Farkas proof.
+    Unbounded, Uncertified, LimitReached
+    """
+    return solve_order(program, program.arrays(), options, progress)
+
+
+def solve_order(
+    program: LinearProgram,
+    arrays: ProgramArrays,
+    options: SolverOptions,
+    progress: Progress = lambda _: None,
+    solver: StepSolver | None = None,
+) -> Solution:
+    """Solve the steps of a program over given arrays (such as with whole numbers fixed)."""
+    order = _Order(arrays, arrays, [], [], np.empty(0))
+    solver = solver or FreshSolver()
+    for position, objective in enumerate(objectives_of(program)):
+        progress(objective.label)
+        _take_step(order, position, objective, options, solver)
+    left = (*order.faces, order.face), tuple(order.solved)
+    if program.reference is None:
+        return Solution(order.x, tuple(order.results), None, *left)
+    progress("reference")
+    tie = _break_ties(order, program, solver)
+    _check_values_kept(program, order.results, tie.x)
+    return Solution(tie.x, tuple(order.results), tie, *left)
+
+
+def objectives_of(program: LinearProgram) -> tuple[Objective, ...]:
+    """Return the objectives in their order; a program without any is still to be feasible."""
+    return program.objectives or (Objective("feasibility", None, np.zeros(program.n_columns)),)
+
+
+def _take_step(order: _Order, position: int, objective: Objective, options: SolverOptions, solver: StepSolver) -> None:
+    """Solve one step over the face, certify it over the whole program, and hand on its own face."""
+    posed = replace(order.face, cost=objective.cost, offset=objective.offset)
+    answer, ranging, found = solver.solve(position, posed, objective, options)
+    value = _clean(dot(objective.cost, answer.x) + objective.offset)
+    size = _size(posed, objective.cost, value - objective.offset)
+    certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
+    gap = max(0.0, certificate.relative_gap - SETTLED) * size
+    step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost, answer.x, gap)
+    order.results.append(
+        StepResult(
+            objective.name,
+            objective.priority,
+            value,
+            objective.unit,
+            answer.row_dual,
+            ranging,
+            certificate,
+            answer.attempt,
+            answer.seconds,
+        )
+    )
+    order.x = answer.x
+    order.faces.append(order.face)
+    order.solved.append(step)
+    if objective.slack > 0.0:
+        _give_up(order, objective, value)
+    else:
+        order.face = restrict_to_face(order.face, step)
+        order.done.append(step)
+
+
+class FreshSolver:
+    """Every step from scratch; a large one by an interior-point method, and by simplex where that is not certified."""
+
+    def solve(
+        self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
+    ) -> tuple[Answer, Ranging | None, Certificate]:
+        """Solve a step over the face that the steps before it left, and verify the answer over that face."""
+        started, large = time.monotonic(), is_large(posed)
+        if large and (options.solver, options.method) == ("highs", "simplex"):
+            for answer in propose_answers(posed, options):
+                found = verify_answer(posed, answer)
+                if found.passed:
+                    return answer, None, found
+        session = open_session(posed, seconds_left(options, started))
+        answer = session.solve()
+        require_optimal(posed, answer, objective)
+        ranging = session.ranging() if np.any(answer.row_dual) and not large else None
+        return answer, ranging, verify_answer(posed, answer)
+
+    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
+        """Find the plan closest to the reference on the last face."""
+        return closest_plan(face, reference)
+
+
+def verify_answer(posed: ProgramArrays, answer: Answer) -> Certificate:
+    """Check an answer of a step over its face."""
+    value = dot(posed.cost, answer.x) if answer.has_point else 0.0
+    return verify_optimal(posed, answer.x, answer.row_dual, size=_size(posed, posed.cost, value))
+
+
+def _clean(value: float) -> float:
+    """Drop a rounding residue: values are sums of terms of size about 1 or larger."""
+    return 0.0 if abs(value) < 1e-12 else value
+
+
+def _give_up(order: _Order, objective: Objective, value: float) -> None:
+    """Let later steps worsen this one by its slack: a row cost'x <= value + slack |value| in place of its face."""
+    limit = value + objective.slack * abs(value) - objective.offset
+    order.whole = append_row(order.whole, objective.cost, limit)
+    order.face = append_row(order.face, objective.cost, limit)
+    order.done = [replace(step, row_dual=np.append(step.row_dual, 0.0)) for step in order.done]
+
+
+def append_row(arrays: ProgramArrays, coefficients: Floats, upper: float) -> ProgramArrays:
+    """Return the program with one more row, coefficients'x <= upper."""
+    row = sp.csr_array(coefficients[None, :])
+    return replace(
+        arrays,
+        matrix=sp.csr_array(sp.vstack([arrays.matrix, row])),
+        row_lower=np.append(arrays.row_lower, -np.inf),
+        row_upper=np.append(arrays.row_upper, upper),
+    )
+
+
+def _certify(
+    order: _Order, label: str, found: Certificate, size: float, row_dual: Floats, gradient: Floats
+) -> Certificate:
+    """Add to a certificate over the face what the faces before it leave open: the priced gaps of their steps."""
+    prices = price_faces(order.whole, order.done, row_dual, gradient)
+    gap = found.relative_gap + float(prices @ [step.gap for step in order.done]) / size
+    certificate = replace(found, relative_gap=gap, passed=found.passed and gap <= TOLERANCE)
+    _require_certificate(certificate, label)
+    return certificate
+
+
+def _size(arrays: ProgramArrays, cost: Floats, value: float) -> float:
+    """Return what a gap of an objective is compared with: its value, or what its terms can be, up to 1."""
+    reach = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    return max(abs(value), min(1.0, dot(np.abs(cost), reach))) or 1.0
+
+
+def _break_ties(order: _Order, program: LinearProgram, solver: StepSolver) -> ClosestPlan:
+    """Take the last step and certify it the same way."""
+    assert program.reference is not None
+    started = time.perf_counter()
+    reference = program.reference
+    tie = solver.closest(order.face, reference)
+    size = max(reference.value(tie.x), 1e-6)
+    posed = replace(order.face, cost=np.zeros(program.n_columns), offset=reference.offset)
+    found = verify_quadratic(posed, reference.weight, reference.centre, tie.x, tie.row_dual, size=size)
+    gradient = 2.0 * reference.weight * (tie.x - reference.centre)
+    certificate = _certify(order, "reference", found, size, tie.row_dual, gradient)
+    order.results.append(
+        StepResult(
+            "reference",
+            None,
+            reference.value(tie.x),
+            "mean square of relative stretch",
+            tie.row_dual,
+            None,
+            certificate,
+            tie.method,
+            time.perf_counter() - started,
+        )
+    )
+    return tie
+
+
+def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective) -> None:
+    """Turn every ending but a proved optimum into the exception that says so."""
+    if answer.status is Status.OPTIMAL:
+        return
+    if answer.status is Status.INFEASIBLE and answer.ray is not None:
+        certificate = verify_infeasible(arrays, answer.ray)
+        if certificate.passed:
+            raise InfeasibleProgram(certificate, answer.ray)
+    if answer.status is Status.INFEASIBLE and np.any(arrays.integer):
+        raise Uncertified(
+            Problem(
+                "E-whole-infeasible",
+                "the limits leave room for fractions of initiatives, but the solver finds none for whole numbers",
+                rule="that there is no plan is published only with a proof, which whole numbers do not have",
+                fix="let the initiatives of the tightest limits be fractions (whole = false), or loosen these limits",
+            )
+        )
+    if answer.status is Status.BORDERLINE:
+        raise BorderlineProgram(borderline_problem(""))
+    if answer.status is Status.UNBOUNDED:
+        raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
+    if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        raise LimitReached(
+            Problem(
+                "E-time-limit",
+                f"the step {objective.label} was stopped before its optimum was proved",
+                rule="a plan that is not proved is not published",
+                fix="allow more time with --time-limit",
+            )
+        )
+    raise Uncertified(
+        Problem(
+            "E-uncertified",
+            f"the step {objective.label} ended without a proof ({answer.status.value})",
+            rule="no certificate, no targets",
+            fix="look for numbers of very different size, or limits that contradict each other by a hair",
+        )
+    )
+
+
+def _require_certificate(certificate: Certificate, label: str) -> None:
+    if certificate.passed:
+        return
+    raise Uncertified(
+        Problem(
+            "E-uncertified",
+            f"the answer of step {label} failed its independent check: scaled residual "
+            f"{certificate.primal_residual:.1e}, relative gap {certificate.relative_gap:.1e}, both may be 1e-9",
+            rule="no certificate, no targets",
+            fix="look for numbers of very different size, or limits that contradict each other by a hair",
+        )
+    )
+
+
+def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x: Floats) -> None:
+    """The plan must give every earlier step its value (within its slack), to 1e-9."""
+    for objective, result in zip(program.objectives, results, strict=False):
+        kept = dot(objective.cost, x) + objective.offset
+        allowed = result.value + objective.slack * abs(result.value)
+        size = max(1.0, abs(result.value), float(np.abs(objective.cost * x).sum()))
+        if kept - allowed > 1e-9 * size:
+            raise Uncertified(
+                Problem(
+                    "E-order",
+                    f"the plan gives step {result.label} the value {kept:.12g}, its optimum is {result.value:.12g}",
+                    rule="a later step may not worsen an earlier one",
+                    fix="look for numbers of very different size",
+                )
+            )

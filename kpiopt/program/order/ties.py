@@ -1,0 +1,183 @@
+"""The unique plan: the point of a polyhedron that is closest to the reference.
+
+The steps before leave a face of equally good plans. On it the reference is a strictly convex quadratic, so exactly one
+plan is closest. An interior-point method finds it to some seven digits and with it the limits that hold; solving the
+optimality conditions with these limits as equations, and exchanging limits until every sign is right, gives it to the
+accuracy of the data (the primal-dual active set method; Hintermüller, Ito & Kunisch 2002,
+doi:10.1137/S1052623401383558). The answer is a function of the polyhedron alone: not of the order of rows, nor of the
+vertex at which a simplex method stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.formulation.blocks import Reference
+from kpiopt.program.solver.active_set import solve_equations
+from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
+from kpiopt.program.solver.reduction import Reduction, is_large, reduce_program
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+
+EXCHANGES = 60
+NEAR_EXCHANGES = 4
+INSIDE = 1e-10
+TOLERANCE = 1e-11
+
+
+@dataclass(frozen=True)
+class ClosestPlan:
+    """The answer of the last step.
+
+    Attributes
+    ----------
+    x : (n,) float
+    row_dual : (m,) float
+        Multipliers of the rows for minimise sum weight (x - centre)^2; >= 0 on an active lower side.
+    method : str
+        "interior point + active set".
+    exchanges : int
+        How often the set of active limits was exchanged after the interior-point method.
+    point : InteriorPoint
+        The answer in the scaled program with its active limits, to begin with where the program changes a little.
+    """
+
+    x: Floats
+    row_dual: Floats
+    method: str
+    exchanges: int
+    point: InteriorPoint
+
+
+def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoint | None = None) -> ClosestPlan:
+    """Minimise the reference over the rows and boxes of `arrays` (its cost and integrality are not looked at).
+
+    Parameters
+    ----------
+    near : InteriorPoint, optional
+        Answer of a program of the same shape that differs little; the interior-point method is left out where the
+        active limits are found from there.
+
+    Raises
+    ------
+    Uncertified
+        Where no set of active limits satisfies the optimality conditions.
+    """
+    if near is not None:
+        plan = closest_plan_near(arrays, reference, near)
+        if plan is not None:
+            return plan
+    reduction = reduce_program(_without_cost(arrays), reference.weight) if is_large(arrays) else None
+    plan = _closest(arrays, reference) if reduction is None else _restored(reduction, reference)
+    if plan is None:
+        raise Uncertified(
+            Problem(
+                "E-tie-rule",
+                f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits",
+                rule="among equally good plans exactly one is published",
+                fix="leave less to the last step: give `decide.order` a step that settles more",
+            )
+        )
+    return plan
+
+
+def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
+    """Minimise the reference from scratch; None where no set of active limits is right."""
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    found = _exchange(problem, solve_interior(problem), EXCHANGES)
+    return _plan(arrays, problem, *found, "interior point + active set") if found else None
+
+
+def _without_cost(arrays: ProgramArrays) -> ProgramArrays:
+    return replace(arrays, cost=np.zeros(arrays.n_columns), offset=0.0)
+
+
+def _restored(reduction: Reduction, reference: Reference) -> ClosestPlan | None:
+    """Find the closest plan of what is left of a program, as a plan of the whole."""
+    whole, kept = reduction.whole, reduction.columns
+    x, row_dual, exchanges = np.empty(0), np.zeros(len(reduction.rows)), 0
+    if len(kept):
+        plan = _closest(reduction.left, Reference(reference.weight[kept], reference.centre[kept]))
+        if plan is None:
+            return None
+        x, row_dual, exchanges = plan.x, plan.row_dual, plan.exchanges
+    x = reduction.restore_point(x)
+    gradient = 2.0 * reference.weight * (x - reference.centre)
+    row_dual = reduction.restore_duals(x, row_dual, gradient)
+    point = _as_point(whole, reference, x, row_dual, gradient)
+    return ClosestPlan(x, row_dual, "interior point + active set", exchanges, point)
+
+
+def _as_point(
+    arrays: ProgramArrays, reference: Reference, x: Floats, row_dual: Floats, gradient: Floats
+) -> InteriorPoint:
+    """Return a plan in the scaled program, with the sides that its multipliers point to."""
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    reduced = (gradient - arrays.matrix.T @ row_dual) * problem.scale
+    multiplier, y = row_dual * problem.row_scale, x / problem.scale
+    near = INSIDE * np.maximum(1.0, np.abs(y))
+    at_lower, at_upper = y - problem.lower <= near, problem.upper - y <= near
+    columns = np.where(at_lower & (reduced > TOLERANCE), -1, np.where(at_upper & (reduced < -TOLERANCE), 1, 0))
+    point = InteriorPoint(y, multiplier, -np.sign(multiplier).astype(np.int8), columns.astype(np.int8))
+    return _without_fixed(problem, point)
+
+
+def closest_plan_near(arrays: ProgramArrays, reference: Reference, near: InteriorPoint) -> ClosestPlan | None:
+    """Minimise the reference, beginning with the active limits of another answer; None where they do not lead on."""
+    problem = scale_program(arrays, reference.weight, reference.centre)
+    found = _exchange(problem, _without_fixed(problem, near), NEAR_EXCHANGES)
+    return _plan(arrays, problem, *found, "active set") if found and _is_inside(problem, found[0]) else None
+
+
+def _plan(
+    arrays: ProgramArrays, problem: ScaledProgram, point: InteriorPoint, exchanges: int, method: str
+) -> ClosestPlan:
+    x = np.clip(point.y * problem.scale, arrays.column_lower, arrays.column_upper)
+    return ClosestPlan(x, point.multiplier / problem.row_scale, method, exchanges, point)
+
+
+def _is_inside(problem: ScaledProgram, point: InteriorPoint) -> bool:
+    """Whether a point keeps all rows: equations that contradict each other have a compromise for a solution."""
+    value = problem.matrix @ point.y
+    slack = INSIDE * np.maximum(1.0, np.abs(value))
+    return bool(np.all((value >= problem.row_lower - slack) & (value <= problem.row_upper + slack)))
+
+
+def _without_fixed(problem: ScaledProgram, point: InteriorPoint) -> InteriorPoint:
+    """Rows that are equations and fixed columns have no active side."""
+    equal, fixed = problem.row_lower == problem.row_upper, problem.lower == problem.upper
+    rows, columns = np.where(equal, 0, point.rows), np.where(fixed, 0, point.columns)
+    return replace(point, rows=rows.astype(np.int8), columns=columns.astype(np.int8))
+
+
+def _exchange(problem: ScaledProgram, point: InteriorPoint, most: int) -> tuple[InteriorPoint, int] | None:
+    """Solve with the active sides as equations; exchange violated for wrongly signed sides until none is left.
+
+    Returns
+    -------
+    (InteriorPoint, int) or None
+        The answer and the number of exchanges; None after `most` of them.
+    """
+    equal = problem.row_lower == problem.row_upper
+    fixed = problem.lower == problem.upper
+    for exchanges in range(most):
+        y, multiplier = solve_equations(problem, point)
+        activity = problem.matrix @ y
+        gradient = problem.curvature * y + problem.linear - problem.matrix.T @ multiplier
+        rows = np.where(equal, 0, _new_sides(point.rows, multiplier, activity, problem.row_lower, problem.row_upper))
+        columns = np.where(fixed, 0, _new_sides(point.columns, gradient, y, problem.lower, problem.upper))
+        if np.array_equal(rows, point.rows) and np.array_equal(columns, point.columns):
+            return replace(point, y=y, multiplier=multiplier), exchanges
+        point = InteriorPoint(y, multiplier, rows.astype(np.int8), columns.astype(np.int8))
+    return None
+
+
+def _new_sides(sides: Sides, multiplier: Floats, value: Floats, lower: Floats, upper: Floats) -> Sides:
+    """Drop sides whose multiplier pulls the wrong way, add sides that are violated."""
+    slack = TOLERANCE * np.maximum(1.0, np.abs(value))
+    keep = (sides == -1) & (multiplier >= -1e-9) | (sides == 1) & (multiplier <= 1e-9)
+    return np.where(value < lower - slack, -1, np.where(value > upper + slack, 1, np.where(keep, sides, 0))).astype(
+        np.int8
+    )

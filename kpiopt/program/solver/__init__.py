@@ -1,0 +1,1 @@
+"""The solver behind one door: gate, session, interior point, refinement."""

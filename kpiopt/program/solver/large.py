@@ -1,0 +1,92 @@
+"""Large programs: reduced to what is not settled, then solved by an interior-point method, else by the simplex method.
+
+Answers come back for the whole program and are proposals: they are certified there like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from kpiopt.program.solver.active_set import guess_face, solve_by_interior_point
+from kpiopt.program.solver.answer import Answer, SolverOptions, Status
+from kpiopt.program.solver.interior import InteriorPoint, scale_linear, solve_interior
+from kpiopt.program.solver.reduction import Reduction, reduce_program
+from kpiopt.program.solver.session import Session
+from kpiopt.program.trust.arrays import ProgramArrays, dot
+
+SMALL = 2_000
+"""Rows and columns up to which what is left of a large program goes to the simplex method first."""
+
+
+def propose_answers(arrays: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
+    """Yield optimal answers of a large program, each found in another way, until the caller has one that is proved.
+
+    All ways together keep to the time limit, as far as an interior-point method can be held to one: not within a run.
+    """
+    started = time.monotonic()
+    reduction = reduce_program(arrays)
+    if reduction is None:
+        return
+    for solve in _ways(reduction.left):
+        answer = solve(seconds_left(options, started))
+        if answer.status is Status.OPTIMAL:
+            yield restored_answer(reduction, answer, time.monotonic() - started)
+
+
+def seconds_left(options: SolverOptions, started: float) -> SolverOptions:
+    """Return the options with what is left of the time limit; `started` is a `time.monotonic`."""
+    return replace(options, time_limit=max(0.0, options.time_limit - (time.monotonic() - started)))
+
+
+def _ways(left: ProgramArrays) -> Iterator[Callable[[SolverOptions], Answer]]:
+    """Yield the ways to solve what is left of a large program, the quickest first."""
+    if not left.n_columns:
+        yield lambda _: Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
+        return
+    if left.n_columns + left.n_rows > SMALL:
+        point = solve_interior(scale_linear(left)[0])
+        if np.all(np.isfinite(point.y)):
+            yield lambda _: solve_by_interior_point(left, point)
+            yield lambda options: _on_guessed_face(left, point, options)
+    yield lambda options: _by_simplex(left, options, "reduced")
+
+
+def _by_simplex(left: ProgramArrays, options: SolverOptions, before: str) -> Answer:
+    answer = Session(left, options).solve()
+    return replace(answer, attempt=f"{before}, {answer.attempt}")
+
+
+def _on_guessed_face(left: ProgramArrays, point: InteriorPoint, options: SolverOptions) -> Answer:
+    """Leave to the simplex method what an interior point is in doubt about."""
+    started = time.monotonic()
+    reduction = reduce_program(guess_face(left, point))
+    if reduction is None:
+        return Answer(Status.UNKNOWN)
+    answer = _by_simplex(reduction.left, options, "interior point")
+    if answer.status is not Status.OPTIMAL:
+        return Answer(Status.UNKNOWN)
+    return restored_answer(reduction, answer, time.monotonic() - started)
+
+
+def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Answer:
+    """Return an answer of what is left as one of the whole program."""
+    whole = reduction.whole
+    x = reduction.restore_point(answer.x)
+    row_dual = reduction.restore_duals(x, answer.row_dual, whole.cost)
+    reduced = whole.cost - whole.matrix.T @ row_dual
+    span = np.maximum(whole.column_upper - whole.column_lower, 0.0)
+    inside = np.minimum(x - whole.column_lower, whole.column_upper - x) > 1e-7 * span
+    value = dot(whole.cost, x) + whole.offset
+    return replace(
+        answer,
+        x=x,
+        row_dual=row_dual,
+        reduced_cost=np.where(inside, 0.0, reduced),
+        objective=value,
+        dual_bound=value,
+        seconds=seconds,
+    )

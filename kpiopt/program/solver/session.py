@@ -1,0 +1,413 @@
+"""The solver session: a program that is solved to a good answer, changed, and solved again.
+
+Numbers pass the gate and the program is scaled by exact powers of two; an answer that is not accurate enough is refined
+or found again in another way; what comes back is unscaled, in the original data.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from kpiopt.errors import NumericsError
+from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
+from kpiopt.program.solver.gate import check_numbers, find_scaling
+from kpiopt.program.solver.highs import NamedProgram, Positions, Rung, Solver, read_mps
+from kpiopt.program.solver.refinement import Error, estimate_error, pose_refinement
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.certificate import verify_infeasible
+
+__all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
+
+WELL_PRIMAL, WELL_GAP = 1e-11, 1e-12
+GOOD = 1e-9
+ROUNDING = 1e-13
+REFINEMENTS = 3
+
+_LIMITS = (Status.TIME_LIMIT, Status.INTERRUPTED)
+_WITHOUT_PRESOLVE = Rung("without presolve", (("presolve", "off"),))
+LADDER = (
+    Rung("as asked"),
+    _WITHOUT_PRESOLVE,
+    Rung("columns scaled by their coefficients", (("presolve", "off"),), box_share=0.0),
+    Rung("columns scaled by their boxes", (("presolve", "off"),), box_share=1.0),
+    Rung("without the solver's own scaling", (("presolve", "off"), ("simplex_scale_strategy", 0))),
+    Rung("interior point", (("solver", "ipx"), ("run_crossover", "on"))),
+)
+
+
+class _Point(NamedTuple):
+    """A point with its duals in the original data, the basis it comes from, and its estimated error."""
+
+    x: Floats
+    y: Floats
+    basis: Basis
+    error: Error
+
+
+class Session:
+    """A program that is solved, changed and solved again.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+        Original data.
+    options : SolverOptions
+    on_progress : callable or None
+        Called with `Progress` while the solver works, from the solver's thread.
+    stop : threading.Event or None
+        Shared with the session that this one is a part of.
+
+    Raises
+    ------
+    NumericsError
+        Where a number cannot be trusted to the solver.
+    """
+
+    def __init__(
+        self,
+        arrays: ProgramArrays,
+        options: SolverOptions | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._options = options or SolverOptions()
+        self._on_progress = on_progress
+        self._stop = stop or threading.Event()
+        self._is_part = stop is not None
+        self._deadline = float("inf")
+        self._load(arrays)
+
+    def _load(self, arrays: ProgramArrays) -> None:
+        check_numbers(arrays)
+        if not arrays.matrix.has_canonical_format:
+            arrays = replace(arrays, matrix=_canonical(arrays.matrix))
+        self._arrays = arrays
+        self._fixed: Session | None = None
+        self._solver = Solver(self._options, self._on_progress, self._stop)
+        self._scale(Rung.box_share)
+
+    def _scale(self, box_share: float) -> None:
+        """Scale the program anew and hand it to the solver."""
+        self._box_share = box_share
+        self._scaling = find_scaling(self._arrays, box_share)
+        self._solver.load(self._scaling.apply(self._arrays))
+
+    @classmethod
+    def from_file(cls, path: Path, options: SolverOptions | None = None) -> Session:
+        """Open a session on a program in MPS or LP format."""
+        return cls(read_mps(path).arrays, options)
+
+    @property
+    def arrays(self) -> ProgramArrays:
+        """The program in its present form, original data."""
+        return self._arrays
+
+    def cancel(self) -> None:
+        """Ask a running solve, from any thread, to stop; it answers INTERRUPTED."""
+        self._stop.set()
+
+    def solve(self) -> Answer:
+        """Solve, refine, and climb the retry ladder until the answer is good.
+
+        Returns
+        -------
+        Answer
+            UNKNOWN where no rung gave an answer within 1e-9.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On Ctrl-C, after the solver has stopped.
+        NumericsError
+            Where the solver refuses data.
+        """
+        started = time.monotonic()
+        self._deadline = started + self._options.time_limit
+        if not self._is_part:
+            self._stop.clear()
+        if not self._arrays.n_columns:
+            return self._answer_without_columns()
+        answer = Answer(Status.UNKNOWN)
+        for rung in LADDER:
+            answer = replace(self._try(rung), attempt=rung.name)
+            if answer.status is not Status.UNKNOWN:
+                break
+        return replace(answer, seconds=time.monotonic() - started)
+
+    def _answer_without_columns(self) -> Answer:
+        """Settle a program that has nothing to decide: its rows hold 0 or they do not."""
+        low, high = self._arrays.row_lower > 0.0, self._arrays.row_upper < 0.0
+        ray = low.astype(float) - high.astype(float)
+        if np.any(ray):
+            return Answer(Status.INFEASIBLE, ray=ray, attempt="nothing to decide")
+        offset = self._arrays.offset
+        return Answer(
+            Status.OPTIMAL,
+            row_dual=np.zeros(self._arrays.n_rows),
+            objective=offset,
+            dual_bound=offset,
+            attempt="nothing to decide",
+        )
+
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _part(self, arrays: ProgramArrays) -> Session:
+        """Open a session that ends with this one."""
+        return Session(arrays, replace(self._options, time_limit=self._seconds_left()), stop=self._stop)
+
+    def _try(self, rung: Rung) -> Answer:
+        if rung.box_share != self._box_share:
+            try:
+                self._scale(rung.box_share)
+            except NumericsError:
+                return Answer(Status.UNKNOWN)
+        status = self._solver.run(rung, self._seconds_left())
+        whole = bool(np.any(self._arrays.integer))
+        if status is Status.OPTIMAL and whole:
+            return self._whole_optimum()
+        if status is Status.OPTIMAL or (status is Status.UNKNOWN and not whole and self._solver.has_values()):
+            return self._optimum()
+        if status is Status.INFEASIBLE:
+            return self._infeasible()
+        if status is Status.UNBOUNDED:
+            return self._unbounded()
+        if status in _LIMITS:
+            return self._stopped(status)
+        return Answer(Status.UNKNOWN)
+
+    def _optimum(self) -> Answer:
+        """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
+        first = best = found = self._read()
+        for _ in range(REFINEMENTS):
+            if best.error.within(WELL_PRIMAL, WELL_GAP):
+                break
+            refined, ray = self._refine(found)
+            if ray is not None:
+                return self._clash(ray)
+            if refined is None:
+                break
+            found = refined
+            best = min(best, found, key=lambda point: point.error.larger)
+        if best is not first:
+            self._solver.set_basis(best.basis)
+        return self._answer(best) if best.error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
+
+    def _read(self) -> _Point:
+        x, y = self._solver.solution()
+        scale = self._scaling
+        return self._tidied(scale.column * x, scale.row * y / scale.objective, self._solver.basis())
+
+    def _tidied(self, x: Floats, y: Floats, basis: Basis) -> _Point:
+        """Put nonbasic columns exactly at their bounds; basic rows and open sides get exactly no dual."""
+        a = self._arrays
+        x = np.where(basis.columns == At.LOWER, a.column_lower, np.where(basis.columns == At.UPPER, a.column_upper, x))
+        x = np.clip(x, a.column_lower, a.column_upper)
+        on_open_side = (y > 0.0) & np.isneginf(a.row_lower) | (y < 0.0) & np.isposinf(a.row_upper)
+        y = np.where((basis.rows == At.BASIC) | on_open_side, 0.0, y)
+        return _Point(x, y, basis, estimate_error(a, x, y))
+
+    def _refine(self, point: _Point) -> tuple[_Point | None, Floats | None]:
+        """Solve the magnified program of a point's error; return the corrected point, or a proof of a clash."""
+        scale = self._scaling
+        x, y = point.x / scale.column, point.y / scale.row * scale.objective
+        posed = pose_refinement(scale.apply(self._arrays), x, y)
+        solver = Solver(self._options, None, self._stop)
+        solver.load(posed.program)
+        solver.set_basis(posed.start(point.basis))
+        status = solver.run(_WITHOUT_PRESOLVE, self._seconds_left())
+        if status is Status.INFEASIBLE:
+            return None, self._proof(solver)
+        if status not in (Status.OPTIMAL, Status.UNKNOWN) or not solver.has_values():
+            return None, None
+        x, y = posed.corrected(*solver.solution())
+        basis = posed.corrected_basis(solver.basis())
+        return self._tidied(scale.column * x, scale.row * y / scale.objective, basis), None
+
+    def _answer(self, point: _Point) -> Answer:
+        a, x, y = self._arrays, point.x, point.y
+        reduced = a.cost - a.matrix.T @ y
+        reduced[point.basis.columns == At.BASIC] = 0.0
+        objective = dot(a.cost, x) + a.offset
+        return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
+
+    def _whole_optimum(self) -> Answer:
+        """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
+        x = self._scaling.column * self._solver.solution()[0]
+        whole = self._arrays.integer
+        self._fixed = self._part(_fix_columns(self._arrays, whole, np.rint(x)))
+        answer = self._fixed.solve()
+        if answer.status is not Status.OPTIMAL:
+            return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)
+        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
+        return replace(answer, dual_bound=bound, iterations=self._solver.iterations)
+
+    def _infeasible(self) -> Answer:
+        """Answer with a verified proof; a whole-number program may owe its proof to its continuous relaxation."""
+        if np.any(self._arrays.integer):
+            relaxed = replace(self._arrays, integer=np.zeros(self._arrays.n_columns, dtype=bool))
+            answer = self._part(relaxed).solve()
+            return answer if answer.ray is not None else Answer(Status.INFEASIBLE)
+        ray = self._proof(self._solver)
+        return Answer(Status.UNKNOWN) if ray is None else self._clash(ray)
+
+    def _proof(self, solver: Solver) -> Floats | None:
+        """Return the solver's proof of infeasibility in the original rows, None where it proves nothing."""
+        ray = solver.dual_ray()
+        if ray is None:
+            return None
+        ray = self._scaling.row * ray
+        ray = ray / (np.abs(ray).max(initial=0.0) or 1.0)
+        return ray if verify_infeasible(self._arrays, ray, margin=ROUNDING).passed else None
+
+    def _clash(self, ray: Floats) -> Answer:
+        proved = verify_infeasible(self._arrays, ray).passed
+        return Answer(Status.INFEASIBLE if proved else Status.BORDERLINE, ray=ray, iterations=self._solver.iterations)
+
+    def _unbounded(self) -> Answer:
+        ray = self._solver.primal_ray()
+        if ray is None:
+            return Answer(Status.UNKNOWN)
+        x = self._scaling.column * self._solver.solution()[0]
+        return Answer(Status.UNBOUNDED, x=x, ray=self._scaling.column * ray, dual_bound=-np.inf)
+
+    def _stopped(self, status: Status) -> Answer:
+        """Answer with the best whole-number point found so far, if any; a stopped simplex method has none."""
+        if not (np.any(self._arrays.integer) and self._solver.has_point()):
+            return Answer(status)
+        x = self._scaling.column * self._solver.solution()[0]
+        x = np.where(self._arrays.integer, np.rint(x), x)
+        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
+        return Answer(status, x=x, objective=dot(self._arrays.cost, x) + self._arrays.offset, dual_bound=bound)
+
+    def ranging(self) -> Ranging:
+        """Return the ranges in which duals and optimal point of the last optimum hold.
+
+        For a whole-number program they are those of the program with the whole numbers fixed.
+
+        Raises
+        ------
+        InternalError
+            Before an optimum was found.
+        """
+        if self._fixed is not None:
+            return self._fixed.ranging()
+        if not self._arrays.matrix.nnz:
+            return self._ranging_without_rows()
+        low, high, cost_low, cost_high, activity = self._solver.ranges()
+        scale = self._scaling
+        basic = self._solver.basis().rows == At.BASIC
+        activity = activity / scale.row
+        upper_only = np.isfinite(self._arrays.row_upper)
+        cost_scale = scale.column * scale.objective
+        return Ranging(
+            np.where(basic, np.where(upper_only, activity, -np.inf), _closed(low / scale.row)),
+            np.where(basic, np.where(upper_only, np.inf, activity), _closed(high / scale.row)),
+            _closed(cost_low / cost_scale),
+            _closed(cost_high / cost_scale),
+        )
+
+    def _ranging_without_rows(self) -> Ranging:
+        """Return the ranges of a program whose columns have nothing to do with each other."""
+        a, m = self._arrays, self._arrays.n_rows
+        upper_only = np.isfinite(a.row_upper)
+        fixed = a.column_lower == a.column_upper
+        return Ranging(
+            np.where(upper_only, np.zeros(m), -np.inf),
+            np.where(upper_only, np.inf, np.zeros(m)),
+            np.where(fixed | (a.cost < 0.0), -np.inf, 0.0),
+            np.where(fixed | (a.cost > 0.0), np.inf, 0.0),
+        )
+
+    def basis(self) -> Basis:
+        """Return the last basis, for a warm start elsewhere."""
+        return self._solver.basis()
+
+    def set_basis(self, basis: Basis) -> None:
+        """Start the next solve from a basis of a program of the same shape."""
+        self._solver.set_basis(basis)
+
+    def change_costs(self, cost: Floats, offset: float = 0.0) -> None:
+        """Replace the objective."""
+        self._arrays = self._checked(replace(self._arrays, cost=cost, offset=offset))
+        self._solver.change_costs(self._scaling.apply(self._arrays).cost)
+
+    def change_row_bounds(self, rows: Positions, lower: Floats, upper: Floats) -> None:
+        """Replace sides of some rows."""
+        new_lower, new_upper = self._arrays.row_lower.copy(), self._arrays.row_upper.copy()
+        new_lower[rows], new_upper[rows] = lower, upper
+        self._arrays = self._checked(replace(self._arrays, row_lower=new_lower, row_upper=new_upper))
+        scale = self._scaling.row[rows]
+        self._solver.change_row_sides(rows, new_lower[rows] * scale, new_upper[rows] * scale)
+
+    def change_column_bounds(self, columns: Positions, lower: Floats, upper: Floats) -> None:
+        """Replace bounds of some columns."""
+        new_lower, new_upper = self._arrays.column_lower.copy(), self._arrays.column_upper.copy()
+        new_lower[columns], new_upper[columns] = lower, upper
+        self._arrays = self._checked(replace(self._arrays, column_lower=new_lower, column_upper=new_upper))
+        scale = self._scaling.column[columns]
+        self._solver.change_column_bounds(columns, new_lower[columns] / scale, new_upper[columns] / scale)
+
+    def change_coefficients(self, rows: Positions, columns: Positions, values: Floats) -> None:
+        """Replace coefficients; the program is scaled anew and starts from the last basis."""
+        old = sp.coo_array(self._arrays.matrix)
+        keep = ~np.isin(old.row * old.shape[1] + old.col, rows * old.shape[1] + columns)
+        row, column = np.append(old.row[keep], rows), np.append(old.col[keep], columns)
+        matrix = sp.csr_array((np.append(old.data[keep], values), (row, column)), old.shape)
+        self._reload(replace(self._arrays, matrix=matrix), self._solver.basis())
+
+    def add_row(self, columns: Positions, values: Floats, lower: float, upper: float) -> int:
+        """Add a row lower <= sum of values x <= upper and return its position."""
+        row = sp.csr_array((values, (np.zeros(len(columns), dtype=np.int64), columns)), (1, self._arrays.n_columns))
+        arrays = replace(
+            self._arrays,
+            matrix=sp.csr_array(sp.vstack([self._arrays.matrix, row])),
+            row_lower=np.append(self._arrays.row_lower, lower),
+            row_upper=np.append(self._arrays.row_upper, upper),
+        )
+        basis = self._solver.basis()
+        self._reload(arrays, replace(basis, rows=np.append(basis.rows, np.int8(At.BASIC))))
+        return arrays.n_rows - 1
+
+    def _reload(self, arrays: ProgramArrays, basis: Basis) -> None:
+        self._load(arrays)
+        if len(basis.columns):
+            self._solver.set_basis(basis)
+
+    def _checked(self, arrays: ProgramArrays) -> ProgramArrays:
+        check_numbers(arrays)
+        self._fixed = None
+        return arrays
+
+
+def _fix_columns(arrays: ProgramArrays, which: NDArray[np.bool_], values: Floats) -> ProgramArrays:
+    """Return the continuous program with some columns fixed, inside their bounds."""
+    fixed = np.clip(values, arrays.column_lower, arrays.column_upper)
+    return replace(
+        arrays,
+        column_lower=np.where(which, fixed, arrays.column_lower),
+        column_upper=np.where(which, fixed, arrays.column_upper),
+        integer=np.zeros(arrays.n_columns, dtype=bool),
+    )
+
+
+def _canonical(matrix: sp.csr_array) -> sp.csr_array:
+    """Add up duplicate entries."""
+    copy = matrix.copy()
+    copy.sum_duplicates()
+    return copy
+
+
+def _closed(sides: Floats) -> Floats:
+    """HiGHS writes sides that may move without end as its own infinity."""
+    return np.where(sides >= 1e20, np.inf, np.where(sides <= -1e20, -np.inf, sides))

@@ -1,0 +1,1 @@
+"""Trust: certificates and evidence, checked by code that shares nothing with the solver or the builder."""

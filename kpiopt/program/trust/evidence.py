@@ -1,0 +1,158 @@
+"""Evidence: the numbers behind a run's certificates, stored so that anyone can check them again without a solver.
+
+The file is a NumPy archive without pickled objects. Arrays that several steps share, such as the matrix, are stored
+once under the hash of their bytes; an index tells which step uses which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.errors import OutputError, Problem, TableError
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.certificate import (
+    Certificate,
+    verify_infeasible,
+    verify_mip,
+    verify_optimal,
+    verify_quadratic,
+)
+
+FORMAT = "kpiopt.evidence/1"
+KINDS = ("optimal", "whole", "closest", "infeasible")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One claim and the numbers that prove it.
+
+    Attributes
+    ----------
+    label : str
+        The step, such as "goals 1".
+    kind : str
+        "optimal": x with multipliers; "whole": x with the solver's bound; "closest": the quadratic last step;
+        "infeasible": a Farkas proof in `row_dual`.
+    arrays : ProgramArrays
+        The program the claim is about.
+    x : (n,) float
+        Empty for "infeasible".
+    row_dual : (m,) float
+        Empty for "whole".
+    bound : float
+        For "whole".
+    weight, centre : (n,) float
+        For "closest", else empty.
+    """
+
+    label: str
+    kind: str
+    arrays: ProgramArrays
+    x: Floats
+    row_dual: Floats
+    bound: float = float("-inf")
+    weight: Floats | None = None
+    centre: Floats | None = None
+
+    def verify(self) -> Certificate:
+        """Check the claim anew."""
+        if self.kind == "infeasible":
+            return verify_infeasible(self.arrays, self.row_dual)
+        if self.kind == "whole":
+            return verify_mip(self.arrays, self.x, self.bound)
+        if self.kind == "closest" and self.weight is not None and self.centre is not None:
+            return verify_quadratic(self.arrays, self.weight, self.centre, self.x, self.row_dual)
+        return verify_optimal(self.arrays, self.x, self.row_dual)
+
+
+def save_evidence(path: Path, steps: Sequence[Evidence]) -> None:
+    """Write the evidence of all steps to one file.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        path.write_bytes(evidence_bytes(steps))
+    except OSError as error:
+        raise OutputError(Problem("E-output", f"cannot write {path.name}: {error.strerror}")) from error
+
+
+def evidence_bytes(steps: Sequence[Evidence]) -> bytes:
+    """Return the file that holds the evidence of all steps."""
+    stored: dict[str, Any] = {}
+    index = [_index_step(step, stored) for step in steps]
+    file = io.BytesIO()
+    np.savez_compressed(file, index=np.array(json.dumps({"format": FORMAT, "steps": index})), **stored)
+    return file.getvalue()
+
+
+def _index_step(step: Evidence, stored: dict[str, Any]) -> dict[str, Any]:
+    """Store a step's arrays by content and return where they are."""
+    vectors: dict[str, Any] = {"x": step.x, "row_dual": step.row_dual, "weight": step.weight, "centre": step.centre}
+    vectors |= {f.name: getattr(step.arrays, f.name) for f in fields(step.arrays) if f.name not in ("offset", "matrix")}
+    matrix = step.arrays.matrix
+    vectors |= {"indptr": matrix.indptr, "indices": matrix.indices, "data": matrix.data}
+    places = {name: _store(vector, stored) for name, vector in vectors.items() if vector is not None}
+    offset, bound = float(step.arrays.offset).hex(), float(step.bound).hex()
+    return {"label": step.label, "kind": step.kind, "offset": offset, "bound": bound, "arrays": places}
+
+
+def _store(vector: Floats, stored: dict[str, Any]) -> str:
+    key = _content_key(vector)
+    stored[key] = vector
+    return key
+
+
+def _content_key(vector: Floats) -> str:
+    return hashlib.sha256(vector.dtype.str.encode() + vector.tobytes()).hexdigest()[:32]
+
+
+def load_evidence(path: Path) -> tuple[Evidence, ...]:
+    """Read the evidence of a run.
+
+    Raises
+    ------
+    TableError
+        Where the file is missing, damaged or not evidence.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            index = json.loads(str(archive["index"]))
+            if index["format"] != FORMAT:
+                raise ValueError(f"format {index['format']!r}")
+            stored = {name: archive[name] for name in archive.files if name != "index"}
+        if any(_content_key(vector) != name for name, vector in stored.items()):
+            raise ValueError("its numbers were changed")
+        return tuple(_read_step(step, stored) for step in index["steps"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise TableError(
+            Problem("E-evidence", f"{path.name} holds no readable evidence: {error}", fix="solve the scenario again")
+        ) from error
+
+
+def _read_step(step: dict[str, Any], stored: dict[str, Any]) -> Evidence:
+    vector = {name: stored[key] for name, key in step["arrays"].items()}
+    if step["kind"] not in KINDS:
+        raise ValueError(f"kind {step['kind']!r}")
+    shape = (len(vector["row_lower"]), len(vector["cost"]))
+    matrix = sp.csr_array((vector["data"], vector["indices"], vector["indptr"]), shape=shape)
+    matrix.check_format()
+    sides = {name: vector[name] for name in ("row_lower", "row_upper", "column_lower", "column_upper")}
+    arrays = ProgramArrays(
+        cost=vector["cost"], offset=float.fromhex(step["offset"]), matrix=matrix, integer=vector["integer"], **sides
+    )
+    extra = {name: vector.get(name) for name in ("weight", "centre")}
+    bound = float.fromhex(step["bound"])
+    return Evidence(step["label"], step["kind"], arrays, vector["x"], vector["row_dual"], bound, **extra)

@@ -1,0 +1,153 @@
+"""Follows `extends` from file to file and merges what they say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kpiopt.errors import (
+    InputError,
+    Location,
+    NumericsError,
+    Problem,
+    ScenarioError,
+    SecurityError,
+    UsageError,
+    printable,
+)
+from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.layer import Layer, file_layer, join, merge
+from kpiopt.reading.regular_file import display_path, project_root, resolve_inside, unreadable
+from kpiopt.reading.toml.checks import NON_FINITE
+from kpiopt.reading.toml.toml_file import TomlFile, read_toml_file
+
+MAX_EXTENDS = 16
+"""Documents in one chain of `extends`."""
+
+SHOWN = 50
+"""How many errors are spelled out; the others are counted."""
+
+
+class ExtendsReader:
+    """Reads a scenario file and all that it extends, each file once, and collects what is wrong with any of them.
+
+    Attributes
+    ----------
+    source : Path
+        The main file, symbolic links resolved.
+    root : Path
+        The project root, see `project_root`.
+    files : dict of Path to TomlFile
+        Every file that was read, in order of reading.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.given = str(path)
+        self.source = Path(os.path.realpath(path))
+        self.root = project_root(self.source)
+        self.files: dict[Path, TomlFile] = {}
+        self._layers: dict[Path, Layer] = {}
+        self._problems: list[Problem] = []
+        self._is_unsafe = False
+
+    def read(self) -> Layer:
+        """Read everything and merge it; clashes that nothing has settled are still in the layer.
+
+        Raises
+        ------
+        UsageError
+            If the main file does not exist or is a folder.
+        SecurityError, NumericsError, ScenarioError
+            Everything that is wrong with any of the files.
+        """
+        self._check_source()
+        with self._collecting():
+            self._layers[self.source] = self._merge(self.source, self.given, None, ())
+        self.raise_errors()
+        return self._layers[self.source]
+
+    def add(self, problems: Iterator[Problem]) -> None:
+        """Note further problems."""
+        self._problems.extend(problems)
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        """What is worth saying but stops nothing."""
+        return tuple(p for p in self._problems if not p.is_error)
+
+    def raise_errors(self) -> None:
+        """Raise all errors found so far as one exception."""
+        errors = [p for p in dict.fromkeys(self._problems) if p.is_error]
+        if not errors:
+            return
+        kind: type[InputError] = SecurityError if self._is_unsafe else ScenarioError
+        if all(problem.code == NON_FINITE for problem in errors):
+            kind = NumericsError
+        if len(errors) > SHOWN:
+            more = Problem("E-document-more", f"and {len(errors) - SHOWN:,} more of {len(errors):,} errors")
+            errors = [*errors[:SHOWN], more]
+        raise kind(*errors)
+
+    def _check_source(self) -> None:
+        """Refuse a main file that is none: the command line names it, so that is usage, not input."""
+        try:
+            if self.source.is_dir():
+                raise IsADirectoryError
+            self.source.stat()
+        except OSError as error:
+            raise UsageError(*unreadable(self.source, self.given, None, error).problems) from None
+
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            self._is_unsafe |= isinstance(error, SecurityError)
+            self._problems.extend(error.problems)
+
+    def _merge(self, path: Path, text: str, location: Location | None, chain: tuple[Path, ...]) -> Layer:
+        """Return what a file says on top of what it extends."""
+        if path in chain:
+            raise ScenarioError(self._cycle((*chain[chain.index(path) :], path), location))
+        if len(chain) >= MAX_EXTENDS:
+            message = f"more than {MAX_EXTENDS} documents extend each other in a chain"
+            raise SecurityError(Problem("E-extends-depth", message, "", "merge some of them", location))
+        if path in self._layers:
+            return self._layers[path]
+        file = read_toml_file(path, text, location)
+        self.files[path] = file
+        self._problems.extend(file.problems)
+        layer = self._extended(file, (*chain, path))
+        self._layers[path] = merge(layer, file_layer(file))
+        return self._layers[path]
+
+    def _cycle(self, chain: tuple[Path, ...], location: Location | None) -> Problem:
+        names = " -> ".join(display_path(path) for path in chain)
+        return Problem("E-extends-cycle", f"documents extend each other in a circle: {names}", "", "", location)
+
+    def _extended(self, file: TomlFile, chain: tuple[Path, ...]) -> Layer:
+        """Return the documents that a file extends, merged in order."""
+        merged = Layer()
+        for path, text in self._extends_entries(file):
+            location = file.places.value_location(path)
+            with self._collecting():
+                target = resolve_inside(text, file.path.parent, self.root, location)
+                merged = join(merged, self._merge(target, text, location, chain))
+        return merged
+
+    def _extends_entries(self, file: TomlFile) -> Iterator[tuple[KeyPath, str]]:
+        value: Any = file.data.get("extends", [])
+        entries: list[tuple[KeyPath, Any]] = [(("extends",), value)]
+        if isinstance(value, list):
+            entries = [(("extends", i), item) for i, item in enumerate(value)]
+        for path, entry in entries:
+            if isinstance(entry, str):
+                yield path, entry
+            else:
+                message = f"extends has {printable(repr(entry))[:60]}, which is not the path of a document"
+                rule = 'extends = "path" or extends = ["first", "second"]'
+                location = file.places.value_location(path)
+                self._problems.append(Problem("E-extends-form", message, rule, "", location))

@@ -1,0 +1,135 @@
+"""Collects what is wrong with a scenario, each with its place, so that all of it is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from kpiopt.errors import InputError, Location, Problem
+from kpiopt.reading.document import Document
+from kpiopt.reading.key_path import KeyPath, did_you_mean
+
+SHOWN = 50
+"""How many errors of one kind in table rows are spelled out; the others are counted."""
+
+_SUGGESTED = 10
+"""For how many unknown names the nearest known one is looked for; in a large organization each search takes time."""
+
+
+class Findings:
+    """Errors, warnings and notes of one scenario.
+
+    Attributes
+    ----------
+    document : Document
+        Where paths are looked up.
+    damaged : set of str
+        Sections of the document that lost entries to errors; what counts on them being complete is not checked.
+        "units" and "cells" stand for tables that cannot be read, "joins" for rows of cells whose unit or KPI does not
+        exist.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.damaged: set[str] = set()
+        self._problems: list[Problem] = list(document.notes)
+        self._kinds: list[type[InputError]] = []
+        self._suggested = 0
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether anything found so far forbids going on."""
+        return any(problem.is_error for problem in self._problems)
+
+    def is_whole(self, *sections: str) -> bool:
+        """Whether no section has lost anything to errors, so that something missing there is truly missing."""
+        return not self.damaged.intersection(sections)
+
+    @property
+    def kind(self) -> type[InputError]:
+        """The class of the first error found; `InputError` where there is none."""
+        return self._kinds[0] if self._kinds else InputError
+
+    def add(self, problem: Problem, kind: type[InputError] = InputError) -> None:
+        """Note a problem; `kind` is the class of exception it belongs to."""
+        self._problems.append(problem)
+        if problem.is_error:
+            self._kinds.append(kind)
+
+    def extend(self, error: InputError) -> None:
+        """Note all problems of an exception."""
+        for problem in error.problems:
+            self.add(problem, type(error))
+
+    def at(
+        self,
+        code: str,
+        message: str,
+        path: KeyPath,
+        *,
+        rule: str = "",
+        fix: str = "",
+        key: bool = False,
+        kind: type[InputError] = InputError,
+        others: Iterable[KeyPath] = (),
+    ) -> None:
+        """Note a problem with the value at `path` of the document, or with its key."""
+        place = self.document.key_location(path) if key else self.document.origin(path)
+        further = tuple(self.document.key_location(other) for other in others)
+        self.add(Problem(code, message, rule, fix, place, further), kind)
+
+    def warn(self, code: str, message: str, place: Location | None, *, rule: str = "", fix: str = "") -> None:
+        """Note a warning about something outside the document."""
+        self.add(Problem(code, message, rule, fix, place))
+
+    def each(
+        self, rows: Sequence[int], describe: Callable[[int], Problem], kind: type[InputError] = InputError
+    ) -> None:
+        """Note one problem for each row; of errors the first `SHOWN` are spelled out."""
+        for position, row in enumerate(rows):
+            problem = describe(row)
+            if position >= SHOWN and problem.is_error:
+                more = f"and {len(rows) - position:,} more of the same kind"
+                self.add(Problem(problem.code, more, location=problem.location), kind)
+                return
+            self.add(problem, kind)
+
+    def nearest(self, name: str, known: Collection[str]) -> str:
+        """Return "did you mean 'x'?", or which names there are where none is near and they are few."""
+        self._suggested += 1
+        suggestion = did_you_mean(name, known) if self._suggested <= _SUGGESTED else ""
+        if suggestion or not known or len(known) > 12:
+            return suggestion
+        return f"there are: {', '.join(known)}"
+
+    def unknown(self, what: str, name: str, known: Collection[str], path: KeyPath, kind: type[InputError]) -> None:
+        """Note that `name` is not the id of any `what`, unless that cannot be told."""
+        if what in ("unit", "level", "role") and not self.is_whole("units"):
+            return
+        rule = f"an id stands for something that is defined in the file or its tables: here a {what}"
+        fix = self.nearest(name, known) or f"define the {what}, or correct the id"
+        code = f"E-unknown-{what.lower().replace(' ', '-')}"
+        self.at(code, f"there is no {what} '{name}'", path, rule=rule, fix=fix, kind=kind)
+
+    def declared(self, section: str) -> Collection[str]:
+        """Ids that the document declares in a section, those of entries with errors included."""
+        entries: Any = self.document.data.get(section, {})
+        return list(entries) if isinstance(entries, dict) else []
+
+    def sorted(self) -> list[Problem]:
+        """Return everything found, in the order of the files and of the lines in them."""
+        files = {name: i for i, name in enumerate(self.document.files)}
+
+        def key(problem: Problem) -> tuple[int, str, int, int]:
+            place = problem.location or Location("")
+            known = -1 if place == Location("") else files.get(place.file, len(files))
+            column = place.column or 0
+            return known, place.file, place.line or _row(place), column
+
+        return sorted(dict.fromkeys(self._problems), key=key)
+
+
+def _row(place: Location) -> int:
+    """Row number of a worksheet's cell such as "cells!D7"."""
+    digits = place.cell.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    return int(digits) if digits.isdigit() else 0

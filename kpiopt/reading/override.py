@@ -1,0 +1,98 @@
+"""Overrides of the command line: `--set path=value`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from kpiopt.errors import Location, NumericsError, Problem, UsageError
+from kpiopt.reading.key_path import KeyPath, dotted, walk
+from kpiopt.reading.layer import COMMAND_LINE, Layer, merge, override_layer
+from kpiopt.reading.toml.checks import NON_FINITE, normal_form, value_problems
+from kpiopt.reading.toml.text import is_one_value, scan_key, scan_toml
+
+_RULE = 'an override is path=value, such as budget.pay.limit=600_000 or cell."x/sales".max_stretch=5'
+_FORM_ADVICE = "put parts with other characters than letters, digits, - and _ in quotes"
+_FIXED = ("schema", "extends", "variant")
+
+
+def read_overrides(overrides: Sequence[str]) -> Layer:
+    """Read overrides; of two for the same key the last wins.
+
+    The value is TOML. Text that cannot be TOML is taken as it stands, so that `--set currency=EUR` needs no quotes.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        As typed after `--set`.
+
+    Raises
+    ------
+    UsageError
+        If one is not of the form path=value; all of them are reported at once.
+    NumericsError
+        If all that is wrong are numbers that are not finite.
+    """
+    layer = Layer()
+    problems: list[Problem] = []
+    for text in overrides:
+        try:
+            layer = merge(layer, _read_override(text))
+        except UsageError as error:
+            problems += error.problems
+    if problems and all(problem.code == NON_FINITE for problem in problems):
+        raise NumericsError(*problems)
+    if problems:
+        raise UsageError(*problems)
+    return layer
+
+
+def _read_override(text: str) -> Layer:
+    place = Location(COMMAND_LINE, text=text)
+    path, end = scan_key(text, COMMAND_LINE) or ((), 0)
+    if not path or text[end : end + 1] != "=":
+        message = f"cannot read the override '{text}'"
+        raise UsageError(Problem("E-set-form", message, _RULE, _FORM_ADVICE, place))
+    if path[0] in _FIXED:
+        fix = "change the file; a variant is chosen with --variant"
+        raise UsageError(Problem("E-set-key", f"'{path[0]}' cannot be overridden", "", fix, place))
+    return override_layer(path, read_value(path, text[end + 1 :].strip(), place), text)
+
+
+def read_value(path: KeyPath, token: str, place: Location) -> Any:
+    """Return a typed value: TOML where it is that, else the text itself.
+
+    Raises
+    ------
+    UsageError
+        For a text with open quotes or brackets, and for numbers and dates that no scenario can hold.
+    """
+    if not token:
+        fix = f'write {dotted(path)}="" for an empty text'
+        raise UsageError(Problem("E-set-value", f"the override of {dotted(path)} has no value", _RULE, fix, place))
+    if not is_one_value(token, COMMAND_LINE):
+        return _bare_text(token, place)
+    source = f"value = {token}"
+    try:
+        value = normal_form(tomllib.loads(source)["value"])
+    except tomllib.TOMLDecodeError:
+        return _bare_text(token, place)
+    except ValueError:  # Python converts at most 4300 digits
+        raise UsageError(Problem("E-toml-integer", "a whole number has at most 19 digits", location=place)) from None
+    places = scan_toml(source, COMMAND_LINE)
+
+    def written(inside: KeyPath) -> str:
+        return places.value_text(("value", *inside[len(path) :]))
+
+    problems = [p for inside, part in walk(value, path) for p in value_problems(inside, part, written, lambda _: place)]
+    if problems:
+        raise UsageError(*problems)
+    return value
+
+
+def _bare_text(token: str, place: Location) -> str:
+    if token[0] in "\"'[{":
+        message = f"'{token}' is neither TOML nor plain text"
+        raise UsageError(Problem("E-set-value", message, _RULE, "close all quotes and brackets", place))
+    return token

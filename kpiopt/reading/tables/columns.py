@@ -1,0 +1,248 @@
+"""Raw columns to typed ones: every value understood or reported, none guessed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kpiopt.errors import Problem
+from kpiopt.reading.tables.number import (
+    SPACES,
+    DecimalMark,
+    explain_number,
+    explain_range,
+    explain_thousands,
+    number_pattern,
+    parse_numbers,
+    thousands_suspects,
+)
+from kpiopt.reading.tables.raw import RawColumn, RawTable
+from kpiopt.reading.tables.table import ColumnRule, Place, Table, TableRule
+from kpiopt.reading.tables.table_findings import SHOWN, Explanation, TableFindings, listing, show
+from kpiopt.reading.tables.text import clean_ids, clean_text, explain_character, spell_out
+
+_FIX_TEXT_IN_EXCEL = "in Excel: mark the column, Data > Text to Columns > Finish, and save"
+
+MAX_TEXT = 32_767
+"""Longest text of one field in bytes: what a cell of a workbook holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column being read: its rule, its raw form and where findings go."""
+
+    rule: ColumnRule
+    raw: RawColumn
+    place: Place
+    decimal: DecimalMark
+    findings: TableFindings
+
+    def errors(self, where: NDArray[np.bool_], explain: Callable[[int], Explanation]) -> None:
+        if where.any():
+            self.findings.errors_at(self.place, self.rule.name, np.flatnonzero(where), explain)
+
+
+def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFindings) -> Table:
+    """Turn raw columns into typed ones and check the table's key.
+
+    Raises
+    ------
+    TableError, NumericsError
+        With everything that was found in the file.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    keys: dict[str, pl.Series] = {}
+    texts: dict[str, dict[int, str]] = {}
+    for name, raw_column in raw.columns.items():
+        column_rule = rule.column(name)
+        if column_rule is None:
+            continue  # reported with the header
+        column = _Column(column_rule, raw_column, raw.place, raw.decimal, findings)
+        if column_rule.kind == "number":
+            columns[name] = _read_numbers(column, raw_column.text.str.strip_chars(SPACES))
+        elif column_rule.kind == "quantity":
+            columns[name], texts[name] = _read_quantities(column)
+        else:
+            cleaned = _read_text(column)
+            columns[name] = cleaned.to_numpy()
+            if name in rule.key:
+                keys[name] = cleaned
+    _check_rows(raw, keys, findings)
+    findings.raise_errors()
+    return Table(columns, texts, raw.place, digest, tuple(findings.notes))
+
+
+def _read_text(column: _Column) -> pl.Series:
+    is_id = column.rule.kind == "id"
+    too_long = (column.raw.text.str.len_bytes() > MAX_TEXT).to_numpy()
+    if too_long.any():
+        column.errors(too_long, _explain_long)
+        column.findings.raise_errors()  # at once: a few such values can fill the memory when they are copied
+    clean = clean_ids(column.raw.text) if is_id else clean_text(column.raw.text)
+    column.errors(clean.refused, lambda row: explain_character(clean.text[row], is_id=is_id))
+    _note_changes(column, clean.changed, clean.text)
+    _warn_mixed_scripts(column, clean.mixed, clean.text)
+    return clean.text
+
+
+def _explain_long(_: int) -> Explanation:
+    return (
+        "E-table-long",
+        f"the text is longer than {MAX_TEXT:,} bytes",
+        "what a workbook's cell can hold",
+        "shorten it",
+    )
+
+
+def _note_changes(column: _Column, changed: NDArray[np.bool_], text: pl.Series) -> None:
+    rows = np.flatnonzero(changed)
+    if not rows.size:
+        return
+    first = int(rows[0])
+    message = (
+        f"{rows.size:,} ids of column {column.rule.name} have spaces around or another Unicode form; the first is "
+        f"{spell_out(column.raw.text[first])}, read as {show(text[first])}"
+    )
+    column.findings.note("N-id-normalised", message, column.place.location(first, column.rule.name))
+
+
+def _warn_mixed_scripts(column: _Column, mixed: NDArray[np.bool_], text: pl.Series) -> None:
+    seen: set[str] = set()
+    for row in np.flatnonzero(mixed).tolist():
+        value = text[row]
+        if value in seen:
+            continue
+        seen.add(value)
+        message = f"the id mixes letters of several scripts that look alike: {spell_out(value)}"
+        where = column.place.location(row, column.rule.name)
+        column.findings.note("W-mixed-script", message, where, fix="retype the id if that is not intended")
+        if len(seen) == SHOWN:
+            break
+
+
+def _read_numbers(column: _Column, text: pl.Series) -> NDArray[np.float64]:
+    """Read fields as numbers; `text` is the column's text, with "" where no number is expected."""
+    if column.raw.number is not None:
+        _refuse_text_numbers(column, text)
+        return column.raw.number
+    parsed = parse_numbers(text, column.decimal)
+    column.errors(parsed.out_of_range, lambda row: explain_range(text[row]))
+    if parsed.malformed.any():
+        column.errors(parsed.malformed, lambda row: explain_number(text[row], column.decimal))
+        suspects = thousands_suspects(text, column.decimal) & ~parsed.malformed
+        column.errors(suspects, lambda row: explain_thousands(text[row]))
+    return parsed.values
+
+
+def _refuse_text_numbers(column: _Column, text: pl.Series) -> None:
+    """Report text in a typed number column; a number stored as text is told apart from other text."""
+
+    def explain(row: int) -> Explanation:
+        code, message, rule, fix = explain_number(text[row])
+        if is_number[row]:
+            message = f"{show(text[row])} is a number stored as text"
+            fix = _FIX_TEXT_IN_EXCEL if column.place.sheet else "write the column as numbers"
+            return "E-number-as-text", message, "numbers are stored as numbers", fix
+        return code, message, rule, fix
+
+    is_number = text.str.contains(f"^{number_pattern()}$").to_numpy()
+    column.errors((text != "").to_numpy(), explain)
+
+
+def _read_quantities(column: _Column) -> tuple[NDArray[np.float64], dict[int, str]]:
+    """Read numbers, and set aside the text of distributions by row."""
+    text = column.raw.text.str.strip_chars(SPACES)
+    is_text = text.str.contains(r"^\{|\s(?i:to)\s")
+    rows = np.flatnonzero(is_text.to_numpy())
+    if not rows.size:
+        return _read_numbers(column, text), {}
+    _check_ranges(column, text, is_text.to_numpy())
+    distributions = {row: text[row] for row in rows.tolist()}
+    if column.decimal == ",":
+        distributions = {r: value if value[0] == "{" else value.replace(",", ".") for r, value in distributions.items()}
+    return _read_numbers(column, text.set(is_text, "")), distributions
+
+
+def _check_ranges(column: _Column, text: pl.Series, is_text: NDArray[np.bool_]) -> None:
+    """Refuse "a to b" where a or b is no plain number; what the numbers mean is checked where they are understood."""
+    number = number_pattern(column.decimal)
+    plain = text.str.contains(rf"^(?:\{{.*|(?:{number})\s+(?i:to)\s+(?:{number}))$").to_numpy()
+
+    def explain(row: int) -> Explanation:
+        sides = re.split(r"\s+to\s+", text[row], flags=re.IGNORECASE)
+        bad = next((side for side in sides if not re.fullmatch(number, side)), text[row])
+        code, message, _, fix = explain_number(bad, column.decimal)
+        return code, f"in {show(text[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
+
+    column.errors(is_text & ~plain, explain)
+
+
+def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindings) -> None:
+    """Refuse rows without any value, rows without their key, and rows that repeat a key."""
+    if not keys:
+        return
+    filled = {name: (series != "").to_numpy() for name, series in keys.items()}
+    complete = np.logical_and.reduce(list(filled.values()))
+    if not complete.all():
+        void = np.flatnonzero(~complete & _is_void(raw))
+        findings.errors_at(raw.place, next(iter(keys)), void, _explain_void)
+        for name, has_value in filled.items():
+            rows = np.setdiff1d(np.flatnonzero(~has_value), void, assume_unique=True)
+            findings.errors_at(raw.place, name, rows, partial(_explain_missing, name, tuple(keys)))
+    _check_duplicates(raw, keys, complete, findings)
+
+
+def _is_void(raw: RawTable) -> NDArray[np.bool_]:
+    if raw.place.sheet:  # empty rows of a sheet have been passed over, what is left holds something
+        return np.zeros(len(raw.place.row_number), dtype=np.bool_)
+    void = np.ones(len(raw.place.row_number), dtype=np.bool_)
+    for column in raw.columns.values():
+        void &= (column.text.str.strip_chars(SPACES) == "").to_numpy()
+        if column.number is not None:
+            void &= np.isnan(column.number)
+    return void
+
+
+def _explain_void(_: int) -> Explanation:
+    return "E-table-empty-row", "the row has only empty fields", "a row holds at least its key", "delete the row"
+
+
+def _explain_missing(name: str, keys: tuple[str, ...], _: int) -> Explanation:
+    return (
+        "E-table-missing",
+        f"the field is empty: no {name}",
+        f"every row has a {' and a '.join(keys)}",
+        f"write the {name}",
+    )
+
+
+def _check_duplicates(
+    raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_], findings: TableFindings
+) -> None:
+    """Report each repeated key once, with all rows that hold it; none of them wins."""
+    frame = pl.DataFrame(list(keys.values())).rename(dict(zip([s.name for s in keys.values()], keys, strict=True)))
+    if frame.n_unique() == len(frame):
+        return
+    rows = frame.with_row_index("#row").filter(pl.Series(complete))
+    groups = rows.group_by(list(keys), maintain_order=True).agg("#row").filter(pl.col("#row").list.len() > 1)
+    findings.errors_of(groups["#row"].to_list(), partial(_duplicate, raw, keys))
+
+
+def _duplicate(raw: RawTable, keys: dict[str, pl.Series], rows: list[int]) -> tuple[int, Problem]:
+    column = next(iter(keys))
+    what = ", ".join(f"{name} {show(series[rows[0]])}" for name, series in keys.items())
+    places = [raw.place.location(row, column) for row in rows[:SHOWN]]
+    message = f"{what} stands in {len(rows)} rows: {listing([int(n) for n in raw.place.row_number[rows]], SHOWN)}"
+    spellings = list(dict.fromkeys(raw.columns[name].text[row] for name in keys for row in rows))
+    if len(spellings) > len(keys):  # the rows look the same but are not spelled the same
+        message += f"; they differ only in what cannot be seen: {listing([spell_out(s) for s in spellings])}"
+    rule = f"one row for each {' and '.join(keys)}"
+    problem = Problem("E-table-duplicate", message, rule, "keep one of the rows", places[0], tuple(places[1:]))
+    return int(raw.place.row_number[rows[0]]), problem

@@ -1,0 +1,160 @@
+"""CSV files: bytes to named columns of text, with the line of every record."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kpiopt.errors import InternalError, Location, Problem, TableError
+from kpiopt.reading.tables.encoding import normalise_csv
+from kpiopt.reading.tables.number import DecimalMark
+from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header
+from kpiopt.reading.tables.records import BadQuote, Records, scan_records
+from kpiopt.reading.tables.table import Place, TableRule
+from kpiopt.reading.tables.table_findings import Explanation, TableFindings, refuse, show
+from kpiopt.reading.tables.text import clean_header
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_OPTIONS_RULE = 'delimiter is one of "," ";" "|" or a tab, decimal is "." or ",", and they differ'
+
+
+def read_csv(
+    data: bytes, display: str, rule: TableRule, findings: TableFindings, delimiter: str | None, decimal: str | None
+) -> RawTable:
+    """Read a CSV file into columns of text.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    delimiter, decimal : str or None
+        As declared for the table; None means a comma between fields and a decimal point.
+
+    Raises
+    ------
+    TableError
+        If the file has no readable structure; what concerns single rows goes to `findings`.
+    """
+    separator, mark = _options(delimiter, decimal, display)
+    data = normalise_csv(data, display, findings)
+    records = scan_records(data, separator)
+    if isinstance(records, BadQuote):
+        raise TableError(_quote_problem(records, display))
+    filled = np.flatnonzero(~_blank(data, records))
+    if not filled.size:
+        raise refuse("E-table-empty", "the file has only blank lines: 0 rows", display, fix="write a header and rows")
+    header, body = filled[0], filled[1:]
+    _check_delimiter(_record(data, records, header), separator, rule, Location(display, int(records.line[header])))
+    names = _split(_record(data, records, header), separator)
+    check_header(names, rule, Location(display, int(records.line[header])), findings)
+    if not body.size:
+        findings.error(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
+    if len(set(names)) < len(names) or not body.size or not any(rule.column(name) for name in names):
+        findings.raise_errors()  # the rows make no sense under such a header
+    regular = body[records.fields[body] == len(names)]
+    _check_shape(records, body, len(names), display, findings)
+    frame = _parse(_only(data, records, regular), names, separator, len(regular))
+    columns = {name: RawColumn(frame[name]) for name in names}
+    return RawTable(columns, Place(display, records.line[regular]), mark)
+
+
+def _options(delimiter: str | None, decimal: str | None, display: str) -> tuple[str, DecimalMark]:
+    separator = delimiter or ","
+    mark = decimal or "."
+    if separator not in _DELIMITERS or mark not in (".", ",") or separator == mark:
+        message = f"delimiter = {show(separator)} with decimal = {show(mark)} cannot be used"
+        raise refuse("E-table-option", message, display, rule=_OPTIONS_RULE)
+    return separator, "," if mark == "," else "."
+
+
+def _blank(data: bytes, records: Records) -> NDArray[np.bool_]:
+    """Mark lines with nothing but spaces, (n,) bool."""
+    blank = records.blank.copy()
+    for i in np.flatnonzero((records.fields == 1) & ~blank).tolist():
+        blank[i] = not _record(data, records, i).strip(" \u00a0")
+    return blank
+
+
+def _record(data: bytes, records: Records, index: int) -> str:
+    return data[records.start[index] : records.end[index]].decode()
+
+
+def _split(record: str, delimiter: str) -> list[str]:
+    """Split the header; its quotes have been checked."""
+    fields = next(csv.reader([record.replace("\n", " ")], delimiter=delimiter), [])
+    return [clean_header(name) for name in fields]
+
+
+def _check_delimiter(header: str, separator: str, rule: TableRule, at: Location) -> None:
+    """Refuse a file that is plainly separated by something else than declared."""
+
+    def known(delimiter: str) -> int:
+        return sum(rule.column(name) is not None for name in _split(header, delimiter))
+
+    best = max(_DELIMITERS, key=known)
+    if known(best) <= known(separator):
+        return
+    name = _DELIMITERS[best]
+    also = ', and decimal = "," if its numbers have a decimal comma' if best == ";" else ""
+    written = "\\t" if best == "\t" else best
+    fix = f'declare it: {rule.name} = {{ path = "…", delimiter = "{written}" }} under [tables]{also}'
+    message = f"the fields are separated by a {name}, not by a {_DELIMITERS[separator]}"
+    raise TableError(Problem("E-table-delimiter", message, _OPTIONS_RULE, fix, at))
+
+
+def _check_shape(
+    records: Records, body: NDArray[np.int64], expected: int, display: str, findings: TableFindings
+) -> None:
+    """Report records with too few or too many fields."""
+    irregular = body[records.fields[body] != expected]
+
+    def explain(row: int) -> Explanation:
+        count = int(records.fields[row])
+        what = "only " if count < expected else ""
+        fix = (
+            "write every field, empty ones too"
+            if count < expected
+            else "put text with a separator in quotes; write numbers without separators"
+        )
+        message = f"the row has {what}{count} fields, the header has {expected}"
+        return "E-table-shape", message, "every row has as many fields as the header", fix
+
+    findings.errors_at(Place(display, records.line), "", irregular, explain)
+
+
+def _only(data: bytes, records: Records, keep: NDArray[np.int64]) -> bytes:
+    """Return the bytes of some records, each with its line break."""
+    first = int(records.start[keep[0]]) if keep.size else 0
+    if keep.size and keep[-1] - keep[0] + 1 == keep.size:  # the ordinary case: nothing to leave out
+        return data[first : int(records.end[keep[-1]]) + 1]
+    chosen = np.zeros(len(records.start), dtype=np.bool_)
+    chosen[keep] = True
+    mask = np.repeat(chosen, records.end - records.start + 1)
+    return np.frombuffer(data, dtype=np.uint8)[mask].tobytes()
+
+
+def _parse(body: bytes, names: list[str], separator: str, n_rows: int) -> pl.DataFrame:
+    """Let polars cut the fields: the structure is known to be regular, all columns stay text."""
+    schema = dict.fromkeys(names, pl.String)
+    if not n_rows:
+        return pl.DataFrame(schema=schema)
+    frame = pl.read_csv(body, has_header=False, schema=schema, separator=separator, infer_schema=False)
+    if frame.height != n_rows:
+        raise InternalError(f"{n_rows} records were found but {frame.height} were read")
+    return frame.fill_null("")
+
+
+def _quote_problem(bad: BadQuote, display: str) -> Problem:
+    rule = 'a quoted field starts and ends with ", and a quote inside it is doubled'
+    if not bad.opened:
+        message = "a quote stands inside a field that does not start with one"
+        fix = "remove spaces before the quote, or double it and quote the whole field"
+    elif bad.ended_at is None:
+        message, fix = f"the quote opened in line {bad.line} is never closed", "close or remove it"
+    else:
+        message = f"the field quoted from line {bad.line} goes on after its closing quote in line {bad.ended_at}"
+        fix = "close the field, or double the quotes inside it"
+    return Problem("E-table-quote", message, rule, fix, Location(display, bad.line))

@@ -1,0 +1,186 @@
+"""Numbers written as text: read strictly, and explained in plain words where they are not plain numbers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kpiopt.reading.tables.table import Floats
+from kpiopt.reading.tables.table_findings import Explanation, show
+
+DecimalMark = Literal[".", ","]
+
+SPACES = " \t\u00a0\u2007\u2009\u202f\u3000"
+"""What may stand around a value without meaning anything."""
+
+NUMBER_RULE = "a number is digits with at most one decimal mark, such as 1250 or 0.05 or -3e6; empty means not given"
+
+_DIGITS = r"[0-9]+{mark}?[0-9]*|{mark}[0-9]+"
+_NUMBER = r"[+-]?(?:" + _DIGITS + r")(?:[eE][+-]?[0-9]+)?"
+
+
+def number_pattern(decimal: DecimalMark = ".") -> str:
+    """Return the regular expression of a plain number (the same meaning in Python and in polars)."""
+    return _NUMBER.replace("{mark}", re.escape(decimal))
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedNumbers:
+    """What a column of text says.
+
+    Attributes
+    ----------
+    values : (n,) float
+        NaN where the field is empty, malformed or out of range; never -0.
+    malformed : (n,) bool
+        Where the text is no plain number.
+    out_of_range : (n,) bool
+        Where a plain number is too large for a float, or so small that it would become 0.
+    """
+
+    values: Floats
+    malformed: NDArray[np.bool_]
+    out_of_range: NDArray[np.bool_]
+
+
+def parse_numbers(text: pl.Series, decimal: DecimalMark = ".") -> ParsedNumbers:
+    """Read a column of text as numbers.
+
+    Parameters
+    ----------
+    text : (n,) series of str
+        Fields without surrounding spaces; "" means not given.
+    decimal : {".", ","}
+        The decimal mark of the file.
+    """
+    plain = text.str.contains(f"^{number_pattern(decimal)}$")
+    canonical = text if decimal == "." else text.str.replace(",", ".", literal=True)
+    values = canonical.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().copy()
+    ok = plain.to_numpy() & ~np.isnan(values)
+    malformed = ~ok & (text != "").to_numpy()
+    out_of_range = ok & ~np.isfinite(values)
+    zeros = np.flatnonzero(ok & (values == 0.0))
+    if zeros.size:  # 1e-400 reads as 0, which it is not
+        vanished = canonical.gather(zeros).str.contains(r"^[^eE]*[1-9]").to_numpy()
+        out_of_range[zeros[vanished]] = True
+    values[malformed | out_of_range] = np.nan
+    return ParsedNumbers(values + 0.0, malformed, out_of_range)  # + 0.0 turns -0 into 0
+
+
+def thousands_suspects(text: pl.Series, decimal: DecimalMark = ".") -> NDArray[np.bool_]:
+    """Mark numbers such as "1.234" that a column proves to be written with thousands separators, (n,) bool.
+
+    Three decimals are ordinary data (0.125), so a single such number is taken as it stands. But where the column also
+    holds "1.234.567", and no number with one mark has other than three digits after it, the mark separates thousands
+    and "1.234" means 1234: reading it as 1.234 would be a wrong answer that looks right.
+    """
+    mark = re.escape(decimal)
+    if not text.str.contains(rf"^[+-]?[0-9]{{1,3}}(?:{mark}[0-9]{{3}}){{2,}}$").any():
+        return np.zeros(len(text), dtype=np.bool_)
+    single = text.str.contains(rf"^[^{mark}]*{mark}[^{mark}]*$")
+    grouped = text.str.contains(rf"^[+-]?[1-9][0-9]{{0,2}}{mark}[0-9]{{3}}$")
+    if (single != grouped).any():
+        return np.zeros(len(text), dtype=np.bool_)
+    return grouped.to_numpy()
+
+
+def explain_number(value: str, decimal: DecimalMark = ".") -> Explanation:
+    """Say why a text is not a plain number and what to write instead."""
+    text = value.strip(SPACES)
+    code, reason, fix = _reason(text, decimal)
+    return code, f"{show(value)} is not a plain number: {reason}", NUMBER_RULE, fix
+
+
+def explain_range(value: str) -> Explanation:
+    """Say that a number cannot be held by the computer's arithmetic."""
+    message = f"{show(value)} is too large or too close to 0 for arithmetic"
+    return "E-number-range", message, "numbers lie between 1e-300 and 1e300 in size", "choose a larger or smaller unit"
+
+
+def explain_thousands(value: str) -> Explanation:
+    """Say that a number looks grouped by thousands."""
+    digits = re.sub(r"[.,]", "", value)
+    message = f"{show(value)} is ambiguous: other values of the column use the same mark to separate thousands"
+    return "E-number-thousands", message, NUMBER_RULE, f"write {digits} without separators in the whole column"
+
+
+def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
+    """Return code, reason and fix; the first that fits wins."""
+    invisible = dict.fromkeys(c for c in text if unicodedata.category(c) in ("Cc", "Cf"))
+    if invisible:
+        points = ", ".join(f"U+{ord(c):04X}" for c in invisible)
+        return "E-table-control", f"it contains the invisible character {points}", "remove the character"
+    for pattern, code, reason, fix in _REASONS:
+        if match := re.fullmatch(pattern, text, re.IGNORECASE):
+            return code, reason, fix.format(*match.groups())
+    other = "," if decimal == "." else "."
+    if re.fullmatch(rf"[+-]?[0-9]+{re.escape(other)}[0-9]+", text):
+        declare = f'declare decimal = "{other}" for this table under [tables]'
+        return (
+            "E-number-decimal",
+            f"the decimal mark is '{decimal}'",
+            f"write {text.replace(other, decimal)}, or {declare}",
+        )
+    if percent := re.fullmatch(r"([+-]?[0-9]+(?:\.[0-9]+)?)\s*%", text):
+        share = (Decimal(percent[1]) / 100).normalize()
+        return "E-number-unit", "a percent sign is no part of a number", f"write {share:f} where a share is meant"
+    symbols = [c for c in text if unicodedata.category(c) == "Sc"]
+    if symbols:
+        rest = "".join(c for c in text if c not in symbols).strip()
+        return "E-number-unit", f"it contains the currency sign {symbols[0]}", f"write {rest}; units belong to the KPI"
+    return "E-number", "it is text", "write digits only, or leave the field empty where the value is not known"
+
+
+_NO_SEPARATORS = "write the digits without separators"
+_REASONS: tuple[tuple[str, str, str, str], ...] = (
+    # pattern, code, reason, fix with the pattern's groups
+    (r"[+-]?nan|[+-]?inf(?:inity)?", "E-number-range", "it is not finite", "leave the field empty for not given"),
+    (
+        r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}",
+        "E-number-date",
+        "it looks like a date",
+        "no column of this table holds dates; elsewhere they are written YYYY-MM-DD",
+    ),
+    (
+        r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?",
+        "E-number-thousands",
+        "the comma could separate thousands or decimals",
+        'write it without separators; if the comma is the decimal mark of this file, declare decimal = ","',
+    ),
+    (
+        r"[+-]?[0-9]{1,3}(?:[ \u00a0\u2007\u2009\u202f'’][0-9]{3})+(?:[.,][0-9]+)?",
+        "E-number-thousands",
+        "it is grouped by thousands",
+        _NO_SEPARATORS,
+    ),
+    (
+        r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?|[+-]?[0-9]+(?:\.[0-9]+){2,}",
+        "E-number-thousands",
+        "its points seem to separate thousands",
+        _NO_SEPARATORS,
+    ),
+    (r"[0-9]+(?:_[0-9]+)+", "E-number-thousands", "underscores are no part of a number in a table", _NO_SEPARATORS),
+    (
+        r"[+-]?[0-9]+(?:[.,][0-9]+)?\s?(?:k|m|mn|mio|bn|t)\.?",
+        "E-number-unit",
+        "a letter stands for the thousands or millions",
+        "write the number in full",
+    ),
+    (r"\((.+)\)", "E-number", "brackets do not mean minus here", "write -{0}"),
+    (r"[\u2212\u2012\u2013\u2014](.+)", "E-number", "its minus is a typographic dash", "write -{0} with a hyphen"),
+    (r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)", "E-number", "it is a spreadsheet's error", "mend the formula"),
+    (
+        r"-+|\?+|\.+|n/?a\.?|null|none|tbd",
+        "E-number",
+        "it stands in for a missing value",
+        "leave the field empty where the value is not given",
+    ),
+    (r"true|false|yes|no", "E-number", "it is a logical value", "write 1 or 0 where a number is meant"),
+)

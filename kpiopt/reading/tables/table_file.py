@@ -1,0 +1,130 @@
+"""The bytes of a table's file: regular files only, never blocking, of known form and bounded size."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from kpiopt.errors import LimitReached, Location, Problem, SecurityError, TableError, UsageError
+from kpiopt.reading.tables.table_findings import refuse, suggestion
+
+MAX_FILE_BYTES = 2 * 1024**3
+"""Largest table file; beyond it the columns would not fit an ordinary computer's memory either."""
+
+Form = Literal["csv", "parquet", "workbook"]
+
+_FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet", ".xlsx": "workbook"}
+_NEVER_LOADED = {".pkl", ".pickle", ".joblib", ".yaml", ".yml", ".npy", ".npz", ".dill", ".h5", ".hdf5", ".rds"}
+_OTHER_WORKBOOKS = {
+    ".xls": "an old Excel workbook (.xls)",
+    ".ods": "an OpenDocument spreadsheet (.ods)",
+    ".xlsb": "a binary Excel workbook (.xlsb)",
+    ".numbers": "an Apple Numbers document",
+}
+_MACRO_WORKBOOKS = {".xlsm", ".xltm", ".xlam"}
+_FORM_RULE = "a table is a .csv file, a .parquet file or a sheet of an .xlsx workbook (book.xlsx#sheet)"
+
+
+def table_form(path: Path, display: str) -> Form:
+    """Tell the form of a table from its file name.
+
+    Raises
+    ------
+    UsageError
+        For forms that can run code or guess types when loaded; they are never opened.
+    SecurityError
+        For workbooks with macros.
+    TableError
+        For any other form.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _FORMS:
+        return _FORMS[suffix]
+    where = Location(display)
+    if suffix in _NEVER_LOADED:
+        message = f"a {suffix} file is never loaded as a table"
+        raise UsageError(Problem("E-table-form", message, _FORM_RULE, "export the table as .csv", where))
+    if suffix in _MACRO_WORKBOOKS:
+        message = f"a {suffix} workbook can contain macros"
+        raise SecurityError(Problem("E-workbook-macros", message, _FORM_RULE, "save it as .xlsx in Excel", where))
+    if suffix in _OTHER_WORKBOOKS:
+        message, fix = f"this is {_OTHER_WORKBOOKS[suffix]}", "save it as .xlsx or .csv"
+    else:
+        message = f"the file name ends in '{suffix}'" if suffix else "the file name has no ending"
+        fix = "save it as .csv (for another separator declare delimiter)"
+    raise refuse("E-table-form", message, display, rule=_FORM_RULE, fix=fix)
+
+
+def read_table_bytes(path: Path, display: str) -> bytes:
+    """Read a whole table file.
+
+    Returns
+    -------
+    bytes
+        The content; not empty.
+
+    Raises
+    ------
+    TableError
+        If the file is missing, empty, unreadable, a folder or anything but a regular file.
+    LimitReached
+        If it is larger than `MAX_FILE_BYTES`.
+    """
+    try:
+        with _open_regular(path, display) as file:
+            data = file.read()
+    except (OSError, ValueError) as error:
+        raise _unreadable(error, path, display) from None
+    if not data:
+        raise refuse("E-table-empty", "the file is empty: 0 rows", display, fix="write a header and at least one row")
+    return data
+
+
+def _open_regular(path: Path, display: str) -> BinaryIO:
+    # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    try:
+        _require_regular(os.fstat(descriptor), path, display)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(status: os.stat_result, path: Path, display: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise _unusable("is a folder, not a file", path, display)
+    if not stat.S_ISREG(status.st_mode):
+        raise _unusable("is a device, pipe or socket, not a regular file", path, display)
+    if status.st_size > MAX_FILE_BYTES:
+        size = f"the file has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}"
+        fix = "write it as .parquet, or split the scenario"
+        raise LimitReached(Problem("E-table-size", size, fix=fix, location=Location(display)))
+
+
+def _unreadable(error: OSError | ValueError, path: Path, display: str) -> TableError:
+    if isinstance(error, FileNotFoundError):
+        return _unusable("does not exist", path, display, _nearest_file(path))
+    if isinstance(error, PermissionError):
+        return _unusable("may not be read (no permission)", path, display)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _unusable(f"cannot be read ({reason})", path, display)
+
+
+def _unusable(what: str, path: Path, display: str, fix: str = "") -> TableError:
+    try:
+        resolved = str(path.resolve())
+    except (OSError, ValueError, RuntimeError):  # loops of links, names with NUL
+        resolved = str(path)
+    return refuse("E-table-file", f"the table '{display}' {what}; looked for it at {resolved}", display, fix=fix)
+
+
+def _nearest_file(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in _FORMS]
+    except (OSError, ValueError):
+        return f"the folder {path.parent} does not exist"
+    return suggestion(path.name, names) or f"{path.parent} holds {len(names)} other tables"

@@ -1,0 +1,244 @@
+"""Sheets of .xlsx workbooks: typed cells to named columns, everything doubtful refused with its cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import TypeGuard
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kpiopt.errors import Location, Problem, SecurityError
+from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header, text_from_numbers_note
+from kpiopt.reading.tables.table import ColumnRule, Integers, Place, TableRule
+from kpiopt.reading.tables.table_findings import Explanation, TableFindings, listing, refuse, show
+from kpiopt.reading.tables.text import clean_header
+from kpiopt.reading.tables.workbook_archive import pack_parts, read_parts
+from kpiopt.reading.tables.workbook_sheet import (
+    SheetEntry,
+    SheetFacts,
+    WorkbookIndex,
+    choose_sheet,
+    column_letters,
+    read_index,
+    scan_sheet,
+)
+
+MAX_GRID = 20_000_000
+"""Cells of the rectangle from A1 to the furthest cell: the reader of values holds all of them, empty ones too."""
+
+MAX_WHOLE = 1e15
+"""Excel shows whole numbers up to here with all their digits."""
+
+Cell = str | float | int | bool | datetime | date | time | timedelta
+Grid = list[list[Cell]]
+
+
+def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFindings, sheet: str | None) -> RawTable:
+    """Read a worksheet into columns of text and typed numbers.
+
+    The header is the first row with content; rows without content are passed over.
+
+    Parameters
+    ----------
+    sheet : str or None
+        Name of the worksheet; None where the workbook has one only.
+
+    Raises
+    ------
+    TableError
+        If there is no such sheet, or it cannot be read as a table.
+    SecurityError
+        If the workbook could do harm.
+    """
+    parts = read_parts(data, display)
+    index = read_index(parts, display)
+    entry = choose_sheet(index, sheet, parts, display)
+    facts = scan_sheet(parts[entry.part], entry, display)
+    _check_facts(facts, entry, display, findings)
+    _note_remarks(parts, index, entry, facts, Location(display, cell=entry.name), findings)
+    grid = _read_grid(parts, entry, facts, display)
+    filled = [row for row, cells in enumerate(grid) if any(_is_filled(cell) for cell in cells)]
+    if len(filled) < 2:
+        message = f"the sheet {show(entry.name)} has {'a header but ' if filled else ''}0 rows"
+        findings.error(Problem("E-table-empty", message, location=Location(display, cell=entry.name)))
+        findings.raise_errors()
+    header = _header(grid, filled[0], rule, entry, display, findings)
+    rows = np.array(filled[1:], dtype=np.int64)
+    letters = {name: column_letters(column + 1) for name, column in header.items()}
+    place = Place(display, rows + 1, entry.name, letters)
+    _check_surplus(grid, rows, set(header.values()), place, findings)
+    reader = _Reader(place, index.date_system, findings)
+    columns = {}
+    for name, column in header.items():
+        found = rule.column(name)
+        if found is not None:
+            columns[name] = reader.column(found, [grid[row][column] for row in filled[1:]])
+    return RawTable(columns, place)
+
+
+def _is_filled(cell: Cell) -> bool:
+    return not (isinstance(cell, str) and not cell.strip())
+
+
+def _check_facts(facts: SheetFacts, entry: SheetEntry, display: str, findings: TableFindings) -> None:
+    """Report merged cells, error values and formulas that were never computed."""
+
+    def problem(code: str, message: str, rule: str, fix: str, cell: str) -> Problem:
+        return Problem(code, message, rule, fix, Location(display, cell=f"{entry.name}!{cell}"))
+
+    def merged(cells: str) -> tuple[int, Problem]:
+        message, fix = f"the cells {cells} are merged: only the first holds a value", "unmerge and fill each cell"
+        return 0, problem("E-workbook-merged", message, "tables have no merged cells", fix, cells)
+
+    def error(cell: tuple[int, int]) -> tuple[int, Problem]:
+        message, rule = f"the cell holds the error {facts.errors[cell]}", "an error is no value"
+        return cell[0], problem("E-workbook-error", message, rule, "mend the formula", _reference(*cell))
+
+    def valueless(cell: tuple[int, int]) -> tuple[int, Problem]:
+        message, fix = "the formula has no stored value", "open and save the workbook in Excel"
+        return cell[0], problem("E-workbook-formula", message, "formulas are not computed here", fix, _reference(*cell))
+
+    findings.errors_of(facts.merged, merged)
+    findings.errors_of(list(facts.errors), error)
+    findings.errors_of(facts.valueless, valueless)
+
+
+def _reference(row: int, column: int) -> str:
+    return f"{column_letters(column)}{row}"
+
+
+def _note_remarks(
+    parts: Mapping[str, bytes],
+    index: WorkbookIndex,
+    entry: SheetEntry,
+    facts: SheetFacts,
+    at: Location,
+    findings: TableFindings,
+) -> None:
+    """Note what a person looking at the sheet would not see, or would see otherwise."""
+    hidden = sum(other.hidden for other in index.sheets)
+    counts = ((facts.hidden_rows, "hidden rows"), (facts.hidden_columns, "hidden columns"))
+    seen = [f"{count:,} {what} (read like the others)" for count, what in counts if count]
+    seen += [f"{hidden:,} hidden sheets"] if hidden else []
+    seen += ["hidden itself"] if entry.hidden else []
+    if seen:
+        findings.note("N-workbook-hidden", f"the sheet {show(entry.name)} has or is: {listing(seen)}", at)
+    links = sum(name.startswith("xl/externalLinks/") and name.endswith(".xml") for name in parts)
+    if links:
+        findings.note("N-workbook-links", f"{links} links to other workbooks are ignored; stored values are read", at)
+    if index.stale and facts.formulas:
+        message = f"the values of {facts.formulas:,} formulas may never have been computed"
+        fix = "open and save the workbook in Excel, so that the stored values are right"
+        findings.note("W-workbook-formula", message, at, fix=fix)
+
+
+def _read_grid(parts: Mapping[str, bytes], entry: SheetEntry, facts: SheetFacts, display: str) -> Grid:
+    """Return all cells from A1 on, as calamine understands them; an empty cell is ""."""
+    import python_calamine  # only workbooks need it
+
+    if facts.last_row * facts.last_column > MAX_GRID:
+        message = f"the sheet spans {facts.last_row:,} rows x {facts.last_column:,} columns"
+        fix = "delete cells far from the table, or save it as .csv"
+        problem = Problem(
+            "E-workbook-span", message, f"at most {MAX_GRID:,} cells", fix, Location(display, cell=entry.name)
+        )
+        raise SecurityError(problem)
+    others = {name for name in parts if name.startswith(("xl/worksheets/", "xl/externalLinks/"))} - {entry.part}
+    archive = pack_parts({name: xml for name, xml in parts.items() if name not in others})
+    try:
+        book = python_calamine.load_workbook(archive)
+        grid: Grid = book.get_sheet_by_name(entry.name).to_python(skip_empty_area=False)
+    except BaseException as error:  # a crash of its Rust code is no Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
+            raise
+        raise refuse("E-table-damaged", f"the workbook is damaged: {error}", display) from None
+    return grid
+
+
+def _header(
+    grid: Grid, row: int, rule: TableRule, entry: SheetEntry, display: str, findings: TableFindings
+) -> dict[str, int]:
+    """Return column name -> position; reports what is wrong with the header."""
+    first = next(i for i, cell in enumerate(grid[row]) if _is_filled(cell))
+    last = max(i for i, cell in enumerate(grid[row]) if _is_filled(cell))
+    names = [clean_header(str(cell)) for cell in grid[row][first : last + 1]]
+    check_header(names, rule, Location(display, cell=f"{entry.name}!{column_letters(first + 1)}{row + 1}"), findings)
+    if len(set(names)) < len(names):
+        findings.raise_errors()
+    return {name: first + i for i, name in enumerate(names)}
+
+
+def _check_surplus(grid: Grid, rows: Integers, known: set[int], place: Place, findings: TableFindings) -> None:
+    """Refuse values in columns without a header."""
+    surplus = [
+        (row, column)
+        for row in rows.tolist()
+        for column, cell in enumerate(grid[row])
+        if column not in known and _is_filled(cell)
+    ]
+
+    def describe(cell: tuple[int, int]) -> tuple[int, Problem]:
+        row, column = cell
+        message = f"the cell holds {show(grid[row][column])}, but its column has no header"
+        at = Location(place.display, cell=f"{place.sheet}!{_reference(row + 1, column + 1)}")
+        return row + 1, Problem("E-table-shape", message, "", "name the column or clear the cell", at)
+
+    findings.errors_of(surplus, describe)
+
+
+class _Reader:
+    """Turns the cells of one column after another into text and numbers."""
+
+    def __init__(self, place: Place, date_system: str, findings: TableFindings) -> None:
+        self._place = place
+        self._date_system = date_system
+        self._findings = findings
+
+    def column(self, rule: ColumnRule, cells: list[Cell]) -> RawColumn:
+        """Read one column; dates, logical values and what is not finite are refused in all of them."""
+        wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
+        self._findings.errors_at(
+            self._place, rule.name, np.array(wrong, dtype=np.int64), lambda row: self._explain(cells[row])
+        )
+        number = np.array([cell if _is_number(cell) else np.nan for cell in cells], dtype=np.float64)
+        text = [cell if isinstance(cell, str) else "" for cell in cells]
+        if rule.kind in ("number", "quantity"):
+            return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0)
+        for row in wrong:
+            text[row] = str(cells[row])  # else the field would be reported as empty as well
+        return RawColumn(self._with_digits(rule.name, text, number))
+
+    def _with_digits(self, name: str, text: list[str], number: NDArray[np.float64]) -> pl.Series:
+        """Take whole numbers in a text column by their digits; refuse others, whose digits Excel may not show."""
+        given = np.flatnonzero(~np.isnan(number))
+        if given.size:
+            values = number[given]
+            fits = (np.floor(values) == values) & (np.abs(values) < MAX_WHOLE)
+            self._findings.errors_at(self._place, name, given[~fits], lambda row: _explain_fraction(float(number[row])))
+            first = self._place.location(int(given[0]), name)
+            self._findings.notes.append(text_from_numbers_note(given.size, first))
+        for row in given.tolist():
+            text[row] = f"{number[row] + 0.0:.0f}"
+        return pl.Series(name, text, dtype=pl.String)
+
+    def _explain(self, cell: Cell) -> Explanation:
+        if isinstance(cell, bool):
+            message, rule = f"the cell is the logical value {str(cell).upper()}", "no column holds logical values"
+            return "E-table-type", message, rule, "format the cell as a number or text"
+        if isinstance(cell, float):
+            return "E-number-range", f"the cell holds {cell}", "numbers are finite", "clear the cell for not given"
+        message = f"the cell is a date or time, {cell} (the workbook counts days from {self._date_system})"
+        return "E-table-date", message, "no column of this table holds dates", "format the cell as a number or text"
+
+
+def _is_number(cell: Cell) -> TypeGuard[float]:
+    return isinstance(cell, (int, float)) and not isinstance(cell, bool) and math.isfinite(cell)
+
+
+def _explain_fraction(value: float) -> Explanation:
+    message = f"the cell is the number {value!r} where text is expected"
+    return "E-table-type", message, "ids and text are text or whole numbers", "format the cell as text and retype it"

@@ -1,0 +1,180 @@
+"""The answer of a run in JSON and as tables: the document "kpiopt.solve/1", goals.csv, limits.csv and odds.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kpiopt.errors import problem_as_dict
+from kpiopt.program.order.prices import LimitResult
+from kpiopt.program.order.steps import StepResult
+from kpiopt.run.run import Run
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SCHEMA = "kpiopt.solve/1"
+
+
+def run_as_dict(run: Run) -> dict[str, Any]:
+    """Return a run as the JSON document "kpiopt.solve/1"; the run folder adds its name and the manifest."""
+    simulation = run.simulation
+    everything = simulation.all_goals if simulation else None
+    return {
+        "schema": SCHEMA,
+        "status": "optimal",
+        "steps": [_step_as_dict(step) for step in run.solution.steps],
+        "goals": [_goal_as_dict(run, i) for i in range(len(run.goals))],
+        "all_goals": everything.as_dict() if everything else None,
+        "limits": [_limit_as_dict(limit) for limit in run.limits],
+        "pay": _pay_as_dict(run),
+        "initiatives": _initiatives_as_dict(run),
+        "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
+        "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
+        "rounding": [problem_as_dict(note) for note in run.plan.notes],
+        "simulation": simulation.as_dict() if simulation else None,
+    }
+
+
+def _step_as_dict(step: StepResult) -> dict[str, Any]:
+    priority = {} if step.priority is None else {"priority": step.priority}
+    return {
+        "step": step.name, **priority, "value": step.value, "unit": step.unit, "attempt": step.attempt,
+        "certificate": step.certificate.as_dict(),
+    }  # fmt: skip
+
+
+def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
+    result = run.goals[position]
+    odds = run.simulation.goals[position].odds if run.simulation else None
+    return {
+        "goal": result.goal.id,
+        "kpi": result.goal.kpi,
+        "unit": result.unit,
+        "period": None,
+        "baseline": result.baseline,
+        "target": result.target,
+        "plan": result.plan,
+        "asked": result.asked,
+        "shortfall": result.shortfall,
+        "priority": result.goal.priority,
+        "hard": result.goal.hard,
+        "p_min": result.goal.p_min,
+        "odds": odds.as_dict() if odds else None,
+    }
+
+
+def _limit_as_dict(limit: LimitResult) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "limit": limit.limit,
+        "used": limit.used,
+        "binding": limit.binding,
+        "step": limit.step,
+        "shadow_price": limit.shadow_price,
+        "from": finite(limit.lower),
+        "to": finite(limit.upper),
+        "shadow_price_less": finite(limit.price_less),
+        "step_less": limit.step_less,
+        "shadow_price_more": finite(limit.price_more),
+        "step_more": limit.step_more,
+        "no_plan_with_less": limit.price_less == float("inf"),
+        "unit": limit.unit or None,
+    }
+
+
+def finite(value: float | None) -> float | None:
+    """Return the value, or None where it is not a finite number: JSON has no infinity."""
+    return value if value is not None and np.isfinite(value) else None
+
+
+def _pay_as_dict(run: Run) -> dict[str, Any] | None:
+    if run.simulation is None or run.simulation.pay is None:
+        return {"plan": run.spending.pay, "limit": run.spending.pay_limit}
+    pay = run.simulation.pay
+    budgets = [b.id for b in run.scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    over = pay.over.get(budgets[0]) if budgets else None
+    return {
+        "plan": run.spending.pay,
+        "limit": run.spending.pay_limit,
+        "all_hit": pay.all_hit,
+        "mean": pay.total.mean.estimate,
+        "p5": pay.total.p5,
+        "p95": pay.total.p95,
+        "over_limit": over.as_dict() if over else None,
+    }
+
+
+def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
+    graph, initiatives = run.graph, list(run.scenario.initiatives.values())
+    return [
+        {
+            "initiative": initiatives[i].id,
+            "unit": run.scenario.units.ids[u],
+            "level": float(level),
+            "max": initiatives[i].maximum,
+        }
+        for i, u, level in zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), run.plan.levels, strict=True)
+    ]
+
+
+GOAL_COLUMNS = {
+    "goal": str, "kpi": str, "unit": str, "period": str, "baseline": float, "target": float, "plan": float,
+    "asked": float, "shortfall": float, "priority": int, "hard": bool, "p_min": float, "estimate": float,
+    "low": float, "high": float,
+}  # fmt: skip
+LIMIT_COLUMNS = {
+    "name": str, "limit": float, "used": float, "binding": bool, "step": str, "shadow_price": float, "from": float,
+    "to": float, "unit": str,
+}  # fmt: skip
+ODDS_COLUMNS = {
+    "kpi": str, "unit": str, "period": str, "goal": float, "mean": float, "sd": float, "p5": float, "p50": float,
+    "p95": float, "estimate": float, "low": float, "high": float,
+}  # fmt: skip
+INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
+
+
+def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
+    """Build a table with fixed columns and types, also where there are no rows."""
+    import polars as pl  # only where a table is wanted
+
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
+
+
+def goal_frame(run: Run) -> pl.DataFrame:
+    """Return goals.csv: one row for each goal."""
+    rows = [_goal_as_dict(run, i) for i in range(len(run.goals))]
+    return _frame([{**row, **(row["odds"] or {})} for row in rows], GOAL_COLUMNS)
+
+
+def limit_frame(run: Run) -> pl.DataFrame:
+    """Return limits.csv: use, shadow price and range of every capacity and budget."""
+    return _frame([_limit_as_dict(limit) for limit in run.limits], LIMIT_COLUMNS)
+
+
+def initiative_frame(run: Run) -> pl.DataFrame:
+    """Return initiatives.csv: the level of each initiative at each deciding unit."""
+    return _frame(_initiatives_as_dict(run), INITIATIVE_COLUMNS)
+
+
+def odds_frame(run: Run) -> pl.DataFrame:
+    """Return odds.csv: the distribution of every watched KPI, with the odds where it has a goal."""
+    return _frame(list(_odds_rows(run)), ODDS_COLUMNS)
+
+
+def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:
+    simulation = run.simulation
+    if simulation is None:
+        return
+    for node, distribution in zip(simulation.nodes.tolist(), simulation.distributions, strict=True):
+        plain = {
+            "kpi": run.scenario.kpi_ids[run.graph.kpi[node]], "unit": run.scenario.units.ids[run.graph.unit[node]],
+            "mean": distribution.mean.estimate, "sd": distribution.sd,
+            "p5": distribution.p5, "p50": distribution.p50, "p95": distribution.p95,
+        }  # fmt: skip
+        hits = [(g, o.odds) for g, o in zip(run.goals, simulation.goals, strict=True) if o.node == node]
+        yield from ({**plain, "goal": g.target, **o.as_dict()} for g, o in hits)
+        if not hits:
+            yield plain

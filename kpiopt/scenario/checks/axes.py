@@ -1,0 +1,189 @@
+"""What an axis of a sweep may name and hold: a value that the scenario has, and values that can stand there.
+
+A path that names nothing would add something to every point; a value of another kind would make points that cannot be
+read. Both are slips, and found before anything is solved. A number that is only out of range is left to its point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from kpiopt.errors import ModelError
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import did_you_mean, dotted
+from kpiopt.reading.layer import is_table
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.format.errors_in_words import BOUNDS, faults_of
+from kpiopt.scenario.quantity import parse_quantity
+from kpiopt.scenario.resolve.patch import Key, read_path, with_value
+from kpiopt.scenario.resolve.plan import PAY
+from kpiopt.scenario.resolve.sections import is_pair_of_quantities
+from kpiopt.scenario.scenario import Scenario
+
+KEYED = (
+    "adjust", "budget", "capacity", "cell", "execution", "factor", "goal", "guardrail", "initiative", "kpi", "pay_plan",
+    "unit",
+)  # fmt: skip
+SETTINGS = ("correlation", "decide", "simulation", "uncertainty")
+
+_NOT_SWEPT = {
+    "tables": "files are not swept; write a variant for each, and kpiopt compare solves them all",
+    "rules": "files are not swept; write a variant for each, and kpiopt compare solves them all",
+    "variant": "variants are not swept; kpiopt compare solves them all",
+}
+
+_BY_RESOURCE = ("capacity", "effort", "uses", "effort_price")
+_QUANTITIES = (
+    ("cell", "*", "baseline"), ("cell", "*", "execution"), ("execution", "*", "value"), ("factor", "*", "value"),
+    ("initiative", "*", "effects", "*"), ("initiative", "*", "effects", "*", "contribution"), ("kpi", "*", "baseline"),
+    ("kpi", "*", "drivers", "*"), ("kpi", "*", "drivers", "*", "contribution"), ("uncertainty", "execution"),
+)  # fmt: skip
+
+
+def check_sweep(findings: Findings, scenario: Scenario) -> None:
+    """Note the axes of `[sweep]` that name no value of the scenario, or hold values that cannot stand there."""
+    for text, entry in scenario.sweep.items():
+        key = read_path(text)
+        if key and not findings.is_whole(key[0], "sweep", "units", "cells", "joins"):
+            continue
+        fault = place_fault(scenario, key) if key else "it is no path"
+        if fault:
+            rule = "an axis is keyed by the path of a value in this file, such as budget.pay.limit"
+            message = f"the axis '{text}' names no value of this file: {fault}"
+            findings.at("E-unknown-path", message, ("sweep", text), rule=rule, key=True, kind=ModelError)
+            continue
+        for wrong in value_faults(scenario, key or (), _sample(entry)):
+            rule = "a value of an axis can stand where the axis points"
+            message = f"the axis '{text}' cannot be: {wrong}"
+            findings.at("E-sweep", message, ("sweep", text), rule=rule, kind=ModelError)
+
+
+def _sample(entry: Any) -> Sequence[Any]:
+    """Return the values of an axis as far as their kind goes: all of a list, one from inside of a range."""
+    if isinstance(entry, list):
+        return entry
+    if entry.get("values") is not None:
+        return list(entry["values"])
+    if any(entry.get(name) is None for name in ("from", "to", "steps")):
+        return ()
+    first, last, number = entry["from"], entry["to"], entry["steps"]
+    step = (last - first) / max(1, number - 1)
+    is_whole = isinstance(first, int) and isinstance(last, int) and float(step).is_integer()
+    return (first, last) if is_whole else (first, last, float(first + step))
+
+
+def place_fault(scenario: Scenario, key: Key) -> str:
+    """Say why a path names no value that the scenario has; "" where it does."""
+    section, *rest = key
+    if section not in KEYED and section not in SETTINGS:
+        return _section_fault(section)
+    if len(rest) < (2 if section in KEYED else 1):
+        return "it names no value"
+    if section == "correlation":
+        return "" if is_pair_of_quantities(scenario, rest[0]) else f"there are no two quantities {rest[0]!r}"
+    if section in KEYED:
+        fault = _absent(section, rest[0], _names(scenario, section))
+        if fault:
+            return fault
+    return _inner_fault(scenario, key)
+
+
+def _section_fault(section: str) -> str:
+    if section in _NOT_SWEPT:
+        return _NOT_SWEPT[section]
+    if section in {field.alias or name for name, field in ScenarioDocument.model_fields.items()}:
+        return f"{section!r} changes no figure of a plan"
+    advice = did_you_mean(section, (*KEYED, *SETTINGS))
+    return f"there is no section {section!r}{f'; {advice}' if advice else ''}"
+
+
+def _inner_fault(scenario: Scenario, key: Key) -> str:
+    """Say what is wrong further inside: a cause or a resource that is not there."""
+    for depth, part in enumerate(key[1:-1], start=1):
+        if part in ("drivers", "effects") and key[0] in ("kpi", "initiative") and depth == 2:
+            what = "driver" if part == "drivers" else "effect"
+            return _absent(what, key[depth + 1], value_at(scenario.document, key[: depth + 1]) or {})
+        if part in _BY_RESOURCE and (depth > 1 or key[0] == "decide"):
+            return _absent("resource", key[depth + 1], _resources(scenario))
+    return ""
+
+
+def _absent(what: str, name: str, known: Collection[str]) -> str:
+    if name in known:
+        return ""
+    advice = did_you_mean(name, known)
+    return f"there is no {what} {name!r}{f'; {advice}' if advice else ''}"
+
+
+def _names(scenario: Scenario, section: str) -> Collection[str]:
+    """Return the ids that a section of the scenario has."""
+    units, cells = scenario.units, scenario.cells
+    if section == "unit":
+        return units.ids
+    if section == "capacity":
+        return tuple(units.capacity)
+    if section == "cell":
+        pairs = zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
+        return [f"{units.ids[u]}/{scenario.kpi_ids[k]}" for u, k in pairs]
+    return tuple(scenario.document.get(section, {}))
+
+
+def _resources(scenario: Scenario) -> set[str]:
+    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.uses}
+    limited = {budget.resource for budget in scenario.budgets.values()}
+    return {PAY, *used, *limited, *scenario.units.capacity, *scenario.cells.effort}
+
+
+def value_at(document: Mapping[str, Any], key: Key) -> Any:
+    """Return what stands at a path of a document; None where there is nothing."""
+    found: Any = document
+    for part in key:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def value_faults(scenario: Scenario, key: Key, values: Sequence[Any]) -> list[str]:
+    """Say which values cannot stand at a path, whatever their size; each fault once.
+
+    Parameters
+    ----------
+    values : sequence
+        Of numbers one of each type is looked at, the others fare alike.
+    """
+    seen: dict[str, None] = {}
+    for value in _different_kinds(values):
+        seen |= dict.fromkeys(_faults(scenario, key, value))
+    return list(seen)
+
+
+def _different_kinds(values: Sequence[Any]) -> list[Any]:
+    numbers = {type(v): v for v in reversed(values) if isinstance(v, int | float)}
+    return [*numbers.values(), *(v for v in values if not isinstance(v, int | float))]
+
+
+def _faults(scenario: Scenario, key: Key, value: Any) -> Iterator[str]:
+    present = value_at(scenario.document, key)
+    if is_table(present) and not isinstance(value, dict):
+        inside = ", ".join(dotted((*key, name)) for name in present)
+        yield f"{dotted(key)} is a table; sweep a value in it: {inside}"
+        return
+    yield from faults_of(_extract(scenario.document, key, value), but=BOUNDS)
+    if any(_fits(key, pattern) for pattern in _QUANTITIES) and not is_table(value):
+        try:
+            parse_quantity(value, None)
+        except ValueError as error:
+            yield str(error)
+
+
+def _extract(document: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:
+    """Return a document that holds the entry of a path only, with the value in it."""
+    section, name = key[0], key[1]
+    entries = document.get(section, {})
+    kept = {name: entries[name]} if section in KEYED and name in entries else {}
+    head = {"schema": 1, "name": "axis", section: entries if section in SETTINGS else kept}
+    return with_value(head, key, value)
+
+
+def _fits(key: Key, pattern: Sequence[str]) -> bool:
+    return len(key) == len(pattern) and all(wanted in ("*", part) for part, wanted in zip(key, pattern, strict=True))

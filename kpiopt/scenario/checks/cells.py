@@ -1,0 +1,240 @@
+"""What must hold in every cell before a solver sees it: boxes, locks, weights, sizes, baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.reading.findings import Findings
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.resolve.cells import ResolvedCells, given_sizes
+from kpiopt.scenario.resolve.selection import Mask
+from kpiopt.scenario.resolve.units import ResolvedUnits
+
+WEIGHT_TOLERANCE = 1e-6
+"""How far the weights of a unit may be from adding up to 1."""
+
+_NOT_NEGATIVE = ("min_stretch", "max_stretch", "lock", "pay_rate", "weight", "size")
+_STRETCH_RULE = "stretch is an improvement over the baseline and always at least 0, whatever the KPI's direction"
+
+
+@dataclass(frozen=True)
+class CellChecks:
+    """Checks of the cells of one scenario.
+
+    Attributes
+    ----------
+    findings : Findings
+    model : ScenarioDocument
+    organization : ResolvedUnits
+    resolved : ResolvedCells
+    """
+
+    findings: Findings
+    model: ScenarioDocument
+    organization: ResolvedUnits
+    resolved: ResolvedCells
+
+    def run(self) -> None:
+        """Note everything that is wrong with cells."""
+        self.check_signs()
+        self.check_boxes()
+        self.check_locks()
+        self.check_baselines()
+        self.check_zero_baselines()
+        self.check_weights()
+        self.check_sizes()
+
+    def _each(self, wrong: Mask, column: str, describe: Callable[[int], tuple[str, str, str, str]]) -> None:
+        """Note one problem per cell; `describe` returns code, message, rule and fix."""
+        table = self.resolved.table
+
+        def problem(cell: int) -> Problem:
+            code, message, rule, fix = describe(cell)
+            return Problem(code, message, rule, fix, table.location(cell, column))
+
+        self.findings.each(np.flatnonzero(wrong).tolist(), problem, ModelError)
+
+    def check_signs(self) -> None:
+        """No stretch, rate, weight, size or effort is negative."""
+        table = self.resolved.table
+        for field, values in table.fields.items():
+            if field in _NOT_NEGATIVE or field.startswith("effort."):
+                rule = _STRETCH_RULE if field in ("min_stretch", "max_stretch", "lock") else f"{field} is at least 0"
+                self._each(
+                    values < 0,
+                    field,
+                    lambda cell, field=field, values=values, rule=rule: (  # type: ignore[misc]
+                        "E-negative",
+                        f"{table.name(cell)} has the {field} {values[cell]:g}",
+                        rule,
+                        "correct the number, or leave the field empty where nothing is given",
+                    ),
+                )
+
+    def check_boxes(self) -> None:
+        """A smallest stretch comes with a largest one that is not below it."""
+        table, cells = self.resolved.table, self.resolved.cells
+        lower, upper = cells.min_stretch, cells.max_stretch
+        own = table.fields["min_stretch"]
+        is_whole = self.findings.is_whole("cell", "guardrail", "adjust")
+        alone = ~np.isnan(own) & ~cells.has_decision & is_whole
+        self._each(
+            alone,
+            "min_stretch",
+            lambda cell: (
+                "E-min-without-max",
+                f"{table.name(cell)} has a min_stretch of {own[cell]:g} but no max_stretch",
+                "a cell has a decision where it has a max_stretch, its own or from a guardrail",
+                "give it a max_stretch, or remove the min_stretch",
+            ),
+        )
+        own_max = ~np.isnan(table.fields["max_stretch"])
+        self._each(
+            (lower > upper) & cells.has_decision,
+            "min_stretch",
+            lambda cell: (
+                "E-min-above-max",
+                f"{table.name(cell)} has the min_stretch {lower[cell]:g}"
+                f"{'' if not np.isnan(own[cell]) else ' (from a guardrail)'} above its max_stretch {upper[cell]:g}"
+                f"{'' if own_max[cell] else ' (from a guardrail)'}",
+                "min_stretch is at most max_stretch",
+                "correct one of them",
+            ),
+        )
+
+    def check_locks(self) -> None:
+        """A lock lies inside the cell's own box; a reason belongs to a lock."""
+        table, cells = self.resolved.table, self.resolved.cells
+        lower, upper, lock = cells.min_stretch, cells.max_stretch, cells.lock
+        least = np.fmax(lower, table.fields["min_stretch"])  # the own one counts where there is no largest
+        outside = (lock < least * (1 - 1e-12)) | (lock > upper * (1 + 1e-12))
+        self._each(
+            outside & (lower <= upper),
+            "lock",
+            lambda cell: (
+                "E-lock-outside",
+                f"{table.name(cell)} is locked at {lock[cell]:g}, outside its range {least[cell]:g} to {upper[cell]:g}",
+                "a lock lies between min_stretch and max_stretch",
+                "move the lock or widen the range",
+            ),
+        )
+        reasons = table.rows.texts("lock_reason")[table.row]
+        self._each(
+            np.isnan(lock) & (reasons != "").astype(bool),
+            "lock_reason",
+            lambda cell: (
+                "W-lock-reason",
+                f"{table.name(cell)} has a lock_reason but no lock",
+                "a reason explains a lock",
+                "give the lock, or remove the reason",
+            ),
+        )
+
+    def check_baselines(self) -> None:
+        """Every cell without cells below has a baseline."""
+        table, roll_up = self.resolved.table, self.resolved.roll_up
+        inner = roll_up.is_parent[roll_up.cell >= 0]
+        missing = np.isnan(table.fields["baseline"]) & ~inner
+        if not self.findings.is_whole("cell", "adjust"):
+            return
+        self._each(
+            missing,
+            "baseline",
+            lambda cell: (
+                "E-cell-baseline",
+                f"{table.name(cell)} has no baseline",
+                "empty means not given, which is not 0; only units above other cells of the KPI may leave it out",
+                "give the value expected without new effort",
+            ),
+        )
+
+    def check_zero_baselines(self) -> None:
+        """Relative stretch x / max(|b|, step) is defined for every decision."""
+        table, cells = self.resolved.table, self.resolved.cells
+        has_step = np.array([entry.step is not None for entry in self.model.kpi.values()], dtype=bool)
+        without = ~has_step[cells.kpi] if len(cells) else np.zeros(0, dtype=bool)
+        if not self.findings.is_whole("cell", "kpi"):
+            return
+        self._each(
+            cells.has_decision & (cells.baseline == 0) & without,
+            "baseline",
+            lambda cell: (
+                "E-zero-baseline",
+                f"{table.name(cell)} has a decision and the baseline 0, and KPI '{table.kpi_ids[cells.kpi[cell]]}' "
+                "has no step",
+                "stretch is compared relative to max(|baseline|, step)",
+                f"give [kpi.{table.kpi_ids[cells.kpi[cell]]}] a step",
+            ),
+        )
+
+    def check_weights(self) -> None:
+        """The weights of a unit with a target incentive add up to 1."""
+        if not self.findings.is_whole("unit", "cell", "cells", "kpi", "adjust", "joins"):
+            return
+        cells, units = self.resolved.cells, self.organization.units
+        weight = np.where(np.isnan(cells.weight), 0.0, cells.weight)
+        total = np.bincount(cells.unit, weight, len(units))
+        given = np.bincount(cells.unit, ~np.isnan(cells.weight), len(units))
+        wrong = (units.target_incentive > 0) & (np.abs(total - 1.0) > WEIGHT_TOLERANCE)
+
+        def problem(unit: int) -> Problem:
+            incentive = f"unit '{units.ids[unit]}' has a target incentive of {units.target_incentive[unit]:g}"
+            cells_of = np.flatnonzero(cells.unit == unit)
+            if not given[unit]:
+                place = self.organization.rows.location(int(self.organization.row[unit]), "target_incentive")
+                message = f"{incentive} but no weight on any of its cells"
+            else:
+                first = int(cells_of[~np.isnan(cells.weight[cells_of])][0])
+                place = self.resolved.table.location(first, "weight")
+                message = f"{incentive}, but its weights add up to {total[unit]:.9g}"
+            rule = "the weights of a unit with a target incentive add up to 1; nothing is normalised silently"
+            return Problem("E-weights", message, rule, "correct the weights, or remove the incentive", place)
+
+        self.findings.each(np.flatnonzero(wrong).tolist(), problem, ModelError)
+
+    def check_sizes(self) -> None:
+        """Where some parts of a mean have a size, all of them have one."""
+        roll_up, table = self.resolved.roll_up, self.resolved.table
+        is_mean = np.array([entry.roll_up == "mean" for entry in self.model.kpi.values()], dtype=bool)
+        if not is_mean.any() or not roll_up.count or not self.findings.is_whole("cell", "unit", "kpi", "joins"):
+            return
+        given = ~np.isnan(given_sizes(roll_up, table))
+        sized = self._sized(given)
+        mean = is_mean[roll_up.kpi]
+        leaf = mean & ~roll_up.is_parent
+        some_leaf = np.bincount(roll_up.kpi[leaf], given[leaf], len(is_mean)) > 0
+        beside = self._has_sized_sibling(sized)
+        wrong = mean & ~sized & np.where(some_leaf[roll_up.kpi], leaf, beside)
+
+        def problem(pair: int) -> Problem:
+            kpi, unit = table.kpi_ids[roll_up.kpi[pair]], int(roll_up.unit[pair])
+            cell = int(roll_up.cell[pair])
+            row = int(self.organization.row[unit])
+            place = table.location(cell, "size") if cell >= 0 else self.organization.rows.location(row, "size")
+            message = f"{self.organization.units.ids[unit]}/{kpi} has no size, while other parts of the mean have one"
+            rule = "a mean is weighted by size: the cell's, else the unit's, else the sum below; given for all or none"
+            return Problem("E-size", message, rule, "give it a size, or remove all sizes", place)
+
+        self.findings.each(np.flatnonzero(wrong).tolist(), problem, ModelError)
+
+    def _sized(self, given: Mask) -> Mask:
+        """Whether a pair has a size of its own, or all pairs below it have one."""
+        roll_up = self.resolved.roll_up
+        sized = given.copy()
+        for level in range(int(roll_up.depth.max(initial=0)), 0, -1):
+            edges = roll_up.depth[roll_up.child] == level
+            unsized = np.bincount(roll_up.parent[edges], ~sized[roll_up.child[edges]], roll_up.count)
+            parents = roll_up.is_parent & (roll_up.depth == level - 1)
+            sized |= parents & (unsized == 0)
+        return sized
+
+    def _has_sized_sibling(self, sized: Mask) -> Mask:
+        roll_up = self.resolved.roll_up
+        below = np.bincount(roll_up.parent, sized[roll_up.child], roll_up.count) > 0
+        beside = np.zeros(roll_up.count, dtype=bool)
+        beside[roll_up.child] = below[roll_up.parent]
+        return beside

@@ -1,0 +1,137 @@
+"""Limits that clash before anything is solved, and resources that nobody limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.errors import ModelError
+from kpiopt.reading.findings import Findings
+from kpiopt.scenario.resolve.plan import PAY
+from kpiopt.scenario.resolve.units import ResolvedUnits
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
+
+_SLACK = 1e-9
+"""Relative excess that is taken for rounding of sums."""
+
+
+@dataclass(frozen=True)
+class LimitChecks:
+    """Checks of budgets, capacities and resources.
+
+    Attributes
+    ----------
+    findings : Findings
+    scenario : Scenario
+    organization : ResolvedUnits
+    """
+
+    findings: Findings
+    scenario: Scenario
+    organization: ResolvedUnits
+
+    def run(self) -> None:
+        """Note everything that is wrong with limits."""
+        if self.findings.is_whole("initiative", "unit", "units", "budget"):
+            self.check_uses()
+        if self.findings.is_whole("cell", "cells", "unit"):
+            self.check_effort()
+            self.check_budgets()
+            self.check_capacities()
+
+    def check_uses(self) -> None:
+        """Whatever an initiative uses is limited somewhere."""
+        limited = {*self.scenario.units.capacity, *(b.resource for b in self.scenario.budgets.values())}
+        for initiative in self.scenario.initiatives.values():
+            for resource in initiative.uses:
+                if resource not in limited:
+                    message = f"initiative '{initiative.id}' uses '{resource}', of which there is no budget or capacity"
+                    rule = "a resource that initiatives use has a budget or a capacity"
+                    fix = self.findings.nearest(resource, sorted(limited))
+                    fix = (
+                        fix
+                        if fix.startswith("did")
+                        else f"write [budget.{resource}], or give units capacity.{resource}"
+                    )
+                    path = ("initiative", initiative.id, "uses", resource)
+                    self.findings.at("E-resource", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+
+    def check_effort(self) -> None:
+        """Effort is limited or has a price; else it is worth a warning."""
+        known = {*self.scenario.units.capacity, *self.scenario.decide.effort_price}
+        for resource, effort in self.scenario.cells.effort.items():
+            if resource not in known and effort.any():
+                message = f"cells use '{resource}', of which no unit has a capacity and which has no price"
+                fix = f"give units capacity.{resource}, or write [decide] effort_price = {{ {resource} = … }}"
+                rule = "effort counts where it is limited or has a price"
+                self.findings.at("W-effort-free", message, ("tables", "cells"), rule=rule, fix=fix)
+
+    def _smallest(self) -> Floats:
+        """Return the smallest stretch that each cell can have, (n_cells,) float."""
+        cells = self.scenario.cells
+        return np.where(np.isnan(cells.lock), cells.min_stretch, cells.lock)
+
+    def _below(self, value: Floats) -> Floats:
+        """Return sums of cells over each unit's subtree, (n_units,) float."""
+        own: Floats = np.bincount(self.scenario.cells.unit, value, len(self.scenario.units)).astype(np.float64)
+        return total_below(own, self.scenario.units.end)
+
+    def check_budgets(self) -> None:
+        """The target incentives and smallest stretches alone fit into each pay budget."""
+        units, cells = self.scenario.units, self.scenario.cells
+        rate = np.where(np.isnan(cells.pay_rate), 0.0, cells.pay_rate) * self._smallest()
+        incentive = np.where(np.isnan(units.target_incentive), 0.0, units.target_incentive)
+        fixed = total_below(incentive, units.end)
+        least = fixed + self._below(rate)
+        for budget in self.scenario.budgets.values():
+            need = float(least[budget.scope])
+            if budget.resource != PAY or need <= budget.limit * (1 + _SLACK):
+                continue
+            parts = f"target incentives of {fixed[budget.scope]:,.12g}"
+            if need > fixed[budget.scope]:
+                parts += f" and pay for the smallest stretches of {need - fixed[budget.scope]:,.12g}"
+            message = f"budget '{budget.id}' is {budget.limit:,.12g}, but {parts} come to {need:,.12g}"
+            rule = "a pay budget covers target incentives and pay rates; no plan can keep this one"
+            path = ("budget", budget.id, "limit")
+            self.findings.at(
+                "W-infeasible-budget", message, path, rule=rule, fix="raise the limit, or lower what is paid"
+            )
+
+    def check_capacities(self) -> None:
+        """The smallest stretches alone fit into each capacity."""
+        units, cells = self.scenario.units, self.scenario.cells
+        smallest = self._smallest()
+        for resource, capacity in units.capacity.items():
+            effort = cells.effort.get(resource)
+            if effort is None:
+                continue
+            need = self._below(effort * smallest)
+            noise = 1e-12 * np.abs(need).max(initial=0.0)  # of sums that cancel
+            for unit in np.flatnonzero(need > capacity * (1 + _SLACK) + noise).tolist():
+                has, needs = f"{capacity[unit]:,.12g}", f"{need[unit]:,.12g}"
+                message = f"unit '{units.ids[unit]}' has {has} {resource}, but its smallest stretches need {needs}"
+                rule = "effort of a unit's subtree stays within its capacity; no plan can keep this one"
+                place = self.organization.rows.location(int(self.organization.row[unit]), f"capacity.{resource}")
+                self.findings.warn(
+                    "W-infeasible-capacity", message, place, rule=rule, fix="raise the capacity, or lower min_stretch"
+                )
+
+
+def total_below(values: Floats, end: Integers) -> Floats:
+    """Return sums over subtrees.
+
+    Parameters
+    ----------
+    values : (n_units,) float
+        By unit in depth-first order.
+    end : (n_units,) int
+        `Units.end`.
+
+    Returns
+    -------
+    (n_units,) float
+    """
+    running = np.concatenate(([0.0], np.cumsum(values)))
+    total: Floats = running[end] - running[:-1]
+    return total

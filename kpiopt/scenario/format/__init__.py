@@ -1,0 +1,1 @@
+"""The format: keys, types and rules of a document, and its JSON Schema."""

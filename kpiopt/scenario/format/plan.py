@@ -1,0 +1,255 @@
+"""The format, second part: goals, limits, bulk edits, the order of decisions, uncertainty and settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from kpiopt.scenario.format.values import (
+    CellSelection,
+    NonNegative,
+    Number,
+    OrShort,
+    QuantityValue,
+    Section,
+    Text,
+)
+
+Step = Literal["goals", "fairness", "cost", "reference", "maximize"]
+Peer = Literal["level", "role", "parent", "pay_plan"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class GoalEntry(Section):
+    """What the organization wants of a KPI. Goals are about plan values (what is expected)."""
+
+    kpi: Text | None = Field(default=None, description="KPI id; the goal's own id where absent")
+    at: Text | None = Field(default=None, description="unit id; the root where absent")
+    target: Number = Field(description="value to reach, in the KPI's unit")
+    weight: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="importance among goals of the same priority"
+    )
+    priority: Annotated[int, Field(ge=0)] = Field(default=1, description="lower is served first, strictly")
+    p_min: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="required odds of hitting the goal"
+    )
+    hard: bool = Field(default=False, description="whether there is no plan at all unless the goal is met")
+    description: str = Field(default="", description="free text for the report")
+
+
+class CapacityEntry(Section):
+    """A resource that units have in limited supply; the amounts stand in the units table, capacity.<resource>."""
+
+    scale: NonNegative = Field(default=1.0, description="factor on every unit's capacity")
+
+
+class BudgetEntry(Section):
+    """A limit on what a subtree spends; its id is the resource unless `resource` says otherwise."""
+
+    limit: NonNegative = Field(description="largest sum over the scope")
+    resource: Text | None = Field(
+        default=None,
+        description='"pay" (variable compensation) or a resource that initiatives use; the id where absent',
+    )
+    scope: Text | None = Field(default=None, description="unit id whose subtree it limits; the root where absent")
+    money: bool = Field(default=True, description="whether the resource is money and so counts in the step `cost`")
+
+
+class PayPlanEntry(Section):
+    """How attainment turns into pay: piecewise linear, flat outside its points."""
+
+    payout: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1)] = Field(
+        description="points [attainment, share of target incentive], attainment ascending"
+    )
+    cap: NonNegative | None = Field(default=None, description="largest share of target incentive that is paid")
+
+
+class UnitEntry(Section):
+    """One unit of the organization, or a change to a row of the units table."""
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    parent: str | None = Field(default=None, description="id of the unit above; absent for the root only")
+    level: str | None = Field(default=None, description='level, such as "team"')
+    role: str | None = Field(default=None, description="role, which tells peers")
+    size: NonNegative | None = Field(default=None, description="weight in `mean` roll-ups, such as head count")
+    target_incentive: NonNegative | None = Field(default=None, description="variable pay at 100 % attainment")
+    pay_plan: str | None = Field(default=None, description="id of the pay plan")
+    capacity: dict[str, NonNegative] = Field(default={}, description="what the unit's subtree has, by resource")
+
+
+class CellEntry(Section):
+    """One (unit, KPI) pair, keyed "unit/kpi", or a change to a row of the cells table."""
+
+    baseline: QuantityValue | None = Field(default=None, description="value expected without new effort")
+    min_stretch: NonNegative | None = Field(default=None, description="smallest stretch; 0 where absent")
+    max_stretch: NonNegative | None = Field(
+        default=None, description="largest stretch; the cell has a decision where it or a guardrail gives one"
+    )
+    pay_rate: NonNegative | None = Field(default=None, description="pay per unit of stretch (commission)")
+    weight: NonNegative | None = Field(default=None, description="share in the unit's score and variable pay")
+    size: NonNegative | None = Field(
+        default=None, description="weight in a `mean` roll-up; the unit's size where absent"
+    )
+    lock: NonNegative | None = Field(default=None, description="stretch fixed by a person")
+    lock_reason: str | None = Field(default=None, description="why it is fixed")
+    reference: Number | None = Field(default=None, description="value that the last step stays close to")
+    execution: QuantityValue | None = Field(default=None, description="share of planned stretch that is realised")
+    effort: dict[str, NonNegative] = Field(default={}, description="effort per unit of stretch, by resource")
+
+
+class GuardrailEntry(Section):
+    """Allowed range of stretch for many cells, as a share of |baseline|.
+
+    It fills `min_stretch` and `max_stretch` where a cell has none of its own; of several that match a cell the last
+    one counts.
+    """
+
+    where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
+    growth: Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
+        description="[smallest, largest] stretch as a share of |baseline|"
+    )
+
+
+class FieldChanges(Section):
+    """One number for each field of the cells that is to change."""
+
+    baseline: Number | None = Field(default=None, description="see cell")
+    min_stretch: Number | None = Field(default=None, description="see cell")
+    max_stretch: Number | None = Field(default=None, description="see cell")
+    pay_rate: Number | None = Field(default=None, description="see cell")
+    weight: Number | None = Field(default=None, description="see cell")
+    size: Number | None = Field(default=None, description="see cell")
+    reference: Number | None = Field(default=None, description="see cell")
+    effort: dict[str, Number] = Field(default={}, description="by resource")
+
+
+class AdjustEntry(Section):
+    """A bulk edit of cells. Edits are applied in order of appearance, before guardrails; scale, then set, then add."""
+
+    where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
+    scale: FieldChanges = Field(default=FieldChanges(), description="factors on given values")
+    set: FieldChanges = Field(default=FieldChanges(), description="new values")
+    add: FieldChanges = Field(default=FieldChanges(), description="amounts added to given values")
+
+
+class DecideSection(Section):
+    """The strict order in which the plan is decided, and its settings."""
+
+    order: list[Step] = Field(
+        default=["goals", "fairness", "cost", "reference"],
+        description="steps, first to last; `reference` is always last and makes the plan unique",
+    )
+    slack: dict[Literal["goals", "fairness", "cost", "maximize"], NonNegative] = Field(
+        default={}, description="by step: share of its value that may be given up for the next ones"
+    )
+    peers: list[Peer] = Field(default=["level", "role"], description="attributes of a unit that tell who is compared")
+    effort_price: dict[str, NonNegative] = Field(
+        default={}, description="what a unit of a resource costs in the step `cost`"
+    )
+
+
+Common = Annotated[
+    dict[str, Share],
+    BeforeValidator(lambda value: value if isinstance(value, dict) else {"organization": value}),
+    OrShort({"type": "number"}),
+]
+
+
+class UncertaintySection(Section):
+    """How surely planned stretch is realised."""
+
+    execution: QuantityValue | None = Field(
+        default=None, description="share of planned stretch that is realised; certainly 1 where absent"
+    )
+    common: Common = Field(
+        default={},
+        description="share of its variance that all cells have in common: a number, or one for each level "
+        '(and "organization"); together below 1',
+    )
+
+
+class ExecutionEntry(Section):
+    """Execution of some cells; of several that match a cell the last one counts."""
+
+    where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
+    value: QuantityValue = Field(description="share of planned stretch that is realised")
+
+
+class SimulationSection(Section):
+    """How odds are estimated."""
+
+    draws: Annotated[int, Field(ge=2, le=1_000_000_000)] = Field(default=16384, description="number of draws")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="the same seed gives the same draws")
+    method: Literal["sobol", "random"] = Field(
+        default="sobol", description="randomised Sobol points, or plain random draws"
+    )
+    precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="stop when the interval of every goal's odds is at most this far to either side"
+    )
+
+
+class SweepAxis(Section):
+    """Values that a sweep gives to one key of the file."""
+
+    from_: Number | None = Field(default=None, alias="from", description="first value")
+    to: Number | None = Field(default=None, description="last value")
+    steps: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None, description="number of values, ends included"
+    )
+    values: Annotated[list[Any], Field(min_length=1)] | None = Field(
+        default=None, description="or the values themselves"
+    )
+
+
+def _as_axis(value: Any) -> Any:
+    return {"values": value} if isinstance(value, list) else value
+
+
+Axis = Annotated[
+    SweepAxis,
+    BeforeValidator(_as_axis),
+    OrShort({"type": "array", "minItems": 1}),
+]
+
+
+class RulesSection(Section):
+    """An engineer's own constraints."""
+
+    file: Text = Field(description="Python file with Pyomo constraints; run only with --allow-code")
+
+
+class TableEntry(Section):
+    """Where a table is and how it is written."""
+
+    path: Text = Field(description='"file.csv", "file.parquet" or "book.xlsx#sheet", relative to this document')
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        default=None, description="field separator of a CSV file"
+    )
+    decimal: Literal[".", ","] | None = Field(default=None, description="decimal mark of a CSV file")
+
+
+def _as_table(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+TableSource = Annotated[
+    TableEntry,
+    BeforeValidator(_as_table),
+    OrShort({"type": "string"}),
+]
+
+
+class TablesSection(Section):
+    """Files with many rows; a table here and `[unit.x]` or `[cell."x/kpi"]` in the document may be combined."""
+
+    units: TableSource | None = Field(
+        default=None,
+        description="columns unit, parent (required), name, level, role, size, target_incentive, pay_plan, "
+        "capacity.<resource>",
+    )
+    cells: TableSource | None = Field(
+        default=None,
+        description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
+        "lock_reason, reference, execution, effort.<resource>",
+    )

@@ -1,0 +1,133 @@
+"""The format, first part: the strategy map (perspectives, objectives, KPIs, drivers, factors, initiatives)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from kpiopt.scenario.format.values import (
+    DISTRIBUTIONS,
+    QUANTITY_SCHEMA,
+    NonNegative,
+    OrShort,
+    Positive,
+    QuantityValue,
+    Section,
+    Text,
+    UnitSelection,
+)
+
+
+class PerspectiveEntry(Section):
+    """A band of the strategy map: financial, customer, internal process, learning and growth, or your own.
+
+    Order of appearance is order on the map, top first.
+    """
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    description: str = Field(default="", description="free text for the report")
+
+
+class ObjectiveEntry(Section):
+    """An intended result that KPIs measure."""
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    perspective: Text | None = Field(default=None, description="id of the perspective it belongs to")
+    critical: bool = Field(default=False, description="whether it is a critical success factor")
+    description: str = Field(default="", description="free text for the report")
+
+
+class LinkEntry(Section):
+    """An effect with its settings, where the contribution alone does not say it all."""
+
+    contribution: QuantityValue = Field(
+        description="change of the driven KPI per unit change of the cause, both in their own units"
+    )
+    lag: Annotated[int, Field(ge=0)] = Field(default=0, description="periods between cause and effect")
+
+
+class DriverEntry(LinkEntry):
+    """A cause of the KPI: its key is the id of another KPI or of a factor.
+
+    The value is the contribution (a quantity), or a table where a lag or a place is to be said as well.
+    """
+
+    at: Text = Field(
+        default="organization",
+        description='where it works: "organization" (the root), a level (at each unit of it), or a unit id',
+    )
+
+
+def _as_link(value: Any) -> Any:
+    is_table = isinstance(value, dict) and not (len(value) == 1 and next(iter(value)) in DISTRIBUTIONS)
+    return value if is_table else {"contribution": value}
+
+
+Driver = Annotated[DriverEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
+Link = Annotated[LinkEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
+
+
+class KpiEntry(Section):
+    """A quantified indicator."""
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    objective: Text | None = Field(default=None, description="id of the objective it measures")
+    unit: str = Field(
+        default="", description='unit of measure, such as "USD", "%" or "days"; shown everywhere and checked'
+    )
+    direction: Literal["up", "down"] = Field(
+        default="up", description='"up" where higher is better, "down" where lower is'
+    )
+    roll_up: Literal["sum", "mean", "none"] = Field(
+        default="sum",
+        description='how a unit\'s value follows from the units below: "sum", "mean" (weighted by size), or "none"',
+    )
+    step: Positive | None = Field(
+        default=None, description="rounding step of targets; targets are not rounded where absent"
+    )
+    kind: Literal["flow", "stock"] = Field(
+        default="flow", description='"flow" adds up over periods, "stock" is a level of which the last period counts'
+    )
+    baseline: QuantityValue | None = Field(
+        default=None, description="value at the root without new effort, for a KPI that has no cells below"
+    )
+    drivers: dict[str, Driver] = Field(default={}, description="cause and effect, keyed by the cause")
+    description: str = Field(default="", description="free text for the report")
+
+
+class FactorEntry(Section):
+    """An outside influence nobody controls, such as the market or an exchange rate."""
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    value: QuantityValue = Field(description="its value, a quantity; deviations from 0 act on what it drives")
+    description: str = Field(default="", description="free text for the report")
+
+
+def _as_selection(value: Any) -> Any:
+    return {"unit": value} if isinstance(value, str | list) else value
+
+
+UnitChoice = Annotated[
+    UnitSelection,
+    BeforeValidator(_as_selection),
+    OrShort({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+]
+
+
+class InitiativeEntry(Section):
+    """An action or process change that units can fund; its level is a decision for each deciding unit."""
+
+    name: Text | None = Field(default=None, description="name to show; the id where absent")
+    units: UnitChoice | None = Field(
+        default=None,
+        description='deciding units: a selection such as { level = "team" }, or a list of ids; the root if absent',
+    )
+    max: NonNegative = Field(description="largest level; the level lies in [0, max]")
+    whole: bool = Field(default=False, description="whether the level must be a whole number")
+    uses: dict[str, NonNegative] = Field(default={}, description="resource use per unit of level, by resource")
+    effects: dict[str, Link] = Field(
+        default={},
+        description="by KPI: contribution per unit of level to the deciding unit's value (else to the root's)",
+    )
+    description: str = Field(default="", description="free text for the report")

@@ -1,0 +1,1 @@
+"""Resolving: documents and tables become the parts of a scenario."""

@@ -1,0 +1,212 @@
+"""The rows of cells, joined to units and KPIs, sorted, and changed by bulk edits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import repeat
+
+import numpy as np
+
+from kpiopt.errors import Location, ModelError, Problem
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.rows import Patch, Rows, merge_rows
+from kpiopt.reading.tables.table import CELLS_TABLE, Table
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.format.plan import AdjustEntry, FieldChanges
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.quantity_reader import QuantityReader
+from kpiopt.scenario.resolve.selection import Mask, Selector
+from kpiopt.scenario.scenario import Floats, Integers, Units
+
+NUMBER_FIELDS = ("baseline", "min_stretch", "max_stretch", "pay_rate", "weight", "size", "lock", "reference")
+
+
+@dataclass(frozen=True)
+class CellTable:
+    """Cells in their final order with their fields as given.
+
+    Attributes
+    ----------
+    unit, kpi : (n,) int
+        Positions in `Units` and among the model's KPIs; sorted by unit then KPI.
+    fields : mapping of str to (n,) float
+        The numbers of `NUMBER_FIELDS` and "effort.<resource>"; NaN where not given.
+    baseline_quantity : mapping of int to Quantity
+        Cells whose baseline is a distribution; `fields` holds its mean.
+    rows : Rows
+    row : (n,) int
+        Row of each cell in `rows`.
+    """
+
+    units: Units
+    kpi_ids: tuple[str, ...]
+    unit: Integers
+    kpi: Integers
+    fields: Mapping[str, Floats]
+    baseline_quantity: Mapping[int, Quantity]
+    rows: Rows
+    row: Integers
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def name(self, cell: int) -> str:
+        """Return a cell's name, "unit/kpi"."""
+        return f"{self.units.ids[self.unit[cell]]}/{self.kpi_ids[self.kpi[cell]]}"
+
+    def location(self, cell: int, column: str) -> Location:
+        """Return where a field of a cell stands."""
+        return self.rows.location(int(self.row[cell]), column)
+
+    @property
+    def resources(self) -> list[str]:
+        """Resources that effort is given for."""
+        return [name.removeprefix("effort.") for name in self.fields if name.startswith("effort.")]
+
+
+def build_cell_table(
+    findings: Findings, model: ScenarioDocument, units: Units, table: Table | None, reader: QuantityReader
+) -> CellTable:
+    """Join cells to their units and KPIs; what does not exist is noted and left out."""
+    rows = merge_rows(CELLS_TABLE, table, _patches(findings, model, table), findings.document)
+    kpi_ids = tuple(model.kpi)
+    unit = _positions(findings, rows, "unit", units.position)
+    kpi = _positions(findings, rows, "kpi", {kpi: i for i, kpi in enumerate(kpi_ids)})
+    row = np.flatnonzero((unit >= 0) & (kpi >= 0))
+    row = row[np.lexsort((kpi[row], unit[row]))]
+    names = dict.fromkeys([*NUMBER_FIELDS, *(f"effort.{r}" for r in rows.family("effort."))])
+    fields = {name: rows.numbers(name)[row] for name in names}
+    draft = CellTable(units, kpi_ids, unit[row], kpi[row], fields, {}, rows, row)
+    given = _quantities(draft, reader)
+    for cell, quantity in given.items():
+        fields["baseline"][cell] = quantity.mean
+    return CellTable(units, kpi_ids, unit[row], kpi[row], fields, given, rows, row)
+
+
+def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -> list[Patch]:
+    row_of: dict[tuple[str, str], int] = {}
+    if table and model.cell:
+        pairs = zip(table.texts("unit").tolist(), table.texts("kpi").tolist(), strict=True)
+        row_of = {pair: row for row, pair in enumerate(pairs)}
+    patches = []
+    for name, entry in model.cell.items():
+        path: KeyPath = ("cell", name)
+        unit, slash, kpi = name.rpartition("/")
+        if not slash or not unit or not kpi:
+            rule = 'a cell is named by its unit and KPI: [cell."unit/kpi"]'
+            findings.at(
+                "E-cell-name", f"'{name}' is not the name of a cell", path, rule=rule, key=True, kind=ModelError
+            )
+            continue
+        values = {"unit": unit, "kpi": kpi, **entry.model_dump(exclude_none=True, exclude={"effort"})}
+        keys = {"unit": path, "kpi": path}
+        for resource, amount in entry.effort.items():
+            values[f"effort.{resource}"] = amount
+            keys[f"effort.{resource}"] = (*path, "effort", resource)
+        patches.append(Patch(path, row_of.get((unit, kpi), -1), values, keys))
+    return patches
+
+
+def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[str, int]) -> Integers:
+    """Look ids up; -1 and a note where one does not exist."""
+    ids = rows.texts(column).tolist()
+    found = np.fromiter(map(position.get, ids, repeat(-1)), dtype=np.int64, count=len(ids))
+    unknown_rows = np.flatnonzero(found < 0).tolist()
+    declared = set(findings.declared(column)) if unknown_rows else set()
+    missing = [row for row in unknown_rows if ids[row] not in declared]
+    what = "KPI" if column == "kpi" else "unit"
+    if len(missing):
+        findings.damaged.add("joins")
+    if column == "unit" and not findings.is_whole("units"):
+        return found
+
+    def unknown(row: int) -> Problem:
+        fix = findings.nearest(ids[row], position) or f"define the {what}, or correct the id"
+        message = f"there is no {what} '{ids[row]}'"
+        rule = "each cell belongs to a unit and a KPI that exist"
+        return Problem(f"E-unknown-{what.lower()}", message, rule, fix, rows.location(row, column))
+
+    findings.each(missing, unknown, ModelError)
+    return found
+
+
+def _quantities(cells: CellTable, reader: QuantityReader) -> dict[int, Quantity]:
+    given = cells.rows.quantities.get("baseline", {})
+    if not given:
+        return {}
+    cell_of = {row: cell for cell, row in enumerate(cells.row.tolist())}
+    read = {
+        cell_of[row]: reader.of_row(cells.rows, row, "baseline", cells.name(cell_of[row]))
+        for row in given
+        if row in cell_of
+    }
+    return {cell: quantity for cell, quantity in sorted(read.items()) if quantity is not None}
+
+
+def adjust_cells(findings: Findings, model: ScenarioDocument, cells: CellTable, selector: Selector) -> CellTable:
+    """Apply the bulk edits `[adjust.NAME]` in order of appearance."""
+    if not model.adjust:
+        return cells
+    fields = {name: values.copy() for name, values in cells.fields.items()}
+    quantities = dict(cells.baseline_quantity)
+    for name, entry in model.adjust.items():
+        path = ("adjust", name)
+        chosen = selector.cells_of(entry.where, (*path, "where"), cells.unit, cells.kpi)
+        if chosen.any():
+            _Edit(findings, path, chosen, fields, quantities).apply(entry)
+    return CellTable(cells.units, cells.kpi_ids, cells.unit, cells.kpi, fields, quantities, cells.rows, cells.row)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """One bulk edit of some cells; changes `fields` and `quantities`."""
+
+    findings: Findings
+    path: KeyPath
+    chosen: Mask
+    fields: dict[str, Floats]
+    quantities: dict[int, Quantity]
+
+    def apply(self, entry: AdjustEntry) -> None:
+        for field, factor in _changes(entry.scale).items():
+            if self._can_change(field, "scale"):
+                self.fields[field][self.chosen] *= factor
+        for field, value in _changes(entry.set).items():
+            values = self.fields.setdefault(field, np.full(len(self.chosen), np.nan))
+            values[self.chosen] = value
+            if field == "baseline":
+                self._forget_distributions()
+        for field, amount in _changes(entry.add).items():
+            if self._can_change(field, "add"):
+                self.fields[field][self.chosen] += amount
+
+    def _forget_distributions(self) -> None:
+        for cell in [cell for cell in self.quantities if self.chosen[cell]]:
+            del self.quantities[cell]
+
+    def _can_change(self, field: str, how: str) -> bool:
+        """Whether there is a number to change in a chosen cell; notes cells that have none."""
+        path = (*self.path, how, *field.split(".", 1))
+        values = self.fields.get(field)
+        given = 0 if values is None else int(np.count_nonzero(~np.isnan(values[self.chosen])))
+        total = int(np.count_nonzero(self.chosen))
+        if given < total and self.findings.is_whole("cell", "cells"):
+            code = "W-adjust-partly" if given else "E-adjust-nothing"
+            message = f"{total - given:,} of the {total:,} selected cells have no {field} of their own to change"
+            fix = f"use `set`, or select only cells that have a {field}"
+            rule = "edits change what the cells state themselves; guardrails are applied after them"
+            self.findings.at(code, message, path, rule=rule, fix=fix, kind=ModelError)
+        if field == "baseline" and any(self.chosen[cell] for cell in self.quantities):
+            message, fix = "a selected cell's baseline is a distribution", "use `set`, or leave such cells out"
+            rule = "only numbers can be scaled or added to"
+            self.findings.at("E-adjust-distribution", message, path, rule=rule, fix=fix, kind=ModelError)
+            return False
+        return given > 0
+
+
+def _changes(changes: FieldChanges) -> dict[str, float]:
+    """Return field -> number."""
+    single = {field: value for field, value in changes.model_dump(exclude_none=True).items() if field != "effort"}
+    return single | {f"effort.{resource}": value for resource, value in changes.effort.items()}

@@ -1,0 +1,203 @@
+"""Cells in their final form: baselines rolled up, boxes from guardrails, decisions, execution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.tables.table import Table
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.cell_table import CellTable, adjust_cells, build_cell_table
+from kpiopt.scenario.resolve.quantity_reader import QuantityReader, require_positive_mean
+from kpiopt.scenario.resolve.selection import Selector
+from kpiopt.scenario.roll_up import RollUp, build_roll_up
+from kpiopt.scenario.scenario import Cells, Floats, Integers, Uncertainty, Units
+
+
+@dataclass(frozen=True)
+class ResolvedCells:
+    """Cells and what they were made of.
+
+    Attributes
+    ----------
+    cells : Cells
+    table : CellTable
+        The fields as given, bulk edits applied; the baseline as stated.
+    roll_up : RollUp
+    coefficient : (n_edges,) float
+        Coefficients of the roll-up edges.
+    baseline : (n_pairs,) float
+        Baseline of every pair of the roll-up as the graph will have it; NaN where it is not known.
+    uncertainty : Uncertainty
+    """
+
+    cells: Cells
+    table: CellTable
+    roll_up: RollUp
+    coefficient: Floats
+    baseline: Floats
+    uncertainty: Uncertainty
+
+
+def resolve_cells(
+    findings: Findings,
+    model: ScenarioDocument,
+    units: Units,
+    table: Table | None,
+    reader: QuantityReader,
+    root_baseline: dict[str, Quantity],
+) -> ResolvedCells:
+    """Build the cells.
+
+    Parameters
+    ----------
+    root_baseline : dict of str to Quantity
+        KPI -> its baseline at the root, where one is given.
+    """
+    selector = Selector(findings, units, model)
+    given = adjust_cells(findings, model, build_cell_table(findings, model, units, table, reader), selector)
+    kpis = model.kpi.items()
+    rolls = [entry.roll_up != "none" for _, entry in kpis]
+    roll_up = build_roll_up(units, given.unit, given.kpi, rolls, [kpi in root_baseline for kpi, _ in kpis])
+    is_mean = np.array([entry.roll_up == "mean" for _, entry in kpis], dtype=bool)
+    coefficient, _ = roll_up.weights(given_sizes(roll_up, given), is_mean)
+    baseline = _baselines(roll_up, given, coefficient, root_baseline)
+    uncertainty, execution = _execution(findings, model, given, selector, reader)
+    cells = _build(findings, model, given, baseline[roll_up.cell >= 0], execution, selector)
+    return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty)
+
+
+def given_sizes(roll_up: RollUp, given: CellTable) -> Floats:
+    """Return the size of every pair where the cell or its unit gives one, (n_pairs,) float; NaN elsewhere."""
+    size = of_cells(roll_up, given.fields["size"])
+    return np.where(np.isnan(size), given.units.size[roll_up.unit], size)
+
+
+def of_cells(roll_up: RollUp, values: Floats) -> Floats:
+    """Spread values of cells over the pairs, (n_pairs,) float; NaN at pairs without a cell."""
+    spread = np.full(roll_up.count, np.nan)
+    has_cell = roll_up.cell >= 0
+    spread[has_cell] = values[roll_up.cell[has_cell]]
+    return spread
+
+
+def _baselines(roll_up: RollUp, given: CellTable, coefficient: Floats, root_baseline: dict[str, Quantity]) -> Floats:
+    own = of_cells(roll_up, given.fields["baseline"])
+    for position, kpi in enumerate(given.kpi_ids):
+        if kpi in root_baseline:
+            pair = roll_up.find(0, position)[0]
+            if np.isnan(own[pair]):
+                own[pair] = root_baseline[kpi].mean
+    return roll_up.total(own, coefficient)
+
+
+def _build(
+    findings: Findings,
+    model: ScenarioDocument,
+    given: CellTable,
+    baseline: Floats,
+    execution: Integers,
+    selector: Selector,
+) -> Cells:
+    fields = given.fields
+    growth = _growth(model, given, selector)
+    lower, upper = _boxes(given, baseline, growth)
+    lock = fields["lock"]
+    has_decision = ~np.isnan(upper) | ~np.isnan(lock)
+    unboxed = np.isnan(upper)
+    reasons = given.rows.texts("lock_reason")[given.row]
+    return Cells(
+        unit=given.unit,
+        kpi=given.kpi,
+        baseline=baseline,
+        baseline_quantity=given.baseline_quantity,
+        min_stretch=_default(np.where(unboxed, lock, lower), 0.0),
+        max_stretch=_default(np.where(unboxed, lock, upper), 0.0),
+        has_decision=has_decision,
+        lock=lock,
+        reference=fields["reference"],
+        pay_rate=fields["pay_rate"],
+        weight=fields["weight"],
+        size=fields["size"],
+        effort={resource: _default(fields[f"effort.{resource}"], 0.0) for resource in given.resources},
+        execution=execution,
+        lock_reason={cell: reasons[cell] for cell in np.flatnonzero(reasons != "").tolist()},
+        growth=growth,
+    )
+
+
+def _default(values: Floats, value: float) -> Floats:
+    return np.where(np.isnan(values), value, values)
+
+
+def _growth(model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats:
+    """Return the ends that guardrails give, as shares of the baseline, (2, n_cells); NaN where a cell has its own."""
+    growth = np.full((2, len(given)), np.nan)
+    for name, entry in model.guardrail.items():
+        chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
+        growth[:, chosen] = np.array(entry.growth)[:, None]
+    own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
+    return np.where(np.isnan(own), growth, np.nan)
+
+
+def _boxes(given: CellTable, baseline: Floats, growth: Floats) -> tuple[Floats, Floats]:
+    """Return smallest and largest stretch of each cell, its own or from guardrails; NaN where there is none."""
+    lower, upper = growth * np.abs(baseline)
+    own_lower, own_upper = given.fields["min_stretch"], given.fields["max_stretch"]
+    return np.where(np.isnan(own_lower), lower, own_lower), np.where(np.isnan(own_upper), upper, own_upper)
+
+
+def _execution(
+    findings: Findings, model: ScenarioDocument, given: CellTable, selector: Selector, reader: QuantityReader
+) -> tuple[Uncertainty, Integers]:
+    """Return all distributions of execution, and which one each cell has; the most specific statement counts."""
+    quantities, paths = [Quantity.number(1.0)], ["uncertainty.execution"]
+    place = findings.document.origin
+    if model.uncertainty.execution is not None:
+        path: tuple[str, ...] = ("uncertainty", "execution")
+        found = require_positive_mean(findings, reader.at(path, model.uncertainty.execution), paths[0], place(path))
+        quantities[0] = found or quantities[0]
+    index = np.zeros(len(given), dtype=np.int64)
+    for name, entry in model.execution.items():
+        path = ("execution", name)
+        chosen = selector.cells_of(entry.where, (*path, "where"), given.unit, given.kpi)
+        found = reader.at((*path, "value"), entry.value)
+        require_positive_mean(findings, found, f"execution.{name}", place((*path, "value")))
+        if found is not None:
+            index[chosen] = len(quantities)
+            quantities.append(found)
+            paths.append(f"execution.{name}.value")
+    _add_cells_own(findings, given, reader, index, quantities, paths)
+    return Uncertainty(tuple(quantities), tuple(paths), dict(model.uncertainty.common)), index
+
+
+def _add_cells_own(
+    findings: Findings,
+    given: CellTable,
+    reader: QuantityReader,
+    index: Integers,
+    quantities: list[Quantity],
+    paths: list[str],
+) -> None:
+    """Add what the cells table says in its column `execution`; equal statements share one entry."""
+    numbers = given.rows.numbers("execution")[given.row]
+    texts = given.rows.quantities.get("execution", {})
+    own = np.flatnonzero(~np.isnan(numbers) | np.isin(given.row, list(texts))).tolist()
+    known: dict[Quantity, int] = {}
+    for cell in own:
+        row = int(given.row[cell])
+        name = given.name(cell)
+        found = (
+            reader.of_row(given.rows, row, "execution", name) if row in texts else Quantity.number(float(numbers[cell]))
+        )
+        if found is None:
+            continue
+        if found not in known:
+            known[found] = len(quantities)
+            quantities.append(found)
+            paths.append(f"cell.{name}.execution")
+            require_positive_mean(findings, found, f"execution of {name}", given.location(cell, "execution"))
+        index[cell] = known[found]

@@ -1,0 +1,137 @@
+"""Goals, budgets, pay plans and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from kpiopt.errors import ModelError
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.format.plan import GoalEntry
+from kpiopt.scenario.resolve.strategy_map import check_reference
+from kpiopt.scenario.roll_up import RollUp
+from kpiopt.scenario.scenario import ORGANIZATION, Budget, Decide, Goal, PayPlan, SimulationSettings, Units
+
+PAY = "pay"
+"""The built-in resource: variable compensation."""
+
+
+def resolve_goals(findings: Findings, model: ScenarioDocument, units: Units, roll_up: RollUp) -> dict[str, Goal]:
+    """Return the goals in order of appearance."""
+    resolved = {key: _goal(findings, model, units, roll_up, key, entry) for key, entry in model.goal.items()}
+    return {key: goal for key, goal in resolved.items() if goal is not None}
+
+
+def _goal(
+    findings: Findings, model: ScenarioDocument, units: Units, roll_up: RollUp, key: str, entry: GoalEntry
+) -> Goal | None:
+    kpi = entry.kpi or key
+    path = ("goal", key)
+    is_known = check_reference(findings, "KPI", kpi, model.kpi, (*path, "kpi") if entry.kpi else path)
+    unit = _unit_at(findings, units, entry.at, (*path, "at"))
+    if not is_known or unit is None:
+        return None
+    position = list(model.kpi).index(kpi)
+    is_absent = roll_up.find(unit, position)[0] < 0 and roll_up.has_value(position)
+    if is_absent and findings.is_whole("cell", "cells", "unit", "kpi", "joins", "goal"):
+        message = f"goal '{key}' is about '{kpi}' at '{units.ids[unit]}', where it has no value"
+        rule = "a goal needs a value: a cell at or below the unit, or a baseline at the root"
+        fix = "correct `at`, or give the KPI cells"
+        findings.at("E-goal-nowhere", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+    return Goal(key, kpi, unit, entry.target, entry.weight, entry.priority, entry.p_min, entry.hard, entry.description)
+
+
+def _unit_at(findings: Findings, units: Units, name: str | None, path: KeyPath) -> int | None:
+    """Return the unit that `at` or `scope` names, the root where it is not given; None and a note where unknown."""
+    if name in (None, ORGANIZATION) and (name is None or name not in units.position):
+        return 0
+    if name in units.position:
+        return units.position[name]
+    check_reference(findings, "unit", name, units.position, path)
+    return None
+
+
+def resolve_budgets(findings: Findings, model: ScenarioDocument, units: Units) -> dict[str, Budget]:
+    """Return the budgets in order of appearance."""
+    budgets = {}
+    for key, entry in model.budget.items():
+        scope = _unit_at(findings, units, entry.scope, ("budget", key, "scope"))
+        resource = entry.resource or key
+        _check_spent(findings, model, key, resource)
+        if scope is not None:
+            budgets[key] = Budget(key, resource, entry.limit, scope, entry.money)
+    return budgets
+
+
+def _check_spent(findings: Findings, model: ScenarioDocument, key: str, resource: str) -> None:
+    used = {PAY, *(name for entry in model.initiative.values() for name in entry.uses)}
+    if resource in used or not findings.is_whole("initiative"):
+        return
+    path: KeyPath = ("budget", key, "resource") if model.budget[key].resource else ("budget", key)
+    message = f"nothing spends '{resource}', so budget '{key}' limits nothing"
+    rule = 'a budget limits "pay" or a resource that initiatives use'
+    fix = findings.nearest(resource, sorted(used))
+    findings.at("W-budget-unused", message, path, rule=rule, fix=fix, key=True)
+
+
+def resolve_pay_plans(findings: Findings, model: ScenarioDocument) -> dict[str, PayPlan]:
+    """Return the payout curves in order of appearance."""
+    plans = {}
+    for key, entry in model.pay_plan.items():
+        attainment, share = zip(*entry.payout, strict=True)
+        path = ("pay_plan", key, "payout")
+        rule = "points are [attainment, share of target incentive], attainment ascending"
+        if any(b <= a for a, b in pairwise(attainment)):
+            message = f"the attainments of pay plan '{key}' do not ascend: {', '.join(f'{a:g}' for a in attainment)}"
+            findings.at("E-payout", message, path, rule=rule, fix="put the points in order", kind=ModelError)
+        if min(share) < 0 or min(attainment) < 0:
+            message = f"pay plan '{key}' has a negative point"
+            findings.at("E-payout", message, path, rule=rule, fix="pay is never negative", kind=ModelError)
+        if any(b < a for a, b in pairwise(share)):
+            message = f"pay plan '{key}' pays less for more attainment"
+            findings.at("W-payout", message, path, rule=rule, fix="check the points")
+        plans[key] = PayPlan(key, attainment, share, entry.cap)
+    return plans
+
+
+def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[str]) -> Decide:
+    """Return the order of objectives; `reference` is last, written or not."""
+    entry = model.decide
+    steps = [step for step in entry.order if step != "reference"]
+    if len(set(entry.order)) < len(entry.order):
+        message, rule = f"a step stands twice in {list(entry.order)}", "each step is taken once"
+        findings.at("E-order", message, ("decide", "order"), rule=rule, fix="remove one", kind=ModelError)
+    if "reference" in entry.order[:-1]:
+        rule = "`reference` makes the plan unique and is always the last step"
+        message = "the step `reference` is not the last one"
+        findings.at("E-order", message, ("decide", "order"), rule=rule, fix="move it to the end", kind=ModelError)
+    for resource in entry.effort_price:
+        if resource not in resources and findings.is_whole("initiative", "cell", "cells", "unit", "units", "budget"):
+            findings.unknown("resource", resource, sorted(resources), ("decide", "effort_price", resource), ModelError)
+    for step in entry.slack:
+        if step not in entry.order:
+            message = f"there is slack for the step `{step}`, which is not in the order"
+            findings.at("W-slack", message, ("decide", "slack", step), fix="remove it, or add the step", key=True)
+    order = (*steps, "reference")
+    return Decide(order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price))
+
+
+def check_common(findings: Findings, common: Mapping[str, float], units: Units) -> None:
+    """Note levels that do not exist and shares that leave nothing for the cells themselves."""
+    known = [ORGANIZATION, *dict.fromkeys(level for level in units.levels if level)]
+    path = ("uncertainty", "common")
+    for level in common:
+        if level not in known:
+            findings.unknown("level", level, known, (*path, level), ModelError)
+    if sum(common.values()) >= 1:
+        message = f"the common shares add up to {sum(common.values()):g}"
+        rule = "together they stay below 1; the rest of the variance is each cell's own"
+        findings.at("E-common", message, path, rule=rule, fix="lower them", kind=ModelError)
+
+
+def resolve_simulation(model: ScenarioDocument) -> SimulationSettings:
+    """Return how odds are estimated."""
+    entry = model.simulation
+    return SimulationSettings(entry.draws, entry.seed, entry.method, entry.precision)

@@ -1,0 +1,97 @@
+"""Reads quantities where they stand: numbers, distributions and samples from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import InputError, Location, ModelError, NumericsError, Problem, ScenarioError
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath, dotted
+from kpiopt.reading.regular_file import display_path
+from kpiopt.reading.rows import Rows
+from kpiopt.reading.tables.read import read_table
+from kpiopt.reading.tables.table import ColumnRule, TableRule
+from kpiopt.scenario.quantity import Quantity, parse_quantity
+
+SMALLEST, LARGEST = 1e-9, 1e12
+RANGE_RULE = f"numbers other than 0 lie between {SMALLEST:g} and {LARGEST:g} in size"
+_RULE = "a quantity is a number or a distribution"
+
+
+def out_of_range(value: float) -> bool:
+    """Whether a number is too large or too close to 0 to compute with safely."""
+    return value != 0 and not SMALLEST <= abs(value) <= LARGEST
+
+
+class QuantityReader:
+    """Reads quantities, and notes what is wrong with them.
+
+    Attributes
+    ----------
+    files : dict of str to str
+        Every file of samples that was read -> SHA-256 of its bytes.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self.files: dict[str, str] = {}
+        self._findings = findings
+        self._columns: dict[tuple[Path, str], Sequence[float]] = {}
+
+    def at(self, path: KeyPath, value: Any) -> Quantity | None:
+        """Read the quantity that stands at a path of the document; None where it is wrong."""
+        return self._read(value, path, dotted(path), self._findings.document.origin(path))
+
+    def of_row(self, rows: Rows, row: int, column: str, name: str) -> Quantity | None:
+        """Read the distribution that stands in a row; None where it is wrong."""
+        value = rows.quantities[column][row]
+        return self._read(value, rows.path(row, column), f"{column} of {name}", rows.location(row, column))
+
+    def _read(self, value: Any, path: KeyPath | None, name: str, place: Location) -> Quantity | None:
+        def samples(reference: str) -> Sequence[float]:
+            return self._samples(path, reference)
+
+        try:
+            quantity = parse_quantity(value, samples if path else None)
+        except ValueError as error:
+            self._findings.add(Problem("E-quantity", f"{name}: {error}", _RULE, "", place), ScenarioError)
+        except InputError as error:
+            self._findings.extend(error)
+        else:
+            self._check_range(quantity, name, place)
+            return quantity
+        self._findings.damaged.add(str(path[0]) if path else "cell")
+        return None
+
+    def _check_range(self, quantity: Quantity, name: str, place: Location) -> None:
+        extreme = [p for p in (quantity.mean, *quantity.parameters) if out_of_range(p)]
+        if extreme and not quantity.is_number:  # numbers are checked with all others of the document
+            message = f"{name} has the parameter or mean {extreme[0]:g}"
+            fix = "choose a larger or smaller unit of measure"
+            self._findings.add(Problem("E-number-range", message, RANGE_RULE, fix, place), NumericsError)
+
+    def _samples(self, path: KeyPath | None, reference: str) -> Sequence[float]:
+        """Read a column "file.csv#column"."""
+        file, mark, column = reference.rpartition("#")
+        if not mark or not column:
+            raise ValueError(f'samples "{reference}" names no column; write "file.csv#column"')
+        resolved = self._findings.document.resolve(path or (), file)
+        if (resolved, column) not in self._columns:
+            rule = TableRule("samples", (ColumnRule(column, "number", required=True),), (("", "text"),), ())
+            table = read_table(resolved, display_path(resolved), rule)
+            self.files[display_path(resolved)] = table.sha256
+            values = table.numbers(column)
+            self._columns[resolved, column] = values[~np.isnan(values)].tolist()
+        return self._columns[resolved, column]
+
+
+def require_positive_mean(findings: Findings, quantity: Quantity | None, name: str, place: Location) -> Quantity | None:
+    """Note an error where execution does not have a positive mean; return the quantity."""
+    if quantity is not None and quantity.mean <= 0:
+        message = f"{name} is {quantity.mean:g} on average"
+        rule = "execution is the share of planned stretch that is realised; its mean is above 0"
+        findings.add(Problem("E-execution", message, rule, 'write for example "0.55 to 1.05"', place), ModelError)
+    return quantity

@@ -1,0 +1,283 @@
+"""The strategy map: perspectives, objectives, KPIs with their drivers, factors and initiatives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import ModelError
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath, dotted
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.quantity_reader import QuantityReader
+from kpiopt.scenario.resolve.selection import Selector
+from kpiopt.scenario.roll_up import RollUp
+from kpiopt.scenario.scenario import (
+    ORGANIZATION,
+    Driver,
+    Effect,
+    Factor,
+    Initiative,
+    Integers,
+    Kpi,
+    Objective,
+    Perspective,
+    Units,
+)
+
+
+def resolve_perspectives(model: ScenarioDocument) -> dict[str, Perspective]:
+    """Return the perspectives in order of appearance."""
+    return {key: Perspective(key, entry.name or key, entry.description) for key, entry in model.perspective.items()}
+
+
+def resolve_objectives(findings: Findings, model: ScenarioDocument) -> dict[str, Objective]:
+    """Return the objectives in order of appearance."""
+    objectives = {}
+    for key, entry in model.objective.items():
+        check_reference(
+            findings, "perspective", entry.perspective, model.perspective, ("objective", key, "perspective")
+        )
+        name = entry.name or key
+        objectives[key] = Objective(key, name, entry.perspective, entry.description, entry.critical)
+    return objectives
+
+
+def check_reference(findings: Findings, what: str, name: str | None, known: Collection[str], path: KeyPath) -> bool:
+    """Whether `name` is known; notes it where it is not even declared."""
+    if name is None or name in known:
+        return name is not None
+    if name not in findings.declared(what.lower().replace(" ", "_")):
+        findings.unknown(what, name, known, path, ModelError)
+    return False
+
+
+def resolve_root_baselines(model: ScenarioDocument, reader: QuantityReader) -> dict[str, Quantity]:
+    """Return the baselines that KPIs state for the root."""
+    read = {
+        key: reader.at(("kpi", key, "baseline"), entry.baseline)
+        for key, entry in model.kpi.items()
+        if entry.baseline is not None
+    }
+    return {key: quantity for key, quantity in read.items() if quantity is not None}
+
+
+def resolve_factors(model: ScenarioDocument, reader: QuantityReader) -> dict[str, Factor]:
+    """Return the factors in order of appearance."""
+    factors = {}
+    for key, entry in model.factor.items():
+        value = reader.at(("factor", key, "value"), entry.value)
+        if value is not None:
+            factors[key] = Factor(key, entry.name or key, value)
+    return factors
+
+
+@dataclass(frozen=True)
+class MapResolver:
+    """Resolves what refers to units and KPIs.
+
+    Attributes
+    ----------
+    findings : Findings
+    model : ScenarioDocument
+    units : Units
+    roll_up : RollUp
+        Which KPIs have a value at which units.
+    reader : QuantityReader
+    """
+
+    findings: Findings
+    model: ScenarioDocument
+    units: Units
+    roll_up: RollUp
+    reader: QuantityReader
+
+    @cached_property
+    def _levels(self) -> NDArray[np.object_]:
+        return np.array(self.units.levels, dtype=object)
+
+    def kpis(self, root_baseline: dict[str, Quantity]) -> dict[str, Kpi]:
+        """Return the KPIs in order of appearance."""
+        kpis = {}
+        for key, entry in self.model.kpi.items():
+            check_reference(
+                self.findings, "objective", entry.objective, self.model.objective, ("kpi", key, "objective")
+            )
+            if "/" in key or "~" in key:
+                message, rule = f"the KPI id '{key}' contains '/' or '~'", 'cells are named "unit/kpi", pairs "a ~ b"'
+                self.findings.at("E-kpi-id", message, ("kpi", key), rule=rule, key=True, kind=ModelError)
+            kpis[key] = Kpi(
+                id=key,
+                name=entry.name or key,
+                objective=entry.objective,
+                unit=entry.unit,
+                sign=1 if entry.direction == "up" else -1,
+                roll_up=entry.roll_up,
+                step=entry.step,
+                kind=entry.kind,
+                baseline=root_baseline.get(key),
+                drivers=self._drivers(key, entry),
+                description=entry.description,
+            )
+        return kpis
+
+    def _drivers(self, kpi: str, entry: KpiEntry) -> tuple[Driver, ...]:
+        drivers = [self._driver(kpi, cause, driver) for cause, driver in entry.drivers.items()]
+        return tuple(driver for driver in drivers if driver is not None)
+
+    def _driver(self, kpi: str, cause: str, entry: DriverEntry) -> Driver | None:
+        path = ("kpi", kpi, "drivers", cause)
+        contribution = self._contribution(path, entry.contribution)
+        if not self._is_cause(kpi, cause, path):
+            return None
+        units = self._places(kpi, cause, entry.at, path)
+        self._check_lag(entry.lag, path)
+        if units is None:
+            return None
+        is_factor = cause not in self.model.kpi
+        name = f"kpi.{kpi}.drivers.{cause}"
+        contribution = contribution or Quantity.number(0.0)  # it is noted as wrong
+        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name)
+
+    def _contribution(self, path: KeyPath, value: object) -> Quantity | None:
+        """Read a contribution written as a value of its own or inside a table."""
+        inner = (*path, "contribution")
+        is_inner = self.findings.document.key_location(inner) != self.findings.document.key_location(path)
+        return self.reader.at(inner if is_inner else path, value)
+
+    def _is_cause(self, kpi: str, cause: str, path: KeyPath) -> bool:
+        """Whether a cause exists, is one thing only, and is not the KPI itself."""
+        model, findings = self.model, self.findings
+        if cause == kpi:
+            message, rule = f"KPI '{kpi}' drives itself", "the strategy map is free of cycles"
+            fix = "remove this driver"
+            findings.at("E-self-loop", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+            return False
+        if cause in model.kpi and cause in model.factor:
+            message, rule = f"'{cause}' is both a KPI and a factor", "the key of a driver names one cause"
+            others = [("kpi", cause), ("factor", cause)]
+            fix = "rename one of them"
+            findings.at("E-ambiguous-id", message, path, rule=rule, fix=fix, key=True, kind=ModelError, others=others)
+            return False
+        if cause in model.kpi or cause in model.factor:
+            return True
+        if cause in {*findings.declared("kpi"), *findings.declared("factor")}:
+            return False
+        rule = "a driver's key is the id of a KPI or of a factor"
+        fix = findings.nearest(cause, [*model.kpi, *model.factor])
+        if cause in findings.declared("initiative"):
+            fix = f"write what the initiative does under [initiative.{cause}.effects]"
+        message = f"KPI '{kpi}' is driven by '{cause}', which does not exist"
+        findings.at("E-unknown-driver", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+        return False
+
+    def _places(self, kpi: str, cause: str, at: str, path: KeyPath) -> Integers | None:
+        """Return the units named by `at` where both ends have a value; None and a note where there are none."""
+        where = (*path, "at")
+        units = self._units_at(at, where)
+        if units is None:
+            return None
+        ids = list(self.model.kpi)
+        usable = self.roll_up.find(units, ids.index(kpi)) >= 0
+        if cause in self.model.kpi:
+            usable &= self.roll_up.find(units, ids.index(cause)) >= 0
+        if usable.any():
+            return units[usable]
+        if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins"):
+            return units  # values may be missing only because of what is noted already; circles are still looked for
+        ends_of = [kpi, cause] if cause in self.model.kpi else [kpi]
+        if not all(self.roll_up.has_value(ids.index(end)) for end in ends_of):
+            return None  # noted with the KPI that has no value anywhere
+        place = "the root" if at == ORGANIZATION else f"'{at}'"
+        ends = f"'{kpi}' and '{cause}' both have" if cause in self.model.kpi else f"'{kpi}' has"
+        message = f"no unit at {place} where {ends} a value"
+        rule = 'a driver works at the units named by `at`: "organization" (the root), a level or a unit id'
+        fix = "write `at` = a level or unit where both have cells, or give a KPI without cells a baseline at the root"
+        self.findings.at("E-driver-nowhere", message, where, rule=rule, fix=fix, kind=ModelError)
+        return None
+
+    def _units_at(self, at: str, path: KeyPath) -> Integers | None:
+        """Return the units that `at` means; None and a note where it is unknown or means two things."""
+        units = self.units
+        if at == ORGANIZATION:
+            return np.zeros(1, dtype=np.int64)
+        level = np.flatnonzero(self._levels == at)
+        unit = units.position.get(at)
+        if unit is not None and len(level) and level.tolist() != [unit]:
+            message, rule = f"'{at}' is both a level and a unit", "`at` names one place"
+            self.findings.at("E-ambiguous-at", message, path, rule=rule, fix="rename one of them", kind=ModelError)
+            return None
+        if unit is not None:
+            return np.array([unit], dtype=np.int64)
+        if len(level):
+            return level
+        if not self.findings.is_whole("unit"):
+            return None
+        known = [ORGANIZATION, *dict.fromkeys(v for v in units.levels if v), *units.ids]
+        rule = '`at` is "organization" (the root), a level or a unit id'
+        fix = self.findings.nearest(at, known)
+        self.findings.at("E-unknown-at", f"there is no level or unit '{at}'", path, rule=rule, fix=fix, kind=ModelError)
+        return None
+
+    def _check_lag(self, lag: int, path: KeyPath) -> None:
+        if lag:
+            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
+            fix = "set lag = 0 if it works within the period"
+            self.findings.at("W-lag", message, path, rule="a lag counts periods", fix=fix, key=True)
+
+    def initiatives(self) -> dict[str, Initiative]:
+        """Return the initiatives in order of appearance."""
+        resolved = {key: self._initiative(key, entry) for key, entry in self.model.initiative.items()}
+        return {key: initiative for key, initiative in resolved.items() if initiative is not None}
+
+    def _initiative(self, key: str, entry: InitiativeEntry) -> Initiative | None:
+        path = ("initiative", key)
+        deciding = np.zeros(len(self.units), dtype=bool)
+        deciding[0] = True
+        if entry.units is not None:
+            selector = Selector(self.findings, self.units, self.model)
+            deciding = selector.units_of(entry.units, (*path, "units"))
+        units = np.flatnonzero(deciding)
+        effects = [self._effect(key, kpi, units) for kpi in entry.effects]
+        kept = tuple(effect for effect in effects if effect is not None)
+        if not entry.effects:
+            message, rule = f"initiative '{key}' has no effects", "an initiative is worth what it changes"
+            fix = f"write [initiative.{key}.effects]"
+            self.findings.at("W-no-effects", message, path, rule=rule, fix=fix, key=True)
+        return Initiative(key, entry.name or key, units, entry.max, entry.whole, dict(entry.uses), kept)
+
+    def _effect(self, key: str, kpi: str, units: Integers) -> Effect | None:
+        path = ("initiative", key, "effects", kpi)
+        entry = self.model.initiative[key].effects[kpi]
+        contribution = self._contribution(path, entry.contribution)
+        if kpi not in self.model.kpi:
+            if kpi not in self.findings.declared("kpi"):
+                fix = self.findings.nearest(kpi, self.model.kpi)
+                message = f"initiative '{key}' acts on '{kpi}', which does not exist"
+                rule = "effects are keyed by the id of a KPI"
+                self.findings.at("E-unknown-kpi", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+            return None
+        self._check_lag(entry.lag, path)
+        self._check_reach(key, kpi, units, path)
+        return Effect(kpi, contribution, entry.lag, ".".join(path)) if contribution is not None else None
+
+    def _check_reach(self, key: str, kpi: str, units: Integers, path: KeyPath) -> None:
+        """Note where the KPI has a value neither at a deciding unit nor at the root."""
+        position = list(self.model.kpi).index(kpi)
+        missing = units[self.roll_up.find(units, position) < 0]
+        if not len(missing) or self.roll_up.find(0, position)[0] >= 0 or not self.roll_up.has_value(position):
+            return
+        if not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins", "initiative"):
+            return
+        message = (
+            f"initiative '{key}' acts on '{kpi}', which has no value at '{self.units.ids[missing[0]]}' or the root"
+        )
+        rule = "an effect goes to the deciding unit's own value, or to the root's"
+        fix = f"give '{kpi}' cells there, or a baseline at the root"
+        self.findings.at("E-effect-nowhere", message, path, rule=rule, fix=fix, key=True, kind=ModelError)

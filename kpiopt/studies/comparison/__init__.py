@@ -1,0 +1,1 @@
+"""Comparison: scenarios beside each other, on the same draws."""

@@ -1,0 +1,94 @@
+"""What the page of a comparison tells about its first scenario: the frontier of its sweep, and its tornado."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kpiopt.run.run import SolveOptions
+from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.studies.comparison.contenders import Contender
+from kpiopt.studies.sensitivity.study import Sensitivity, SensitivityQuestion, study_sensitivity
+from kpiopt.studies.sweep.axes import points_of, read_axes
+from kpiopt.studies.sweep.point import PointResult, SweepJob
+from kpiopt.studies.sweep.sweep_answer import SweepAnswer
+from kpiopt.workers.executor import Failure
+
+KINDS = ("uncertain", "limit", "goal")
+MOST_CELLS = 2_000
+MOST_POINTS = 100
+"""Larger scenarios and sweeps are left to `kpiopt sweep` and `kpiopt sensitivity`."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BaseStudy:
+    """What was found about one scenario; None where there is nothing to find, or it would take too long.
+
+    Attributes
+    ----------
+    sweep : SweepAnswer or None
+    sensitivity : Sensitivity or None
+    """
+
+    sweep: SweepAnswer | None = None
+    sensitivity: Sensitivity | None = None
+
+
+def study_base(
+    base: Contender, overrides: Sequence[str], options: SolveOptions, progress: Progress = lambda _: None
+) -> BaseStudy:
+    """Sweep the first scenario of a comparison over its own axes, and move its inputs one at a time.
+
+    Parameters
+    ----------
+    base : Contender
+        It has a plan.
+    overrides : sequence of str
+        With which it was read.
+    """
+    if len(base.scenario.cells) > MOST_CELLS:
+        return BaseStudy()
+    progress("its frontier")
+    sweep = _sweep(base, overrides, options)
+    progress("its tornado")
+    return BaseStudy(sweep, _sensitivity(base, overrides, options, progress))
+
+
+def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> SweepAnswer | None:
+    scenario = base.scenario
+    if not scenario.sweep:
+        return None
+    axes = read_axes(scenario)
+    if math.prod(len(axis.values) for axis in axes) > MOST_POINTS:
+        return None
+    points = points_of(axes)
+    source, variant = base.document.source, scenario.variant
+    job = SweepJob(source, variant, tuple(overrides), options.solver, options.simulate, options.allow_code)
+    answer = job.prepare()
+    results: list[PointResult | Failure] = []
+    for point in points:
+        try:
+            results.append(answer(point))
+        except Exception as error:  # as executors do: a point without an answer is marked
+            results.append(Failure.of(error))
+    return SweepAnswer(scenario, axes, points, tuple(results))
+
+
+def _sensitivity(
+    base: Contender, overrides: Sequence[str], options: SolveOptions, progress: Progress
+) -> Sensitivity | None:
+    if not options.simulate:
+        return None
+
+    def read(further: Sequence[str]) -> Scenario:
+        words = [*overrides, *further]
+        return load_scenario(base.document.source, variant=base.scenario.variant, overrides=words)
+
+    question = SensitivityQuestion(kinds=KINDS)
+    return study_sensitivity(
+        base.scenario, question, read, options.solver, allow_code=options.allow_code, progress=progress
+    )

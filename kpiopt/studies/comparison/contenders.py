@@ -1,0 +1,286 @@
+"""Scenarios to compare: files, variants of a file and finished runs, all solved and drawn alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, UsageError
+from kpiopt.plan import Plan, build_plan
+from kpiopt.program.order.prices import LimitResult
+from kpiopt.reading.document import Document
+from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
+from kpiopt.runs.store import RunStore
+from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
+from kpiopt.scenario.load import check_scenario
+from kpiopt.scenario.scenario import Scenario, SimulationSettings
+from kpiopt.simulation import simulate
+from kpiopt.studies.comparison.compare import Comparison, GoalValue, Side, compare
+from kpiopt.studies.comparison.settings import document_settings, table_settings
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A scenario to compare, read and checked.
+
+    Attributes
+    ----------
+    label : str
+    scenario : Scenario
+    document : Document
+    stored : StoredRun or None
+        The finished run whose plan is taken instead of solving again.
+    """
+
+    label: str
+    scenario: Scenario
+    document: Document
+    stored: StoredRun | None = None
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """A scenario without a plan, and why."""
+
+    label: str
+    error: KpioptError
+
+    def __repr__(self) -> str:
+        return f"Unsolved({self.label!r}: {self.error.problems[0].message})"
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The first scenario against each of the others.
+
+    Attributes
+    ----------
+    base : Side
+    others : tuple of Comparison or Unsolved
+        In the order asked for.
+    settings : SimulationSettings
+        How all of them were drawn: those of the first.
+    """
+
+    base: Side
+    others: tuple[Comparison | Unsolved, ...]
+    settings: SimulationSettings
+
+    def __repr__(self) -> str:
+        return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document "kpiopt.compare/1"."""
+        from kpiopt.studies.comparison.comparison_answer import (
+            comparisons_as_dict,  # the answer is written from comparisons
+        )
+
+        return comparisons_as_dict(self)
+
+
+def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:
+    """Read what is to be compared.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Scenario files, `file.toml:variant`, run folders, or names of runs in `store`. A single file stands for itself
+        and all its variants.
+    overrides : sequence of str
+        "path=value" for all of them; a finished run is what it is and takes none.
+
+    Raises
+    ------
+    ScenarioError
+        With everything that is wrong with any of them.
+    UsageError
+        Where a source does not exist, or there is nothing to compare.
+    """
+    if len(sources) == 1:
+        return _file_with_variants(sources[0], overrides)
+    found = [_read_source(text, store, overrides) for text in sources]
+    by_folder = [_with_folder(contender, found) for contender in found]
+    return [_numbered(contender, by_folder, i) for i, contender in enumerate(by_folder)]
+
+
+def _with_folder(contender: Contender, all_of_them: Sequence[Contender]) -> Contender:
+    """Tell equal labels of files in different folders apart by the folder."""
+    twins = {c.document.source for c in all_of_them if c.label == contender.label}
+    folder = contender.document.source.resolve().parent.name
+    return replace(contender, label=f"{folder}/{contender.label}") if len(twins) > 1 else contender
+
+
+def _numbered(contender: Contender, all_of_them: Sequence[Contender], position: int) -> Contender:
+    """Tell labels that are still equal apart by their number."""
+    twins = [c.label for c in all_of_them].count(contender.label) > 1
+    return replace(contender, label=f"{contender.label} ({position + 1})") if twins else contender
+
+
+def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
+    path = Path(text)
+    if not path.is_file():
+        rule = "one source alone is a scenario file, which is compared with its variants"
+        fix = "name what it is to be compared with, or one scenario file with variants"
+        raise UsageError(Problem("E-compare-source", f"there is no scenario file {text!r}", rule=rule, fix=fix))
+    base = _read_file(path, None, "base", overrides)
+    if not base.scenario.variants:
+        fix = "add a [variant.NAME] to the file, or name a second scenario"
+        raise UsageError(Problem("E-compare-alone", f"{text} has no variants to compare it with", fix=fix))
+    return [base, *(_read_file(path, variant, variant, overrides) for variant in base.scenario.variants)]
+
+
+def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Contender:
+    path = Path(text)
+    if path.is_file():
+        return _read_file(path, None, path.stem, overrides)
+    file, mark, variant = text.rpartition(":")
+    if mark and Path(file).is_file():
+        return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
+    if (path / RUN_FILE).is_file() or not (mark or path.suffix == ".toml"):
+        return _read_stored(store.find(text), overrides)
+    raise _unknown(text, "write a scenario file, file.toml:variant, a run folder or the name of a run")
+
+
+def _unknown(text: str, fix: str) -> UsageError:
+    return UsageError(Problem("E-compare-source", f"there is no scenario or run {text!r}", fix=fix))
+
+
+def _read_file(path: Path, variant: str | None, label: str, overrides: Sequence[str]) -> Contender:
+    scenario, found, document = check_scenario(path, variant=variant, overrides=tuple(overrides))
+    if scenario is None or document is None:
+        raise ScenarioError(*found.errors)
+    return Contender(label, scenario, document)
+
+
+def _read_stored(stored: StoredRun, overrides: Sequence[str]) -> Contender:
+    if not is_intact(stored):
+        raise OutputError(
+            Problem(
+                "E-run-damaged",
+                f"{stored.folder} is not as it was written",
+                rule="a run is used as it was written or not at all",
+                fix="solve its scenario again",
+            )
+        )
+    if overrides:
+        fix = "name the scenario file instead of the run"
+        raise UsageError(Problem("E-compare-set", f"{stored.name} is a finished run; --set cannot change it", fix=fix))
+    return replace(_read_file(stored.folder / "scenario.toml", None, stored.name, ()), stored=stored)
+
+
+def compare_contenders(
+    contenders: Sequence[Contender], options: SolveOptions, progress: Progress = lambda _: None
+) -> Comparisons:
+    """Solve what is not solved yet, draw all plans with the first one's settings, and compare.
+
+    Raises
+    ------
+    KpioptError
+        Where the first has no plan; of the others that is part of the answer.
+    """
+    settings = contenders[0].scenario.simulation if options.simulate else None
+    base = _solve(contenders[0], settings, options, progress)
+    if base.simulation:
+        settings = replace(contenders[0].scenario.simulation, draws=base.simulation.draws, precision=None)
+    others: list[Comparison | Unsolved] = []
+    for contender in contenders[1:]:
+        try:
+            side = _solve(contender, settings, options, progress)
+        except KpioptError as error:
+            others.append(Unsolved(contender.label, error))
+        else:
+            others.append(compare(*_with_tables(contenders[0], base, contender, side)))
+    return Comparisons(base, tuple(others), settings or contenders[0].scenario.simulation)
+
+
+def _solve(
+    contender: Contender, settings: SimulationSettings | None, options: SolveOptions, progress: Progress
+) -> Side:
+    progress(contender.label)
+    side = _side_of_run(contender) if contender.stored else _side_of_scenario(contender, options)
+    if settings is None:
+        return side
+    plan = side.plan
+    simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers)
+    return replace(side, simulation=simulation)
+
+
+def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
+    run = solve_scenario(contender.scenario, options=replace(options, simulate=False))
+    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall) for g in run.goals)
+    inputs = document_settings(contender.document)
+    spent = run.spending
+    return Side(contender.label, inputs, run.plan, goals, run.limits, spent.pay, spent.initiatives, None)
+
+
+def _side_of_run(contender: Contender) -> Side:
+    """Rebuild the plan of a finished run from its files; nothing is solved again."""
+    stored, scenario = contender.stored, contender.scenario
+    assert stored is not None
+    kept = load_kept_plan(stored, scenario)
+    plan = build_plan(kept.graph, kept.stretch, kept.levels)
+    _require_same_targets(stored, plan, kept)
+    document = stored.document
+    goals = tuple(
+        GoalValue(goal, entry["unit"], entry["target"], entry["plan"], entry["shortfall"])
+        for goal, entry in zip(scenario.goals.values(), document["goals"], strict=True)
+    )
+    limits = tuple(_limit(scenario, entry) for entry in document["limits"])
+    inputs = document_settings(contender.document)
+    uses = _money_for_initiatives(scenario, document["initiatives"])
+    return Side(contender.label, inputs, plan, goals, limits, document["pay"]["plan"], uses, None)
+
+
+def _require_same_targets(stored: StoredRun, plan: Plan, kept: KeptPlan) -> None:
+    """Raise where another version made the run: its targets would not be those that are compared."""
+    if not np.array_equal(kept.targets[plan.nodes], plan.target[plan.nodes]):
+        raise OutputError(
+            Problem(
+                "E-run-other-version",
+                f"the targets of {stored.name} do not follow from its plan any more",
+                rule="a run is compared with others of the same version",
+                fix="solve its scenario again",
+            )
+        )
+
+
+def _limit(scenario: Scenario, entry: dict[str, Any]) -> LimitResult:
+    name = entry["name"]
+    kind, _, rest = name.partition(".")
+    resource = scenario.budgets[rest].resource if kind == "budget" else rest.rpartition("@")[0]
+    return LimitResult(
+        name=name,
+        resource=resource,
+        limit=entry["limit"],
+        used=entry["used"],
+        binding=entry["binding"],
+        step=entry["step"],
+        shadow_price=entry["shadow_price"],
+        lower=entry["from"],
+        upper=entry["to"],
+        unit=entry["unit"] or "",
+    )
+
+
+def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]) -> float:
+    """What initiatives take from budgets that are money and cover their unit."""
+    units, total = scenario.units, 0.0
+    for entry in entries:
+        unit = units.position[entry["unit"]]
+        money = {b.resource for b in scenario.budgets.values() if b.money and b.scope <= unit < units.end[b.scope]}
+        uses = scenario.initiatives[entry["initiative"]].uses
+        total += entry["level"] * sum(rate for resource, rate in uses.items() if resource in money)
+    return total
+
+
+def _with_tables(first: Contender, a: Side, second: Contender, b: Side) -> tuple[Side, Side]:
+    """Add the values of tables whose bytes differ, so that the rows that differ are found."""
+    extra = table_settings(first.document, second.document)
+    return (replace(a, inputs={**a.inputs, **extra[0]}), replace(b, inputs={**b.inputs, **extra[1]}))

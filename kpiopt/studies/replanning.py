@@ -1,0 +1,178 @@
+"""Plans of many scenarios that differ from one in numbers: each is solved from where the first one's solution is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from kpiopt.errors import Infeasible, LimitReached, Problem, Unbounded, Uncertified
+from kpiopt.graph import CausalGraph, build_graph
+from kpiopt.plan import Plan, build_plan
+from kpiopt.program.formulation.blocks import LinearProgram
+from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.rules_file import apply_rules
+from kpiopt.program.order.infeasible import explain_infeasible
+from kpiopt.program.order.live_program import LiveProgram
+from kpiopt.program.order.steps import InfeasibleProgram, Solution
+from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.scenario.scenario import Floats, Scenario
+
+NO_PLAN = (Infeasible, Uncertified, Unbounded, LimitReached)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A scenario with its plan.
+
+    Attributes
+    ----------
+    cascade : Cascade
+    solution : Solution
+    """
+
+    cascade: Cascade
+    solution: Solution
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan with its rounded targets, without odds."""
+        return build_plan(self.graph, self.stretch, self.levels)
+
+    @cached_property
+    def stretch(self) -> Floats:
+        """Stretch of every cell, (n_cells,) float."""
+        return self.cascade.columns.stretch_of_cells(self.solution.x)
+
+    @property
+    def levels(self) -> Floats:
+        """Levels of initiatives, (n_levels,) float."""
+        return self.cascade.columns.level.of(self.solution.x)
+
+    @property
+    def target(self) -> Floats:
+        """Rounded targets, (n_nodes,) float."""
+        return self.plan.target
+
+    @property
+    def graph(self) -> CausalGraph:
+        """The scenario's graph."""
+        return self.cascade.graph
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario."""
+        return self.cascade.graph.scenario
+
+
+class NoPlan(Exception):
+    """A scenario that has no plan, or none that could be proved; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Replanner:
+    """Plans one scenario, and then others that differ in numbers.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Solved at once.
+    options : SolverOptions, optional
+    allow_code : bool
+        Whether the scenario's rules file may be run.
+    progress : callable, optional
+
+    Raises
+    ------
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Where the scenario itself has no plan.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        options: SolverOptions | None = None,
+        *,
+        allow_code: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self._options = options or SolverOptions()
+        self._allow_code = allow_code
+        cascade = self.pose(scenario)
+        try:
+            self._live = LiveProgram(cascade.program, self._options, progress)
+        except InfeasibleProgram as failure:
+            raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
+        self._arrays = cascade.program.arrays()
+        self.base = Planned(cascade, self._live.solution)
+
+    def pose(self, scenario: Scenario) -> Cascade:
+        """Write the program of a scenario."""
+        return apply_rules(build_cascade(build_graph(scenario)), allow_code=self._allow_code)
+
+    def plan(self, cascade: Cascade) -> Planned:
+        """Solve another scenario's program; the answer is that of a solution from scratch.
+
+        Raises
+        ------
+        NoPlan
+        """
+        return _solved(cascade, self._solve)
+
+    def plan_afresh(self, cascade: Cascade) -> Planned:
+        """Solve another scenario's program from scratch, as a second opinion.
+
+        Raises
+        ------
+        NoPlan
+        """
+        return _solved(cascade, lambda program: solve_program(program, self._options))
+
+    def _solve(self, program: LinearProgram) -> Solution:
+        first = self.base.cascade.program
+        if self._is_same(program):
+            return self.base.solution
+        if program.n_columns == first.n_columns and np.any(self._arrays.integer):
+            return solve_program(program, self._options, near=self.base.solution)
+        return self._live.solve(program)
+
+    def _is_same(self, program: LinearProgram) -> bool:
+        """Whether a program is the first one, number by number."""
+        ours, theirs, first = self._arrays, program.arrays(), self.base.cascade.program
+        if ours.matrix.shape != theirs.matrix.shape or len(first.objectives) != len(program.objectives):
+            return False
+        pairs = [
+            (ours.matrix.indptr, theirs.matrix.indptr),
+            (ours.matrix.indices, theirs.matrix.indices),
+            (ours.matrix.data, theirs.matrix.data),
+            (ours.row_lower, theirs.row_lower),
+            (ours.row_upper, theirs.row_upper),
+            (ours.column_lower, theirs.column_lower),
+            (ours.column_upper, theirs.column_upper),
+            (ours.integer, theirs.integer),
+        ]
+        steps = list(zip(first.objectives, program.objectives, strict=True))
+        pairs += [(a.cost, b.cost) for a, b in steps]
+        if first.reference is not None and program.reference is not None:
+            pairs += [(first.reference.weight, program.reference.weight)]
+            pairs += [(first.reference.centre, program.reference.centre)]
+        return all(np.array_equal(a, b) for a, b in pairs) and all(
+            (a.label, a.slack, a.offset) == (b.label, b.slack, b.offset) for a, b in steps
+        )
+
+
+def _solved(cascade: Cascade, solve: Callable[[LinearProgram], Solution]) -> Planned:
+    try:
+        return Planned(cascade, solve(cascade.program))
+    except InfeasibleProgram:
+        raise NoPlan(Problem("E-infeasible", "the limits leave no plan")) from None
+    except NO_PLAN as error:
+        raise NoPlan(error.problems[0]) from None

@@ -1,0 +1,183 @@
+"""Tornado: what an outcome does when one input moves, with the plan as it is and with the plan made anew.
+
+Both are measured in the same draws. The difference between them is what re-planning is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.errors import InputError, Problem
+from kpiopt.program.formulation.blocks import Columns
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.scenario.scenario import Floats
+from kpiopt.simulation import Estimate
+from kpiopt.studies.common_draws import CommonDraws
+from kpiopt.studies.replanning import NoPlan, Planned, Replanner
+from kpiopt.studies.sensitivity.moves import Inputs, Move
+from kpiopt.studies.sensitivity.outcome import Measured, Outcome, difference, measure
+
+Count = Callable[[str, int, int], None]
+BROKEN = 1e-9
+
+
+@dataclass(frozen=True)
+class End:
+    """An outcome with one input at one end of its move.
+
+    Attributes
+    ----------
+    input_value : float
+    fixed, replanned : Estimate or None
+        The outcome with the plan as it is, and with the plan made anew; None where the file does not allow the value,
+        or no plan is left.
+    fixed_change, replanned_change : Estimate or None
+        Against the outcome as things stand, draw by draw.
+    worth : Estimate or None
+        What re-planning is worth: replanned - fixed, in the outcome's unit; better where the outcome says so.
+    broken : tuple of str
+        Limits that the plan as it is would break, "level of INITIATIVE@UNIT" and "range of UNIT/KPI" among them.
+    problem : Problem or None
+        Why there is no plan.
+    """
+
+    input_value: float
+    fixed: Estimate | None = None
+    fixed_change: Estimate | None = None
+    replanned: Estimate | None = None
+    replanned_change: Estimate | None = None
+    worth: Estimate | None = None
+    broken: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What one input does to the outcome, at both ends of its move."""
+
+    move: Move
+    low: End
+    high: End
+
+    @property
+    def swing(self) -> float:
+        """The larger of the two spreads, with the plan as it is and made anew; a side without a plan counts for 0."""
+        return max(
+            _spread(self.low.fixed_change, self.high.fixed_change),
+            _spread(self.low.replanned_change, self.high.replanned_change),
+        )
+
+    @property
+    def stops(self) -> bool:
+        """Whether there is no plan at one of the ends."""
+        return any(end.problem is not None for end in (self.low, self.high))
+
+
+def _spread(low: Estimate | None, high: Estimate | None) -> float:
+    """Distance between the changes at two ends, no change included."""
+    values = [0.0, *(change.estimate for change in (low, high) if change is not None)]
+    return max(values) - min(values)
+
+
+@dataclass(frozen=True)
+class Tornado:
+    """All bars, those first that move the outcome most.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    base : Estimate
+        The outcome as things stand.
+    bars : tuple of Bar
+    """
+
+    outcome: Outcome
+    base: Estimate
+    bars: tuple[Bar, ...]
+
+
+def make_tornado(
+    replanner: Replanner,
+    inputs: Inputs,
+    outcome: Outcome,
+    moves: Sequence[Move],
+    draws: CommonDraws,
+    progress: Count = lambda _path, _done, _total: None,
+) -> Tornado:
+    """Move inputs one at a time.
+
+    Parameters
+    ----------
+    replanner : Replanner
+        With the plan of the inputs' scenario.
+    progress : callable, optional
+        (path, how many are done, how many there are) -> None.
+    """
+    study = _Study(replanner, outcome, draws, measure(outcome, replanner.base.graph, replanner.base, draws))
+    bars = []
+    for done, move in enumerate(moves):
+        progress(move.path, done, len(moves))
+        bars.append(Bar(move, study.end(inputs, move.path, move.low), study.end(inputs, move.path, move.high)))
+    bars.sort(key=lambda bar: (-bar.swing, bar.move.path))
+    return Tornado(outcome, study.now.estimate, tuple(bars))
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all bars share."""
+
+    replanner: Replanner
+    outcome: Outcome
+    draws: CommonDraws
+    now: Measured
+
+    def end(self, inputs: Inputs, path: str, value: float) -> End:
+        """Move one input to a value."""
+        end = End(value)
+        try:
+            cascade = self.replanner.pose(inputs.at(path, value))
+            fixed = measure(self.outcome, cascade.graph, self.replanner.base, self.draws)
+            change, broken = difference(self.now, fixed), broken_limits(self.replanner.base, cascade)
+            end = replace(end, fixed=fixed.estimate, fixed_change=change, broken=broken)
+            planned = self.replanner.plan(cascade)
+            made = fixed if self._is_same(planned) else measure(self.outcome, cascade.graph, planned, self.draws)
+        except NoPlan as failure:
+            return replace(end, problem=failure.problem)
+        except InputError as error:
+            return replace(end, problem=error.problems[0])
+        change, worth = difference(self.now, made), difference(fixed, made)
+        return replace(end, replanned=made.estimate, replanned_change=change, worth=worth)
+
+    def _is_same(self, planned: Planned) -> bool:
+        """Whether a plan cannot differ in the outcome: it decides the same, and that is not about its targets."""
+        base = self.replanner.base
+        same = np.array_equal(base.stretch, planned.stretch) and np.array_equal(base.levels, planned.levels)
+        return same and self.outcome.kind != "pay"
+
+
+def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
+    """Return what the plan as it is would break in another program: limits, and ranges of its decisions, by name."""
+    ours, x = cascade.program.arrays(), base.solution.x
+    if len(x) != ours.n_columns:
+        return ()
+    used = ours.matrix @ x
+    limits = [
+        limit.name
+        for limit in cascade.limits
+        if used[limit.row] > ours.row_upper[limit.row] + BROKEN * max(1.0, abs(limit.value))
+    ]
+    return (
+        *limits,
+        *_outside(cascade.columns.level, "level of ", x),
+        *_outside(cascade.columns.stretch, "range of ", x),
+    )
+
+
+def _outside(columns: Columns, what: str, x: Floats) -> Iterator[str]:
+    """Yield the names of decisions outside of their ranges."""
+    values, room = columns.of(x), BROKEN * np.maximum(1.0, np.abs(columns.upper))
+    for i in np.flatnonzero((values > columns.upper + room) | (values < columns.lower - room)).tolist():
+        yield what + columns.label(i)

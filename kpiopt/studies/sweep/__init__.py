@@ -1,0 +1,1 @@
+"""Sweep: one scenario for many values of some of its numbers."""

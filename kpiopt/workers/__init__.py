@@ -1,0 +1,1 @@
+"""Workers: serial, threads, processes, a cluster; interruption."""

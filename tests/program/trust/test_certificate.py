@@ -1,0 +1,214 @@
+"""The certificate: true proofs pass, bounds hold in rational arithmetic, measures mean what the module says."""
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kpiopt.program.trust.certificate import (
+    linear_bound,
+    primal_residual,
+    quadratic_bound,
+    verify_infeasible,
+    verify_mip,
+    verify_optimal,
+    verify_quadratic,
+    verify_unbounded,
+)
+from tests.program.random_programs import INF, program, random_program
+
+SEEDS = st.integers(0, 100_000)
+WYNDOR = program([[1, 0], [0, 2], [3, 2]], [-3, -5], columns=(0, 100), rows=(-INF, [4, 12, 18]))
+
+
+def known_feasible(rng):
+    """A program with a feasible point: rows are drawn around its values, whose rounding the rows' slack covers."""
+    arrays = random_program(rng, spread=3.0)
+    x = arrays.column_lower + rng.random(arrays.n_columns) * (arrays.column_upper - arrays.column_lower)
+    activity = arrays.matrix @ x
+    room = 1e-6 * (abs(arrays.matrix) @ np.abs(x) + 1.0)
+    lower = np.where(np.isfinite(arrays.row_lower), activity - room, -INF)
+    upper = np.where(np.isfinite(arrays.row_upper), activity + room, INF)
+    return replace(arrays, row_lower=lower, row_upper=upper), x
+
+
+def rational_dot(a, b):
+    return sum((Fraction(p) * Fraction(q) for p, q in zip(a, b, strict=True)), Fraction(0))
+
+
+@given(SEEDS)
+def test_no_feasible_point_goes_below_the_linear_bound_of_any_multipliers(seed):
+    rng = np.random.default_rng(seed)
+    arrays, x = known_feasible(rng)
+    y = rng.standard_normal(arrays.n_rows) * 10.0 ** rng.uniform(-3, 3)
+    assert Fraction(linear_bound(arrays, y)) <= rational_dot(arrays.cost, x)
+
+
+@given(SEEDS)
+def test_no_feasible_point_goes_below_the_quadratic_bound_of_any_multipliers(seed):
+    rng = np.random.default_rng(seed)
+    arrays, x = known_feasible(rng)
+    weight = np.where(rng.random(arrays.n_columns) < 0.3, 0.0, 10.0 ** rng.uniform(-3, 3, arrays.n_columns))
+    centre = rng.standard_normal(arrays.n_columns)
+    y = rng.standard_normal(arrays.n_rows) * 10.0 ** rng.uniform(-3, 3)
+    squares = sum(
+        (Fraction(w) * (Fraction(v) - Fraction(c)) ** 2 for w, v, c in zip(weight, x, centre, strict=True)), Fraction(0)
+    )
+    assert Fraction(quadratic_bound(arrays, weight, centre, y)) <= squares + rational_dot(arrays.cost, x)
+
+
+@given(SEEDS)
+def test_over_a_box_alone_both_bounds_are_the_minimum(seed):
+    rng = np.random.default_rng(seed)
+    n = 5
+    lower = rng.standard_normal(n)
+    upper = lower + rng.random(n) + 0.1
+    arrays = program(np.zeros((1, n)), rng.standard_normal(n), columns=(lower, upper))
+    ends = np.minimum(arrays.cost * lower, arrays.cost * upper).sum()
+    assert linear_bound(arrays, np.zeros(1)) == pytest.approx(ends, rel=1e-12)
+    weight, centre = rng.random(n) + 0.1, rng.standard_normal(n)
+    grid = lower[:, None] + (upper - lower)[:, None] * np.linspace(0, 1, 20_001)
+    heights = weight[:, None] * (grid - centre[:, None]) ** 2 + arrays.cost[:, None] * grid
+    found = quadratic_bound(arrays, weight, centre, np.zeros(1))
+    assert found <= heights.min(axis=1).sum() + 1e-12
+    assert found == pytest.approx(heights.min(axis=1).sum(), abs=1e-7)
+
+
+def test_the_textbook_optimum_passes_with_its_shadow_prices():
+    certificate = verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([0.0, -1.5, -1.0]))
+    assert certificate.passed
+    assert certificate.objective == -36.0
+    assert -36.0 - 1e-13 < certificate.bound <= -36.0
+    assert certificate.primal_residual == certificate.relative_gap == 0.0
+
+
+def test_a_multiplier_on_an_open_side_counts_as_zero():
+    with_nonsense = verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([7.0, -1.5, -1.0]))
+    assert with_nonsense.bound == pytest.approx(-36.0, abs=1e-13)
+
+
+def test_the_worst_row_is_named():
+    certificate = verify_optimal(WYNDOR, np.array([2.0, 7.0]), np.array([0.0, -1.5, -1.0]))
+    assert not certificate.passed
+    assert str(certificate.worst) == "row 1"
+    assert certificate.primal_residual == pytest.approx(2.0 / 14.0)
+
+
+@pytest.mark.parametrize("factor", [2.0**-40, 2.0**-20, 1.0])
+def test_a_violation_does_not_hide_in_a_small_unit_of_measure(factor):
+    small = replace(WYNDOR, matrix=WYNDOR.matrix * factor, row_upper=WYNDOR.row_upper * factor)
+    residual, _ = primal_residual(small, np.array([2.0, 6.0 + 6e-6]))
+    assert residual > 1e-8
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e-6, 1.0, 1e6])
+def test_a_wrong_optimum_does_not_hide_in_a_small_unit_of_the_objective(factor):
+    small = replace(WYNDOR, cost=WYNDOR.cost * factor)
+    duals = np.array([0.0, -1.5, -1.0]) * factor
+    assert verify_optimal(small, np.array([2.0, 6.0]), duals).passed
+    assert not verify_optimal(small, np.array([2.0, 6.0 - 1e-5]), duals).passed
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e9, -1e12])
+def test_an_offset_neither_hides_a_gap_nor_makes_one(offset):
+    moved = replace(WYNDOR, offset=offset)
+    duals = np.array([0.0, -1.5, -1.0])
+    assert verify_optimal(moved, np.array([2.0, 6.0]), duals).passed
+    assert not verify_optimal(moved, np.array([2.0, 6.0 - 1e-6]), duals).passed
+
+
+def test_a_program_without_objective_needs_only_a_feasible_point():
+    nothing = replace(WYNDOR, cost=np.zeros(2), offset=3.5)
+    assert verify_optimal(nothing, np.array([1.0, 1.0]), np.zeros(3)).passed
+    assert not verify_optimal(nothing, np.array([5.0, 1.0]), np.zeros(3)).passed
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_not_a_number_never_passes(broken):
+    x, duals = np.array([2.0, 6.0]), np.array([0.0, -1.5, -1.0])
+    for i in range(2):
+        wrong = x.copy()
+        wrong[i] = broken
+        assert not verify_optimal(WYNDOR, wrong, duals).passed
+        assert not verify_mip(WYNDOR, wrong, -36.0).passed
+    assert not verify_optimal(WYNDOR, x, np.array([0.0, broken, -1.0])).passed
+    assert not verify_mip(WYNDOR, x, broken).passed
+    assert not verify_optimal(replace(WYNDOR, cost=np.array([broken, -5.0])), x, duals).passed
+    assert not verify_optimal(replace(WYNDOR, row_upper=np.array([4.0, np.nan, 18.0])), x, duals).passed
+
+
+def test_vectors_of_the_wrong_length_never_pass():
+    assert not verify_optimal(WYNDOR, np.array([2.0]), np.array([0.0, -1.5, -1.0])).passed
+    assert not verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([-1.5, -1.0])).passed
+    assert not verify_infeasible(WYNDOR, np.array([1.0])).passed
+
+
+def test_whole_numbers_must_be_exactly_whole():
+    whole = replace(WYNDOR, integer=np.array([True, True]))
+    assert verify_mip(whole, np.array([2.0, 6.0]), -36.0).passed
+    almost = verify_mip(whole, np.array([2.0 - 1e-12, 6.0]), -36.0)
+    assert not almost.passed
+    assert almost.integrality == pytest.approx(1e-12, rel=1e-3)
+
+
+def test_the_bound_of_a_whole_number_program_is_compared_both_ways():
+    whole = replace(WYNDOR, integer=np.array([True, True]))
+    assert not verify_mip(whole, np.array([2.0, 6.0]), -36.001).passed
+    assert not verify_mip(whole, np.array([2.0, 6.0]), -35.999).passed
+
+
+def test_projection_onto_a_simplex_has_its_closed_form():
+    # The point of sum x = 1, x >= 0 closest to (0.9, 0.5, -0.4) is (0.7, 0.3, 0); the multiplier of the sum is -0.4.
+    arrays = program([[1, 1, 1]], 0.0, columns=(0, 1), rows=(1, 1))
+    centre, weight = np.array([0.9, 0.5, -0.4]), np.ones(3)
+    right = verify_quadratic(arrays, weight, centre, np.array([0.7, 0.3, 0.0]), np.array([-0.4]))
+    assert right.passed
+    assert right.objective == pytest.approx(0.24)
+    assert not verify_quadratic(arrays, weight, centre, np.array([0.7, 0.2, 0.1]), np.array([-0.4])).passed
+    assert not verify_quadratic(arrays, weight, centre, np.array([0.7, 0.3, 0.0]), np.array([0.4])).passed
+    assert not verify_quadratic(arrays, -weight, centre, np.array([0.7, 0.3, 0.0]), np.array([-0.4])).passed
+
+
+def test_clashing_limits_are_proved_and_hairs_are_borderline():
+    clash = program([[1], [1]], 0.0, columns=(0, 10), rows=([3, -INF], [INF, 2]))
+    ray = np.array([1.0, -1.0])
+    assert verify_infeasible(clash, ray).passed
+    assert verify_infeasible(clash, ray).margin == pytest.approx(1 / 3)
+    hair = replace(clash, row_lower=np.array([2.0 + 1e-7, -INF]))
+    certificate = verify_infeasible(hair, ray)
+    assert not certificate.passed
+    assert certificate.borderline
+    feasible = replace(clash, row_lower=np.array([2.0, -INF]))
+    assert not verify_infeasible(feasible, ray).passed
+    assert not verify_infeasible(feasible, ray).borderline
+
+
+@settings(max_examples=300)
+@given(SEEDS)
+def test_no_weights_prove_a_feasible_program_infeasible(seed):
+    rng = np.random.default_rng(seed)
+    arrays, _ = known_feasible(rng)
+    ray = rng.standard_normal(arrays.n_rows) * 10.0 ** rng.uniform(-4, 4, arrays.n_rows)
+    assert not verify_infeasible(arrays, ray, margin=0.0).passed
+
+
+def test_unboundedness_needs_a_point_and_a_direction():
+    endless = program([[1, -1]], [-1, 0], columns=(0, INF), rows=(-INF, 1))
+    start, direction = np.zeros(2), np.ones(2)
+    assert verify_unbounded(endless, direction, start).passed
+    assert not verify_unbounded(endless, np.array([1.0, 0.0]), start).passed
+    assert not verify_unbounded(endless, -direction, start).passed
+    assert not verify_unbounded(endless, direction, np.array([5.0, 0.0])).passed
+    assert not verify_unbounded(WYNDOR, direction, start).passed
+
+
+def test_the_json_form_has_no_infinities():
+    failed = verify_optimal(WYNDOR, np.array([np.nan, 1.0]), np.zeros(3))
+    text = json.dumps(failed.as_dict(), allow_nan=False)
+    assert json.loads(text)["passed"] is False
+    passed = verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([0.0, -1.5, -1.0])).as_dict()
+    assert passed["kind"] == "optimal" and passed["passed"] is True and passed["objective"] == -36.0
