@@ -11,7 +11,7 @@ from pathlib import Path
 from kpiopt.cli.manual import exit_code_table
 from kpiopt.cli.terminal import plain_text
 from kpiopt.report.summary import render_summary
-from kpiopt.run.run import solve_scenario
+from kpiopt.run.solve import solve_scenario
 from kpiopt.scenario.load import load_scenario
 
 PAGE = Path(__file__).parents[1] / "README.md"

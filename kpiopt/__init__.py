@@ -59,15 +59,15 @@ def solve(scenario: Scenario, **options: Any) -> Run:
     ----------
     scenario : Scenario
     **options
-        Fields of `kpiopt.run.run.SolveOptions`; `executor` also as behind `--executor`, such as "processes:4".
+        Fields of `kpiopt.run.solve.SolveOptions`; `executor` also as behind `--executor`, such as "processes:4".
 
     Raises
     ------
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
-    from kpiopt.run.run import SolveOptions, solve_scenario
-    from kpiopt.workers.executor import parse_executor  # `import kpiopt` stays light
+    from kpiopt.run.solve import SolveOptions, solve_scenario
+    from kpiopt.workers.executor import parse_executor
 
     if isinstance(options.get("executor"), str):
         options["executor"] = parse_executor(options["executor"])
@@ -123,7 +123,7 @@ def compare(
     runs : str or Path
         Folder in which names of runs are looked up.
     **options
-        Fields of `kpiopt.run.run.SolveOptions`.
+        Fields of `kpiopt.run.solve.SolveOptions`.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def compare(
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the first has no plan.
     """
-    from kpiopt.run.run import SolveOptions
+    from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # `import kpiopt` stays light
 
@@ -178,7 +178,7 @@ def sweep(
     """
     from kpiopt.studies.sweep.point import SweepJob
     from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
-    from kpiopt.workers.executor import parse_executor  # `import kpiopt` stays light
+    from kpiopt.workers.executor import parse_executor
 
     job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
     return sweep_in_memory(job, over, parse_executor(executor), zipped=zipped, on_progress=on_progress)

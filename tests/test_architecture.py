@@ -1,19 +1,21 @@
 """The house holds: rooms import only from rooms before them, and what belongs to one room stays there."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kpiopt"
-ROOMS = """
-    errors reading scenario graph program plan simulation workers run runs studies report cli
-""".split()
+ROOMS = ["errors", "reading", "scenario", "graph", "program", "plan", "simulation", "workers", "run", "runs", "studies"]
+ROOMS += ["report", "cli"]
 FILES = sorted(PACKAGE.rglob("*.py"))
 DOORS = {"__init__", "__main__"}  # the package's own doors stand outside of all rooms
 MAX_LINES = 450
 MAX_BODY = 50
+MAX_LISTING = 20
 
 
 def parse(path: Path) -> ast.Module:
@@ -52,6 +54,42 @@ def test_a_file_imports_only_from_rooms_before_its_own(path):
     ours = [name.split(".") for name in imported(parse(path)) if name.startswith("kpiopt.")]
     later = [".".join(parts) for parts in ours if parts[1] in ROOMS and parts[1] not in allowed]
     assert later == []
+
+
+INNER = {"program": ["trust", "formulation", "solver", "order"]}
+"""The order of a room's inner rooms, where one is held."""
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) in INNER], ids=ids)
+def test_inner_rooms_have_an_order_too(path):
+    room, *rest = path.relative_to(PACKAGE).parts
+    if len(rest) == 1:
+        return
+    order = INNER[room]
+    allowed = order[: order.index(rest[0]) + 1]
+    ours = [name.split(".") for name in imported(parse(path)) if name.startswith(f"kpiopt.{room}.")]
+    assert [".".join(parts) for parts in ours if parts[2] in order and parts[2] not in allowed] == []
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_circle_of_files():
+    modules = {module_of(path): path for path in FILES}
+    graph = nx.DiGraph()
+    for name, path in modules.items():
+        for full in imported(parse(path)):
+            found = full if full in modules else full.rpartition(".")[0]
+            if found in modules and found != name and not name.startswith(f"{found}."):
+                graph.add_edge(name, found)
+    assert list(nx.simple_cycles(graph)) == []
+
+
+def test_no_listing_is_longer_than_twenty():
+    listings = Counter(path.parent for path in FILES)
+    assert {str(folder): count for folder, count in listings.items() if count > MAX_LISTING} == {}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if ids(p) != "program/solver/highs.py"], ids=ids)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from kpiopt.graph import NodeKind
-from kpiopt.run.run import Run, SolveOptions, solve_scenario
+from kpiopt.run.run import Run
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 
 CASES = Path(__file__).parent / "cases"

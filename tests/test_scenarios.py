@@ -15,7 +15,8 @@ import pytest
 
 from kpiopt.errors import Infeasible
 from kpiopt.graph import NodeKind
-from kpiopt.run.run import Run, SolveOptions, solve_scenario
+from kpiopt.run.run import Run
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import check_scenario, load_scenario
 from tests.second_opinion import Opinion
 

@@ -13,7 +13,7 @@ from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_
 
 if TYPE_CHECKING:
     from kpiopt.report.figure_page import PageSection
-    from kpiopt.run.run import SolveOptions
+    from kpiopt.run.solve import SolveOptions
     from kpiopt.studies.comparison.contenders import Comparisons, Contender
 
 
@@ -39,7 +39,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
-    from kpiopt.run.run import SolveOptions
+    from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.durable import require_place
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # the solver and numpy

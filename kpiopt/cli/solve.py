@@ -72,7 +72,7 @@ def solve(
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
-    from kpiopt.run.run import SolveOptions
+    from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.sweep.sweep_answer import SweepAnswer
     from kpiopt.studies.sweep.sweep_folder import StoredSweep, SweepQuestion
-    from kpiopt.workers.executor import Executor
+    from kpiopt.workers.job import Executor
 
 
 def sweep(

@@ -28,7 +28,7 @@ from kpiopt.studies.sweep.sweep_answer import (
     odds_on,
     unit_of_cost,
 )
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

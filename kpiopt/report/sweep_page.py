@@ -20,7 +20,7 @@ from kpiopt.report.sweep import (
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
 from kpiopt.studies.sweep.sweep_answer import ODDS, SweepAnswer, find_frontiers, unit_of_cost
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 
 MOST_ROWS = 1000
 

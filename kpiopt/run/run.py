@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph, build_graph
-from kpiopt.plan import Plan, build_plan
-from kpiopt.program.formulation.cascade import Cascade, build_cascade
-from kpiopt.program.formulation.objectives import money_per_level
-from kpiopt.program.formulation.rules_file import apply_rules
-from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
-from kpiopt.program.order.prices import LimitResult, price_limits
-from kpiopt.program.order.rounded_rules import broken_rules
-from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
-from kpiopt.program.order.whole_numbers import solve_program
-from kpiopt.program.solver.answer import SolverOptions
-from kpiopt.program.solver.other_solver import require_solver
-from kpiopt.program.trust.arrays import dot
+from kpiopt.errors import problem_as_dict
+from kpiopt.graph import CausalGraph
+from kpiopt.plan import Plan
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.order.prices import LimitResult
+from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Goal, Scenario
-from kpiopt.simulation import Simulation, simulate
-from kpiopt.workers.executor import SERIAL, Executor
+from kpiopt.simulation import Simulation
 
 if TYPE_CHECKING:
     import polars as pl
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class SolveOptions:
-    """How to solve; none of it changes the plan.
-
-    Attributes
-    ----------
-    solver : SolverOptions
-    simulate : bool
-        Whether odds are estimated.
-    workers : int
-        Threads of the simulation.
-    executor : Executor
-        Who computes the simulation's draws; serial stands for threads of this process.
-    allow_code : bool
-        Whether the scenario's rules file may be run; a scenario without one does not ask.
-    """
-
-    solver: SolverOptions = field(default_factory=SolverOptions)
-    simulate: bool = True
-    workers: int = 1
-    executor: Executor = SERIAL
-    allow_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,8 +89,6 @@ class Run:
     @property
     def odds(self) -> pl.DataFrame:
         """Distribution of every watched KPI, with the odds where it has a goal; the columns of odds.csv."""
-        from kpiopt.run.answer import odds_frame  # the answer is written from a run
-
         return odds_frame(self)
 
     @property
@@ -139,8 +100,6 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document "kpiopt.solve/1" without the run folder's name."""
-        from kpiopt.run.answer import run_as_dict  # the answer is written from a run
-
         return run_as_dict(self)
 
     def __repr__(self) -> str:
@@ -150,114 +109,166 @@ class Run:
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
 
 
-def solve_scenario(
-    scenario: Scenario, *, options: SolveOptions | None = None, progress: Progress = lambda _: None
-) -> Run:
-    """Solve a scenario: graph, program, certified solution, plan with rounded targets, odds.
-
-    Raises
-    ------
-    UsageError
-        A solver that is not there.
-    SecurityError
-        A rules file without permission to run it.
-    ModelError
-        Cycles of cause and effect; rules that cannot be taken over.
-    Infeasible, Unbounded, Uncertified, LimitReached
-        Nothing is published then.
-    """
-    options = options or SolveOptions()
-    require_solver(options.solver.solver)
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "graph"):
-        graph = build_graph(scenario)
-    with _timed(seconds, "program"):
-        cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
-    with _timed(seconds, "solve"):
-        solution = _solve(cascade, options.solver, progress)
-    with _timed(seconds, "plan"):
-        limits = price_limits(cascade, solution)
-        plan = make_plan(cascade, solution, limits)
-    run = Run(
-        scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
-        spending(cascade, solution), None, seconds,
-    )  # fmt: skip
-    if not options.simulate:
-        return run
-    progress("odds")
-    with _timed(seconds, "odds"):
-        simulation = simulate(
-            graph, plan.stretch, plan.levels, plan.target,
-            workers=options.workers, spread=spread_by(options.executor),
-        )  # fmt: skip
-    return replace(run, simulation=simulation, plan=plan.annotate(odds=simulation.node_odds))
+SCHEMA = "kpiopt.solve/1"
 
 
-def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
-    """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words."""
-    try:
-        return solve_program(cascade.program, options, progress)
-    except InfeasibleProgram as failure:
-        progress("looking for what would mend it")
-        raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None
-    except BorderlineProgram:
-        raise explain_borderline(cascade, options) from None
+def run_as_dict(run: Run) -> dict[str, Any]:
+    """Return a run as the JSON document "kpiopt.solve/1"; the run folder adds its name and the manifest."""
+    simulation = run.simulation
+    everything = simulation.all_goals if simulation else None
+    return {
+        "schema": SCHEMA,
+        "status": "optimal",
+        "steps": [_step_as_dict(step) for step in run.solution.steps],
+        "goals": [_goal_as_dict(run, i) for i in range(len(run.goals))],
+        "all_goals": everything.as_dict() if everything else None,
+        "limits": [_limit_as_dict(limit) for limit in run.limits],
+        "pay": _pay_as_dict(run),
+        "initiatives": _initiatives_as_dict(run),
+        "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
+        "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
+        "rounding": [problem_as_dict(note) for note in run.plan.notes],
+        "simulation": simulation.as_dict() if simulation else None,
+    }
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[phase] = time.perf_counter() - started
+def _step_as_dict(step: StepResult) -> dict[str, Any]:
+    priority = {} if step.priority is None else {"priority": step.priority}
+    return {
+        "step": step.name, **priority, "value": step.value, "unit": step.unit, "attempt": step.attempt,
+        "certificate": step.certificate.as_dict(),
+    }  # fmt: skip
 
 
-def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, ...]) -> Plan:
-    """Turn a solution's columns into a plan whose cells know which limits stop them."""
-    columns = cascade.columns
-    plan = build_plan(cascade.graph, columns.stretch_of_cells(solution.x), columns.level.of(solution.x))
-    plan = replace(plan, notes=(*plan.notes, *broken_rules(cascade, plan.rounded_stretch, plan.levels)))
-    return plan.annotate(binding_limits=binding_of_cells(cascade, limits))
+def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
+    result = run.goals[position]
+    odds = run.simulation.goals[position].odds if run.simulation else None
+    return {
+        "goal": result.goal.id,
+        "kpi": result.goal.kpi,
+        "unit": result.unit,
+        "period": None,
+        "baseline": result.baseline,
+        "target": result.target,
+        "plan": result.plan,
+        "asked": result.asked,
+        "shortfall": result.shortfall,
+        "priority": result.goal.priority,
+        "hard": result.goal.hard,
+        "p_min": result.goal.p_min,
+        "odds": odds.as_dict() if odds else None,
+    }
 
 
-def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.ndarray[Any, Any]:
-    """Return for each cell the first priced limit that its stretch uses, "" where there is none, (n_cells,) object."""
-    names = np.full(len(cascade.graph.scenario.cells), "", dtype=object)
-    columns, matrix = cascade.columns, cascade.program.arrays().matrix
-    first, last = columns.stretch.start, columns.stretch.start + len(columns.stretch)
-    for limit, result in reversed(list(zip(cascade.limits, limits, strict=True))):
-        if result.binding and result.shadow_price:
-            used = matrix.indices[matrix.indptr[limit.row] : matrix.indptr[limit.row + 1]]
-            used = used[(used >= first) & (used < last)]
-            names[columns.stretch_cell[used - first]] = limit.name
-    return names
+def _limit_as_dict(limit: LimitResult) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "limit": limit.limit,
+        "used": limit.used,
+        "binding": limit.binding,
+        "step": limit.step,
+        "shadow_price": limit.shadow_price,
+        "from": finite(limit.lower),
+        "to": finite(limit.upper),
+        "shadow_price_less": finite(limit.price_less),
+        "step_less": limit.step_less,
+        "shadow_price_more": finite(limit.price_more),
+        "step_more": limit.step_more,
+        "no_plan_with_less": limit.price_less == float("inf"),
+        "unit": limit.unit or None,
+    }
 
 
-def goal_results(cascade: Cascade, plan: Plan) -> tuple[GoalResult, ...]:
-    """Compare every goal with the plan value at its node."""
-    graph, results = cascade.graph, []
-    for goal, node in zip(cascade.columns.goals, cascade.columns.goal_node.tolist(), strict=True):
-        value = float(plan.expected[node])
-        short = float(graph.sign[node]) * (goal.target - value)
-        noise = 1e-9 * max(1.0, abs(goal.target))
-        results.append(
-            GoalResult(
-                goal,
-                graph.scenario.units.ids[goal.unit],
-                float(graph.baseline[node]),
-                goal.target,
-                value,
-                float(plan.asked[node]),
-                short if short > noise else 0.0,
-            )
-        )
-    return tuple(results)
+def finite(value: float | None) -> float | None:
+    """Return the value, or None where it is not a finite number: JSON has no infinity."""
+    return value if value is not None and np.isfinite(value) else None
 
 
-def spending(cascade: Cascade, solution: Solution) -> Spending:
-    """Return pay at plan and the initiatives' use of money."""
-    columns, scenario = cascade.columns, cascade.graph.scenario
-    incentives = float(np.nansum(scenario.units.target_incentive))
-    pay = incentives + dot(columns.pay_rate, columns.stretch.of(solution.x))
-    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
-    initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
-    return Spending(pay, min(whole, default=None), initiatives)
+def _pay_as_dict(run: Run) -> dict[str, Any] | None:
+    if run.simulation is None or run.simulation.pay is None:
+        return {"plan": run.spending.pay, "limit": run.spending.pay_limit}
+    pay = run.simulation.pay
+    budgets = [b.id for b in run.scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    over = pay.over.get(budgets[0]) if budgets else None
+    return {
+        "plan": run.spending.pay,
+        "limit": run.spending.pay_limit,
+        "all_hit": pay.all_hit,
+        "mean": pay.total.mean.estimate,
+        "p5": pay.total.p5,
+        "p95": pay.total.p95,
+        "over_limit": over.as_dict() if over else None,
+    }
+
+
+def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
+    graph, initiatives = run.graph, list(run.scenario.initiatives.values())
+    return [
+        {
+            "initiative": initiatives[i].id,
+            "unit": run.scenario.units.ids[u],
+            "level": float(level),
+            "max": initiatives[i].maximum,
+        }
+        for i, u, level in zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), run.plan.levels, strict=True)
+    ]
+
+
+GOAL_COLUMNS = {
+    "goal": str, "kpi": str, "unit": str, "period": str, "baseline": float, "target": float, "plan": float,
+    "asked": float, "shortfall": float, "priority": int, "hard": bool, "p_min": float, "estimate": float,
+    "low": float, "high": float,
+}  # fmt: skip
+LIMIT_COLUMNS = {
+    "name": str, "limit": float, "used": float, "binding": bool, "step": str, "shadow_price": float, "from": float,
+    "to": float, "unit": str,
+}  # fmt: skip
+ODDS_COLUMNS = {
+    "kpi": str, "unit": str, "period": str, "goal": float, "mean": float, "sd": float, "p5": float, "p50": float,
+    "p95": float, "estimate": float, "low": float, "high": float,
+}  # fmt: skip
+INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
+
+
+def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
+    """Build a table with fixed columns and types, also where there are no rows."""
+    import polars as pl  # only where a table is wanted
+
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
+
+
+def goal_frame(run: Run) -> pl.DataFrame:
+    """Return goals.csv: one row for each goal."""
+    rows = [_goal_as_dict(run, i) for i in range(len(run.goals))]
+    return _frame([{**row, **(row["odds"] or {})} for row in rows], GOAL_COLUMNS)
+
+
+def limit_frame(run: Run) -> pl.DataFrame:
+    """Return limits.csv: use, shadow price and range of every capacity and budget."""
+    return _frame([_limit_as_dict(limit) for limit in run.limits], LIMIT_COLUMNS)
+
+
+def initiative_frame(run: Run) -> pl.DataFrame:
+    """Return initiatives.csv: the level of each initiative at each deciding unit."""
+    return _frame(_initiatives_as_dict(run), INITIATIVE_COLUMNS)
+
+
+def odds_frame(run: Run) -> pl.DataFrame:
+    """Return odds.csv: the distribution of every watched KPI, with the odds where it has a goal."""
+    return _frame(list(_odds_rows(run)), ODDS_COLUMNS)
+
+
+def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:
+    simulation = run.simulation
+    if simulation is None:
+        return
+    for node, distribution in zip(simulation.nodes.tolist(), simulation.distributions, strict=True):
+        plain = {
+            "kpi": run.scenario.kpi_ids[run.graph.kpi[node]], "unit": run.scenario.units.ids[run.graph.unit[node]],
+            "mean": distribution.mean.estimate, "sd": distribution.sd,
+            "p5": distribution.p5, "p50": distribution.p50, "p95": distribution.p95,
+        }  # fmt: skip
+        hits = [(g, o.odds) for g, o in zip(run.goals, simulation.goals, strict=True) if o.node == node]
+        yield from ({**plain, "goal": g.target, **o.as_dict()} for g, o in hits)
+        if not hits:
+            yield plain

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kpiopt.simulation.simulate import Span, SpanCounter, SpanTally, Spread
-from kpiopt.workers.executor import Executor, Failure, Place, execute
+from kpiopt.workers.executor import execute
+from kpiopt.workers.job import Executor, Failure, Place
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any
 from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.program.order.proof import gather_evidence
 from kpiopt.program.trust.evidence import evidence_bytes
-from kpiopt.run.answer import goal_frame, initiative_frame, limit_frame, odds_frame
-from kpiopt.run.run import Run
+from kpiopt.run.run import Run, goal_frame, initiative_frame, limit_frame, odds_frame
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.question import Question, hash_again
 from kpiopt.runs.store import Staging

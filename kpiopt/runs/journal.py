@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from kpiopt.runs.durable import make_folder, remove_if_empty, remove_tree, replace_file
 from kpiopt.runs.lock import hold_lock
-from kpiopt.workers.executor import Executor, Failure, Job, execute
+from kpiopt.workers.executor import execute
+from kpiopt.workers.job import Executor, Failure, Job
 
 P = TypeVar("P")
 R = TypeVar("R")

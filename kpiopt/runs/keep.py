@@ -9,7 +9,8 @@ from typing import Any
 
 from kpiopt.errors import Location, Problem, ScenarioError
 from kpiopt.reading.document import Document
-from kpiopt.run.run import Progress, Run, SolveOptions, solve_scenario
+from kpiopt.run.run import Run
+from kpiopt.run.solve import Progress, SolveOptions, solve_scenario
 from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, run_notes, stage_answer, stage_question
 from kpiopt.runs.question import Question, pose_question, require_same_files
 from kpiopt.runs.store import RunStore, Staging, open_store

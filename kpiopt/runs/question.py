@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,8 @@ from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.regular_file import display_path
 from kpiopt.runs.durable import failing_as_output
+from kpiopt.workers.versions import hash_file, installed_versions
 
-PACKAGES = ("kpiopt", "highspy", "numpy", "scipy", "polars", "piqp")
 SLUG_LENGTH = 40
 
 
@@ -167,35 +164,6 @@ def hash_again(question: Question) -> dict[str, str | None]:
     paths = [(c.display, c.path) for c in question.inputs]
     paths += [(display, Path(display)) for display in question.documents]
     return {display: hash_file(path) for display, path in paths}
-
-
-def hash_file(path: Path) -> str | None:
-    """Return the SHA-256 of a file, or None where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def installed_versions() -> dict[str, str]:
-    """Return the versions that a run's figures depend on; kpiopt's own code by its digest as well."""
-    found = {"python": platform.python_version(), "code": _code_digest()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-@cache
-def _code_digest() -> str:
-    """Return a digest of kpiopt's source files: between releases, equal versions need not mean equal code."""
-    folder = Path(__file__).parents[1]
-    files = sorted(folder.rglob("*.py"))
-    parts = (f"{file.relative_to(folder).as_posix()} {hash_file(file)}" for file in files)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def slug(text: str) -> str:

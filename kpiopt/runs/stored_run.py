@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import OutputError, Problem
-from kpiopt.runs.question import hash_file
+from kpiopt.workers.versions import hash_file
 
 RUN_FILE = "run.json"
 SWEEP_FILE = "sweep.json"

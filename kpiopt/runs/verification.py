@@ -21,9 +21,9 @@ from kpiopt.program.order.proof import broken_links, is_feasible, is_same_order,
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
-from kpiopt.runs.question import hash_file
 from kpiopt.runs.stored_run import EVIDENCE_FILE, StoredRun, altered_files
 from kpiopt.scenario.load import load_scenario
+from kpiopt.workers.versions import hash_file
 
 SAME = 1e-9
 WHOLE_GAP = 1e-8

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.runs.question import installed_versions
-from kpiopt.workers.executor import ATTEMPTS, Assignment, Executor, Failure, answer_point, lost_worker, workers_die
+from kpiopt.workers.job import ATTEMPTS, Assignment, Executor, Failure, answer_point, lost_worker, workers_die
+from kpiopt.workers.versions import installed_versions
 
 if TYPE_CHECKING:
     from distributed import Client, Future

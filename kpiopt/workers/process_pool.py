@@ -16,15 +16,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
 
 from kpiopt.errors import as_known_error
-from kpiopt.workers.executor import (
-    ATTEMPTS,
-    Assignment,
-    Executor,
-    Failure,
-    answer_point,
-    lost_worker,
-    workers_die,
-)
+from kpiopt.workers.job import ATTEMPTS, Assignment, Executor, Failure, answer_point, lost_worker, workers_die
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from kpiopt.workers.executor import Assignment, Executor, Failure, answer_point
+from kpiopt.workers.job import Assignment, Executor, Failure, answer_point
 
 P = TypeVar("P")
 R = TypeVar("R")

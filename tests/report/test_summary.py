@@ -7,7 +7,8 @@ import pytest
 from kpiopt.cli.terminal import plain_text
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
 from kpiopt.report.summary import render_summary
-from kpiopt.run.run import Run, SolveOptions, solve_scenario
+from kpiopt.run.run import Run
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 
 SCENARIO = """schema = 1

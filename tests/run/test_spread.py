@@ -9,12 +9,12 @@ import pytest
 
 from kpiopt.cli import main
 from kpiopt.errors import NumericsError, Problem, UsageError
-from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.load import load_scenario
 from kpiopt.simulation import simulate
 from kpiopt.simulation.intervene import intervene
-from kpiopt.workers.executor import SERIAL, Executor, Failure, Place
+from kpiopt.workers.job import SERIAL, Executor, Failure, Place
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "scorecard.toml"
 EXECUTORS = [Executor(Place.THREADS, 3), Executor(Place.PROCESSES, 1), Executor(Place.PROCESSES, 2)]

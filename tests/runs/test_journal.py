@@ -13,7 +13,7 @@ import pytest
 from kpiopt.errors import Locked, OutputError
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.store import RunStore
-from kpiopt.workers.executor import SERIAL, Executor, Failure, Place
+from kpiopt.workers.job import SERIAL, Executor, Failure, Place
 from tests.runs.failing_disk import Disk
 from tests.runs.journaled import NAME, compute, expected, points_of
 from tests.workers.toy_job import Fractions, Row, Squares

@@ -12,9 +12,9 @@ import pytest
 
 from kpiopt.cli import main
 from kpiopt.program.trust.evidence import load_evidence, save_evidence
-from kpiopt.runs.question import hash_file
 from kpiopt.runs.stored_run import read_run
 from kpiopt.runs.verification import verify_run
+from kpiopt.workers.versions import hash_file
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 
 from kpiopt.errors import LimitReached, UsageError
 from kpiopt.runs import dask_cluster, question
-from kpiopt.workers.executor import SERIAL, Failure, execute, parse_executor
+from kpiopt.workers.executor import execute, parse_executor
+from kpiopt.workers.job import SERIAL, Failure
 from tests.workers.dask_workers import loopback_cluster
 from tests.workers.toy_job import Squares
 

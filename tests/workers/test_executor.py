@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from kpiopt.errors import ExitCode, LimitReached, ModelError, UsageError
-from kpiopt.workers.executor import SERIAL, Executor, Failure, Place, execute, parse_executor
+from kpiopt.workers.executor import execute, parse_executor
+from kpiopt.workers.job import SERIAL, Executor, Failure, Place
 from tests.workers.toy_job import Dying, DyingEveryOtherStart, Squares, Unpicklable
 
 THREADS = Executor(Place.THREADS, 3)
@@ -186,7 +187,8 @@ def test_signals_that_are_ignored_stay_ignored():
 def test_a_signal_that_would_end_the_process_ends_it_when_patience_does():
     """As from a script of the planner's own, where nobody handles SIGTERM."""
     script = (
-        "import os, signal, threading; from kpiopt.workers.executor import *; from tests.workers.toy_job import Squares\n"
+        "import os, signal, threading; from kpiopt.workers.executor import *; from kpiopt.workers.job import SERIAL\n"
+        "from tests.workers.toy_job import Squares\n"
         "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
         "execute(Squares(), {'a': ('slow', 600.0)}, SERIAL, print)"
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -199,12 +199,6 @@ class LinearProgram:
             column_upper=_joined([c.upper for c in self.columns]),
             integer=np.concatenate([np.empty(0, dtype=bool), *(c.integer for c in self.columns)]),
         )
-
-    def to_pyomo(self) -> Any:
-        """Return the program as a Pyomo model with named, indexed components, see `kpiopt.program.formulation.pyomo_bridge`."""
-        from kpiopt.program.formulation.pyomo_bridge import build_pyomo  # Pyomo takes more than half a second
-
-        return build_pyomo(self).model
 
     def arrays_like(self, other: LinearProgram, arrays: ProgramArrays) -> ProgramArrays:
         """Return plain arrays with cost 0, sharing the matrix of another program's where both have the same terms."""

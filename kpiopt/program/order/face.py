@@ -8,12 +8,12 @@ exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
 
 SIGNIFICANT = 1e-11
 CLOSE = 1e-7
@@ -61,28 +61,6 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
     up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
     low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
     return fix_sides(arrays, (down, up), (low, high))
-
-
-def fix_sides(
-    arrays: ProgramArrays,
-    columns: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-) -> ProgramArrays:
-    """Return the program with some columns and rows fixed at a side.
-
-    Parameters
-    ----------
-    columns, rows : pair of (n,) and pair of (m,) bool
-        Which are fixed at their lower side, and which at their upper one.
-    """
-    (down, up), (low, high) = columns, rows
-    return replace(
-        arrays,
-        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
-        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
-        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
-        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
-    )
 
 
 def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> Floats:

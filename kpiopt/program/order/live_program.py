@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
-from kpiopt.program.order.face import SolvedStep, fix_sides, restrict_to_face
+from kpiopt.program.order.face import SolvedStep, restrict_to_face
 from kpiopt.program.order.steps import (
     FreshSolver,
     InfeasibleProgram,
@@ -46,7 +46,7 @@ from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.solver.refinement import estimate_error
 from kpiopt.program.solver.session import LADDER, Session
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_sides
 from kpiopt.program.trust.certificate import Certificate, verify_infeasible
 from kpiopt.program.trust.exact import exact_row_sums
 

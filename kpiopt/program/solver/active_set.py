@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
 from kpiopt.errors import Problem, Uncertified
-from kpiopt.program.order.face import fix_sides
 from kpiopt.program.solver.answer import Answer, Status
 from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_sides
 
 _SYMMETRIC: dict[str, Any] = {
     "permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}

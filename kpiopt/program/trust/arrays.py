@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -51,3 +51,25 @@ class ProgramArrays:
 def dot(a: Floats, b: Floats) -> float:
     """Return the sum of products; its digits do not depend on the number of processors, as those of BLAS do."""
     return float(np.sum(a * b))
+
+
+def fix_sides(
+    arrays: ProgramArrays,
+    columns: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    rows: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> ProgramArrays:
+    """Return the program with some columns and rows fixed at a side.
+
+    Parameters
+    ----------
+    columns, rows : pair of (n,) and pair of (m,) bool
+        Which are fixed at their lower side, and which at their upper one.
+    """
+    (down, up), (low, high) = columns, rows
+    return replace(
+        arrays,
+        column_lower=np.where(up, arrays.column_upper, arrays.column_lower),
+        column_upper=np.where(down, arrays.column_lower, arrays.column_upper),
+        row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
+        row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
+    )

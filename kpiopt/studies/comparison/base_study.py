@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kpiopt.run.run import SolveOptions
+from kpiopt.run.solve import SolveOptions
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.comparison.contenders import Contender
@@ -14,7 +14,7 @@ from kpiopt.studies.sensitivity.study import Sensitivity, SensitivityQuestion, s
 from kpiopt.studies.sweep.axes import points_of, read_axes
 from kpiopt.studies.sweep.point import PointResult, SweepJob
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 
 KINDS = ("uncertain", "limit", "goal")
 MOST_CELLS = 2_000

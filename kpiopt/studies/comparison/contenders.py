@@ -13,7 +13,7 @@ from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, Usag
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
-from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
@@ -75,14 +75,6 @@ class Comparisons:
 
     def __repr__(self) -> str:
         return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON document "kpiopt.compare/1"."""
-        from kpiopt.studies.comparison.comparison_answer import (
-            comparisons_as_dict,  # the answer is written from comparisons
-        )
-
-        return comparisons_as_dict(self)
 
 
 def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:

@@ -12,8 +12,9 @@ from kpiopt.reading.key_path import KeyPath, dotted, walk
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
-from kpiopt.runs.question import file_references, hash_file
+from kpiopt.runs.question import file_references
 from kpiopt.studies.comparison.compare import Setting
+from kpiopt.workers.versions import hash_file
 
 TALK = ("schema", "name", "description", "sweep", "variant")
 """Sections that change no answer."""

@@ -16,7 +16,7 @@ from kpiopt.simulation import Estimate
 from kpiopt.studies.sweep.axes import Axis, Point
 from kpiopt.studies.sweep.frontier import Frontier, find_frontier
 from kpiopt.studies.sweep.point import OPTIMAL, GoalAtPoint, PointResult
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 
 if TYPE_CHECKING:
     import polars as pl

@@ -22,7 +22,7 @@ from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.sweep.axes import Axis, Point
 from kpiopt.studies.sweep.point import PointResult, SweepJob
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer, points_frame, read_results, sweep_as_dict
-from kpiopt.workers.executor import Executor
+from kpiopt.workers.job import Executor
 
 SUMMARY_FILE = "summary.txt"
 

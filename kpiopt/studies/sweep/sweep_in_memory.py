@@ -13,7 +13,8 @@ from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.sweep.axes import Point, points_of, read_axes
 from kpiopt.studies.sweep.point import PointResult, SweepJob
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer
-from kpiopt.workers.executor import Executor, Failure, Place, execute
+from kpiopt.workers.executor import execute
+from kpiopt.workers.job import Executor, Failure, Place
 
 
 def sweep_in_memory(

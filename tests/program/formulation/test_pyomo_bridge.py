@@ -37,7 +37,7 @@ def coefficients(expression):
 
 
 def test_components_are_named_and_indexed_by_the_ids_of_the_file():
-    model = small_program().to_pyomo()
+    model = build_pyomo(small_program()).model
     assert model.stretch["south/sales"].bounds == (0.0, 6.0)
     assert model.level["press@north"].is_integer()
     body, _ = coefficients(model.capacity_hours["north"].body)
@@ -46,7 +46,7 @@ def test_components_are_named_and_indexed_by_the_ids_of_the_file():
 
 
 def test_only_the_first_step_is_active_and_all_are_there():
-    model = small_program().to_pyomo()
+    model = build_pyomo(small_program()).model
     assert [o.name for o in model.component_data_objects(pyo.Objective, active=True)] == ["step_cost"]
     for variable, value in zip(model.component_data_objects(pyo.Var), (1.0, 3.0, 1.0), strict=True):
         variable.value = value
@@ -55,7 +55,7 @@ def test_only_the_first_step_is_active_and_all_are_there():
 
 
 def test_a_row_without_terms_is_still_a_constraint():
-    model = small_program().to_pyomo()
+    model = build_pyomo(small_program()).model
     assert model.budget["care_pay"].upper == 5.0
     assert coefficients(model.budget["care_pay"].body) == ({}, 0)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kpiopt.errors import Infeasible, ModelError, SecurityError
-from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 
 ALLOWED = SolveOptions(simulate=False, allow_code=True)

@@ -14,7 +14,7 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.other_solver import Opinion, OtherSession, ask_solver, open_session, require_solver
 from kpiopt.program.solver.session import Session
-from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 from tests.program.random_programs import program, random_program
 

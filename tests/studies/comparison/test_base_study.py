@@ -9,7 +9,7 @@ import pytest
 
 from kpiopt.cli import main
 from kpiopt.report.compare_page import study_sections
-from kpiopt.run.run import SolveOptions
+from kpiopt.run.solve import SolveOptions
 from kpiopt.runs import base_study
 from kpiopt.runs.store import RunStore
 from kpiopt.studies.comparison.base_study import study_base

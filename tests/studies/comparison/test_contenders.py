@@ -12,11 +12,12 @@ import pytest
 import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import Infeasible, OutputError, ScenarioError, UsageError
-from kpiopt.run.run import SolveOptions
+from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
 from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds, estimate_change
 from kpiopt.studies.comparison.compare import Comparison
+from kpiopt.studies.comparison.comparison_answer import comparisons_as_dict
 from kpiopt.studies.comparison.contenders import Unsolved, compare_contenders, read_contenders
 
 ROOT = Path(__file__).parents[3]
@@ -224,7 +225,7 @@ def test_comparisons_print_themselves_readably_and_as_json(hand):
     assert "'base' -> 'lean': inputs that differ: 1, odds of all goals -2.1" in lines[2]
     assert lines[2].endswith("points, resolved, 3 of 9 targets move)")
     assert lines[3].strip() == "Unsolved('impossible': no plan keeps all limits; proved, not guessed)"
-    assert hand.as_dict()["comparisons"][0]["targets"]["moved"] == 3
+    assert comparisons_as_dict(hand)["comparisons"][0]["targets"]["moved"] == 3
 
 
 def test_python_says_what_the_command_line_says(hand):

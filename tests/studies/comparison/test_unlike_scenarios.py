@@ -6,7 +6,7 @@ import pytest
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
 from kpiopt.report.comparison_text import listed_inputs, listed_targets, money_lines, odds_rows, points, setting_text
-from kpiopt.run.run import SolveOptions
+from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
 from kpiopt.simulation import Estimate
 from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders

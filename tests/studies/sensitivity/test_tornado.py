@@ -9,7 +9,7 @@ import pytest
 from scipy.special import ndtr
 
 from kpiopt.errors import UsageError
-from kpiopt.run.run import SolveOptions, solve_scenario
+from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate

@@ -15,7 +15,7 @@ from kpiopt.errors import ExitCode
 from kpiopt.report.sweep import axis_texts, render_sweep
 from kpiopt.studies.sweep.axes import Point, points_of, read_axes, spaced
 from kpiopt.studies.sweep.point import INFEASIBLE, SweepJob
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 
 ROOT = Path(__file__).parents[3]
 HAND, ADVENTURE = ROOT / "scenarios" / "hand-solved.toml", ROOT / "scenarios" / "adventureworks-base.toml"

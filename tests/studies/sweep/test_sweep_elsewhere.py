@@ -8,7 +8,7 @@ from pathlib import Path
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
 from kpiopt.studies.sweep.point import PointResult, SweepJob
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 from tests.studies.sweep.real_sweep import HAND, LONG, ROOT, kept_points, result, start, sweep
 from tests.workers.dask_workers import loopback_cluster
 

@@ -6,7 +6,7 @@ import pytest
 
 import kpiopt
 from kpiopt.errors import UsageError
-from kpiopt.workers.executor import Failure
+from kpiopt.workers.job import Failure
 from tests.workers.dask_workers import loopback_cluster
 
 HAND = Path(__file__).parents[3] / "scenarios" / "hand-solved.toml"

@@ -1,0 +1,173 @@
+"""Solving: from a scenario to a run, one phase after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kpiopt.graph import build_graph
+from kpiopt.plan import Plan, build_plan
+from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.objectives import money_per_level
+from kpiopt.program.formulation.rules_file import apply_rules
+from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
+from kpiopt.program.order.prices import LimitResult, price_limits
+from kpiopt.program.order.rounded_rules import broken_rules
+from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
+from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.solver.other_solver import require_solver
+from kpiopt.program.trust.arrays import dot
+from kpiopt.run.run import GoalResult, Run, Spending
+from kpiopt.run.spread import spread_by
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.simulation import simulate
+from kpiopt.workers.job import SERIAL, Executor
+
+if TYPE_CHECKING:
+    pass
+
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """How to solve; none of it changes the plan.
+
+    Attributes
+    ----------
+    solver : SolverOptions
+    simulate : bool
+        Whether odds are estimated.
+    workers : int
+        Threads of the simulation.
+    executor : Executor
+        Who computes the simulation's draws; serial stands for threads of this process.
+    allow_code : bool
+        Whether the scenario's rules file may be run; a scenario without one does not ask.
+    """
+
+    solver: SolverOptions = field(default_factory=SolverOptions)
+    simulate: bool = True
+    workers: int = 1
+    executor: Executor = SERIAL
+    allow_code: bool = False
+
+
+def solve_scenario(
+    scenario: Scenario, *, options: SolveOptions | None = None, progress: Progress = lambda _: None
+) -> Run:
+    """Solve a scenario: graph, program, certified solution, plan with rounded targets, odds.
+
+    Raises
+    ------
+    UsageError
+        A solver that is not there.
+    SecurityError
+        A rules file without permission to run it.
+    ModelError
+        Cycles of cause and effect; rules that cannot be taken over.
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Nothing is published then.
+    """
+    options = options or SolveOptions()
+    require_solver(options.solver.solver)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "graph"):
+        graph = build_graph(scenario)
+    with _timed(seconds, "program"):
+        cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
+    with _timed(seconds, "solve"):
+        solution = _solve(cascade, options.solver, progress)
+    with _timed(seconds, "plan"):
+        limits = price_limits(cascade, solution)
+        plan = make_plan(cascade, solution, limits)
+    run = Run(
+        scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
+        plan_spending(cascade, solution), None, seconds,
+    )  # fmt: skip
+    if not options.simulate:
+        return run
+    progress("odds")
+    with _timed(seconds, "odds"):
+        simulation = simulate(
+            graph, plan.stretch, plan.levels, plan.target,
+            workers=options.workers, spread=spread_by(options.executor),
+        )  # fmt: skip
+    return replace(run, simulation=simulation, plan=plan.annotate(odds=simulation.node_odds))
+
+
+def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
+    """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words."""
+    try:
+        return solve_program(cascade.program, options, progress)
+    except InfeasibleProgram as failure:
+        progress("looking for what would mend it")
+        raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None
+    except BorderlineProgram:
+        raise explain_borderline(cascade, options) from None
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - started
+
+
+def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, ...]) -> Plan:
+    """Turn a solution's columns into a plan whose cells know which limits stop them."""
+    columns = cascade.columns
+    plan = build_plan(cascade.graph, columns.stretch_of_cells(solution.x), columns.level.of(solution.x))
+    plan = replace(plan, notes=(*plan.notes, *broken_rules(cascade, plan.rounded_stretch, plan.levels)))
+    return plan.annotate(binding_limits=binding_of_cells(cascade, limits))
+
+
+def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.ndarray[Any, Any]:
+    """Return for each cell the first priced limit that its stretch uses, "" where there is none, (n_cells,) object."""
+    names = np.full(len(cascade.graph.scenario.cells), "", dtype=object)
+    columns, matrix = cascade.columns, cascade.program.arrays().matrix
+    first, last = columns.stretch.start, columns.stretch.start + len(columns.stretch)
+    for limit, result in reversed(list(zip(cascade.limits, limits, strict=True))):
+        if result.binding and result.shadow_price:
+            used = matrix.indices[matrix.indptr[limit.row] : matrix.indptr[limit.row + 1]]
+            used = used[(used >= first) & (used < last)]
+            names[columns.stretch_cell[used - first]] = limit.name
+    return names
+
+
+def goal_results(cascade: Cascade, plan: Plan) -> tuple[GoalResult, ...]:
+    """Compare every goal with the plan value at its node."""
+    graph, results = cascade.graph, []
+    for goal, node in zip(cascade.columns.goals, cascade.columns.goal_node.tolist(), strict=True):
+        value = float(plan.expected[node])
+        short = float(graph.sign[node]) * (goal.target - value)
+        noise = 1e-9 * max(1.0, abs(goal.target))
+        results.append(
+            GoalResult(
+                goal,
+                graph.scenario.units.ids[goal.unit],
+                float(graph.baseline[node]),
+                goal.target,
+                value,
+                float(plan.asked[node]),
+                short if short > noise else 0.0,
+            )
+        )
+    return tuple(results)
+
+
+def plan_spending(cascade: Cascade, solution: Solution) -> Spending:
+    """Return pay at plan and the initiatives' use of money."""
+    columns, scenario = cascade.columns, cascade.graph.scenario
+    incentives = float(np.nansum(scenario.units.target_incentive))
+    pay = incentives + dot(columns.pay_rate, columns.stretch.of(solution.x))
+    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
+    return Spending(pay, min(whole, default=None), initiatives)

@@ -1,0 +1,40 @@
+"""Versions: what an answer depends on besides its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("kpiopt", "highspy", "numpy", "scipy", "polars", "piqp")
+
+
+def hash_file(path: Path) -> str | None:
+    """Return the SHA-256 of a file, or None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions that a run's figures depend on; kpiopt's own code by its digest as well."""
+    found = {"python": platform.python_version(), "code": _code_digest()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of kpiopt's source files: between releases, equal versions need not mean equal code."""
+    folder = Path(__file__).parents[1]
+    files = sorted(folder.rglob("*.py"))
+    parts = (f"{file.relative_to(folder).as_posix()} {hash_file(file)}" for file in files)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
