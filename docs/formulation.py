@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kpiopt.program import columns, constraints, elimination, objectives, steps, ties
+from kpiopt.program.formulation import columns, constraints, elimination, objectives
+from kpiopt.program.order import steps, ties
 
 PAGE = Path(__file__).with_suffix(".md")
 

@@ -14,7 +14,7 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program import columns, constraints
+from kpiopt.program.formulation import columns, constraints
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 

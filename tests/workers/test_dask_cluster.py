@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from kpiopt.errors import LimitReached, UsageError
-from kpiopt.runs import dask_cluster, question
+from kpiopt.runs import question
+from kpiopt.workers import dask_cluster
 from kpiopt.workers.executor import execute, parse_executor
 from kpiopt.workers.job import SERIAL, Failure
 from tests.workers.dask_workers import loopback_cluster

@@ -9,12 +9,12 @@ import pytest
 import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
-from kpiopt.program import live as live_module
-from kpiopt.program import reduction as reduction_module
 from kpiopt.program.formulation.cascade import build_cascade, move_budgets
+from kpiopt.program.order import live_program as live_module
 from kpiopt.program.order.live_program import LiveProgram
 from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver import reduction as reduction_module
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import primal_residual, verify_optimal
 from kpiopt.scenario.scenario import Budget, Goal

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kpiopt.graph import build_graph
-from kpiopt.program import prices
 from kpiopt.program.formulation.cascade import build_cascade
+from kpiopt.program.order import prices
 from kpiopt.program.order.prices import price_limits
 from kpiopt.program.order.slopes import MovingLimits
 from kpiopt.program.order.steps import InfeasibleProgram

@@ -8,9 +8,9 @@ import pytest
 
 from kpiopt.errors import Uncertified, UsageError
 from kpiopt.graph import build_graph
-from kpiopt.program import other_solver
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver import other_solver
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.other_solver import Opinion, OtherSession, ask_solver, open_session, require_solver
 from kpiopt.program.solver.session import Session

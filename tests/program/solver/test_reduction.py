@@ -9,13 +9,13 @@ import scipy.sparse as sp
 
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import build_graph
-from kpiopt.program import active_set
-from kpiopt.program import large as large_module
-from kpiopt.program import reduction as reduction_module
 from kpiopt.program.formulation.blocks import Reference
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.order.steps import solve_steps
 from kpiopt.program.order.ties import closest_plan
+from kpiopt.program.solver import active_set
+from kpiopt.program.solver import large as large_module
+from kpiopt.program.solver import reduction as reduction_module
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.large import propose_answers, seconds_left
 from kpiopt.program.solver.reduction import reduce_program

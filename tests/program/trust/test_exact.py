@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpiopt.program import exact
+from kpiopt.program.trust import exact
 from kpiopt.program.trust.exact import exact_dot, exact_row_sums, lower_sum, split_products
 
 NUMBERS = st.floats(-1e12, 1e12).filter(lambda v: v == 0.0 or abs(v) > 1e-12)

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpiopt.errors import InputError, LimitReached, NumericsError, Problem, TableError
+from kpiopt.reading.tables import parquet_file as table_parquet
+from kpiopt.reading.tables import parquet_pages
 from kpiopt.reading.tables.parquet_pages import PageError, check_pages
 from kpiopt.reading.tables.read import CELLS_TABLE, Table, read_table
-from kpiopt.scenario import parquet_pages, table_parquet
 
 IDS = {"unit": ["a", "b"], "kpi": ["x", "x"]}
 

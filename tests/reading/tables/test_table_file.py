@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kpiopt.errors import ExitCode, KpioptError, LimitReached, SecurityError, TableError, UsageError
+from kpiopt.reading.tables import table_file
 from kpiopt.reading.tables.read import CELLS_TABLE, read_table
-from kpiopt.scenario import table_file
 
 GOOD = "unit,kpi,baseline\na,x,1\n"
 

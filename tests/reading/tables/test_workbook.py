@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpiopt.errors import InputError, Problem, SecurityError, TableError
+from kpiopt.reading.tables import workbook as table_workbook
+from kpiopt.reading.tables import workbook_archive
 from kpiopt.reading.tables.read import CELLS_TABLE, Table, read_table
 from kpiopt.reading.tables.workbook_sheet import cell_position, column_letters
-from kpiopt.scenario import table_workbook, workbook_archive
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -10,8 +10,8 @@ import pytest
 from kpiopt.cli import main
 from kpiopt.report.compare_page import study_sections
 from kpiopt.run.solve import SolveOptions
-from kpiopt.runs import base_study
 from kpiopt.runs.store import RunStore
+from kpiopt.studies.comparison import base_study
 from kpiopt.studies.comparison.base_study import study_base
 from kpiopt.studies.comparison.contenders import read_contenders
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kpiopt.analysis import leading
 
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.studies.common_draws import CommonDraws
 from kpiopt.studies.replanning import Replanner
+from kpiopt.studies.sensitivity import leading
 from kpiopt.studies.sensitivity.leading import capacity_moves, leading_moves
 from kpiopt.studies.sensitivity.moves import Inputs, moves_of
 from kpiopt.studies.sensitivity.outcome import parse_outcome
