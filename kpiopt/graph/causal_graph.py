@@ -189,6 +189,11 @@ class CausalGraph:
             return f"initiative.{list(scenario.initiatives)[self.level_initiative[level]]}@{unit}"
         return f"{unit}/{scenario.kpi_ids[self.kpi[node]]}"
 
+    def use_per_level(self, resource: str) -> Floats:
+        """Return the use of a resource per unit of each initiative level, (n_levels,) float."""
+        uses = [i.uses.get(resource, 0.0) for i in self.scenario.initiatives.values()]
+        return np.array([*uses, 0.0])[self.level_initiative]
+
     def sweep(self, own: Floats, matrix: sp.csr_array | None = None) -> Floats:
         """Propagate along the edges: solve y = own + C y in topological order.
 

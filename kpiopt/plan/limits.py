@@ -51,15 +51,15 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
     draft = _Draft(graph, parts, stretch)
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
-        uses = np.array([i.uses.get(resource, 0.0) for i in scenario.initiatives.values()] + [0.0])
-        fixed = _sum_at(graph.level_unit, uses[graph.level_initiative] * levels, len(units))
+        fixed = _sum_at(graph.level_unit, graph.use_per_level(resource) * levels, len(units))
         names = [f"capacity.{resource}@{units.ids[u]}" for u in holder.tolist()]
         if resource in scenario.cells.effort:
             draft.add(names, holder, capacity[holder], scenario.cells.effort[resource], fixed)
     budgets = [b for b in scenario.budgets.values() if b.resource == "pay"]
-    rate, incentive = np.nan_to_num(scenario.cells.pay_rate), np.nan_to_num(units.target_incentive)
+    rate, spent = np.nan_to_num(scenario.cells.pay_rate), graph.use_per_level("pay") * levels
+    fixed = np.nan_to_num(units.target_incentive) + _sum_at(graph.level_unit, spent, len(units))
     for budget in budgets:
-        draft.add([f"budget.{budget.id}"], np.array([budget.scope]), np.array([budget.limit]), rate, incentive)
+        draft.add([f"budget.{budget.id}"], np.array([budget.scope]), np.array([budget.limit]), rate, fixed)
     return draft.finish()
 
 

@@ -279,8 +279,9 @@ def _initiative_lines(run: Run) -> Iterator[str]:
     if not len(chosen):
         yield "No initiative is chosen."
         return
-    cost = amount(run.spending.initiatives, scenario.currency)
-    yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}."
+    cost, pay = amount(run.spending.initiatives, scenario.currency), float(graph.use_per_level("pay") @ levels)
+    paid = f", and {amount(pay, scenario.currency)} that is counted in pay" if pay else ""
+    yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}{paid}."
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
         uses = ", ".join(

@@ -48,11 +48,11 @@ class Spending:
     Attributes
     ----------
     pay : float
-        Target incentives and pay for stretch at plan, of the whole organization.
+        Target incentives, pay for stretch and what initiatives use of pay at plan, of the whole organization.
     pay_limit : float or None
         Limit of the organization's pay budget.
     initiatives : float
-        What initiatives take from budgets that are money.
+        What initiatives take from budgets of money other than pay.
     """
 
     pay: float

@@ -164,10 +164,8 @@ def goal_results(cascade: Cascade, plan: Plan) -> tuple[GoalResult, ...]:
 
 
 def plan_spending(cascade: Cascade, solution: Solution) -> Spending:
-    """Return pay at plan and the initiatives' use of money."""
+    """Return pay at plan and the initiatives' use of other money."""
     columns, scenario = cascade.columns, cascade.graph.scenario
-    incentives = float(np.nansum(scenario.units.target_incentive))
-    pay = incentives + dot(columns.pay_rate, columns.stretch.of(solution.x))
     whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
     initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
-    return Spending(pay, min(whole, default=None), initiatives)
+    return Spending(columns.pay_at_plan(solution.x), min(whole, default=None), initiatives)

@@ -1,6 +1,7 @@
 """Variable pay in draws.
 
     pay = target incentive x sum_k weight_k curve(attainment_k) + sum_k pay rate_k x max(realised stretch_k, 0)
+        + sum_i use of "pay" per level_i x level_i
 
 of a unit, with attainment = actual / target where higher is better and 2 - actual / target where lower is. The curve
 is the unit's pay plan (piecewise linear, flat outside its points, at most its cap), or curve(a) = a where none is
@@ -45,27 +46,32 @@ class Payout:
     Attributes
     ----------
     units : (n_paid,) int
-        Units with a target incentive or a cell with a pay rate; everything below is in this order.
+        Units with a target incentive, a cell with a pay rate or an initiative that uses pay; everything below is in
+        this order.
     incentives : tuple
         By pay plan.
     rated_cells : (n_rated,) int
         Cells with a pay rate; their realised stretch must be kept in the blocks.
     rate_by_unit : (n_paid, n_rated) CSR
+    initiatives : (n_paid,) float
+        What each unit's initiatives use of pay, the same in every draw.
     plan, all_hit : (n_paid,) float
-        Pay that the plan budgets (target incentive plus pay rate x stretch), and pay when every cell reaches its
-        target exactly and realises its stretch.
+        Pay that the plan budgets (target incentive, pay rate x stretch, initiatives), and pay when every cell reaches
+        its target exactly and realises its stretch.
     """
 
     units: Integers
     incentives: tuple[_Incentive, ...]
     rated_cells: Integers
     rate_by_unit: sp.csr_array
+    initiatives: Floats
     plan: Floats
     all_hit: Floats
 
     def pay(self, block: Block) -> Floats:
         """Return the pay of each unit in each draw, (n_paid, n_draws) float, in the scenario's currency."""
         pay: Floats = self.rate_by_unit @ np.maximum(block.realised, 0.0)
+        pay += self.initiatives[:, None]
         for incentive in self.incentives:
             pay += incentive.pay(block.delta)
         return pay
@@ -79,13 +85,14 @@ def payout_share(plan: PayPlan | None, attainment: Floats) -> Floats:
     return share if plan.cap is None else np.minimum(share, plan.cap)
 
 
-def build_payout(graph: CausalGraph, stretch: Floats, targets: Floats) -> Payout:
+def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: Floats) -> Payout:
     """Compile the pay rules.
 
     Parameters
     ----------
     graph : CausalGraph
     stretch : (n_cells,) float
+    levels : (n_levels,) float
     targets : (n_nodes,) float
         Target of each node; actuals are compared with it.
 
@@ -99,7 +106,8 @@ def build_payout(graph: CausalGraph, stretch: Floats, targets: Floats) -> Payout
     incentive = np.nan_to_num(units.target_incentive)
     rate, weight = np.nan_to_num(cells.pay_rate), np.nan_to_num(cells.weight)
     rated = np.flatnonzero(rate != 0)
-    paid = np.unique(np.concatenate([np.flatnonzero(incentive != 0), cells.unit[rated]]))
+    use = graph.use_per_level("pay")
+    paid = np.unique(np.concatenate([np.flatnonzero(incentive != 0), cells.unit[rated], graph.level_unit[use != 0]]))
     weighted = np.flatnonzero((weight != 0) & (incentive[cells.unit] != 0))
     _check_targets(graph, weighted, targets)
     rate_by_unit = _by_unit(cells.unit[rated], paid, rate[rated])
@@ -113,13 +121,15 @@ def build_payout(graph: CausalGraph, stretch: Floats, targets: Floats) -> Payout
         incentives.append(_Incentive(plan, nodes, graph.baseline[nodes], targets[nodes], graph.sign[nodes], money))
         full_shares += money @ payout_share(plan, np.ones(len(rows)))
     commission = rate_by_unit @ stretch[rated]
+    spent = np.bincount(graph.level_unit, use * levels, len(units))[paid].astype(np.float64)
     return Payout(
         units=paid,
         incentives=tuple(incentives),
         rated_cells=rated,
         rate_by_unit=rate_by_unit,
-        plan=incentive[paid] + commission,
-        all_hit=full_shares + commission,
+        initiatives=spent,
+        plan=incentive[paid] + commission + spent,
+        all_hit=full_shares + commission + spent,
     )
 
 

@@ -152,7 +152,7 @@ class _Study:
         fixed: Mapping[int, float] | None,
         watch_nodes: Integers | None,
     ) -> _Study:
-        payout = build_payout(graph, stretch, targets)
+        payout = build_payout(graph, stretch, levels, targets)
         propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells)
         goals = goal_rule(graph)
         own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))

@@ -9,6 +9,7 @@ import numpy as np
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate
+from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
 
@@ -95,8 +96,7 @@ class DecisionColumns:
 
     def use_per_level(self, resource: str) -> Floats:
         """Return the use of a resource per unit of each level, (n_levels,) float."""
-        uses = [i.uses.get(resource, 0.0) for i in self.scenario.initiatives.values()]
-        return np.array([*uses, 0.0])[self.graph.level_initiative]
+        return self.graph.use_per_level(resource)
 
     def effort_per_stretch(self, resource: str) -> Floats:
         """Return the effort per unit of each stretch, (n_stretch,) float."""
@@ -107,6 +107,12 @@ class DecisionColumns:
     def pay_rate(self) -> Floats:
         """Pay per unit of each stretch, (n_stretch,) float; 0 where not given."""
         return np.nan_to_num(self.scenario.cells.pay_rate[self.stretch_cell])
+
+    def pay_at_plan(self, x: Floats) -> float:
+        """Return sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay, of the whole organization."""
+        incentives = float(np.nansum(self.scenario.units.target_incentive))
+        levels = dot(self.use_per_level("pay"), self.level.of(x))
+        return incentives + dot(self.pay_rate, self.stretch.of(x)) + levels
 
 
 def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:

@@ -50,9 +50,9 @@ def fairness_objective(columns: DecisionColumns, n_columns: int) -> list[Objecti
 
 
 def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
-    """Min sum incentive_u + sum pay_rate_n x_n + initiatives' use of money budgets + effort x effort_price."""
+    """Min sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay and money budgets + effort x effort_price."""
     scenario = columns.scenario
-    stretch, level = columns.pay_rate, money_per_level(columns)
+    stretch, level = columns.pay_rate, columns.use_per_level("pay") + money_per_level(columns)
     for resource, price in scenario.decide.effort_price.items():
         stretch = stretch + price * columns.effort_per_stretch(resource)
         level = level + price * columns.use_per_level(resource)
@@ -62,11 +62,14 @@ def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
 
 
 def money_per_level(columns: DecisionColumns) -> Floats:
-    """Return what one unit of each level takes from budgets that are money and cover its unit, (n_levels,) float."""
+    """Return what one unit of each level takes from budgets of money that cover its unit, (n_levels,) float.
+
+    Pay is apart: what initiatives use of it is a part of pay, see `DecisionColumns.pay_at_plan`.
+    """
     units, at = columns.scenario.units, columns.graph.level_unit
     covered: dict[str, Floats] = {}
     for budget in columns.scenario.budgets.values():
-        if budget.money:
+        if budget.money and budget.resource != "pay":
             inside = (at >= budget.scope) & (at < units.end[budget.scope])
             covered[budget.resource] = np.maximum(covered.get(budget.resource, 0.0), inside)
     return sum((mask * columns.use_per_level(r) for r, mask in sorted(covered.items())), np.zeros(len(at)))

@@ -262,11 +262,12 @@ def _limit(scenario: Scenario, entry: dict[str, Any]) -> LimitResult:
 
 
 def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]) -> float:
-    """What initiatives take from budgets that are money and cover their unit."""
+    """What initiatives take from budgets of money other than pay that cover their unit."""
     units, total = scenario.units, 0.0
     for entry in entries:
         unit = units.position[entry["unit"]]
-        money = {b.resource for b in scenario.budgets.values() if b.money and b.scope <= unit < units.end[b.scope]}
+        covering = (b for b in scenario.budgets.values() if b.scope <= unit < units.end[b.scope])
+        money = {b.resource for b in covering if b.money and b.resource != "pay"}
         uses = scenario.initiatives[entry["initiative"]].uses
         total += entry["level"] * sum(rate for resource, rate in uses.items() if resource in money)
     return total

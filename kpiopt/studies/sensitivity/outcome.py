@@ -137,9 +137,10 @@ def parse_outcome(scenario: Scenario, text: str) -> Outcome:
 
 
 def earns_pay(scenario: Scenario) -> bool:
-    """Whether anybody has a target incentive or a pay rate."""
+    """Whether anybody has a target incentive or a pay rate, or an initiative uses pay."""
     paid = scenario.units.target_incentive, scenario.cells.pay_rate
-    return any(bool(np.any(np.nan_to_num(values) != 0.0)) for values in paid)
+    uses = any(initiative.uses.get("pay", 0.0) for initiative in scenario.initiatives.values())
+    return uses or any(bool(np.any(np.nan_to_num(values) != 0.0)) for values in paid)
 
 
 def usual_outcome(scenario: Scenario) -> str:
@@ -217,7 +218,7 @@ def hit_rows(outcome: Outcome, graph: CausalGraph) -> Callable[[Block], Floats]:
 
 def draw_pay(graph: CausalGraph, plan: Decisions) -> tuple[Propagation, Callable[[Block], Floats]]:
     """Return the plan to be drawn and total pay as a function of a block of draws."""
-    payout = build_payout(graph, plan.stretch, plan.target)
+    payout = build_payout(graph, plan.stretch, plan.levels, plan.target)
     propagation = Propagation(graph, plan.stretch, plan.levels, kept_cells=payout.rated_cells)
     return propagation, lambda block: np.asarray(payout.pay(block).sum(axis=0))
 

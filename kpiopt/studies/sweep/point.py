@@ -188,7 +188,6 @@ class PointSolver:
         stretch, levels = columns.stretch_of_cells(x), columns.level.of(x)
         expected = cascade.graph.baseline + cascade.graph.expected_change(stretch, levels)
         odds, together = self._odds(cascade.graph, stretch, levels)
-        incentives = float(np.nansum(columns.scenario.units.target_incentive))
         return PointResult(
             point=point,
             status=OPTIMAL,
@@ -196,7 +195,7 @@ class PointSolver:
             all_goals=together,
             steps=tuple((step.label, step.value) for step in solution.steps if step.name != "reference"),
             largest_stretch=_largest_stretch(columns, x),
-            pay=incentives + dot(columns.pay_rate, columns.stretch.of(x)),
+            pay=columns.pay_at_plan(x),
             initiatives=dot(money_per_level(columns), levels),
             effort=_effort(cascade, x),
             used_up=_used_up(cascade, solution),
