@@ -125,9 +125,8 @@ def test_what_an_initiative_uses_of_pay_is_pay_everywhere(tmp_path: Path, capsys
     assert [point["pay"] for point in swept["points"]] == pytest.approx([150, 160])
     assert [point["initiatives"] for point in swept["points"]] == [0, 0]
     compared = answer(capsys, "compare", path, runs / solved["run"], "--out", runs)
-    assert [(side["pay"], side["initiatives"]) for side in (compared["base"], compared["comparisons"][0]["scenario"])] == [
-        (pytest.approx(150), 0), (pytest.approx(150), 0)
-    ]  # fmt: skip
+    sides = compared["base"], compared["comparisons"][0]["scenario"]
+    assert [(side["pay"], side["initiatives"]) for side in sides] == [(pytest.approx(150), 0)] * 2
 
 
 def pay_of_draws(graph: CausalGraph, run: Run, delta: Floats, realised: Floats) -> Floats:
