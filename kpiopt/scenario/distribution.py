@@ -20,6 +20,9 @@ Z95 = 1.6448536269514722
 
 PERT_LAMBDA = 4.0
 
+LARGEST_LOGARITHM = 709.0
+"""Lognormal quantiles stop at e^709, just inside what a floating-point number holds."""
+
 
 def moments(kind: str, parameters: tuple[float, ...]) -> tuple[float, float]:
     """Return the exact mean and standard deviation of a distribution of `Quantity`.
@@ -49,7 +52,7 @@ def values_at_scores(kind: str, parameters: tuple[float, ...], z: NDArray[np.flo
     if line is None:
         return quantiles(kind, parameters, ndtr(z))
     values = line[0] + line[1] * np.asarray(z)
-    return np.asarray(np.exp(values)) if kind == "lognormal" else values
+    return np.asarray(np.exp(np.minimum(values, LARGEST_LOGARITHM))) if kind == "lognormal" else values
 
 
 def score_line(kind: str, parameters: tuple[float, ...]) -> tuple[float, float] | None:
@@ -161,7 +164,20 @@ def _beta_quantile(parameters: tuple[float, ...], u: Any) -> Any:
     from scipy.special import betaincinv
 
     alpha, beta, low, high = parameters
-    return low + (high - low) * betaincinv(alpha, beta, u)
+    share = betaincinv(alpha, beta, u)
+    if math.isnan(share.sum()):  # what SciPy returns far out in the lower tail, where the leading term is exact
+        share = _fill_tail(share, alpha, beta, u)
+    return low + (high - low) * share
+
+
+def _fill_tail(share: Any, alpha: float, beta: float, u: Any) -> Any:
+    """Put u^(1 / alpha) (alpha B(alpha, beta))^(1 / alpha) where a quantile of beta is not a number."""
+    import numpy as np
+    from scipy.special import betaln
+
+    with np.errstate(divide="ignore"):
+        leading = np.exp((np.log(u) + math.log(alpha) + betaln(alpha, beta)) / alpha)
+    return np.where(np.isnan(share), np.clip(leading, 0.0, 1.0), share)
 
 
 def _pert_quantile(parameters: tuple[float, ...], u: Any) -> Any:

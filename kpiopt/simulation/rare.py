@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.errors import NumericsError
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.hits import HitRule
 from kpiopt.simulation.odds import Estimate, estimate_mean
@@ -30,6 +31,9 @@ UNSHIFTED = 8
 
 ENOUGH_EVENTS = 50.0
 """Effective number of rare outcomes below which the estimate is not trusted."""
+
+FARTHEST = 37.0
+"""Standard deviations beyond which a probability is no floating-point number any more."""
 
 ITERATIONS = 30
 STEP = 1e-4
@@ -86,19 +90,22 @@ def estimate_rare_odds(
     Returns
     -------
     RareOdds or None
-        None where no way to the outcome is found, too few draws reach it to be trusted, or there are more than
-        `MAX_SOURCES` sources of chance.
+        None where no way to the outcome is found, too few draws reach it to be trusted, a value on the way is not
+        finite, or there are more than `MAX_SOURCES` sources of chance: a refinement never fails a run.
     """
     names = propagation.inputs.names
     if not 0 < len(names) <= MAX_SOURCES:
         return None
     distance = _distance_to(propagation, rule, position, outcome)
-    point = find_design_point(distance, len(names))
-    if point is None:
-        return None
     streams = Streams(seed, (f"rare/{position}/{name}" for name in names), lay_out(draws, method))
-    estimate, events = sample_rare(distance, point, streams)
-    if events < ENOUGH_EVENTS:
+    try:
+        point = find_design_point(distance, len(names))
+        if point is None:
+            return None
+        estimate, events = sample_rare(distance, point, streams)
+    except NumericsError:
+        return None
+    if not events >= ENOUGH_EVENTS:
         return None
     return RareOdds(outcome, estimate, float(np.linalg.norm(point)), events)
 
@@ -125,6 +132,7 @@ def find_design_point(distance: Distance, n_rows: int) -> Floats | None:
         if steepness == 0 or not np.isfinite(steepness):
             return None
         following = slope * (float(slope @ point) - value) / steepness
+        following *= min(1.0, FARTHEST / float(np.linalg.norm(following) or 1.0))
         if np.linalg.norm(following - point) < 1e-3 * (1 + np.linalg.norm(following)):
             return following
         # Half steps: full ones may circle around a curved limit.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.scenario.distribution import score_line
+from kpiopt.scenario.distribution import LARGEST_LOGARITHM, score_line
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats
 
@@ -36,6 +36,7 @@ class Transform:
         other_values = [quantity.at_score(scores[row]) for row, quantity in self.others]
         scores *= self.scale[:, None]
         scores += self.location[:, None]
+        np.minimum(scores, LARGEST_LOGARITHM, out=scores, where=self.is_lognormal[:, None])
         np.exp(scores, out=scores, where=self.is_lognormal[:, None])
         for (row, _), values in zip(self.others, other_values, strict=True):
             scores[row] = values

@@ -67,6 +67,44 @@ def test_mean_is_the_integral_of_the_quantile_function(value: object) -> None:
     assert quantity.mean == pytest.approx(mean, rel=1e-6)
 
 
+FAR = [
+    *ALL,
+    7,
+    {"pert": [0.3, 0.9, 1.1]},
+    {"pert": [0, 0, 1]},
+    {"pert": [2, 2, 2]},
+    {"beta": [3, 3, -1, 1]},
+    {"beta": [0.001, 0.001, 0, 1]},
+    {"beta": [1e5, 0.01, 0, 1]},
+    {"beta": [0.01, 1e5, 0, 1]},
+    {"lognormal": [1e-9, 1e12]},
+    {"lognormal": [1e-28, 1e8]},
+    {"discrete": [[-1, 0.25], [5, 0.5], [9, 0.25]]},
+    {"samples": "history#x"},
+]
+
+
+@pytest.mark.parametrize("value", FAR, ids=str)
+def test_quantiles_are_finite_and_rise_at_every_score_a_sampler_can_give(value: object) -> None:
+    quantity = parse_quantity(value, lambda _: [3.0, 1.0, 2.0])
+    z = np.unique(np.concatenate([np.linspace(-40, 40, 8001), [-38.48, -37.52, -8.3, 8.3]]))
+    with np.errstate(all="raise", under="ignore"):
+        values, at_ends = quantity.at_score(z), quantity.quantile(np.array([0.0, 5e-324, 1e-300, 1 - 2**-53, 1.0]))
+    assert np.isfinite(values).all()
+    assert (np.diff(values) >= -1e-15 * np.abs(values[1:])).all()
+    if quantity.kind not in ("normal", "lognormal"):
+        assert np.isfinite(at_ends).all()
+        assert values.min() >= at_ends[0] - 1e-15
+        assert values.max() <= at_ends[-1] + 1e-15
+
+
+def test_the_far_tail_of_beta_is_its_leading_term() -> None:
+    """I_x(3, 3) = 10 x^3 (1 - 1.5 x + 0.6 x^2): far out x is the cube root of u / 10."""
+    u = 10.0 ** -np.arange(30.0, 301.0, 3.0)
+    found = parse_quantity({"beta": [3, 3, 0, 1]}).quantile(u)
+    assert found == pytest.approx(np.cbrt(u / 10), rel=1e-9)
+
+
 def test_ranges_hold_their_ends() -> None:
     for text, a, b in (("0.8 to 1.6", 0.8, 1.6), ("-2 to 3", -2, 3), ("1_000 to 2.5e3", 1000, 2500)):
         assert parse_quantity(text).quantile(np.array([0.05, 0.95])) == pytest.approx([a, b], rel=1e-12)

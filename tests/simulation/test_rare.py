@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from kpiopt.graph import build_graph
+from kpiopt.run.solve import solve_scenario
+from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.simulation import simulate
@@ -100,3 +104,39 @@ def test_certain_plans_and_impossible_outcomes_have_no_rare_odds() -> None:
     assert simulate(*compiled(certain)).goals[0].rare is None
     bounded = structural({"k": {"u": 1.0}}, noises={"u": Quantity("uniform", (0.0, 1.0))}, goals=[goal("k", -1.0)])
     assert simulate(*compiled(bounded)).goals[0].rare is None
+
+
+FAULTS = Path(__file__).parents[1] / "data" / "faults"
+TAILS = {
+    "normal": Quantity("normal", (0.7, 0.1)),
+    "lognormal": Quantity("lognormal", (0.5, 0.9)),
+    "triangular": Quantity("triangular", (0.3, 0.9, 1.1)),
+    "pert": Quantity("pert", (0.3, 0.9, 1.1)),
+    "uniform": Quantity("uniform", (0.3, 1.1)),
+    "beta": Quantity("beta", (3.0, 3.0, 0.3, 1.1)),
+    "discrete": Quantity("discrete", (0.3, 0.2, 0.9, 0.6, 1.1, 0.2)),
+    "samples": Quantity("samples", (0.3, 0.8, 0.9, 1.1)),
+}
+
+
+def test_pert_execution_does_not_end_the_run() -> None:
+    run = solve_scenario(load_scenario(FAULTS / "pert_tails" / "scenario.toml"))
+    assert run.simulation is not None
+    assert len(run.simulation.goals) == len(run.goals) == 1
+
+
+@pytest.mark.parametrize("kind", TAILS)
+@pytest.mark.parametrize("target", [150.0, 330.5, 332.9, 400.0, 1e9])
+def test_the_search_for_rare_outcomes_never_fails_a_run(kind: str, target: float) -> None:
+    scenario, stretch = teams(3, execution=TAILS[kind], goals=[goal("sales", target)])
+    odds = simulate(build_graph(scenario), stretch, np.zeros(0), settings=SimulationSettings(512)).goals[0]
+    assert 0 <= odds.odds.low <= odds.odds.high <= 1
+
+
+def test_a_value_that_overflows_on_the_way_only_ends_the_search() -> None:
+    """Two huge lognormal factors multiply: finite in ordinary draws, not at the far points that the search tries."""
+    wild = Quantity("lognormal", (1e-28, 1e8))
+    scenario = structural(
+        {"k": {"a": 1.0}}, noises={"a": wild}, contributions={("k", "a"): wild}, goals=[goal("k", 1e200)]
+    )
+    assert simulate(*compiled(scenario)).goals[0].rare is None
