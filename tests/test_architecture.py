@@ -9,7 +9,20 @@ import networkx as nx
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kpiopt"
-ROOMS = ["errors", "reading", "scenario", "graph", "program", "plan", "simulation", "workers", "run", "runs", "studies"]
+ROOMS = [
+    "errors",
+    "deadline",
+    "reading",
+    "scenario",
+    "graph",
+    "program",
+    "plan",
+    "simulation",
+    "workers",
+    "run",
+    "runs",
+    "studies",
+]
 ROOMS += ["report", "cli"]
 FILES = sorted(PACKAGE.rglob("*.py"))
 DOORS = {"__init__", "__main__"}  # the package's own doors stand outside of all rooms

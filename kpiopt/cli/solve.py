@@ -71,6 +71,7 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
+    from kpiopt.deadline import Deadline
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
@@ -82,7 +83,7 @@ def solve(
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     words = [*(overrides or ()), *_settings(draws, seed)]
     options = SolveOptions(
-        SolverOptions(time_limit=time_limit, solver=solver),
+        SolverOptions(deadline=Deadline.after(time_limit), solver=solver),
         simulate=not no_simulation,
         workers=workers,
         executor=parse_executor(executor),

@@ -11,6 +11,7 @@ outward together, such as one budget, or the minimum stretches of a team.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.solver.session import Answer, Session, SolverOptions, Status
+from kpiopt.program.solver.answer import Answer, SolverOptions, Status
+from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 SHORT = 30
@@ -27,6 +29,7 @@ SMALL_PROGRAM = 20_000
 FAR = 1e4
 NUDGE = 1e-9
 NOISE = 1e-10
+NOISE_OF_PRICES = 1e-9
 
 
 class Side(NamedTuple):
@@ -121,36 +124,51 @@ def cheapest_repair(
         None where no change of these handles is enough, or the solver gave no answer.
     """
     elastic = _Elastic(arrays, handles)
-    answer = Session(elastic.program, options).solve()
-    return elastic.repair(answer)
+    return elastic.repair(Session(elastic.program, options).solve())
 
 
-def single_repairs(
-    arrays: ProgramArrays, handles: Sequence[Handle], ray: Floats | None = None, options: SolverOptions | None = None
-) -> list[Repair]:
-    """Find, for each handle, how much it would have to give way alone; cheapest first.
+def find_repairs(
+    arrays: ProgramArrays,
+    handles: Sequence[Handle],
+    options: SolverOptions | None = None,
+    *,
+    within: float = np.inf,
+    most: int | None = None,
+) -> tuple[Repair | None, list[Repair]]:
+    """Find the cheapest repair, and handles that are enough alone, cheapest first.
+
+    The duals of the cheapest repair say what each handle alone costs at least; those that may be cheap enough are
+    tried, the most promising first, until the time is up.
 
     Parameters
     ----------
-    ray : (m,) float or None
-        A Farkas proof. A handle none of whose sides it uses leaves the proof valid, so it cannot be enough alone.
+    within : float
+        How many times the cheapest price a single handle may cost.
+    most : int or None
+        How many handles are tried by themselves.
 
     Returns
     -------
-    list of Repair
-        Handles that are not enough alone are left out.
+    Repair or None, list of Repair
     """
-    used = set(farkas_sides(arrays, ray)) if ray is not None else None
-    candidates = [h for h in handles if used is None or used & set(h.sides)]
-    elastic = _Elastic(arrays, candidates)
-    session = Session(elastic.closed(), options)
-    repairs = []
-    for position in range(len(candidates)):
+    options = options or SolverOptions()
+    elastic = _Elastic(arrays, handles)
+    answer = Session(elastic.program, options).solve()
+    cheapest = elastic.repair(answer)
+    if cheapest is None:
+        return None, []
+    least = elastic.least_alone(answer)
+    limit = within * cheapest.price * (1.0 + NOISE_OF_PRICES)
+    ranked = [i for i in np.argsort(least, kind="stable").tolist() if least[i] <= limit][:most]
+    session, alone = Session(elastic.closed(), options), []
+    for position in ranked:
+        if options.deadline.is_over:
+            break
         column = np.array([arrays.n_columns + position])
-        session.change_column_bounds(column, np.zeros(1), np.array([candidates[position].most]))
-        repairs.append(elastic.repair(session.solve()))
+        session.change_column_bounds(column, np.zeros(1), np.array([handles[position].most]))
+        alone.append(elastic.repair(session.solve()))
         session.change_column_bounds(column, np.zeros(1), np.zeros(1))
-    return sorted((r for r in repairs if r is not None), key=lambda r: r.price)
+    return cheapest, sorted((r for r in alone if r is not None and r.price <= limit), key=lambda r: r.price)
 
 
 def apply_repair(arrays: ProgramArrays, repair: Repair) -> ProgramArrays:
@@ -174,8 +192,8 @@ def find_conflict(
 ) -> tuple[Side, ...] | None:
     """Find an irreducible conflict: sides that contradict each other, while any of them may be left out to end it.
 
-    Programs of up to 20,000 columns are searched for a shorter conflict that does without one of its members. Whole
-    numbers are not looked at.
+    Programs of up to 20,000 columns are searched for a shorter conflict that does without one of its members, as long
+    as there is time. Whole numbers are not looked at.
 
     Parameters
     ----------
@@ -185,19 +203,23 @@ def find_conflict(
     Returns
     -------
     tuple of Side or None
-        None where it has more than `longest` members, or the proof uses more than 200 sides.
+        None where it has more than `longest` members, the proof uses more than 200 sides, or the time is up.
     """
-    shortest = _irreducible(arrays, farkas_sides(arrays, ray), options)
-    if shortest is None:
-        return None
-    if arrays.n_columns <= SMALL_PROGRAM and len(shortest) <= longest:
-        every = finite_sides(arrays)
-        for member in shortest:
-            proof = _contradiction(arrays, [side for side in every if side != member], options)
-            other = _irreducible(arrays, proof, options) if proof is not None else None
-            if other is not None and len(other) < len(shortest):
-                shortest = other
-    return tuple(shortest) if len(shortest) <= longest else None
+    shortest: Sequence[Side] | None = None
+    with suppress(_OutOfTime):
+        shortest = _irreducible(arrays, farkas_sides(arrays, ray), options)
+        if shortest is not None and arrays.n_columns <= SMALL_PROGRAM and len(shortest) <= longest:
+            every = finite_sides(arrays)
+            for member in shortest:
+                proof = _contradiction(arrays, [side for side in every if side != member], options)
+                other = _irreducible(arrays, proof, options) if proof is not None else None
+                if other is not None and len(other) < len(shortest):
+                    shortest = other
+    return tuple(shortest) if shortest is not None and len(shortest) <= longest else None
+
+
+class _OutOfTime(Exception):
+    """Whether sides contradict each other is not known when the time is up."""
 
 
 def _irreducible(
@@ -222,6 +244,8 @@ def _contradiction(arrays: ProgramArrays, sides: Sequence[Side], options: Solver
     """Return those of the given sides that prove that they contradict each other, None where they do not."""
     only, rows, columns = _only(arrays, sides)
     answer = Session(only, options).solve()
+    if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        raise _OutOfTime
     if answer.status not in (Status.INFEASIBLE, Status.BORDERLINE) or answer.ray is None:
         return None
     position = {"row": rows, "column": columns}
@@ -331,6 +355,26 @@ class _Elastic:
         left = sp.vstack([arrays.matrix, every[place]])
         right = sp.vstack([sp.csr_array((arrays.n_rows, len(self.handles))), buys])
         return sp.csr_array(sp.hstack([left, right]))
+
+    def least_alone(self, answer: Answer) -> Floats:
+        """Return a lower bound of what each handle costs alone, (n_handles,) float; inf where it is not enough.
+
+        With y the duals of the cheapest repair and g_h what they pay for one unit of handle h, t y is a dual solution
+        of the program in which h alone may give way for every t <= price_h / g_h. Whole numbers have no such duals.
+        """
+        if np.any(self.program.integer):
+            return np.zeros(len(self.handles))
+        price = self.program.cost[self.start :]
+        most = self.program.column_upper[self.start :]
+        gives = np.asarray(self.program.matrix.T @ answer.row_dual)[self.start :]
+        excess = np.maximum(gives - price, 0.0)
+        worth = answer.objective + float(
+            np.where(excess > 0.0, np.where(np.isfinite(most), most, 0.0) * excess, 0.0).sum()
+        )
+        useful = gives > NOISE * price
+        amount = worth / np.where(useful, gives, 1.0)
+        enough = useful & (amount <= most * (1.0 + NOISE_OF_PRICES))
+        return np.where(enough, price * amount, np.inf)
 
     def closed(self) -> ProgramArrays:
         """Return the program in which no handle gives way yet."""

@@ -27,7 +27,7 @@ from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
-from kpiopt.program.solver.large import propose_answers, seconds_left
+from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
@@ -228,13 +228,13 @@ class FreshSolver:
         self, position: int, posed: ProgramArrays, objective: Objective, options: SolverOptions
     ) -> tuple[Answer, Ranging | None, Certificate]:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
-        started, large = time.monotonic(), is_large(posed)
+        large = is_large(posed)
         if large and (options.solver, options.method) == ("highs", "simplex"):
             for answer in propose_answers(posed, options):
                 found = verify_answer(posed, answer)
                 if found.passed:
                     return answer, None, found
-        session = open_session(posed, seconds_left(options, started))
+        session = open_session(posed, options)
         answer = session.solve()
         require_optimal(posed, answer, objective)
         ranging = session.ranging() if np.any(answer.row_dual) and not large else None

@@ -8,6 +8,7 @@ from enum import Enum, IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.program.trust.arrays import Floats
 
 _EMPTY: Floats = np.empty(0)
@@ -32,8 +33,8 @@ class SolverOptions:
 
     Attributes
     ----------
-    time_limit : float
-        Seconds for one `Session.solve`, all rungs of the retry ladder together.
+    deadline : Deadline
+        When to stop, wherever the work stands; one for all solves of a command.
     threads : int
     presolve : bool
     random_seed : int
@@ -46,7 +47,7 @@ class SolverOptions:
         Of rows, bounds and reduced costs in the scaled program, at least 1e-10.
     """
 
-    time_limit: float = float("inf")
+    deadline: Deadline = NEVER
     threads: int = 1
     presolve: bool = True
     random_seed: int = 0

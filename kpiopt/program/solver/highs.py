@@ -273,10 +273,10 @@ class Solver:
     def ranges(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Return row ranges, cost ranges and row values, scaled."""
         if not self._is_current:
-            self.run(Rung("from the basis", (("presolve", "off"),)), self._options.time_limit)
+            self.run(Rung("from the basis", (("presolve", "off"),)), self._options.deadline.left)
         status, found = self._highs.getRanging()
         if status != highspy.HighsStatus.kOk:  # an interior-point method has left nothing that could be ranged
-            self.run(Rung("from the basis", (("presolve", "off"), ("solver", "simplex"))), self._options.time_limit)
+            self.run(Rung("from the basis", (("presolve", "off"), ("solver", "simplex"))), self._options.deadline.left)
             status, found = self._highs.getRanging()
         if status != highspy.HighsStatus.kOk:
             raise InternalError("ranges were asked for before an optimum was found")

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kpiopt.deadline import Deadline
 from kpiopt.program.solver.active_set import guess_face, solve_by_interior_point
 from kpiopt.program.solver.answer import Answer, SolverOptions, Status
 from kpiopt.program.solver.interior import InteriorPoint, scale_linear, solve_interior
@@ -25,29 +26,24 @@ SMALL = 2_000
 def propose_answers(arrays: ProgramArrays, options: SolverOptions) -> Iterator[Answer]:
     """Yield optimal answers of a large program, each found in another way, until the caller has one that is proved.
 
-    All ways together keep to the time limit, as far as an interior-point method can be held to one: not within a run.
+    All ways together keep to the deadline, as far as an interior-point method can be held to one: not within a run.
     """
     started = time.monotonic()
     reduction = reduce_program(arrays)
     if reduction is None:
         return
-    for solve in _ways(reduction.left):
-        answer = solve(seconds_left(options, started))
+    for solve in _ways(reduction.left, options.deadline):
+        answer = solve(options)
         if answer.status is Status.OPTIMAL:
             yield restored_answer(reduction, answer, time.monotonic() - started)
 
 
-def seconds_left(options: SolverOptions, started: float) -> SolverOptions:
-    """Return the options with what is left of the time limit; `started` is a `time.monotonic`."""
-    return replace(options, time_limit=max(0.0, options.time_limit - (time.monotonic() - started)))
-
-
-def _ways(left: ProgramArrays) -> Iterator[Callable[[SolverOptions], Answer]]:
+def _ways(left: ProgramArrays, deadline: Deadline) -> Iterator[Callable[[SolverOptions], Answer]]:
     """Yield the ways to solve what is left of a large program, the quickest first."""
     if not left.n_columns:
         yield lambda _: Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
         return
-    if left.n_columns + left.n_rows > SMALL:
+    if left.n_columns + left.n_rows > SMALL and not deadline.is_over:
         point = solve_interior(scale_linear(left)[0])
         if np.all(np.isfinite(point.y)):
             yield lambda _: solve_by_interior_point(left, point)

@@ -184,7 +184,7 @@ class OtherSession(Session):
         self._is_theirs, name = False, self._options.solver
         if not self._arrays.n_columns:
             return super().solve()
-        opinion = ask_solver(self._arrays, name, self._options.time_limit)
+        opinion = ask_solver(self._arrays, name, self._options.deadline.left)
         if opinion.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
             return Answer(opinion.status, attempt=name)
         proved = self._proved(opinion)

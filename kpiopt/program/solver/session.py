@@ -84,7 +84,6 @@ class Session:
         self._on_progress = on_progress
         self._stop = stop or threading.Event()
         self._is_part = stop is not None
-        self._deadline = float("inf")
         self._load(arrays)
 
     def _load(self, arrays: ProgramArrays) -> None:
@@ -132,7 +131,6 @@ class Session:
             Where the solver refuses data.
         """
         started = time.monotonic()
-        self._deadline = started + self._options.time_limit
         if not self._is_part:
             self._stop.clear()
         if not self._arrays.n_columns:
@@ -160,13 +158,15 @@ class Session:
         )
 
     def _seconds_left(self) -> float:
-        return self._deadline - time.monotonic()
+        return self._options.deadline.left
 
     def _part(self, arrays: ProgramArrays) -> Session:
         """Open a session that ends with this one."""
-        return Session(arrays, replace(self._options, time_limit=self._seconds_left()), stop=self._stop)
+        return Session(arrays, self._options, stop=self._stop)
 
     def _try(self, rung: Rung) -> Answer:
+        if self._options.deadline.is_over:
+            return Answer(Status.TIME_LIMIT)
         if rung.box_share != self._box_share:
             try:
                 self._scale(rung.box_share)

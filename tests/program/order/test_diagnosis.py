@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
+from kpiopt.deadline import Deadline
 from kpiopt.program.order.diagnosis import (
     Handle,
     Side,
@@ -16,12 +17,12 @@ from kpiopt.program.order.diagnosis import (
     cheapest_repair,
     farkas_sides,
     find_conflict,
+    find_repairs,
     finite_sides,
     handle_for,
     side_value,
-    single_repairs,
 )
-from kpiopt.program.solver.session import Session, Status, read_mps
+from kpiopt.program.solver.session import Session, SolverOptions, Status, read_mps
 from tests.program.random_programs import DATA, INF, program, random_program
 
 PUBLISHED = json.loads((DATA / "published_cases.json").read_text())["relaxation"]
@@ -106,11 +107,10 @@ def test_two_handles_may_move_the_same_side():
 
 def test_alternatives_are_what_each_limit_would_give_alone():
     handles = every_handle(BUDGET)
-    ray = Session(BUDGET).solve().ray
-    found = {r.changes[0].handle.sides[0]: r.changes[0].amount for r in single_repairs(BUDGET, handles, ray)}
+    found = {r.changes[0].handle.sides[0]: r.changes[0].amount for r in find_repairs(BUDGET, handles)[1]}
     assert found == {LIMIT: pytest.approx(4.0), NORTH: pytest.approx(4.0), SOUTH: pytest.approx(4.0)}
     short = [replace(handle, most=3.0) for handle in handles]
-    assert single_repairs(BUDGET, short, ray) == []
+    assert find_repairs(BUDGET, short)[1] == []
 
 
 def test_nothing_helps_where_nothing_may_give_way():
@@ -186,16 +186,32 @@ def holds_together(arrays, sides):
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS)
-def test_only_sides_of_the_proof_can_be_enough_alone(seed):
+@given(SEEDS, st.sampled_from([1.5, 3.0, np.inf]))
+def test_no_handle_that_is_cheap_enough_alone_is_passed_over(seed, within):
+    """Each handle tried by itself, against those that the duals of the cheapest repair leave to be tried."""
     arrays = infeasible_program(seed)
-    ray = Session(arrays).solve().ray
-    handles = every_handle(arrays)
-    by_proof = {r.changes[0].handle.name: r.price for r in single_repairs(arrays, handles, ray)}
-    by_trial = {r.changes[0].handle.name: r.price for r in single_repairs(arrays, handles)}
-    assert by_proof == pytest.approx(by_trial, rel=1e-6, abs=1e-8)
-    for repair in single_repairs(arrays, handles, ray):
+    rng = np.random.default_rng(seed)
+    handles = [
+        replace(handle, price=float(rng.uniform(0.2, 5.0)), most=float(rng.choice([0.5, 5.0, np.inf])))
+        for handle in every_handle(arrays)
+    ]
+    cheapest, alone = find_repairs(arrays, handles, within=within)
+    if cheapest is None:
+        return
+    by_trial = [cheapest_repair(arrays, [handle]) for handle in handles]
+    wanted = {r.changes[0].handle.name: r.price for r in by_trial if r and r.price <= within * cheapest.price}
+    assert {r.changes[0].handle.name: r.price for r in alone} == pytest.approx(wanted, rel=1e-6, abs=1e-8)
+    assert [r.price for r in alone] == sorted(r.price for r in alone)
+    for repair in alone:
         assert is_feasible(apply_repair(arrays, repair))
+
+
+def test_handles_are_tried_until_the_time_is_up():
+    handles = every_handle(BUDGET)
+    assert find_repairs(BUDGET, handles, SolverOptions(deadline=Deadline.after(0.0))) == (None, [])
+    assert len(find_repairs(BUDGET, handles, most=2)[1]) == 2
+    ray = Session(BUDGET).solve().ray
+    assert find_conflict(BUDGET, ray, SolverOptions(deadline=Deadline.after(0.0))) is None
 
 
 def test_a_conflict_that_is_too_long_is_not_shown():

@@ -1,12 +1,12 @@
 """A reduced program has the optima of the whole one, and its answers come back with duals that prove it."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import Reference
@@ -17,7 +17,7 @@ from kpiopt.program.solver import active_set
 from kpiopt.program.solver import large as large_module
 from kpiopt.program.solver import reduction as reduction_module
 from kpiopt.program.solver.answer import SolverOptions, Status
-from kpiopt.program.solver.large import propose_answers, seconds_left
+from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.reduction import reduce_program
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
@@ -143,18 +143,12 @@ def unsettled_program() -> ProgramArrays:
     return next(p for p in programs if reduce_program(p).left.n_columns > 4)
 
 
-def test_all_ways_together_keep_to_the_time_limit(monkeypatch):
+def test_no_way_is_begun_when_the_time_is_up(monkeypatch):
     monkeypatch.setattr(large_module, "SMALL", 0)
-    limits, solve = [], large_module._by_simplex
-
-    def watched(left, options, before):
-        limits.append(options.time_limit)
-        return solve(left, options, before)
-
-    monkeypatch.setattr(large_module, "_by_simplex", watched)
-    assert len(list(propose_answers(unsettled_program(), SolverOptions(time_limit=60.0)))) >= 2
-    assert 60.0 > limits[0] > limits[1] > 0.0
-    assert seconds_left(SolverOptions(time_limit=1.0), time.monotonic() - 5.0).time_limit == 0.0
+    program_ = unsettled_program()
+    assert len(list(propose_answers(program_, SolverOptions(deadline=Deadline.after(60.0))))) >= 2
+    monkeypatch.setattr(large_module, "solve_interior", _fail)
+    assert list(propose_answers(program_, SolverOptions(deadline=Deadline.after(0.0)))) == []
 
 
 @pytest.mark.parametrize("seed", range(60))

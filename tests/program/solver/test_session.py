@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpiopt.deadline import Deadline
 from kpiopt.errors import NumericsError
 from kpiopt.program.solver.session import Session, SolverOptions, Status
 from kpiopt.program.trust.certificate import verify_infeasible, verify_mip, verify_optimal, verify_unbounded
@@ -308,7 +309,7 @@ def hard_program(n=60, seed=1):
 
 def test_a_time_limit_keeps_the_best_point_apart():
     arrays = hard_program()
-    answer = Session(arrays, SolverOptions(time_limit=0.2)).solve()
+    answer = Session(arrays, SolverOptions(deadline=Deadline.after(0.2))).solve()
     assert answer.status is Status.TIME_LIMIT
     assert answer.dual_bound <= answer.objective
     assert not verify_mip(arrays, answer.x, answer.dual_bound).passed
@@ -316,7 +317,7 @@ def test_a_time_limit_keeps_the_best_point_apart():
 
 def test_another_thread_can_cancel_and_see_progress():
     seen = []
-    session = Session(hard_program(), SolverOptions(time_limit=60.0), seen.append)
+    session = Session(hard_program(), SolverOptions(deadline=Deadline.after(60.0)), seen.append)
     timer = threading.Timer(0.6, session.cancel)
     timer.start()
     answer = session.solve()

@@ -1,0 +1,206 @@
+"""A repair, and a conflict, in the words of the file: what to change, and the `--set` assignments that change it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.order.diagnosis import Change, Handle, Repair, Side
+
+DIGITS = 4
+BY_CELL = 8
+"""Cells up to which each of a group gets an assignment of its own; more are changed together where that is possible."""
+
+
+@dataclass(frozen=True)
+class Lever:
+    """Something in the file that can give way.
+
+    Attributes
+    ----------
+    name : str
+        Such as "budget.pay", "min_stretch under north", "goal.sales".
+    kind : str
+        Its family in `[relax]`.
+    handle : Handle
+        Its sides; the amount is in the limit's unit, or a share for a group of stretches.
+    columns : tuple of int
+        Members of the stretch columns that it moves.
+    """
+
+    name: str
+    kind: str
+    handle: Handle
+    columns: tuple[int, ...] = ()
+
+
+class Words:
+    """Says sides and repairs in the words of the file.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    levers : dict of str to Lever
+        By the names of their handles.
+    """
+
+    def __init__(self, cascade: Cascade, levers: dict[str, Lever]) -> None:
+        self.cascade, self.levers = cascade, levers
+        self.scenario = cascade.graph.scenario
+        self.limits = {limit.name: limit for limit in cascade.limits}
+
+    def repair(self, repair: Repair) -> dict[str, Any]:
+        """Return a repair: its changes in words and as assignments, and its price by the weights of `[relax]`."""
+        changes = [self._change(change, i) for i, change in enumerate(repair.changes)]
+        return {
+            "text": ", and ".join(change["text"] for change in changes),
+            "price": repair.price,
+            "set": [assignment for change in changes for assignment in change["set"]],
+            "changes": changes,
+        }
+
+    def _change(self, change: Change, number: int) -> dict[str, Any]:
+        lever = self.levers[change.handle.name]
+        if lever.kind in ("min_stretch", "max_stretch"):
+            text, assignments, before, after = self._stretches(lever, change.amount, number)
+        else:
+            say = {"budget": self._budget, "capacity": self._capacity, "goal": self._goal, "lock": self._lock}
+            text, assignments, before, after = say[lever.kind](lever, change.amount)
+        return {"limit": lever.name, "text": text, "from": before, "to": after, "set": assignments}
+
+    def _budget(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        limit = self.limits[lever.name]
+        after = _outward(limit.value + amount, amount)
+        budget = lever.name.partition(".")[2]
+        unit = self.scenario.currency if self.scenario.budgets[budget].money else limit.resource
+        text = f"raise {lever.name} by {_difference(after - limit.value)} {unit} to {plain(after)}".replace("  ", " ")
+        return text, [f"budget.{_key(budget)}.limit={_digits(after)}"], limit.value, after
+
+    def _capacity(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        limit = self.limits[lever.name]
+        after = _outward(limit.value + amount, amount)
+        unit = self.scenario.units.ids[limit.unit]
+        scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
+        path = f"unit.{json.dumps(unit)}.capacity.{json.dumps(limit.resource)}"
+        who = self.scenario.units.names[limit.unit]
+        more = f"{_difference(after - limit.value)} more {limit.resource}"
+        text = f"give {who} {more} ({plain(after)} instead of {plain(limit.value)})"
+        return text, [f"{path}={_digits(after / scale if scale else after)}"], limit.value, after
+
+    def _goal(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        goal = self.scenario.goals[lever.name.partition(".")[2]]
+        kpi = self.scenario.kpis[goal.kpi]
+        after = -_outward(-kpi.sign * goal.target + amount, amount) * kpi.sign
+        verb = "lower" if kpi.sign > 0 else "raise"
+        text = f"{verb} the hard goal {goal.id} from {plain(goal.target)} to {plain(after)} {kpi.unit}".rstrip()
+        return text, [f"goal.{json.dumps(goal.id)}.target={_digits(after)}"], goal.target, after
+
+    def _lock(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        before = float(self.scenario.cells.lock[self._cell(lever.columns[0])])
+        after = before + amount if lever.handle.sides[0].is_upper else before - amount
+        text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
+        return text, [f"{self._cell_path(lever.columns[0])}.lock={_digits(after)}"], before, after
+
+    def _stretches(self, lever: Lever, amount: float, number: int) -> tuple[str, list[str], float, float]:
+        share = min(_outward(amount, amount), lever.handle.most)
+        raised = lever.kind == "max_stretch"
+        factor = 1.0 + share if raised else 1.0 - share
+        verb = "raise" if raised else "lower"
+        members = np.array(lever.columns)
+        together = self._together(lever, members, factor, number) if len(members) > BY_CELL else None
+        if together is None:
+            bound = self.cascade.columns.stretch.upper if raised else self.cascade.columns.stretch.lower
+            cells = zip(members.tolist(), (bound[members] * factor).tolist(), strict=True)
+            together = [f"{self._cell_path(j)}.{lever.kind}={_digits(value)}" for j, value in cells]
+        return f"{verb} {lever.name} by {100 * share:.4g} %", together, 1.0, factor
+
+    def _together(self, lever: Lever, members: NDArray[np.int64], factor: float, number: int) -> list[str] | None:
+        """Return one bulk edit or guardrail for all cells of a group; None where it would mean other cells as well."""
+        columns, cells = self.cascade.columns, self.scenario.cells
+        own, parent = columns.stretch_unit[members], self.scenario.units.parent
+        if cells.growth is None or len(np.unique(parent[own])) > 1:
+            return None
+        kpis = np.unique(columns.stretch_kpi[members])
+        meant = (parent[cells.unit] == parent[own[0]]) & np.isin(cells.kpi, kpis)
+        growth = cells.growth[int(lever.kind == "max_stretch")][meant]
+        where = {
+            "parent": self.scenario.units.ids[int(parent[own[0]])],
+            "kpi": [self.scenario.kpi_ids[k] for k in kpis],
+        }
+        name = f"repair-{number + 1}"
+        if np.all(np.isnan(growth)) and cells.has_decision[meant].all() and np.isnan(cells.lock[meant]).all():
+            return [f"adjust.{name}={{ where = {_table(where)}, scale = {{ {lever.kind} = {_digits(factor)} }} }}"]
+        ends = np.unique(cells.growth[:, meant], axis=1)
+        if ends.shape[1] == 1 and not np.isnan(ends).any():
+            low, high = ends[:, 0].tolist()
+            low, high = (low, high * factor) if lever.kind == "max_stretch" else (low * factor, high)
+            return [f"guardrail.{name}={{ where = {_table(where)}, growth = [{_digits(low)}, {_digits(high)}] }}"]
+        return None
+
+    def _cell(self, member: int) -> int:
+        return int(self.cascade.columns.stretch_cell[member])
+
+    def _cell_path(self, member: int) -> str:
+        return f"cell.{json.dumps(self.cascade.columns.stretch.label(member))}"
+
+    def conflict(self, sides: Sequence[Side]) -> list[str]:
+        """Return the members of a conflict that stand in the file; what only follows from them is left out."""
+        return list(dict.fromkeys(text for side in sides if (text := self._side(side))))
+
+    def _side(self, side: Side) -> str:
+        program = self.cascade.program
+        if side.kind == "row":
+            name = program.row_name(side.position)
+            limit = next((x for x in self.cascade.limits if x.row == side.position), None)
+            if limit is not None:
+                due = f", of which {plain(limit.base)} are due as target incentives" if limit.base else ""
+                return f"{limit.name} <= {plain(limit.value)}{due}"
+            if name.startswith("rules["):
+                return f"the rule {name[6:-1]} of {Path(self.scenario.rules or 'the rules file').name}"
+            return f"goal.{name[5:-1]} (hard)" if name.startswith("goal[") else ""
+        name = program.column_name(side.position)
+        if not name.startswith(("stretch[", "level[")):
+            return ""
+        block = self.cascade.columns.stretch if name.startswith("stretch[") else self.cascade.columns.level
+        member = side.position - block.start
+        bound = float(block.upper[member] if side.is_upper else block.lower[member])
+        if name.startswith("stretch[") and not np.isnan(self.scenario.cells.lock[self._cell(member)]):
+            return f"lock of {block.label(member)} = {plain(bound)}"
+        what = ("max_stretch" if side.is_upper else "min_stretch") if name.startswith("stretch[") else "level"
+        return f"{what} of {block.label(member)} {'<=' if side.is_upper else '>='} {plain(bound)}"
+
+
+def _table(values: dict[str, Any]) -> str:
+    return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items()) + " }"
+
+
+def _key(name: str) -> str:
+    """Return a name as a key of TOML."""
+    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
+
+
+def _outward(value: float, amount: float) -> float:
+    """Round a value up to four digits of the change; rounding residue of the solver does not count."""
+    grid = 10.0 ** (floor(log10(max(abs(amount), 1e-12))) - DIGITS + 1)
+    return float(f"{ceil(value / grid - 1e-8) * grid:.12g}")
+
+
+def _digits(value: float) -> str:
+    return f"{value:.15g}"
+
+
+def _difference(value: float) -> str:
+    return plain(float(f"{value:.4g}"))
+
+
+def plain(value: float) -> str:
+    """Return a number as it stands in a sentence."""
+    return f"{value:,.10g}"
