@@ -95,11 +95,13 @@ def _result_text(row: dict[str, Any]) -> str:
 @runs.command("show")
 def show_run(run: RunName, out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     """Show the summary of a run or sweep again, or the document it keeps."""
+    from kpiopt.runs.stored_run import read_summary
+
     stored = _find(out, run, or_sweep=True)
     if as_json:
         print_json(stored.document)
     else:
-        print_lines([(stored.folder / "summary.txt").read_text("utf-8").rstrip("\n")])
+        print_lines([read_summary(stored).rstrip("\n")])
 
 
 @runs.command("diff")

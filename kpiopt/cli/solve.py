@@ -89,7 +89,7 @@ def solve(
         executor=parse_executor(executor),
         allow_code=allow_code,
     )
-    keeper = Keeper(out, options, occasion, _summary_text, force)
+    keeper = Keeper(out, options, occasion, summary_text, force)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
         solve_files(scenarios, variant, words, keeper, thresholds, as_json=as_json)
@@ -137,7 +137,8 @@ def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tupl
     return scenario, document
 
 
-def _summary_text(run: Run, folder: Path) -> str:
+def summary_text(run: Run, folder: Path) -> str:
+    """Return the summary of a run as it is kept in its folder."""
     return plain_text(_summary(run, folder))
 
 

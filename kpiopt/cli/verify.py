@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, ExecutorName, RunName, RunsFolder
+from kpiopt.cli.solve import summary_text
 from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
 
@@ -12,13 +13,21 @@ if TYPE_CHECKING:
     from kpiopt.runs.verification import Finding
 
 
-def verify(run: RunName, out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """Check a run again without the solver: certificates, files, targets, and the inputs as they are now."""
+def verify(
+    run: RunName,
+    out: RunsFolder = DEFAULT_RUNS,
+    executor: ExecutorName = "serial",
+    allow_code: AllowCode = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a run again: its proof without the solver, all that it publishes from the proof, its inputs as they are."""
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_run  # numpy and scipy
+    from kpiopt.workers.executor import parse_executor
 
+    place = parse_executor(executor)
     stored = RunStore(out).find(run)
-    findings = verify_run(stored)
+    findings = verify_run(stored, summary_text, executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]
     if failed:
         raise _failure(failed)

@@ -1,10 +1,12 @@
-"""Reading files that a document names: only regular files, never a blocking open, never outside the project."""
+"""Reading files: only regular files, never a blocking open; those that a document names never outside the project."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+from io import BufferedReader
 from pathlib import Path
 
 from kpiopt.errors import InputError, Location, Problem, ScenarioError, SecurityError
@@ -15,9 +17,47 @@ ROOT_MARKERS = ("pyproject.toml", ".git", "kpiopt.toml")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(?:file|data|https?|ftp):", re.IGNORECASE)
 _DRIVE_OR_SHARE = re.compile(r"[A-Za-z]:|\\\\|//")
-# A pipe without a writer would block an ordinary open; symbolic links are resolved and checked before.
-_OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_BINARY"))
+# A pipe without a writer would block an ordinary open; symbolic links are resolved before, and none is followed then.
+_OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
 _RULE = "paths are relative to the file that contains them and stay inside the project"
+
+
+class NotRegularError(OSError):
+    """What stands at a path is a device, a pipe or a socket: it could block, or never end."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EINVAL, "is a device, pipe or socket, not a regular file")
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, links followed; the one way in which kpiopt opens what others have written.
+
+    Raises
+    ------
+    OSError
+        As the operating system gives it; `NotRegularError` for what is neither a file nor a folder.
+    ValueError
+        Where the path has a NUL character.
+    """
+    descriptor = os.open(os.path.realpath(path), _OPEN_FLAGS)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise NotRegularError
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a regular file stands at a path, links followed; never raises."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def project_root(scenario: Path) -> Path:
@@ -107,7 +147,7 @@ def refuse_special_file(path: Path, text: str, location: Location | None) -> Non
     """
     try:
         mode = path.stat().st_mode
-    except OSError:
+    except (OSError, ValueError):
         return  # what reads the file says it better
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise SecurityError(_not_regular(text, location))
@@ -140,18 +180,15 @@ def read_regular_file(path: Path, text: str, limit: int, location: Location | No
         If it does not exist, is a folder or may not be read.
     """
     try:
-        if path.is_dir():
-            raise IsADirectoryError
-        handle = os.open(path, _OPEN_FLAGS)
-    except OSError as error:
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            raw = stream.read(limit + 1) if size <= limit else b""
+    except NotRegularError:
+        raise SecurityError(_not_regular(text, location)) from None
+    except (OSError, ValueError) as error:
         raise unreadable(path, text, location, error) from None
-    with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise SecurityError(_not_regular(text, location))
-        raw = stream.read(limit + 1) if status.st_size <= limit else b""
-    if len(raw) > limit or status.st_size > limit:
-        raise SecurityError(_too_large(text, max(status.st_size, len(raw)), limit, location))
+    if len(raw) > limit or size > limit:
+        raise SecurityError(_too_large(text, max(size, len(raw)), limit, location))
     return raw
 
 
@@ -161,9 +198,11 @@ def _too_large(text: str, size: int, limit: int, location: Location | None) -> P
     return Problem("E-file-size", message, rule, "move units and cells to tables (CSV or Parquet)", location)
 
 
-def unreadable(path: Path, text: str, location: Location | None, error: OSError) -> InputError:
+def unreadable(path: Path, text: str, location: Location | None, error: OSError | ValueError) -> InputError:
     """Return the error for a file that cannot be opened, with the path as given and resolved."""
-    if isinstance(error, IsADirectoryError):
+    if isinstance(error, ValueError):
+        reason, fix = "cannot be read (a NUL character in its name)", "check the spelling"
+    elif isinstance(error, IsADirectoryError):
         reason, fix = "is a folder", "name a file in it"
     elif isinstance(error, FileNotFoundError):
         reason, fix = "does not exist", _neighbour(path)
@@ -176,6 +215,6 @@ def unreadable(path: Path, text: str, location: Location | None, error: OSError)
 def _neighbour(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
+    except (OSError, ValueError):
         return f"the folder {path.parent} does not exist either"
     return did_you_mean(path.name, names) or "check the spelling"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -237,20 +237,17 @@ def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame
     return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
 
 
-def goal_frame(run: Run) -> pl.DataFrame:
-    """Return goals.csv: one row for each goal."""
-    rows = [_goal_as_dict(run, i) for i in range(len(run.goals))]
-    return _frame([{**row, **(row["odds"] or {})} for row in rows], GOAL_COLUMNS)
+def tables_of(document: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
+    """Return the tables that a document "kpiopt.solve/1" holds, by file name, one row for each of its entries.
 
-
-def limit_frame(run: Run) -> pl.DataFrame:
-    """Return limits.csv: use, shadow price and range of every capacity and budget."""
-    return _frame([_limit_as_dict(limit) for limit in run.limits], LIMIT_COLUMNS)
-
-
-def initiative_frame(run: Run) -> pl.DataFrame:
-    """Return initiatives.csv: the level of each initiative at each deciding unit."""
-    return _frame(_initiatives_as_dict(run), INITIATIVE_COLUMNS)
+    goals.csv: the goals with their odds; limits.csv: use, shadow price and range of every capacity and budget;
+    initiatives.csv: the level of each initiative at each deciding unit.
+    """
+    return {
+        "goals.csv": _frame([{**goal, **(goal["odds"] or {})} for goal in document["goals"]], GOAL_COLUMNS),
+        "limits.csv": _frame(document["limits"], LIMIT_COLUMNS),
+        "initiatives.csv": _frame(document["initiatives"], INITIATIVE_COLUMNS),
+    }
 
 
 def odds_frame(run: Run) -> pl.DataFrame:

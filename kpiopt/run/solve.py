@@ -16,6 +16,7 @@ from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.formulation.objectives import money_per_level
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
+from kpiopt.program.order.kept_solution import with_checked_certificates
 from kpiopt.program.order.prices import LimitResult, price_limits
 from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
@@ -85,11 +86,31 @@ def solve_scenario(
         cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
     with _timed(seconds, "solve"):
         solution = _solve(cascade, options.solver, progress)
+    return complete_run(cascade, solution, options, progress, seconds)
+
+
+def complete_run(
+    cascade: Cascade,
+    solution: Solution,
+    options: SolveOptions,
+    progress: Progress = lambda _: None,
+    seconds: dict[str, float] | None = None,
+) -> Run:
+    """Return all that follows from a solution: plan, targets, prices of limits, odds.
+
+    Everything a run publishes is computed here, so that a kept run is checked by computing it again from its proof.
+
+    Parameters
+    ----------
+    seconds : dict of str to float, optional
+        Wall time of the phases so far; those of this function are added.
+    """
+    graph, seconds = cascade.graph, {} if seconds is None else seconds
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution)
         plan = make_plan(cascade, solution, limits)
     run = Run(
-        scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
+        graph.scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
         plan_spending(cascade, solution), None, seconds,
     )  # fmt: skip
     if not options.simulate:
@@ -106,7 +127,7 @@ def solve_scenario(
 def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
     """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words."""
     try:
-        return solve_program(cascade.program, options, progress)
+        return with_checked_certificates(cascade.program, solve_program(cascade.program, options, progress))
     except InfeasibleProgram as failure:
         progress("looking for what would mend it")
         raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.program.order.proof import gather_evidence
 from kpiopt.program.trust.evidence import evidence_bytes
-from kpiopt.run.run import Run, goal_frame, initiative_frame, limit_frame, odds_frame
+from kpiopt.run.run import Run, odds_frame, tables_of
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.question import Question, hash_again
+from kpiopt.runs.run_document import seal
 from kpiopt.runs.store import Staging
 from kpiopt.runs.stored_run import EVIDENCE_FILE, RUN_FILE
 
@@ -88,7 +89,7 @@ def stage_answer(
     files = {**answer_files(run), **(more or {})}
     for name, content in files.items():
         staging.write(name, content)
-    document = {**named_answer(run, staging.target), "manifest": _manifest(run, question, occasion, files)}
+    document = seal({**named_answer(run, staging.target), "manifest": _manifest(run, question, occasion, files)})
     staging.write(RUN_FILE, json_bytes(document))
     return document
 
@@ -101,25 +102,36 @@ def named_answer(run: Run, folder: Path) -> dict[str, Any]:
 
 def answer_files(run: Run) -> dict[str, bytes]:
     """Return the result tables and the certificate, by file name."""
-    targets = run.targets
     return {
-        "targets.csv": csv_bytes(targets),
-        "targets.parquet": _parquet_bytes(targets),
-        "goals.csv": csv_bytes(goal_frame(run)),
-        "limits.csv": csv_bytes(limit_frame(run)),
-        "odds.csv": csv_bytes(odds_frame(run)),
-        "initiatives.csv": csv_bytes(initiative_frame(run)),
-        "certificate.json": json_bytes(certificate_document(run)),
+        **files_of_document(run.as_dict()),
+        **files_of_plan(run),
         EVIDENCE_FILE: evidence_bytes(gather_evidence(run.cascade.program, run.solution)),
     }
 
 
-def certificate_document(run: Run) -> dict[str, Any]:
-    """Return the certificates of all steps: schema `kpiopt.certificate/1`."""
+def files_of_document(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the files that say what the document "kpiopt.solve/1" says."""
+    tables = {name: csv_bytes(frame) for name, frame in tables_of(document).items()}
+    return {**tables, "certificate.json": json_bytes(certificate_document(document))}
+
+
+def files_of_plan(run: Run) -> dict[str, bytes]:
+    """Return the tables of targets and odds."""
+    targets = run.targets
+    return {
+        "targets.csv": csv_bytes(targets),
+        "targets.parquet": _parquet_bytes(targets),
+        "odds.csv": csv_bytes(odds_frame(run)),
+    }
+
+
+def certificate_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the certificates of all steps of an answer: schema `kpiopt.certificate/1`."""
     steps = [
-        {"step": s.name, "priority": s.priority, "value": s.value, "attempt": s.attempt, **s.certificate.as_dict()}
-        for s in run.solution.steps
-    ]
+        {"step": s["step"], "priority": s.get("priority"), "value": s["value"], "attempt": s["attempt"],
+         **s["certificate"]}
+        for s in document["steps"]
+    ]  # fmt: skip
     return {"schema": "kpiopt.certificate/1", "passed": all(s["passed"] for s in steps), "steps": steps}
 
 
@@ -141,7 +153,7 @@ def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[s
         "variant": run.scenario.variant,
         "seed": run.scenario.simulation.seed,
         "seconds": {phase: round(seconds, 4) for phase, seconds in run.seconds.items()},
-        "sizes": _sizes(run),
+        "sizes": sizes_of(run),
         "notes": [problem_as_dict(note) for note in run_notes(run)],
     }
 
@@ -164,6 +176,7 @@ def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, byte
     everything = {"scenario.toml": question.toml.encode(), **{c.name: c.content for c in question.inputs}, **files}
     return {
         "digest": question.digest,
+        "settings": dict(question.settings),
         "versions": dict(question.versions),
         "platform": platform.platform(),
         "command": list(occasion.command),
@@ -175,7 +188,8 @@ def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, byte
     }
 
 
-def _sizes(run: Run) -> dict[str, int]:
+def sizes_of(run: Run) -> dict[str, int]:
+    """Return how much there was to solve and to draw."""
     program = run.cascade.program
     return {
         "units": len(run.scenario.units),

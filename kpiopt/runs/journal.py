@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from kpiopt.runs.durable import make_folder, remove_if_empty, remove_tree, replace_file
 from kpiopt.runs.lock import hold_lock
+from kpiopt.runs.stored_run import read_run_file
 from kpiopt.workers.executor import execute
 from kpiopt.workers.job import Executor, Failure, Job
 
@@ -204,8 +205,8 @@ def answer_points(
 
 def _question_of(folder: Path) -> str | None:
     try:
-        digest = json.loads((folder / QUESTION_FILE).read_text("utf-8"))["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
+        digest = json.loads(read_run_file(folder / QUESTION_FILE))["digest"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(digest)
 
@@ -213,9 +214,9 @@ def _question_of(folder: Path) -> str | None:
 def _read_entry(path: Path) -> dict[str, Any] | None:
     """Return an entry, or None where it is not what was written."""
     try:
-        entry = json.loads(path.read_text("utf-8"))
+        entry = json.loads(read_run_file(path))
         is_whole = path.name != QUESTION_FILE and entry["sha256"] == _digest(entry["answer"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return dict(entry) if is_whole and isinstance(entry["point"], str) else None
 

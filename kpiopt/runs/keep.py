@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kpiopt.errors import Location, Problem, ScenarioError
+from kpiopt.errors import Location, OutputError, Problem, ScenarioError
 from kpiopt.reading.document import Document
 from kpiopt.run.run import Run
 from kpiopt.run.solve import Progress, SolveOptions, solve_scenario
 from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, run_notes, stage_answer, stage_question
 from kpiopt.runs.question import Question, pose_question, require_same_files
 from kpiopt.runs.store import RunStore, Staging, open_store
-from kpiopt.runs.stored_run import StoredRun, is_intact, read_run
+from kpiopt.runs.stored_run import RUN_FILE, SUMMARY_FILE, StoredRun, altered_files, is_intact, read_run, read_summary
 from kpiopt.scenario.scenario import Scenario
-
-SUMMARY_FILE = "summary.txt"
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,13 @@ class Keeper:
         require_same_files(question, scenario.files)
         inputs = [document.source, *(Path(file) for file in question.documents), *(c.path for c in question.inputs)]
         store = open_store(self.root, inputs)
-        kept = None if self.force else find_answer(store, question)
-        return kept or self._solve(store, scenario, question, progress)
+        stored = read_run(store.root / question.name)
+        kept = None if self.force else find_answer(stored, question)
+        if kept:
+            return kept
+        why = () if self.force else _why_again(stored)
+        answer = self._solve(store, scenario, question, progress)
+        return replace(answer, notes=(*why, *answer.notes))
 
     def _solve(self, store: RunStore, scenario: Scenario, question: Question, progress: Progress) -> KeptAnswer:
         with store.staging(question.name) as staging:
@@ -121,19 +124,30 @@ class Keeper:
             )
 
 
-def find_answer(store: RunStore, question: Question) -> KeptAnswer | None:
-    """Return the kept answer to a question, or None where there is none that is whole and unaltered."""
-    stored = read_run(store.root / question.name)
+def find_answer(stored: StoredRun, question: Question) -> KeptAnswer | None:
+    """Return the kept answer to a question, or None where it is not whole and unaltered, or answers another one."""
     if stored.manifest.get("digest") != question.digest or not is_intact(stored):
         return None
     try:
-        summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
-    except OSError:  # removed by another process in this moment
+        summary = read_summary(stored)
+    except OutputError:  # removed by another process in this moment
         return None
     notes = tuple(
         Problem(note["code"], note["message"], note["rule"], note["fix"]) for note in stored.manifest.get("notes", [])
     )
     return KeptAnswer(stored.folder, stored.answer, _in_folder(summary, stored), None, notes)
+
+
+def _why_again(stored: StoredRun) -> tuple[Problem, ...]:
+    """Say that a kept run was not used because it is not as it was written."""
+    if not (stored.folder / RUN_FILE).exists():
+        return ()
+    altered = list(dict.fromkeys([*stored.damage, *altered_files(stored)]))
+    if not altered:
+        return ()
+    more = f" ({stored.reason})" if stored.reason else ""
+    message = f"{stored.folder} was not as it was written, so it was solved again: {', '.join(altered[:5])}{more}"
+    return (Problem("W-run-altered", message, rule="a run is used as it was written or not at all"),)
 
 
 def _settings(options: SolveOptions) -> dict[str, Any]:

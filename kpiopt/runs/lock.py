@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kpiopt.errors import Locked, Problem
+from kpiopt.reading.regular_file import open_regular
 from kpiopt.runs.durable import failing_as_output
 
 _HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
@@ -105,7 +106,8 @@ def _holder() -> dict[str, str | int]:
 def _who_holds(path: Path) -> Problem:
     """Name the process that holds a lock, as far as its file tells."""
     try:
-        holder = json.loads(path.read_text("utf-8"))
+        with open_regular(path) as file:
+            holder = json.loads(file.read(4096))
         who = f"process {holder['pid']} on {holder['host']}, since {holder['started']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "another process"

@@ -14,8 +14,7 @@ from typing import Any
 from kpiopt.errors import Location, Problem, ScenarioError
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath
-from kpiopt.reading.regular_file import display_path
-from kpiopt.runs.durable import failing_as_output
+from kpiopt.reading.regular_file import display_path, open_regular, unreadable
 from kpiopt.workers.versions import hash_file, installed_versions
 
 SLUG_LENGTH = 40
@@ -60,6 +59,8 @@ class Question:
     documents : mapping of str to str
         TOML files that were merged -> SHA-256.
     versions : mapping of str to str
+    settings : mapping
+        Options of the command that change what the run holds and are not in the document.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Question:
     inputs: tuple[InputCopy, ...]
     documents: Mapping[str, str]
     versions: Mapping[str, str]
+    settings: Mapping[str, Any]
 
     @property
     def files(self) -> tuple[tuple[str, bytes], ...]:
@@ -86,8 +88,8 @@ def pose_question(document: Document, settings: Mapping[str, Any] | None = None)
 
     Raises
     ------
-    OutputError
-        When an input cannot be read any more.
+    ScenarioError
+        When an input cannot be read.
     """
     replaced: dict[KeyPath, str] = {}
     copies: dict[Path, InputCopy] = {}
@@ -100,9 +102,14 @@ def pose_question(document: Document, settings: Mapping[str, Any] | None = None)
     toml = document.to_toml(replaced)
     inputs = tuple(copies.values())
     versions = installed_versions()
-    digest = _digest(toml, {c.name: c.sha256 for c in inputs}, versions, settings or {})
-    name = f"{slug(str(document.data.get('name', '')))}-{digest[:8]}"
-    return Question(name, digest, toml, inputs, document.files, versions)
+    digest = digest_of(toml, {c.name: c.sha256 for c in inputs}, versions, settings or {})
+    name = run_name(str(document.data.get("name", "")), digest)
+    return Question(name, digest, toml, inputs, document.files, versions, settings or {})
+
+
+def run_name(scenario_name: str, digest: str) -> str:
+    """Return the name of the run that answers a question: `<slug>-<id>`."""
+    return f"{slug(scenario_name)}-{digest[:8]}"
 
 
 def file_references(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -129,8 +136,11 @@ def _sample_references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str
 
 def _read_input(source: Path, path: KeyPath, number: int) -> InputCopy:
     """Read an input; its copy is named by what it is for, never by user text."""
-    with failing_as_output(source):
-        content = source.read_bytes()
+    try:
+        with open_regular(source) as file:
+            content = file.read()
+    except OSError as error:
+        raise unreadable(source, display_path(source), None, error) from None
     role = {"tables": str(path[1]), "rules": "rules"}.get(str(path[0]), f"samples-{number}")
     name = f"inputs/{slug(role)}{source.suffix.lower()}"
     return InputCopy(source, display_path(source), name, hashlib.sha256(content).hexdigest(), content)
@@ -178,6 +188,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-") or "run"
 
 
-def _digest(toml: str, inputs: Mapping[str, str], versions: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+def digest_of(toml: str, inputs: Mapping[str, str], versions: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a question: its resolved document, its inputs' digests by name, versions and settings."""
     parts = {"document": toml, "inputs": inputs, "versions": versions, "settings": settings}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import OutputError, Problem
+from kpiopt.reading.regular_file import is_regular, open_regular
 from kpiopt.workers.versions import hash_file
 
 RUN_FILE = "run.json"
 SWEEP_FILE = "sweep.json"
 DOCUMENT_FILES = (RUN_FILE, SWEEP_FILE)
 EVIDENCE_FILE = "evidence.npz"
-SCHEMAS = ("kpiopt.solve/", "kpiopt.sweep/")
+SUMMARY_FILE = "summary.txt"
+LARGEST_DOCUMENT = 1 << 30
+SHOWN = 5
+"""How many of the files that are not as they were are named."""
 
 _NAME = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 _OWN_FILES = frozenset([
     *DOCUMENT_FILES, "scenario.toml", "inputs", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv",
-    "initiatives.csv", "certificate.json", EVIDENCE_FILE, "summary.txt", "points.csv",
+    "initiatives.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, "points.csv",
 ])  # fmt: skip
 _LEFT_BY_SYSTEMS = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])
 
@@ -34,14 +36,17 @@ class StoredRun:
     ----------
     folder : Path
     document : dict
-        What `run.json` or `sweep.json` holds; empty where it cannot be read.
+        What `run.json` or `sweep.json` holds; empty where it cannot be read or was changed.
     damage : tuple of str
         Files that are missing or of another size than the document says.
+    reason : str
+        What is wrong with the document itself.
     """
 
     folder: Path
     document: dict[str, Any]
     damage: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class StoredRun:
     @property
     def is_sweep(self) -> bool:
         """Whether it answers a sweep and not one scenario."""
-        return (self.folder / SWEEP_FILE).is_file()
+        return _document_file(self.folder) == SWEEP_FILE
 
     @property
     def is_complete(self) -> bool:
@@ -71,38 +76,45 @@ class StoredRun:
 
 def read_run(folder: Path) -> StoredRun:
     """Read a run folder; what is wrong with it is part of the answer."""
+    from kpiopt.runs.run_document import parse_document  # pydantic, only where there is a run
+
     name = _document_file(folder) or RUN_FILE
     try:
-        document = json.loads((folder / name).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return StoredRun(folder, {}, (name,))
-    if not _is_document(document):
-        return StoredRun(folder, {}, (name,))
+        document = parse_document(read_run_file(folder / name))
+    except (OSError, ValueError) as error:
+        return StoredRun(folder, {}, (name,), error.strerror or "" if isinstance(error, OSError) else str(error))
     files = document["manifest"]["files"]
     return StoredRun(
         folder, document, tuple(name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
     )
 
 
-def _is_document(document: Any) -> bool:
-    """Whether a document is the answer of a run or of a sweep with its manifest, as far as others count on it."""
-    if not isinstance(document, dict) or not str(document.get("schema", "")).startswith(SCHEMAS):
-        return False
-    manifest = document.get("manifest")
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        return False
-    listed = (document.get("goals", []), "shortfall"), (document.get("points", []), "status")
-    return (
-        all(_is_entry(name, entry) for name, entry in manifest["files"].items())
-        and isinstance(manifest.get("started"), str)
-        and all(isinstance(rows, list) and all(isinstance(r, dict) and key in r for r in rows) for rows, key in listed)
-    )
+def read_run_file(path: Path) -> bytes:
+    """Read a file of a run folder: a regular one, and not without end.
+
+    Raises
+    ------
+    OSError, ValueError
+    """
+    with open_regular(path) as file:
+        content = file.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise ValueError(f"it has more than {LARGEST_DOCUMENT:,} bytes")
+    return content
 
 
-def _is_entry(name: str, entry: Any) -> bool:
-    """Whether a manifest's entry is about a file of the folder."""
-    is_inside = not Path(name).is_absolute() and ".." not in Path(name).parts
-    return is_inside and isinstance(entry, Mapping) and isinstance(entry.get("bytes"), int)
+def read_summary(run: StoredRun) -> str:
+    """Read the summary of a run.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be read.
+    """
+    try:
+        return read_run_file(run.folder / SUMMARY_FILE).decode()
+    except (OSError, ValueError) as error:
+        raise damaged_run(run, f"{SUMMARY_FILE} ({error})") from None
 
 
 def is_run(folder: Path) -> bool:
@@ -115,16 +127,23 @@ def may_be_run(folder: Path) -> bool:
     return _document_file(folder) is not None or _is_named_like_run(folder)
 
 
+def is_run_name(name: str) -> bool:
+    """Whether a name is one that runs are given, `<slug>-<id>`."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _is_named_like_run(folder: Path) -> bool:
-    """Whether a folder bears the name of a run, `<slug>-<id>`, and has at least its question left."""
-    is_named = _NAME.fullmatch(folder.name) is not None
-    return is_named and any((folder / name).is_file() for name in (*DOCUMENT_FILES, "scenario.toml"))
+    """Whether a folder bears the name of a run and has at least its question left."""
+    return is_run_name(folder.name) and any(is_regular(folder / name) for name in (*DOCUMENT_FILES, "scenario.toml"))
 
 
 def foreign_files(run: StoredRun) -> list[str]:
     """Return what stands in a run's folder and was not written there by kpiopt."""
     known = _OWN_FILES | _LEFT_BY_SYSTEMS | {Path(name).parts[0] for name in run.manifest.get("files", {})}
-    return sorted(entry.name for entry in run.folder.iterdir() if entry.name not in known)
+    try:
+        return sorted(entry.name for entry in run.folder.iterdir() if entry.name not in known)
+    except OSError as error:
+        raise damaged_run(run, error.strerror or str(error)) from None
 
 
 def require_complete(run: StoredRun) -> None:
@@ -135,19 +154,24 @@ def require_complete(run: StoredRun) -> None:
     OutputError
     """
     if not run.is_complete:
-        raise OutputError(
-            Problem(
-                "E-run-damaged",
-                f"{run.folder} is not whole: {', '.join(run.damage)}",
-                rule="a run is used as it was written or not at all",
-                fix="solve its scenario again",
-            )
+        raise damaged_run(run, ", ".join(run.damage[:SHOWN]) + (f" ({run.reason})" if run.reason else ""))
+
+
+def damaged_run(run: StoredRun, what: str) -> OutputError:
+    """Return the error for a run that is not as it was written."""
+    return OutputError(
+        Problem(
+            "E-run-damaged",
+            f"{run.folder} is not as it was written: {what}",
+            rule="a run is used as it was written or not at all",
+            fix="solve its scenario again",
         )
+    )
 
 
 def _document_file(folder: Path) -> str | None:
     """Return the name of the file that makes a folder a run or a sweep."""
-    return next((name for name in DOCUMENT_FILES if (folder / name).is_file()), None)
+    return next((name for name in DOCUMENT_FILES if is_regular(folder / name)), None)
 
 
 def altered_files(run: StoredRun) -> list[str]:
@@ -162,4 +186,4 @@ def is_intact(run: StoredRun) -> bool:
 
 
 def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
+    return path.stat().st_size if is_regular(path) else None

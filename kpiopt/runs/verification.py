@@ -1,33 +1,47 @@
-"""A kept run checked again, without the solver that made it.
+"""A kept run checked again.
 
-Every step's certificate is computed anew from the stored numbers; the steps must hang together; the first of them must
-be the program of the kept scenario; targets, goals and values must be those of the proved solution; files and inputs
-must be what they were.
+Every step's certificate is computed anew from the stored numbers, without the solver that made it; the steps must hang
+together; the first of them must be the program of the kept scenario; everything that is published must follow from the
+proved solution; files and inputs must be what they were. Times, the machine and the command are records that nothing
+proves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kpiopt.errors import TableError
+from kpiopt.errors import KpioptError, TableError
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.order.proof import broken_links, is_feasible, is_same_order, is_same_program
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
-from kpiopt.runs.stored_run import EVIDENCE_FILE, StoredRun, altered_files
+from kpiopt.runs.question import digest_of, run_name
+from kpiopt.runs.stored_run import EVIDENCE_FILE, SUMMARY_FILE, StoredRun, altered_files, is_run_name
 from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.workers.job import SERIAL, Executor
 from kpiopt.workers.versions import hash_file
+
+if TYPE_CHECKING:
+    from kpiopt.run.run import Run
+
+    Summarise = Callable[[Run, Path], str]
 
 SAME = 1e-9
 WHOLE_GAP = 1e-8
 """A bound over whole numbers is as good as the solver reports it, and steps before may have given up 1e-9 each."""
+SHOWN = 5
+"""How many differences of one file are spelled out."""
+WRITTEN = ("scenario.toml", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv", "initiatives.csv",
+           "certificate.json", EVIDENCE_FILE, SUMMARY_FILE)  # fmt: skip
+"""What every run holds."""
 
 
 @dataclass(frozen=True)
@@ -54,31 +68,68 @@ class Finding:
         return {"check": self.what, "passed": self.passed, "detail": self.detail}
 
 
-def verify_run(run: StoredRun) -> tuple[Finding, ...]:
+def verify_run(
+    run: StoredRun, summarise: Summarise, *, executor: Executor = SERIAL, allow_code: bool = False
+) -> tuple[Finding, ...]:
     """Check a kept run again.
 
     Parameters
     ----------
     run : StoredRun
+    summarise : callable
+        Run and folder -> the summary as it is kept.
+    executor : Executor
+        Who draws the odds again.
+    allow_code : bool
+        Whether the scenario's rules file may be run; without it what follows from its rules is left unchecked.
 
     Returns
     -------
     tuple of Finding
         Everything that was checked, whether or not it passed.
     """
+    proved = verify_proof(run)
+    if not all(finding.passed for finding in proved):
+        return (*proved, *_inputs(run)) if run.is_complete else proved
+    return (*proved, *_recomputed(run, summarise, executor, allow_code=allow_code), *_inputs(run))
+
+
+def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
+    """Check files, certificates and the program of a kept run, without any solver."""
     altered = [*run.damage, *altered_files(run)]
     if altered:
-        return (Finding("files are as they were written", False, ", ".join(dict.fromkeys(altered))),)
+        more = f" ({run.reason})" if run.reason else ""
+        return (Finding("files are as they were written", False, ", ".join(dict.fromkeys(altered)) + more),)
+    missing = [name for name in WRITTEN if name not in run.manifest["files"]]
+    if missing:
+        return (Finding("all files are listed", False, ", ".join(missing)),)
     try:
         evidence = load_evidence(run.folder / EVIDENCE_FILE)
+        scenario = load_scenario(run.folder / "scenario.toml")
+        cascade = build_cascade(build_graph(scenario))
+        return (
+            Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
+            _question(run, scenario),
+            *_steps(evidence),
+            *_program(evidence, cascade),
+        )
     except TableError as error:
         return (Finding("evidence can be read", False, error.problems[0].message),)
-    return (
-        Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
-        *_steps(evidence),
-        *_program(run, evidence),
-        *_inputs(run),
-    )
+    except KpioptError as error:
+        return (Finding("the kept scenario can be read", False, error.problems[0].message),)
+
+
+def _question(run: StoredRun, scenario: Scenario) -> Finding:
+    """Compute the digest of the question again: it names the run, and covers scenario, inputs, versions and options."""
+    files, manifest = run.manifest["files"], run.manifest
+    inputs = {name: entry["sha256"] for name, entry in files.items() if name.startswith("inputs/")}
+    toml = (run.folder / "scenario.toml").read_text("utf-8")
+    digest = digest_of(toml, inputs, manifest["versions"], manifest["settings"])
+    copies = {entry["copy"]: entry["sha256"] for entry in manifest["inputs"] if entry.get("copy")}
+    simulates = manifest["settings"].get("simulate") is (run.document.get("simulation") is not None)
+    same = (digest, run_name(scenario.name, digest), inputs) == (manifest["digest"], run.document["run"], copies)
+    is_named = run.name == run.document["run"] or not is_run_name(run.name)
+    return Finding("the run bears the name of its question", same and simulates and is_named)
 
 
 def _steps(evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
@@ -97,50 +148,51 @@ def _is_proved(step: Evidence, found: Certificate) -> bool:
     return found.primal_residual <= SAME and found.integrality <= SAME and found.relative_gap <= WHOLE_GAP
 
 
-def _program(run: StoredRun, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
-    """Compare the evidence with the program of the kept scenario, and the answer with the evidence."""
-    scenario = load_scenario(run.folder / "scenario.toml")
+def _program(evidence: tuple[Evidence, ...], cascade: Cascade) -> Iterator[Finding]:
+    """Compare the evidence with the program of the kept scenario."""
     chain = [step for step in evidence if step.kind in ("optimal", "closest")]
-    cascade = build_cascade(build_graph(scenario))
-    x = chain[-1].x[: cascade.program.n_columns]
-    if scenario.rules is None:
-        arrays = cascade.program.arrays()
+    arrays, x = cascade.program.arrays(), chain[-1].x[: cascade.program.n_columns]
+    if cascade.graph.scenario.rules is None:
         yield Finding("the proof is about the program of the scenario", is_same_program(chain[0].arrays, arrays))
         yield Finding("the solution keeps all limits", is_feasible(arrays, x))
-    else:
-        yield Finding("the scenario's rules file was not run", True, "its rows are checked as they were stored")
     yield Finding("its objectives are the scenario's, in their order", is_same_order(evidence, cascade.program))
-    yield _targets_agree(run, cascade, x)
-    yield _values_agree(run, chain)
-    yield _goals_agree(run, cascade, x)
 
 
-def _targets_agree(run: StoredRun, cascade: Cascade, x: np.ndarray[Any, np.dtype[np.float64]]) -> Finding:
-    """Compare the stretches of the targets table with the proved solution."""
-    kept, columns = load_kept_plan(run), cascade.columns
+def _recomputed(run: StoredRun, summarise: Summarise, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
+    """Compute all that is published from the proof and compare."""
+    from kpiopt.program.formulation.rules_file import apply_rules
+    from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
+
+    evidence, scenario = load_evidence(run.folder / EVIDENCE_FILE), load_scenario(run.folder / "scenario.toml")
+    cascade = build_cascade(build_graph(scenario))
+    if scenario.rules is not None and not allow_code:
+        yield Finding("the scenario's rules file was not run", True, "its rows are checked as they were stored")
+        yield from _plan_only(run, cascade, evidence)
+        return
+    try:
+        found = recompute_run(run, apply_rules(cascade, allow_code=allow_code), evidence, executor)
+    except KpioptError as error:
+        yield Finding("the run follows from its proof", False, error.problems[0].message)
+        return
+    for what, wrong in differences(run, found, summarise):
+        more = f" and {len(wrong) - SHOWN:,} more" if len(wrong) > SHOWN else ""
+        yield Finding(f"{what} follows from the proof", not wrong, "; ".join(wrong[:SHOWN]) + more)
+
+
+def _plan_only(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
+    """Compare the decisions with the proved solution, where the program has rows that are not made again."""
+    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
+    x, kept, columns = chain[-1].x[: cascade.program.n_columns], load_kept_plan(run), cascade.columns
     pairs = (kept.stretch, columns.stretch_of_cells(x)), (kept.levels, columns.level.of(x))
-    return Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
-
-
-def _values_agree(run: StoredRun, chain: list[Evidence]) -> Finding:
-    """Compare the steps' values in the answer with what was proved."""
-    claimed = [float(step["value"]) for step in run.document["steps"]]
-    proved = [step.verify().objective for step in chain]
+    yield Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
+    claimed, proved = [float(s["value"]) for s in run.document["steps"]], [s.verify().objective for s in chain]
     same = len(claimed) == len(proved) and _close(np.array(claimed), np.array(proved))
-    return Finding("values of the steps are those that were proved", same)
-
-
-def _goals_agree(run: StoredRun, cascade: Cascade, x: np.ndarray[Any, np.dtype[np.float64]]) -> Finding:
-    """Compare the plan values of the goals with the solution's."""
-    graph, columns = cascade.graph, cascade.columns
+    yield Finding("values of the steps are those that were proved", same)
+    graph = cascade.graph
     change = graph.expected_change(columns.stretch_of_cells(x), columns.level.of(x))
-    plan = {
-        goal.id: float(graph.baseline[node] + change[node])
-        for goal, node in zip(columns.goals, columns.goal_node.tolist(), strict=True)
-    }
-    claimed = {entry["goal"]: float(entry["plan"]) for entry in run.document["goals"]}
-    same = plan.keys() == claimed.keys() and all(_close(plan[g], claimed[g]) for g in plan)
-    return Finding("plan values of the goals are those of the solution", same)
+    plan = (graph.baseline + change)[columns.goal_node]
+    same = _close(np.array([goal["plan"] for goal in run.document["goals"]]), plan)
+    yield Finding("plan values of the goals are those of the solution", same)
 
 
 def _close(first: Any, second: Any) -> bool:

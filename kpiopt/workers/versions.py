@@ -8,15 +8,17 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from kpiopt.reading.regular_file import open_regular
+
 PACKAGES = ("kpiopt", "highspy", "numpy", "scipy", "polars", "piqp")
 
 
 def hash_file(path: Path) -> str | None:
     """Return the SHA-256 of a file, or None where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

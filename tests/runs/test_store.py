@@ -1,6 +1,7 @@
 """The runs folder: whole or not there, whatever fails; one process at a time."""
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -14,16 +15,31 @@ import pytest
 from kpiopt.errors import Locked, OutputError, UsageError
 from kpiopt.runs import durable
 from kpiopt.runs.lock import hold_lock
+from kpiopt.runs.run_document import seal
 from kpiopt.runs.store import RunStore, open_store
 from kpiopt.runs.stored_run import foreign_files, is_run, read_run
 
 
 def document(files: dict[str, object], started: str) -> dict[str, object]:
-    return {"schema": "kpiopt.solve/1", "manifest": {"files": files, "started": started}}
+    return seal(
+        {
+            "schema": "kpiopt.solve/1",
+            "run": "base-12345678",
+            "folder": "runs/base-12345678",
+            "status": "optimal",
+            "steps": [],
+            "goals": [],
+            "all_goals": None,
+            "limits": [],
+            "initiatives": [],
+            "pay": None,
+            "manifest": {"files": files, "started": started},
+        }
+    )
 
 
 def publish(store: RunStore, name: str = "base-12345678", text: str = "a", started: str = "2027-01-01") -> Path:
-    files = {"targets.csv": {"bytes": len(text)}}
+    files = {"targets.csv": {"bytes": len(text), "sha256": hashlib.sha256(text.encode()).hexdigest()}}
     with store.staging(name) as staging:
         staging.write("targets.csv", text.encode())
         staging.write("inputs/units.csv", b"unit\n")

@@ -1,6 +1,7 @@
 """A kept run verifies as it was written, and no longer when anything in it is changed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,16 @@ import polars as pl
 import pytest
 
 from kpiopt.cli import main
+from kpiopt.cli.solve import summary_text
+from kpiopt.graph import build_graph
+from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.trust.evidence import load_evidence, save_evidence
+from kpiopt.runs.question import digest_of, run_name
+from kpiopt.runs.recomputation import differences, recompute_run
+from kpiopt.runs.run_document import seal
 from kpiopt.runs.stored_run import read_run
 from kpiopt.runs.verification import verify_run
+from kpiopt.scenario.load import load_scenario
 from kpiopt.workers.versions import hash_file
 
 
@@ -22,7 +30,7 @@ def original(tmp_path_factory) -> Path:
     """A run of the starter scenario, which has whole-number levels."""
     folder = tmp_path_factory.mktemp("original")
     assert main(["init", str(folder)]) == 0
-    words = ["--out", str(folder / "runs"), "--no-simulation"]
+    words = ["--out", str(folder / "runs"), "--draws", "256"]
     assert main(["solve", str(folder / "scenario.toml"), *words]) == 0
     (run,) = (folder / "runs").iterdir()
     return run
@@ -34,31 +42,53 @@ def run(original, tmp_path) -> Path:
 
 
 def failed(folder: Path) -> list[str]:
-    return [finding.what for finding in verify_run(read_run(folder)) if not finding.passed]
+    return [finding.what for finding in verify_run(read_run(folder), summary_text) if not finding.passed]
 
 
 def renew_manifest(folder: Path) -> None:
-    """Make the manifest fit again, as a careful forger would."""
+    """Make every digest fit again, as a careful forger would."""
     document = json.loads((folder / "run.json").read_text())
-    for name, entry in document["manifest"]["files"].items():
+    manifest = document["manifest"]
+    for name, entry in manifest["files"].items():
         entry.update(bytes=(folder / name).stat().st_size, sha256=hash_file(folder / name))
-    (folder / "run.json").write_text(json.dumps(document))
+    for entry in manifest["inputs"]:
+        if entry["copy"]:
+            entry.update(sha256=hash_file(folder / entry["copy"]), sha256_at_end=hash_file(folder / entry["copy"]))
+    inputs = {name: entry["sha256"] for name, entry in manifest["files"].items() if name.startswith("inputs/")}
+    toml = (folder / "scenario.toml").read_text()
+    manifest["digest"] = digest_of(toml, inputs, manifest["versions"], manifest["settings"])
+    document["run"] = run_name("Starter plan", manifest["digest"])
+    (folder / "run.json").write_text(json.dumps(seal(document)))
+
+
+RENAMED = "the run bears the name of its question"
+"""A forger who changes the question gives the run another name."""
 
 
 def edit_answer(folder: Path, change) -> None:
     document = json.loads((folder / "run.json").read_text())
     change(document)
-    (folder / "run.json").write_text(json.dumps(document))
+    (folder / "run.json").write_text(json.dumps(seal(document)))
 
 
-def test_a_run_verifies_without_the_solver(run):
+def test_a_proof_is_checked_without_the_solver(run):
     script = (
-        "import sys; from kpiopt.cli import main; code = main(sys.argv[1:]); sys.exit(code or 'highspy' in sys.modules)"
+        "import sys; from pathlib import Path; from kpiopt.runs.stored_run import read_run\n"
+        "from kpiopt.runs.verification import verify_proof\n"
+        "found = verify_proof(read_run(Path(sys.argv[1])))\n"
+        "print(*(finding.what for finding in found if finding.passed), sep='\\n')\n"
+        "sys.exit('highspy' in sys.modules or not all(finding.passed for finding in found))"
     )
-    done = subprocess.run([sys.executable, "-c", script, "verify", str(run)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script, str(run)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "the proof is about the program of the scenario" in done.stdout
-    assert done.stdout.endswith("verified\n")
+
+
+def test_a_run_verifies(run, capsys):
+    assert main(["verify", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "summary.txt follows from the proof" in said
+    assert said.endswith("verified\n")
 
 
 def test_every_file_is_watched(run):
@@ -76,34 +106,165 @@ def test_a_forged_target_is_found(run):
     moved = pl.when(pl.col("unit") == "ann").then(pl.col("stretch") + 1).otherwise(pl.col("stretch"))
     frame.with_columns(moved.alias("stretch")).write_parquet(path)
     renew_manifest(run)
-    assert failed(run) == ["targets are those of the solution"]
+    assert failed(run) == ["targets.parquet follows from the proof", "targets.csv follows from the proof"]
+
+
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def changed(number: str) -> str:
+    """Another number that is written alike."""
+    digits = [i for i, c in enumerate(number) if c.isdigit()]
+    place = next((i for i in digits if number[i] != "0"), digits[-1])
+    return number[:place] + str((int(number[place]) + 1) % 10 or 1) + number[place + 1 :]
+
+
+def leaves(value, path=()):
+    """Every number of a document, with the way to it."""
+    if isinstance(value, dict | list):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(child, (*path, key))
+    elif isinstance(value, int | float):
+        yield path, value
+
+
+def put(document, path, value):
+    for key in path[:-1]:
+        document = document[key]
+    document[path[-1]] = value
+
+
+def test_no_number_of_the_document_can_be_changed(run):
+    """Each figure of run.json, with all digests made to fit; times are records, and so are the sizes of files."""
+    stored = read_run(run)
+    scenario = load_scenario(run / "scenario.toml")
+    evidence = load_evidence(run / "evidence.npz")
+    found = recompute_run(stored, build_cascade(build_graph(scenario)), evidence)
+    text = (run / "run.json").read_text()
+    records = {("manifest", "seconds"), ("manifest", "files"), ("manifest", "inputs"), ("manifest", "settings")}
+    tried = 0
+    for path, value in leaves(json.loads(text)):
+        if path[:2] in records:
+            continue
+        document = json.loads(text)
+        put(document, path, (not value) if isinstance(value, bool) else value + 1)
+        (run / "run.json").write_text(json.dumps(seal(document)))
+        assert any(why for _, why in differences(read_run(run), found, summary_text)), path
+        tried += 1
+    assert tried > 100
+
+
+TABLES = ["targets.csv", "goals.csv", "limits.csv", "odds.csv", "initiatives.csv"]
+
+
+def test_no_column_of_a_table_can_be_changed(run):
+    stored, scenario = read_run(run), load_scenario(run / "scenario.toml")
+    found = recompute_run(stored, build_cascade(build_graph(scenario)), load_evidence(run / "evidence.npz"))
+    tried = 0
+    for name in TABLES:
+        text = (run / name).read_text()
+        rows = [line.split(",") for line in text.splitlines()]
+        for column in range(len(rows[0])):
+            row = next((r for r in range(1, len(rows)) if NUMBER.fullmatch(rows[r][column])), None)
+            if row is None:
+                continue
+            forged = [list(line) for line in rows]
+            forged[row][column] = changed(forged[row][column])
+            (run / name).write_text("".join(",".join(line) + "\n" for line in forged))
+            wrong = [what for what, why in differences(read_run(run), found, summary_text) if why]
+            assert wrong == [name], (name, rows[0][column])
+            tried += 1
+        (run / name).write_text(text)
+    frame = pl.read_parquet(run / "targets.parquet")
+    for name in frame.columns:
+        if frame[name].dtype == pl.Float64 and frame[name].is_not_null().any():
+            frame.with_columns(pl.col(name) + 1).write_parquet(run / "targets.parquet")
+            wrong = [what for what, why in differences(read_run(run), found, summary_text) if why]
+            assert "targets.parquet" in wrong, name
+            tried += 1
+    assert tried > 35
+
+
+def test_no_number_of_the_summary_or_the_certificate_can_be_changed(run):
+    stored, scenario = read_run(run), load_scenario(run / "scenario.toml")
+    found = recompute_run(stored, build_cascade(build_graph(scenario)), load_evidence(run / "evidence.npz"))
+    for name in ("summary.txt", "certificate.json"):
+        text = (run / name).read_text()
+        for match in list(NUMBER.finditer(text))[::3]:
+            forged = text[: match.start()] + changed(match.group()) + text[match.end() :]
+            (run / name).write_text(forged)
+            assert [what for what, why in differences(read_run(run), found, summary_text) if why] == [name], match
+        (run / name).write_text(text)
+
+
+@pytest.mark.parametrize("name", ["goals.csv", "targets.csv", "summary.txt", "odds.csv", "certificate.json"])
+def test_a_forged_file_whose_digests_fit_is_refused(run, name):
+    text = (run / name).read_text()
+    match = list(NUMBER.finditer(text))[-1]
+    (run / name).write_text(text[: match.start()] + changed(match.group()) + text[match.end() :])
+    renew_manifest(run)
+    assert failed(run) == [f"{name} follows from the proof"]
+
+
+@pytest.mark.parametrize("name", ["scenario.toml", "inputs/units.csv", "inputs/cells.csv"])
+def test_no_number_of_the_question_can_be_changed(run, name):
+    """With every digest made to fit, and the run's name in its document; one number of each line."""
+    text = (run / name).read_text()
+    lines = text.splitlines(keepends=True)
+    for i, line in enumerate(lines):
+        match = next(iter(NUMBER.finditer(line.partition("#")[0])), None)
+        if match is None or line.startswith("schema"):
+            continue
+        forged = line[: match.start()] + changed(match.group()) + line[match.end() :]
+        (run / name).write_text("".join([*lines[:i], forged, *lines[i + 1 :]]))
+        renew_manifest(run)
+        assert failed(run), line
+
+
+def test_a_question_of_another_name_is_found(run):
+    edit_answer(run, lambda d: d["manifest"]["versions"].update(highspy="9.9.9"))
+    assert failed(run) == ["the run bears the name of its question"]
 
 
 @pytest.mark.parametrize(
-    ("change", "found"),
+    "change",
     [
-        (lambda d: d["goals"][0].update(plan=d["goals"][0]["plan"] + 1), "plan values of the goals"),
-        (lambda d: d["steps"][2].update(value=0.0), "values of the steps"),
-        (lambda d: d["initiatives"][0].update(level=d["initiatives"][0]["level"] + 1), "targets are those"),
+        lambda d: d["goals"][0].update(plan=d["goals"][0]["plan"] + 1),
+        lambda d: d["steps"][2].update(value=0.0),
+        lambda d: d["initiatives"][0].update(level=d["initiatives"][0]["level"] + 1),
+        lambda d: d["limits"][0].update(used=1.0),
+        lambda d: d["pay"].update(plan=1.0),
+        lambda d: d["goals"].pop(),
+        lambda d: d.update(free_targets=0, surprise=1),
     ],
 )
-def test_a_forged_answer_is_found(run, change, found):
+def test_a_forged_answer_is_found(run, change):
     edit_answer(run, change)
-    assert [what for what in failed(run) if what.startswith(found)]
+    assert "run.json follows from the proof" in failed(run)
+
+
+def test_another_setting_is_found(run):
+    edit_answer(run, lambda d: d["manifest"]["settings"].update(simulate=False))
+    assert failed(run) == ["the run bears the name of its question"]
+
+
+def test_an_edited_document_is_not_read(run):
+    (run / "run.json").write_text((run / "run.json").read_text().replace("2200000.0", "2200001.0", 1))
+    assert failed(run) == ["files are as they were written"]
 
 
 def test_a_loosened_limit_in_the_kept_scenario_is_found(run):
     path = run / "scenario.toml"
     path.write_text(path.read_text().replace("62000", "72000"))
     renew_manifest(run)
-    assert failed(run) == ["the proof is about the program of the scenario"]
+    assert failed(run) == [RENAMED, "the proof is about the program of the scenario"]
 
 
 def test_a_changed_goal_in_the_kept_scenario_is_found(run):
     path = run / "scenario.toml"
     path.write_text(path.read_text().replace("priority = 1", "priority = 1\nweight = 3"))
     renew_manifest(run)
-    assert failed(run) == ["its objectives are the scenario's, in their order"]
+    assert failed(run) == [RENAMED, "its objectives are the scenario's, in their order"]
 
 
 def forge(run: Path, step: int, **changes) -> None:
@@ -156,3 +317,64 @@ def test_a_run_that_does_not_verify_exits_with_6(run, capsys):
     (run / "targets.csv").write_text("unit,kpi\n")
     assert main(["verify", str(run)]) == 6
     assert "targets.csv" in capsys.readouterr().err
+
+
+RULED = """
+schema = 1
+name = "Two teams"
+[kpi.sales]
+name = "Sales"
+unit = "USD"
+[unit.company]
+[unit.north]
+parent = "company"
+[unit.south]
+parent = "company"
+[cell."north/sales"]
+baseline = 100
+max_stretch = 30
+[cell."south/sales"]
+baseline = 100
+max_stretch = 30
+[goal.sales]
+target = 220
+[rules]
+file = "rules.py"
+"""
+RULES = """
+import pyomo.environ as pyo
+def add_rules(model, scenario):
+    model.more_from_north = pyo.Constraint(expr=model.stretch["north/sales"] >= 3 * model.stretch["south/sales"])
+"""
+
+
+def test_a_run_with_rules_verifies_with_and_without_running_them(tmp_path, capsys):
+    (tmp_path / "scenario.toml").write_text(RULED)
+    (tmp_path / "rules.py").write_text(RULES)
+    assert main(["solve", str(tmp_path / "scenario.toml"), "--out", str(tmp_path / "runs"), "--allow-code"]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    capsys.readouterr()
+    assert main(["verify", str(run)]) == 0
+    assert "the scenario's rules file was not run" in capsys.readouterr().out
+    assert main(["verify", str(run), "--allow-code"]) == 0
+    assert "summary.txt follows from the proof" in capsys.readouterr().out
+    edit_answer(run, lambda d: d["goals"][0].update(plan=d["goals"][0]["plan"] + 1))
+    assert main(["verify", str(run)]) == 6
+    assert "plan values of the goals" in capsys.readouterr().err
+
+
+def test_an_edited_run_answers_no_equal_question(tmp_path, capsys):
+    assert main(["init", str(tmp_path)]) == 0
+    words = ["solve", str(tmp_path / "scenario.toml"), "--out", str(tmp_path / "runs"), "--no-simulation", "--json"]
+    assert main(words) == 0
+    first = capsys.readouterr().out.partition("{")[2]
+    (run,) = (tmp_path / "runs").iterdir()
+    before = read_run(run).document
+    (run / "run.json").write_text((run / "run.json").read_text().replace("2200000.0", "2300000.0"))
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert said.out.partition("{")[2] == first
+    assert "W-run-altered" in said.err
+    assert read_run(run).document["goals"] == before["goals"]
+    assert main(words) == 0
+    assert "was solved before" in capsys.readouterr().err

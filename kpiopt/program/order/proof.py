@@ -18,7 +18,8 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.evidence import Evidence
 
 if TYPE_CHECKING:  # the steps bring the solver along, and a proof is checked without it
-    from kpiopt.program.order.steps import Solution
+    from kpiopt.program.order.face import SolvedStep
+    from kpiopt.program.order.steps import Solution, StepResult
 
 FEASIBLE = 1e-9
 
@@ -32,16 +33,28 @@ def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidenc
     solution : Solution
         Of this program.
     """
-    steps = [
-        Evidence(result.label, "optimal", replace(face, cost=done.cost, offset=done.offset), done.x, done.row_dual)
-        for result, face, done in zip(solution.steps, solution.faces, solution.solved, strict=False)
-    ]
+    solved = zip(solution.steps, solution.faces, solution.solved, strict=False)
+    steps = [_step_evidence(result, face, done) for result, face, done in solved]
     if program.reference is not None and solution.tie is not None:
         weight, centre = program.reference.weight, program.reference.centre
         face = replace(solution.faces[-1], cost=np.zeros(program.n_columns), offset=program.reference.offset)
         tie = solution.tie
         steps.append(Evidence("reference", "closest", face, tie.x, tie.row_dual, weight=weight, centre=centre))
     return (*steps, *_whole_evidence(program, solution))
+
+
+def _step_evidence(result: StepResult, face: ProgramArrays, done: SolvedStep) -> Evidence:
+    ranging = result.ranging
+    return Evidence(
+        result.label,
+        "optimal",
+        replace(face, cost=done.cost, offset=done.offset),
+        done.x,
+        done.row_dual,
+        reduced_cost=done.reduced_cost,
+        row_from=ranging.row_from if ranging else None,
+        row_to=ranging.row_to if ranging else None,
+    )
 
 
 def _whole_evidence(program: LinearProgram, solution: Solution) -> list[Evidence]:

@@ -35,6 +35,7 @@ from kpiopt.program.trust.certificate import Certificate, verify_infeasible, ver
 
 Progress = Callable[[str], None]
 
+REFERENCE_UNIT = "mean square of relative stretch"
 TOLERANCE = 1e-9
 SETTLED = 1e-12
 """A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
@@ -193,7 +194,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
     answer, ranging, found = solver.solve(position, posed, objective, options)
-    value = _clean(dot(objective.cost, answer.x) + objective.offset)
+    value = value_of(objective, answer.x)
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
     gap = max(0.0, certificate.relative_gap - SETTLED) * size
@@ -251,8 +252,9 @@ def verify_answer(posed: ProgramArrays, answer: Answer) -> Certificate:
     return verify_optimal(posed, answer.x, answer.row_dual, size=_size(posed, posed.cost, value))
 
 
-def _clean(value: float) -> float:
-    """Drop a rounding residue: values are sums of terms of size about 1 or larger."""
+def value_of(objective: Objective, x: Floats) -> float:
+    """Return an objective's value without a rounding residue: values are sums of terms of size about 1 or larger."""
+    value = dot(objective.cost, x) + objective.offset
     return 0.0 if abs(value) < 1e-12 else value
 
 
@@ -308,7 +310,7 @@ def _break_ties(order: _Order, program: LinearProgram, solver: StepSolver) -> Cl
             "reference",
             None,
             reference.value(tie.x),
-            "mean square of relative stretch",
+            REFERENCE_UNIT,
             tie.row_dual,
             None,
             certificate,

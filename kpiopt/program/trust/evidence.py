@@ -30,6 +30,7 @@ from kpiopt.program.trust.certificate import (
 )
 
 FORMAT = "kpiopt.evidence/1"
+OPTIONAL = ("weight", "centre", "reduced_cost", "row_from", "row_to")
 KINDS = ("optimal", "whole", "closest", "infeasible")
 
 
@@ -54,6 +55,10 @@ class Evidence:
         For "whole".
     weight, centre : (n,) float
         For "closest", else empty.
+    reduced_cost : (n,) float, optional
+        For "optimal", as the solver gave them: nothing is proved by them, prices of limits are found from there.
+    row_from, row_to : (m,) float, optional
+        For "optimal": the sides between which the solver found the multipliers to hold.
     """
 
     label: str
@@ -64,6 +69,9 @@ class Evidence:
     bound: float = float("-inf")
     weight: Floats | None = None
     centre: Floats | None = None
+    reduced_cost: Floats | None = None
+    row_from: Floats | None = None
+    row_to: Floats | None = None
 
     def verify(self) -> Certificate:
         """Check the claim anew."""
@@ -100,7 +108,7 @@ def evidence_bytes(steps: Sequence[Evidence]) -> bytes:
 
 def _index_step(step: Evidence, stored: dict[str, Any]) -> dict[str, Any]:
     """Store a step's arrays by content and return where they are."""
-    vectors: dict[str, Any] = {"x": step.x, "row_dual": step.row_dual, "weight": step.weight, "centre": step.centre}
+    vectors: dict[str, Any] = {"x": step.x, "row_dual": step.row_dual} | {k: getattr(step, k) for k in OPTIONAL}
     vectors |= {f.name: getattr(step.arrays, f.name) for f in fields(step.arrays) if f.name not in ("offset", "matrix")}
     matrix = step.arrays.matrix
     vectors |= {"indptr": matrix.indptr, "indices": matrix.indices, "data": matrix.data}
@@ -153,6 +161,6 @@ def _read_step(step: dict[str, Any], stored: dict[str, Any]) -> Evidence:
     arrays = ProgramArrays(
         cost=vector["cost"], offset=float.fromhex(step["offset"]), matrix=matrix, integer=vector["integer"], **sides
     )
-    extra = {name: vector.get(name) for name in ("weight", "centre")}
+    extra = {name: vector.get(name) for name in OPTIONAL}
     bound = float.fromhex(step["bound"])
     return Evidence(step["label"], step["kind"], arrays, vector["x"], vector["row_dual"], bound, **extra)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from kpiopt.errors import LimitReached, Location, Problem, SecurityError, TableError, UsageError
+from kpiopt.reading.regular_file import NotRegularError, open_regular
 from kpiopt.reading.tables.table_findings import refuse, suggestion
 
 MAX_FILE_BYTES = 2 * 1024**3
@@ -73,7 +73,8 @@ def read_table_bytes(path: Path, display: str) -> bytes:
         If it is larger than `MAX_FILE_BYTES`.
     """
     try:
-        with _open_regular(path, display) as file:
+        with open_regular(path) as file:
+            _require_size(os.fstat(file.fileno()).st_size, display)
             data = file.read()
     except (OSError, ValueError) as error:
         raise _unreadable(error, path, display) from None
@@ -82,27 +83,11 @@ def read_table_bytes(path: Path, display: str) -> bytes:
     return data
 
 
-def _open_regular(path: Path, display: str) -> BinaryIO:
-    # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    try:
-        _require_regular(os.fstat(descriptor), path, display)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _require_regular(status: os.stat_result, path: Path, display: str) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise _unusable("is a folder, not a file", path, display)
-    if not stat.S_ISREG(status.st_mode):
-        raise _unusable("is a device, pipe or socket, not a regular file", path, display)
-    if status.st_size > MAX_FILE_BYTES:
-        size = f"the file has {status.st_size:,} bytes, more than {MAX_FILE_BYTES:,}"
+def _require_size(size: int, display: str) -> None:
+    if size > MAX_FILE_BYTES:
         fix = "write it as .parquet, or split the scenario"
-        raise LimitReached(Problem("E-table-size", size, fix=fix, location=Location(display)))
+        message = f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}"
+        raise LimitReached(Problem("E-table-size", message, fix=fix, location=Location(display)))
 
 
 def _unreadable(error: OSError | ValueError, path: Path, display: str) -> TableError:
@@ -110,6 +95,10 @@ def _unreadable(error: OSError | ValueError, path: Path, display: str) -> TableE
         return _unusable("does not exist", path, display, _nearest_file(path))
     if isinstance(error, PermissionError):
         return _unusable("may not be read (no permission)", path, display)
+    if isinstance(error, IsADirectoryError):
+        return _unusable("is a folder, not a file", path, display)
+    if isinstance(error, NotRegularError):
+        return _unusable(error.strerror or "", path, display)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return _unusable(f"cannot be read ({reason})", path, display)
 

@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kpiopt.errors import OutputError
 from kpiopt.reading.document import Document
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.durable import make_folder, remove_tree
 from kpiopt.runs.folder import Occasion, json_bytes, manifest_of, stage_question
 from kpiopt.runs.journal import answer_points, open_journal
 from kpiopt.runs.question import Question, pose_question, require_same_files
+from kpiopt.runs.run_document import seal
 from kpiopt.runs.store import RunStore, Staging
-from kpiopt.runs.stored_run import SWEEP_FILE, is_intact, read_run
+from kpiopt.runs.stored_run import SUMMARY_FILE, SWEEP_FILE, is_intact, read_run, read_summary
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.sweep.axes import Axis, Point
 from kpiopt.studies.sweep.point import PointResult, SweepJob
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer, points_frame, read_results, sweep_as_dict
 from kpiopt.workers.job import Executor
-
-SUMMARY_FILE = "summary.txt"
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,13 @@ def stored_answer(store: RunStore, posed: SweepQuestion) -> StoredSweep | None:
     is_answer = stored.document.get("status") == "complete" and stored.manifest["digest"] == posed.question.digest
     if not is_answer or not is_intact(stored):
         return None
-    try:
-        summary = (stored.folder / SUMMARY_FILE).read_text("utf-8")
-    except OSError:  # removed by another process in this moment
-        return None
     document, folder = stored.answer, str(stored.document["folder"])
-    answer = SweepAnswer(posed.scenario, posed.axes, posed.points, read_results(posed.points, document))
+    try:
+        summary = read_summary(stored)
+        results = read_results(posed.points, document)
+    except (OutputError, ValueError, KeyError, TypeError, AttributeError):  # removed in this moment, or of another form
+        return None
+    answer = SweepAnswer(posed.scenario, posed.axes, posed.points, results)
     return StoredSweep(answer, document, summary.replace(folder, str(stored.folder)))
 
 
@@ -160,7 +161,7 @@ def _publish(
         stage_question(staging, posed.question)
         for name, content in files.items():
             staging.write(name, content)
-        staging.write(SWEEP_FILE, json_bytes({**named, "manifest": manifest}))
+        staging.write(SWEEP_FILE, json_bytes(seal({**named, "manifest": manifest})))
         staging.publish()
     return dict(named)
 

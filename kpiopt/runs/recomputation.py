@@ -1,0 +1,197 @@
+"""Everything that a kept run publishes, computed again from its proof and compared with what stands in its folder.
+
+The proof gives the solution; from there on the run is made by the very functions that made it. What follows from it
+must be what the document says; what the other files say must be what the document says, to the last character. Figures
+are the same to 1e-9: another processor may sum in another order. Odds are drawn again from the same seed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kpiopt.errors import problem_as_dict
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.order.kept_solution import restore_solution
+from kpiopt.program.trust.certificate import Certificate
+from kpiopt.program.trust.evidence import Evidence
+from kpiopt.run.run import Run, odds_frame
+from kpiopt.run.solve import SolveOptions, complete_run
+from kpiopt.runs.csv_text import csv_bytes
+from kpiopt.runs.folder import files_of_document, run_notes, sizes_of
+from kpiopt.runs.stored_run import SUMMARY_FILE, StoredRun, read_run_file
+from kpiopt.workers.job import SERIAL, Executor
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Summarise = Callable[[Run, Path], str]
+SAME = 1e-9
+TINY = ("primal_residual", "relative_gap")
+"""Measures of a certificate: what lies below the tolerance is rounding, which another processor does in its own way."""
+
+
+def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...], executor: Executor = SERIAL) -> Run:
+    """Return the run that follows from a proof.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Of the kept scenario; the evidence is about its program.
+    executor : Executor
+        Who draws.
+    """
+    simulated = run.document["simulation"] is not None
+    options = SolveOptions(simulate=simulated, executor=executor)
+    return complete_run(cascade, restore_solution(cascade.program, evidence), options)
+
+
+def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tuple[str, list[str]]]:
+    """Yield what a run holds, and in what it is not what follows from its proof.
+
+    Parameters
+    ----------
+    found : Run
+        As `recompute_run` gives it.
+    summarise : callable
+        Run and folder -> the summary as it is kept.
+
+    Yields
+    ------
+    tuple of str and list of str
+        A part of the document or a file, and its differences; none where it is as it should be.
+    """
+    claimed = {k: v for k, v in run.answer.items() if k not in ("run", "folder")}
+    claiming = _claiming(found, claimed["steps"])
+    has_whole = bool(found.cascade.program.arrays().integer.any())
+    expected = (claiming if has_whole else _claiming(found, claimed["steps"], attempts_only=True)).as_dict()
+    yield "run.json", [*_compare(claimed, expected, ""), *_compare(_manifest(run), _manifest_of(found), "manifest")]
+    yield from _files(run, found)
+    text = summarise(claiming, Path(run.document["folder"]))
+    yield SUMMARY_FILE, list(_compare_lines(_text(run, SUMMARY_FILE), text))
+
+
+def _claiming(found: Run, claims: Sequence[Mapping[str, Any]], *, attempts_only: bool = False) -> Run:
+    """Return a run whose steps bear what does not follow from a proof as it is claimed.
+
+    That is in which way each answer was found, the last digits of certificates that are printed, and, with whole
+    numbers, what the search reported of its own points.
+    """
+    steps = []
+    for step, claim in zip(found.solution.steps, claims, strict=False):
+        certificate = step.certificate if attempts_only else _certificate(claim["certificate"])
+        steps.append(replace(step, attempt=claim["attempt"], certificate=certificate))
+    steps += found.solution.steps[len(steps) :]
+    return replace(found, solution=replace(found.solution, steps=tuple(steps)))
+
+
+def _certificate(claim: Mapping[str, Any]) -> Certificate:
+    known = {field.name for field in fields(Certificate)} & claim.keys()
+    values: dict[str, Any] = {name: math.inf if claim[name] is None else claim[name] for name in known}
+    return Certificate(**values)
+
+
+def _manifest(run: StoredRun) -> dict[str, Any]:
+    return {key: run.manifest.get(key) for key in ("variant", "seed", "sizes", "notes")}
+
+
+def _manifest_of(found: Run) -> dict[str, Any]:
+    return {
+        "variant": found.scenario.variant,
+        "seed": found.scenario.simulation.seed,
+        "sizes": sizes_of(found),
+        "notes": [problem_as_dict(note) for note in run_notes(found)],
+    }
+
+
+def _files(run: StoredRun, found: Run) -> Iterator[tuple[str, list[str]]]:
+    """Compare each table with the document or with the plan that follows from the proof."""
+    for name, content in files_of_document(run.document).items():
+        same = _bytes(run, name) == content
+        yield name, [] if same else ["it does not say what run.json says"]
+    targets, odds = found.targets, odds_frame(found)
+    kept = _read_parquet(_bytes(run, "targets.parquet"))
+    yield "targets.parquet", list(_compare_frames(kept, targets))
+    same = kept is not None and _bytes(run, "targets.csv") == csv_bytes(kept)
+    yield "targets.csv", [] if same else ["it does not say what targets.parquet says"]
+    content = _bytes(run, "odds.csv")
+    yield "odds.csv", [] if content == csv_bytes(odds) else list(_compare_frames(_read_csv(content, odds), odds))
+
+
+def _bytes(run: StoredRun, name: str) -> bytes:
+    try:
+        return read_run_file(run.folder / name)
+    except (OSError, ValueError):
+        return b""
+
+
+def _text(run: StoredRun, name: str) -> str:
+    return _bytes(run, name).decode("utf-8", "replace")
+
+
+def _read_parquet(content: bytes) -> pl.DataFrame | None:
+    import polars as pl  # only where tables are compared
+
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError, ValueError):
+        return None
+
+
+def _read_csv(content: bytes, like: pl.DataFrame) -> pl.DataFrame | None:
+    import polars as pl  # only where tables are compared
+
+    try:
+        return pl.read_csv(content, schema=like.schema)
+    except (pl.exceptions.PolarsError, OSError, ValueError):
+        return None
+
+
+def _compare_frames(kept: pl.DataFrame | None, right: pl.DataFrame) -> Iterator[str]:
+    """Yield the fields in which a table is not as it should be."""
+    if kept is None:
+        yield "it cannot be read"
+        return
+    if kept.columns != right.columns or kept.height != right.height:
+        yield f"it has {kept.height} rows of {', '.join(kept.columns)}"
+        return
+    for name in right.columns:
+        for row, (ours, theirs) in enumerate(zip(right[name], kept[name], strict=True)):
+            yield from _compare(theirs, ours, f"row {row + 2} column {name}")
+
+
+def _compare(claimed: Any, right: Any, place: str) -> Iterator[str]:
+    """Yield the places in which two values differ."""
+    if isinstance(right, Mapping) and isinstance(claimed, Mapping):
+        for key in dict.fromkeys([*right, *claimed]):
+            yield from _compare(claimed.get(key), right.get(key), f"{place}.{key}" if place else str(key))
+    elif isinstance(right, list) and isinstance(claimed, list) and len(right) == len(claimed):
+        for position, (ours, theirs) in enumerate(zip(right, claimed, strict=True)):
+            yield from _compare(theirs, ours, f"{place}[{position}]")
+    elif not _is_same(claimed, right, place):
+        yield f"{place}: {_shown(claimed)}, and {_shown(right)} follows from the proof"
+
+
+def _is_same(claimed: Any, right: Any, place: str) -> bool:
+    if isinstance(right, float) and isinstance(claimed, float | int) and not isinstance(claimed, bool):
+        near = SAME if place.endswith(TINY) else SAME * max(abs(right), abs(claimed))
+        return claimed == right or abs(claimed - right) <= near
+    return type(claimed) is type(right) and bool(claimed == right)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)[:60]
+
+
+def _compare_lines(kept: str, right: str) -> Iterator[str]:
+    """Yield the lines in which a text is not as it should be."""
+    ours, theirs = right.splitlines(), kept.splitlines()
+    if len(ours) != len(theirs):
+        yield f"it has {len(theirs)} lines, {len(ours)} follow from the proof"
+    for number, (line, claim) in enumerate(zip(ours, theirs, strict=False), start=1):
+        if line != claim:
+            yield f"line {number}: {claim.strip()!r}, and {line.strip()!r} follows from the proof"
