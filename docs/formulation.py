@@ -67,6 +67,7 @@ def page() -> str:
             {
                 "value": constraints.add_value_rows,
                 "goal": constraints.add_goal_rows,
+                "lock_target": constraints.add_lock_target_rows,
                 "capacity": constraints.add_capacity_rows,
                 "budget": constraints.add_budget_rows,
                 "fairness": constraints.add_fairness_rows,

@@ -154,6 +154,10 @@ class CausalGraph:
         means = np.array([q.mean for q in self.scenario.uncertainty.execution])
         return means[self.scenario.cells.execution]
 
+    def executed(self, stretch: Floats) -> Floats:
+        """Return the stretch of each cell times its mean execution; what is below 0 is certain. (n_cells,) float."""
+        return np.where(stretch > 0.0, self.execution_mean, 1.0) * stretch
+
     @cached_property
     def factor_mean(self) -> Floats:
         """Mean of the drawn value of factor nodes, 0 elsewhere, (n,) float."""
@@ -253,8 +257,7 @@ class CausalGraph:
         (n,) float
         """
         own = self.factor_mean.copy()
-        share = self.execution_mean if executed else 1.0
-        own[self.cell_node] += self.sign[self.cell_node] * share * stretch
+        own[self.cell_node] += self.sign[self.cell_node] * (self.executed(stretch) if executed else stretch)
         own[self.level_node] += levels
         return own
 

@@ -76,10 +76,10 @@ class _Draft:
     def add(self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats) -> None:
         """Add one row for each unit in `holder`: the use of its subtree, `fixed` by unit plus rate x stretch."""
         cells, parts = self.cells, self.parts
-        spent = np.where(cells.has_decision, rate * self.stretch, 0.0)
+        spent = np.where(cells.has_decision, rate * np.maximum(self.stretch, 0.0), 0.0)
         use = sum_below(self.units, fixed + _sum_at(cells.unit, spent, len(self.units)))
         decided = np.flatnonzero((parts.cell >= 0) & (rate[parts.cell] != 0.0))
-        of_part = rate[parts.cell[decided]]
+        of_part = np.where(self.stretch[parts.cell[decided]] < 0.0, 0.0, rate[parts.cell[decided]])
         size = _sum_at(parts.unit[decided], np.abs(of_part * parts.value[decided]), len(self.units))
         tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
         self.names += names

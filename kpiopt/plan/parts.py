@@ -6,8 +6,9 @@ always more stretch. A `down` KPI is thereby the mirror image of an `up` KPI.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,10 @@ class Parts:
     cell : (m,) int
         The cell whose stretch moves with the part, -1 where no decision does.
     value : (m,) float
-        Unrounded value times the direction sign, in the KPI's unit.
+        Unrounded value times the direction sign, in the KPI's unit, without the offset.
+    offset : (m,) float
+        What must stay off the grid and comes on top of the steps: the rest of a cell whose lock or range no multiple
+        keeps; for inner parts the sum of those below.
     step : (m,) float
         Rounding step of the KPI.
     low, high : (m,) int
@@ -57,6 +61,7 @@ class Parts:
     depth: Integers
     cell: Integers
     value: Floats
+    offset: Floats
     step: Floats
     low: Integers
     high: Integers
@@ -100,8 +105,13 @@ class Parts:
             top[children] = top[self.parent[children]]
         return top
 
-    def rolled_up(self, counts: Integers) -> Integers:
-        """Replace the count of every inner part by the sum of its children's, (m,) int."""
+    @cached_property
+    def off_grid(self) -> Integers:
+        """The parts that limits of their own keep off the grid."""
+        return np.flatnonzero((self.offset != 0.0) & ~self.is_inner)
+
+    def rolled_up(self, counts: NDArray[Any]) -> NDArray[Any]:
+        """Replace the count of every inner part by the sum of its children's, (m,) int or float."""
         total = np.where(self.is_inner, 0, counts)
         for children in self.children_by_depth:
             np.add.at(total, self.parent[children], total[children])
@@ -146,7 +156,7 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
     place[node[~is_own]] = np.flatnonzero(~is_own)
     kpi, n_units = graph.kpi[node], len(graph.scenario.units)
     key = kpi * n_units + graph.unit[node]
-    low, high = np.zeros((2, len(node)), dtype=np.int64)
+    nothing = np.zeros(len(node), dtype=np.int64)
     parts = Parts(
         node=node,
         kpi=kpi,
@@ -155,13 +165,25 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
         depth=graph.scenario.units.depth[graph.unit[node]] + is_own,
         cell=np.where(inner[node] & ~is_own, -1, _decided(graph)[node]),
         value=graph.sign[node] * np.where(is_own, own[node], asked[node]),
+        offset=np.zeros(len(node)),
         step=step[kpi],
-        low=low,
-        high=high,
+        low=nothing,
+        high=nothing,
         last=np.searchsorted(key, kpi * n_units + graph.scenario.units.end[graph.unit[node]]),
     )
-    low[:], high[:] = _boxes(parts, graph.scenario.cells, stretch)
-    return parts
+    return _take_offsets(parts, *_boxes(parts, graph.scenario.cells, stretch))
+
+
+def _take_offsets(parts: Parts, low: Integers, high: Integers) -> Parts:
+    """Give parts their boxes; what a box without any multiple keeps off the grid becomes an offset."""
+    off = np.flatnonzero((low > high) & ~parts.is_inner)
+    offset = np.zeros(len(parts))
+    low[off] = high[off] = np.rint(parts.steps[off]).astype(np.int64)
+    offset[off] = (parts.value - low * parts.step)[off]
+    offset = parts.rolled_up(offset)
+    value = parts.value - offset
+    value[off] = (low * parts.step)[off]
+    return replace(parts, value=value, offset=offset, low=parts.rolled_up(low), high=parts.rolled_up(high))
 
 
 def _roll_up_parent(graph: CausalGraph) -> Integers:
@@ -182,10 +204,17 @@ def _decided(graph: CausalGraph) -> Integers:
     return decided
 
 
-def stretch_box(cells: Cells) -> tuple[Floats, Floats]:
-    """Least and largest stretch of every cell, locks applied, a pair of (n_cells,) float."""
-    free = np.isnan(cells.lock)
-    return np.where(free, cells.min_stretch, cells.lock), np.where(free, cells.max_stretch, cells.lock)
+def stretch_box(cells: Cells, stretch: Floats) -> tuple[Floats, Floats]:
+    """Least and largest stretch of every cell, locks applied, a pair of (n_cells,) float.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+        What the plan asks: all that a locked target leaves.
+    """
+    fixed = np.where(np.isnan(cells.fixed_target), cells.lock, stretch)
+    free = np.isnan(fixed)
+    return np.where(free, cells.min_stretch, fixed), np.where(free, cells.max_stretch, fixed)
 
 
 def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integers]:
@@ -194,16 +223,17 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
     low, high = floor - FARTHEST, ceil + FARTHEST
     here = np.flatnonzero(parts.cell >= 0)
     cell, value, step = parts.cell[here], parts.value[here], parts.step[here]
-    least, most = (bound[cell] for bound in stretch_box(cells))
+    least, most = (bound[cell] for bound in stretch_box(cells, stretch))
     # A least stretch of 0 is nobody's promise: a baseline off the grid may be rounded to the multiple below it.
     least = np.where(least == 0.0, -step, least)
     for bound, side, limits in ((least, -1.0, low), (most, 1.0, high)):
         room = bound - stretch[cell]
         slack = BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + FLOAT_TOLERANCE * np.abs(value)
+        slack = np.where(np.isnan(cells.fixed_target[cell]), slack, noise(value / step) * step)
         counts = (value + room + side * slack) / step
         limits[here] = np.clip(
             np.floor(counts) if side > 0 else np.ceil(counts), floor[here] - FARTHEST, ceil[here] + FARTHEST
         )
     fixed = parts.cell < 0
     low[fixed], high[fixed] = floor[fixed], ceil[fixed]
-    return parts.rolled_up(low.astype(np.int64)), parts.rolled_up(high.astype(np.int64))
+    return low.astype(np.int64), high.astype(np.int64)

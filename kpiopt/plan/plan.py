@@ -87,8 +87,9 @@ class Plan:
     def targets(self) -> pl.DataFrame:
         """One row for each cell and each inner unit that has the KPI.
 
-        Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds;
-        full precision except `target`. Null where there is nothing to say: no cell, no decision, no period.
+        Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds,
+        lock_reason, lock_owner; full precision except `target`. Null where there is nothing to say: no cell, no
+        decision, no period.
         """
         import polars as pl  # only where a table is wanted
 
@@ -116,6 +117,8 @@ class Plan:
                 *(pl.Series(name, values, dtype=pl.Float64).fill_nan(None) for name, values in columns.items()),
                 pl.Series("binding", binding.tolist(), dtype=pl.String),
                 pl.Series("odds", odds[node], dtype=pl.Float64).fill_nan(None),
+                pl.Series("lock_reason", [cells.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
+                pl.Series("lock_owner", [cells.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
             ]
         )
 
@@ -148,11 +151,11 @@ def _at_cells(values: Floats, cell: Integers) -> Floats:
 
 def _own_binding(cells: Cells, stretch: Floats) -> Texts:
     """The bound at which each cell's stretch stands."""
-    low, high = stretch_box(cells)
+    low, high = stretch_box(cells, stretch)
     near = 1e-7 * (high - low) + 1e-9 * np.maximum(np.abs(low), np.abs(high))
     text = np.full(len(cells), "", dtype=object)
     text[stretch <= low + near] = "min_stretch"
     text[stretch >= high - near] = "max_stretch"
-    text[~np.isnan(cells.lock)] = "lock"
+    text[cells.is_locked] = "lock"
     text[~cells.has_decision] = ""
     return text

@@ -9,7 +9,10 @@ Rules
 - A rounded target moves the stretch of its cell by the same amount. The moved stretch stays in its box, and every
   capacity and pay budget holds with it, initiatives unchanged; a least stretch of 0 does not keep a baseline off the
   grid from being rounded to the multiple below it. Cells without a decision take one of the two nearest multiples.
-- Where no multiples keep all limits, the step of that KPI is refused: its targets stay as they are, with a warning.
+- A cell whose lock or range holds no multiple stays off the grid, and what it lies off is on top of the totals above
+  it; all others are multiples of the step.
+- Where no multiples keep a capacity, a budget or a hard goal, the step of that KPI is refused: its targets stay as they
+  are, with a warning.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class Rounding:
     stretch : (n_cells,) float
         Stretch that the rounded targets ask of each cell.
     notes : tuple of Problem
-        Refused steps and totals that limits keep away from their nearest multiple.
+        Refused steps, cells off the grid and totals that limits keep away from their nearest multiple.
     """
 
     target: Floats
@@ -70,11 +73,12 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
             break
         notes += refused.values()
         wanted[list(refused)] = False
-    notes += _moved_totals(graph, parts, counts)
+    notes += [*_off_grid(graph, parts, stretch), *_moved_totals(graph, parts, counts)]
     rounded = step_values(counts, parts.kpi, parts.step)
     target, moved = asked.copy(), stretch.copy()
     decided = parts.cell >= 0
     moved[parts.cell[decided]] += (rounded - parts.value)[decided]
+    rounded += parts.offset
     node = parts.node[~parts.is_own]
     target[node] = graph.sign[node] * rounded[~parts.is_own] + 0.0
     return Rounding(target, moved, tuple(notes))
@@ -95,21 +99,34 @@ def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) ->
 
 
 def _refuse_cells(graph: CausalGraph, parts: Parts) -> dict[int, Problem]:
-    """Refuse the step of KPIs with more steps than can be told apart, or with a cell whose box has no multiple."""
+    """Refuse the step of KPIs with more steps than can be told apart."""
     refused: dict[int, Problem] = {}
     for part in np.flatnonzero(np.abs(parts.steps) > MOST_STEPS).tolist():
         why = f"{parts.value[part]:,g} has too many steps of {parts.step[part]:,g}"
         refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "write a coarser step"))
-    for part in np.flatnonzero((parts.low > parts.high) & ~parts.is_inner).tolist():
-        cells, cell = graph.scenario.cells, parts.cell[part]
-        locked = not np.isnan(cells.lock[cell])
-        low, high = (float(bound[cell]) for bound in stretch_box(cells))
-        limit = f"the lock at {low:,g}" if locked else f"a stretch from {low:,g} to {high:,g}"
-        unit = graph.scenario.units.ids[parts.unit[part]]
-        why = f"no multiple of {parts.step[part]:,g} keeps {limit} of {unit}"
-        fix = f"change the {'lock' if locked else 'stretch limits'} of {unit}"
-        refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, fix))
     return refused
+
+
+def _off_grid(graph: CausalGraph, parts: Parts, stretch: Floats) -> list[Problem]:
+    """Note, once for each KPI, the cells that their own lock or range keeps off the grid."""
+    cells, notes = graph.scenario.cells, []
+    for kpi in np.unique(parts.kpi[parts.off_grid]).tolist():
+        here = parts.off_grid[parts.kpi[parts.off_grid] == kpi]
+        part, cell, more = int(here[0]), int(parts.cell[here[0]]), len(here) - 1
+        low, high = (float(bound[cell]) for bound in stretch_box(cells, stretch))
+        limit = f"a stretch from {low:,g} to {high:,g}"
+        if cells.is_locked[cell]:
+            fixed = cells.fixed_target[cell]
+            limit = f"the lock at {low:,g}" if np.isnan(fixed) else f"the target locked at {fixed:,g}"
+        others = f" (and {more:,} more of this KPI)" if more else ""
+        message = (
+            f"the target of {graph.node_name(int(parts.node[part]))}{others} is not rounded: "
+            f"no multiple of {parts.step[part]:,g} keeps {limit}"
+        )
+        rule = "limits hold for rounded targets too; only what they keep off the grid stays off it, and its totals"
+        fix = f"give kpi.{graph.scenario.kpi_ids[kpi]} a finer step, or change the limit"
+        notes.append(Problem("W-off-grid", message, rule, fix))
+    return notes
 
 
 def _refuse_goals(graph: CausalGraph, parts: Parts, counts: Integers) -> dict[int, Problem]:
@@ -141,8 +158,8 @@ def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Pr
     wanted = nearest(parts.steps[top])
     moved = np.flatnonzero(counts[top] != wanted)
     top, sign = top[moved], graph.sign[parts.node[top[moved]]]
-    rounded = sign * step_values(counts[top], parts.kpi[top], parts.step[top])
-    usual = sign * step_values(wanted[moved], parts.kpi[top], parts.step[top])
+    rounded = sign * (step_values(counts[top], parts.kpi[top], parts.step[top]) + parts.offset[top])
+    usual = sign * (step_values(wanted[moved], parts.kpi[top], parts.step[top]) + parts.offset[top])
     return [
         Problem(
             "W-rounding-total",

@@ -13,7 +13,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change, percent
+from kpiopt.report.numbers import amount, change, lock_words, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.studies.explain import Explanation, Part
@@ -38,6 +38,8 @@ def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
         "target": target if math.isfinite(target) else None,
         "odds": odds if math.isfinite(odds) else None,
         "stopped_by": plan.binding.get(found.name),
+        "lock_reason": plan.graph.scenario.cells.lock_reason.get(int(plan.graph.cell[found.node])),
+        "lock_owner": plan.graph.scenario.cells.lock_owner.get(int(plan.graph.cell[found.node])),
     }
 
 
@@ -72,6 +74,11 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     stopped = plan.binding.get(found.name)
     if stopped:
         yield Text(printable(f"  Stopped by: {stopped}."))
+    cells, cell = plan.graph.scenario.cells, int(plan.graph.cell[found.node])
+    if cell >= 0 and cells.is_locked[cell]:
+        yield Text(
+            printable(f"  Locked by a person{lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))}.")
+        )
     odds = float(plan.odds[found.node])
     if math.isfinite(odds):
         yield Text(f"  Probability of attaining the target: {percent(odds)}.")

@@ -72,3 +72,9 @@ def _decimals_of(value: float) -> int:
     if abs(value - round(value)) <= 1e-9 * abs(value) or abs(value) >= 1000:
         return 0
     return min(MAX_DECIMALS, max(0, 3 - math.floor(math.log10(abs(value)))))
+
+
+def lock_words(reason: str | None, owner: str | None) -> str:
+    """Say why a lock stands and who answers for it, as ": theatre rebuilt (Dr. M.)"; empty where neither is given."""
+    why = f": {reason.rstrip('. ')}" if reason else ""
+    return f"{why} ({owner})" if owner else why

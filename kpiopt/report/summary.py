@@ -14,7 +14,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
-from kpiopt.report.numbers import amount, change, percent, relative_change
+from kpiopt.report.numbers import amount, change, lock_words, percent, relative_change
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 
@@ -26,6 +26,7 @@ SHOWN_UNITS = 8
 SHOWN_KPIS = 3
 SHOWN_PRICES = 6
 SHOWN_INITIATIVES = 8
+SHOWN_LOCKS = 8
 
 
 def render_summary(run: Run, folder: Path | None = None) -> Group:
@@ -157,12 +158,26 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     yield _line(f"{len(asked):,} of {decided:,} targets that can be stretched are; the largest, relative to baseline:")
     if len(asked):
         yield _ask_table(run, asked)
+    yield from map(_line, _lock_lines(run))
     open_targets = _open_targets(run)
     if open_targets:
         steps = ", ".join(step.label for step in run.solution.steps[:-1])
         yield _line(
             f"The steps {steps} leave {open_targets:,} of them open; the plan closest to the reference was taken."
         )
+
+
+def _lock_lines(run: Run) -> Iterator[str]:
+    """Say what a person fixed, why, and who answers for it."""
+    scenario, cells, kpis = run.scenario, run.scenario.cells, list(run.scenario.kpis.values())
+    locked = np.flatnonzero(cells.is_locked)
+    for cell in locked[:SHOWN_LOCKS].tolist():
+        kpi = kpis[cells.kpi[cell]]
+        target = amount(float(run.plan.target[run.graph.cell_node[cell]]), kpi.unit, kpi.step)
+        said = lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))
+        yield f"Locked: {kpi.name} of {scenario.units.names[cells.unit[cell]]} at {target}{said}."
+    if len(locked) > SHOWN_LOCKS:
+        yield f"… and {len(locked) - SHOWN_LOCKS:,} more locks; targets.csv gives the reasons."
 
 
 def _shown_kpis(run: Run) -> list[Kpi]:

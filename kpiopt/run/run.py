@@ -125,6 +125,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "limits": [_limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
         "initiatives": _initiatives_as_dict(run),
+        "locks": _locks_as_dict(run),
         "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
         "rounding": [problem_as_dict(note) for note in run.plan.notes],
@@ -211,6 +212,23 @@ def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
             "max": initiatives[i].maximum,
         }
         for i, u, level in zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), run.plan.levels, strict=True)
+    ]
+
+
+def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
+    """Return every lock with what it comes to, its reason and who answers for it."""
+    scenario, cells = run.scenario, run.scenario.cells
+    return [
+        {
+            "unit": scenario.units.ids[cells.unit[cell]],
+            "kpi": scenario.kpi_ids[cells.kpi[cell]],
+            "lock": finite(float(cells.lock[cell])),
+            "lock_target": finite(float(cells.fixed_target[cell])),
+            "target": float(run.plan.target[run.graph.cell_node[cell]]),
+            "reason": cells.lock_reason.get(cell),
+            "owner": cells.lock_owner.get(cell),
+        }
+        for cell in np.flatnonzero(cells.is_locked).tolist()
     ]
 
 

@@ -304,7 +304,7 @@ class Cells:
     has_decision : (n,) bool
         Whether the stretch of the cell is a decision.
     lock : (n,) float
-        Stretch fixed by a person; NaN where free.
+        Stretch fixed by a person; NaN where free. Below 0 it is certain, costs no effort and earns no pay.
     reference : (n,) float
         Reference value of the last step; NaN where the proportional rule applies.
     pay_rate, weight, size : (n,) float
@@ -313,10 +313,12 @@ class Cells:
         Per resource: effort per unit of stretch, 0 where not given.
     execution : (n,) int
         Index into `Uncertainty.execution`.
-    lock_reason : mapping of int to str
-        Reasons of the locks that have one.
+    lock_reason, lock_owner : mapping of int to str
+        Why a lock stands and who answers for it, where that is given.
     growth : (2, n) float or None
         Shares of |baseline| that gave min_stretch and max_stretch where a guardrail did; NaN elsewhere.
+    lock_target : (n,) float or None
+        Target fixed by a person, which what is asked of the cell comes to exactly; NaN where free.
     """
 
     unit: Integers
@@ -335,9 +337,21 @@ class Cells:
     execution: Integers
     lock_reason: Mapping[int, str] = field(default_factory=dict)
     growth: Floats | None = None
+    lock_owner: Mapping[int, str] = field(default_factory=dict)
+    lock_target: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.unit)
+
+    @property
+    def fixed_target(self) -> Floats:
+        """Target fixed by a person, NaN where free, (n,) float."""
+        return np.full(len(self), np.nan) if self.lock_target is None else self.lock_target
+
+    @property
+    def is_locked(self) -> NDArray[np.bool_]:
+        """Whether a person fixed the stretch or the target, (n,) bool."""
+        return np.asarray(~(np.isnan(self.lock) & np.isnan(self.fixed_target)))
 
 
 @dataclass(frozen=True)

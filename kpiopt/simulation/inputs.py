@@ -142,7 +142,7 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
     ----------
     graph : CausalGraph
     stretch : (n_cells,) float
-        Cells without stretch have nothing to execute and need no draw.
+        Cells without stretch have nothing to execute and need no draw; what is locked below 0 is certain.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def _drawn_cells(scenario: Scenario, stretch: Floats) -> tuple[Integers, tuple[t
     execution = scenario.cells.execution
     quantities = scenario.uncertainty.execution
     uncertain = np.array([not q.is_number for q in quantities])
-    cells = np.flatnonzero((stretch != 0) & uncertain[execution])
+    cells = np.flatnonzero((stretch > 0) & uncertain[execution])
     cells = cells[np.argsort(execution[cells], kind="stable")]
     which, first = np.unique(execution[cells], return_index=True)
     bounds = [*first.tolist(), len(cells)]

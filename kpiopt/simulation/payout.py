@@ -120,7 +120,7 @@ def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: F
         nodes = graph.cell_node[rows]
         incentives.append(_Incentive(plan, nodes, graph.baseline[nodes], targets[nodes], graph.sign[nodes], money))
         full_shares += money @ payout_share(plan, np.ones(len(rows)))
-    commission = rate_by_unit @ stretch[rated]
+    commission = rate_by_unit @ np.maximum(stretch[rated], 0.0)
     spent = np.bincount(graph.level_unit, use * levels, len(units))[paid].astype(np.float64)
     return Payout(
         units=paid,

@@ -125,7 +125,7 @@ class Propagation:
         """What is the same in every draw: initiative levels, certain factors, stretch with certain execution."""
         graph = self.graph
         certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
-        executed = graph.sign[graph.cell_node] * graph.execution_mean * self.stretch
+        executed = graph.sign[graph.cell_node] * graph.executed(self.stretch)
         executed[self.inputs.cells] = 0.0
         certain[graph.cell_node] += executed
         certain[graph.level_node] += levels
@@ -194,7 +194,7 @@ class Propagation:
 
     def _add_execution(self, delta: Floats, scores: ScoreSource, common: Floats) -> Floats:
         n_draws = delta.shape[1]
-        realised = np.repeat((self.stretch * self.graph.execution_mean)[self.kept_cells, None], n_draws, axis=1)
+        realised = np.repeat(self.graph.executed(self.stretch)[self.kept_cells, None], n_draws, axis=1)
         if n_draws not in self._tiles:
             self._tiles[n_draws] = tuple(map(self._place_tile, self.inputs.tiles(n_draws)))
         for tile in self._tiles[n_draws]:

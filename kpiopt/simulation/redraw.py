@@ -292,11 +292,12 @@ class Redraw:
         """Gather what a plan changes at the relevant nodes."""
         graph, drawn = self.graph, self._drawn
         certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
-        executed = graph.sign[graph.cell_node] * graph.execution_mean * stretch
-        executed[drawn] = 0.0
+        executed = graph.sign[graph.cell_node] * graph.executed(stretch)
+        executed[drawn] = np.minimum(executed[drawn] * graph.sign[graph.cell_node[drawn]], 0.0)
+        executed[drawn] *= graph.sign[graph.cell_node[drawn]]
         certain[graph.cell_node] += executed
         certain[graph.level_node] += levels
-        change = (stretch[drawn] * graph.sign[graph.cell_node[drawn]])[:, None]
+        change = (np.maximum(stretch[drawn], 0.0) * graph.sign[graph.cell_node[drawn]])[:, None]
         return _Plan(certain[self._relevant], change)
 
     def _deviations(self, plan: _Plan, here: slice, execution: Floats, rows: Floats) -> Floats:

@@ -16,7 +16,7 @@ from kpiopt.cli import main
 from kpiopt.runs.lock import hold_lock
 
 TARGET_COLUMNS = ["unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch"]
-TARGET_COLUMNS += ["reference", "binding", "odds"]
+TARGET_COLUMNS += ["reference", "binding", "odds", "lock_reason", "lock_owner"]
 
 ROOT = Path(__file__).parents[2]
 

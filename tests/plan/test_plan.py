@@ -13,7 +13,7 @@ from tests.builders import Cause, Cell, build_initiative, build_kpi, build_scena
 
 COLUMNS = [
     "unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch", "reference",
-    "binding", "odds",
+    "binding", "odds", "lock_reason", "lock_owner",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ BLOCKS = {
     "add_largest": "largest[",
     "add_value_rows": "value[",
     "add_goal_rows": "goal[",
+    "add_lock_target_rows": "lock_target[",
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
@@ -68,14 +69,16 @@ def test_rules_worked_out_by_hand() -> None:
     # own sales at 80 % execution, two per visit of each person, three less per complaint, five per point of the market
     assert (
         "value[company/sales]: -0.8 stretch[ann/sales] - 0.8 stretch[bob/sales] + 3 change[company/complaints]"
-        " - 2 change[ann/visits] - 2 change[bob/visits] + 1 change[company/sales] = 20"
+        " - 2 change[ann/visits] - 2 change[bob/visits] - 1 change[eve/sales] + 1 change[company/sales] = 20"
     ) in lines
     # complaints are a mean weighted 3 to 1, lower is better, 80 % executed
     assert any("0.6 stretch[ann/complaints] + 0.2 stretch[bob/complaints]" in line for line in lines)
     # the goal of 7 complaints from (3 x 10 + 6) / 4 = 9
     assert "goal[complaints]: 2 <= -1 change[company/complaints] + 1 shortfall[complaints]" in lines
-    # the hard goal of 62 visits from 60 has no shortfall
-    assert "goal[visits]: 2 <= 1 change[company/visits]" in lines
+    # the hard goal of 62 visits from 64 has no shortfall
+    assert "goal[visits]: -2 <= 1 change[company/visits]" in lines
+    # Eve's sales are locked at 30, from 10: what is asked is her stretch in full, 20 % of it beyond what is expected
+    assert "lock_target[eve/sales]: 0.2 stretch[eve/sales] + 1 change[eve/sales] = 20" in lines
     # incentives of 100 leave 20 of the pay budget
     assert "budget[pay]: 0.5 stretch[ann/sales] <= 20" in lines
     assert "budget[cash]: 50 level[training@ann] + 50 level[training@bob] <= 150" in lines

@@ -16,6 +16,7 @@ from kpiopt.program.formulation.constraints import (
     add_capacity_rows,
     add_fairness_rows,
     add_goal_rows,
+    add_lock_target_rows,
     add_value_rows,
 )
 from kpiopt.program.formulation.objectives import OBJECTIVES, build_reference
@@ -28,7 +29,8 @@ class Cascade:
     Attributes
     ----------
     program : LinearProgram
-        Columns stretch, level, change, shortfall, largest; rows value, goal, capacity.<resource>, budget, fairness.
+        Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, capacity.<resource>, budget,
+        fairness.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -50,6 +52,7 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     columns = add_columns(build, graph)
     add_value_rows(build, columns)
     add_goal_rows(build, columns)
+    add_lock_target_rows(build, columns)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]

@@ -5,27 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
-from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate
+from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate, stretch_range
 from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
 
 @dataclass(frozen=True)
 class PeerGroups:
-    """Cells that are compared: same KPI and same values of `peers`.
+    """Cells that are compared: same KPI and same values of `peers`. Locked cells stand apart: nobody decides there.
 
     Attributes
     ----------
-    group : (n_stretch,) int
-        Group of each stretch column.
+    member : (n_members,) int
+        The stretch columns that are compared, ascending.
+    group : (n_members,) int
+        Group of each of them.
     count : (n_groups,) int
     names : tuple of str
         Such as "sales, level rep, role hunter".
     """
 
+    member: Integers
     group: Integers
     count: Integers
     names: tuple[str, ...]
@@ -51,6 +55,8 @@ class DecisionColumns:
         f_g, one for each goal that is not hard.
     largest : Columns
         m_G, one for each peer group; empty where the order has no step "fairness".
+    fixed : (n_fixed,) int
+        Stretch columns whose target is locked while effects on it are still open.
     goals : tuple of Goal
         All goals in order of appearance; `soft` are the positions of those with a shortfall.
     goal_node, goal_hub : (n_goals,) int
@@ -72,6 +78,7 @@ class DecisionColumns:
     shortfall: Columns
     largest: Columns
     peers: PeerGroups
+    fixed: Integers
     goals: tuple[Goal, ...]
     soft: Integers
     goal_node: Integers
@@ -101,12 +108,26 @@ class DecisionColumns:
     def effort_per_stretch(self, resource: str) -> Floats:
         """Return the effort per unit of each stretch, (n_stretch,) float."""
         effort = self.scenario.cells.effort.get(resource)
-        return np.zeros(len(self.stretch)) if effort is None else effort[self.stretch_cell]
+        return (
+            np.zeros(len(self.stretch))
+            if effort is None
+            else np.where(self.is_given_up, 0.0, effort[self.stretch_cell])
+        )
 
     @property
     def pay_rate(self) -> Floats:
         """Pay per unit of each stretch, (n_stretch,) float; 0 where not given."""
-        return np.nan_to_num(self.scenario.cells.pay_rate[self.stretch_cell])
+        return np.where(self.is_given_up, 0.0, np.nan_to_num(self.scenario.cells.pay_rate[self.stretch_cell]))
+
+    @property
+    def is_given_up(self) -> NDArray[np.bool_]:
+        """Whether a stretch is locked below 0: certain, without effort and pay, (n_stretch,) bool."""
+        return np.asarray((self.stretch.lower < 0.0) & (self.stretch.upper <= 0.0))
+
+    @property
+    def execution(self) -> Floats:
+        """Mean execution of each stretch, (n_stretch,) float."""
+        return np.where(self.is_given_up, 1.0, self.graph.execution_mean[self.stretch_cell])
 
     def pay_at_plan(self, x: Floats) -> float:
         """Return sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay, of the whole organization."""
@@ -120,17 +141,18 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     scenario = graph.scenario
     cell = np.flatnonzero(scenario.cells.has_decision)
     unit, kpi, node = scenario.cells.unit[cell], scenario.cells.kpi[cell], graph.cell_node[cell]
-    stretch = add_stretch(build, scenario, cell)
+    stretch = add_stretch(build, graph, cell)
     level = add_levels(build, graph)
     goals = tuple(scenario.goals.values())
     goal_node = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
-    ways = eliminate(graph, np.unique(goal_node))
+    fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
+    ways = eliminate(graph, np.unique(np.concatenate([goal_node, node[fixed]])))
     change = add_changes(build, graph, ways, cell, stretch, level)
     goal_hub = np.searchsorted(ways.hub, goal_node)
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard], dtype=np.int64)
     scale = np.maximum(np.abs(graph.baseline[node]), scenario.kpi_step[kpi])
-    peers = peer_groups(scenario, cell)
+    peers = peer_groups(scenario, cell, np.flatnonzero(~scenario.cells.is_locked[cell]))
     return DecisionColumns(
         graph=graph,
         stretch=stretch,
@@ -145,6 +167,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         largest=add_largest(build, scenario, stretch, scale, peers),
         peers=peers,
+        fixed=fixed,
         goals=goals,
         soft=soft,
         goal_node=goal_node,
@@ -153,13 +176,11 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     )
 
 
-def add_stretch(build: ProgramBuilder, scenario: Scenario, cell: Integers) -> Columns:
-    """x_n in [min_stretch_n, max_stretch_n];  a lock fixes x_n = lock_n."""
-    cells, ids, kpis = scenario.cells, scenario.units.ids, scenario.kpi_ids
+def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:
+    """x_n in [min_stretch_n, max_stretch_n];  a lock fixes x_n = lock_n, a lock_target what effects leave of it."""
+    cells, ids, kpis = graph.scenario.cells, graph.scenario.units.ids, graph.scenario.kpi_ids
     unit, kpi = cells.unit[cell], cells.kpi[cell]
-    locked = ~np.isnan(cells.lock[cell])
-    lower = np.where(locked, cells.lock[cell], cells.min_stretch[cell])
-    upper = np.where(locked, cells.lock[cell], cells.max_stretch[cell])
+    lower, upper = (bound[cell] for bound in stretch_range(graph, level_range(graph)))
     return build.add_columns("stretch", lower, upper, lambda i: f"{ids[unit[i]]}/{kpis[kpi[i]]}")
 
 
@@ -168,11 +189,16 @@ def add_levels(build: ProgramBuilder, graph: CausalGraph) -> Columns:
     initiatives, ids = list(graph.scenario.initiatives.values()), graph.scenario.units.ids
     which, where = graph.level_initiative, graph.level_unit
     whole = np.array([*(i.whole for i in initiatives), False])[which]
-    maximum = np.array([*(i.maximum for i in initiatives), 0.0])[which]
-    upper = np.where(whole, np.floor(maximum), maximum)
-    return build.add_columns(
-        "level", np.zeros(len(which)), upper, lambda i: f"{initiatives[which[i]].id}@{ids[where[i]]}", whole
-    )
+    lower, upper = level_range(graph)
+    return build.add_columns("level", lower, upper, lambda i: f"{initiatives[which[i]].id}@{ids[where[i]]}", whole)
+
+
+def level_range(graph: CausalGraph) -> tuple[Floats, Floats]:
+    """Return the least and the largest level of each initiative at each unit, a pair of (n_levels,) float."""
+    initiatives = list(graph.scenario.initiatives.values())
+    whole = np.array([*(i.whole for i in initiatives), False])[graph.level_initiative]
+    maximum = np.array([*(i.maximum for i in initiatives), 0.0])[graph.level_initiative]
+    return np.zeros(len(maximum)), np.where(whole, np.floor(maximum), maximum)
 
 
 def add_changes(
@@ -214,7 +240,7 @@ def add_largest(
     if "fairness" not in scenario.decide.order:
         return build.add_columns("largest", np.empty(0), np.empty(0), str)
     highest = np.zeros(len(peers.count))
-    np.maximum.at(highest, peers.group, stretch.upper / scale)
+    np.maximum.at(highest, peers.group, (stretch.upper / scale)[peers.member])
     return build.add_columns("largest", np.zeros(len(highest)), 1.01 * highest, lambda i: peers.names[i])
 
 
@@ -225,21 +251,23 @@ def scale_of_goals(goals: tuple[Goal, ...], baseline: Floats) -> Floats:
     return np.where(gap != 0.0, gap, np.where(target != 0.0, np.abs(target), 1.0))
 
 
-def peer_groups(scenario: Scenario, cell: Integers) -> PeerGroups:
+def peer_groups(scenario: Scenario, cell: Integers, member: Integers) -> PeerGroups:
     """Group cells by KPI and the `peers` attributes of their units.
 
     Parameters
     ----------
     cell : (n,) int
         Positions in `scenario.cells`.
+    member : (n_members,) int
+        Which of them are compared.
     """
-    key, values = scenario.cells.kpi[cell].copy(), []
+    key, values = scenario.cells.kpi[cell[member]].copy(), []
     for peer in scenario.decide.peers:
         names, code = _attribute(scenario, peer)
-        key = key * len(names) + code[scenario.cells.unit[cell]]
+        key = key * len(names) + code[scenario.cells.unit[cell[member]]]
         values.append(names)
     distinct, group, count = np.unique(key, return_inverse=True, return_counts=True)
-    return PeerGroups(group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))
+    return PeerGroups(member, group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))
 
 
 def _group_name(scenario: Scenario, key: int, values: list[list[str]]) -> str:

@@ -67,7 +67,7 @@ def _stretch_ways(columns: DecisionColumns) -> Terms:
     graph, ways = columns.graph, columns.ways
     member = np.flatnonzero(ways.hub_of[columns.stretch_node] >= 0)
     node = columns.stretch_node[member]
-    execution = graph.execution_mean[columns.stretch_cell[member]]
+    execution = columns.execution[member]
     return Terms(columns.stretch, ways.hub_of[node], member, -graph.sign[node] * execution * ways.coefficient[node])
 
 
@@ -93,6 +93,18 @@ def add_goal_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
         Terms(columns.shortfall, soft, np.arange(len(soft)), np.ones(len(soft))),
     ]
     build.add_rows("goal", terms, sign * gap, np.full(len(goals), np.inf), lambda i: goals[i].id)
+
+
+def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """delta_n + s_k (1 - e_n) x_n = lock_target_n - b_n: what is asked of the cell, effects included, is the target."""
+    graph, fixed, each = columns.graph, columns.fixed, np.arange(len(columns.fixed))
+    node = columns.stretch_node[fixed]
+    gap = graph.scenario.cells.fixed_target[columns.stretch_cell[fixed]] - graph.baseline[node]
+    terms = [
+        Terms(columns.change, each, np.searchsorted(columns.ways.hub, node), np.ones(len(fixed))),
+        Terms(columns.stretch, each, fixed, graph.sign[node] * (1.0 - columns.execution[fixed])),
+    ]
+    build.add_rows("lock_target", terms, gap, gap, lambda i: columns.stretch.label(fixed[i]))
 
 
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
@@ -174,11 +186,11 @@ def _one_row(block: Columns, row: int, value: Floats) -> Terms:
 
 
 def add_fairness_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """x_n / w_n - m_G <= 0 for every cell n of peer group G."""
-    n = len(columns.stretch) if len(columns.largest) else 0
-    member = np.arange(n)
+    """x_n / w_n - m_G <= 0 for every cell n of peer group G that no lock takes."""
+    n = len(columns.peers.member) if len(columns.largest) else 0
+    each, member = np.arange(n), columns.peers.member[:n]
     terms = [
-        Terms(columns.stretch, member, member, 1.0 / columns.scale[:n]),
-        Terms(columns.largest, member, columns.peers.group[:n], -np.ones(n)),
+        Terms(columns.stretch, each, member, 1.0 / columns.scale[member]),
+        Terms(columns.largest, each, columns.peers.group[:n], -np.ones(n)),
     ]
-    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), columns.stretch.label)
+    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), lambda i: columns.stretch.label(member[i]))

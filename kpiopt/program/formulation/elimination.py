@@ -89,6 +89,36 @@ def _follow(graph: CausalGraph, hub: Integers, edges: Integers) -> tuple[Integer
     return hub_of, coefficient
 
 
+def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Return the least and the largest stretch of every cell, locks applied, a pair of (n_cells,) float.
+
+    A lock counts whatever the range says. Where the target is locked, the stretch is what effects leave of it; it stays
+    at least 0 where it can, else it is what is given up.
+
+    Parameters
+    ----------
+    levels : pair of (n_levels,) float
+        Least and largest initiative levels.
+    """
+    cells, target = graph.scenario.cells, graph.scenario.cells.fixed_target
+    free = np.isnan(cells.lock)
+    lower = np.where(free, cells.min_stretch, cells.lock)
+    upper = np.where(free, cells.max_stretch, cells.lock)
+    fixed = np.flatnonzero(~np.isnan(target))
+    if not len(fixed):
+        return lower, upper
+    lower[fixed], upper[fixed] = 0.0, 0.0
+    for level in np.unique(graph.topological_level[graph.cell_node[fixed]]).tolist():
+        here = fixed[graph.topological_level[graph.cell_node[fixed]] == level]
+        node = graph.cell_node[here]
+        low, high = change_interval(graph, (lower, upper), levels)
+        sign, gap = graph.sign[node], target[here] - graph.baseline[node]
+        ends = np.stack([sign * (gap - low[node]), sign * (gap - high[node])])
+        least, most = ends.min(axis=0), ends.max(axis=0)
+        lower[here], upper[here] = np.where(most > 0.0, np.maximum(least, 0.0), least), most
+    return lower, upper
+
+
 def change_interval(
     graph: CausalGraph, stretch: tuple[Floats, Floats], levels: tuple[Floats, Floats]
 ) -> tuple[Floats, Floats]:

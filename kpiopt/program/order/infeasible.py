@@ -21,6 +21,7 @@ from kpiopt.program.order.steps import borderline_problem
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import Certificate
+from kpiopt.scenario.scenario import Integers
 
 WEIGHTS = {"budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "lock": 30.0, "goal": 100.0}
 GLADLY = 1e-6
@@ -124,27 +125,36 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
 def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield the smallest and largest stretches below each unit as one share, and every lock by itself."""
     columns, scenario = cascade.columns, cascade.graph.scenario
-    lock = scenario.cells.lock[columns.stretch_cell]
+    is_locked = scenario.cells.is_locked[columns.stretch_cell]
     parent = scenario.units.parent[columns.stretch_unit]
     group = np.where(parent >= 0, parent, columns.stretch_unit)
     for unit in np.unique(group).tolist():
         for kind, bound in (("min_stretch", columns.stretch.lower), ("max_stretch", columns.stretch.upper)):
-            member = np.flatnonzero((group == unit) & np.isnan(lock) & (bound > 0.0))
+            member = np.flatnonzero((group == unit) & ~is_locked & (bound > 0.0))
             if len(member):
                 name = f"{kind} under {scenario.units.ids[unit]}"
                 sides = tuple(Side("column", columns.stretch.start + j, kind == "max_stretch") for j in member.tolist())
                 most = 1.0 if kind == "min_stretch" else np.inf
                 handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
                 yield Lever(name, kind, handle, tuple(member.tolist()))
-    for j in np.flatnonzero(~np.isnan(lock)).tolist():
+    yield from _lock_levers(cascade, np.flatnonzero(is_locked))
+
+
+def _lock_levers(cascade: Cascade, locked: Integers) -> Iterator[Lever]:
+    """Yield every lock, to be moved down or up: as a stretch, or as a target where effects reach the cell."""
+    columns, cells = cascade.columns, cascade.graph.scenario.cells
+    rows = cascade.program.row_block("lock_target")
+    row_of = {j: rows.start + i for i, j in enumerate(columns.fixed.tolist())} if rows is not None else {}
+    for j in locked.tolist():
+        lock, cell = float(columns.stretch.upper[j]), int(columns.stretch_cell[j])
+        is_target = not np.isnan(cells.fixed_target[cell])
+        name = f"{'lock_target' if is_target else 'lock'} of {columns.stretch.label(j)}"
+        price = _weight(cascade, "lock", name) / (abs(lock) or float(columns.scale[j]) * 0.01)
         for direction, is_upper in (("lower", False), ("raise", True)):
-            name = f"lock of {columns.stretch.label(j)}"
-            price = _weight(cascade, "lock", name) / (abs(float(lock[j])) or float(columns.scale[j]) * 0.01)
-            most = np.inf if is_upper else max(float(lock[j]), 0.0)
-            handle = Handle(
-                f"{direction} {name}", (Side("column", columns.stretch.start + j, is_upper),), (1.0,), price, most
-            )
-            yield Lever(name, "lock", handle, (j,))
+            at_row = j in row_of
+            side = Side("row", row_of[j], is_upper) if at_row else Side("column", columns.stretch.start + j, is_upper)
+            most = np.inf if is_upper or is_target or lock < 0.0 else lock
+            yield Lever(name, "lock", Handle(f"{direction} {name}", (side,), (1.0,), price, most), (j,))
 
 
 def _problems(details: dict[str, Any]) -> Iterator[Problem]:

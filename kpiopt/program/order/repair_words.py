@@ -104,10 +104,15 @@ class Words:
         return text, [f"goal.{json.dumps(goal.id)}.target={_digits(after)}"], goal.target, after
 
     def _lock(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
-        before = float(self.scenario.cells.lock[self._cell(lever.columns[0])])
-        after = before + amount if lever.handle.sides[0].is_upper else before - amount
+        columns, side, member = self.cascade.columns, lever.handle.sides[0], lever.columns[0]
+        field, before = "lock", float(self.scenario.cells.lock[self._cell(member)])
+        move = amount if side.is_upper else -amount
+        if np.isnan(before):
+            field, before = "lock_target", float(self.scenario.cells.fixed_target[self._cell(member)])
+            move *= 1.0 if side.kind == "row" else float(columns.graph.sign[columns.stretch_node[member]])
+        after = before + move
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
-        return text, [f"{self._cell_path(lever.columns[0])}.lock={_digits(after)}"], before, after
+        return text, [f"{self._cell_path(member)}.{field}={_digits(after)}"], before, after
 
     def _stretches(self, lever: Lever, amount: float, number: int) -> tuple[str, list[str], float, float]:
         share = min(_outward(amount, amount), lever.handle.most)
@@ -136,7 +141,7 @@ class Words:
             "kpi": [self.scenario.kpi_ids[k] for k in kpis],
         }
         name = f"repair-{number + 1}"
-        if np.all(np.isnan(growth)) and cells.has_decision[meant].all() and np.isnan(cells.lock[meant]).all():
+        if np.all(np.isnan(growth)) and cells.has_decision[meant].all() and not cells.is_locked[meant].any():
             return [f"adjust.{name}={{ where = {_table(where)}, scale = {{ {lever.kind} = {_digits(factor)} }} }}"]
         ends = np.unique(cells.growth[:, meant], axis=1)
         if ends.shape[1] == 1 and not np.isnan(ends).any():
@@ -165,6 +170,8 @@ class Words:
                 return f"{limit.name} <= {plain(limit.value)}{due}"
             if name.startswith("rules["):
                 return f"the rule {name[6:-1]} of {Path(self.scenario.rules or 'the rules file').name}"
+            if name.startswith("lock_target["):
+                return f"lock_target of {name[12:-1]}"
             return f"goal.{name[5:-1]} (hard)" if name.startswith("goal[") else ""
         name = program.column_name(side.position)
         if not name.startswith(("stretch[", "level[")):
@@ -172,7 +179,7 @@ class Words:
         block = self.cascade.columns.stretch if name.startswith("stretch[") else self.cascade.columns.level
         member = side.position - block.start
         bound = float(block.upper[member] if side.is_upper else block.lower[member])
-        if name.startswith("stretch[") and not np.isnan(self.scenario.cells.lock[self._cell(member)]):
+        if name.startswith("stretch[") and self.scenario.cells.is_locked[self._cell(member)]:
             return f"lock of {block.label(member)} = {plain(bound)}"
         what = ("max_stretch" if side.is_upper else "min_stretch") if name.startswith("stretch[") else "level"
         return f"{what} of {block.label(member)} {'<=' if side.is_upper else '>='} {plain(bound)}"

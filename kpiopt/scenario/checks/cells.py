@@ -17,7 +17,7 @@ from kpiopt.scenario.resolve.units import ResolvedUnits
 WEIGHT_TOLERANCE = 1e-6
 """How far the weights of a unit may be from adding up to 1."""
 
-_NOT_NEGATIVE = ("min_stretch", "max_stretch", "lock", "pay_rate", "weight", "size")
+_NOT_NEGATIVE = ("min_stretch", "max_stretch", "pay_rate", "weight", "size")
 _STRETCH_RULE = "stretch is an improvement over the baseline and always at least 0, whatever the KPI's direction"
 
 
@@ -45,6 +45,7 @@ class CellChecks:
         self.check_locks()
         self.check_baselines()
         self.check_zero_baselines()
+        self.check_growth_of_nothing()
         self.check_weights()
         self.check_sizes()
 
@@ -63,7 +64,7 @@ class CellChecks:
         table = self.resolved.table
         for field, values in table.fields.items():
             if field in _NOT_NEGATIVE or field.startswith("effort."):
-                rule = _STRETCH_RULE if field in ("min_stretch", "max_stretch", "lock") else f"{field} is at least 0"
+                rule = _STRETCH_RULE if field in ("min_stretch", "max_stretch") else f"{field} is at least 0"
                 self._each(
                     values < 0,
                     field,
@@ -107,32 +108,43 @@ class CellChecks:
         )
 
     def check_locks(self) -> None:
-        """A lock lies inside the cell's own box; a reason belongs to a lock."""
+        """A lock is said once; one outside the cell's range is worth a word; a reason and an owner belong to a lock."""
         table, cells = self.resolved.table, self.resolved.cells
         lower, upper, lock = cells.min_stretch, cells.max_stretch, cells.lock
+        self._each(
+            ~np.isnan(lock) & ~np.isnan(cells.fixed_target),
+            "lock_target",
+            lambda cell: (
+                "E-lock-twice",
+                f"{table.name(cell)} has a lock of {lock[cell]:g} and a lock_target of {cells.fixed_target[cell]:g}",
+                "lock fixes the stretch, lock_target the target; one of them says it all",
+                "remove one of them",
+            ),
+        )
         least = np.fmax(lower, table.fields["min_stretch"])  # the own one counts where there is no largest
-        outside = (lock < least * (1 - 1e-12)) | (lock > upper * (1 + 1e-12))
+        outside = (lock < least - 1e-12 * np.abs(least)) | (lock > upper + 1e-12 * np.abs(upper))
         self._each(
             outside & (lower <= upper),
             "lock",
             lambda cell: (
-                "E-lock-outside",
+                "W-lock-outside",
                 f"{table.name(cell)} is locked at {lock[cell]:g}, outside its range {least[cell]:g} to {upper[cell]:g}",
-                "a lock lies between min_stretch and max_stretch",
-                "move the lock or widen the range",
+                "a lock counts whatever min_stretch and max_stretch say",
+                "nothing, if it is meant; else move the lock",
             ),
         )
-        reasons = table.rows.texts("lock_reason")[table.row]
-        self._each(
-            np.isnan(lock) & (reasons != "").astype(bool),
-            "lock_reason",
-            lambda cell: (
-                "W-lock-reason",
-                f"{table.name(cell)} has a lock_reason but no lock",
-                "a reason explains a lock",
-                "give the lock, or remove the reason",
-            ),
-        )
+        for column, what in (("lock_reason", "a reason explains"), ("lock_owner", "an owner answers for")):
+            given = (table.rows.texts(column)[table.row] != "").astype(bool)
+            self._each(
+                ~cells.is_locked & given,
+                column,
+                lambda cell, column=column, what=what: (  # type: ignore[misc]
+                    "W-lock-reason",
+                    f"{table.name(cell)} has a {column} but no lock",
+                    f"{what} a lock",
+                    f"give the lock, or remove the {column}",
+                ),
+            )
 
     def check_baselines(self) -> None:
         """Every cell without cells below has a baseline."""
@@ -170,6 +182,30 @@ class CellChecks:
                 f"give [kpi.{table.kpi_ids[cells.kpi[cell]]}] a step",
             ),
         )
+
+    def check_growth_of_nothing(self) -> None:
+        """Growth in percent of a baseline of 0 is no room at all: say so, and what to write."""
+        table, cells = self.resolved.table, self.resolved.cells
+        if cells.growth is None or not self.findings.is_whole("cell", "guardrail"):
+            return
+        growth = cells.growth[1]
+        self._each(
+            (cells.baseline == 0) & (growth > 0) & ~cells.is_locked,
+            "baseline",
+            lambda cell: (
+                "W-growth-of-nothing",
+                f"{table.name(cell)} has the baseline 0, and its guardrail allows growth of at most "
+                f"{growth[cell]:.4g} times that: its target stays 0",
+                "growth is a share of the baseline, and a share of 0 is 0",
+                f"give {table.name(cell)} a max_stretch of its own in {self._measure(cell)}, or the baseline that "
+                "is expected of it",
+            ),
+        )
+
+    def _measure(self, cell: int) -> str:
+        """Return what a cell's KPI is counted in."""
+        kpi = self.resolved.table.kpi_ids[self.resolved.cells.kpi[cell]]
+        return self.model.kpi[kpi].unit or f"the unit of {kpi}"
 
     def check_weights(self) -> None:
         """The weights of a unit with a target incentive add up to 1."""

@@ -70,7 +70,8 @@ class LimitChecks:
     def _smallest(self) -> Floats:
         """Return the smallest stretch that each cell can have, (n_cells,) float."""
         cells = self.scenario.cells
-        return np.where(np.isnan(cells.lock), cells.min_stretch, cells.lock)
+        free = np.where(np.isnan(cells.fixed_target), cells.min_stretch, 0.0)
+        return np.where(np.isnan(cells.lock), free, np.maximum(cells.lock, 0.0))
 
     def _below(self, value: Floats) -> Floats:
         """Return sums of cells over each unit's subtree, (n_units,) float."""

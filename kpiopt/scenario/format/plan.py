@@ -91,8 +91,13 @@ class CellEntry(Section):
     size: NonNegative | None = Field(
         default=None, description="weight in a `mean` roll-up; the unit's size where absent"
     )
-    lock: NonNegative | None = Field(default=None, description="stretch fixed by a person")
+    lock: Number | None = Field(
+        default=None,
+        description="stretch fixed by a person, whatever the range; below 0 it is certain and costs nothing",
+    )
+    lock_target: Number | None = Field(default=None, description="target fixed by a person, instead of a stretch")
     lock_reason: str | None = Field(default=None, description="why it is fixed")
+    lock_owner: str | None = Field(default=None, description="who fixed it")
     reference: Number | None = Field(default=None, description="value that the last step stays close to")
     execution: QuantityValue | None = Field(default=None, description="share of planned stretch that is realised")
     effort: dict[str, NonNegative] = Field(default={}, description="effort per unit of stretch, by resource")
@@ -251,5 +256,5 @@ class TablesSection(Section):
     cells: TableSource | None = Field(
         default=None,
         description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
-        "lock_reason, reference, execution, effort.<resource>",
+        "lock_target, lock_reason, lock_owner, reference, execution, effort.<resource>",
     )

@@ -20,7 +20,17 @@ from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.scenario import Floats, Integers, Units
 
-NUMBER_FIELDS = ("baseline", "min_stretch", "max_stretch", "pay_rate", "weight", "size", "lock", "reference")
+NUMBER_FIELDS = (
+    "baseline",
+    "min_stretch",
+    "max_stretch",
+    "pay_rate",
+    "weight",
+    "size",
+    "lock",
+    "lock_target",
+    "reference",
+)
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,9 @@ def _build(
     fields = given.fields
     growth = _growth(model, given, selector)
     lower, upper = _boxes(given, baseline, growth)
-    lock = fields["lock"]
-    has_decision = ~np.isnan(upper) | ~np.isnan(lock)
+    lock, lock_target = fields["lock"], fields["lock_target"]
+    has_decision = ~np.isnan(upper) | ~np.isnan(lock) | ~np.isnan(lock_target)
     unboxed = np.isnan(upper)
-    reasons = given.rows.texts("lock_reason")[given.row]
     return Cells(
         unit=given.unit,
         kpi=given.kpi,
@@ -124,9 +123,17 @@ def _build(
         size=fields["size"],
         effort={resource: _default(fields[f"effort.{resource}"], 0.0) for resource in given.resources},
         execution=execution,
-        lock_reason={cell: reasons[cell] for cell in np.flatnonzero(reasons != "").tolist()},
+        lock_reason=_texts(given, "lock_reason"),
         growth=growth,
+        lock_owner=_texts(given, "lock_owner"),
+        lock_target=lock_target,
     )
+
+
+def _texts(given: CellTable, column: str) -> dict[int, str]:
+    """Return a text column's fields that are given, by cell."""
+    texts = given.rows.texts(column)[given.row]
+    return {cell: texts[cell] for cell in np.flatnonzero(texts != "").tolist()}
 
 
 def _default(values: Floats, value: float) -> Floats:

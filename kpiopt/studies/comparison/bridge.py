@@ -136,10 +136,11 @@ def _terms(plan: Plan, node: int) -> _Terms:
         *(("factor", None, list(scenario.factors)[graph.factor[n]], "") for n in factor.tolist()),
     ]
     at = graph.cell_node[cell]
+    share = np.where(plan.stretch[cell] < 0.0, 1.0, graph.execution_mean[cell])
     return _Terms(
         key,
         np.concatenate([total[at], total[graph.level_node[level]], total[factor]]),
-        np.concatenate([graph.sign[at] * graph.execution_mean[cell], np.ones(len(level) + len(factor))]),
+        np.concatenate([graph.sign[at] * share, np.ones(len(level) + len(factor))]),
         np.concatenate([plan.stretch[cell], plan.levels[level], graph.factor_mean[factor]]),
     )
 

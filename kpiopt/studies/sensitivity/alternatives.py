@@ -65,7 +65,6 @@ def target_coefficients(cascade: Cascade, node: int) -> Floats:
     caused = graph.sweep_back(graph.cause_matrix.T @ rolled)
     coefficients = np.zeros(cascade.program.n_columns)
     at = columns.stretch_node
-    execution = graph.execution_mean[columns.stretch_cell]
-    coefficients[columns.stretch.positions] = graph.sign[at] * (rolled[at] + execution * caused[at])
+    coefficients[columns.stretch.positions] = graph.sign[at] * (rolled[at] + columns.execution * caused[at])
     coefficients[columns.level.positions] = caused[graph.level_node]
     return coefficients

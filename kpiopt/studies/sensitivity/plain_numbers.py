@@ -213,7 +213,7 @@ def _own(cells: Cells, field: str) -> NDArray[np.bool_]:
     if field == "baseline":
         there[list(cells.baseline_quantity)] = False
     if field in _LIMITS:
-        there &= np.isnan(cells.lock)
+        there &= ~cells.is_locked
         if cells.growth is not None:
             there &= np.isnan(cells.growth[_LIMITS.index(field)])
     return there

@@ -265,11 +265,11 @@ def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None
 
 def _largest_stretch(columns: DecisionColumns, x: Floats) -> float | None:
     """Return sum_G n_G m_G / sum_G n_G of a plan, whether or not the order has the step "fairness"."""
-    count = columns.peers.count
+    count, member = columns.peers.count, columns.peers.member
     if not len(count):
         return None
     largest = np.zeros(len(count))
-    np.maximum.at(largest, columns.peers.group, columns.stretch.of(x) / columns.scale)
+    np.maximum.at(largest, columns.peers.group, (columns.stretch.of(x) / columns.scale)[member])
     return float(largest @ count) / float(count.sum())
 
 
