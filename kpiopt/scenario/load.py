@@ -22,7 +22,10 @@ from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
 from kpiopt.scenario.checks.axes import check_sweep
 from kpiopt.scenario.checks.cells import CellChecks
+from kpiopt.scenario.checks.idle import check_idle
 from kpiopt.scenario.checks.limits import LimitChecks
+from kpiopt.scenario.checks.measures import MeasureChecks
+from kpiopt.scenario.checks.names import check_letter_case, check_relax
 from kpiopt.scenario.checks.outliers import check_outliers
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.strategy_map import MapChecks
@@ -185,6 +188,7 @@ def _read_table(findings: Findings, model: ScenarioDocument, rule: TableRule, fi
             sheet=sheet or None,
             delimiter=entry.delimiter,
             decimal=entry.decimal,
+            thousands=entry.thousands,
         )
     except InputError as error:
         findings.extend(error)
@@ -254,6 +258,10 @@ def _resolve(
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
     MapChecks(findings, model, kpis, goals, units, found).run()
+    MeasureChecks(findings, model, kpis, initiatives, tables.cells).run()
+    check_letter_case(findings, resolved, found)
+    check_relax(findings, scenario)
+    check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
         check_reconciliation(findings, list(kpis.values()), found)

@@ -283,7 +283,7 @@ def ratio_at_company(kpi: str, above: str, amount: float, orders: float) -> list
         f"baseline = {amount / orders:.7g}",
         f"[kpi.{kpi}.drivers]",
         f"{above} = {1 / orders:.6g}        # 1 / orders",
-        f"orders = {-amount / orders**2:.6g}        # - {above} / orders^2",
+        f"orders = {{ contribution = {-amount / orders**2:.6g}, trade_off = true }}        # - {above} / orders^2",
     ]
 
 

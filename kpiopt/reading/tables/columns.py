@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem
 from kpiopt.reading.tables.number import (
     SPACES,
-    DecimalMark,
+    NumberForm,
+    ask_thousands,
     explain_number,
     explain_range,
-    explain_thousands,
     number_pattern,
     parse_numbers,
+    plain_digits,
     thousands_suspects,
 )
 from kpiopt.reading.tables.raw import RawColumn, RawTable
@@ -41,7 +42,7 @@ class _Column:
     rule: ColumnRule
     raw: RawColumn
     place: Place
-    decimal: DecimalMark
+    form: NumberForm
     findings: TableFindings
 
     def errors(self, where: NDArray[np.bool_], explain: Callable[[int], Explanation]) -> None:
@@ -64,7 +65,7 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
         column_rule = rule.column(name)
         if column_rule is None:
             continue  # reported with the header
-        column = _Column(column_rule, raw_column, raw.place, raw.decimal, findings)
+        column = _Column(column_rule, raw_column, raw.place, raw.form, findings)
         if column_rule.kind == "number":
             columns[name] = _read_numbers(column, raw_column.text.str.strip_chars(SPACES))
         elif column_rule.kind == "quantity":
@@ -76,7 +77,8 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
                 keys[name] = cleaned
     _check_rows(raw, keys, findings)
     findings.raise_errors()
-    return Table(columns, texts, raw.place, digest, tuple(findings.notes))
+    percent = {name: column.percent for name, column in raw.columns.items() if column.percent}
+    return Table(columns, texts, raw.place, digest, tuple(findings.notes), percent)
 
 
 def _read_text(column: _Column) -> pl.Series:
@@ -132,12 +134,15 @@ def _read_numbers(column: _Column, text: pl.Series) -> NDArray[np.float64]:
     if column.raw.number is not None:
         _refuse_text_numbers(column, text)
         return column.raw.number
-    parsed = parse_numbers(text, column.decimal)
+    text = column.form.without_groups(text)
+    parsed = parse_numbers(text, column.form.decimal)
     column.errors(parsed.out_of_range, lambda row: explain_range(text[row]))
-    if parsed.malformed.any():
-        column.errors(parsed.malformed, lambda row: explain_number(text[row], column.decimal))
-        suspects = thousands_suspects(text, column.decimal) & ~parsed.malformed
-        column.errors(suspects, lambda row: explain_thousands(text[row]))
+    if parsed.malformed.any() or not column.form.is_certain:
+        column.errors(parsed.malformed, lambda row: explain_number(text[row], column.form.decimal))
+        suspects = np.flatnonzero(thousands_suspects(text, column.form) & ~parsed.malformed)
+        if suspects.size:
+            asked = ask_thousands(text.gather(suspects).to_list(), column.form)
+            column.findings.errors_at(column.place, column.rule.name, suspects[:1], lambda _: asked)
     return parsed.values
 
 
@@ -146,6 +151,8 @@ def _refuse_text_numbers(column: _Column, text: pl.Series) -> None:
 
     def explain(row: int) -> Explanation:
         code, message, rule, fix = explain_number(text[row])
+        if "declare" in fix:  # typed files have no marks to declare
+            fix = f"type it as a number: {plain_digits(text[row])}"
         if is_number[row]:
             message = f"{show(text[row])} is a number stored as text"
             fix = _FIX_TEXT_IN_EXCEL if column.place.sheet else "write the column as numbers"
@@ -163,25 +170,46 @@ def _read_quantities(column: _Column) -> tuple[NDArray[np.float64], dict[int, st
     rows = np.flatnonzero(is_text.to_numpy())
     if not rows.size:
         return _read_numbers(column, text), {}
-    _check_ranges(column, text, is_text.to_numpy())
-    distributions = {row: text[row] for row in rows.tolist()}
-    if column.decimal == ",":
+    distributions = {row: _range(text[row], column.form) for row in rows.tolist()}
+    _check_ranges(column, distributions)
+    if column.form.decimal == ",":
         distributions = {r: value if value[0] == "{" else value.replace(",", ".") for r, value in distributions.items()}
     return _read_numbers(column, text.set(is_text, "")), distributions
 
 
-def _check_ranges(column: _Column, text: pl.Series, is_text: NDArray[np.bool_]) -> None:
+def _range(text: str, form: NumberForm) -> str:
+    """Return a range with declared separators of thousands taken out of its numbers."""
+    return text if text[0] == "{" else " to ".join(form.plain(side) for side in _sides(text))
+
+
+def _sides(text: str) -> list[str]:
+    return re.split(r"\s+to\s+", text, flags=re.IGNORECASE)
+
+
+def _check_ranges(column: _Column, distributions: dict[int, str]) -> None:
     """Refuse "a to b" where a or b is no plain number; what the numbers mean is checked where they are understood."""
-    number = number_pattern(column.decimal)
-    plain = text.str.contains(rf"^(?:\{{.*|(?:{number})\s+(?i:to)\s+(?:{number}))$").to_numpy()
+    number, form = number_pattern(column.form.decimal), column.form
+    ranges = {row: _sides(text) for row, text in distributions.items() if text[0] != "{"}
+    plain = {
+        row: len(sides) == 2 and all(re.fullmatch(number, side) for side in sides) for row, sides in ranges.items()
+    }
 
     def explain(row: int) -> Explanation:
-        sides = re.split(r"\s+to\s+", text[row], flags=re.IGNORECASE)
-        bad = next((side for side in sides if not re.fullmatch(number, side)), text[row])
-        code, message, _, fix = explain_number(bad, column.decimal)
-        return code, f"in {show(text[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
+        bad = next((side for side in ranges[row] if not re.fullmatch(number, side)), distributions[row])
+        code, message, _, fix = explain_number(bad, form.decimal)
+        return code, f"in {show(distributions[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
 
-    column.errors(is_text & ~plain, explain)
+    def ask(row: int) -> Explanation:
+        return ask_thousands([side for side in ranges[row] if re.fullmatch(form.could_be_grouped, side)], form)
+
+    wrong = [row for row, is_plain in plain.items() if not is_plain]
+    column.findings.errors_at(column.place, column.rule.name, np.array(wrong, dtype=np.int64), explain)
+    marked = {row: [side for side in sides if form.decimal in side] for row, sides in ranges.items() if plain[row]}
+    doubtful = [
+        r for r, sides in marked.items() if sides and all(re.fullmatch(form.could_be_grouped, s) for s in sides)
+    ]
+    if not form.is_certain:
+        column.findings.errors_at(column.place, column.rule.name, np.array(doubtful, dtype=np.int64), ask)
 
 
 def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindings) -> None:
@@ -193,8 +221,11 @@ def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindin
     if not complete.all():
         void = np.flatnonzero(~complete & _is_void(raw))
         findings.errors_at(raw.place, next(iter(keys)), void, _explain_void)
+        totals = np.setdiff1d(np.flatnonzero(_is_total(keys, complete)), void, assume_unique=True)
+        findings.errors_at(raw.place, next(iter(keys)), totals, _explain_total)
+        known = np.union1d(void, totals)
         for name, has_value in filled.items():
-            rows = np.setdiff1d(np.flatnonzero(~has_value), void, assume_unique=True)
+            rows = np.setdiff1d(np.flatnonzero(~has_value), known, assume_unique=True)
             findings.errors_at(raw.place, name, rows, partial(_explain_missing, name, tuple(keys)))
     _check_duplicates(raw, keys, complete, findings)
 
@@ -208,6 +239,24 @@ def _is_void(raw: RawTable) -> NDArray[np.bool_]:
         if column.number is not None:
             void &= np.isnan(column.number)
     return void
+
+
+_TOTAL = r"^(?i:(?:grand |sub)?totals?|sum|all|overall|summe|gesamt|insgesamt|total général|totale)\b"
+
+
+def _is_total(keys: dict[str, pl.Series], complete: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark rows that seem to sum up those above: a part of the key is missing, and what is there says so, (n,) bool."""
+    says_so = np.logical_or.reduce([series.str.contains(_TOTAL).to_numpy() for series in keys.values()])
+    return np.asarray(~complete & says_so)
+
+
+def _explain_total(_: int) -> Explanation:
+    return (
+        "E-table-total",
+        "the row seems to be a total of the rows above",
+        "totals follow from the rows below a unit; they are no rows of a table",
+        "delete the row, or move it to another sheet or file",
+    )
 
 
 def _explain_void(_: int) -> Explanation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -10,64 +12,106 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import InternalError, Location, Problem, TableError
 from kpiopt.reading.tables.encoding import normalise_csv
-from kpiopt.reading.tables.number import DecimalMark
-from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header
+from kpiopt.reading.tables.number import SPACES, NumberForm
+from kpiopt.reading.tables.raw import (
+    HEADER_ROWS,
+    RawColumn,
+    RawTable,
+    check_header,
+    find_header,
+    nameless_problem,
+    title_note,
+)
 from kpiopt.reading.tables.records import BadQuote, Records, scan_records
 from kpiopt.reading.tables.table import Place, TableRule
 from kpiopt.reading.tables.table_findings import Explanation, TableFindings, refuse, show
 from kpiopt.reading.tables.text import clean_header
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_OPTIONS_RULE = 'delimiter is one of "," ";" "|" or a tab, decimal is "." or ",", and they differ'
+_OPTIONS_RULE = 'delimiter is one of "," ";" "|" or a tab, decimal is "." or ",", thousands is another mark'
+_HINT = re.compile(r'"?sep=(.)"?')
 
 
-def read_csv(
-    data: bytes, display: str, rule: TableRule, findings: TableFindings, delimiter: str | None, decimal: str | None
-) -> RawTable:
+@dataclass(frozen=True, slots=True)
+class CsvStyle:
+    """How a file is declared to be written; None where nothing is said."""
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+
+
+def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings, style: CsvStyle) -> RawTable:
     """Read a CSV file into columns of text.
 
     Parameters
     ----------
     data : bytes
         The whole file.
-    delimiter, decimal : str or None
-        As declared for the table; None means a comma between fields and a decimal point.
+    style : CsvStyle
+        As declared for the table. Commas between fields and a decimal point where nothing is said; a first line such
+        as "sep=;", which Excel understands, names the delimiter as well.
 
     Raises
     ------
     TableError
         If the file has no readable structure; what concerns single rows goes to `findings`.
     """
-    separator, mark = _options(delimiter, decimal, display)
     data = normalise_csv(data, display, findings)
+    hint = _HINT.fullmatch(data.partition(b"\n")[0].decode())
+    style = _hinted(style, hint[1], rule, display) if hint else style
+    separator, form = _options(style, display)
     records = scan_records(data, separator)
     if isinstance(records, BadQuote):
         raise TableError(_quote_problem(records, display))
-    filled = np.flatnonzero(~_blank(data, records))
+    filled = np.flatnonzero(~_blank(data, records))[1 if hint else 0 :]
     if not filled.size:
         raise refuse("E-table-empty", "the file has only blank lines: 0 rows", display, fix="write a header and rows")
-    header, body = filled[0], filled[1:]
-    _check_delimiter(_record(data, records, header), separator, rule, Location(display, int(records.line[header])))
-    names = _split(_record(data, records, header), separator)
-    check_header(names, rule, Location(display, int(records.line[header])), findings)
+    first = [_record(data, records, i) for i in filled[:HEADER_ROWS].tolist()]
+    above = find_header([_split(record, separator) for record in first], rule)
+    header, body = filled[above], filled[above + 1 :]
+    place = Location(display, int(records.line[header]))
+    if above:
+        findings.notes.append(title_note([record.strip(f"{separator} ") for record in first[:above]], place))
+    _check_delimiter(first[above], separator, rule, place)
+    names = _split(first[above], separator)
+    check_header(names, rule, lambda _: place, findings)
     if not body.size:
         findings.error(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
     if len(set(names)) < len(names) or not body.size or not any(rule.column(name) for name in names):
         findings.raise_errors()  # the rows make no sense under such a header
     regular = body[records.fields[body] == len(names)]
     _check_shape(records, body, len(names), display, findings)
-    frame = _parse(_only(data, records, regular), names, separator, len(regular))
-    columns = {name: RawColumn(frame[name]) for name in names}
-    return RawTable(columns, Place(display, records.line[regular]), mark)
+    inner = [name if rule.column(name) else f"#{i}" for i, name in enumerate(names)]
+    frame = _parse(_only(data, records, regular), inner, separator, len(regular))
+    for number, name in enumerate(names, start=1):
+        if not name and (frame[inner[number - 1]].str.strip_chars(SPACES) != "").any():
+            findings.error(nameless_problem(number, place))
+    columns = {name: RawColumn(frame[name]) for name in inner if rule.column(name)}
+    return RawTable(columns, Place(display, records.line[regular]), form)
 
 
-def _options(delimiter: str | None, decimal: str | None, display: str) -> tuple[str, DecimalMark]:
-    separator = delimiter or ","
-    mark = decimal or "."
-    if separator not in _DELIMITERS or mark not in (".", ",") or separator == mark:
+def _hinted(style: CsvStyle, delimiter: str, rule: TableRule, display: str) -> CsvStyle:
+    """Take the delimiter from the file's first line, which must not contradict what is declared."""
+    if style.delimiter in (None, delimiter):
+        return replace(style, delimiter=delimiter)
+    message = f"the first line says sep={delimiter}, but delimiter = {show(style.delimiter)} is declared"
+    fix = f"delete the line, or declare delimiter = {show(delimiter)} for {rule.name} under [tables]"
+    raise refuse("E-table-delimiter", message, display, rule=_OPTIONS_RULE, fix=fix)
+
+
+def _options(style: CsvStyle, display: str) -> tuple[str, NumberForm]:
+    separator = style.delimiter or ","
+    mark = style.decimal or ("," if style.thousands == "." else ".")
+    thousands = style.thousands or ""
+    if separator not in _DELIMITERS or mark not in (".", ",") or thousands not in ("", ".", ",", " ", "'"):
         message = f"delimiter = {show(separator)} with decimal = {show(mark)} cannot be used"
         raise refuse("E-table-option", message, display, rule=_OPTIONS_RULE)
-    return separator, "," if mark == "," else "."
+    if thousands == mark:
+        message = f"{show(mark)} cannot be the decimal mark and separate thousands as well"
+        raise refuse("E-table-option", message, display, rule=_OPTIONS_RULE)
+    is_certain = separator == "," or bool(style.decimal or thousands)
+    return separator, NumberForm("," if mark == "," else ".", thousands, is_certain)
 
 
 def _blank(data: bytes, records: Records) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -29,6 +30,50 @@ _NUMBER = r"[+-]?(?:" + _DIGITS + r")(?:[eE][+-]?[0-9]+)?"
 def number_pattern(decimal: DecimalMark = ".") -> str:
     """Return the regular expression of a plain number (the same meaning in Python and in polars)."""
     return _NUMBER.replace("{mark}", re.escape(decimal))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForm:
+    """How a file writes numbers in text.
+
+    Attributes
+    ----------
+    decimal : {".", ","}
+    thousands : str
+        What separates thousands, where that is declared; else "".
+    is_certain : bool
+        Whether "1.234" can only be one number: the form is declared, or commas separate the file's fields.
+    """
+
+    decimal: DecimalMark = "."
+    thousands: str = ""
+    is_certain: bool = True
+
+    def plain(self, text: str) -> str:
+        """Return a grouped number without its separators, any other text as it is."""
+        is_grouped = bool(self.thousands) and re.fullmatch(self._grouped, text)
+        return re.sub(_separators(self.thousands), "", text) if is_grouped else text
+
+    def without_groups(self, text: pl.Series) -> pl.Series:
+        """Return a column with the declared separators of thousands taken out of its numbers."""
+        if not self.thousands:
+            return text
+        grouped = text.str.contains(f"^{self._grouped}$")
+        return text.zip_with(~grouped, text.str.replace_all(_separators(self.thousands), ""))
+
+    @property
+    def _grouped(self) -> str:
+        return rf"[+-]?[0-9]{{1,3}}(?:{_separators(self.thousands)}[0-9]{{3}})+(?:{re.escape(self.decimal)}[0-9]*)?"
+
+    @property
+    def could_be_grouped(self) -> str:
+        """The pattern of plain numbers that could have a separator of thousands: "1.234", not "0.125" or "1.5"."""
+        return rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(self.decimal)}[0-9]{{3}}"
+
+
+def _separators(thousands: str) -> str:
+    """Return a class of characters for regular expressions; a space stands for every kind of it."""
+    return "[ \u00a0\u2007\u2009\u202f]" if thousands == " " else f"[{thousands}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +119,20 @@ def parse_numbers(text: pl.Series, decimal: DecimalMark = ".") -> ParsedNumbers:
     return ParsedNumbers(values + 0.0, malformed, out_of_range)  # + 0.0 turns -0 into 0
 
 
-def thousands_suspects(text: pl.Series, decimal: DecimalMark = ".") -> NDArray[np.bool_]:
-    """Mark numbers such as "1.234" that a column proves to be written with thousands separators, (n,) bool.
+def thousands_suspects(text: pl.Series, form: NumberForm) -> NDArray[np.bool_]:
+    """Mark numbers such as "1.234" that could mean 1234, (n,) bool.
 
-    Three decimals are ordinary data (0.125), so a single such number is taken as it stands. But where the column also
-    holds "1.234.567", and no number with one mark has other than three digits after it, the mark separates thousands
-    and "1.234" means 1234: reading it as 1.234 would be a wrong answer that looks right.
+    Three decimals are ordinary data (0.125) in a file with commas between its fields. But where a column also holds
+    "1.234.567", and wherever neither commas nor a declaration tell what the mark means, "1.234" may mean 1234: reading
+    it as 1.234 could be a wrong answer that looks right. One number such as 0.5 or 12.25 in the column settles it.
     """
-    mark = re.escape(decimal)
-    if not text.str.contains(rf"^[+-]?[0-9]{{1,3}}(?:{mark}[0-9]{{3}}){{2,}}$").any():
-        return np.zeros(len(text), dtype=np.bool_)
+    mark, none = re.escape(form.decimal), np.zeros(len(text), dtype=np.bool_)
+    many = rf"^[+-]?[0-9]{{1,3}}(?:{mark}[0-9]{{3}}){{2,}}$"
+    if form.thousands or (form.is_certain and not text.str.contains(many).any()):
+        return none
     single = text.str.contains(rf"^[^{mark}]*{mark}[^{mark}]*$")
-    grouped = text.str.contains(rf"^[+-]?[1-9][0-9]{{0,2}}{mark}[0-9]{{3}}$")
-    if (single != grouped).any():
-        return np.zeros(len(text), dtype=np.bool_)
-    return grouped.to_numpy()
+    grouped = text.str.contains(f"^{form.could_be_grouped}$")
+    return none if (single != grouped).any() else grouped.to_numpy()
 
 
 def explain_number(value: str, decimal: DecimalMark = ".") -> Explanation:
@@ -104,11 +148,18 @@ def explain_range(value: str) -> Explanation:
     return "E-number-range", message, "numbers lie between 1e-300 and 1e300 in size", "choose a larger or smaller unit"
 
 
-def explain_thousands(value: str) -> Explanation:
-    """Say that a number looks grouped by thousands."""
+def ask_thousands(values: Sequence[str], form: NumberForm) -> Explanation:
+    """Ask what the mark of some numbers of a column means."""
+    value, mark = values[0], form.decimal
+    other = "," if mark == "." else "."
+    more = f" ({len(values):,} such numbers in this column)" if len(values) > 1 else ""
     digits = re.sub(r"[.,]", "", value)
-    message = f"{show(value)} is ambiguous: other values of the column use the same mark to separate thousands"
-    return "E-number-thousands", message, NUMBER_RULE, f"write {digits} without separators in the whole column"
+    message = f"{show(value)} could be {digits} or {value.replace(',', '.')}{more}"
+    fix = (
+        f'under [tables], declare thousands = "{mark}" (and decimal = "{other}") or decimal = "{mark}" for this table; '
+        "or write the numbers without separators"
+    )
+    return "E-number-thousands", message, "a number has one meaning", fix
 
 
 def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
@@ -118,8 +169,8 @@ def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
         points = ", ".join(f"U+{ord(c):04X}" for c in invisible)
         return "E-table-control", f"it contains the invisible character {points}", "remove the character"
     for pattern, code, reason, fix in _REASONS:
-        if match := re.fullmatch(pattern, text, re.IGNORECASE):
-            return code, reason, fix.format(*match.groups())
+        if re.fullmatch(pattern, text, re.IGNORECASE):
+            return code, reason, fix.format(digits=plain_digits(text, decimal), decimal=decimal)
     other = "," if decimal == "." else "."
     if re.fullmatch(rf"[+-]?[0-9]+{re.escape(other)}[0-9]+", text):
         declare = f'declare decimal = "{other}" for this table under [tables]'
@@ -130,15 +181,36 @@ def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
         )
     if percent := re.fullmatch(r"([+-]?[0-9]+(?:\.[0-9]+)?)\s*%", text):
         share = (Decimal(percent[1]) / 100).normalize()
-        return "E-number-unit", "a percent sign is no part of a number", f"write {share:f} where a share is meant"
+        fix = f"write {percent[1]} where the KPI's unit is %, {share:f} where a share is meant"
+        return "E-number-unit", "a percent sign is no part of a number", fix
     symbols = [c for c in text if unicodedata.category(c) == "Sc"]
     if symbols:
         rest = "".join(c for c in text if c not in symbols).strip()
-        return "E-number-unit", f"it contains the currency sign {symbols[0]}", f"write {rest}; units belong to the KPI"
+        fix = f"write {plain_digits(rest, decimal)}; units belong to the KPI"
+        return "E-number-unit", f"it contains the currency sign {symbols[0]}", fix
     return "E-number", "it is text", "write digits only, or leave the field empty where the value is not known"
 
 
-_NO_SEPARATORS = "write the digits without separators"
+_LETTERS = {"k": 1_000, "t": 1_000, "m": 1_000_000, "mn": 1_000_000, "mio": 1_000_000, "bn": 1_000_000_000}
+
+
+def plain_digits(text: str, decimal: DecimalMark = ".") -> str:
+    """Write what a text plainly means as the digits that are read; the text itself where that is not plain."""
+    sign, body = "", text.strip(SPACES)
+    if minus := re.fullmatch(r"\((.+)\)|[\u2212\u2012\u2013\u2014](.+)", body):
+        sign, body = "-", (minus[1] or minus[2]).strip(SPACES)
+    match = re.fullmatch(
+        r"([+-]?)([0-9]{1,3}(?:[,.\u00a0 '][0-9]{3})*|[0-9]+)([.,][0-9]+)?\s?(k|m|mn|mio|bn|t)?\.?", body, re.I
+    )
+    marks = set(re.findall(r"[,.]", match[2])) if match else set()
+    if match is None or len(marks) > 1 or (match[3] and match[3][0] in marks):
+        return f"{sign}{body}"
+    whole, fraction = re.sub(r"[^0-9]", "", match[2]), (match[3] or ".0")[1:]
+    value = Decimal(f"{whole}.{fraction}") * _LETTERS.get((match[4] or "").lower(), 1)
+    return f"{sign}{match[1]}{value.normalize():f}".replace(".", decimal)
+
+
+_NO_SEPARATORS = 'write the digits without separators, or declare thousands = "…" for this table under [tables]'
 _REASONS: tuple[tuple[str, str, str, str], ...] = (
     # pattern, code, reason, fix with the pattern's groups
     (r"[+-]?nan|[+-]?inf(?:inity)?", "E-number-range", "it is not finite", "leave the field empty for not given"),
@@ -152,7 +224,7 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?",
         "E-number-thousands",
         "the comma could separate thousands or decimals",
-        'write it without separators; if the comma is the decimal mark of this file, declare decimal = ","',
+        'write {digits} or declare thousands = "," if it separates thousands, declare decimal = "," if it does not',
     ),
     (
         r"[+-]?[0-9]{1,3}(?:[ \u00a0\u2007\u2009\u202f'’][0-9]{3})+(?:[.,][0-9]+)?",
@@ -171,10 +243,10 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         r"[+-]?[0-9]+(?:[.,][0-9]+)?\s?(?:k|m|mn|mio|bn|t)\.?",
         "E-number-unit",
         "a letter stands for the thousands or millions",
-        "write the number in full",
+        "write it in full: {digits}",
     ),
-    (r"\((.+)\)", "E-number", "brackets do not mean minus here", "write -{0}"),
-    (r"[\u2212\u2012\u2013\u2014](.+)", "E-number", "its minus is a typographic dash", "write -{0} with a hyphen"),
+    (r"\(.+\)", "E-number", "brackets do not mean minus here", "write {digits}"),
+    (r"[\u2212\u2012\u2013\u2014].+", "E-number", "its minus is a typographic dash", "write {digits} with a hyphen"),
     (r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)", "E-number", "it is a spreadsheet's error", "mend the formula"),
     (
         r"-+|\?+|\.+|n/?a\.?|null|none|tbd",

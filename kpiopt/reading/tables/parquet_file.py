@@ -22,8 +22,12 @@ EXACT_INTEGERS = 2**53
 """Up to this size a float holds every whole number exactly."""
 
 _INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
-_FLOATS = (pl.Float32, pl.Float64)
-_RULE = "columns are text, whole numbers up to 64 bits (unsigned: 32) or floats; ids and text are never floats"
+_FLOATS = (pl.Float32, pl.Float64, pl.Decimal)
+_TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Null)
+_RULE = (
+    "columns are text, categories, whole numbers up to 64 bits (unsigned: 32), decimals or floats; "
+    "ids and text are never floats or decimals"
+)
 
 
 def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFindings) -> RawTable:
@@ -42,7 +46,7 @@ def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFind
     with _refusing_damage(display):
         n_rows = check_pages(data)
         schema = pl.read_parquet_schema(BytesIO(data))
-    check_header(list(schema), rule, Location(display), findings)
+    check_header(list(schema), rule, lambda _: Location(display), findings)
     rules = [found for name in schema if (found := rule.column(name)) is not None]
     for column in rules:
         _check_type(column, schema[column.name], display, findings)
@@ -76,8 +80,7 @@ def _refusing_damage(display: str) -> Iterator[None]:
 
 
 def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: TableFindings) -> None:
-    allowed = (pl.String, *_INTEGERS) if column.kind in ("id", "text") else (pl.String, *_INTEGERS, *_FLOATS)
-    if dtype in allowed:
+    if dtype in _TEXTS or dtype in _INTEGERS or (column.kind in ("number", "quantity") and dtype in _FLOATS):
         return
     fix = f"write it as {'text' if column.kind in ('id', 'text') else 'a float'}"
     message = (
@@ -87,6 +90,8 @@ def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: 
 
 
 def _column(series: pl.Series, column: ColumnRule, place: Place, findings: TableFindings) -> RawColumn:
+    if series.dtype in (pl.Categorical, pl.Enum, pl.Null):  # a column without any value has no type
+        series = series.cast(pl.String)
     if series.dtype == pl.String:
         text = series.fill_null("")
         # A Parquet column has one type, so where one quantity is "38 to 42" the numbers beside it are text as well.

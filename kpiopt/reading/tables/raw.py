@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from kpiopt.errors import Location, Problem
-from kpiopt.reading.tables.number import DecimalMark
+from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.table import Floats, Place, TableRule
 from kpiopt.reading.tables.table_findings import TableFindings, listing, show, suggestion
 
@@ -23,10 +23,13 @@ class RawColumn:
         Text fields; "" where empty, or where the file holds a typed number.
     number : (n,) float or None
         Typed numbers, NaN where there is none; None in a CSV file, which has no types.
+    percent : frozenset of int
+        Data rows whose number the file shows as a percentage: 0.81 as 81 %.
     """
 
     text: pl.Series
     number: Floats | None = None
+    percent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,45 +38,81 @@ class RawTable:
 
     Attributes
     ----------
-    decimal : {".", ","}
-        Decimal mark of numbers in text.
+    form : NumberForm
+        How numbers in text are written.
     """
 
     columns: dict[str, RawColumn]
     place: Place
-    decimal: DecimalMark = "."
+    form: NumberForm = field(default_factory=NumberForm)
 
 
-def check_header(names: Sequence[str], rule: TableRule, at: Location, findings: TableFindings) -> None:
-    """Find unknown, nameless, repeated and missing columns.
+REMARKS = "notes"
+"""A column of this name, and any whose name begins with "#", holds remarks for people and is not read."""
+
+HEADER_ROWS = 20
+"""Among so many rows with content the header is looked for; what stands above it is a title."""
+
+
+def is_remark(name: str) -> bool:
+    """Whether a column with this header holds remarks for people."""
+    return name.startswith("#") or name == REMARKS
+
+
+def find_header(rows: Sequence[Sequence[str]], rule: TableRule) -> int:
+    """Return which of the first rows is the header: the one with all required columns, else the first."""
+    names = [set(row) for row in rows[:HEADER_ROWS]]
+    return next((i for i, found in enumerate(names) if found.issuperset(rule.required)), 0)
+
+
+def title_note(titles: Sequence[str], at: Location) -> Problem:
+    """Return the note that rows above the header were passed over."""
+    first = next((title for title in titles if title), "")
+    message = f"above the header {len(titles):,} row(s) of titles are passed over, such as {show(first)}"
+    return Problem("N-table-title", message, location=at)
+
+
+def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Location], findings: TableFindings) -> None:
+    """Find unknown, repeated and missing columns; nameless ones are judged by what stands below.
 
     Parameters
     ----------
     names : sequence of str
         The header's fields, trimmed.
-    at : Location
-        The header row.
+    at : callable
+        Position in the header -> place.
     """
     known = [column.name for column in rule.columns] + [prefix for prefix, _ in rule.prefixes]
     allowed = f"columns of {rule.name}: {', '.join(f'{n}…' if n.endswith('.') else n for n in known)}"
-    for number, name in enumerate(names, start=1):
-        if not name:
-            message, fix = f"column {number} has no name", "name it, or delete the whole column"
-        elif rule.column(name) is None:
-            fix = suggestion(name, known) or _twin_of(name) or "rename or delete the column"
-            message = f"unknown column {show(name)}"
-        else:
-            continue
-        findings.error(Problem("E-table-column", message, allowed, fix, at))
-    for name in dict.fromkeys(n for n in names if n and names.count(n) > 1):
+    unknown = [i for i, n in enumerate(names) if n and rule.column(n) is None and not is_remark(n)]
+    missing = [name for name in rule.required if name not in names]
+    if unknown and {"kpi", "baseline"} <= set(missing) and "unit" in names:
+        findings.error(_wide_problem([names[i] for i in unknown], rule, at(0)))
+        return
+    for i in unknown:
+        fix = suggestion(names[i], known) or _twin_of(names[i])
+        fix = fix or f'rename or delete the column; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
+        findings.error(Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i)))
+    for name in dict.fromkeys(n for n in names if n and not is_remark(n) and names.count(n) > 1):
         numbers = [i for i, other in enumerate(names, start=1) if other == name]
         message = f"the header has {show(name)} more than once, as columns {listing(numbers)}"
-        findings.error(Problem("E-table-header", message, "each column stands once", "rename or delete one", at))
-    for name in rule.required:
-        if name not in names:
-            message = f"the table has no column '{name}'"
-            fix = f"add it; required are {listing(rule.required)}"
-            findings.error(Problem("E-table-column", message, allowed, fix, at))
+        place = at(numbers[1] - 1)
+        findings.error(Problem("E-table-header", message, "each column stands once", "rename or delete one", place))
+    for name in missing:
+        fix = f"add it; required are {listing(rule.required)}"
+        findings.error(Problem("E-table-column", f"the table has no column '{name}'", allowed, fix, at(0)))
+
+
+def nameless_problem(number: int, at: Location) -> Problem:
+    """Return what is wrong with values below an empty header; `number` counts columns from 1."""
+    fix = f'name it, delete the whole column, or head it "#" or "{REMARKS}" if it holds remarks'
+    return Problem("E-table-column", f"column {number} has values but no name", "every column has a name", fix, at)
+
+
+def _wide_problem(names: Sequence[str], rule: TableRule, at: Location) -> Problem:
+    message = f"the table is wide: it has columns {listing([show(n) for n in names])} where one row per KPI is expected"
+    example = f"write one row for each unit and KPI, such as: unit, {names[0]}, its baseline"
+    return Problem("E-table-wide", message, f"required columns are {listing(rule.required)}", example, at)
 
 
 def _twin_of(name: str) -> str:

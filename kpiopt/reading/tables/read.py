@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from kpiopt.reading.tables.columns import build_table
-from kpiopt.reading.tables.csv_file import read_csv
+from kpiopt.reading.tables.csv_file import CsvStyle, read_csv
 from kpiopt.reading.tables.parquet_file import read_parquet
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, ColumnRule, Table, TableRule
 from kpiopt.reading.tables.table_file import read_table_bytes, table_form
@@ -24,6 +24,7 @@ def read_table(
     sheet: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    thousands: str | None = None,
 ) -> Table:
     """Read a table and check it against the rule of the format.
 
@@ -37,8 +38,9 @@ def read_table(
         Which columns there may be.
     sheet : str, optional
         Worksheet of a workbook; may be left out where the workbook has one sheet.
-    delimiter, decimal : str, optional
-        How a CSV file separates fields and writes decimals, where it is not "," and ".".
+    delimiter, decimal, thousands : str, optional
+        How a CSV file separates fields and writes numbers, where it is not "," (a tab in .tsv files), "." and not at
+        all.
 
     Raises
     ------
@@ -50,14 +52,17 @@ def read_table(
         For forms that are never loaded, such as pickle.
     """
     form = table_form(path, display)
-    if form != "csv" and (delimiter is not None or decimal is not None):
-        raise refuse("E-table-option", "delimiter and decimal are for .csv files only", display, fix="leave them out")
+    if form != "csv" and (delimiter or decimal or thousands):
+        message = "delimiter, decimal and thousands are for .csv files only"
+        raise refuse("E-table-option", message, display, fix="leave them out")
+    if path.suffix.lower() == ".tsv":
+        delimiter = delimiter or "\t"
     if form != "workbook" and sheet is not None:
         raise refuse("E-table-option", f"only a workbook has sheets, but '#{sheet}' is given", display)
     data = read_table_bytes(path, display)
     findings = TableFindings()
     if form == "csv":
-        raw = read_csv(data, display, rule, findings, delimiter, decimal)
+        raw = read_csv(data, display, rule, findings, CsvStyle(delimiter, decimal, thousands))
     elif form == "parquet":
         raw = read_parquet(data, display, rule, findings)
     else:

@@ -170,6 +170,8 @@ class Table:
         Digest of the file's bytes.
     notes : tuple of Problem
         What was read with a remark: "N-…" notes and "W-…" warnings.
+    percent : mapping of str to frozenset of int
+        Column -> data rows whose number a workbook shows as a percentage: 0.81 as 81 %.
     """
 
     columns: Mapping[str, NDArray[Any]]
@@ -177,6 +179,7 @@ class Table:
     place: Place
     sha256: str
     notes: tuple[Problem, ...] = ()
+    percent: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:

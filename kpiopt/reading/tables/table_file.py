@@ -15,7 +15,7 @@ MAX_FILE_BYTES = 2 * 1024**3
 
 Form = Literal["csv", "parquet", "workbook"]
 
-_FORMS: dict[str, Form] = {".csv": "csv", ".parquet": "parquet", ".xlsx": "workbook"}
+_FORMS: dict[str, Form] = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".xlsx": "workbook"}
 _NEVER_LOADED = {".pkl", ".pickle", ".joblib", ".yaml", ".yml", ".npy", ".npz", ".dill", ".h5", ".hdf5", ".rds"}
 _OTHER_WORKBOOKS = {
     ".xls": "an old Excel workbook (.xls)",
@@ -24,7 +24,7 @@ _OTHER_WORKBOOKS = {
     ".numbers": "an Apple Numbers document",
 }
 _MACRO_WORKBOOKS = {".xlsm", ".xltm", ".xlam"}
-_FORM_RULE = "a table is a .csv file, a .parquet file or a sheet of an .xlsx workbook (book.xlsx#sheet)"
+_FORM_RULE = "a table is a .csv or .tsv file, a .parquet file or a sheet of an .xlsx workbook (book.xlsx#sheet)"
 
 
 def table_form(path: Path, display: str) -> Form:

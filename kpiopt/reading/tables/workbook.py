@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
 from typing import TypeGuard
 
 import numpy as np
@@ -12,15 +11,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem, SecurityError
-from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header, text_from_numbers_note
-from kpiopt.reading.tables.table import ColumnRule, Integers, Place, TableRule
+from kpiopt.reading.tables.raw import (
+    HEADER_ROWS,
+    RawColumn,
+    RawTable,
+    check_header,
+    find_header,
+    is_remark,
+    text_from_numbers_note,
+    title_note,
+)
+from kpiopt.reading.tables.table import ColumnRule, Place, TableRule
 from kpiopt.reading.tables.table_findings import Explanation, TableFindings, listing, refuse, show
 from kpiopt.reading.tables.text import clean_header
 from kpiopt.reading.tables.workbook_archive import pack_parts, read_parts
+from kpiopt.reading.tables.workbook_check import Cell, Grid, compare_readers
 from kpiopt.reading.tables.workbook_sheet import (
     SheetEntry,
     SheetFacts,
     WorkbookIndex,
+    cell_position,
+    cell_reference,
     choose_sheet,
     column_letters,
     read_index,
@@ -32,9 +43,6 @@ MAX_GRID = 20_000_000
 
 MAX_WHOLE = 1e15
 """Excel shows whole numbers up to here with all their digits."""
-
-Cell = str | float | int | bool | datetime | date | time | timedelta
-Grid = list[list[Cell]]
 
 
 def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFindings, sheet: str | None) -> RawTable:
@@ -57,38 +65,63 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFin
     parts = read_parts(data, display)
     index = read_index(parts, display)
     entry = choose_sheet(index, sheet, parts, display)
-    facts = scan_sheet(parts[entry.part], entry, display)
-    _check_facts(facts, entry, display, findings)
-    _note_remarks(parts, index, entry, facts, Location(display, cell=entry.name), findings)
+    facts = scan_sheet(parts, entry, display)
+    at = Location(display, cell=entry.name)
+    _note_remarks(parts, index, entry, facts, at, findings)
     grid = _read_grid(parts, entry, facts, display)
+    compare_readers(facts, grid, parts, at, findings)
     filled = [row for row, cells in enumerate(grid) if any(_is_filled(cell) for cell in cells)]
-    if len(filled) < 2:
+    above = find_header([_names(grid[row]) for row in filled[:HEADER_ROWS]], rule)
+    if len(filled) - above < 2:
+        _check_facts(facts, 0, set(range(facts.last_column)), at, findings)
         message = f"the sheet {show(entry.name)} has {'a header but ' if filled else ''}0 rows"
-        findings.error(Problem("E-table-empty", message, location=Location(display, cell=entry.name)))
+        findings.error(Problem("E-table-empty", message, location=at))
         findings.raise_errors()
-    header = _header(grid, filled[0], rule, entry, display, findings)
-    rows = np.array(filled[1:], dtype=np.int64)
+    _note_titles(grid, filled[:above], at, findings)
+    header, remarks = _header(grid, filled[above], rule, at, findings)
+    read = set(range(facts.last_column)) - remarks
+    _check_facts(facts, filled[above], read, at, findings)
+    body = [row for row in filled[above + 1 :] if any(_is_filled(grid[row][column]) for column in read)]
     letters = {name: column_letters(column + 1) for name, column in header.items()}
-    place = Place(display, rows + 1, entry.name, letters)
-    _check_surplus(grid, rows, set(header.values()), place, findings)
-    reader = _Reader(place, index.date_system, findings)
+    place = Place(display, np.array(body, dtype=np.int64) + 1, entry.name, letters)
+    _check_surplus(grid, body, {*header.values(), *remarks}, place, findings)
+    reader = _Reader(place, index.date_system, facts.percent, findings)
     columns = {}
     for name, column in header.items():
         found = rule.column(name)
         if found is not None:
-            columns[name] = reader.column(found, [grid[row][column] for row in filled[1:]])
+            columns[name] = reader.column(found, column, [grid[row][column] for row in body])
     return RawTable(columns, place)
+
+
+def _names(cells: list[Cell]) -> list[str]:
+    return [clean_header(str(cell)) for cell in cells]
+
+
+def _note_titles(grid: Grid, rows: list[int], at: Location, findings: TableFindings) -> None:
+    """Note the rows above the header, but for those that say themselves that they are remarks."""
+    titles = [next(str(cell) for cell in grid[row] if _is_filled(cell)) for row in rows]
+    titles = [title for title in titles if not title.startswith("#")]
+    if titles:
+        findings.notes.append(title_note(titles, at))
 
 
 def _is_filled(cell: Cell) -> bool:
     return not (isinstance(cell, str) and not cell.strip())
 
 
-def _check_facts(facts: SheetFacts, entry: SheetEntry, display: str, findings: TableFindings) -> None:
-    """Report merged cells, error values and formulas that were never computed."""
+def _check_facts(facts: SheetFacts, header: int, read: set[int], sheet: Location, findings: TableFindings) -> None:
+    """Report merged cells, error values and formulas that were never computed, from the header on and in `read`."""
 
     def problem(code: str, message: str, rule: str, fix: str, cell: str) -> Problem:
-        return Problem(code, message, rule, fix, Location(display, cell=f"{entry.name}!{cell}"))
+        return Problem(code, message, rule, fix, Location(sheet.file, cell=f"{sheet.cell}!{cell}"))
+
+    def matters(cell: tuple[int, int]) -> bool:
+        return cell[0] > header and cell[1] - 1 in read
+
+    def is_read(cells: str) -> bool:
+        first, last = (cell_position(end) for end in (cells.split(":") * 2)[:2])
+        return last[0] > header and any(column - 1 in read for column in range(first[1], last[1] + 1))
 
     def merged(cells: str) -> tuple[int, Problem]:
         message, fix = f"the cells {cells} are merged: only the first holds a value", "unmerge and fill each cell"
@@ -96,19 +129,17 @@ def _check_facts(facts: SheetFacts, entry: SheetEntry, display: str, findings: T
 
     def error(cell: tuple[int, int]) -> tuple[int, Problem]:
         message, rule = f"the cell holds the error {facts.errors[cell]}", "an error is no value"
-        return cell[0], problem("E-workbook-error", message, rule, "mend the formula", _reference(*cell))
+        return cell[0], problem("E-workbook-error", message, rule, "mend the formula", cell_reference(*cell))
 
     def valueless(cell: tuple[int, int]) -> tuple[int, Problem]:
         message, fix = "the formula has no stored value", "open and save the workbook in Excel"
-        return cell[0], problem("E-workbook-formula", message, "formulas are not computed here", fix, _reference(*cell))
+        return cell[0], problem(
+            "E-workbook-formula", message, "formulas are not computed here", fix, cell_reference(*cell)
+        )
 
-    findings.errors_of(facts.merged, merged)
-    findings.errors_of(list(facts.errors), error)
-    findings.errors_of(facts.valueless, valueless)
-
-
-def _reference(row: int, column: int) -> str:
-    return f"{column_letters(column)}{row}"
+    findings.errors_of([cells for cells in facts.merged if is_read(cells)], merged)
+    findings.errors_of([cell for cell in facts.errors if matters(cell)], error)
+    findings.errors_of([cell for cell in facts.valueless if matters(cell)], valueless)
 
 
 def _note_remarks(
@@ -160,23 +191,27 @@ def _read_grid(parts: Mapping[str, bytes], entry: SheetEntry, facts: SheetFacts,
 
 
 def _header(
-    grid: Grid, row: int, rule: TableRule, entry: SheetEntry, display: str, findings: TableFindings
-) -> dict[str, int]:
-    """Return column name -> position; reports what is wrong with the header."""
-    first = next(i for i, cell in enumerate(grid[row]) if _is_filled(cell))
-    last = max(i for i, cell in enumerate(grid[row]) if _is_filled(cell))
-    names = [clean_header(str(cell)) for cell in grid[row][first : last + 1]]
-    check_header(names, rule, Location(display, cell=f"{entry.name}!{column_letters(first + 1)}{row + 1}"), findings)
-    if len(set(names)) < len(names):
+    grid: Grid, row: int, rule: TableRule, sheet: Location, findings: TableFindings
+) -> tuple[dict[str, int], set[int]]:
+    """Return column name -> position, and the positions of remarks; reports what is wrong with the header."""
+    names = _names(grid[row])
+
+    def at(column: int) -> Location:
+        return Location(sheet.file, cell=f"{sheet.cell}!{cell_reference(row + 1, column + 1)}")
+
+    check_header(names, rule, at, findings)
+    remarks = {column for column, name in enumerate(names) if is_remark(name)}
+    known = [(name, column) for column, name in enumerate(names) if name and column not in remarks]
+    if len(dict(known)) < len(known):
         findings.raise_errors()
-    return {name: first + i for i, name in enumerate(names)}
+    return dict(known), remarks
 
 
-def _check_surplus(grid: Grid, rows: Integers, known: set[int], place: Place, findings: TableFindings) -> None:
+def _check_surplus(grid: Grid, rows: list[int], known: set[int], place: Place, findings: TableFindings) -> None:
     """Refuse values in columns without a header."""
     surplus = [
         (row, column)
-        for row in rows.tolist()
+        for row in rows
         for column, cell in enumerate(grid[row])
         if column not in known and _is_filled(cell)
     ]
@@ -184,7 +219,7 @@ def _check_surplus(grid: Grid, rows: Integers, known: set[int], place: Place, fi
     def describe(cell: tuple[int, int]) -> tuple[int, Problem]:
         row, column = cell
         message = f"the cell holds {show(grid[row][column])}, but its column has no header"
-        at = Location(place.display, cell=f"{place.sheet}!{_reference(row + 1, column + 1)}")
+        at = Location(place.display, cell=f"{place.sheet}!{cell_reference(row + 1, column + 1)}")
         return row + 1, Problem("E-table-shape", message, "", "name the column or clear the cell", at)
 
     findings.errors_of(surplus, describe)
@@ -193,13 +228,14 @@ def _check_surplus(grid: Grid, rows: Integers, known: set[int], place: Place, fi
 class _Reader:
     """Turns the cells of one column after another into text and numbers."""
 
-    def __init__(self, place: Place, date_system: str, findings: TableFindings) -> None:
+    def __init__(self, place: Place, date_system: str, percent: set[tuple[int, int]], findings: TableFindings) -> None:
         self._place = place
         self._date_system = date_system
+        self._percent = percent
         self._findings = findings
 
-    def column(self, rule: ColumnRule, cells: list[Cell]) -> RawColumn:
-        """Read one column; dates, logical values and what is not finite are refused in all of them."""
+    def column(self, rule: ColumnRule, position: int, cells: list[Cell]) -> RawColumn:
+        """Read one column, counted from 0; dates, logical values and what is not finite are refused in all of them."""
         wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
         self._findings.errors_at(
             self._place, rule.name, np.array(wrong, dtype=np.int64), lambda row: self._explain(cells[row])
@@ -207,7 +243,9 @@ class _Reader:
         number = np.array([cell if _is_number(cell) else np.nan for cell in cells], dtype=np.float64)
         text = [cell if isinstance(cell, str) else "" for cell in cells]
         if rule.kind in ("number", "quantity"):
-            return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0)
+            numbers = self._place.row_number.tolist() if self._percent else []
+            shown = frozenset(i for i, row in enumerate(numbers) if (row, position + 1) in self._percent)
+            return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0, shown)
         for row in wrong:
             text[row] = str(cells[row])  # else the field would be reported as empty as well
         return RawColumn(self._with_digits(rule.name, text, number))

@@ -15,6 +15,7 @@ MAX_SHEET_ROWS = 1_048_576
 MAX_SHEET_COLUMNS = 16_384
 
 _RELATIONS_PART = "xl/_rels/workbook.xml.rels"
+_STYLES_PART = "xl/styles.xml"
 _RELATION_ID = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
 _STRICT_RELATION_ID = "http://purl.oclc.org/ooxml/officeDocument/relationships id"
 
@@ -54,7 +55,7 @@ class _IndexHandler:
         self.stale = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
+        name = local_name(tag)
         if name == "sheet":
             relation = attributes.get(_RELATION_ID) or attributes.get(_STRICT_RELATION_ID, "")
             hidden = attributes.get("state", "visible") != "visible"
@@ -78,7 +79,7 @@ class _RelationHandler:
         self.targets: dict[str, str] = {}
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if _local(tag) == "Relationship" and attributes.get("TargetMode") != "External":
+        if local_name(tag) == "Relationship" and attributes.get("TargetMode") != "External":
             target = attributes.get("Target", "")
             path = target[1:] if target.startswith("/") else normpath(f"xl/{target}")
             self.targets[attributes.get("Id", "")] = path
@@ -130,6 +131,12 @@ class SheetFacts:
         How many there are.
     last_row, last_column : int
         The furthest cell.
+    values : dict of (int, int) to (str, str)
+        Kind and text of every cell with a value, as the XML has them.
+    repeated : list of (int, int)
+        Cells that stand in the file twice, and the first cells of rows that do.
+    percent : set of (int, int)
+        Numbers that the sheet shows as percentages.
     """
 
     valueless: list[tuple[int, int]] = field(default_factory=list)
@@ -140,13 +147,19 @@ class SheetFacts:
     hidden_columns: int = 0
     last_row: int = 0
     last_column: int = 0
+    values: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
+    repeated: list[tuple[int, int]] = field(default_factory=list)
+    percent: set[tuple[int, int]] = field(default_factory=set)
 
 
 class _SheetHandler:
     """Walks a worksheet; one call per element, so each does little."""
 
-    def __init__(self) -> None:
+    def __init__(self, percent_styles: frozenset[str]) -> None:
         self.facts = SheetFacts()
+        self._percent_styles = percent_styles
+        self._is_percent = False
+        self._hints = 0
         self._row = 0
         self._column = 0
         self._kind = ""
@@ -155,17 +168,20 @@ class _SheetHandler:
         self._inside = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
+        name = local_name(tag)
         if name == "c":
             self._start_cell(attributes)
         elif name in ("v", "t"):
-            self._inside = True
+            self._inside = not self._hints
             self._value = self._value or ""
+        elif name == "rPh":
+            self._hints += 1
         elif name == "f":
             self._formula = True
         elif name == "row":
-            self._row = int(attributes.get("r", self._row + 1))
-            self._column = 0
+            above, self._row, self._column = self._row, int(attributes.get("r", self._row + 1)), 0
+            if self._row <= above:
+                self.facts.repeated.append((self._row, 1))
             self.facts.hidden_rows += attributes.get("hidden") in ("1", "true")
         elif name == "mergeCell":
             self.facts.merged.append(attributes.get("ref", ""))
@@ -178,6 +194,7 @@ class _SheetHandler:
         else:
             self._column += 1
         self._kind = attributes.get("t", "n")
+        self._is_percent = attributes.get("s") in self._percent_styles
         self._formula, self._value = False, None
 
     def text(self, data: str) -> None:
@@ -185,26 +202,68 @@ class _SheetHandler:
             self._value = (self._value or "") + data
 
     def end(self, tag: str) -> None:
-        name = _local(tag)
+        name = local_name(tag)
         if name in ("v", "t"):
             self._inside = False
+        elif name == "rPh":
+            self._hints -= 1
         elif name == "c":
             self._end_cell()
 
     def _end_cell(self) -> None:
         if self._value is None and not self._formula:
             return  # a format without content
-        facts = self.facts
+        facts, cell = self.facts, (self._row, self._column)
+        if cell in facts.values and (not facts.repeated or facts.repeated[-1][0] != cell[0]):
+            facts.repeated.append(cell)
+        facts.values[cell] = (self._kind, self._value or "")
+        if self._is_percent and self._kind == "n" and self._value:
+            facts.percent.add(cell)
         facts.last_row = max(facts.last_row, self._row)
         facts.last_column = max(facts.last_column, self._column)
         facts.formulas += self._formula
         if self._kind == "e":
-            facts.errors[self._row, self._column] = self._value or "error"
+            facts.errors[cell] = self._value or "error"
         elif self._formula and not self._value and not (self._kind == "str" and self._value is not None):
-            facts.valueless.append((self._row, self._column))
+            facts.valueless.append(cell)
 
 
-def scan_sheet(xml: bytes, sheet: SheetEntry, display: str) -> SheetFacts:
+class _StylesHandler:
+    """Collects which cell formats show percentages."""
+
+    def __init__(self) -> None:
+        self.percent: set[str] = set()
+        self._formats = {"9", "10"}  # built in: 0% and 0.00%
+        self._inside = False
+        self._count = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = local_name(tag)
+        if name == "numFmt" and "%" in re.sub(r'"[^"]*"|\\.', "", attributes.get("formatCode", "")):
+            self._formats.add(attributes.get("numFmtId", ""))
+        elif name == "cellXfs":
+            self._inside = True
+        elif name == "xf" and self._inside:
+            if attributes.get("numFmtId") in self._formats:
+                self.percent.add(str(self._count))
+            self._count += 1
+
+    def end(self, tag: str) -> None:
+        if local_name(tag) == "cellXfs":
+            self._inside = False
+
+    def text(self, data: str) -> None:
+        """No text matters here."""
+
+
+def read_percent_styles(parts: Mapping[str, bytes], display: str) -> frozenset[str]:
+    """Return the numbers of the cell formats that show percentages, as cells name them."""
+    handler = _StylesHandler()
+    parse_xml(parts.get(_STYLES_PART, b"<none/>"), _STYLES_PART, display, handler)
+    return frozenset(handler.percent)
+
+
+def scan_sheet(parts: Mapping[str, bytes], sheet: SheetEntry, display: str) -> SheetFacts:
     """Read the facts of a worksheet.
 
     Raises
@@ -212,9 +271,9 @@ def scan_sheet(xml: bytes, sheet: SheetEntry, display: str) -> SheetFacts:
     TableError
         If cells stand where no worksheet has any.
     """
-    handler = _SheetHandler()
+    handler = _SheetHandler(read_percent_styles(parts, display))
     try:
-        parse_xml(xml, sheet.part, display, handler)
+        parse_xml(parts[sheet.part], sheet.part, display, handler)
     except (ValueError, KeyError) as error:
         raise _malformed(sheet, display, str(error)) from None
     facts = handler.facts
@@ -239,6 +298,11 @@ def cell_position(reference: str) -> tuple[int, int]:
     return int(match[2]), column
 
 
+def cell_reference(row: int, column: int) -> str:
+    """Return the name of a cell counted from 1: (7, 4) is "D7"."""
+    return f"{column_letters(column)}{row}"
+
+
 def column_letters(column: int) -> str:
     """Return the letters of a column counted from 1: 1 is "A", 28 is "AB"."""
     letters = ""
@@ -248,5 +312,6 @@ def column_letters(column: int) -> str:
     return letters
 
 
-def _local(tag: str) -> str:
+def local_name(tag: str) -> str:
+    """Return the name of an element without its namespace."""
     return tag.rpartition(" ")[2]

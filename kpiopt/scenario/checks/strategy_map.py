@@ -10,11 +10,11 @@ import numpy as np
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
+from kpiopt.scenario.checks.measures import PERCENT
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.scenario import Goal, Kpi, Units
 
-_PERCENT = ("%", "percent", "per cent", "pct")
 _SHARES = ("share", "fraction", "ratio")
 
 
@@ -98,13 +98,13 @@ class MapChecks:
             path = ("kpi", kpi.id, "unit")
             own = np.abs(self.resolved.baseline[leaf & (roll_up.kpi == position)])
             measure = kpi.unit.strip().casefold()
-            if measure in _PERCENT and len(own) and 0 < own.max() <= 1:
+            if measure in PERCENT and len(own) and 0 < own.max() <= 1:
                 message = f"all baselines of '{kpi.id}' are at most 1 %: are they shares, 0.15 for 15 %?"
                 self.findings.at("W-percent", message, path, fix='multiply them by 100, or set unit = "share"')
             if measure in _SHARES and len(own) and own.max() > 1.5 and measure != "ratio":
                 message = f"'{kpi.id}' is a {measure}, but a baseline is {own.max():g}: are they percentages?"
                 self.findings.at("W-percent", message, path, fix='divide them by 100, or set unit = "%"')
-            if measure in (*_PERCENT, *_SHARES) and kpi.roll_up == "sum" and len(own) > 1:
+            if measure in (*PERCENT, *_SHARES) and kpi.roll_up == "sum" and len(own) > 1:
                 message = f"'{kpi.id}' is in {kpi.unit} and is added up over units"
                 fix = 'set roll_up = "mean" with sizes, or "none"'
                 self.findings.at("W-percent-sum", message, ("kpi", kpi.id), fix=fix, key=True)

@@ -232,6 +232,9 @@ class TableEntry(Section):
         default=None, description="field separator of a CSV file"
     )
     decimal: Literal[".", ","] | None = Field(default=None, description="decimal mark of a CSV file")
+    thousands: Literal[".", ",", " ", "'"] | None = Field(
+        default=None, description="what separates thousands in a CSV file, where its numbers are written so"
+    )
 
 
 def _as_table(value: Any) -> Any:

@@ -57,6 +57,7 @@ class DriverEntry(LinkEntry):
         default="organization",
         description='where it works: "organization" (the root), a level (at each unit of it), or a unit id',
     )
+    trade_off: bool = Field(default=False, description="confirms that an improvement of the cause makes this KPI worse")
 
 
 def _as_link(value: Any) -> Any:

@@ -27,6 +27,10 @@ def out_of_range(value: float) -> bool:
     return value != 0 and not SMALLEST <= abs(value) <= LARGEST
 
 
+LARGEST_EXECUTION = 5.0
+"""Nobody realises five times what is asked: a larger number is a percentage."""
+
+
 class QuantityReader:
     """Reads quantities, and notes what is wrong with them.
 
@@ -89,9 +93,10 @@ class QuantityReader:
 
 
 def require_positive_mean(findings: Findings, quantity: Quantity | None, name: str, place: Location) -> Quantity | None:
-    """Note an error where execution does not have a positive mean; return the quantity."""
-    if quantity is not None and quantity.mean <= 0:
+    """Note an error where execution has no positive mean, or one that can only be a percentage; return the quantity."""
+    if quantity is not None and not 0 < quantity.mean <= LARGEST_EXECUTION:
         message = f"{name} is {quantity.mean:g} on average"
-        rule = "execution is the share of planned stretch that is realised; its mean is above 0"
-        findings.add(Problem("E-execution", message, rule, 'write for example "0.55 to 1.05"', place), ModelError)
+        rule = "execution is the share of planned stretch that is realised: 1 is all of it, and its mean is above 0"
+        fix = 'write for example "0.55 to 1.05"' + (" for 55 to 105 %" if quantity.mean > 1 else "")
+        findings.add(Problem("E-execution", message, rule, fix, place), ModelError)
     return quantity

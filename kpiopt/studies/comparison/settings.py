@@ -87,6 +87,7 @@ def _values(document: Document, rule: TableRule) -> dict[str, Setting]:
         sheet=options["path"] or None,
         delimiter=options.get("delimiter"),
         decimal=options.get("decimal"),
+        thousands=options.get("thousands"),
     )
     section = rule.name.removesuffix("s")
     keys = ["/".join(parts) for parts in zip(*(table.texts(name) for name in rule.key), strict=True)]

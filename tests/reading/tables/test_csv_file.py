@@ -227,7 +227,15 @@ def test_row_34_a_point_is_refused_where_the_comma_was_declared(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "options", [{"decimal": ","}, {"delimiter": "ab"}, {"delimiter": "x"}, {"decimal": "'"}, {"delimiter": '"'}]
+    "options",
+    [
+        {"delimiter": "ab"},
+        {"delimiter": "x"},
+        {"decimal": "'"},
+        {"delimiter": '"'},
+        {"thousands": "x"},
+        {"decimal": ",", "thousands": ","},
+    ],
 )
 def test_row_34_options_that_cannot_be_used(tmp_path: Path, options: dict[str, str]) -> None:
     assert only(problems(tmp_path, HEADER + "a,x,1\n", **options)).code == "E-table-option"
@@ -393,7 +401,8 @@ def test_unknown_and_missing_columns_are_told_together_with_a_suggestion(tmp_pat
     assert "unknown column 'Unit' did you mean 'unit'?" in messages
     assert "unknown column 'base line' did you mean 'baseline'?" in messages
     assert "no column 'unit'" in messages and "no column 'baseline'" in messages
-    assert "column 4 has no name" in only(problems(tmp_path, "unit,kpi,baseline,\na,x,1,\n")).message
+    assert "column 4 has values but no name" in only(problems(tmp_path, "unit,kpi,baseline,\na,x,1,7\n")).message
+    assert read(tmp_path, "unit,kpi,baseline,\na,x,1,\n").n_rows == 1
 
 
 def test_look_alike_header_shows_its_code_point(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kpiopt.errors import InputError, LimitReached, NumericsError, Problem, TableError
-from kpiopt.reading.tables import parquet_file as table_parquet
-from kpiopt.reading.tables import parquet_pages
+from kpiopt.reading.tables import parquet_file, parquet_pages
 from kpiopt.reading.tables.parquet_pages import PageError, check_pages
 from kpiopt.reading.tables.read import CELLS_TABLE, Table, read_table
 
@@ -92,9 +91,6 @@ def test_row_50_text_in_a_number_column(tmp_path: Path) -> None:
     [
         pl.Series([[1], [2]]),
         pl.Series([{"a": 1}, {"a": 2}]),
-        pl.Series(["p", "q"], dtype=pl.Categorical),
-        pl.Series(["p", "q"], dtype=pl.Enum(["p", "q"])),
-        pl.Series([Decimal("1.0"), Decimal("2.0")]),
         pl.Series([1, 2], dtype=pl.UInt64),
         pl.Series([datetime(2026, 1, 1)] * 2, dtype=pl.Datetime("ns")),
         pl.Series([datetime(2026, 1, 1).date()] * 2),
@@ -107,6 +103,20 @@ def test_row_56_types_that_are_not_on_the_list(tmp_path: Path, column: pl.Series
     found = problems(tmp_path, pl.DataFrame(IDS | {"baseline": column}))
     assert [p.code for p in found] == ["E-table-type"] and str(found[0].location) == "cells.parquet column baseline"
     assert str(column.dtype).split("(")[0] in found[0].message
+
+
+def test_row_56_categories_decimals_and_empty_columns_are_read(tmp_path: Path) -> None:
+    ids = {"unit": pl.Series(["a", "b"], dtype=pl.Categorical), "kpi": pl.Series(["x", "x"], dtype=pl.Enum(["x"]))}
+    numbers = {"baseline": [Decimal("1.25"), None], "max_stretch": pl.Series([None, None]), "lock_reason": [None, None]}
+    table = read(tmp_path, pl.DataFrame(ids | numbers))
+    assert table.texts("unit").tolist() == ["a", "b"] and table.texts("lock_reason").tolist() == ["", ""]
+    assert table.numbers("baseline")[0] == 1.25 and np.isnan(table.numbers("baseline")[1])
+    assert np.isnan(table.numbers("max_stretch")).all()
+
+
+def test_row_56_ids_are_never_decimals(tmp_path: Path) -> None:
+    found = problems(tmp_path, pl.DataFrame(IDS | {"unit": [Decimal("1.0"), Decimal("2.0")], "baseline": [1, 2]}))
+    assert [p.code for p in found] == ["E-table-type"]
 
 
 def test_row_56_ids_are_never_floats(tmp_path: Path) -> None:
@@ -147,7 +157,7 @@ def test_row_58_damaged_files_are_refused_or_keep_their_shape(tmp_path: Path, da
 
 
 def test_claims_beyond_the_row_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_parquet, "MAX_ROWS", 1)
+    monkeypatch.setattr(parquet_file, "MAX_ROWS", 1)
     with pytest.raises(LimitReached, match="2 rows"):
         read(tmp_path, pl.DataFrame(IDS | {"baseline": [1, 2]}))
 

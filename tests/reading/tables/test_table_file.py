@@ -87,7 +87,7 @@ def test_row_59_forms_that_can_run_code_are_never_opened(tmp_path: Path, ending:
         ("book.ods", TableError, "OpenDocument"),
         ("book.xlsb", TableError, "binary Excel"),
         ("book.xlsm", SecurityError, "macros"),
-        ("cells.tsv", TableError, "'.tsv'"),
+        ("cells.txt", TableError, "'.txt'"),
         ("cells", TableError, "no ending"),
     ],
 )

@@ -1,0 +1,155 @@
+"""Signs and units of measure that a planner would want to look at again: nearly all are questions, not errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log10
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.tables.table import Table
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.scenario import Driver, Initiative, Kpi
+
+PERCENT = ("%", "percent", "per cent", "pct")
+"""Units of measure in which 15 % is written 15."""
+
+_LARGE_GROWTH = 2.0
+"""Guardrails beyond this share of the baseline are asked about: 200 % is rarely meant, 2 % often."""
+
+_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "reference")
+_SCALES = {
+    "k": 1e3, "t": 1e3, "tsd": 1e3, "thousand": 1e3, "000": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6,
+    "bn": 1e9, "mrd": 1e9, "billion": 1e9,
+}  # fmt: skip
+_CURRENCIES = {"€": "eur", "euro": "eur", "euros": "eur", "$": "usd", "£": "gbp", "¥": "jpy"}
+_MEASURE = re.compile(r"(?:(k|t|tsd|thousand|000|mn|mio|million|m|bn|mrd|billion)[.\s]*)?(€|\$|£|¥|[a-z]{3}|euros?)")
+
+
+@dataclass(frozen=True)
+class MeasureChecks:
+    """Checks of signs and units of one scenario.
+
+    Attributes
+    ----------
+    findings : Findings
+    model : ScenarioDocument
+    kpis : mapping of str to Kpi
+    initiatives : mapping of str to Initiative
+    cells : Table or None
+        The table of cells as it was read.
+    """
+
+    findings: Findings
+    model: ScenarioDocument
+    kpis: Mapping[str, Kpi]
+    initiatives: Mapping[str, Initiative]
+    cells: Table | None
+
+    def run(self) -> None:
+        """Note everything that looks like another sign or unit than meant."""
+        self.check_percent_formats()
+        self.check_growth()
+        for kpi in self.kpis.values():
+            for driver in kpi.drivers:
+                if not driver.is_factor and driver.cause in self.kpis:
+                    self._check_sign(kpi, driver)
+                    self._check_scale(kpi, driver)
+        for initiative in self.initiatives.values():
+            self._check_effects(initiative)
+
+    def check_percent_formats(self) -> None:
+        """A workbook's cell that shows 81 % holds 0.81, which is not what a KPI in % needs."""
+        if self.cells is None:
+            return
+        kpis = self.cells.texts("kpi")
+        for column in (name for name in _FIELDS if name in self.cells.percent):
+            shown = sorted(self.cells.percent[column])
+            for kpi in self.kpis.values():
+                rows = [row for row in shown if kpis[row] == kpi.id and kpi.unit.strip().casefold() in PERCENT]
+                if rows:
+                    self.findings.add(self._percent_problem(self.cells, column, kpi, rows), ModelError)
+
+    def _percent_problem(self, table: Table, column: str, kpi: Kpi, rows: list[int]) -> Problem:
+        value = float(table.numbers(column)[rows[0]])
+        more = f" ({len(rows):,} such cells of this KPI)" if len(rows) > 1 else ""
+        message = (
+            f"the sheet shows {100 * value:.4g} % here but holds {value:.4g}, and '{kpi.id}' is in {kpi.unit}{more}"
+        )
+        fix = f'type {100 * value:.4g} in a cell with a number format, or set unit = "share" for the KPI'
+        rule = "a workbook is read by what its cells hold, not by how they are shown"
+        return Problem("E-percent-format", message, rule, fix, table.location(rows[0], column))
+
+    def check_growth(self) -> None:
+        """A guardrail is a share of the baseline: 0.15 for 15 %."""
+        for name, entry in self.model.guardrail.items():
+            largest = entry.growth[-1] if entry.growth else None
+            if largest is not None and largest >= _LARGE_GROWTH:
+                message = f"growth up to {largest:g} is {100 * largest:,.6g} % of the baseline"
+                fix = f"write {largest / 100:g} if {largest:g} % is meant"
+                rule = "growth is a share of the baseline: 0.15 for 15 %"
+                self.findings.at("W-growth", message, ("guardrail", name, "growth"), rule=rule, fix=fix)
+
+    def _check_sign(self, kpi: Kpi, driver: Driver) -> None:
+        cause, contribution = self.kpis[driver.cause], driver.contribution.mean
+        if cause.sign * contribution * kpi.sign >= 0 or self.model.kpi[kpi.id].drivers[driver.cause].trade_off:
+            return
+        better = "more" if cause.sign > 0 else "less"
+        effect = "raises" if cause.sign * contribution > 0 else "lowers"
+        worse = "higher" if kpi.sign > 0 else "lower"
+        message = (
+            f"{better} {cause.id} is better, but it {effect} {kpi.id}, of which {worse} is better "
+            f"(contribution {contribution:g})"
+        )
+        fix = "turn the sign, or write trade_off = true beside the contribution if one is the price of the other"
+        self._ask("W-sign", message, kpi, driver, fix)
+
+    def _check_scale(self, kpi: Kpi, driver: Driver) -> None:
+        """Ask about one currency in two scales with a contribution as if they were one."""
+        cause, size = self.kpis[driver.cause], abs(driver.contribution.mean)
+        ours, theirs = _measure(kpi.unit), _measure(cause.unit)
+        if ours is None or theirs is None or ours[1] != theirs[1] or ours[0] == theirs[0] or not size:
+            return
+        ratio = theirs[0] / ours[0]
+        if abs(log10(size)) >= abs(log10(size / ratio)):
+            return
+        message = f"{cause.id} is in {cause.unit} and {kpi.id} in {kpi.unit}: {size:g} {kpi.unit} per {cause.unit}?"
+        fix = f"write {driver.contribution.mean * ratio:g} if the two amounts are meant to be alike"
+        self._ask("W-scale", message, kpi, driver, fix)
+
+    def _ask(self, code: str, message: str, kpi: Kpi, driver: Driver, fix: str) -> None:
+        rule = "a contribution is the change of the driven KPI per unit of its cause, each in its own unit of measure"
+        self.findings.at(code, message, ("kpi", kpi.id, "drivers", driver.cause), rule=rule, fix=fix)
+
+    def _check_effects(self, initiative: Initiative) -> None:
+        """Ask about an initiative that makes everything worse that it changes."""
+        effects = [effect for effect in initiative.effects if effect.kpi in self.kpis]
+        worse = [effect for effect in effects if effect.contribution.mean * self.kpis[effect.kpi].sign < 0]
+        if not worse or len(worse) < len(effects):
+            return
+        names = ", ".join(effect.kpi for effect in worse)
+        message = f"initiative '{initiative.id}' makes {names} worse and nothing better"
+        rule = "an effect is the change of the KPI: below 0 where less is wanted"
+        path = ("initiative", initiative.id, "effects", worse[0].kpi)
+        self.findings.at("W-sign", message, path, rule=rule, fix="turn the sign if that is not meant")
+
+
+def _measure(unit: str) -> tuple[float, str] | None:
+    """Return the scale and the currency of a unit of measure; None where it is no amount of money.
+
+    Examples
+    --------
+    >>> _measure("kEUR"), _measure("€"), _measure("days")
+    ((1000.0, 'eur'), (1.0, 'eur'), None)
+    """
+    text = unit.strip().casefold()
+    known = {"eur", "usd", "gbp", "jpy", "chf", "cad", "aud", "sek", "nok", "dkk", "pln", "czk", "cny", "inr", "brl"}
+    if after := re.fullmatch(r"(.+?)\s+(?:in\s+)?(thousand|000|million|billion|mn|bn|mio|tsd)\.?", text):
+        text = f"{after[2]} {after[1]}"
+    match = _MEASURE.fullmatch(re.sub(r"^(?:in\s+|1[.,])", "", text))
+    if match is None:
+        return None
+    currency = _CURRENCIES.get(match[2], match[2])
+    return (_SCALES[match[1]] if match[1] else 1.0, currency) if currency in known else None

@@ -1,0 +1,89 @@
+"""Names in settings and tables that mean nothing, or that differ from others by letter case alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from kpiopt.errors import Location, ModelError, Problem
+from kpiopt.reading.findings import Findings
+from kpiopt.reading.rows import Rows
+from kpiopt.scenario.resolve.cells import ResolvedCells
+from kpiopt.scenario.resolve.units import ResolvedUnits
+from kpiopt.scenario.scenario import Scenario
+
+LIMIT_FAMILIES = ("budget", "capacity", "max_stretch", "min_stretch", "lock", "goal")
+"""What can give way where no plan exists; `[relax]` names one of these or a single limit."""
+
+
+def check_relax(findings: Findings, scenario: Scenario) -> None:
+    """Every key of `[relax]` names a family of limits or a limit that there is."""
+    if not scenario.relax or not findings.is_whole("budget", "goal", "unit", "units", "cell", "cells", "kpi", "joins"):
+        return
+    known = list(_limits(scenario))
+    names = set(known)
+    for key in scenario.relax:
+        if key not in names:
+            message, rule = f"there is no limit '{key}'", f"[relax] is keyed by a family ({', '.join(LIMIT_FAMILIES)}) "
+            rule += 'or by the name of a limit, such as "budget.pay" or "capacity.hours@north"'
+            fix = findings.nearest(key, known) or "correct or remove the key"
+            findings.at("E-unknown-limit", message, ("relax", key), rule=rule, fix=fix, key=True, kind=ModelError)
+
+
+def _limits(scenario: Scenario) -> Iterator[str]:
+    """Yield the names of everything that can give way, as a diagnosis writes them."""
+    units, cells, kpis = scenario.units, scenario.cells, scenario.kpi_ids
+    yield from LIMIT_FAMILIES
+    yield from (f"budget.{name}" for name in scenario.budgets)
+    yield from (f"goal.{name}" for name in scenario.goals)
+    for resource, capacity in units.capacity.items():
+        yield from (
+            f"capacity.{resource}@{unit}" for unit, amount in zip(units.ids, capacity, strict=True) if amount >= 0
+        )
+    yield from (f"{kind} under {unit}" for kind in ("min_stretch", "max_stretch") for unit in units.ids)
+    locked = [i for i, lock in enumerate(cells.lock.tolist()) if lock == lock]
+    yield from (f"lock of {units.ids[cells.unit[i]]}/{kpis[cells.kpi[i]]}" for i in locked)
+
+
+def check_letter_case(findings: Findings, organization: ResolvedUnits, found: ResolvedCells) -> None:
+    """No two ids of units, levels, roles, pay plans or resources differ by letter case alone.
+
+    Where a table writes "Team" in one row and "team" in another, peers and selections would silently fall apart.
+    """
+    rows = organization.rows
+    for column, what in (("unit", "units"), ("level", "levels"), ("role", "roles"), ("pay_plan", "pay plans")):
+
+        def place(row: int, column: str = column) -> Location:
+            return rows.location(row, column)
+
+        _check_twins(findings, what, rows.texts(column).tolist(), place)
+    resources = [(organization.rows, f"capacity.{name}") for name in organization.rows.family("capacity.")]
+    resources += [(found.table.rows, f"effort.{name}") for name in found.table.rows.family("effort.")]
+    names = [column.partition(".")[2] for _, column in resources]
+    _check_twins(findings, "resources", names, lambda i: _header(*resources[i]))
+
+
+def _header(rows: Rows, column: str) -> Location:
+    return rows.location(0, column) if rows.table is None else rows.table.place.header(column)
+
+
+def _check_twins(findings: Findings, what: str, names: Sequence[str], place: Callable[[int], Location]) -> None:
+    first: dict[str, int] = {}
+    told = set()
+    for position, name in _first_of_each(names):
+        before = first.setdefault(name.casefold(), position)
+        if before == position or name.casefold() in told:
+            continue
+        told.add(name.casefold())
+        message = f"the {what} '{names[before]}' and '{name}' differ only by letter case"
+        rule = "ids differ by more than letter case, so that a slip does not make two things of one"
+        where, other = place(position), place(before)
+        findings.add(Problem("E-key-case", message, rule, "use one spelling", where, (other,)), ModelError)
+
+
+def _first_of_each(names: Sequence[str]) -> Iterable[tuple[int, str]]:
+    """Return each different name with the position where it first stands."""
+    seen: dict[str, int] = {}
+    for position, name in enumerate(names):
+        if name:
+            seen.setdefault(name, position)
+    return ((position, name) for name, position in seen.items())

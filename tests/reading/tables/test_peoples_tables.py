@@ -1,0 +1,183 @@
+"""Tables as people make them: titles, remarks, totals, wide sheets, marks that could mean two things."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kpiopt.errors import TableError
+from kpiopt.reading.tables.read import UNITS_TABLE, read_table
+from tests.reading.tables.test_csv_file import only, problems, read
+from tests.reading.tables.test_workbook import HEADER, MAIN, Raw, book, packed, parts, sheet_xml
+from tests.reading.tables.test_workbook import problems as book_problems
+from tests.reading.tables.test_workbook import read as read_book
+
+STYLES = """<styleSheet><numFmts><numFmt numFmtId="170" formatCode="0.0%"/><numFmt numFmtId="171"
+formatCode="0&quot;%&quot;"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="{}"/></cellXfs></styleSheet>"""
+SEMICOLONS = "unit;kpi;baseline\n"
+
+
+def of(tmp_path: Path, *values: str, **options: str) -> list[float]:
+    rows = "".join(f'u{i};sales;"{value}"\n' for i, value in enumerate(values))
+    return read(tmp_path, SEMICOLONS + rows, **({"delimiter": ";"} | options)).numbers("baseline").tolist()
+
+
+def refused(tmp_path: Path, *values: str, **options: str) -> list[str]:
+    rows = "".join(f'u{i};sales;"{value}"\n' for i, value in enumerate(values))
+    return [f"{p.code} {p.location}" for p in problems(tmp_path, SEMICOLONS + rows, **({"delimiter": ";"} | options))]
+
+
+class TestNumbersThatCouldBeEither:
+    @pytest.mark.parametrize("values", [("850", "1.299", "640", "1.120"), ("1.299",), ("-1.500", "12.000")])
+    def test_are_asked_about_once(self, tmp_path: Path, values: tuple[str, ...]) -> None:
+        row = next(i for i, value in enumerate(values) if "." in value) + 2
+        assert refused(tmp_path, *values) == [f"E-number-thousands cells.csv:{row} column baseline"]
+
+    def test_the_question_shows_both_readings_and_both_declarations(self, tmp_path: Path) -> None:
+        found = only(problems(tmp_path, SEMICOLONS + "a;x;1.299\nb;x;1.120\n", delimiter=";"))
+        assert "1299 or 1.299 (2 such numbers" in found.message
+        assert 'thousands = "." (and decimal = ",")' in found.fix and 'decimal = "."' in found.fix
+
+    @pytest.mark.parametrize(
+        ("values", "right"),
+        [(("1.299", "0.5"), [1.299, 0.5]), (("1.299", "12.25"), [1.299, 12.25]), (("0.125",), [0.125])],
+    )
+    def test_one_certain_decimal_settles_the_column(
+        self, tmp_path: Path, values: tuple[str, ...], right: list[float]
+    ) -> None:
+        assert of(tmp_path, *values) == right
+
+    def test_a_declaration_settles_it(self, tmp_path: Path) -> None:
+        assert of(tmp_path, "1.299", "850", decimal=".") == [1.299, 850]
+        assert of(tmp_path, "1.299", "850,5", "1.234.567,25", thousands=".") == [1299, 850.5, 1234567.25]
+        assert of(tmp_path, "1,299", "850.5", thousands=",") == [1299, 850.5]
+        assert of(tmp_path, "1 299", "1\u00a0299,5", thousands=" ", decimal=",") == [1299, 1299.5]
+        assert of(tmp_path, "1'299.5", thousands="'") == [1299.5]
+
+    def test_groups_of_other_sizes_are_still_refused(self, tmp_path: Path) -> None:
+        assert refused(tmp_path, "1.29", thousands=".") == ["E-number-decimal cells.csv:2 column baseline"]
+        assert refused(tmp_path, "123.45.678", thousands=".") == ["E-number-thousands cells.csv:2 column baseline"]
+
+    def test_ranges_are_asked_about_too(self, tmp_path: Path) -> None:
+        assert refused(tmp_path, "1.200 to 1.500") == ["E-number-thousands cells.csv:2 column baseline"]
+        table = read(tmp_path, SEMICOLONS + "a;x;1.200 to 1.500\n", delimiter=";", thousands=".")
+        assert table.quantity_text["baseline"] == {0: "1200 to 1500"}
+
+    def test_commas_between_fields_leave_no_doubt(self, tmp_path: Path) -> None:
+        assert read(tmp_path, "unit,kpi,baseline\na,x,1.299\n").numbers("baseline").tolist() == [1.299]
+
+
+class TestForms:
+    def test_tabs_separate_a_tsv_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "cells.tsv"
+        path.write_text("unit\tkpi\tbaseline\na\tx\t5\n")
+        assert read_table(path, "cells.tsv", UNITS_TABLE.__class__("t", (), (("", "id"),), ())).n_rows == 1
+
+    @pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
+    def test_excels_hint_names_the_delimiter(self, tmp_path: Path, line: str) -> None:
+        text = f"{line}\nunit;kpi;baseline\nn;sales;200\n"
+        assert read(tmp_path, text).numbers("baseline").tolist() == [200]
+        table = read(tmp_path, text, delimiter=";")
+        assert table.n_rows == 1 and table.location(0, "kpi").line == 3
+        assert only(problems(tmp_path, text, delimiter="|")).code == "E-table-delimiter"
+
+    def test_quoted_decimal_commas_between_commas(self, tmp_path: Path) -> None:
+        text = 'unit,kpi,baseline\na,x,"1,5"\nb,x,2\n'
+        found = only(problems(tmp_path, text))
+        assert 'decimal = ","' in found.fix
+        assert read(tmp_path, text, decimal=",").numbers("baseline").tolist() == [1.5, 2]
+
+    @pytest.mark.parametrize(
+        ("value", "right"),
+        [("2,300,000", "2300000"), ("(20,000)", "-20000"), ("$1.2m", "1200000"), ("€ 3.5k", "3500"), ("3k", "3000")],
+    )
+    def test_advice_can_be_followed(self, tmp_path: Path, value: str, right: str) -> None:
+        found = only(problems(tmp_path, f'unit,kpi,baseline\na,x,"{value}"\n'))
+        assert right in found.fix.replace(";", " ").split()
+        assert read(tmp_path, f"unit,kpi,baseline\na,x,{right}\n").n_rows == 1
+
+    def test_a_percent_sign_asks_for_the_unit(self, tmp_path: Path) -> None:
+        assert "write 12 where" in only(problems(tmp_path, "unit,kpi,baseline\na,x,12 %\n")).fix
+
+
+class TestTitlesRemarksAndTotals:
+    def test_lines_above_the_header(self, tmp_path: Path) -> None:
+        table = read(tmp_path, "Plan 2027,,\nas of 1 January,,\nunit,kpi,baseline\na,x,5\n")
+        assert table.numbers("baseline").tolist() == [5] and table.location(0, "kpi").line == 4
+        assert [note.code for note in table.notes] == ["N-table-title"] and "Plan 2027" in table.notes[0].message
+
+    @pytest.mark.parametrize("name", ["#", "# my remark", "#kpi", "notes"])
+    def test_remark_columns(self, tmp_path: Path, name: str) -> None:
+        assert read(tmp_path, f"unit,{name},kpi,baseline\na,see mail,x,5\n").numbers("baseline").tolist() == [5]
+
+    def test_another_header_is_asked_about_in_one_sentence(self, tmp_path: Path) -> None:
+        found = only(problems(tmp_path, "unit,kpi,baseline,,comment\na,x,5,,see mail\nb,x,5,,\n"))
+        assert "'comment'" in found.message and '"#comment"' in found.fix
+
+    @pytest.mark.parametrize("word", ["Total", "TOTAL", "Grand total", "Sum", "Summe", "Total sales"])
+    def test_a_total_row(self, tmp_path: Path, word: str) -> None:
+        found = only(problems(tmp_path, f"unit,kpi,baseline\na,x,5\n{word},,5\n"))
+        assert found.code == "E-table-total" and found.location is not None and found.location.line == 3
+
+    def test_a_wide_table(self, tmp_path: Path) -> None:
+        found = only(problems(tmp_path, "unit,cases,waiting\na,5,12\nb,4,11\n"))
+        assert found.code == "E-table-wide" and "'cases'" in found.message
+
+
+class TestWorkbooks:
+    def test_rows_above_the_header_merged_or_not(self, tmp_path: Path) -> None:
+        cells = {"A1": "Plan 2027", "A3": "unit", "B3": "kpi", "C3": "baseline", "A4": "a", "B4": "x", "C4": 5}
+        xml = sheet_xml(cells, after='<mergeCells><mergeCell ref="A1:C1"/></mergeCells>')
+        table = read_book(tmp_path, packed(parts({"cells": xml})))
+        assert table.numbers("baseline").tolist() == [5] and str(table.location(0, "baseline")) == "plan.xlsx!cells!C4"
+        assert "Plan 2027" in table.notes[0].message
+
+    def test_rows_above_that_say_they_are_remarks_need_no_note(self, tmp_path: Path) -> None:
+        cells = {"A1": "# one row per unit and KPI", "A2": "unit", "B2": "kpi", "C2": "baseline", "A3": "a", "B3": "x"}
+        assert read_book(tmp_path, book(cells | {"C3": 5})).notes == ()
+
+    def test_remarks_beside_the_table_may_hold_anything(self, tmp_path: Path) -> None:
+        remark = {"E1": "#remark", "E2": Raw('t="e"|<v>#N/A</v>'), "E3": "only a remark in this row"}
+        table = read_book(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": 5} | remark))
+        assert table.n_rows == 1
+
+    def test_a_column_with_another_header_names_its_own_cell(self, tmp_path: Path) -> None:
+        found = book_problems(tmp_path, book(HEADER | {"E1": "comment", "A2": "a", "B2": "x", "C2": 5, "E2": "mail"}))
+        assert [str(p.location) for p in found] == ["plan.xlsx!cells!E1"]
+
+    @pytest.mark.parametrize(
+        ("xml", "cell"),
+        [("|<v>2<!-- x -->00</v>", "C2"), ("|<v><![CDATA[200]]></v>", "C2")],
+    )
+    def test_values_that_two_readers_see_differently(self, tmp_path: Path, xml: str, cell: str) -> None:
+        found = book_problems(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": Raw(xml), "D1": "max_stretch"}))
+        assert [(p.code, str(p.location)) for p in found] == [("E-workbook-differs", f"plan.xlsx!cells!{cell}")]
+
+    def test_repeated_rows_and_cells(self, tmp_path: Path) -> None:
+        xml = sheet_xml(HEADER | {"A2": "a", "B2": "x", "C2": 5})
+        again = xml.replace("</sheetData>", '<row r="2"><c r="C2"><v>7</v></c></row></sheetData>')
+        found = book_problems(tmp_path, packed(parts({"cells": again})))
+        assert {p.code for p in found} == {"E-workbook-differs"} and "twice" in found[0].message
+        again = xml.replace('<c r="C2">', '<c r="C2"><v>7</v></c><c r="C2">')
+        found = book_problems(tmp_path, packed(parts({"cells": again})))
+        assert [str(p.location) for p in found] == ["plan.xlsx!cells!C2"]
+
+    def test_shared_strings_are_compared_too(self, tmp_path: Path) -> None:
+        given = parts({"cells": sheet_xml(HEADER | {"A2": Raw('t="s"|<v>0</v>'), "B2": "x", "C2": 5})})
+        for text in ["<t>north</t>", "<t><![CDATA[no]]>rth</t>", "<t>n<!-- -->orth</t>", "<t>n&#111;rth</t>"]:
+            with_strings = packed(given | {"xl/sharedStrings.xml": f"<sst xmlns='{MAIN}'><si>{text}</si></sst>"})
+            try:
+                assert read_book(tmp_path, with_strings).texts("unit").tolist() == ["north"]
+            except TableError as error:
+                assert [p.code for p in error.problems] == ["E-workbook-differs"] and text != "<t>north</t>"
+
+    def test_rich_text_and_phonetic_hints_are_read_alike(self, tmp_path: Path) -> None:
+        rich = Raw('t="inlineStr"|<is><r><t>no</t></r><r><t>rth</t></r><rPh sb="0" eb="1"><t>x</t></rPh></is>')
+        assert read_book(tmp_path, book(HEADER | {"A2": rich, "B2": "x", "C2": 5})).texts("unit").tolist() == ["north"]
+
+    @pytest.mark.parametrize(("number", "shown"), [(9, {0}), (10, {0}), (170, {0}), (171, set()), (2, set())])
+    def test_which_numbers_are_shown_as_percentages(self, tmp_path: Path, number: int, shown: set[int]) -> None:
+        cells = HEADER | {"A2": "a", "B2": "x", "C2": Raw('s="1"|<v>0.81</v>'), "A3": "b", "B3": "x", "C3": 5}
+        given = parts({"cells": sheet_xml(cells)}) | {"xl/styles.xml": STYLES.format(number)}
+        assert read_book(tmp_path, packed(given)).percent.get("baseline", set()) == shown
