@@ -146,11 +146,15 @@ class KpioptError(Exception):
     ----------
     problems : tuple of Problem
         Everything that was found, in the order of the files.
+    details : dict
+        The same for machines: certificate, repair, alternatives, conflict of limits that clash; the best known plan
+        where a search was stopped.
     """
 
     exit_code = ExitCode.INTERNAL
 
-    def __init__(self, *problems: Problem | str) -> None:
+    def __init__(self, *problems: Problem | str, details: Mapping[str, Any] | None = None) -> None:
+        self.details = dict(details or {})
         self.problems = tuple(Problem("E-internal", p) if isinstance(p, str) else p for p in problems)
         super().__init__("\n".join(format_problem(p) for p in self.problems))
 
@@ -192,19 +196,9 @@ class SecurityError(InputError):
 
 
 class Infeasible(KpioptError):
-    """The limits contradict each other; proved.
-
-    Attributes
-    ----------
-    details : mapping
-        The diagnosis for machines: certificate, repair, alternatives, conflict.
-    """
+    """The limits contradict each other; proved."""
 
     exit_code = ExitCode.INFEASIBLE
-
-    def __init__(self, *problems: Problem | str, details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(*problems)
-        self.details = dict(details or {})
 
 
 class Unbounded(KpioptError):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import typer
 
 from kpiopt.cli.terminal import print_json, say, say_problems
-from kpiopt.errors import ExitCode, Infeasible, KpioptError, Problem, UsageError, as_known_error, problem_as_dict
+from kpiopt.errors import ExitCode, KpioptError, Problem, UsageError, as_known_error, problem_as_dict
 
 # The root of the parser's own errors. Typer brings its parser along in some versions and imports it in others, so the
 # class is found as an ancestor of the one that Typer itself exports.
@@ -65,7 +65,7 @@ def error_document(error: KpioptError) -> dict[str, object]:
         "exit_code": int(error.exit_code),
         "count": sum(p.is_error for p in error.problems),
         "problems": [problem_as_dict(p) for p in error.problems],
-        **({"diagnosis": error.details} if isinstance(error, Infeasible) else {}),
+        **({"diagnosis": error.details} if error.details else {}),
     }
 
 

@@ -67,8 +67,7 @@ def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tu
     """
     claimed = {k: v for k, v in run.answer.items() if k not in ("run", "folder")}
     claiming = _claiming(found, claimed["steps"])
-    has_whole = bool(found.cascade.program.arrays().integer.any())
-    expected = (claiming if has_whole else _claiming(found, claimed["steps"], attempts_only=True)).as_dict()
+    expected = _claiming(found, claimed["steps"], attempts_only=True).as_dict()
     yield "run.json", [*_compare(claimed, expected, ""), *_compare(_manifest(run), _manifest_of(found), "manifest")]
     yield from _files(run, found)
     text = summarise(claiming, Path(run.document["folder"]))
@@ -78,8 +77,7 @@ def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tu
 def _claiming(found: Run, claims: Sequence[Mapping[str, Any]], *, attempts_only: bool = False) -> Run:
     """Return a run whose steps bear what does not follow from a proof as it is claimed.
 
-    That is in which way each answer was found, the last digits of certificates that are printed, and, with whole
-    numbers, what the search reported of its own points.
+    That is in which way each answer was found, and the last digits of certificates that are printed.
     """
     steps = []
     for step, claim in zip(found.solution.steps, claims, strict=False):

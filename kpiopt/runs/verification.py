@@ -18,8 +18,7 @@ import numpy as np
 from kpiopt.errors import KpioptError, TableError
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
-from kpiopt.program.order.proof import broken_links, is_feasible, is_same_order, is_same_program
-from kpiopt.program.trust.certificate import Certificate
+from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     Summarise = Callable[[Run, Path], str]
 
 SAME = 1e-9
-WHOLE_GAP = 1e-8
-"""A bound over whole numbers is as good as the solver reports it, and steps before may have given up 1e-9 each."""
 SHOWN = 5
 """How many differences of one file are spelled out."""
 WRITTEN = ("scenario.toml", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv", "initiatives.csv",
@@ -110,8 +107,10 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (
             Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
             _question(run, scenario),
-            *_steps(evidence),
-            *_program(evidence, cascade),
+            *(
+                Finding(*found)
+                for found in check_proof(evidence, cascade.program, has_rules=scenario.rules is not None)
+            ),
         )
     except TableError as error:
         return (Finding("evidence can be read", False, error.problems[0].message),)
@@ -130,32 +129,6 @@ def _question(run: StoredRun, scenario: Scenario) -> Finding:
     same = (digest, run_name(scenario.name, digest), inputs) == (manifest["digest"], run.document["run"], copies)
     is_named = run.name == run.document["run"] or not is_run_name(run.name)
     return Finding("the run bears the name of its question", same and simulates and is_named)
-
-
-def _steps(evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
-    """Compute every certificate anew."""
-    for step in evidence:
-        certificate = step.verify()
-        figures = f"residual {certificate.primal_residual:.1e}, gap {certificate.relative_gap:.1e}"
-        yield Finding(f"step {step.label} is proved", _is_proved(step, certificate), figures)
-    broken = broken_links(evidence)
-    yield Finding("no step takes away what an earlier one leaves", not broken, ", ".join(broken))
-
-
-def _is_proved(step: Evidence, found: Certificate) -> bool:
-    if step.kind != "whole":
-        return found.passed
-    return found.primal_residual <= SAME and found.integrality <= SAME and found.relative_gap <= WHOLE_GAP
-
-
-def _program(evidence: tuple[Evidence, ...], cascade: Cascade) -> Iterator[Finding]:
-    """Compare the evidence with the program of the kept scenario."""
-    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
-    arrays, x = cascade.program.arrays(), chain[-1].x[: cascade.program.n_columns]
-    if cascade.graph.scenario.rules is None:
-        yield Finding("the proof is about the program of the scenario", is_same_program(chain[0].arrays, arrays))
-        yield Finding("the solution keeps all limits", is_feasible(arrays, x))
-    yield Finding("its objectives are the scenario's, in their order", is_same_order(evidence, cascade.program))
 
 
 def _recomputed(run: StoredRun, summarise: Summarise, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
@@ -185,7 +158,7 @@ def _plan_only(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...])
     x, kept, columns = chain[-1].x[: cascade.program.n_columns], load_kept_plan(run), cascade.columns
     pairs = (kept.stretch, columns.stretch_of_cells(x)), (kept.levels, columns.level.of(x))
     yield Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
-    claimed, proved = [float(s["value"]) for s in run.document["steps"]], [s.verify().objective for s in chain]
+    claimed, proved = [float(s["value"]) for s in run.document["steps"]], proved_values(evidence)
     same = len(claimed) == len(proved) and _close(np.array(claimed), np.array(proved))
     yield Finding("values of the steps are those that were proved", same)
     graph = cascade.graph

@@ -9,10 +9,11 @@ import numpy as np
 
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.order.face import SolvedStep, restrict_to_face
-from kpiopt.program.order.proof import gather_evidence
-from kpiopt.program.order.steps import REFERENCE_UNIT, Solution, StepResult, objectives_of, value_of
+from kpiopt.program.order.proof import checked_certificates
+from kpiopt.program.order.steps import REFERENCE_UNIT, Solution, StepResult, objectives_of, proved_by_tree, value_of
 from kpiopt.program.solver.answer import Ranging
 from kpiopt.program.trust.evidence import Evidence
+from kpiopt.program.trust.whole_tree import verify_tree
 
 _NONE = np.empty(0)
 
@@ -20,11 +21,12 @@ _NONE = np.empty(0)
 def with_checked_certificates(program: LinearProgram, solution: Solution) -> Solution:
     """Return a solution whose steps bear what the check of its evidence finds: the very figures of `kpiopt verify`.
 
-    Of whole numbers the figures stay those of the search.
+    Raises
+    ------
+    Uncertified
+        Where the check fails.
     """
-    if program.arrays().integer.any():
-        return solution
-    found = [step.verify() for step in gather_evidence(program, solution)]
+    found = checked_certificates(program, solution)
     steps = [replace(step, certificate=certificate) for step, certificate in zip(solution.steps, found, strict=True)]
     return replace(solution, steps=tuple(steps))
 
@@ -51,7 +53,11 @@ def restore_solution(program: LinearProgram, evidence: Sequence[Evidence]) -> So
         faces.append(restrict_to_face(last.arrays, solved[-1]))
     else:
         results.append(_result(last, "reference", None, program.reference.value(last.x), REFERENCE_UNIT))
-    return Solution(last.x, tuple(results), None, tuple(faces), tuple(solved))
+    solution = Solution(last.x, tuple(results), None, tuple(faces), tuple(solved))
+    proof = next((step for step in evidence if step.tree is not None), None)
+    if proof is None or proof.tree is None:
+        return solution
+    return proved_by_tree(solution, proof.tree, verify_tree(proof.arrays, proof.tree))
 
 
 def _result(step: Evidence, name: str, priority: int | None, value: float, unit: str) -> StepResult:

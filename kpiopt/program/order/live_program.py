@@ -130,7 +130,7 @@ class LiveProgram:
         try:
             return self._solve_near(program, arrays, change, progress)
         except InfeasibleProgram as failure:
-            self._rays.append(failure.ray)
+            self._rays += [] if failure.ray is None else [failure.ray]
             raise
 
     def _solve_near(

@@ -6,16 +6,20 @@ step before it make any other value cost more; `follows` checks that from the st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.program.formulation.blocks import LinearProgram
+from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.formulation.blocks import LinearProgram, Objective
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
+from kpiopt.program.trust.whole_tree import TreeProof
 
 if TYPE_CHECKING:  # the steps bring the solver along, and a proof is checked without it
     from kpiopt.program.order.face import SolvedStep
@@ -25,7 +29,7 @@ FEASIBLE = 1e-9
 
 
 def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidence, ...]:
-    """Return the evidence of all steps, in order; for whole numbers also the solver's bound of each objective.
+    """Return the evidence of all steps, in order; for whole numbers also the tree of all choices.
 
     Parameters
     ----------
@@ -40,7 +44,10 @@ def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidenc
         face = replace(solution.faces[-1], cost=np.zeros(program.n_columns), offset=program.reference.offset)
         tie = solution.tie
         steps.append(Evidence("reference", "closest", face, tie.x, tie.row_dual, weight=weight, centre=centre))
-    return (*steps, *_whole_evidence(program, solution))
+    if solution.tree is not None:
+        arrays = program.arrays()
+        steps.append(Evidence("whole numbers", "tree", arrays, solution.x, np.empty(0), tree=solution.tree))
+    return tuple(steps)
 
 
 def _step_evidence(result: StepResult, face: ProgramArrays, done: SolvedStep) -> Evidence:
@@ -57,22 +64,94 @@ def _step_evidence(result: StepResult, face: ProgramArrays, done: SolvedStep) ->
     )
 
 
-def _whole_evidence(program: LinearProgram, solution: Solution) -> list[Evidence]:
-    """Return what the solver's bounds say about each objective of a program with whole numbers."""
-    if not program.arrays().integer.any():
-        return []
-    claims = zip(program.objectives, solution.solved, solution.steps, strict=False)
-    return [
-        Evidence(
-            f"{objective.label}, whole numbers",
-            "whole",
-            program.arrays(objective),
-            done.x,
-            np.empty(0),
-            bound=result.certificate.bound,
+def check_proof(
+    evidence: tuple[Evidence, ...], program: LinearProgram, *, has_rules: bool = False
+) -> Iterator[tuple[str, bool, str]]:
+    """Check that evidence proves a plan, from its numbers alone: what was checked, whether it holds, and figures.
+
+    Parameters
+    ----------
+    evidence : tuple of Evidence
+    program : LinearProgram
+        What the evidence must be about.
+    has_rules : bool
+        Whether the program has more rows, from a rules file that is not run.
+    """
+    for step in evidence:
+        found = step.verify()
+        figures = f"residual {found.primal_residual:.1e}, gap {found.relative_gap:.1e}"
+        yield f"step {step.label} is proved", found.passed, figures
+    broken = broken_links(evidence)
+    yield "no step takes away what an earlier one leaves", not broken, ", ".join(broken)
+    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
+    tree = next((step for step in evidence if step.tree is not None), None)
+    if not has_rules:
+        arrays = program.arrays()
+        same = is_same_program(chain[0].arrays, arrays) and is_same_tree(tree, program)
+        yield "the proof is about the program of the scenario", same, ""
+        yield "the solution keeps all limits", is_feasible(arrays, chain[-1].x), ""
+    yield "its objectives are the scenario's, in their order", is_same_order(evidence, program), ""
+    if tree is not None and tree.tree is not None:
+        yield "the proof over whole numbers is about the plan", np.array_equal(tree.tree.plan, chain[-1].x), ""
+
+
+def checked_certificates(program: LinearProgram, solution: Solution) -> list[Certificate]:
+    """Check a solution as `kpiopt verify` checks a kept run; return one certificate for each of its steps.
+
+    Raises
+    ------
+    Uncertified
+        Where anything does not hold.
+    """
+    evidence = gather_evidence(program, solution)
+    failed = [f"{what} ({detail})" for what, holds, detail in check_proof(evidence, program) if not holds]
+    if failed:
+        raise Uncertified(
+            Problem(
+                "E-uncertified",
+                f"the plan failed the check that a kept run has to pass; not so: {'; '.join(failed)}",
+                rule="no certificate, no targets",
+                fix="look for numbers of very different size, or limits that contradict each other by a hair",
+            )
         )
-        for objective, done, result in claims
-    ]
+    if solution.tree is not None:
+        return [step.certificate for step in solution.steps]
+    return [step.verify() for step in evidence]
+
+
+def is_same_tree(found: Evidence | None, program: LinearProgram) -> bool:
+    """Whether a proof over whole numbers is about a program's rows, boxes and ids; there is none without them."""
+    arrays = program.arrays()
+    if found is None or found.tree is None:
+        return not arrays.integer.any()
+    sides = ("row_lower", "row_upper", "column_lower", "column_upper", "integer")
+    names = sorted(np.flatnonzero(arrays.integer).tolist(), key=program.column_name)
+    return bool(
+        _same_matrix(found.arrays, arrays)
+        and all(np.array_equal(getattr(found.arrays, side), getattr(arrays, side)) for side in sides)
+        and found.tree.names.tolist() == names
+    )
+
+
+def has_same_steps(tree: TreeProof, program: LinearProgram) -> bool:
+    """Whether the steps of a proof over whole numbers, with their slacks, are those of a program."""
+    nothing = np.zeros(program.n_columns)
+    objectives = program.objectives or (Objective("feasibility", None, nothing),)
+    wanted: list[list[Any]] = [[o.cost, o.offset, o.slack, None, None] for o in objectives]
+    if program.reference is not None:
+        wanted.append([nothing, program.reference.offset, 0.0, program.reference.weight, program.reference.centre])
+    claimed: list[list[Any]] = [[s.cost, s.offset, s.slack, s.weight, s.centre] for s in tree.steps]
+    return len(claimed) == len(wanted) and all(
+        np.array_equal(a, b) for x, y in zip(claimed, wanted, strict=True) for a, b in zip(x, y, strict=True)
+    )
+
+
+def proved_values(evidence: tuple[Evidence, ...]) -> list[float]:
+    """Return the values of the steps that the evidence proves: over whole numbers, the best of all choices."""
+    chain = [step.verify().objective for step in evidence if step.kind in ("optimal", "closest")]
+    tree = next((step.tree for step in evidence if step.tree is not None), None)
+    linear = [step.value(step.witness) for step in tree.steps if step.weight is None] if tree is not None else []
+    return linear + chain[len(linear) :]
 
 
 def broken_links(evidence: tuple[Evidence, ...]) -> list[str]:
@@ -145,6 +224,7 @@ def is_same_order(evidence: tuple[Evidence, ...], program: LinearProgram) -> boo
     wanted = program.objectives
     same = [np.array_equal(a.cost, w.cost) and a.offset == w.offset for a, w in zip(linear, wanted, strict=False)]
     closest = [step for step in evidence if step.kind == "closest"]
+    same += [has_same_steps(step.tree, program) for step in evidence if step.tree is not None]
     if program.reference is None:
         return all(same) and len(linear) == max(len(wanted), 1) and not closest
     return (

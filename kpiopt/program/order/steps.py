@@ -12,7 +12,7 @@ earlier step's own certificate leaves open counts p_i times.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -32,6 +32,7 @@ from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
+from kpiopt.program.trust.whole_tree import TreeProof, worst_allowed
 
 Progress = Callable[[str], None]
 
@@ -90,6 +91,8 @@ class Solution:
         What each objective was solved over; the last is what they all leave to the reference.
     solved : tuple of SolvedStep
         The objectives' values and duals over these faces.
+    tree : TreeProof or None
+        With whole numbers: why no other choice of them is better. Faces and duals are those of the plan's own choice.
     """
 
     x: Floats
@@ -97,11 +100,24 @@ class Solution:
     tie: ClosestPlan | None
     faces: tuple[ProgramArrays, ...]
     solved: tuple[SolvedStep, ...]
+    tree: TreeProof | None = None
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:
         """Columns that the objectives before the reference did not fix, (n,) bool."""
         return find_free(self.faces[-1])
+
+
+def proved_by_tree(solution: Solution, tree: TreeProof, found: Sequence[Certificate]) -> Solution:
+    """Return a solution of one choice of whole numbers with the proof that no other is better.
+
+    Where a step has slack its value is the best of all choices, which this one may give up in part.
+    """
+    steps = [
+        replace(result, certificate=certificate, value=_clean(certificate.objective) if step.slack else result.value)
+        for result, certificate, step in zip(solution.steps, found, tree.steps, strict=True)
+    ]
+    return replace(solution, steps=tuple(steps), tree=tree)
 
 
 class StepSolver(Protocol):
@@ -131,9 +147,9 @@ def borderline_problem(mend: str) -> Problem:
 
 
 class InfeasibleProgram(Exception):
-    """The rows contradict each other; carries the verified proof for the diagnosis."""
+    """There is no plan; carries the verified proof, with the rows' weights where whole numbers are not the reason."""
 
-    def __init__(self, certificate: Certificate, ray: Floats) -> None:
+    def __init__(self, certificate: Certificate, ray: Floats | None) -> None:
         super().__init__("infeasible")
         self.certificate, self.ray = certificate, ray
 
@@ -149,6 +165,7 @@ class _Order:
     x: Floats
     faces: list[ProgramArrays] = field(default_factory=list)
     solved: list[SolvedStep] = field(default_factory=list)
+    limits: Mapping[int, float] = field(default_factory=dict)
 
 
 def solve_steps(program: LinearProgram, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
@@ -169,9 +186,16 @@ def solve_order(
     options: SolverOptions,
     progress: Progress = lambda _: None,
     solver: StepSolver | None = None,
+    limits: Mapping[int, float] | None = None,
 ) -> Solution:
-    """Solve the steps of a program over given arrays (such as with whole numbers fixed)."""
-    order = _Order(arrays, arrays, [], [], np.empty(0))
+    """Solve the steps of a program over given arrays (such as with whole numbers fixed).
+
+    Parameters
+    ----------
+    limits : mapping of int to float, optional
+        What later steps may bring a step with slack to, where that does not follow from these arrays alone.
+    """
+    order = _Order(arrays, arrays, [], [], np.empty(0), limits=limits or {})
     solver = solver or FreshSolver()
     for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
@@ -216,7 +240,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     order.faces.append(order.face)
     order.solved.append(step)
     if objective.slack > 0.0:
-        _give_up(order, objective, value)
+        _give_up(order, objective, order.limits.get(position, worst_allowed(value, objective.slack)))
     else:
         order.face = restrict_to_face(order.face, step)
         order.done.append(step)
@@ -254,15 +278,17 @@ def verify_answer(posed: ProgramArrays, answer: Answer) -> Certificate:
 
 def value_of(objective: Objective, x: Floats) -> float:
     """Return an objective's value without a rounding residue: values are sums of terms of size about 1 or larger."""
-    value = dot(objective.cost, x) + objective.offset
+    return _clean(dot(objective.cost, x) + objective.offset)
+
+
+def _clean(value: float) -> float:
     return 0.0 if abs(value) < 1e-12 else value
 
 
-def _give_up(order: _Order, objective: Objective, value: float) -> None:
-    """Let later steps worsen this one by its slack: a row cost'x <= value + slack |value| in place of its face."""
-    limit = value + objective.slack * abs(value) - objective.offset
-    order.whole = append_row(order.whole, objective.cost, limit)
-    order.face = append_row(order.face, objective.cost, limit)
+def _give_up(order: _Order, objective: Objective, limit: float) -> None:
+    """Let later steps worsen this one: a row cost'x + offset <= limit in place of its face."""
+    order.whole = append_row(order.whole, objective.cost, limit - objective.offset)
+    order.face = append_row(order.face, objective.cost, limit - objective.offset)
     order.done = [replace(step, row_dual=np.append(step.row_dual, 0.0)) for step in order.done]
 
 
@@ -329,15 +355,6 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
         certificate = verify_infeasible(arrays, answer.ray)
         if certificate.passed:
             raise InfeasibleProgram(certificate, answer.ray)
-    if answer.status is Status.INFEASIBLE and np.any(arrays.integer):
-        raise Uncertified(
-            Problem(
-                "E-whole-infeasible",
-                "the limits leave room for fractions of initiatives, but the solver finds none for whole numbers",
-                rule="that there is no plan is published only with a proof, which whole numbers do not have",
-                fix="let the initiatives of the tightest limits be fractions (whole = false), or loosen these limits",
-            )
-        )
     if answer.status is Status.BORDERLINE:
         raise BorderlineProgram(borderline_problem(""))
     if answer.status is Status.UNBOUNDED:

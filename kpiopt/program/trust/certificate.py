@@ -276,7 +276,10 @@ def linear_bound(arrays: ProgramArrays, row_dual: Floats) -> float:
 
 
 def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_dual: Floats) -> float:
-    """Return a value that sum weight (x - centre)^2 + cost'x does not go below on the program's rows and box."""
+    """Return a value that sum weight (x - centre)^2 + cost'x does not go below on the program's rows and box.
+
+    Columns that must be whole numbers are taken at whole numbers.
+    """
     y = _project(arrays, row_dual)
     d = -exact_row_sums(_transposed(arrays), y, -arrays.cost)
     lower, upper = arrays.column_lower, arrays.column_upper
@@ -284,8 +287,10 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     w = np.where(flat, 1.0, weight)
     half = d / (2.0 * w)
     lowest = centre - half
-    inside = (lowest > lower) & (lowest < upper)
+    whole = arrays.integer & ~flat
+    inside = (lowest > lower) & (lowest < upper) & ~whole
     end = np.where(lowest <= lower, lower, upper)
+    end = np.where(whole, _best_whole(w, centre, d, (lower, upper)), end)
     end = np.where(inside | flat, 0.0, end)
     parabola = np.where(inside, d * centre - d * half / 2.0, w * (end - centre) ** 2 + d * end)
     # At an end, the true lowest point may lie inside by rounding; the parabola is then lower by w times its square.
@@ -296,6 +301,15 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     slope = np.where(flat, d, 0.0)
     straight = _sum_below(y, _sides(arrays, y), slope, _ends(slope, arrays))
     return math.nextafter(straight + lower_sum(bent, np.where(flat, 0.0, bent_size), 8), -math.inf)
+
+
+def _best_whole(weight: Floats, centre: Floats, d: Floats, box: tuple[Floats, Floats]) -> Floats:
+    """Return the whole number in a whole box at which weight (x - centre)^2 + d x is least."""
+    below = np.floor(centre - d / (2.0 * weight))
+    first, second = np.clip(below, *box), np.clip(below + 1.0, *box)
+    return np.where(
+        weight * (first - centre) ** 2 + d * first <= weight * (second - centre) ** 2 + d * second, first, second
+    )
 
 
 def _project(arrays: ProgramArrays, row_dual: Floats) -> Floats:

@@ -24,14 +24,16 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import (
     Certificate,
     verify_infeasible,
-    verify_mip,
     verify_optimal,
     verify_quadratic,
 )
+from kpiopt.program.trust.whole_tree import OrderStep, TreeProof, verify_tree
 
-FORMAT = "kpiopt.evidence/1"
+FORMAT = "kpiopt.evidence/2"
 OPTIONAL = ("weight", "centre", "reduced_cost", "row_from", "row_to")
-KINDS = ("optimal", "whole", "closest", "infeasible")
+KINDS = ("optimal", "tree", "closest", "infeasible")
+
+_STEP_VECTORS = ("cost", "witness", "weight", "centre")
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,22 @@ class Evidence:
     label : str
         The step, such as "goals 1".
     kind : str
-        "optimal": x with multipliers; "whole": x with the solver's bound; "closest": the quadratic last step;
+        "optimal": x with multipliers; "closest": the quadratic last step; "tree": all steps over whole numbers;
         "infeasible": a Farkas proof in `row_dual`.
     arrays : ProgramArrays
         The program the claim is about.
     x : (n,) float
         Empty for "infeasible".
     row_dual : (m,) float
-        Empty for "whole".
-    bound : float
-        For "whole".
-    weight, centre : (n,) float
-        For "closest", else empty.
+        Empty for "tree".
+    weight, centre : (n,) float or None
+        For "closest".
     reduced_cost : (n,) float, optional
         For "optimal", as the solver gave them: nothing is proved by them, prices of limits are found from there.
     row_from, row_to : (m,) float, optional
         For "optimal": the sides between which the solver found the multipliers to hold.
+    tree : TreeProof or None
+        For "tree".
     """
 
     label: str
@@ -66,22 +68,27 @@ class Evidence:
     arrays: ProgramArrays
     x: Floats
     row_dual: Floats
-    bound: float = float("-inf")
     weight: Floats | None = None
     centre: Floats | None = None
     reduced_cost: Floats | None = None
     row_from: Floats | None = None
     row_to: Floats | None = None
+    tree: TreeProof | None = None
 
     def verify(self) -> Certificate:
-        """Check the claim anew."""
+        """Check the claim anew; of the steps of a tree the certificate that leaves most open counts."""
         if self.kind == "infeasible":
             return verify_infeasible(self.arrays, self.row_dual)
-        if self.kind == "whole":
-            return verify_mip(self.arrays, self.x, self.bound)
+        if self.tree is not None:
+            return weakest(verify_tree(self.arrays, self.tree))
         if self.kind == "closest" and self.weight is not None and self.centre is not None:
             return verify_quadratic(self.arrays, self.weight, self.centre, self.x, self.row_dual)
         return verify_optimal(self.arrays, self.x, self.row_dual)
+
+
+def weakest(found: Sequence[Certificate]) -> Certificate:
+    """Return the certificate that leaves most open."""
+    return max(found, key=lambda c: (not c.passed, max(c.primal_residual, c.relative_gap)))
 
 
 def save_evidence(path: Path, steps: Sequence[Evidence]) -> None:
@@ -113,8 +120,34 @@ def _index_step(step: Evidence, stored: dict[str, Any]) -> dict[str, Any]:
     matrix = step.arrays.matrix
     vectors |= {"indptr": matrix.indptr, "indices": matrix.indices, "data": matrix.data}
     places = {name: _store(vector, stored) for name, vector in vectors.items() if vector is not None}
-    offset, bound = float(step.arrays.offset).hex(), float(step.bound).hex()
-    return {"label": step.label, "kind": step.kind, "offset": offset, "bound": bound, "arrays": places}
+    entry = {"label": step.label, "kind": step.kind, "offset": float(step.arrays.offset).hex(), "arrays": places}
+    return entry if step.tree is None else {**entry, "tree": _index_tree(step.tree, stored)}
+
+
+def _index_tree(tree: TreeProof, stored: dict[str, Any]) -> dict[str, Any]:
+    """Store a tree's arrays by content and return where they are."""
+    y = tree.multipliers
+    vectors: dict[str, Any] = {"plan": tree.plan, "names": tree.names, "splits": tree.splits, "records": tree.records}
+    vectors |= {"indptr": y.indptr, "indices": y.indices, "data": y.data}
+    steps = []
+    for step in tree.steps:
+        own = {name: getattr(step, name) for name in _STEP_VECTORS}
+        places = {name: _store(vector, stored) for name, vector in own.items() if vector is not None}
+        steps.append({"offset": float(step.offset).hex(), "slack": float(step.slack).hex(), "arrays": places})
+    places = {name: _store(vector, stored) for name, vector in vectors.items()}
+    return {"columns": y.shape[1], "steps": steps, "arrays": places}
+
+
+def _read_tree(entry: dict[str, Any], stored: dict[str, Any]) -> TreeProof:
+    vector = {name: stored[key] for name, key in entry["arrays"].items()}
+    shape = (len(vector["indptr"]) - 1, int(entry["columns"]))
+    y = sp.csr_array((vector["data"], vector["indices"], vector["indptr"]), shape=shape)
+    y.check_format()
+    steps = []
+    for step in entry["steps"]:
+        own: dict[str, Any] = {name: stored[key] for name, key in step["arrays"].items() if name in _STEP_VECTORS}
+        steps.append(OrderStep(offset=float.fromhex(step["offset"]), slack=float.fromhex(step["slack"]), **own))
+    return TreeProof(tuple(steps), vector["plan"], vector["names"], vector["splits"], vector["records"], y)
 
 
 def _store(vector: Floats, stored: dict[str, Any]) -> str:
@@ -162,5 +195,5 @@ def _read_step(step: dict[str, Any], stored: dict[str, Any]) -> Evidence:
         cost=vector["cost"], offset=float.fromhex(step["offset"]), matrix=matrix, integer=vector["integer"], **sides
     )
     extra = {name: vector.get(name) for name in OPTIONAL}
-    bound = float.fromhex(step["bound"])
-    return Evidence(step["label"], step["kind"], arrays, vector["x"], vector["row_dual"], bound, **extra)
+    tree = _read_tree(step["tree"], stored) if step["kind"] == "tree" else None
+    return Evidence(step["label"], step["kind"], arrays, vector["x"], vector["row_dual"], tree=tree, **extra)

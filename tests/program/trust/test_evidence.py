@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from kpiopt.errors import OutputError, TableError
 from kpiopt.program.trust.evidence import Evidence, load_evidence, save_evidence
+from kpiopt.program.trust.whole_tree import OrderStep, TreeProof
 from tests.program.random_programs import INF, program
 
 WYNDOR = program([[1, 0], [0, 2], [3, 2]], [-3, -5], columns=(0, 100), rows=(-INF, [4, 12, 18]), offset=0.1)
@@ -14,9 +16,17 @@ CLASH = replace(WYNDOR, row_lower=np.array([-INF, -INF, 1000.0]), row_upper=np.a
 SIMPLEX = program([[1, 1, 1]], 0.0, columns=(0, 1), rows=(1, 1))
 X, Y = np.array([2.0, 6.0]), np.array([0.0, -1.5, -1.0])
 NONE = np.empty(0)
+TREE = TreeProof(
+    (OrderStep(WYNDOR.cost, WYNDOR.offset, 0.0, X),),
+    X,
+    np.array([0, 1]),
+    np.array([[-1, 0, -1, -1]]),
+    np.array([[0, 0, 0, 0]]),
+    sp.csr_array(np.array([[*Y, 0.0]])),
+)
 STEPS = [
     Evidence("goals 1", "optimal", WYNDOR, X, Y),
-    Evidence("whole", "whole", replace(WYNDOR, integer=np.array([True, True])), X, NONE, bound=-35.9),
+    Evidence("whole numbers", "tree", replace(WYNDOR, integer=np.array([True, True])), X, NONE, tree=TREE),
     Evidence(
         "reference",
         "closest",
@@ -47,7 +57,14 @@ def test_every_kind_verifies_again_after_a_round_trip(stored):
 
 def test_a_changed_claim_fails(tmp_path):
     path = tmp_path / "evidence.npz"
-    save_evidence(path, [replace(STEPS[0], x=X + 1e-3), replace(STEPS[1], bound=-40.0), replace(STEPS[3], row_dual=Y)])
+    save_evidence(
+        path,
+        [
+            replace(STEPS[0], x=X + 1e-3),
+            replace(STEPS[1], tree=replace(TREE, plan=X - 1)),
+            replace(STEPS[3], row_dual=Y),
+        ],
+    )
     assert [step.verify().passed for step in load_evidence(path)] == [False, False, False]
 
 

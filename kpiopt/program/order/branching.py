@@ -1,0 +1,303 @@
+"""The search for a proof over whole numbers: a tree of branchings that writes down why each branch is closed.
+
+Nothing here is trusted: bounds are those of `kpiopt.program.trust.whole_tree`, which checks the finished tree again.
+Every step of the order goes on with the branches that the steps before it left open, so that one tree serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.program.formulation.blocks import Integers, Reference
+from kpiopt.program.solver.answer import SolverOptions, Status
+from kpiopt.program.solver.interior import scale_program, solve_interior
+from kpiopt.program.solver.session import Session
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.whole_tree import NEAR, TIE, TOLERANCE, Bound, OrderStep, Relaxation, TreeProof, limit_slip
+
+NODES = 4_000
+"""Nodes of the tree at which the search gives up."""
+MARGIN = 0.5
+"""Share of what the check allows that the search uses."""
+WHOLE = 1e-6
+"""Distance from a whole number that the solver's tolerances explain."""
+
+
+class Rivals(Protocol):
+    """The choices known so far, as the search of one step sees them."""
+
+    @property
+    def step(self) -> OrderStep:
+        """The step with the point of the best known value; an empty witness where no choice is known."""
+
+    def consider(self, levels: Floats) -> None:
+        """Evaluate a choice, and take it where it is better."""
+
+    def point(self, levels: Floats) -> Floats | None:
+        """Return the plan of one choice, None where it has none."""
+
+    def is_behind(self, low: Floats, high: Floats) -> bool:
+        """Whether every choice within a box gives way to the best one where both are equally good."""
+
+
+class TreeTooLarge(Exception):
+    """The search has given up; no point of the open branches has less than `lowest`."""
+
+    def __init__(self, lowest: float) -> None:
+        super().__init__(lowest)
+        self.lowest = lowest
+
+
+class _Relaxed(NamedTuple):
+    """What the program without whole numbers says about a node."""
+
+    multipliers: Floats
+    bound: Bound
+    x: Floats | None
+
+
+@dataclass
+class _Open:
+    """A node that is yet to be closed, and the bound of its parent."""
+
+    node: int
+    inherited: float
+
+
+class Branching:
+    """One tree for all steps.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+    options : SolverOptions
+    """
+
+    def __init__(self, arrays: ProgramArrays, options: SolverOptions) -> None:
+        self.arrays, self.whole = arrays, np.flatnonzero(arrays.integer)
+        self._options = replace(options, solver="highs", method="simplex")
+        low, high = np.ceil(arrays.column_lower[self.whole]), np.floor(arrays.column_upper[self.whole])
+        self.boxes = [(low, high)]
+        self.splits = [[-1, 0, -1, -1]]
+        self.records: list[tuple[int, int, int, int]] = []
+        self.vectors: list[Floats] = []
+        self.open = [0]
+
+    def settle(self, position: int, over: Relaxation, rivals: Rivals) -> None:
+        """Close every open branch for a step; those that only this step closes stay open for the next.
+
+        Raises
+        ------
+        TreeTooLarge, KeyboardInterrupt
+        """
+        search = _StepSearch(self, position, over, rivals, self._options)
+        todo, closed = [_Open(node, -np.inf) for node in reversed(self.open)], []
+        while todo:
+            if len(self.splits) > NODES or self._options.deadline.is_over:
+                raise TreeTooLarge(min(entry.inherited for entry in todo))
+            entry = todo.pop()
+            for node, sure in search.close(entry, todo):
+                closed.append((node, sure))
+        step = rivals.step
+        if len(step.witness):
+            limit = step.limit + 1.5 * limit_slip(step, over.reach)
+            self.open = [node for node, sure in closed if sure <= limit]
+
+    def branch(self, node: int, i: int, v: float) -> tuple[int, int]:
+        """Split a node at whole number `i`: at most v, or at least v + 1."""
+        (low, high), first = self.boxes[node], len(self.splits)
+        below, above = high.copy(), low.copy()
+        below[i], above[i] = v, v + 1.0
+        self.boxes += [(low, below), (above, high)]
+        self.splits += [[-1, 0, -1, -1], [-1, 0, -1, -1]]
+        self.splits[node] = [int(self.whole[i]), int(v), first, first + 1]
+        return first, first + 1
+
+    def note(self, position: int, node: int, multipliers: Floats, *, is_empty: bool = False) -> None:
+        """Write down what closes a node."""
+        if not self.vectors or self.vectors[-1] is not multipliers:
+            self.vectors.append(multipliers)
+        self.records.append((position, node, len(self.vectors) - 1, int(is_empty)))
+
+    def proof(self, steps: tuple[OrderStep, ...], plan: Floats, names: Integers) -> TreeProof:
+        """Return the tree as a proof about a plan."""
+        width = self.arrays.n_rows + sum(step.weight is None for step in steps)
+        rows = [np.concatenate([y[:width], np.zeros(max(0, width - len(y)))]) for y in self.vectors]
+        return TreeProof(
+            steps, plan, names, np.array(self.splits, dtype=np.int64),
+            np.array(self.records, dtype=np.int64).reshape(-1, 4),
+            sp.csr_array(np.array(rows).reshape(len(rows), width)),
+        )  # fmt: skip
+
+
+class _StepSearch:
+    """The branches of one step."""
+
+    def __init__(
+        self, tree: Branching, position: int, over: Relaxation, rivals: Rivals, options: SolverOptions
+    ) -> None:
+        self.tree, self.position, self.over, self.rivals = tree, position, over, rivals
+        arrays, step = over.arrays, rivals.step
+        self.reference = None
+        if step.weight is not None and step.centre is not None:
+            self.reference = Reference(step.weight, step.centre, step.offset)
+        self.posed = replace(
+            arrays,
+            cost=step.cost,
+            offset=0.0,
+            row_lower=arrays.row_lower - over.slip,
+            row_upper=arrays.row_upper + over.slip,
+            integer=np.zeros(arrays.n_columns, dtype=bool),
+        )
+        self.session = Session(self.posed, options)
+        count = len(tree.whole)
+        self.gain, self.tried = np.zeros((2, count)), np.zeros((2, count))
+
+    def close(self, entry: _Open, todo: list[_Open]) -> Iterator[tuple[int, float]]:
+        """Close a node or branch it; yield the nodes that are closed for this step, with their sure bounds."""
+        node = entry.node
+        relaxed = self._relax(node)
+        if relaxed is None:
+            return
+        if relaxed.x is not None:
+            self._look_at(relaxed.x)
+        if self._is_closed(node, relaxed.bound):
+            self.tree.note(self.position, node, relaxed.multipliers)
+            yield node, relaxed.bound.sure
+            return
+        low, high = self.tree.boxes[node]
+        if np.array_equal(low, high):
+            yield from self._close_choice(node, low, relaxed)
+            return
+        if relaxed.x is not None:
+            for outside, rest in self._exclude(node, relaxed):
+                node = rest
+                yield outside
+        low, high = self.tree.boxes[node]
+        inherited = max(entry.inherited, relaxed.bound.sure)
+        if np.array_equal(low, high):
+            todo.append(_Open(node, inherited))
+            return
+        i, v, goes_up = self._pick(low, high, relaxed.x)
+        children = self.tree.branch(node, i, v)
+        todo += [_Open(child, inherited) for child in (children if goes_up else reversed(children))]
+
+    def _relax(self, node: int) -> _Relaxed | None:
+        """Bound a node; None where it holds no point, which is written down."""
+        low, high = self.tree.boxes[node]
+        if self.reference is None:
+            return self._solve(node, None)
+        found = self._closest(low, high)
+        if self._is_closed(node, found.bound):
+            return found
+        exact = self._solve(node, found.x)
+        return exact if exact is None or exact.bound.value > found.bound.value else found
+
+    def _solve(self, node: int, near: Floats | None) -> _Relaxed | None:
+        """Bound a node by a linear program; for the reference by its tangent at a point, which is handed back."""
+        low, high = self.tree.boxes[node]
+        if near is not None and self.reference is not None:
+            self.session.change_costs(2.0 * self.reference.weight * (near - self.reference.centre))
+        self.session.change_column_bounds(self.tree.whole, low, high)
+        answer = self.session.solve()
+        if answer.status in (Status.INFEASIBLE, Status.BORDERLINE) and answer.ray is not None:
+            for ray in (answer.ray, -answer.ray):
+                if self.over.bound(None, ray, low, high).sure > 0.0:
+                    self.tree.note(self.position, node, ray, is_empty=True)
+                    return None
+        is_optimal = answer.status is Status.OPTIMAL
+        y = answer.row_dual if is_optimal else np.zeros(self.posed.n_rows)
+        x = answer.x if is_optimal and near is None else near
+        return _Relaxed(y, self.over.bound(self.rivals.step, y, low, high), x)
+
+    def _closest(self, low: Floats, high: Floats) -> _Relaxed:
+        """Minimise the reference without regard to whole numbers, roughly."""
+        assert self.reference is not None
+        lower, upper = self.posed.column_lower.copy(), self.posed.column_upper.copy()
+        lower[self.tree.whole], upper[self.tree.whole] = low, high
+        posed = replace(self.posed, column_lower=lower, column_upper=upper)
+        problem = scale_program(posed, self.reference.weight, self.reference.centre)
+        point = solve_interior(problem)
+        y, x = point.multiplier / problem.row_scale, np.clip(point.y * problem.scale, lower, upper)
+        if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
+            y, x = np.zeros(posed.n_rows), np.clip(self.rivals.step.witness, lower, upper)
+        return _Relaxed(y, self.over.bound(self.rivals.step, y, low, high), x)
+
+    def _look_at(self, x: Floats) -> None:
+        """Let a point whose levels are whole be a rival."""
+        levels = x[self.tree.whole]
+        if np.all(np.abs(levels - np.rint(levels)) <= WHOLE):
+            self.rivals.consider(np.rint(levels))
+
+    def _is_closed(self, node: int, found: Bound) -> bool:
+        """Whether a bound is enough for a node that holds other choices than the best one."""
+        step = self.rivals.step
+        if not len(step.witness):
+            return False
+        size, value = step.size(self.over.reach), step.value(step.witness)
+        if found.value < value - MARGIN * NEAR * size:
+            return False
+        is_far = self.reference is None or found.sure >= value + (1.0 + MARGIN) * TIE * size
+        return is_far or self.rivals.is_behind(*self.tree.boxes[node])
+
+    def _close_choice(self, node: int, levels: Floats, relaxed: _Relaxed) -> Iterator[tuple[int, float]]:
+        """Close a node of one choice at the plan that its own order leads to; the check judges if that is enough."""
+        self.rivals.consider(levels)
+        x = self.rivals.point(levels)
+        exact = self._solve(node, x) if x is not None and self.reference is not None else None
+        found = exact or relaxed
+        self.tree.note(self.position, node, found.multipliers)
+        yield node, found.bound.sure
+
+    def _exclude(self, node: int, relaxed: _Relaxed) -> Iterator[tuple[tuple[int, float], int]]:
+        """Split off the levels that the multipliers alone show to be too far; yield what is closed and what is left."""
+        step = self.rivals.step
+        if not len(step.witness) or relaxed.x is None:
+            return
+        size, value = step.size(self.over.reach), step.value(step.witness)
+        least = max(value, step.limit + 2.0 * limit_slip(step, self.over.reach)) + relaxed.bound.paid
+        least = max(least, value + 2.0 * TIE * size if self.reference is not None else value) + TOLERANCE * size
+        arrays = self.over.arrays
+        y = relaxed.multipliers[: arrays.n_rows]
+        d = (step.cost - arrays.matrix.T @ y)[self.tree.whole]
+        nearest = np.rint(relaxed.x[self.tree.whole])
+        for i in np.flatnonzero(self.tree.boxes[node][0] < self.tree.boxes[node][1]).tolist():
+            for goes_up in (True, False):
+                low, high = self.tree.boxes[node]
+                part = (nearest[i] + 1.0, high[i]) if goes_up else (low[i], nearest[i] - 1.0)
+                if not low[i] <= nearest[i] <= high[i] or part[0] > part[1]:
+                    continue
+                bound = relaxed.bound.value - self._least(i, d[i], low[i], high[i]) + self._least(i, d[i], *part)
+                if bound > least:
+                    first, second = self.tree.branch(node, i, nearest[i] if goes_up else nearest[i] - 1.0)
+                    outside, node = (second, first) if goes_up else (first, second)
+                    self.tree.note(self.position, outside, relaxed.multipliers)
+                    yield (outside, bound - relaxed.bound.paid), node
+
+    def _least(self, i: int, d: float, low: float, high: float) -> float:
+        """Return the least that a whole number adds to a bound within [low, high]."""
+        if self.reference is None or not self.reference.weight[j := int(self.tree.whole[i])]:
+            return d * (low if d > 0.0 else high)
+        w, c = float(self.reference.weight[j]), float(self.reference.centre[j])
+        below = np.floor(c - d / (2.0 * w))
+        tries = (min(max(v, low), high) for v in (below, below + 1.0))
+        return float(min(w * (v - c) ** 2 + d * v for v in tries))
+
+    def _pick(self, low: Floats, high: Floats, x: Floats | None) -> tuple[int, float, bool]:
+        """Return the whole number to branch on, where, and which side to look at first."""
+        free = np.flatnonzero(low < high)
+        if x is None:
+            i = int(free[np.argmax(high[free] - low[free])])
+            return i, float(np.floor((low[i] + high[i]) / 2.0)), True
+        levels = x[self.tree.whole]
+        share = np.abs(levels - np.rint(levels))
+        i = int(free[np.argmax(share[free])])
+        if share[i] <= WHOLE:
+            v = float(np.clip(np.rint(levels[i]), low[i], high[i] - 1.0))
+            return i, v, False
+        return i, float(np.floor(levels[i])), bool(levels[i] - np.floor(levels[i]) > 0.5)

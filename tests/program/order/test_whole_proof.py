@@ -1,0 +1,89 @@
+"""Plans with whole numbers: what slack is relative to, what the proof says, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kpiopt.cli import main
+from kpiopt.errors import Infeasible, LimitReached
+from kpiopt.program.order import branching
+from kpiopt.run.run import Run
+from kpiopt.run.solve import SolveOptions, solve_scenario
+from kpiopt.scenario.load import load_scenario
+
+FAULTS = Path(__file__).parents[2] / "data" / "faults" / "whole"
+
+
+def solve(path: Path) -> Run:
+    return solve_scenario(load_scenario(path), options=SolveOptions(simulate=False))
+
+
+def values(run: Run) -> dict[str, float]:
+    return {step.name: step.value for step in run.solution.steps}
+
+
+def test_slack_is_relative_to_the_best_value_over_all_choices() -> None:
+    """The goal's best is 0.8 with the machine; without it 0.9. Later steps may give up a fifth of 0.8, not of 0.9."""
+    run = solve(FAULTS / "slack_whole.toml")
+    assert values(run) == pytest.approx({"goals": 0.8, "cost": 4.0, "reference": 1.6e-3})
+    assert run.plan.levels == pytest.approx(0.0)
+    assert [(goal.plan, goal.shortfall) for goal in run.goals] == [pytest.approx((4.0, 96.0))]
+
+
+def test_the_reference_picks_among_the_choices_that_slack_allows() -> None:
+    run = solve(FAULTS / "slack_ref.toml")
+    assert run.plan.levels == pytest.approx([2.0, 2.0])
+    assert values(run) == pytest.approx({"goals": 0.61, "reference": 4.444444444e-4})
+    assert [goal.shortfall for goal in run.goals] == pytest.approx([62.0])
+
+
+def test_a_limit_a_hair_below_a_whole_number_is_a_limit() -> None:
+    run = solve(FAULTS / "hair2.toml")
+    assert run.plan.levels == pytest.approx(2.0)
+    assert values(run)["goals"] == pytest.approx(0.8)
+
+
+def test_no_whole_numbers_fit() -> None:
+    with pytest.raises(Infeasible) as failure:
+        solve(FAULTS / "whole_inf.toml")
+    assert failure.value.details["certificate"]["passed"]
+    assert failure.value.details["certificate"]["margin"] > 0.1
+    assert failure.value.details["repair"]["set"] == ["budget.cash.limit=1"]
+
+
+def test_a_repair_of_whole_numbers_mends(tmp_path: Path) -> None:
+    text = (FAULTS / "whole_inf.toml").read_text("utf-8").replace("limit = 0.6", "limit = 1")
+    (tmp_path / "mended.toml").write_text(text, "utf-8")
+    assert solve(tmp_path / "mended.toml").plan.levels == pytest.approx(1.0)
+
+
+def many_machines(path: Path) -> Path:
+    """Twelve machines of nearly the same worth: each choice is nearly as good as many others."""
+    rng = np.random.default_rng(3)
+    text = ['schema = 1\nname = "many"\n[kpi.g]\nbaseline = 0\n[unit.company]\n[goal.g]\ntarget = 10000']
+    for i in range(12):
+        text.append(f"[initiative.i{i}]\nmax = 3\nwhole = true\nuses = {{ cash = {rng.integers(90, 110)} }}")
+        text.append(f"effects = {{ g = {rng.integers(900, 1100) / 10} }}")
+    path.write_text("\n".join([*text, "[budget.cash]\nlimit = 1234"]), "utf-8")
+    return path
+
+
+def test_a_search_that_is_too_long_says_how_far_the_best_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = many_machines(tmp_path / "many.toml")
+    best = solve(path)
+    monkeypatch.setattr(branching, "NODES", 10)
+    with pytest.raises(LimitReached) as failure:
+        solve(path)
+    known = failure.value.details["best_known"]
+    assert "at most" in failure.value.problems[0].message
+    assert known["value"] - known["at_most_from_best"] <= values(best)["goals"] + 1e-9 <= known["value"] + 2e-9
+    assert main(["solve", str(path), "--no-simulation", "--out", str(tmp_path / "runs"), "--json"]) == 7
+    told = json.loads(capsys.readouterr().out)
+    assert told["diagnosis"]["proved"] is False
+    assert not list((tmp_path / "runs").glob("*/targets.csv"))
