@@ -10,7 +10,10 @@ import typer
 ScenarioPath = Annotated[
     Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).", show_default=False, resolve_path=False)
 ]
-Variant = Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Apply a variant of the file.")]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("--variant", metavar="NAME", help="Apply a variant of the file. May be repeated; the last is on top."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value, as budget.pay.limit=650000. May be repeated."),
@@ -27,5 +30,11 @@ RunsFolder = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the name of a run in --out.")]
+
+
+def joined(variants: list[str] | None) -> str | None:
+    """Return the one name of all chosen variants, as in file.toml:lean+ambitious."""
+    return "+".join(variants) if variants else None
+
 
 DEFAULT_RUNS = Path("runs")

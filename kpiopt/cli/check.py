@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kpiopt.cli.arguments import AsJson, Overrides, ScenarioPath, Variant
+from kpiopt.cli.arguments import AsJson, Overrides, ScenarioPath, Variants, joined
 from kpiopt.cli.terminal import print_json, print_lines, say_problems
-from kpiopt.errors import ModelError, ScenarioError, printable, problem_as_dict
+from kpiopt.errors import ModelError, Problems, ScenarioError, printable, problem_as_dict
 
 if TYPE_CHECKING:
-    from kpiopt.errors import Problems
     from kpiopt.reading.document import Document
     from kpiopt.scenario.scenario import Scenario
 
 
 def check(
     scenario: ScenarioPath,
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     show_origin: Annotated[
         bool, typer.Option("--show-origin", help="List every value with the file and line it came from.")
@@ -29,10 +30,11 @@ def check(
     """Check a scenario and its tables: all errors at once, each with its place and a suggestion."""
     from kpiopt.scenario.load import check_scenario  # loads numpy and polars
 
-    checked, found, document = check_scenario(scenario, variant=variant, overrides=tuple(overrides or ()))
+    checked, found, document = check_scenario(scenario, variant=joined(variants), overrides=tuple(overrides or ()))
     if found.errors or checked is None:
         raise ScenarioError(*found.errors, *found.warnings)
     _check_rooms_behind(checked, found)
+    _check_variants(scenario, checked, found, tuple(overrides or ()))
     if as_json:
         origins = _origins(document) if show_origin and document else None
         print_json(_check_document(checked, [problem_as_dict(p) for p in found.warnings], origins))
@@ -55,6 +57,24 @@ def _check_rooms_behind(scenario: Scenario, found: Problems) -> None:
         build_inputs(build_graph(scenario), scenario.cells.max_stretch)
     if found.errors:
         raise ModelError(*found.errors, *found.warnings)
+
+
+def _check_variants(path: Path, scenario: Scenario, found: Problems, overrides: tuple[str, ...]) -> None:
+    """Check every other variant as it would be solved; what is wrong with one is told with its name."""
+    from kpiopt.scenario.load import check_variant, in_variant
+
+    known = set(found)
+    for name in scenario.variants:
+        if name == scenario.variant:
+            continue
+        other, problems = check_variant(path, name, known, overrides)
+        behind = Problems()
+        if other is not None:
+            with suppress(ModelError):
+                _check_rooms_behind(other, behind)
+        found.items.extend([*problems, *(in_variant(problem, name) for problem in behind.errors)])
+    if found.errors:
+        raise ScenarioError(*found.errors, *found.warnings)
 
 
 def _origins(document: Document) -> list[dict[str, Any]]:

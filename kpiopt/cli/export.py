@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kpiopt.cli.arguments import AllowCode, Overrides, ScenarioPath, Variant
+from kpiopt.cli.arguments import AllowCode, Overrides, ScenarioPath, Variants, joined
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_lines, say
 
@@ -28,7 +28,7 @@ def export(
         typer.Option("--step", metavar="NAME", help="Objective, as 'goals 1' or cost; the first by default."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file instead.")] = None,
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
 ) -> None:
@@ -39,7 +39,7 @@ def export(
     from kpiopt.program.formulation.rules_file import apply_rules
     from kpiopt.runs.durable import replace_file, require_place
 
-    checked, _ = read_scenario(scenario, variant, list(overrides or ()))
+    checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
         require_place(out, checked.files)
     program = apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code).program

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from kpiopt.cli.arguments import AllowCode, AsJson, Overrides, ScenarioPath, Variant
+from kpiopt.cli.arguments import AllowCode, AsJson, Overrides, ScenarioPath, Variants, joined
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, showing_progress
 from kpiopt.errors import Problem, UsageError
@@ -81,7 +81,7 @@ def sensitivity(
         int | None, typer.Option("--draws", metavar="N", min=32, max=10**7, help="Draws; 4,096 by default.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
@@ -98,7 +98,7 @@ def sensitivity(
     _require_use("--input", only, tornado or information, "--method tornado or --information")
     _require_use("--group", groups, groups_matter, "--method morris or --method sobol")
     _require_use("--range", ends, bool(break_even), "--break-even PATH")
-    checked, _ = read_scenario(scenario, variant, list(overrides or ()))
+    checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     question = SensitivityQuestion(
         output=output,
         methods=methods,
@@ -115,7 +115,7 @@ def sensitivity(
     )
     with showing_progress("studying") as progress:
         found = study_sensitivity(
-            checked, question, _reader(scenario, variant, overrides), allow_code=allow_code, progress=progress
+            checked, question, _reader(scenario, joined(variants), overrides), allow_code=allow_code, progress=progress
         )
     if as_json:
         from kpiopt.studies.sensitivity.sensitivity_answer import sensitivity_as_dict

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, ExecutorName, Overrides, RunName, RunsFolder, Variant
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, ExecutorName, Overrides, RunName, RunsFolder, Variants, joined
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 from kpiopt.errors import Problem, UsageError
@@ -29,7 +29,7 @@ def simulate(
     under: Annotated[
         Path | None, typer.Option("--under", metavar="SCENARIO", help="Take uncertainty and map of another scenario.")
     ] = None,
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     draws: Annotated[
         int | None, typer.Option("--draws", metavar="N", min=2, max=10**9, help="Random draws; the scenario's own.")
@@ -49,7 +49,7 @@ def simulate(
 
     spread = spread_by(parse_executor(executor))
     stored = RunStore(out).find(run)
-    plan = load_kept_plan(stored, _other_scenario(under, variant, overrides))
+    plan = load_kept_plan(stored, _other_scenario(under, joined(variants), overrides))
     settings = _settings(plan, draws, seed)
     with showing_progress("simulating"):
         if do or act:

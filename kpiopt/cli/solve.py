@@ -15,7 +15,8 @@ from kpiopt.cli.arguments import (
     ExecutorName,
     Overrides,
     RunsFolder,
-    Variant,
+    Variants,
+    joined,
 )
 from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
@@ -40,7 +41,7 @@ def solve(
             show_default=False,
         ),
     ],
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
     draws: Annotated[
@@ -92,9 +93,9 @@ def solve(
     keeper = Keeper(out, options, occasion, summary_text, force)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
-        solve_files(scenarios, variant, words, keeper, thresholds, as_json=as_json)
+        solve_files(scenarios, joined(variants), words, keeper, thresholds, as_json=as_json)
         return
-    checked, document = read_scenario(scenarios[0], variant, words)
+    checked, document = read_scenario(scenarios[0], joined(variants), words)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, progress)
     say_problems(answer.notes)

@@ -16,7 +16,8 @@ from kpiopt.cli.arguments import (
     Overrides,
     RunsFolder,
     ScenarioPath,
-    Variant,
+    Variants,
+    joined,
 )
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
@@ -44,7 +45,7 @@ def sweep(
     zipped: Annotated[
         bool, typer.Option("--zip", help="Take the axes' first values together, the second ones, and so on.")
     ] = False,
-    variant: Variant = None,
+    variants: Variants = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
     executor: ExecutorName = "serial",
@@ -67,7 +68,7 @@ def sweep(
 
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     place = parse_executor(executor)
-    checked, document = read_scenario(scenario, variant, list(overrides or ()))
+    checked, document = read_scenario(scenario, joined(variants), list(overrides or ()))
     if html is not None:
         require_place(html, checked.files)
     axes = read_axes(checked, over or ())

@@ -23,6 +23,9 @@ from kpiopt.reading.toml.emit import emit_toml
 
 __all__ = ["Document", "dotted", "read_document"]
 
+AND = "+"
+"""Joins variants that are laid over each other: in "lean+ambitious" the later one wins."""
+
 
 @dataclass(frozen=True)
 class Document:
@@ -133,7 +136,7 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     path : Path or str
         The main file.
     variant : str, optional
-        Name of the `[variant.NAME]` to lay over the document.
+        Name of the `[variant.NAME]` to lay over the document, or several such as "lean+ambitious", the last on top.
     overrides : sequence of str
         "path=value" each, see `kpiopt.reading.override.read_overrides`.
 
@@ -191,14 +194,25 @@ def _variant_form_problems(merged: Layer) -> Iterator[Problem]:
 
 
 def _variant_layer(merged: Layer, variant: str | None, names: tuple[str, ...], source: Path) -> Layer:
-    if variant is None:
-        return Layer()
-    if variant not in names:
-        known = f"its variants are {', '.join(names)}" if names else "it has no variants"
-        message = f"there is no variant '{variant}': {known}"
-        fix = did_you_mean(variant, names)
-        raise UsageError(Problem("E-variant-unknown", message, "", fix, Location(display_path(source))))
-    return merged.below("variant", variant)
+    """Return what the chosen variants change, laid over each other in their order."""
+    layer = Layer()
+    for name in _chosen(variant, names, source) if variant is not None else ():
+        layer = merge(layer, merged.below("variant", name))
+    return layer
+
+
+def _chosen(variant: str, names: tuple[str, ...], source: Path) -> tuple[str, ...]:
+    """Return the variants of a name such as "lean+ambitious"; a variant may have a "+" in its own name."""
+    if variant in names:
+        return (variant,)
+    cuts = (i for i, character in enumerate(variant) if character == AND)
+    for cut in cuts:
+        if variant[:cut] in names:
+            return (variant[:cut], *_chosen(variant[cut + 1 :], names, source))
+    first = variant.partition(AND)[0]
+    known = f"its variants are {', '.join(names)}" if names else "it has no variants"
+    message, fix = f"there is no variant '{first}': {known}", did_you_mean(first, names)
+    raise UsageError(Problem("E-variant-unknown", message, "", fix, Location(display_path(source))))
 
 
 def _clash_problem(clash: Clash) -> Problem:

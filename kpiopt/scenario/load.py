@@ -6,7 +6,7 @@ together. What an error makes unknowable is not guessed at and not complained ab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from kpiopt.scenario.checks.cells import CellChecks
 from kpiopt.scenario.checks.idle import check_idle
 from kpiopt.scenario.checks.limits import LimitChecks
 from kpiopt.scenario.checks.measures import MeasureChecks
-from kpiopt.scenario.checks.names import check_letter_case, check_relax
+from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax
 from kpiopt.scenario.checks.outliers import check_outliers
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.strategy_map import MapChecks
@@ -115,6 +115,33 @@ def check_scenario(
     scenario = _assemble(findings)
     _check_other_variants(findings, path, overrides)
     return None if findings.has_errors else scenario, Problems(findings.sorted()), document
+
+
+def check_variant(
+    path: Path | str, variant: str, known: Collection[Problem], overrides: Sequence[str] = ()
+) -> tuple[Scenario | None, list[Problem]]:
+    """Read a scenario with a variant as it would be solved.
+
+    Returns
+    -------
+    scenario : Scenario or None
+        None where there are errors.
+    problems : list of Problem
+        What is wrong with this variant and not among the `known` problems of the scenario itself; each says so.
+    """
+    scenario: Scenario | None = None
+    try:
+        findings = Findings(read_document(path, variant=variant, overrides=overrides))
+        scenario = _assemble(findings)
+        found = findings.sorted()
+    except InputError as error:
+        found = list(error.problems)
+    return scenario, [in_variant(problem, variant) for problem in found if problem not in known]
+
+
+def in_variant(problem: Problem, variant: str) -> Problem:
+    """Return a problem that says in which variant it was found."""
+    return replace(problem, message=f"in variant '{variant}': {problem.message}")
 
 
 def _check_other_variants(findings: Findings, path: Path | str, overrides: Sequence[str]) -> None:
@@ -261,6 +288,7 @@ def _resolve(
     MeasureChecks(findings, model, kpis, initiatives, tables.cells).run()
     check_letter_case(findings, resolved, found)
     check_relax(findings, scenario)
+    check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.layer import COMMAND_LINE
 from kpiopt.reading.rows import Rows
+from kpiopt.reading.toml.text import scan_key
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.resolve.units import ResolvedUnits
 from kpiopt.scenario.scenario import Scenario
+
+KEYED = (
+    "perspective", "objective", "kpi", "factor", "initiative", "goal", "capacity", "budget", "pay_plan", "unit", "cell",
+    "guardrail", "adjust", "execution",
+)  # fmt: skip
+"""Sections of entries by id."""
 
 LIMIT_FAMILIES = ("budget", "capacity", "max_stretch", "min_stretch", "lock", "goal")
 """What can give way where no plan exists; `[relax]` names one of these or a single limit."""
@@ -42,6 +51,34 @@ def _limits(scenario: Scenario) -> Iterator[str]:
     yield from (f"{kind} under {unit}" for kind in ("min_stretch", "max_stretch") for unit in units.ids)
     locked = [i for i, lock in enumerate(cells.lock.tolist()) if lock == lock]
     yield from (f"lock of {units.ids[cells.unit[i]]}/{kpis[cells.kpi[i]]}" for i in locked)
+
+
+def check_overrides(findings: Findings, rows: Mapping[str, Rows]) -> None:
+    """An override changes what there is; something new is written whole, such as --set 'goal.x={target=5}'.
+
+    Parameters
+    ----------
+    rows : mapping of str to Rows
+        Rows of "unit" and of "cell".
+    """
+    document = findings.document
+    for section in KEYED:
+        paths: Iterable[KeyPath] = [(section, key) for key in findings.declared(section)]
+        if section in rows:
+            paths = [path for path in rows[section].added.values() if path[0] == section]
+        for path in paths:
+            place = document.key_location(path)
+            if place.file != COMMAND_LINE or (scan_key(place.text, COMMAND_LINE) or ((), 0))[0] == path:
+                continue
+            known = [other for other in findings.declared(section) if document.key_location((section, other)) != place]
+            if section in rows:
+                columns = (rows[section].texts(name).tolist() for name in ("unit", "kpi")[: 1 + (section == "cell")])
+                known = [name for key in zip(*columns, strict=True) if (name := "/".join(key)) != path[1]]
+            message, rule = f"there is no {section.replace('_', ' ')} '{path[1]}'", "--set changes what there is"
+            fix = (
+                findings.nearest(str(path[1]), known) or f"to add it, write it whole: --set '{section}.{path[1]}={{…}}'"
+            )
+            findings.add(Problem("E-set-unknown", message, rule, fix, place), ModelError)
 
 
 def check_letter_case(findings: Findings, organization: ResolvedUnits, found: ResolvedCells) -> None:
