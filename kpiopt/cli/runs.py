@@ -74,7 +74,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
         "started": str(run.manifest.get("started", ""))[:23],
         "variant": str(run.manifest.get("variant") or ""),
         "goals": len(goals),
-        "goals_met": sum(goal["shortfall"] == 0.0 for goal in goals),
+        "goals_met": sum(goal.get("met", not goal["shortfall"]) for goal in goals),
         "all_goals": run.document.get("all_goals"),
         "points": len(points),
         "points_failed": sum(point["status"] == "failed" for point in points),

@@ -44,8 +44,8 @@ class Plan:
         What rounding had to give up.
     binding_limits : (n_cells,) object array of str, or None
         Binding capacities and budgets of each cell, where the caller knows them.
-    odds : (n_nodes,) float, or None
-        Probability that each node attains its target, where it was simulated.
+    odds : (3, n_nodes) float, or None
+        Probability that each node attains its target and the ends of its interval, where it was simulated.
     """
 
     graph: CausalGraph
@@ -88,8 +88,8 @@ class Plan:
         """One row for each cell and each inner unit that has the KPI.
 
         Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds,
-        lock_reason, lock_owner; full precision except `target`. Null where there is nothing to say: no cell, no
-        decision, no period.
+        odds_low, odds_high, lock_reason, lock_owner; full precision except `target`. Null where there is nothing to say:
+        no cell, no decision, no period.
         """
         import polars as pl  # only where a table is wanted
 
@@ -107,7 +107,7 @@ class Plan:
             "max_stretch": _at_cells(cells.max_stretch + decided, cell),
             "reference": _at_cells(cells.reference, cell),
         }
-        odds = np.full(graph.n_nodes, np.nan) if self.odds is None else self.odds
+        odds = np.full((3, graph.n_nodes), np.nan) if self.odds is None else self.odds
         binding = np.append(self.binding, "")[cell]
         return pl.DataFrame(
             [
@@ -116,7 +116,10 @@ class Plan:
                 pl.Series("period", [None] * len(node), dtype=pl.String),
                 *(pl.Series(name, values, dtype=pl.Float64).fill_nan(None) for name, values in columns.items()),
                 pl.Series("binding", binding.tolist(), dtype=pl.String),
-                pl.Series("odds", odds[node], dtype=pl.Float64).fill_nan(None),
+                *(
+                    pl.Series(name, values[node], dtype=pl.Float64).fill_nan(None)
+                    for name, values in zip(("odds", "odds_low", "odds_high"), odds, strict=True)
+                ),
                 pl.Series("lock_reason", [cells.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("lock_owner", [cells.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
             ]

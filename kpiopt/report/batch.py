@@ -56,9 +56,9 @@ def _figures(entry: BatchEntry) -> list[str]:
     answer = entry.answer
     if answer is None:
         return ["", "", ""]
-    met = sum(goal["shortfall"] == 0.0 for goal in answer["goals"])
+    met = sum(goal["met"] for goal in answer["goals"])
     odds = answer["all_goals"]
-    shown = Estimate(odds["estimate"], odds["low"], odds["high"], "").text if odds else ""
+    shown = Estimate.from_dict(odds).text if odds else ""
     pay = answer["pay"]["plan"] if answer["pay"] else None
     return [f"{met} of {len(answer['goals'])}", shown, "" if pay is None else amount(pay, entry.currency)]
 

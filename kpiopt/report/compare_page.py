@@ -92,7 +92,7 @@ def _overview(found: Comparisons) -> PageSection:
 
 def _card(side: Side) -> Card:
     everything = side.simulation.all_goals if side.simulation else None
-    met = f"{sum(not goal.shortfall for goal in side.goals)} of {len(side.goals)} goals met"
+    met = f"{sum(goal.met for goal in side.goals)} of {len(side.goals)} goals met"
     pay = f" · pay at plan {amount(side.pay, side.scenario.currency)}" if side.pay else ""
     if everything is None:
         return Card(side.label, met, f"in the plan{pay}")

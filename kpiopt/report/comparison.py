@@ -79,7 +79,7 @@ def _overview(found: Comparisons) -> Iterator[RenderableType]:
 
 def _overview_row(side: Side) -> list[str]:
     everything = side.simulation.all_goals if side.simulation else None
-    met = sum(not goal.shortfall for goal in side.goals)
+    met = sum(goal.met for goal in side.goals)
     money = (amount(value, side.scenario.currency) for value in (side.pay, side.initiatives))
     return [side.label, f"{met} of {len(side.goals)}", everything.text if everything else "", *money]
 

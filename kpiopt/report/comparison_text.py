@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kpiopt.report.chart_style import short
-from kpiopt.report.numbers import amount, change
+from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
@@ -70,8 +70,11 @@ def _value_text(value: Any) -> str:
 
 def goal_row(found: Comparison, item: GoalChange) -> list[str]:
     """Return name, target, plan and shortfall of a goal; two values where they differ."""
-    values = [(v.target, v.plan, v.shortfall) if v else (None, None, None) for v in (item.first, item.second)]
     kpis = [side.scenario.kpis[v.goal.kpi] if v else None for side, v in zip(_sides(found), _both(item), strict=True)]
+    values = [
+        goal_amounts(kpi, v.target, v.plan) if v and kpi else ("–",) * 3
+        for v, kpi in zip(_both(item), kpis, strict=True)
+    ]
     target, plan, short = (_pair(a, b, kpis) for a, b in zip(*values, strict=True))
     return [goal_name(found, item), target, plan, short]
 
@@ -84,12 +87,12 @@ def _both(item: GoalChange) -> tuple[Any, Any]:
     return item.first, item.second
 
 
-def _pair(first: float | None, second: float | None, kpis: list[Kpi | None]) -> str:
-    """Write two values with their unit, one where they are the same."""
+def _pair(first: str, second: str, kpis: list[Kpi | None]) -> str:
+    """Write two values with their unit, one where they are the same; "0" where nothing is missing."""
     units = [kpi.unit for kpi in kpis if kpi]
     same_unit = len(set(units)) == 1
     texts = [
-        "–" if value is None or kpi is None else amount(value, "" if same_unit else kpi.unit, kpi.step)
+        value if kpi is None else f"{value or '0'} {'' if same_unit else kpi.unit}".rstrip()
         for value, kpi in zip((first, second), kpis, strict=True)
     ]
     text = texts[0] if texts[0] == texts[1] else " → ".join(texts)

@@ -13,9 +13,10 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change, lock_words, percent
+from kpiopt.report.numbers import amount, change, lock_words
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.scenario import Kpi
+from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Explanation, Part
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def render_explanation(plan: KeptPlan, found: Explanation) -> Group:
 
 def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
     """Return the JSON form: schema `kpiopt.explain/1`."""
-    target, odds = float(plan.targets[found.node]), float(plan.odds[found.node])
+    target, odds = float(plan.targets[found.node]), _odds_of(plan, found.node)
     return {
         "schema": "kpiopt.explain/1",
         **asdict(found),
         "target": target if math.isfinite(target) else None,
-        "odds": odds if math.isfinite(odds) else None,
+        "odds": odds.as_dict() if odds else None,
         "stopped_by": plan.binding.get(found.name),
         "lock_reason": plan.graph.scenario.cells.lock_reason.get(int(plan.graph.cell[found.node])),
         "lock_owner": plan.graph.scenario.cells.lock_owner.get(int(plan.graph.cell[found.node])),
@@ -79,9 +80,18 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         yield Text(
             printable(f"  Locked by a person{lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))}.")
         )
-    odds = float(plan.odds[found.node])
-    if math.isfinite(odds):
-        yield Text(f"  Probability of attaining the target: {percent(odds)}.")
+    odds = _odds_of(plan, found.node)
+    if odds:
+        reason = ": nothing uncertain reaches this target" if odds.is_certain else ""
+        yield Text(f"  Probability of attaining the target: {odds.text}{reason}.")
+
+
+def _odds_of(plan: KeptPlan, node: int) -> Estimate | None:
+    """Return the odds of a target with their interval; of width 0 only where they are certain."""
+    odds, low, high = plan.odds[:, node].tolist()
+    if not math.isfinite(odds):
+        return None
+    return Estimate(odds, low, high, CERTAIN if low == high else "kept")
 
 
 def _made_of(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:

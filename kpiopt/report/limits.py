@@ -106,7 +106,7 @@ def _worth(run: Run, limit: LimitResult, gain: float) -> str:
         return f"{amount(gain, run.scenario.currency)} less cost"
     if step == "fairness":
         return f"largest stretch of peers {_points(gain)} lower"
-    short = [g for g in run.goals if g.shortfall > 0 and step in ("goals", f"goals {g.goal.priority}")]
+    short = [g for g in run.goals if not g.met and step in ("goals", f"goals {g.goal.priority}")]
     if len(short) == 1:
         kpi = run.scenario.kpis[short[0].goal.kpi]
         closer = gain * _scale(short[0]) / short[0].goal.weight

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from kpiopt.scenario.scenario import Kpi
+from kpiopt.scenario.target_grid import LEAST_SIZE, TOLERANCE, round_to_grid, target_grid
+from kpiopt.simulation.odds import Estimate
+
 MAX_DECIMALS = 6
+MOST_DECIMALS = 12
 
 
 def amount(value: float, unit: str = "", step: float | None = None) -> str:
@@ -29,10 +36,38 @@ def amount(value: float, unit: str = "", step: float | None = None) -> str:
     '71.3 points'
     """
     decimals = _decimals_of(value) if step is None else decimals_of_step(step)
+    return f"{_write(value, decimals)} {unit}".rstrip()
+
+
+def _write(value: float, decimals: int) -> str:
     text = f"{value:,.{decimals}f}"
-    if not float(text.replace(",", "")):
-        text = text.removeprefix("-")
-    return f"{text} {unit}".rstrip()
+    return text if float(text.replace(",", "")) else text.removeprefix("-")
+
+
+def goal_amounts(kpi: Kpi, target: float, plan: float, *further: float) -> tuple[str, ...]:
+    """Write the target, the plan and how much is missing, then further values, with the digits that decide.
+
+    With a step all are rounded as target and plan are compared. Without one there are so many digits that a plan that
+    is short of its target does not look like it. What is missing is "" where nothing is.
+
+    Examples
+    --------
+    >>> kpi = Kpi("steps", "Steps", None, "", 1, "sum", None, "flow", None, ())
+    >>> goal_amounts(kpi, 10_000, 9_999.6)
+    ('10,000.0', '9,999.6', '0.4')
+    """
+    values = [round_to_grid(v, target, kpi.step, kpi.sign) for v in (target, plan, *further)]
+    missing = kpi.sign * (values[0] - values[1])
+    if missing <= TOLERANCE * max(abs(target), LEAST_SIZE):
+        missing = 0.0
+    if kpi.step is None:
+        decimals = max(_decimals_of(v) for v in values)
+        if missing:
+            decimals = max(decimals, min(MOST_DECIMALS, -math.floor(math.log10(missing))))
+    else:
+        decimals = decimals_of_step(float(target_grid(np.array([target]), np.array([kpi.step]))[0]) or kpi.step)
+    texts = [_write(v, decimals) for v in (*values[:2], missing, *values[2:])]
+    return (*texts[:2], texts[2] if missing else "", *texts[3:])
 
 
 def change(value: float, unit: str = "", step: float | None = None) -> str:
@@ -53,6 +88,11 @@ def relative_change(new: float, old: float) -> str:
     return f"{100 * (new - old) / abs(old):+,.1f} %"
 
 
+def certain_words(odds: Estimate) -> str:
+    """Say that odds are certain, and why."""
+    return f"{'certain' if odds.estimate else 'never reached'}: nothing uncertain reaches this goal"
+
+
 def round_amount(size: float) -> float:
     """Return the power of ten that is about a hundredth to a thousandth of a size, at least 1: "1,000 USD more"."""
     return 10.0 ** max(0, math.floor(math.log10(size)) - 2) if size > 0 else 1.0
@@ -60,11 +100,11 @@ def round_amount(size: float) -> float:
 
 def decimals_of_step(step: float) -> int:
     """Return how many decimals a multiple of a step has, such as 2 for 0.25."""
-    for decimals in range(MAX_DECIMALS):
+    for decimals in range(MOST_DECIMALS):
         scaled = step * 10**decimals
         if abs(scaled - round(scaled)) < 1e-9 * max(1.0, abs(scaled)) and round(scaled):
             return decimals
-    return MAX_DECIMALS
+    return MOST_DECIMALS
 
 
 def _decimals_of(value: float) -> int:

@@ -11,7 +11,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change
+from kpiopt.report.numbers import amount, certain_words, change
 from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.simulation.intervene import Intervention
@@ -84,6 +84,9 @@ def _goal_odds(found: Simulation) -> Iterator[RenderableType]:
         misses = (amount(m, kpi.unit, kpi.step) if m else "" for m in (goal.shortfall, goal.worst_shortfall))
         grid.add(node_title(found.graph, goal.node), goal.odds.text, *misses)
     yield grid
+    for goal in found.goals:
+        if goal.odds.is_certain:
+            yield Text(printable(f"  {node_title(found.graph, goal.node)}: {certain_words(goal.odds)}."))
     if found.all_goals and len(found.goals) > 1:
         yield Text(f"  All goals together: {found.all_goals.text}.")
 

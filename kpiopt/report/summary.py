@@ -14,9 +14,10 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
-from kpiopt.report.numbers import amount, change, lock_words, percent, relative_change
+from kpiopt.report.numbers import amount, certain_words, change, goal_amounts, lock_words, percent, relative_change
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
+from kpiopt.simulation.certainty import certain_inputs, count_inputs
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +28,7 @@ SHOWN_KPIS = 3
 SHOWN_PRICES = 6
 SHOWN_INITIATIVES = 8
 SHOWN_LOCKS = 8
+SHOWN_INPUTS = 4
 
 
 def render_summary(run: Run, folder: Path | None = None) -> Group:
@@ -57,7 +59,7 @@ def _line(text: str, style: str = "") -> Padding:
 
 def _verdict(run: Run) -> Iterator[RenderableType]:
     """Possible? certified? in one look."""
-    short = [g for g in run.goals if g.shortfall > 0]
+    short = [g for g in run.goals if not g.met]
     if not run.goals:
         verdict, style = "the plan is possible; the scenario names no goals", "bold"
     elif not short:
@@ -102,23 +104,37 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     for i, goal in enumerate(run.goals):
         grid.add(*_goal_fields(run, goal, i)[: len(grid.columns)])
     yield grid
-    yield from (_line(text) for text in _asked_sentences(run))
+    yield from (_line(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield _line(f"All goals together: {run.simulation.all_goals.text}.")
+
+
+def _certain_sentences(run: Run) -> Iterator[str]:
+    """Say which odds are no odds, and which inputs were taken as certain."""
+    if run.simulation is None:
+        return
+    for result, found in zip(run.goals, run.simulation.goals, strict=True):
+        if found.odds.is_certain:
+            yield f"{_goal_name(run, result)}: {certain_words(found.odds)}."
+    inputs, n_inputs = certain_inputs(run.scenario), count_inputs(run.scenario)
+    if inputs:
+        all_of_them = len(inputs) == n_inputs
+        named = ", ".join(inputs[:SHOWN_INPUTS]) + (" …" if len(inputs) > SHOWN_INPUTS else "")
+        share = f"all {n_inputs}" if all_of_them else f"{len(inputs)} of {n_inputs}"
+        yield f"Taken as certain, {share} inputs: {named}."
 
 
 def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
     kpi, goal = run.scenario.kpis[result.goal.kpi], result.goal
     name = f"{_goal_name(run, result)}, {kpi.unit}" if _says_more(kpi) else _goal_name(run, result)
-    values = (amount(v, "", kpi.step) for v in (result.baseline, result.target, result.plan))
-    is_short = result.shortfall > 0
-    short = Text(amount(result.shortfall, "", kpi.step) if is_short else "met", style="yellow" if is_short else "green")
+    target, plan, missing, baseline = goal_amounts(kpi, result.target, result.plan, result.baseline)
+    short = Text("met", style="green") if result.met else Text(missing, style="yellow")
     odds = run.simulation.goals[i].odds if run.simulation else None
     required = ""
     if goal.p_min is not None:
         met = "" if odds is None else ", met" if odds.estimate >= goal.p_min else ", missed"
         required = f"{percent(goal.p_min, 0)}{met}"
-    return [name, *values, short, odds.text.replace(" %", "") if odds else "", required]
+    return [name, baseline, target, plan, short, odds.text.replace(" %", "") if odds else "", required]
 
 
 def _goal_name(run: Run, result: GoalResult) -> str:

@@ -17,6 +17,7 @@ from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
+from kpiopt.simulation.certainty import certain_inputs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,6 +31,10 @@ class GoalResult:
     ----------
     asked : float
         Unrounded target of the goal's node: what is asked so that `plan` can be expected.
+    shortfall : float
+        By how much the plan falls short; above 0 as well where it is met but for a part of the KPI's step.
+    met : bool
+        Whether the plan value reaches the target, both rounded as in draws.
     """
 
     goal: Goal
@@ -39,6 +44,7 @@ class GoalResult:
     plan: float
     asked: float
     shortfall: float
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Run:
         return run_as_dict(self)
 
     def __repr__(self) -> str:
-        short = sum(goal.shortfall > 0.0 for goal in self.goals)
+        short = sum(not goal.met for goal in self.goals)
         goals = f"{len(self.goals)} goals, {short} fall short" if short else f"{len(self.goals)} goals, all met"
         odds = self.simulation.all_goals.text if self.simulation and self.simulation.all_goals else "not simulated"
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
@@ -129,6 +135,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
         "rounding": [problem_as_dict(note) for note in run.plan.notes],
+        "certain_inputs": list(certain_inputs(run.scenario)) if simulation else None,
         "simulation": simulation.as_dict() if simulation else None,
     }
 
@@ -154,6 +161,7 @@ def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
         "plan": result.plan,
         "asked": result.asked,
         "shortfall": result.shortfall,
+        "met": result.met,
         "priority": result.goal.priority,
         "hard": result.goal.hard,
         "p_min": result.goal.p_min,
@@ -234,7 +242,7 @@ def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
 
 GOAL_COLUMNS = {
     "goal": str, "kpi": str, "unit": str, "period": str, "baseline": float, "target": float, "plan": float,
-    "asked": float, "shortfall": float, "priority": int, "hard": bool, "p_min": float, "estimate": float,
+    "asked": float, "shortfall": float, "met": bool, "priority": int, "hard": bool, "p_min": float, "estimate": float,
     "low": float, "high": float,
 }  # fmt: skip
 LIMIT_COLUMNS = {

@@ -28,6 +28,7 @@ from kpiopt.run.run import GoalResult, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import simulate
+from kpiopt.simulation.hits import fall_short
 from kpiopt.workers.job import SERIAL, Executor
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def complete_run(
             graph, plan.stretch, plan.levels, plan.target,
             workers=options.workers, spread=spread_by(options.executor),
         )  # fmt: skip
-    return replace(run, simulation=simulation, plan=plan.annotate(odds=simulation.node_odds))
+    odds = np.vstack([simulation.node_odds, simulation.node_intervals])
+    return replace(run, simulation=simulation, plan=plan.annotate(odds=odds))
 
 
 def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
@@ -165,23 +167,21 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
 
 def goal_results(cascade: Cascade, plan: Plan) -> tuple[GoalResult, ...]:
     """Compare every goal with the plan value at its node."""
-    graph, results = cascade.graph, []
-    for goal, node in zip(cascade.columns.goals, cascade.columns.goal_node.tolist(), strict=True):
-        value = float(plan.expected[node])
-        short = float(graph.sign[node]) * (goal.target - value)
-        noise = 1e-9 * max(1.0, abs(goal.target))
-        results.append(
-            GoalResult(
-                goal,
-                graph.scenario.units.ids[goal.unit],
-                float(graph.baseline[node]),
-                goal.target,
-                value,
-                float(plan.asked[node]),
-                short if short > noise else 0.0,
-            )
+    graph, nodes = cascade.graph, cascade.columns.goal_node
+    short, met = fall_short(graph, plan.expected)
+    return tuple(
+        GoalResult(
+            goal,
+            graph.scenario.units.ids[goal.unit],
+            float(graph.baseline[node]),
+            goal.target,
+            float(plan.expected[node]),
+            float(plan.asked[node]),
+            float(short[i]),
+            bool(met[i]),
         )
-    return tuple(results)
+        for i, (goal, node) in enumerate(zip(cascade.columns.goals, nodes.tolist(), strict=True))
+    )
 
 
 def plan_spending(cascade: Cascade, solution: Solution) -> Spending:

@@ -34,7 +34,7 @@ class Threshold:
         """Return the measure in an answer "kpiopt.solve/1"; None where it has none."""
         goals = answer["goals"]
         if self.measure == "goals":
-            return sum(goal["shortfall"] == 0.0 for goal in goals) / len(goals) if goals else None
+            return sum(goal["met"] for goal in goals) / len(goals) if goals else None
         name = self.measure.removeprefix("odds").removeprefix(".")
         odds = next((g["odds"] for g in goals if g["goal"] == name), None) if name else answer["all_goals"]
         return float(odds["estimate"]) if odds else None
@@ -214,7 +214,7 @@ def _entry_as_dict(entry: BatchEntry) -> dict[str, Any]:
         "run": answer["run"],
         "folder": answer["folder"],
         "goals": len(answer["goals"]),
-        "goals_met": sum(goal["shortfall"] == 0.0 for goal in answer["goals"]),
+        "goals_met": sum(goal["met"] for goal in answer["goals"]),
         "all_goals": answer["all_goals"],
         "pay": answer["pay"]["plan"] if answer["pay"] else None,
         "currency": entry.currency,

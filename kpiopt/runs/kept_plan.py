@@ -34,8 +34,8 @@ class KeptPlan:
         Published targets; NaN where a node has none.
     binding : dict of str to str
         "unit/kpi" -> what stops the cell, where something does.
-    odds : (n_nodes,) float
-        Probability of attaining the target as it was simulated; NaN where it was not.
+    odds : (3, n_nodes) float
+        Probability of attaining the target as it was simulated and the ends of its interval; NaN where it was not.
     """
 
     graph: CausalGraph
@@ -75,7 +75,7 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
         _levels(graph, run),
         _at_nodes(graph, nodes, targets["target"]),
         {f"{unit}/{kpi}": text for unit, kpi, text in names},
-        _at_nodes(graph, nodes, targets["odds"]),
+        np.array([_at_nodes(graph, nodes, targets[name]) for name in ("odds", "odds_low", "odds_high")]),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.scenario.scenario import Floats
-from kpiopt.simulation.odds import Estimate, estimate_difference, estimate_mean
+from kpiopt.simulation.odds import CERTAIN, Estimate, estimate_difference, estimate_mean
 from kpiopt.simulation.results import Simulation
 
 Number = TypeVar("Number", np.bool_, np.float64)
@@ -56,15 +56,23 @@ def compare_odds(first: Simulation, second: Simulation) -> tuple[OddsDifference,
     result = [_goal_difference(first, second, goal) for goal in both]
     if first.all_goals and second.all_goals:
         hits = _same_length(np.all(first.kept.hits, axis=0), np.all(second.kept.hits, axis=0))
-        together = estimate_difference(*hits)
-        result.append(OddsDifference(None, first.all_goals, second.all_goals, together))
+        result.append(_difference(None, first.all_goals, second.all_goals, hits))
     return tuple(result)
 
 
 def _goal_difference(first: Simulation, second: Simulation, goal: str) -> OddsDifference:
     at = [[g.goal for g in s.goals].index(goal) for s in (first, second)]
     hits = _same_length(first.kept.hits[at[0]], second.kept.hits[at[1]])
-    return OddsDifference(goal, first.goals[at[0]].odds, second.goals[at[1]].odds, estimate_difference(*hits))
+    return _difference(goal, first.goals[at[0]].odds, second.goals[at[1]].odds, hits)
+
+
+def _difference(
+    goal: str | None, first: Estimate, second: Estimate, hits: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+) -> OddsDifference:
+    if first.is_certain and second.is_certain:
+        change = second.estimate - first.estimate
+        return OddsDifference(goal, first, second, Estimate(change, change, change, CERTAIN))
+    return OddsDifference(goal, first, second, estimate_difference(*hits))
 
 
 def _same_length(first: NDArray[Number], second: NDArray[Number]) -> tuple[NDArray[Number], NDArray[Number]]:

@@ -1,9 +1,4 @@
-"""When a value hits its target: rounded to the KPI's step, it reaches it.
-
-Rounding is to the nearest multiple of the step, halves towards the better side. For a KPI without a step the value
-itself must reach the target, up to `TOLERANCE` of the larger of target and change, so that a plan that meets a goal
-exactly is not a miss by the last digit of a floating-point number.
-"""
+"""When a value hits its target, by the rule of `scenario.target_grid`."""
 
 from __future__ import annotations
 
@@ -14,9 +9,8 @@ from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
+from kpiopt.scenario.target_grid import least_hit, target_noise
 from kpiopt.simulation.rows import as_rows
-
-TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +42,36 @@ class HitRule:
 
 def build_hit_rule(graph: CausalGraph, nodes: Integers, targets: Floats) -> HitRule:
     """Return the rule for KPI nodes and their targets (n,), each in its KPI's unit."""
-    up = graph.sign[nodes]
-    step = graph.scenario.kpi_step[graph.kpi[nodes]]
-    baseline = graph.baseline[nodes]
-    value = np.where(step > 0, _stepped(up * targets, step), _plain(up * targets, up * baseline))
-    threshold = up * value - baseline
-    is_down = up < 0
+    sign, step = graph.sign[nodes], graph.scenario.kpi_step[graph.kpi[nodes]]
+    threshold = least_hit(targets, graph.baseline[nodes], step, sign) - graph.baseline[nodes]
+    is_down = sign < 0
     # For `down` a value at the threshold is a hit: the first miss is the next number above it.
     return HitRule(nodes, as_rows(nodes), np.where(is_down, np.nextafter(threshold, np.inf), threshold), is_down)
 
 
-def _stepped(target: Floats, step: Floats) -> Floats:
-    """Least value that rounds half up to the target or better, higher being better."""
-    safe = np.where(step > 0, step, 1.0)
-    return (np.ceil(target / safe - TOLERANCE) - 0.5) * safe
+def goal_rule(graph: CausalGraph) -> HitRule:
+    """Return the hit rule of all goals, in the scenario's order."""
+    goals = graph.scenario.goals.values()
+    nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    return build_hit_rule(graph, nodes, np.array([g.target for g in goals], dtype=np.float64))
 
 
-def _plain(target: Floats, baseline: Floats) -> Floats:
-    return target - TOLERANCE * np.maximum(np.abs(target), np.abs(target - baseline))
+def fall_short(graph: CausalGraph, value: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return by how much values fall short of the goals, and whether they meet them.
+
+    Parameters
+    ----------
+    value : (n_nodes,) float
+
+    Returns
+    -------
+    short : (n_goals,) float
+        In the KPI's unit, 0 where it is rounding noise.
+    met : (n_goals,) bool
+        By the same rule as hits in draws: a goal may be met although a part of a step is missing.
+    """
+    rule, target = goal_rule(graph), np.array([g.target for g in graph.scenario.goals.values()], dtype=np.float64)
+    baseline = graph.baseline[rule.nodes]
+    short = graph.sign[rule.nodes] * (target - value[rule.nodes])
+    met = rule.hits((value - graph.baseline)[:, None])[:, 0]
+    return np.where(short > target_noise(target, baseline), short, 0.0), met

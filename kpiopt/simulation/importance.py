@@ -16,8 +16,9 @@ from kpiopt.graph import CausalGraph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.discovery import Box, find_box
+from kpiopt.simulation.hits import goal_rule
 from kpiopt.simulation.propagate import Propagation
-from kpiopt.simulation.simulate import block_size, goal_rule
+from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Streams, lay_out
 
 LARGEST_SAMPLE = 1 << 14

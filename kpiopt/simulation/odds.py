@@ -9,9 +9,10 @@ the randomised net get Student's t interval over its independent replicates; whe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from kpiopt.scenario.scenario import Floats, Integers
 
 LEVEL = 0.95
+CERTAIN = "certain"
 FEW = 100
 """Below so many hits or misses the replicates' spread is not trusted."""
 
@@ -38,7 +40,8 @@ class Estimate:
         Probabilities between 0 and 1, or values in a KPI's unit.
     method : str
         "exact" (binomial), "replicates" (Student's t over replicates), "sample" (Student's t over draws),
-        "order" (order statistics) or "weights" (Student's t over importance weights).
+        "order" (order statistics), "weights" (Student's t over importance weights) or "certain" (nothing uncertain
+        reaches it: the interval has no width).
     """
 
     estimate: float
@@ -47,8 +50,15 @@ class Estimate:
     method: str
 
     @property
+    def is_certain(self) -> bool:
+        """Whether it is known without draws, because nothing uncertain reaches it."""
+        return self.method == CERTAIN
+
+    @property
     def text(self) -> str:
         """Odds as a planner reads them, never without the interval and never 0 % or 100 %."""
+        if self.is_certain:
+            return "certain" if self.estimate else "never"
         if self.estimate <= 0:
             return f"less than {_percent(self.high, up=True)}"
         if self.estimate >= 1:
@@ -57,8 +67,14 @@ class Estimate:
         return f"{_percent(self.estimate)} ({ends})"
 
     def as_dict(self) -> dict[str, float]:
-        """Return the JSON form."""
-        return {"estimate": self.estimate, "low": self.low, "high": self.high}
+        """Return the JSON form; `certain` stands in it only where it is true."""
+        certain = {"certain": True} if self.is_certain else {}
+        return {"estimate": self.estimate, "low": self.low, "high": self.high, **certain}
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> Estimate:
+        """Return an estimate from its JSON form."""
+        return cls(entry["estimate"], entry["low"], entry["high"], CERTAIN if entry.get("certain") else "kept")
 
 
 def _percent(share: float, *, up: bool | None = None) -> str:
@@ -89,6 +105,31 @@ def student(degrees: int, level: float = LEVEL) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees, (1 + level) / 2))
+
+
+def binomial_intervals(hits: Integers, n: int) -> Floats:
+    """Return the exact intervals of many probabilities, (2, len(hits)) float, from their hits in `n` draws."""
+    counts, place = np.unique(hits, return_inverse=True)
+    bounds = np.array([binomial_interval(count, n) for count in counts.tolist()]).reshape(-1, 2)
+    return np.asarray(bounds[place.ravel()].T)
+
+
+def certain_odds(*, hit: bool) -> Estimate:
+    """Return the odds of what every draw hits, or none, because nothing uncertain reaches it."""
+    return Estimate(float(hit), float(hit), float(hit), CERTAIN)
+
+
+def judge_odds(hits: Integers, size: int, *, varies: bool) -> Estimate:
+    """Estimate a probability from hits by replicate, or say it for certain where the value does not vary."""
+    return estimate_odds(hits, size) if varies else certain_odds(hit=bool(np.any(hits)))
+
+
+def judge_together(goals: Sequence[Estimate], hits: Integers, size: int) -> Estimate | None:
+    """Return the odds of all goals together from theirs and the joint hits by replicate; None without goals."""
+    if not goals:
+        return None
+    is_settled = all(g.is_certain for g in goals) or any(g.is_certain and not g.estimate for g in goals)
+    return judge_odds(hits, size, varies=not is_settled)
 
 
 def estimate_odds(hits: Integers, size: int) -> Estimate:

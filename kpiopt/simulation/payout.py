@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph
@@ -75,6 +76,13 @@ class Payout:
         for incentive in self.incentives:
             pay += incentive.pay(block.delta)
         return pay
+
+    def varies(self, nodes: NDArray[np.bool_], cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return whose pay differs between draws, (n_paid,) bool, where nodes' values and cells' execution do."""
+        moved: Floats = abs(self.rate_by_unit) @ cells[self.rated_cells]
+        for incentive in self.incentives:
+            moved += abs(incentive.money_by_unit) @ nodes[incentive.nodes]
+        return moved > 0
 
 
 def payout_share(plan: PayPlan | None, attainment: Floats) -> Floats:

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
-from kpiopt.simulation.hits import HitRule
+from kpiopt.simulation.certainty import varying_nodes
+from kpiopt.simulation.hits import HitRule, goal_rule
 from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
-from kpiopt.simulation.odds import Estimate, estimate_odds
+from kpiopt.simulation.odds import Estimate, judge_odds, judge_together
 from kpiopt.simulation.rows import as_rows
-from kpiopt.simulation.simulate import block_size, goal_rule
+from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 
 MOST_NUMBERS = 1 << 27
@@ -151,23 +152,25 @@ class GoalDraws:
     Attributes
     ----------
     hits : (n_goals, n_replicates, size) bool
+    varies : (n_goals,) bool
+        Goals whose value differs between draws.
     """
 
     hits: NDArray[np.bool_]
+    varies: NDArray[np.bool_]
 
     @property
     def odds(self) -> tuple[Estimate, ...]:
         """The odds of each goal, in the scenario's order."""
         size = self.hits.shape[2]
-        return tuple(estimate_odds(np.count_nonzero(hits, axis=1), size) for hits in self.hits)
+        counts = np.count_nonzero(self.hits, axis=2)
+        return tuple(judge_odds(c, size, varies=v) for c, v in zip(counts, self.varies.tolist(), strict=True))
 
     @property
     def all_goals(self) -> Estimate | None:
         """The odds of all goals together; None without goals."""
-        if not len(self.hits):
-            return None
         together: NDArray[np.bool_] = np.all(self.hits, axis=0)
-        return estimate_odds(np.count_nonzero(together, axis=1), together.shape[1])
+        return judge_together(self.odds, np.count_nonzero(together, axis=1), together.shape[1])
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,14 @@ class Redraw:
             here = slice(start, min(start + chunk, layout.draws))
             rows = room if here.stop - start == chunk else np.empty((self._n_rows, here.stop - start))
             hits[:, here] = self.rule.hits(self._deviations(plan, here, self.book.execution[number], rows))
-        return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size))
+        return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size), self._varies(hits, stretch, levels))
+
+    def _varies(self, hits: NDArray[np.bool_], stretch: Floats, levels: Floats) -> NDArray[np.bool_]:
+        """Whether goals vary; looked up only where all draws agree."""
+        varies: NDArray[np.bool_] = hits.any(axis=1) & ~hits.all(axis=1)
+        if not varies.all():
+            varies |= varying_nodes(self.graph, stretch, levels)[goal_rule(self.graph).nodes]
+        return varies
 
     @property
     def _n_rows(self) -> int:

@@ -15,10 +15,12 @@ from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.odds import (
     Estimate,
     QuantileEstimate,
+    binomial_intervals,
     estimate_conditional_odds,
     estimate_mean,
-    estimate_odds,
     estimate_quantiles,
+    judge_odds,
+    judge_together,
 )
 from kpiopt.simulation.rare import RareOdds
 from kpiopt.simulation.streams import Layout
@@ -160,6 +162,8 @@ class Simulation:
         Of the values of `nodes`.
     node_odds : (n_nodes,) float
         Probability that each node attains its target; NaN where it has none.
+    node_intervals : (2, n_nodes) float
+        The ends of its interval; equal where nothing uncertain reaches the node.
     pay : PayOdds or None
         None where nobody earns variable pay.
     kept : Kept
@@ -175,6 +179,7 @@ class Simulation:
     nodes: Integers
     distributions: tuple[Distribution, ...]
     node_odds: Floats
+    node_intervals: Floats
     pay: PayOdds | None
     kept: Kept = field(repr=False)
     notes: tuple[Problem, ...] = ()
@@ -236,11 +241,13 @@ def summarise(
     others = np.array([c.others for c in counts])
     shifts = (graph.baseline + watch.centre)[watch.nodes].tolist()
     sums, squares = np.array([c.sums for c in counts]), np.array([c.squares for c in counts])
-    people = np.sum([c.people for c in counts], axis=0)
-    node_odds = np.full(graph.n_nodes, np.nan)
-    node_odds[watch.people.nodes] = people / layout.draws
+    odds = [
+        judge_odds(goal_hits[:, i], layout.size, varies=bool(watch.varies[node]))
+        for i, node in enumerate(watch.goals.nodes.tolist())
+    ]
+    node_odds = _node_odds(graph, watch, layout, counts)
     goals = [
-        _goal_odds(graph, watch, kept, i, goal, estimate_odds(goal_hits[:, i], layout.size), all_hits, others[:, i])
+        _goal_odds(graph, watch, kept, i, goal, odds[i], all_hits, others[:, i])
         for i, goal in enumerate(graph.scenario.goals)
     ]
     return Simulation(
@@ -248,17 +255,27 @@ def summarise(
         layout=layout,
         seed=seed,
         goals=tuple(goals),
-        all_goals=estimate_odds(all_hits, layout.size) if goals else None,
+        all_goals=judge_together(odds, all_hits, layout.size),
         nodes=watch.nodes,
         distributions=tuple(
             _distribution(sums[:, i], squares[:, i], layout.size, shifts[i], kept.values[i])
             for i in range(len(watch.nodes))
         ),
-        node_odds=node_odds,
+        node_odds=node_odds[0],
+        node_intervals=node_odds[1:],
         pay=_pay_odds(graph, watch, layout, counts, kept) if len(watch.payout.units) else None,
         kept=kept,
         notes=notes,
     )
+
+
+def _node_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence[Counts]) -> Floats:
+    """Odds of each node's own target with exact intervals, which are on the wide side for nets."""
+    nodes, hits = watch.people.nodes, np.sum([c.people for c in counts], axis=0, dtype=np.int64)
+    odds = np.full((3, graph.n_nodes), np.nan)
+    odds[0, nodes] = hits / layout.draws
+    odds[1:, nodes] = np.where(watch.varies[nodes], binomial_intervals(hits, layout.draws), odds[0, nodes])
+    return odds
 
 
 def _goal_odds(
@@ -304,7 +321,10 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
         total=_distribution(*total, layout.size, float(payout.plan.sum()), kept.pay),
         plan=float(payout.plan.sum()),
         all_hit=float(payout.all_hit.sum()),
-        over={budget: estimate_odds(over[:, i], layout.size) for i, budget in enumerate(budgets)},
+        over={
+            budget: judge_odds(over[:, i], layout.size, varies=bool(watch.pay_varies[watch.pay_scopes[i]].any()))
+            for i, budget in enumerate(budgets)
+        },
         units=payout.units,
         unit_plan=payout.plan,
         unit_all_hit=payout.all_hit,

@@ -13,7 +13,8 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
-from kpiopt.simulation.hits import HitRule, build_hit_rule
+from kpiopt.simulation.certainty import drawn_cells, varying_nodes
+from kpiopt.simulation.hits import build_hit_rule, goal_rule
 from kpiopt.simulation.payout import Payout, build_payout, units_in_scope
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.simulation.rare import estimate_rare_odds
@@ -157,6 +158,7 @@ class _Study:
         goals = goal_rule(graph)
         own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))
         budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay"]
+        varies = varying_nodes(graph, stretch, levels, fixed)
         watch = Watch(
             goals=goals,
             people=build_hit_rule(graph, own, targets[own]),
@@ -165,6 +167,8 @@ class _Study:
             payout=payout,
             pay_scopes=tuple(units_in_scope(graph.scenario, payout, b.scope) for b in budgets),
             pay_limits=np.array([b.limit for b in budgets], dtype=np.float64),
+            varies=varies,
+            pay_varies=payout.varies(varies, drawn_cells(graph, stretch)),
         )
         return cls(graph, propagation, watch, seed)
 
@@ -192,7 +196,7 @@ class _Study:
         goals = []
         for position, goal in enumerate(simulation.goals):
             events = min(goal.odds.estimate, 1 - goal.odds.estimate) * simulation.draws
-            if events < HARDLY_EVER:
+            if events < HARDLY_EVER and not goal.odds.is_certain:
                 outcome = "hit" if goal.odds.estimate < 0.5 else "miss"
                 rare = estimate_rare_odds(self.propagation, self.watch.goals, position, outcome, self.seed)
                 goals.append(replace(goal, rare=rare))
@@ -273,13 +277,6 @@ class SpanCounter:
         n_watched, n_goals = len(self.watch.nodes), len(self.watch.goals.nodes)
         hits = np.empty((n_goals, *shape), dtype=bool)
         return Kept(self.watch.nodes, np.empty((n_watched, *shape)), hits, np.empty(shape))
-
-
-def goal_rule(graph: CausalGraph) -> HitRule:
-    """Return the hit rule of all goals, in the scenario's order."""
-    goals = graph.scenario.goals.values()
-    nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
-    return build_hit_rule(graph, nodes, np.array([g.target for g in goals], dtype=np.float64))
 
 
 def _watched(graph: CausalGraph, goal_nodes: Integers, further: Integers | None) -> Integers:

@@ -42,6 +42,10 @@ class Watch:
     pay_scopes : tuple of slice
         Ranges of `payout.units` that a pay budget covers.
     pay_limits : (n_budgets,) float
+    varies : (n_nodes,) bool
+        Nodes whose value differs between draws.
+    pay_varies : (n_paid,) bool
+        Units whose pay does.
     """
 
     goals: HitRule
@@ -51,6 +55,8 @@ class Watch:
     payout: Payout
     pay_scopes: tuple[slice, ...]
     pay_limits: Floats
+    varies: NDArray[np.bool_]
+    pay_varies: NDArray[np.bool_]
 
 
 @dataclass

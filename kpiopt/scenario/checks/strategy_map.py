@@ -14,6 +14,7 @@ from kpiopt.scenario.checks.measures import PERCENT
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.scenario import Goal, Kpi, Units
+from kpiopt.scenario.target_grid import target_grid
 
 _SHARES = ("share", "fraction", "ratio")
 
@@ -120,6 +121,7 @@ class MapChecks:
             pair = int(self.resolved.roll_up.find(goal.unit, ids.index(goal.kpi))[0])
             baseline = float(self.resolved.baseline[pair]) if pair >= 0 else np.nan
             path, kpi = ("goal", goal.id, "target"), self.kpis[goal.kpi]
+            self._check_step(goal, kpi)
             size = abs(goal.target / baseline) if baseline and goal.target else 1.0
             if size > 50 or size < 1 / 50:
                 message = f"the target of goal '{goal.id}' is {goal.target:,.12g}, the baseline is {baseline:,.12g}"
@@ -131,6 +133,18 @@ class MapChecks:
                 message = f"goal '{goal.id}' asks for {goal.target:,.12g}, the baseline is already {baseline:,.12g}"
                 fix = "nothing, if the goal is to hold the level"
                 self.findings.at("N-goal-met", message, path, rule=f"for '{kpi.id}' {better} is better", fix=fix)
+
+    def _check_step(self, goal: Goal, kpi: Kpi) -> None:
+        """A target off its KPI's step is compared more finely than the KPI's other targets."""
+        if kpi.step is None:
+            return
+        grid = float(target_grid(np.array([goal.target]), np.array([kpi.step]))[0])
+        if grid != kpi.step:
+            message = f"the target of goal '{goal.id}' is {goal.target:,.12g}, no multiple of the step {kpi.step:g}"
+            finer = f"to {grid:g}" if grid else "by all their digits"
+            rule = f"value and target of this goal are therefore compared {finer}, not to the step"
+            fix = "write a multiple of the step, or a finer step"
+            self.findings.at("W-goal-step", message, ("goal", goal.id, "target"), rule=rule, fix=fix)
 
     def check_cycles(self) -> None:
         """Causes within the period go in no circle at any unit.

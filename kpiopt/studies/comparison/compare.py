@@ -55,6 +55,7 @@ class GoalValue:
     target: float
     plan: float
     shortfall: float
+    met: bool
 
     @property
     def place(self) -> Place:
@@ -91,7 +92,7 @@ class Side:
     simulation: Simulation | None
 
     def __repr__(self) -> str:
-        met = sum(not goal.shortfall for goal in self.goals)
+        met = sum(goal.met for goal in self.goals)
         everything = self.simulation.all_goals if self.simulation else None
         odds = f"odds of all goals {everything.text}" if everything else "not simulated"
         return f"Side({self.label!r}: {met} of {len(self.goals)} goals met, {odds})"

@@ -50,7 +50,7 @@ def _side_as_dict(side: Side) -> dict[str, Any]:
         "currency": side.scenario.currency,
         "pay": side.pay,
         "initiatives": side.initiatives,
-        "goals_met": sum(not goal.shortfall for goal in side.goals),
+        "goals_met": sum(goal.met for goal in side.goals),
         "all_goals": everything.as_dict() if everything else None,
     }
 
@@ -121,7 +121,7 @@ def _goal_as_dict(change: GoalChange) -> dict[str, Any]:
 def _value_as_dict(value: GoalValue | None) -> dict[str, Any] | None:
     if value is None:
         return None
-    return {"target": value.target, "plan": value.plan, "shortfall": value.shortfall}
+    return {"target": value.target, "plan": value.plan, "shortfall": value.shortfall, "met": value.met}
 
 
 def _odds_as_dict(odds: OddsDifference | None) -> dict[str, Any] | None:

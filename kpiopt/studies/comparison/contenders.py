@@ -206,7 +206,7 @@ def _solve(
 
 def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
     run = solve_scenario(contender.scenario, options=replace(options, simulate=False))
-    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall) for g in run.goals)
+    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall, g.met) for g in run.goals)
     inputs = document_settings(contender.document)
     spent = run.spending
     return Side(contender.label, inputs, run.plan, goals, run.limits, spent.pay, spent.initiatives, None)
@@ -221,7 +221,14 @@ def _side_of_run(contender: Contender) -> Side:
     _require_same_targets(stored, plan, kept)
     document = stored.document
     goals = tuple(
-        GoalValue(goal, entry["unit"], entry["target"], entry["plan"], entry["shortfall"])
+        GoalValue(
+            goal,
+            entry["unit"],
+            entry["target"],
+            entry["plan"],
+            entry["shortfall"],
+            entry.get("met", not entry["shortfall"]),
+        )
         for goal, entry in zip(scenario.goals.values(), document["goals"], strict=True)
     )
     limits = tuple(_limit(scenario, entry) for entry in document["limits"])

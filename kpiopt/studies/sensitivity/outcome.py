@@ -18,10 +18,11 @@ from kpiopt.program.formulation.columns import scale_of_goals
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
-from kpiopt.simulation.odds import estimate_difference, estimate_mean, estimate_odds
+from kpiopt.simulation.certainty import varying_nodes
+from kpiopt.simulation.hits import goal_rule
+from kpiopt.simulation.odds import estimate_difference, estimate_mean, judge_odds
 from kpiopt.simulation.payout import build_payout
 from kpiopt.simulation.propagate import Block, Propagation
-from kpiopt.simulation.simulate import goal_rule
 from kpiopt.studies.common_draws import CommonDraws
 
 KINDS = ("odds", "shortfall", "pay", "kpi")
@@ -181,12 +182,20 @@ def measure(outcome: Outcome, graph: CausalGraph, plan: Decisions, draws: Common
     if outcome.kind == "odds":
         sample = draws.collect(Propagation(graph, plan.stretch, plan.levels), hit_rows(outcome, graph))
         hits = np.asarray(sample.sum(axis=1).round(), dtype=np.int64)
-        return Measured(estimate_odds(hits, draws.layout.size), sample)
+        varies = _varies(outcome, graph, plan) if hits.sum() in (0, sample.size) else True
+        return Measured(judge_odds(hits, draws.layout.size, varies=varies), sample)
     if outcome.kind == "pay":
         sample = draws.collect(*draw_pay(graph, plan))
         return Measured(mean_of(sample), sample)
     value = expected_value(outcome, graph, plan)
     return Measured(Estimate(value, value, value, "exact"))
+
+
+def _varies(outcome: Outcome, graph: CausalGraph, plan: Decisions) -> bool:
+    """Whether anything uncertain reaches the goals that odds are about."""
+    varies = varying_nodes(graph, plan.stretch, plan.levels)
+    goals = [g for g in graph.scenario.goals.values() if outcome.name in ("", g.id)]
+    return any(bool(varies[graph.find_node(g.kpi, g.unit)]) for g in goals)
 
 
 def mean_of(sample: Floats) -> Estimate:

@@ -19,9 +19,10 @@ from kpiopt.plan import Plan
 from kpiopt.program.formulation.columns import scale_of_goals
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
+from kpiopt.simulation.hits import goal_rule
 from kpiopt.simulation.inputs import ORGANIZATION_PART, RandomInputs, correlation_by_name
 from kpiopt.simulation.propagate import Block, Propagation
-from kpiopt.simulation.simulate import block_size, goal_rule
+from kpiopt.simulation.simulate import block_size
 from kpiopt.studies.sensitivity.outcome import Outcome, draw_pay, hit_rows, realised_shortfall, require_node
 
 EXECUTION = "execution"

@@ -28,6 +28,7 @@ from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.resolve.patch import patch_scenario
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate, simulate
+from kpiopt.simulation.hits import fall_short
 from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
 from kpiopt.studies.sweep.axes import Point, as_mapping
 
@@ -43,6 +44,7 @@ class GoalAtPoint:
     target: float
     plan: float
     shortfall: float
+    met: bool
     odds: Estimate | None
 
 
@@ -89,7 +91,7 @@ class PointResult:
     @property
     def goals_met(self) -> int:
         """How many goals the plan meets."""
-        return sum(not goal.shortfall for goal in self.goals)
+        return sum(goal.met for goal in self.goals)
 
 
 @dataclass(frozen=True)
@@ -254,13 +256,14 @@ def _same_draws(first: CausalGraph, second: CausalGraph) -> bool:
 
 
 def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None) -> tuple[GoalAtPoint, ...]:
-    graph, found = cascade.graph, []
-    for i, (goal, node) in enumerate(zip(cascade.columns.goals, cascade.columns.goal_node.tolist(), strict=True)):
-        value = float(expected[node])
-        short = float(graph.sign[node]) * (goal.target - value)
-        shortfall = short if short > 1e-9 * max(1.0, abs(goal.target)) else 0.0
-        found.append(GoalAtPoint(goal.id, goal.target, value, shortfall, odds[i] if odds else None))
-    return tuple(found)
+    short, met = fall_short(cascade.graph, expected)
+    at = cascade.columns.goal_node.tolist()
+    return tuple(
+        GoalAtPoint(
+            goal.id, goal.target, float(expected[at[i]]), float(short[i]), bool(met[i]), odds[i] if odds else None
+        )
+        for i, goal in enumerate(cascade.columns.goals)
+    )
 
 
 def _largest_stretch(columns: DecisionColumns, x: Floats) -> float | None:

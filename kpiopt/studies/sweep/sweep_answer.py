@@ -181,6 +181,7 @@ def _goal_as_dict(goal: GoalAtPoint) -> dict[str, Any]:
         "target": goal.target,
         "plan": goal.plan,
         "shortfall": goal.shortfall,
+        "met": goal.met,
         "odds": goal.odds.as_dict() if goal.odds else None,
     }
 
@@ -223,7 +224,7 @@ def _read_point(point: Point, entry: Mapping[str, Any]) -> PointResult:
 
 
 def _read_odds(entry: Mapping[str, float] | None) -> Estimate | None:
-    return None if entry is None else Estimate(entry["estimate"], entry["low"], entry["high"], "kept")
+    return None if entry is None else Estimate.from_dict(entry)
 
 
 def points_frame(answer: SweepAnswer) -> pl.DataFrame:
