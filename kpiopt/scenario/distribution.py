@@ -123,6 +123,7 @@ _MOMENTS: dict[str, Callable[..., tuple[float, float]]] = {
     "beta": _beta_moments,
     "discrete": _discrete_moments,
     "samples": _sample_moments,
+    "rows": _sample_moments,
 }
 
 
@@ -211,4 +212,5 @@ _QUANTILES: dict[str, Callable[[tuple[float, ...], Any], Any]] = {
     "beta": _beta_quantile,
     "discrete": _discrete_quantile,
     "samples": _sample_quantile,
+    "rows": _sample_quantile,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpiopt.scenario.distribution import Z95, moments, quantiles, values_at_scores
@@ -34,11 +34,18 @@ class Quantity:
     parameters : tuple of float
         The distribution's own parameters: (value,), (mean, sd), (p5, p95), (low, mode, high), (low, mode, high),
         (low, high), (alpha, beta, low, high), (value 1, probability 1, value 2, …) in ascending order of the values,
-        and all samples in ascending order. Parameters are checked by `parse_quantity`, not here.
+        and all samples in ascending order; of kind "rows" samples in the order of their file. Parameters are checked by
+        `parse_quantity`, not here.
+    rows : tuple of float
+        Samples in the order of their file: row i of it is one outcome for all columns that are used.
+    file : str
+        The file of samples; empty for other kinds.
     """
 
     kind: str
     parameters: tuple[float, ...]
+    rows: tuple[float, ...] = ()
+    file: str = ""
 
     @classmethod
     def number(cls, value: float) -> Quantity:
@@ -59,6 +66,10 @@ class Quantity:
     def standard_deviation(self) -> float:
         """The exact standard deviation; 0 for a number."""
         return moments(self.kind, self.parameters)[1]
+
+    def by_row(self) -> Quantity:
+        """Return the samples as a function of the row of their file instead of their rank."""
+        return Quantity("rows", self.rows)
 
     @property
     def text(self) -> str:
@@ -161,10 +172,10 @@ def _parse_samples(reference: object, read_samples: Callable[[str], Sequence[flo
         raise ValueError('samples names a column of a file: { samples = "file.csv#column" }')
     if read_samples is None:
         raise ValueError(f'samples "{reference}" cannot be read here; write a number or another distribution')
-    values = [_number(v, f'a sample of "{reference}"') for v in read_samples(reference)]
+    values = tuple(_number(v, f'a sample of "{reference}"') for v in read_samples(reference))
     if not values:
         raise ValueError(f'samples "{reference}" holds no value; give at least one')
-    return _checked("samples", tuple(sorted(values)))
+    return replace(_checked("samples", tuple(sorted(values))), rows=values, file=reference.rpartition("#")[0])
 
 
 def _parse_discrete(pairs: object) -> Quantity:

@@ -2,7 +2,8 @@
 
 Every source of chance is one standard normal score: the named quantities (factors, contributions, effects,
 baselines), the parts of execution that units have in common, and each cell's own part of execution. Scores are
-correlated by the copula and pushed through each quantity's quantile function.
+correlated by the copula and pushed through each quantity's quantile function. Quantities that are columns of one
+file of samples have one score together: it draws a row of the file.
 
 Execution of a cell has the score
 
@@ -22,6 +23,7 @@ import scipy.sparse as sp
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.causal_graph import NamedQuantity
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, Units
 from kpiopt.simulation.copula import Copula, build_copula
@@ -54,9 +56,15 @@ class RandomInputs:
     Attributes
     ----------
     names : tuple of str
-        Keys of the streams: named quantities, then common parts of execution, then cells' own parts.
+        Keys of the streams: named quantities and files of samples, then common parts of execution, then cells' own
+        parts.
     quantities : tuple of Quantity
-        The named quantities that matter, rows 0 … n_quantities - 1.
+        The named quantities that matter.
+    quantity_names : tuple of str
+    source : (n_quantities,) int
+        Stream of each of them, in the order of `names`.
+    n_sources : int
+        Number of these streams.
     quantity_row : (n,) int
         Row of each of the graph's quantities, -1 where nothing uses it.
     n_common : int
@@ -77,6 +85,9 @@ class RandomInputs:
 
     names: tuple[str, ...]
     quantities: tuple[Quantity, ...]
+    quantity_names: tuple[str, ...]
+    source: Integers
+    n_sources: int
     quantity_row: Integers
     n_common: int
     cells: Integers
@@ -90,7 +101,7 @@ class RandomInputs:
     @property
     def n_shared(self) -> int:
         """Number of rows before the cells' own parts."""
-        return len(self.quantities) + self.n_common
+        return self.n_sources + self.n_common
 
     def draw_shared(self, scores: ScoreSource, n_draws: int) -> tuple[Floats, Floats]:
         """Return the named quantities' values and the common parts' scores.
@@ -107,8 +118,9 @@ class RandomInputs:
             rows = slice(start, min(start + tile, self.n_shared))
             shared[rows] = scores(rows)
         self.copula.correlate(shared)
-        n = len(self.quantities)
-        return self.transform.apply(shared[:n]), shared[n:]
+        own = shared[: self.n_sources]
+        values = own if self.n_sources == len(self.quantities) else own[self.source]
+        return self.transform.apply(values), shared[self.n_sources :]
 
     def tiles(self, n_draws: int) -> tuple[Tile, ...]:
         """Return pieces of `cells`, each of one distribution and of about `TILE` numbers at `n_draws` draws."""
@@ -158,13 +170,20 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
     named = [q for q, is_used in zip(graph.quantities, used, strict=True) if is_used]
     cells, groups = _drawn_cells(scenario, stretch)
     own_weight, common_weight, common_names = _common_parts(scenario, scenario.cells.unit[cells])
-    quantity_names = [q.name for q in named]
-    position = {name: row for row, name in enumerate([*quantity_names, *common_names])}
-    correlation = correlation_by_name(scenario, position)
+    together = joint_files(named)
+    keys = [f"samples.{q.quantity.file}" if q.quantity.file in together else q.name for q in named]
+    sources = tuple(dict.fromkeys(keys))
+    quantities = [q.quantity.by_row() if q.quantity.file in together else q.quantity for q in named]
+    position = {name: row for row, name in enumerate([*sources, *common_names])}
+    correlation = correlation_by_name(scenario, {*position, *(q.name for q in named)})
+    _refuse_joint(named, together, {name for pair in correlation for name in pair})
     notes = _check_correlation(scenario, position, {name for pair in correlation for name in pair})
     return RandomInputs(
-        names=(*quantity_names, *common_names, *_cell_names(scenario, cells)),
-        quantities=tuple(q.quantity for q in named),
+        names=(*sources, *common_names, *_cell_names(scenario, cells)),
+        quantities=tuple(quantities),
+        quantity_names=tuple(q.name for q in named),
+        source=np.array([position[key] for key in keys], dtype=np.int64),
+        n_sources=len(sources),
         quantity_row=np.where(used, np.cumsum(used) - 1, -1),
         n_common=len(common_names),
         cells=cells,
@@ -172,8 +191,30 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
         own_weight=own_weight,
         common_weight=common_weight,
         copula=build_copula(correlation, position),
-        transform=build_transform([q.quantity for q in named]),
+        transform=build_transform(quantities),
         notes=notes,
+    )
+
+
+def joint_files(named: Iterable[NamedQuantity]) -> frozenset[str]:
+    """Return the files of samples that more than one quantity reads: their rows are drawn together."""
+    files = [q.quantity.file for q in named if q.quantity.file]
+    return frozenset(file for file in files if files.count(file) > 1)
+
+
+def _refuse_joint(named: Iterable[NamedQuantity], together: Container[str], correlated: Container[str]) -> None:
+    """Refuse correlations of quantities whose dependence stands in the rows of their file."""
+    refused = [q for q in named if q.quantity.file in together and q.name in correlated]
+    if refused:
+        raise ModelError(*(_is_joint(q) for q in refused))
+
+
+def _is_joint(quantity: NamedQuantity) -> Problem:
+    return Problem(
+        "E-correlation-samples",
+        f"[correlation] names {quantity.name}, but other quantities are samples of {quantity.quantity.file} as well",
+        rule="rows of one file of samples are drawn together: all that its columns depend on stands in the rows",
+        fix="remove the correlation, or write the other quantity as a column of the same file",
     )
 
 

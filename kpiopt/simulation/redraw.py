@@ -273,7 +273,7 @@ class Redraw:
 
     def _varies(self, hits: NDArray[np.bool_], stretch: Floats, levels: Floats) -> NDArray[np.bool_]:
         """Whether goals vary; looked up only where all draws agree."""
-        varies: NDArray[np.bool_] = hits.any(axis=1) & ~hits.all(axis=1)
+        varies = np.asarray(hits.any(axis=1) & ~hits.all(axis=1))
         if not varies.all():
             varies |= varying_nodes(self.graph, stretch, levels)[goal_rule(self.graph).nodes]
         return varies

@@ -271,7 +271,7 @@ def summarise(
 
 def _node_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence[Counts]) -> Floats:
     """Odds of each node's own target with exact intervals, which are on the wide side for nets."""
-    nodes, hits = watch.people.nodes, np.sum([c.people for c in counts], axis=0, dtype=np.int64)
+    nodes, hits = watch.people.nodes, np.array([c.people for c in counts]).sum(axis=0)
     odds = np.full((3, graph.n_nodes), np.nan)
     odds[0, nodes] = hits / layout.draws
     odds[1:, nodes] = np.where(watch.varies[nodes], binomial_intervals(hits, layout.draws), odds[0, nodes])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.errors import InputError, Location, ModelError, NumericsError, Problem, ScenarioError
 from kpiopt.reading.findings import Findings
@@ -44,6 +46,8 @@ class QuantityReader:
         self.files: dict[str, str] = {}
         self._findings = findings
         self._columns: dict[tuple[Path, str], Sequence[float]] = {}
+        self._names: dict[Path, str] = {}
+        self._empty: dict[Path, tuple[str, NDArray[np.bool_]]] = {}
 
     def at(self, path: KeyPath, value: Any) -> Quantity | None:
         """Read the quantity that stands at a path of the document; None where it is wrong."""
@@ -66,9 +70,18 @@ class QuantityReader:
             self._findings.extend(error)
         else:
             self._check_range(quantity, name, place)
+            if quantity.file:
+                quantity = replace(
+                    quantity, file=self._name_of(self._findings.document.resolve(path or (), quantity.file))
+                )
             return quantity
         self._findings.damaged.add(str(path[0]) if path else "cell")
         return None
+
+    def _name_of(self, file: Path) -> str:
+        """Name a file of samples, the key of the stream that draws its rows: short where no other has the name."""
+        taken = {name for path, name in self._names.items() if path != file}
+        return self._names.setdefault(file, display_path(file) if file.name in taken else file.name)
 
     def _check_range(self, quantity: Quantity, name: str, place: Location) -> None:
         extreme = [p for p in (quantity.mean, *quantity.parameters) if out_of_range(p)]
@@ -89,7 +102,18 @@ class QuantityReader:
             self.files[display_path(resolved)] = table.sha256
             values = table.numbers(column)
             self._columns[resolved, column] = values[~np.isnan(values)].tolist()
+            self._check_rows(resolved, column, np.isnan(values))
         return self._columns[resolved, column]
+
+    def _check_rows(self, file: Path, column: str, is_empty: NDArray[np.bool_]) -> None:
+        """Rows of one file are drawn together, so that each must be there in every column that is used."""
+        first, known = self._empty.setdefault(file, (column, is_empty))
+        differ = np.flatnonzero(known != is_empty)
+        if len(differ):
+            raise ValueError(
+                f'row {differ[0] + 1} of the samples "{display_path(file)}" has a value in only one of {first} and '
+                f"{column}; rows of one file are drawn together, so fill or empty both"
+            )
 
 
 def require_positive_mean(findings: Findings, quantity: Quantity | None, name: str, place: Location) -> Quantity | None:

@@ -146,10 +146,10 @@ def _worlds(replanner: Replanner, seed: int) -> Iterator[Mapping[str, float]]:
     inputs = build_inputs(base.graph, base.plan.stretch)
     streams = Streams(seed, inputs.names, Layout("sobol", 1, WORLDS))
     values, common = inputs.draw_shared(streams.replicate(0).scores(0, WORLDS), WORLDS)
-    names = inputs.names[: inputs.n_shared]
+    parts = inputs.names[inputs.n_sources : inputs.n_shared]
+    names = (*inputs.quantity_names, *parts)
     for column in np.concatenate([values, common]).T.tolist():
         world = dict(zip(names, column, strict=True))
-        parts = inputs.names[len(inputs.quantities) : inputs.n_shared]
         yield {name: value for name, value in world.items() if name not in parts or name == ORGANIZATION_PART}
 
 

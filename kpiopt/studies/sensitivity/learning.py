@@ -19,6 +19,9 @@ from kpiopt.scenario.scenario import ORGANIZATION, Floats, Scenario, Uncertainty
 from kpiopt.simulation.inputs import ORGANIZATION_PART, correlation_by_name
 from kpiopt.studies.sensitivity.quantities import fix_quantities, quantities_of, replace_quantities
 
+NEAR_ROWS = 32
+"""One row in so many of a file of samples stands for a value between them."""
+
 SAMPLES = 1024
 """Equally likely values that stand for a distribution that is not one of the file's."""
 
@@ -54,11 +57,23 @@ def learn(scenario: Scenario, finding: Finding) -> Scenario:
         for name, r in linked.items()
         if name in quantities and not quantities[name].is_number
     }
-    told = replace_quantities(scenario, better)
+    told = replace_quantities(scenario, {**better, **_rows_like(quantities, finding)})
     told = replace(told, correlation=_left(pairs, finding.name, linked | {ORGANIZATION_PART: common}))
     if common:
         told = replace(told, uncertainty=_execution(told.uncertainty, common, finding.scores))
     return told if finding.name == ORGANIZATION_PART else fix_quantities(told, {finding.name: finding.value})
+
+
+def _rows_like(quantities: Mapping[str, Quantity], finding: Finding) -> dict[str, Quantity]:
+    """Return the other columns of a file of samples in the rows where the known one has about its value."""
+    known = quantities.get(finding.name)
+    if known is None or not known.file:
+        return {}
+    distance = np.abs(np.array(known.rows) - finding.value)
+    nearest = np.sort(distance)[len(distance) // NEAR_ROWS]
+    rows = np.flatnonzero(distance <= nearest).tolist()
+    others = {n: q for n, q in quantities.items() if q.file == known.file and n != finding.name}
+    return {name: Quantity("samples", tuple(sorted(q.rows[row] for row in rows))) for name, q in others.items()}
 
 
 def _conditional(quantity: Quantity, weight: float, rest: float, scores: Floats) -> Quantity:

@@ -88,7 +88,7 @@ def _require_free_name(chosen: Mapping[str, object]) -> None:
 
 def _members(inputs: RandomInputs) -> dict[str, list[int]]:
     """Rows by what a planner can name."""
-    n = len(inputs.quantities)
+    n = inputs.n_sources
     members = {name: [row] for row, name in enumerate(inputs.names[:n])}
     if len(inputs.names) > n:
         members[EXECUTION] = list(range(n, len(inputs.names)))
