@@ -88,8 +88,8 @@ class Plan:
         """One row for each cell and each inner unit that has the KPI.
 
         Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds,
-        odds_low, odds_high, lock_reason, lock_owner; full precision except `target`. Null where there is nothing to say:
-        no cell, no decision, no period.
+        odds_low, odds_high, lock_reason, lock_owner; full precision except `target`. Null where there is nothing to
+        say: no cell, no decision, no period.
         """
         import polars as pl  # only where a table is wanted
 
