@@ -22,6 +22,7 @@ ROOMS = [
     "run",
     "runs",
     "studies",
+    "learning",
 ]
 ROOMS += ["report", "cli"]
 FILES = sorted(PACKAGE.rglob("*.py"))

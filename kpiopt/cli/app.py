@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from kpiopt import __version__
-from kpiopt.cli import check, compare, explain, export, runs, sensitivity, simulate, solve, start, sweep, verify
+from kpiopt.cli import (
+    check,
+    compare,
+    explain,
+    export,
+    learning,
+    runs,
+    sensitivity,
+    simulate,
+    solve,
+    start,
+    sweep,
+    verify,
+)
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.signals import handled_signals
 from kpiopt.cli.terminal import open_missing_streams
@@ -62,6 +75,8 @@ app.command("sensitivity")(sensitivity.sensitivity)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
+app.command("fit")(learning.fit)
+app.command("backtest")(learning.backtest)
 app.add_typer(runs.runs)
 app.command("export")(export.export)
 app.command("schema")(start.schema)

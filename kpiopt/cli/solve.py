@@ -100,6 +100,8 @@ def solve(
         answer = keeper.answer(checked, document, progress)
     say_problems(answer.notes)
     _print(answer, as_json)
+    if not as_json and (line := _past_odds(document)):
+        print_lines([line])
     require_thresholds(answer.document, thresholds)
 
 
@@ -113,6 +115,14 @@ def _print(answer: KeptAnswer, as_json: bool) -> None:
         print_answer(_summary(answer.run, answer.folder))
     if answer.run is None:
         say(f"{answer.folder.name} was solved before; --force solves it again")
+
+
+def _past_odds(document: Document) -> str | None:
+    """Return how odds like these did in the past, where a back-test is kept beside the scenario or its model."""
+    from kpiopt.learning.backtest_document import read_odds_line
+
+    folders = dict.fromkeys(Path(file).parent for file in document.files)
+    return next((f"Back-test: {line}." for folder in folders if (line := read_odds_line(folder))), None)
 
 
 def _settings(draws: int | None, seed: int | None) -> list[str]:

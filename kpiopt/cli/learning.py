@@ -1,0 +1,115 @@
+"""`kpiopt fit` and `kpiopt backtest`: what history teaches, and how well odds would have done in the past."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kpiopt.cli.arguments import AsJson, ScenarioPath
+from kpiopt.cli.solve import read_scenario
+from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
+from kpiopt.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from kpiopt.learning.history import History
+
+
+def fit(
+    history: Annotated[
+        Path, typer.Argument(metavar="HISTORY", help="Table with unit, kpi, period, value.", show_default=False)
+    ],
+    model: Annotated[
+        Path | None, typer.Option("--model", metavar="SCENARIO", help="Model whose tree, causes and priors are used.")
+    ] = None,
+    factors: Annotated[
+        Path | None, typer.Option("--factors", metavar="TABLE", help="Table with factor, period, value.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="PERIOD", help="Last period that counts as known.")
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option("--horizon", metavar="N", min=1, help="Periods to forecast; a year by default.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("fitted"),
+    as_json: AsJson = False,
+) -> None:
+    """Learn baselines, contributions and execution from history; write a scenario that extends the model."""
+    from kpiopt.learning.fit import FitOptions, fit_history  # scipy
+    from kpiopt.learning.fit_files import fit_as_dict, fit_files
+    from kpiopt.learning.history import read_history
+    from kpiopt.report.learning.text import fit_page, render_fit
+    from kpiopt.runs.durable import failing_as_output, replace_file
+
+    scenario, document = read_scenario(model, None, []) if model else (None, None)
+    known = cut_history(read_history(history, factors), until)
+    with showing_progress("fitting") as progress:
+        found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress)
+    with failing_as_output(out):
+        out.mkdir(parents=True, exist_ok=True)
+    files = {**fit_files(found, document, out.resolve()), "fit.html": fit_page(found).encode()}
+    for name, content in files.items():
+        replace_file(out / name, content)
+    print_json(fit_as_dict(found)) if as_json else print_answer(render_fit(found))
+    say(f"wrote {', '.join(sorted(files))} to {out}")
+
+
+def cut_history(history: History, until: str | None) -> History:
+    """Return the history up to a period.
+
+    Raises
+    ------
+    UsageError
+        Where the history has no such period.
+    """
+    if until is None:
+        return history
+    position = history.grid.position(until)
+    if position is None:
+        first, last = history.grid.names[0], history.grid.names[-1]
+        raise UsageError(Problem("E-period", f"the history has no period '{until}'", f"it goes from {first} to {last}"))
+    return history.until(position + 1)
+
+
+def backtest(
+    model: ScenarioPath,
+    history: Annotated[
+        Path, typer.Argument(metavar="HISTORY", help="Table with unit, kpi, period, value.", show_default=False)
+    ],
+    horizons: Annotated[
+        list[int] | None, typer.Option("--horizon", metavar="N", min=1, help="Periods ahead. May be repeated.")
+    ] = None,
+    origins: Annotated[int, typer.Option("--origins", metavar="N", min=1, help="Past periods to stand at.")] = 5,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="PERIOD", help="Last period that counts as known.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to keep it; backtest.json beside the model.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stand at past periods, forecast with what was known then, and score what happened."""
+    from kpiopt.learning.backtest import BacktestOptions  # scipy
+    from kpiopt.learning.backtest import backtest as test
+    from kpiopt.learning.backtest_document import BACKTEST_FILE, backtest_as_dict
+    from kpiopt.learning.history import read_history
+    from kpiopt.report.learning.text import render_backtest
+    from kpiopt.runs.durable import replace_file, require_place
+
+    scenario, document = read_scenario(model, None, [])
+    path = out or model.parent / BACKTEST_FILE
+    require_place(path, [*document.files, str(history)])
+    known = cut_history(read_history(history), until)
+    options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
+    with showing_progress("testing") as progress:
+        found = test(known, scenario, options, progress)
+    answer = backtest_as_dict(found, known, options)
+    replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    print_json(answer) if as_json else print_answer(render_backtest(found))
+    say(f"kept in {path}")

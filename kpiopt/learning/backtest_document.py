@@ -1,0 +1,71 @@
+"""A back-test in JSON: the document "kpiopt.backtest/1", kept beside the model and read again by `kpiopt solve`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kpiopt.learning.backtest import BINS, Backtest, BacktestOptions, LevelScore
+from kpiopt.learning.history import History
+from kpiopt.workers.versions import installed_versions
+
+SCHEMA = "kpiopt.backtest/1"
+BACKTEST_FILE = "backtest.json"
+
+
+def backtest_as_dict(found: Backtest, history: History, options: BacktestOptions) -> dict[str, Any]:
+    """Return the JSON document of a back-test."""
+    return {
+        "schema": SCHEMA,
+        "history": {"sha256": history.sha256, "first": history.grid.names[0], "last": history.grid.names[-1]},
+        "origins": list(found.origins),
+        "draws": options.draws,
+        "seed": options.seed,
+        "scores": [_score_as_dict(score) for score in found.scores],
+        "targets": _targets_as_dict(found),
+        "verdict": found.verdict,
+        "calibrated": found.is_calibrated,
+        "line": found.odds_line,
+        "versions": installed_versions(),
+    }
+
+
+def _score_as_dict(score: LevelScore) -> dict[str, Any]:
+    held = score.coverage
+    return {
+        "kpi": score.kpi, "level": score.level, "horizon": score.horizon, "crps": score.crps,
+        "seasonal_naive": score.naive, "last_period": score.last,
+        "log_score": None if np.isnan(score.log_score) else score.log_score,
+        "coverage": {"share": held.share, "count": held.count, "low": held.low, "high": held.high,
+                     "right": held.is_right},
+        "transform": list(score.transform),
+    }  # fmt: skip
+
+
+def _targets_as_dict(found: Backtest) -> dict[str, Any] | None:
+    odds = found.targets
+    if odds is None:
+        return None
+    bins = []
+    for low in BINS:
+        high = low + 0.2
+        count, share, lower, upper = odds.bin(low, high)
+        bins.append({"from": low, "to": high, "count": count, "hit": share if count else None,
+                     "low": lower, "high": upper})  # fmt: skip
+    return {
+        "count": len(odds.given), "brier": odds.brier, "miscalibration": odds.miscalibration,
+        "discrimination": odds.discrimination, "uncertainty": odds.uncertainty, "bins": bins,
+    }  # fmt: skip
+
+
+def read_odds_line(folder: Path) -> str | None:
+    """Return the line of the back-test kept in a folder; None where there is none that can be read."""
+    try:
+        kept = json.loads((folder / BACKTEST_FILE).read_text("utf-8"))
+        line = kept["line"] if kept["schema"] == SCHEMA else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return line if isinstance(line, str) else None

@@ -1,0 +1,268 @@
+"""Contributions from history: what one unit of a driver adds, within units and periods, with honest intervals.
+
+Every unit and every period has a mean of its own, so that neither size nor the season passes for cause. The standard
+error is a jackknife over units that takes the period means anew, its t quantile has the degrees of freedom of Bell and
+McCaffrey (2002): few and unequal units are not taken for many. The deviation between units is that of Paule and Mandel
+(1982). A contribution that the model states as an interval is a prior; the answer says when it contradicts the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+RANK = 1e-9
+"""Singular values below this share of the largest are 0: the period means are one too many."""
+NORMAL_90 = 3.2897072539
+"""Width of the central 90 % of a normal distribution, in standard deviations."""
+FEW_UNITS = 3
+GRID = 4001
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Observations of one driven KPI and its drivers.
+
+    Attributes
+    ----------
+    unit, period : (n,) int
+    driven : (n,) float
+    drivers : (n, k) float
+    noise : (k,) float
+        Variance of the measurement noise of each driver; 0 where it is exact or not known.
+    """
+
+    unit: NDArray[np.int64]
+    period: NDArray[np.int64]
+    driven: Floats
+    drivers: Floats
+    noise: Floats
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What history says of one contribution, in natural units.
+
+    Attributes
+    ----------
+    estimate, standard_error, freedom : float
+    between : float
+        Standard deviation between units.
+    observations, units : int
+    leverage : float
+        Largest share of one unit in what is known.
+    """
+
+    estimate: float
+    standard_error: float
+    freedom: float
+    between: float
+    observations: int
+    units: int
+    leverage: float
+
+    def interval(self, share: float = 0.95) -> tuple[float, float]:
+        """Return the interval that holds the true contribution with this probability."""
+        half = float(stats.t.ppf(0.5 + share / 2.0, self.freedom)) * self.standard_error
+        return self.estimate - half, self.estimate + half
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of no contribution at all."""
+        return float(2.0 * stats.t.sf(abs(self.estimate) / max(self.standard_error, 1e-300), self.freedom))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A prior of the model and history together.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        Mean, 5 % and 95 % point.
+    conflict : float
+        How likely data as far from the prior as these were, were the prior right.
+    """
+
+    mean: float
+    low: float
+    high: float
+    conflict: float
+
+
+def estimate_slopes(panel: Panel) -> list[Slope] | None:
+    """Estimate the contributions of all drivers of a KPI together; None where too few units are left to tell.
+
+    Parameters
+    ----------
+    panel : Panel
+        Rows with a value that is not finite are left out.
+    """
+    units = _within(panel)
+    if len(units) < FEW_UNITS:
+        return None
+    normal, right = _sums(units)
+    count, drivers = len(units), panel.drivers.shape[1]
+    whole = _solve(normal.sum(axis=0), right.sum(axis=0), panel.noise, _freedom(units, normal.shape[1] - drivers))
+    left_out = np.array([
+        _solve(
+            normal.sum(axis=0) - normal[i], right.sum(axis=0) - right[i], panel.noise,
+            _freedom([u for j, u in enumerate(units) if j != i], normal.shape[1] - drivers),
+        )[:drivers]
+        for i in range(count)
+    ])  # fmt: skip
+    error = np.sqrt((count - 1) / count * ((left_out - whole[:drivers]) ** 2).sum(axis=0))
+    return [_slope(units, normal, whole, j, drivers, float(error[j])) for j in range(drivers)]
+
+
+def _within(panel: Panel) -> list[tuple[Floats, Floats]]:
+    """Return for each unit its rows of drivers and period marks, and its driven values, both less their means."""
+    ok = np.isfinite(panel.driven) & np.isfinite(panel.drivers).all(axis=1)
+    unit, driven, drivers = panel.unit[ok], panel.driven[ok], panel.drivers[ok]
+    names, period = np.unique(panel.period[ok], return_inverse=True)
+    marks = np.eye(len(names))
+    found = []
+    for name in np.unique(unit):
+        rows = np.flatnonzero(unit == name)
+        if len(rows) > 1:
+            table = np.hstack([drivers[rows], marks[period[rows]]])
+            found.append((table - table.mean(axis=0), driven[rows] - driven[rows].mean()))
+    return found
+
+
+def _sums(units: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    return np.array([z.T @ z for z, _ in units]), np.array([z.T @ v for z, v in units])
+
+
+def _freedom(units: list[tuple[Floats, Floats]], periods: int) -> int:
+    return sum(len(v) for _, v in units) - len(units) - periods + 1
+
+
+def _solve(normal: Floats, right: Floats, noise: Floats, freedom: int) -> Floats:
+    """Solve the normal equations, the drivers' measurement noise taken out of their sums of squares."""
+    k = len(noise)
+    cleared = normal.copy()
+    cleared[np.arange(k), np.arange(k)] -= noise * freedom
+    return np.asarray(np.linalg.lstsq(cleared, right, rcond=RANK)[0])
+
+
+def _slope(
+    units: list[tuple[Floats, Floats]], normal: Floats, whole: Floats, driver: int, drivers: int, error: float
+) -> Slope:
+    """Return one driver's slope; its leverage and freedom come from what no other column explains of it."""
+    total = normal.sum(axis=0)
+    others = [c for c in range(total.shape[0]) if c != driver]
+    explained = np.linalg.lstsq(total[np.ix_(others, others)], total[others, driver], rcond=RANK)[0]
+    rest = [z[:, driver] - z[:, others] @ explained for z, _ in units]
+    square = np.array([float(x @ x) for x in rest])
+    share = square / max(square.sum(), 1e-300)
+    return Slope(
+        float(whole[driver]), error, _bell_mccaffrey(square, share), _between(units, whole, driver),
+        sum(len(v) for _, v in units), len(units), float(share.max()),
+    )  # fmt: skip
+
+
+def _bell_mccaffrey(square: Floats, share: Floats) -> float:
+    """Return the Satterthwaite degrees of freedom of the jackknife variance (Bell and McCaffrey 2002)."""
+    scale = 1.0 / np.maximum(1.0 - share, 1e-6)
+    weighted = scale * square
+    form = -np.outer(weighted, weighted) / max(square.sum(), 1e-300)
+    form[np.arange(len(square)), np.arange(len(square))] += scale**2 * square
+    return max(float(np.trace(form) ** 2 / max((form**2).sum(), 1e-300)), 1.0)
+
+
+def _between(units: list[tuple[Floats, Floats]], whole: Floats, driver: int) -> float:
+    """Return the deviation of the contribution between units; 0 where too few units' own slopes can be told.
+
+    A unit's own slope is that of what periods and other drivers leave of its values, on all that its driver moved.
+    """
+    slopes, errors = [], []
+    for table, driven in units:
+        x = table[:, driver]
+        square = float(x @ x)
+        if square <= RANK or len(x) < 4:
+            continue
+        left = driven - table @ whole + whole[driver] * x
+        own = float(x @ left) / square
+        slopes.append(own)
+        errors.append(float(((left - own * x) ** 2).sum()) / (len(x) - 2) / square)
+    return float(np.sqrt(paule_mandel(np.array(slopes), np.array(errors)))) if len(slopes) > 2 else 0.0
+
+
+def paule_mandel(values: Floats, variance: Floats) -> float:
+    """Return the variance between values beyond their own (Paule and Mandel 1982, doi:10.6028/jres.087.022)."""
+    low, high = 0.0, 1e3 * float(values.var()) + 1e-12
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        weight = 1.0 / (variance + middle)
+        mean = float((weight * values).sum() / weight.sum())
+        if float((weight * (values - mean) ** 2).sum()) > len(values) - 1:
+            low = middle
+        else:
+            high = middle
+    return high if high > 1e-11 else 0.0
+
+
+def combine(slope: Slope, low: float, high: float) -> Posterior:
+    """Take a prior, given by its 5 % and 95 % point, and history together.
+
+    The prior is lognormal where it is above 0, else normal; history speaks by a t curve.
+    """
+    logs = low > 0.0
+    ends = (np.log(low), np.log(high)) if logs else (low, high)
+    middle, deviation = (ends[0] + ends[1]) / 2.0, max((ends[1] - ends[0]) / NORMAL_90, 1e-12)
+    grid = np.linspace(middle - 6.0 * deviation, middle + 6.0 * deviation, GRID)
+    values = np.exp(grid) if logs else grid
+    prior = stats.norm.pdf(grid, middle, deviation)
+    t = (slope.estimate - values) / max(slope.standard_error, 1e-300)
+    heights = np.log(np.maximum(prior, 1e-300)) + stats.t.logpdf(t, slope.freedom)
+    weight = np.exp(heights - heights.max())
+    weight /= weight.sum()
+    below = np.cumsum(weight)
+    side = float((prior * stats.t.cdf(t, slope.freedom)).sum() / prior.sum())
+    return Posterior(
+        float(weight @ values), float(np.interp(0.05, below, values)), float(np.interp(0.95, below, values)),
+        2.0 * min(side, 1.0 - side),
+    )  # fmt: skip
+
+
+def best_lag(panels: list[Panel]) -> int | None:
+    """Return which lag predicts held-out units best; None where no lag is better than the next by a standard error.
+
+    Parameters
+    ----------
+    panels : list of Panel
+        The same KPI with its drivers 0, 1, 2 … periods earlier.
+    """
+    errors = [_held_out(panel) for panel in panels]
+    common = set.intersection(*(set(e) for e in errors)) if errors else set()
+    if len(common) < FEW_UNITS:
+        return None
+    table = np.array([[e[u] for u in sorted(common)] for e in errors])
+    order = np.argsort(table.mean(axis=1))
+    if len(order) < 2:
+        return 0
+    gap = table[order[1]] - table[order[0]]
+    clear = gap.mean() > gap.std(ddof=1) / np.sqrt(len(gap))
+    return int(order[0]) if clear else None
+
+
+def _held_out(panel: Panel) -> dict[int, float]:
+    """Return each unit's mean squared error when the slopes come from all the others."""
+    names = [int(n) for n in np.unique(panel.unit) if (panel.unit == n).sum() > 1]
+    units = _within(panel)
+    if len(units) != len(names) or len(units) < FEW_UNITS:
+        return {}
+    normal, right = _sums(units)
+    k = panel.drivers.shape[1]
+    found = {}
+    for i, name in enumerate(names):
+        slopes = _solve(normal.sum(axis=0) - normal[i], right.sum(axis=0) - right[i], np.zeros(k), 0)
+        table, driven = units[i]
+        found[name] = float(((driven - table @ slopes) ** 2).mean())
+    return found

@@ -1,0 +1,292 @@
+"""Fitting a model to history: baselines, contributions, execution, and the map itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.learning.contributions import Panel, Posterior, Slope, best_lag, combine, estimate_slopes
+from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
+from kpiopt.learning.forecast import Forecast, Question, forecast
+from kpiopt.learning.history import History, Series
+from kpiopt.learning.implied import MissingEdge, find_missing, panel_of
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import Driver, Kpi, Scenario
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Progress = Callable[[str], None]
+
+LAGS = 3
+CONFLICT = 0.05
+LEVERAGE = 0.25
+FEW_FREEDOM = 4.0
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How to fit.
+
+    Attributes
+    ----------
+    horizon : int or None
+        Periods to forecast; a year where None.
+    draws, seed : int
+    """
+
+    horizon: int | None = None
+    draws: int = 1000
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One drawn cause held against history.
+
+    Attributes
+    ----------
+    kpi, cause : str
+    prior : Quantity
+        What the model says.
+    slope : Slope or None
+        What history says; None where it cannot tell, and `why` says why.
+    posterior : Posterior or None
+        Both together; None where the prior is a plain number, or contradicts history.
+    lag : int or None
+        Lag that predicts held-out units best; None where none is clearly better.
+    has_noise : bool
+        Whether the driver's measurement noise was taken out.
+    why : str
+    """
+
+    kpi: str
+    cause: str
+    prior: Quantity
+    slope: Slope | None
+    posterior: Posterior | None
+    lag: int | None
+    has_noise: bool
+    why: str = ""
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether history contradicts what the model says."""
+        return self.slope is not None and self.posterior is None and not self.prior.is_number
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that was learned.
+
+    Attributes
+    ----------
+    history : History
+    horizon : int
+        Periods.
+    forecasts : tuple of Forecast
+    contributions : tuple of Contribution
+    executions : dict of str to Execution
+        By KPI.
+    missing : tuple of MissingEdge
+    warnings : tuple of str
+    """
+
+    history: History
+    horizon: int
+    forecasts: tuple[Forecast, ...]
+    contributions: tuple[Contribution, ...]
+    executions: Mapping[str, Execution]
+    missing: tuple[MissingEdge, ...]
+    warnings: tuple[str, ...]
+
+
+def fit_history(
+    history: History, model: Scenario | None, options: FitOptions, progress: Progress = lambda _: None
+) -> Fit:
+    """Learn from a history.
+
+    Parameters
+    ----------
+    history : History
+    model : Scenario or None
+        Gives the organization's tree, the drawn causes and the priors; without it every unit stands below one root.
+    options : FitOptions
+    progress : callable
+
+    Raises
+    ------
+    NumericsError
+        Where a KPI has too short a past.
+    """
+    horizon = options.horizon or history.grid.per_year
+    notes: list[str] = []
+    leaves = {kpi: leaf_series(series, model, notes) for kpi, series in history.series.items()}
+    forecasts = []
+    for number, (kpi, series) in enumerate(leaves.items()):
+        progress(f"baselines of {kpi}")
+        question = Question(series, history.grid, regions_of(series.units, model), horizon, averages(kpi, model))
+        forecasts.append(forecast(question, options.draws, np.random.default_rng([options.seed, number])))
+    progress("contributions")
+    contributions = _contributions(model, leaves, history) if model else []
+    progress("execution")
+    executions = {}
+    for kpi, series in leaves.items():
+        found = estimate_execution(series, regions_of(series.units, model), history.grid.per_year)
+        if found is not None:
+            executions[kpi] = found
+    missing = _missing(model, leaves) if model else []
+    notes += [note for f in forecasts for note in f.warnings]
+    notes += _warnings(contributions, executions)
+    return Fit(history, horizon, tuple(forecasts), tuple(contributions), executions, tuple(missing), tuple(notes))
+
+
+def averages(kpi: str, model: Scenario | None) -> bool:
+    """Whether a KPI's horizon is the mean of its periods: where it does not add up over units either."""
+    return model is not None and kpi in model.kpis and model.kpis[kpi].roll_up != "sum"
+
+
+def leaf_series(series: Series, model: Scenario | None, notes: list[str]) -> Series:
+    """Return the units that have no unit below them in the history: the others' past is the roll-up of these."""
+    if model is None:
+        return series
+    position, end = model.units.position, model.units.end
+    known = {position[u] for u in series.units if u in position}
+    above = {u for u in series.units if u in position and any(position[u] < k < end[position[u]] for k in known)}
+    if above:
+        notes.append(f"{series.kpi}: {len(above)} units above others are left to the roll-up, such as {min(above)}")
+    return series.of(np.array([i for i, u in enumerate(series.units) if u not in above], dtype=np.int64))
+
+
+def regions_of(units: tuple[str, ...], model: Scenario | None) -> Integers:
+    """Return the region of each unit: the unit right below the root on its path, (n,) int from 0."""
+    if model is None:
+        return np.zeros(len(units), dtype=np.int64)
+    position, parent, depth = model.units.position, model.units.parent, model.units.depth
+    names = []
+    for unit in units:
+        at = position.get(unit, 0)
+        while depth[at] > 1:
+            at = int(parent[at])
+        names.append(at)
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _contributions(model: Scenario, leaves: Mapping[str, Series], history: History) -> list[Contribution]:
+    found = []
+    for kpi in model.kpis.values():
+        drivers = list(kpi.drivers)
+        told = [d for d in drivers if not d.is_factor and d.cause in leaves] if kpi.id in leaves else []
+        slopes, lags, noisy = _slopes_of(kpi, told, leaves)
+        for driver in drivers:
+            slope = slopes.get(driver.cause)
+            why = "" if slope else _why_not(driver, kpi, leaves, history)
+            found.append(_judged(kpi, driver, slope, lags.get(driver.cause), driver.cause in noisy, why))
+    return found
+
+
+def _judged(kpi: Kpi, driver: Driver, slope: Slope | None, lag: int | None, noisy: bool, why: str) -> Contribution:
+    """Return a contribution with its posterior, where prior and history do not contradict each other."""
+    prior, posterior = driver.contribution, None
+    if slope is not None and not prior.is_number:
+        low, high = prior.quantile(np.array([0.05, 0.95])).tolist()
+        together = combine(slope, low, high)
+        posterior = together if together.conflict >= CONFLICT else None
+    return Contribution(kpi.id, driver.cause, prior, slope, posterior, lag, noisy, why)
+
+
+def _why_not(driver: Driver, kpi: Kpi, leaves: Mapping[str, Series], history: History) -> str:
+    if driver.is_factor:
+        seen = driver.cause in history.factors
+        return "a factor moves all units of a period alike" if seen else "the factor's past is not given"
+    if kpi.id not in leaves:
+        return f"{kpi.id} has no past"
+    return "fewer than 3 units have both" if driver.cause in leaves else f"{driver.cause} has no past"
+
+
+def _slopes_of(
+    kpi: Kpi, drivers: list[Driver], leaves: Mapping[str, Series]
+) -> tuple[dict[str, Slope], dict[str, int | None], set[str]]:
+    """Estimate the contributions of all drivers of a KPI that have a past, together."""
+    if not drivers:
+        return {}, {}, set()
+    names = tuple(driver.cause for driver in drivers)
+    values = _aligned(leaves, (kpi.id, *names))
+    noise = np.array([_noise_of(leaves[name]) for name in names])
+    slopes = estimate_slopes(panel_of(values, kpi.id, names, noise))
+    if slopes is None:
+        return {}, {}, set()
+    lags = {}
+    for name in names:
+        panels = [panel_of(values, kpi.id, (name,), None, lag) for lag in range(LAGS)]
+        lags[name] = best_lag([_from(panel, LAGS - 1) for panel in panels])
+    noisy = {name for name, variance in zip(names, noise.tolist(), strict=True) if variance > 0.0}
+    return dict(zip(names, slopes, strict=True)), lags, noisy
+
+
+def _from(panel: Panel, first: int) -> Panel:
+    """Return the observations from a period on, so that all lags are judged by the same ones."""
+    keep = panel.period >= first
+    return Panel(panel.unit[keep], panel.period[keep], panel.driven[keep], panel.drivers[keep], panel.noise)
+
+
+def _aligned(leaves: Mapping[str, Series], kpis: tuple[str, ...]) -> dict[str, Floats]:
+    """Return values of several KPIs at the units that have all of them, (n_units, n_periods) each."""
+    first = leaves[kpis[0]].units
+    common = [u for u in first if all(u in leaves[k].units for k in kpis[1:])]
+    found = {}
+    for kpi in kpis:
+        at = {unit: i for i, unit in enumerate(leaves[kpi].units)}
+        found[kpi] = leaves[kpi].value[[at[u] for u in common]] if common else np.empty((0, 0))
+    return found
+
+
+def _noise_of(series: Series) -> float:
+    """Return the mean variance of the measurement's own noise; 0 where it is not known."""
+    known = series.measurement_sd[np.isfinite(series.measurement_sd)]
+    return float((known**2).mean()) if len(known) else 0.0
+
+
+def _missing(model: Scenario, leaves: Mapping[str, Series]) -> list[MissingEdge]:
+    """Hold the links that the map does not draw against history, in the order of cause and effect."""
+    causes = {k.id: tuple(d.cause for d in k.drivers if not d.is_factor) for k in model.kpis.values()}
+    order: list[str] = []
+
+    def visit(kpi: str) -> None:
+        if kpi not in order:
+            for cause in causes.get(kpi, ()):
+                visit(cause)
+            order.append(kpi)
+
+    for kpi in model.kpis:
+        visit(kpi)
+    known = tuple(kpi for kpi in order if kpi in leaves)
+    values = _aligned(leaves, known) if len(known) > 1 else {}
+    return find_missing(values, causes) if values and len(next(iter(values.values()))) >= 3 else []
+
+
+def _warnings(contributions: list[Contribution], executions: Mapping[str, Execution]) -> list[str]:
+    found = []
+    for c in contributions:
+        name = f"{c.cause} -> {c.kpi}"
+        if c.slope is None:
+            found.append(f"{name}: cannot tell, {c.why}")
+            continue
+        if c.is_contradicted:
+            found.append(f"{name}: history contradicts the model's {c.prior.text}; history alone is written")
+        if c.slope.freedom < FEW_FREEDOM or c.slope.leverage > LEVERAGE:
+            found.append(f"{name}: hangs on few units (degrees of freedom {c.slope.freedom:.1f})")
+        if not c.has_noise:
+            found.append(
+                f"{name}: measurement_sd of {c.cause} is not given; noise in it makes contributions look small"
+            )
+    for kpi, e in executions.items():
+        if not e.is_told:
+            found.append(f"execution of {kpi}: {e.verdict}")
+        elif e.leak is None:
+            found.append(f"execution of {kpi}: cannot test whether asks knew what would come")
+        elif e.leak < LEAK_LEVEL:
+            found.append(f"execution of {kpi}: asks seem to have known what would come; the instrumented share counts")
+    return found

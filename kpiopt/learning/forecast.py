@@ -1,0 +1,266 @@
+"""Baselines: the horizon's value of every unit, drawn jointly, from the pooled model and the seasonal naive forecast.
+
+How much each of the two counts, and whether months are better taken as quarters, is decided by how well they did
+before: by the log score of the horizon's values at past origins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.learning.draws import draw_future
+from kpiopt.learning.history import Series
+from kpiopt.learning.links import Link, LinkName, link_series
+from kpiopt.learning.periods import PeriodGrid
+from kpiopt.learning.pool import Pool, fit_pool
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+PAST_DRAWS = 400
+ORIGINS = 2
+"""Past origins at which the forecasts are scored."""
+WEIGHTS = np.linspace(0.0, 1.0, 11)
+FEW_PERIODS = 8
+MUCH_IDLE = 0.05
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one KPI's units reach over the horizon without new effort.
+
+    Attributes
+    ----------
+    kpi : str
+    units : tuple of str
+    draws : (n_draws, n_units) float
+        Joint draws in the KPI's own unit: the same row is the same future.
+    link : str
+    weight : float
+        Share of the pooled model; the rest is the seasonal naive forecast.
+    grain : int
+        Periods of a year that the model counts in.
+    sd : dict of str to float
+        Standard deviation of each component, on the link scale.
+    warnings : tuple of str
+    """
+
+    kpi: str
+    units: tuple[str, ...]
+    draws: Floats
+    link: LinkName
+    weight: float
+    grain: int
+    sd: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be forecast.
+
+    Attributes
+    ----------
+    series : Series
+    grid : PeriodGrid
+    group : (n_units,) int
+        Region of each unit.
+    horizon : int
+        Periods, right after the grid.
+    averages : bool
+        Whether the horizon's value is the mean of its periods and not their sum.
+    """
+
+    series: Series
+    grid: PeriodGrid
+    group: Integers
+    horizon: int
+    averages: bool
+
+    def until(self, count: int) -> Question:
+        """Return the question as it stood after `count` periods."""
+        keep = np.flatnonzero(np.isfinite(self.series.value[:, :count]).any(axis=1))
+        return replace(self, series=self.series.until(count), grid=self.grid.until(count), group=self.group[keep])
+
+    def in_quarters(self) -> Question:
+        """Return the question with months taken together by three, counted back from the end."""
+        spare = self.grid.count % 3
+        value = _by_three(self.series.value[:, spare:], self.averages)
+        nothing = np.full(value.shape, np.nan)
+        series = replace(self.series, value=value, target=nothing, volume=nothing, measurement_sd=nothing)
+        first = (self.grid.first + spare) // 3
+        return replace(self, series=series, grid=PeriodGrid(4, first, self.grid.count // 3), horizon=self.horizon // 3)
+
+
+def _by_three(value: Floats, averages: bool) -> Floats:
+    parts = value.reshape(len(value), -1, 3)
+    taken: Floats = parts.mean(axis=2) if averages else parts.sum(axis=2)
+    return taken
+
+
+def forecast(question: Question, draws: int, rng: np.random.Generator) -> Forecast:
+    """Forecast one KPI.
+
+    Parameters
+    ----------
+    question : Question
+    draws : int
+    rng : Generator
+        All randomness comes from it.
+
+    Raises
+    ------
+    NumericsError
+        Where the history is too short.
+    """
+    grains = [question]
+    if question.grid.per_year == 12 and question.horizon % 3 == 0 and question.grid.count >= 24:
+        grains.append(question.in_quarters())
+    scores = [_past_scores(candidate, rng) for candidate in grains]
+    best = int(np.argmax([s.sum(axis=0).max() if len(s) else -np.inf for s in scores])) if len(grains) > 1 else 0
+    chosen, past = grains[best], scores[best]
+    weight = float(WEIGHTS[int(np.argmax(past.sum(axis=0)))]) if len(past) else 1.0
+    link = link_series(chosen.series)
+    pool = _fit(chosen, link)
+    values = _horizon(chosen, link, pool, draws, rng)
+    if weight < 1.0:
+        naive = naive_draws(chosen, draws, rng)
+        take = rng.random(draws) < weight
+        values = np.where(take[:, None], values, naive)
+    sd = {name: float(np.sqrt(v)) for name, v in pool.variance.items()}
+    notes = _warnings(question, link, pool, len(past) > 0)
+    return Forecast(
+        question.series.kpi, question.series.units, values, link.name, weight, chosen.grid.per_year, sd, notes
+    )
+
+
+def _fit(question: Question, link: Link) -> Pool:
+    grid = question.grid
+    return fit_pool(link.values, question.series.size, question.group, grid.per_year, grid.phase, link.known)
+
+
+def _horizon(question: Question, link: Link, pool: Pool, draws: int, rng: np.random.Generator) -> Floats:
+    out = np.empty((draws, len(question.series.units)))
+    for unit, values in draw_future(pool, question.horizon, draws, rng):
+        own = link.back(values, unit, rng)
+        out[:, unit] = own.mean(axis=1) if question.averages else own.sum(axis=1)
+    return out
+
+
+def naive_draws(question: Question, draws: int, rng: np.random.Generator) -> Floats:
+    """Draw the seasonal naive forecast: last year's periods, moved by what years moved before, in common and apart.
+
+    Returns
+    -------
+    (draws, n_units) float
+    """
+    last = seasonal_naive(question)
+    years = _yearly_changes(question)
+    common = float(np.nanstd(np.nanmean(years, axis=0))) if years.size else 0.1
+    apart = float(np.nanstd(years - np.nanmean(years, axis=0))) if years.size else 0.2
+    moved = common * rng.standard_normal((draws, 1)) + apart * rng.standard_normal((draws, len(last)))
+    spread: Floats = last * np.exp(moved - 0.5 * (common**2 + apart**2))
+    return spread if np.nanmin(last) >= 0.0 else last + np.abs(last).mean() * moved
+
+
+def seasonal_naive(question: Question) -> Floats:
+    """Return the horizon's value where every period is as a year before, the last known where none is, (n_units,)."""
+    return _repeated(question, question.grid.per_year)
+
+
+def last_period(question: Question) -> Floats:
+    """Return the horizon's value where every period is as the last one, (n_units,)."""
+    return _repeated(question, 1)
+
+
+def _repeated(question: Question, lag: int) -> Floats:
+    value, count = question.series.value, question.grid.count
+    out = np.empty((len(value), question.horizon))
+    for h in range(question.horizon):
+        back = count - lag + h % lag
+        column = value[:, back] if 0 <= back < count else np.full(len(value), np.nan)
+        out[:, h] = np.where(np.isfinite(column), column, _last_known(value))
+    total: Floats = out.mean(axis=1) if question.averages else out.sum(axis=1)
+    return total
+
+
+def _last_known(value: Floats) -> Floats:
+    out = np.zeros(len(value))
+    for i, row in enumerate(value):
+        known = row[np.isfinite(row)]
+        out[i] = known[-1] if len(known) else 0.0
+    return out
+
+
+def _yearly_changes(question: Question) -> Floats:
+    """Return log changes of windows of the horizon's length against a year before, (n_units, n_windows)."""
+    value, lag, length = question.series.value, question.grid.per_year, question.horizon
+    windows = []
+    for end in range(question.grid.count, lag + length - 1, -1):
+        now, before = value[:, end - length : end].sum(axis=1), value[:, end - lag - length : end - lag].sum(axis=1)
+        if end - lag - length < 0:
+            break
+        with np.errstate(divide="ignore", invalid="ignore"):
+            windows.append(np.where((now > 0.0) & (before > 0.0), np.log(now / before), np.nan))
+    kept = [window for window in windows if np.isfinite(window).any()]
+    return np.stack(kept, axis=1) if kept else np.empty((len(value), 0))
+
+
+def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
+    """Return the mean log score of each weight at each past origin, (n_origins, n_weights); shorter near the start."""
+    rows = []
+    for back in range(1, ORIGINS + 1):
+        count = question.grid.count - back * question.horizon
+        if count < max(FEW_PERIODS, question.grid.per_year + 2):
+            break
+        past = question.until(count)
+        seen = question.series.value[_rows_of(question, past), count : count + question.horizon]
+        happened = seen.mean(axis=1) if question.averages else seen.sum(axis=1)
+        link = link_series(past.series)
+        ours = _horizon(past, link, _fit(past, link), PAST_DRAWS, rng)
+        rows.append(_log_scores(ours, naive_draws(past, PAST_DRAWS, rng), happened))
+    return np.array(rows).reshape(-1, len(WEIGHTS))
+
+
+def _rows_of(question: Question, past: Question) -> Integers:
+    at = {unit: i for i, unit in enumerate(question.series.units)}
+    return np.array([at[unit] for unit in past.series.units], dtype=np.int64)
+
+
+def _log_scores(ours: Floats, naive: Floats, happened: Floats) -> Floats:
+    """Return the mean over units of log(w p + (1 - w) q) for every weight, densities from draws by a normal curve."""
+    known = np.isfinite(happened)
+    first, second = (_density(draws[:, known], happened[known]) for draws in (ours, naive))
+    mixed = WEIGHTS[:, None] * first + (1.0 - WEIGHTS[:, None]) * second
+    return np.asarray(np.log(np.maximum(mixed, 1e-12)).mean(axis=1)) if known.any() else np.zeros(len(WEIGHTS))
+
+
+def _density(draws: Floats, happened: Floats) -> Floats:
+    """Return the density at what happened, on the log scale where all is above 0."""
+    if (draws > 0.0).all() and (happened > 0.0).all():
+        draws, happened = np.log(draws), np.log(happened)
+    else:
+        scale = np.maximum(np.abs(draws).mean(axis=0), 1e-300)
+        draws, happened = draws / scale, happened / scale
+    mean, sd = draws.mean(axis=0), np.maximum(draws.std(axis=0), 1e-6)
+    density: Floats = np.exp(-0.5 * ((happened - mean) / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
+    return density
+
+
+def _warnings(question: Question, link: Link, pool: Pool, scored: bool) -> tuple[str, ...]:
+    found, kpi, grid = [], question.series.kpi, question.grid
+    if grid.count < FEW_PERIODS:
+        found.append(f"{kpi}: only {grid.count} periods")
+    if grid.per_year > 1 and grid.count < 2 * grid.per_year:
+        found.append(f"{kpi}: less than two years, so a season cannot be told from a trend")
+    zero = float((question.series.value == 0.0).sum() / max(1, np.isfinite(question.series.value).sum()))
+    if link.name == "log" and zero > MUCH_IDLE:
+        found.append(f"{kpi}: {zero:.0%} of all periods are idle (0)")
+    if not scored:
+        found.append(f"{kpi}: too short to compare the forecast with a naive one on past periods")
+    if pool.at_bound:
+        found.append(f"{kpi}: the variance of {', '.join(pool.at_bound)} ended at a bound of the search")
+    return tuple(found)

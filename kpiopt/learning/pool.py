@@ -1,0 +1,303 @@
+"""The pooled structural model of many series: variances by penalised marginal likelihood.
+
+On the link scale the value of unit i in period t is
+
+    z_it = F_root(t) + F_region(t) + F_i(t) + e_it
+    var e_it = (v0 + v1 w_i) k_i / l_it        w_i = mean size / size_i
+
+with the functions of `components`. The log standard deviations have a normal penalty, so that what the data do not tell
+stays near what is usual; l_it are the weights of t noise, k_i the unit's own variance, shrunk to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from kpiopt.learning.components import PENALTY, Components, build_components
+from kpiopt.learning.tree import Upward, gather, leaves, send_down, send_up
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SAMPLE = 400
+"""Units from which variances are estimated, stratified by size; levels and seasons come from all."""
+SMALLEST = 20.0
+"""Largest w_i: noise grows no further below a twentieth of the mean size."""
+T_FREEDOM = 5.0
+"""Degrees of freedom of the noise."""
+SHRINK = 8.0
+"""Values that a unit's own noise variance is shrunk by."""
+LOG_SD_RANGE = (-6.0, 1.5)
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class PoolData:
+    """Series on the link scale.
+
+    Attributes
+    ----------
+    values : (n, T) float
+        NaN where not seen.
+    small : (n,) float
+        w_i.
+    group : (n,) int
+        Region of each unit.
+    groups : int
+        Number of regions.
+    per_year, phase : int
+        Of the grid.
+    known : (n, T) float
+        Noise variance that is known beforehand: of counts, of measurement.
+    """
+
+    values: Floats
+    small: Floats
+    group: Integers
+    groups: int
+    per_year: int
+    phase: int
+    known: Floats
+
+    def of(self, rows: Integers) -> PoolData:
+        """Return some of the units, their regions numbered anew."""
+        _, group = np.unique(self.group[rows], return_inverse=True)
+        return replace(
+            self, values=self.values[rows], small=self.small[rows], group=group.astype(np.int64),
+            groups=int(group.max(initial=0)) + 1, known=self.known[rows],
+        )  # fmt: skip
+
+    def components(self, count: int) -> Components:
+        """Build the components on the first `count` periods."""
+        return build_components(count, self.per_year, self.phase, has_regions=self.groups > 1)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A fitted pool.
+
+    Attributes
+    ----------
+    data : PoolData
+        Values less `mean`.
+    mean : float
+        Mean of all values on the link scale.
+    variance : dict of str to float
+        Of each component.
+    scale : (n, T) float
+        k_i / l_it.
+    own : (n,) float
+        k_i.
+    at_bound : tuple of str
+        Components whose variance ended at a bound of the search.
+    """
+
+    data: PoolData
+    mean: float
+    variance: dict[str, float]
+    scale: Floats
+    own: Floats
+    at_bound: tuple[str, ...]
+
+    def noise(self, rows: Integers | slice = slice(None)) -> Floats:
+        """Return each unit's noise variance without its own scale, (n,) float."""
+        return self.variance["noise"] + self.variance["small_noise"] * self.data.small[rows]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The messages of one pass, and the posterior of root and regions."""
+
+    root_mean: Floats
+    root_covariance: Floats
+    region: Upward | None
+    region_precision: Floats
+    region_vector: Floats
+    log_likelihood: float
+
+    def above(self, group: Integers) -> tuple[Floats, Floats]:
+        """Return mean and covariance of all above the units of these regions."""
+        if self.region is None:
+            k = len(group)
+            return np.repeat(self.root_mean[None], k, axis=0), np.repeat(self.root_covariance[None], k, axis=0)
+        k = len(self.region_vector)
+        mean, covariance = send_down(
+            self.region_precision, self.region_vector, self.region,
+            np.repeat(self.root_mean[None], k, axis=0), np.repeat(self.root_covariance[None], k, axis=0),
+        )  # fmt: skip
+        return mean[group], covariance[group]
+
+
+def fit_pool(
+    values: Floats, size: Floats, group: Integers, per_year: int, phase: int, known: Floats | None = None
+) -> Pool:
+    """Estimate the variances of many series.
+
+    Parameters
+    ----------
+    values : (n, T) float
+        On the link scale, NaN where not seen.
+    size : (n,) float
+        > 0.
+    group : (n,) int
+        Region of each unit, from 0.
+    per_year, phase : int
+        Of the grid.
+    known : (n, T) float, optional
+        Noise variance that is known beforehand; none by default.
+    """
+    known = np.zeros_like(values) if known is None else known
+    mean = float(np.nanmean(values))
+    small = np.minimum(size.mean() / size, SMALLEST)
+    data = PoolData(values - mean, small, group, int(group.max(initial=0)) + 1, per_year, phase, known)
+    rows = _sample(size)
+    part = data.of(rows)
+    logs, scale = _estimate(part, np.ones_like(part.values), None), np.ones_like(part.values)
+    for _ in range(2):
+        scale, _ = _weights(part, scale, _variances(part, logs))
+        logs = _estimate(part, scale, logs)
+    names = part.components(part.values.shape[1]).names
+    variance = _variances(part, logs)
+    if data.groups > 1 and part.groups == 1:
+        variance |= {name: PENALTY[name][0] ** 2 for name in ("region_shock", "region_walk")}
+    whole, own = np.ones_like(data.values), np.ones(len(size))
+    for _ in range(2):
+        whole, own = _weights(data, whole, variance)
+    ends = tuple(n for n, x in zip(names, logs.tolist(), strict=True) if not LOG_SD_RANGE[0] < x < LOG_SD_RANGE[1])
+    return Pool(data, mean, variance, whole, own, ends)
+
+
+def _sample(size: Floats) -> Integers:
+    """Return the units that variances are estimated from: all, or evenly spaced ones by size."""
+    if len(size) <= SAMPLE:
+        return np.arange(len(size))
+    order = np.argsort(size, kind="stable")
+    return np.sort(order[np.linspace(0, len(size) - 1, SAMPLE).astype(np.int64)])
+
+
+def _variances(data: PoolData, logs: Floats) -> dict[str, float]:
+    names = data.components(data.values.shape[1]).names
+    return dict(zip(names, np.exp(2.0 * logs).tolist(), strict=True))
+
+
+def _estimate(data: PoolData, scale: Floats, start: Floats | None) -> Floats:
+    """Return the log standard deviations of largest penalised likelihood."""
+    parts = data.components(data.values.shape[1])
+    centre = np.log([PENALTY[name][0] for name in parts.names])
+    width = np.array([PENALTY[name][1] for name in parts.names])
+
+    def cost(logs: Floats) -> tuple[float, Floats]:
+        variance = dict(zip(parts.names, np.exp(2.0 * logs).tolist(), strict=True))
+        likelihood, slope = likelihood_and_slope(data, parts, scale, variance)
+        pull = (logs - centre) / width
+        gradient = np.array([slope[n] * 2.0 * variance[n] for n in parts.names])
+        return -likelihood + 0.5 * float(pull @ pull), gradient + pull / width
+
+    found = minimize(
+        cost, centre if start is None else start, jac=True, method="L-BFGS-B",
+        bounds=[LOG_SD_RANGE] * len(centre), options={"maxiter": 40, "ftol": 1e-7},
+    )  # fmt: skip
+    return np.asarray(found.x)
+
+
+def pass_up(data: PoolData, parts: Components, scale: Floats, variance: dict[str, float], chunk: int = CHUNK) -> Levels:
+    """Send everything from the units up to the root, in chunks of units."""
+    size = data.values.shape[1]
+    common, regional, own = parts.covariances(variance)
+    precision, vector = np.zeros((data.groups, size, size)), np.zeros((data.groups, size))
+    total = 0.0
+    for rows in _chunks(len(data.values), chunk):
+        noise = _noise(data, scale, variance, rows)
+        below, pull = leaves(data.values[rows], noise)
+        up = send_up(below, pull, own)
+        total += float(up.log_likelihood.sum()) + _seen_likelihood(data.values[rows], noise)
+        more, further = gather(up.precision, up.vector, data.group[rows], data.groups)
+        precision, vector = precision + more, vector + further
+    region = send_up(precision, vector, regional) if data.groups > 1 else None
+    top, top_vector = (region.precision, region.vector) if region else (precision, vector)
+    top, top_vector = top.sum(axis=0)[None], top_vector.sum(axis=0)[None]
+    root = send_up(top, top_vector, common)
+    total += float(root.log_likelihood[0]) + (float(region.log_likelihood.sum()) if region else 0.0)
+    mean = (root.covariance[0] @ top_vector[0]).ravel()
+    return Levels(mean, root.covariance[0], region, precision, vector, total)
+
+
+def _chunks(count: int, chunk: int) -> list[Integers]:
+    return [part for part in np.array_split(np.arange(count), max(1, -(-count // chunk))) if len(part)]
+
+
+def _noise(data: PoolData, scale: Floats, variance: dict[str, float], rows: Integers) -> Floats:
+    noise = variance["noise"] + variance["small_noise"] * data.small[rows]
+    return noise[:, None] * scale[rows] + data.known[rows]
+
+
+def _seen_likelihood(values: Floats, noise: Floats) -> float:
+    seen = np.isfinite(values)
+    return float(-0.5 * (np.log(2.0 * np.pi * noise[seen]) + values[seen] ** 2 / noise[seen]).sum())
+
+
+def likelihood_and_slope(
+    data: PoolData, parts: Components, scale: Floats, variance: dict[str, float]
+) -> tuple[float, dict[str, float]]:
+    """Return the log likelihood, and the slope of minus it for each variance: one pass up and one down."""
+    levels = pass_up(data, parts, scale, variance, chunk=len(data.values))
+    rows = np.arange(len(data.values))
+    noise = _noise(data, scale, variance, rows)
+    precision, vector = leaves(data.values, noise)
+    up = send_up(precision, vector, parts.covariances(variance)[2])
+    mean, covariance = send_down(precision, vector, up, *levels.above(data.group))
+    weight = np.diagonal(precision, axis1=1, axis2=2)
+    pulled = vector - weight * mean
+    spread = weight - weight**2 * np.diagonal(covariance, axis1=1, axis2=2)
+    slope: dict[str, float] = {}
+    at_units = np.diag(weight.sum(axis=0)) - np.einsum(
+        "it,itu,iu->tu", weight, covariance, weight, optimize=True
+    ) - pulled.T @ pulled  # fmt: skip
+    slope |= {name: 0.5 * float((at_units * matrix).sum()) for name, matrix in parts.unit.items()}
+    if levels.region is not None:
+        above, above_covariance = levels.above(np.arange(data.groups))
+        at_regions = _curvature(levels.region_precision, levels.region_vector, above, above_covariance)
+        slope |= {name: 0.5 * float((at_regions * matrix).sum()) for name, matrix in parts.region.items()}
+        top, top_vector = levels.region.precision, levels.region.vector
+    else:
+        top, top_vector = levels.region_precision, levels.region_vector
+    at_root = _curvature(
+        top.sum(axis=0)[None], top_vector.sum(axis=0)[None], levels.root_mean[None], levels.root_covariance[None]
+    )
+    slope |= {name: 0.5 * float((at_root * matrix).sum()) for name, matrix in parts.root.items()}
+    rest = np.where(np.isfinite(data.values), (spread - pulled**2) * scale, 0.0)
+    slope |= {"noise": 0.5 * float(rest.sum()), "small_noise": 0.5 * float((rest * data.small[:, None]).sum())}
+    return levels.log_likelihood, slope
+
+
+def _curvature(precision: Floats, vector: Floats, mean: Floats, covariance: Floats) -> Floats:
+    pulled = vector - (precision @ mean[..., None])[..., 0]
+    total: Floats = (precision - precision @ covariance @ precision).sum(axis=0) - pulled.T @ pulled
+    return total
+
+
+def _weights(data: PoolData, scale: Floats, variance: dict[str, float]) -> tuple[Floats, Floats]:
+    """Return k_i / l_it and k_i from the expected squared noise of each value.
+
+    l = (nu + 1) / (nu + E e^2 / n) are the weights of t noise; k_i the mean of l E e^2 / n, shrunk to 1.
+    """
+    parts = data.components(data.values.shape[1])
+    levels = pass_up(data, parts, scale, variance)
+    own_covariance = parts.covariances(variance)[2]
+    weighted, own = np.ones_like(scale), np.ones(len(scale))
+    for rows in _chunks(len(data.values), CHUNK):
+        noise = _noise(data, scale, variance, rows)
+        precision, vector = leaves(data.values[rows], noise)
+        up = send_up(precision, vector, own_covariance)
+        mean, covariance = send_down(precision, vector, up, *levels.above(data.group[rows]))
+        seen = np.isfinite(data.values[rows])
+        square = np.where(seen, (data.values[rows] - mean) ** 2 + np.diagonal(covariance, axis1=1, axis2=2), 0.0)
+        square = square / (variance["noise"] + variance["small_noise"] * data.small[rows])[:, None]
+        robust = np.where(seen, (T_FREEDOM + 1.0) / (T_FREEDOM + square), 1.0)
+        own[rows] = (SHRINK + (square * robust).sum(axis=1)) / (SHRINK + seen.sum(axis=1))
+        weighted[rows] = own[rows][:, None] / robust
+    return weighted, own

@@ -1,0 +1,144 @@
+"""Scores of forecasts and odds against what happened, each with what chance alone would give.
+
+CRPS of draws (Gneiting and Raftery 2007, doi:10.1198/016214506000001437), log score, coverage of the central 90 %,
+probability integral transform; Brier score and reliability by isotonic regression (CORP, Dimitriadis, Gneiting and
+Jordan 2021, doi:10.1073/pnas.2016191118).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.optimize import isotonic_regression
+
+Floats = NDArray[np.float64]
+
+NOMINAL = 0.90
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often the 5-to-95 % range held what happened.
+
+    Attributes
+    ----------
+    held, count : int
+    low, high : float
+        Where the share would lie in 95 of 100 cases if the ranges were right: a binomial band.
+    """
+
+    held: int
+    count: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        """Share that was held."""
+        return self.held / self.count if self.count else float("nan")
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the share lies in the band."""
+        return bool(self.count) and self.low <= self.share <= self.high
+
+
+def crps(draws: Floats, happened: Floats) -> Floats:
+    """Return the continuous ranked probability score of each column of draws, (n,) in the values' own unit.
+
+    Parameters
+    ----------
+    draws : (n_draws, n) float
+    happened : (n,) float
+    """
+    ordered = np.sort(draws, axis=0)
+    count = len(ordered)
+    rank = (2.0 * np.arange(1, count + 1) - count - 1.0)[:, None]
+    apart = (rank * ordered).sum(axis=0) / count**2
+    result: Floats = np.abs(draws - happened).mean(axis=0) - apart
+    return result
+
+
+def log_score(draws: Floats, happened: Floats) -> Floats:
+    """Return minus the log density of log(value), by a normal curve through the draws, (n,); lower is better."""
+    positive = (draws > 0.0).all(axis=0) & (happened > 0.0)
+    logs, seen = np.log(np.where(positive, draws, 1.0)), np.log(np.where(positive, happened, 1.0))
+    mean, sd = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-6)
+    score: Floats = 0.5 * np.log(2.0 * np.pi) + np.log(sd) + 0.5 * ((seen - mean) / sd) ** 2
+    return np.where(positive, score, np.nan)
+
+
+def coverage(draws: Floats, happened: Floats) -> Coverage:
+    """Return how often the 5-to-95 % range of the draws held what happened."""
+    low, high = np.percentile(draws, [5.0, 95.0], axis=0)
+    return _covered(int(((low <= happened) & (happened <= high)).sum()), len(happened))
+
+
+def add_coverage(parts: Sequence[Coverage]) -> Coverage:
+    """Return the coverage of several tests together."""
+    return _covered(sum(part.held for part in parts), sum(part.count for part in parts))
+
+
+def _covered(held: int, count: int) -> Coverage:
+    low, high = (float(stats.binom.ppf(q, max(count, 1), NOMINAL)) for q in ((1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0))
+    return Coverage(held, count, low / max(count, 1), high / max(count, 1))
+
+
+def transform(draws: Floats, happened: Floats) -> Floats:
+    """Return the probability integral transform: the share of draws below what happened, (n,)."""
+    below: Floats = (draws < happened).mean(axis=0) + 0.5 * (draws == happened).mean(axis=0)
+    return below
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Odds that were given, and how often the event happened.
+
+    Attributes
+    ----------
+    given, happened : (n,) float
+        Odds in ascending order; 1 where it happened.
+    calibrated : (n,) float
+        Isotonic regression of `happened` on `given`.
+    brier, miscalibration, discrimination, uncertainty : float
+        brier = miscalibration - discrimination + uncertainty.
+    """
+
+    given: Floats
+    happened: Floats
+    calibrated: Floats
+    brier: float
+    miscalibration: float
+    discrimination: float
+    uncertainty: float
+
+    def bin(self, low: float, high: float) -> tuple[int, float, float, float]:
+        """Return count, share that happened and its 95 % interval (Clopper-Pearson) where odds lay in [low, high]."""
+        inside = (self.given >= low) & (self.given <= high)
+        count, hits = int(inside.sum()), int(self.happened[inside].sum())
+        if count == 0:
+            return 0, float("nan"), 0.0, 1.0
+        lower = float(stats.beta.ppf(0.025, hits, count - hits + 1)) if hits else 0.0
+        upper = float(stats.beta.ppf(0.975, hits + 1, count - hits)) if hits < count else 1.0
+        return count, hits / count, lower, upper
+
+
+def reliability(given: Floats, happened: Floats) -> Reliability:
+    """Hold odds against what happened.
+
+    Parameters
+    ----------
+    given, happened : (n,) float
+        Odds, and 1 where the event happened, else 0.
+    """
+    order = np.argsort(given, kind="stable")
+    given, happened = given[order], happened[order]
+    fitted = np.asarray(isotonic_regression(happened).x) if len(given) else happened
+    brier, best = float(((given - happened) ** 2).mean()), float(((fitted - happened) ** 2).mean())
+    base = float(((happened.mean() - happened) ** 2).mean())
+    return Reliability(given, happened, fitted, brier, brier - best, base - best, base)

@@ -1,0 +1,132 @@
+"""What was learned from history, and how well past odds proved true: for the terminal, and as one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from kpiopt.errors import printable
+from kpiopt.learning.backtest import BINS
+from kpiopt.report.grid import Grid
+from kpiopt.report.numbers import amount
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kpiopt.learning.backtest import Backtest
+    from kpiopt.learning.fit import Contribution, Fit
+
+
+def render_fit(found: Fit) -> RenderableType:
+    """Lay out what was learned."""
+    return Group(*_fit_parts(found))
+
+
+def _fit_parts(found: Fit) -> Iterator[RenderableType]:
+    grid = found.history.grid
+    yield Text(f"Learned from {grid.names[0]} to {grid.names[-1]}, for the {found.horizon} periods after it.")
+    yield _heading("Baselines: what is expected without new effort")
+    yield baselines_grid(found)
+    if found.contributions:
+        yield _heading("Contributions: what one unit of a cause adds")
+        yield contributions_grid(found)
+    for kpi, e in found.executions.items():
+        yield _heading(f"Execution of {kpi}")
+        if e.is_told:
+            share = f"{100 * e.slope:.0f} % (± {100 * e.slope_error:.0f}) of what was asked came true"
+            yield Text(f"  {share}; without any ask {100 * e.drift:+.0f} % (± {100 * e.drift_error:.0f}) a year.")
+        else:
+            yield Text(printable(f"  {e.verdict}"))
+    yield from _notes(found.warnings)
+
+
+def baselines_grid(found: Fit) -> Grid:
+    """Return the baselines of whole KPIs as a table."""
+    table = Grid(("KPI", "units", "mean of all", "5 %", "95 %", "share of the model"))
+    for f in found.forecasts:
+        ordered = sorted(f.draws.sum(axis=1).tolist())
+        ends = (ordered[int(q * (len(ordered) - 1))] for q in (0.05, 0.95))
+        mean = sum(ordered) / len(ordered)
+        table.add(f.kpi, str(len(f.units)), amount(mean), *(amount(v) for v in ends), f"{100 * f.weight:.0f} %")
+    return table
+
+
+def contributions_grid(found: Fit) -> Grid:
+    """Return every drawn cause with what the model and history say."""
+    table = Grid(("cause", "KPI", "model", "history (95 % interval)", "together"), left=3)
+    for c in found.contributions:
+        table.add(c.cause, c.kpi, c.prior.text, _history_text(c), _together_text(c))
+    return table
+
+
+def _history_text(c: Contribution) -> str:
+    if c.slope is None:
+        return "cannot tell"
+    low, high = c.slope.interval()
+    return f"{amount(c.slope.estimate)} ({amount(low)} to {amount(high)})"
+
+
+def _together_text(c: Contribution) -> str:
+    if c.is_contradicted:
+        return "contradiction"
+    return "" if c.posterior is None else amount(c.posterior.mean)
+
+
+def render_backtest(found: Backtest) -> RenderableType:
+    """Lay out how forecasts and odds did."""
+    return Group(*_backtest_parts(found))
+
+
+def _backtest_parts(found: Backtest) -> Iterator[RenderableType]:
+    yield Text(printable(f"Verdict: {found.verdict}."), style="bold")
+    yield Text(f"  Stood at {', '.join(found.origins)}.")
+    yield _heading("Errors as shares of what happened (smaller is better), and ranges")
+    table = Grid(("KPI", "level", "ahead", "forecast", "last year", "last period", "5-to-95 % ranges held"), left=2)
+    for s in found.scores:
+        held = s.coverage
+        share = f"{100 * held.share:.0f} % of {held.count} ({100 * held.low:.0f} to {100 * held.high:.0f} is right)"
+        errors = (f"{100 * e:.1f} %" for e in (s.crps, s.naive, s.last))
+        table.add(s.kpi, s.level, str(s.horizon), *errors, share)
+    yield table
+    if found.targets is not None:
+        yield _heading("Odds that the history's own targets would have been given")
+        odds = Grid(("odds given", "targets", "hit (95 % interval)"))
+        for start in BINS:
+            count, hit, lower, upper = found.targets.bin(start, start + 0.2)
+            text = f"{100 * hit:.0f} % ({100 * lower:.0f} to {100 * upper:.0f})" if count else ""
+            odds.add(f"{100 * start:.0f} to {100 * start + 20:.0f} %", str(count), text)
+        yield odds
+
+
+def _notes(warnings: tuple[str, ...]) -> Iterator[RenderableType]:
+    if warnings:
+        yield _heading("What to know")
+        yield from (Text(printable(f"  {note}.")) for note in warnings)
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{printable(text)}", style="bold")
+
+
+def fit_page(found: Fit) -> str:
+    """Return what was learned as one self-contained page without scripts."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
+
+    environment = Environment(
+        loader=PackageLoader("kpiopt.report", "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    sections = [("Baselines: what is expected without new effort", baselines_grid(found))]
+    if found.contributions:
+        sections.append(("Contributions: what one unit of a cause adds", contributions_grid(found)))
+    tables = [
+        {"title": title, "columns": g.columns, "rows": [[field.plain for field in row] for row in g.rows]}
+        for title, g in sections
+    ]
+    names = found.history.grid.names
+    warnings = [printable(note) for note in found.warnings]
+    return environment.get_template("fit_page.html").render(
+        first=names[0], last=names[-1], horizon=found.horizon, tables=tables, warnings=warnings
+    )

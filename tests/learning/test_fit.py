@@ -1,0 +1,179 @@
+"""`kpiopt fit` and `kpiopt backtest` from files to files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import kpiopt
+from kpiopt.cli.app import main
+from kpiopt.errors import TableError
+from kpiopt.learning.fit_files import range_text
+from kpiopt.learning.history import read_history
+from kpiopt.learning.periods import form_of, grid_of
+from kpiopt.scenario.quantity import parse_quantity
+
+MODEL = """
+schema = 1
+name = "Two regions"
+[objective.grow]
+[kpi.sales]
+objective = "grow"
+unit = "USD"
+roll_up = "sum"
+step = 1
+[kpi.sales.drivers]
+visits = {{ contribution = {contribution}, at = "team" }}
+[kpi.visits]
+objective = "grow"
+unit = "visits"
+roll_up = "sum"
+step = 1
+[goal.sales]
+target = 9000
+[tables]
+units = "units.csv"
+cells = "cells.csv"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    teams = [f"t{i}" for i in range(6)]
+    units = ["unit,parent,level", "co,,company", "north,co,region", "south,co,region"]
+    units += [f"{t},{'north' if i < 3 else 'south'},team" for i, t in enumerate(teams)]
+    cells = ["unit,kpi,baseline,max_stretch"]
+    cells += [f"{t},{k},{b},50" for t in teams for k, b in (("sales", 1000), ("visits", 40))]
+    rows = ["unit,kpi,period,value"]
+    for i, team in enumerate(teams):
+        for t in range(14):
+            visits = 10 * np.exp(0.2 * rng.normal())
+            sales = 200 + 10 * i + 5 * visits + 20 * np.sin(t * np.pi / 2) + 5 * rng.normal()
+            name = f"{2023 + t // 4}-Q{t % 4 + 1}"
+            rows += [f"{team},visits,{name},{visits:.6g}", f"{team},sales,{name},{sales:.6g}"]
+    for name, lines in (("units.csv", units), ("cells.csv", cells), ("history.csv", rows)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    (tmp_path / "model.toml").write_text(MODEL.format(contribution='"3 to 8"'))
+    (tmp_path / "kpiopt.toml").touch()
+    return tmp_path
+
+
+def fit(folder: Path, *words: str) -> dict:
+    arguments = ["fit", str(folder / "history.csv"), "--model", str(folder / "model.toml")]
+    assert main([*arguments, "--out", str(folder / "fitted"), "--draws", "200", *words]) == 0
+    return json.loads((folder / "fitted" / "fit.json").read_text())
+
+
+def test_what_is_fitted_is_a_scenario_that_solves(folder):
+    answer = fit(folder)
+    scenario = kpiopt.load(folder / "fitted" / "fitted.toml")
+    baselines = pl.read_csv(folder / "fitted" / "baselines.csv")
+    for row, quantity in scenario.cells.baseline_quantity.items():
+        unit, kpi = scenario.units.ids[scenario.cells.unit[row]], scenario.kpi_ids[scenario.cells.kpi[row]]
+        mean = baselines.filter((pl.col("unit") == unit) & (pl.col("kpi") == kpi))["mean"].item()
+        assert quantity.mean == pytest.approx(mean, rel=1e-4)
+    assert len(scenario.cells.baseline_quantity) == 12
+    (driver,) = scenario.kpis["sales"].drivers
+    assert driver.contribution.mean == pytest.approx(5.0, abs=0.5)
+    (contribution,) = answer["contributions"]
+    assert contribution["data"]["low"] <= 5.0 <= contribution["data"]["high"]
+    assert kpiopt.solve(scenario, simulate=False).goals[0].plan > 0
+
+
+def test_totals_of_the_joint_draws_are_sums_of_the_cells(folder):
+    answer = fit(folder)
+    draws = pl.read_parquet(folder / "fitted" / "draws.parquet")
+    total = draws.select(pl.sum_horizontal([c for c in draws.columns if c.endswith("/sales")])).to_series()
+    sales = next(b for b in answer["baselines"] if b["kpi"] == "sales")
+    assert total.mean() == pytest.approx(sales["total"]["mean"], rel=1e-9)
+
+
+def test_a_prior_that_history_contradicts_is_dropped_and_told(folder):
+    (folder / "model.toml").write_text(MODEL.format(contribution='"50 to 60"'))
+    answer = fit(folder)
+    (contribution,) = answer["contributions"]
+    assert contribution["contradicted"]
+    assert contribution["posterior"] is None
+    assert any("contradicts" in note for note in answer["warnings"])
+    assert "normal = [" in (folder / "fitted" / "fitted.toml").read_text()
+
+
+def test_the_same_history_gives_the_same_bytes(folder):
+    fit(folder)
+    first = {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()}
+    fit(folder)
+    assert {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()} == first
+
+
+def test_until_hides_what_came_later(folder):
+    whole, cut = fit(folder), fit(folder, "--until", "2025-Q4")
+    assert cut["history"]["last"] == "2025-Q4"
+    assert cut["horizon"][0] == "2026-Q1"
+    assert whole["horizon"][0] == "2026-Q3"
+    assert main(["fit", str(folder / "history.csv"), "--until", "2031-Q1", "--out", str(folder / "x")]) == 2
+
+
+def test_names_are_escaped_on_the_page(folder):
+    text = (folder / "history.csv").read_text().replace("visits", "<script>alert(1)</script>")
+    (folder / "history.csv").write_text(text)
+    assert main(["fit", str(folder / "history.csv"), "--out", str(folder / "fitted"), "--draws", "100"]) == 0
+    assert "<script" not in (folder / "fitted" / "fit.html").read_text()
+
+
+def test_backtest_is_kept_and_scores_better_than_the_last_period(folder, capsys):
+    words = [
+        "backtest",
+        str(folder / "model.toml"),
+        str(folder / "history.csv"),
+        "--draws",
+        "200",
+        "--origins",
+        "2",
+        "--json",
+    ]
+    assert main(words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert json.loads((folder / "backtest.json").read_text()) == answer
+    units = next(s for s in answer["scores"] if s["kpi"] == "sales" and s["level"] == "unit")
+    assert units["crps"] < units["last_period"]
+    assert units["coverage"]["count"] == 6 * len(answer["origins"])
+    assert answer["targets"] is None
+    assert answer["calibrated"] == all(s["coverage"]["right"] for s in answer["scores"])
+    assert answer["verdict"].startswith("calibrated") == answer["calibrated"]
+
+
+@pytest.mark.parametrize("period", ["2026-Q5", "2026-13", "Q1 2026", "2026-01-31", ""])
+def test_periods_of_another_form_are_refused(tmp_path, period):
+    path = tmp_path / "h.csv"
+    path.write_text(f"unit,kpi,period,value\na,k,2026-Q1,1\na,k,{period},2\n")
+    with pytest.raises(TableError):
+        read_history(path)
+
+
+def test_a_short_history_teaches_nothing(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_text("unit,kpi,period,value\na,k,2026-Q1,1\na,k,2026-Q2,2\n")
+    assert main(["fit", str(path), "--out", str(tmp_path / "o")]) == 3
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_gap_is_a_period_without_values(tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_text("unit,kpi,period,value\na,k,2026-Q1,1\na,k,2026-Q4,2\n")
+    history = read_history(path)
+    assert history.grid.names == ("2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4")
+    assert np.isnan(history.series["k"].value[0, 1:3]).all()
+    assert (form_of("2026"), form_of("2026-Q1"), form_of("2026-01"), form_of("x")) == (1, 4, 12, None)
+    assert grid_of(["2026-11", "2027-02"], 12).after(1) == ("2027-03",)
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(1000.0, 150.0), (0.02, 0.005), (-5.0, 2.0), (7.0, 0.0)])
+def test_a_range_has_the_mean_and_deviation_asked_for(mean, sd):
+    quantity = parse_quantity(range_text(mean, sd) if sd else float(range_text(mean, sd)))
+    assert quantity.mean == pytest.approx(mean, rel=1e-5)
+    assert quantity.standard_deviation == pytest.approx(sd, rel=1e-4)
