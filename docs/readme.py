@@ -16,7 +16,7 @@ from kpiopt.scenario.load import load_scenario
 
 PAGE = Path(__file__).parents[1] / "README.md"
 SCENARIO = PAGE.parent / "scenarios" / "adventureworks-base.toml"
-SHOWN = ("Goals", "What holds the plan back")
+SHOWN = ("Goals", "Who is asked what", "What holds the plan back")
 
 
 def sample() -> str:

@@ -26,6 +26,7 @@ from kpiopt.report.comparison_text import (
     odds_rows,
     points,
     setting_text,
+    side_names,
     target_row,
     targets_line,
     verdict,
@@ -94,7 +95,7 @@ def _unsolved(other: Unsolved) -> Iterator[RenderableType]:
 
 def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (printable(f"{found.first.label} → {found.second.label}"), "bold underline"))
-    yield from _inputs(listed_inputs(found))
+    yield from _inputs(found, listed_inputs(found))
     yield from _goals(found)
     yield from _costs(found)
     yield from _levels(found)
@@ -107,12 +108,12 @@ def _comparison(found: Comparison) -> Iterator[RenderableType]:
         yield _line(f"… and {len(moved) - SHOWN_BRIDGES:,} more bridges in --json and --html", "dim")
 
 
-def _inputs(changes: list[InputChange]) -> Iterator[RenderableType]:
+def _inputs(found: Comparison, changes: list[InputChange]) -> Iterator[RenderableType]:
     yield _heading("What was asked differently")
     if not changes:
         yield _line("Nothing.")
         return
-    grid = Grid(("value", "first", "second", "where"), left=4)
+    grid = Grid(("value", *side_names(found), "where"), left=4)
     for item in changes[:SHOWN_INPUTS]:
         where = " → ".join(dict.fromkeys(s.origin for s in (item.first, item.second) if s))
         grid.add(item.path, setting_text(item.first), setting_text(item.second), where)
@@ -134,14 +135,14 @@ def _goals(found: Comparison) -> Iterator[RenderableType]:
     yield grid
     if drawn := odds_rows(found):
         yield _heading("Odds from the same draws, with 95 % intervals")
-        yield _odds_grid(drawn)
+        yield _odds_grid(found, drawn)
         if note := odds_note(found):
             yield _line(note, "dim")
 
 
-def _odds_grid(drawn: list[tuple[str, OddsDifference]]) -> Grid:
+def _odds_grid(found: Comparison, drawn: list[tuple[str, OddsDifference]]) -> Grid:
     """Odds never stand without their interval; it has its own line, so that a table fits a terminal."""
-    grid = Grid(("goal", "first", "second", "difference in points", "verdict"))
+    grid = Grid(("goal", *side_names(found), "difference in points", "verdict"))
     for name, odds in drawn:
         texts = (odds.first.text, odds.second.text, points(odds.difference))
         said = verdict(odds)
@@ -159,7 +160,7 @@ def _levels(found: Comparison) -> Iterator[RenderableType]:
     if not found.initiatives:
         return
     yield _heading("Initiatives at another level")
-    grid = Grid(("initiative", "unit", "first", "second", "change"), left=2)
+    grid = Grid(("initiative", "unit", *side_names(found), "change"), left=2)
     for item in found.initiatives[:SHOWN_LEVELS]:
         grid.add(*level_row(found, item))
     yield grid
@@ -188,7 +189,7 @@ def _targets(found: Comparison) -> Iterator[RenderableType]:
         more = "; the farthest first:"
     yield _line(f"{targets_line(found)}{more}")
     if listed:
-        grid = Grid(("unit", "KPI", "first", "second", "change"), left=2)
+        grid = Grid(("unit", "KPI", *side_names(found), "change"), left=2)
         for move in listed:
             grid.add(*target_row(found, move))
         yield grid

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from kpiopt.errors import printable
 from kpiopt.report.chart_style import short
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -18,6 +19,7 @@ from kpiopt.studies.comparison.compare import Comparison, GoalChange, InputChang
 from kpiopt.studies.comparison.plan_changes import LevelChange, TargetMove
 
 MOST_DECIMALS = 4
+LABEL_LENGTH = 24
 ABOUT = re.compile(r'([^."]+\.(?:"(?:[^"\\]|\\.)*"|[^."]+))\.')
 
 
@@ -66,6 +68,17 @@ def _value_text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key} = {_value_text(item)}" for key, item in value.items())
     return ", ".join(_value_text(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def side_names(found: Comparison) -> tuple[str, str]:
+    """Return what the two sides are called above a column: their labels, cut in the middle where they are long."""
+    first, second = (_short_label(side.label) for side in _sides(found))
+    return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
+
+
+def _short_label(label: str) -> str:
+    text = printable(label)
+    return text if len(text) <= LABEL_LENGTH else f"{text[: LABEL_LENGTH // 2 - 1]}…{text[-(LABEL_LENGTH // 2) :]}"
 
 
 def goal_row(found: Comparison, item: GoalChange) -> list[str]:

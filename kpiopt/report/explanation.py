@@ -27,7 +27,10 @@ SHOWN_PARTS = 8
 
 def render_explanation(plan: KeptPlan, found: Explanation) -> Group:
     """Lay out an explanation: what is asked, what it is made of, where it comes from, what it is good for."""
-    return Group(*_headline(plan, found), *_made_of(plan, found), *_origins(plan, found), *_goals(plan, found))
+    return Group(
+        *_headline(plan, found), *_asked(plan, found), *_made_of(plan, found), *_origins(plan, found),
+        *_goals(plan, found),
+    )  # fmt: skip
 
 
 def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
@@ -92,6 +95,35 @@ def _odds_of(plan: KeptPlan, node: int) -> Estimate | None:
     if not math.isfinite(odds):
         return None
     return Estimate(odds, low, high, CERTAIN if low == high else "kept")
+
+
+def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    """Account for the target down to the last unit: these lines add up to it."""
+    kpi, target = kpi_of(plan.graph, found.node), float(plan.targets[found.node])
+    yield Text("\nWhat is asked, down to the last unit", style="bold")
+    grid = Grid(("", f"amount {kpi.unit}".rstrip()))
+    grid.add("expected without new effort", amount(found.baseline))
+    if found.own_asked:
+        grid.add("own effort that is asked", change(found.own_asked))
+    for part in _shown(found.asked_parts):
+        grid.add(node_title(plan.graph, part.node), change(part.contribution))
+    rest = [part for part in found.asked_parts if part.contribution][SHOWN_PARTS:]
+    if rest:
+        grid.add(f"… and {len(rest):,} more", change(math.fsum(part.contribution for part in rest)))
+    if math.isfinite(target):
+        step = "rounding" if kpi.step is None else f"rounding to {amount(kpi.step, kpi.unit)}"
+        grid.add(step, change(target - found.asked))
+        grid.add("target", amount(target, "", kpi.step))
+    yield grid
+    if found.own_share is not None:
+        own = f"  Own effort is {percent(found.own_share)} of the baseline"
+        yield Text(f"{own}; {_peer_words(found)}.")
+
+
+def _peer_words(found: Explanation) -> str:
+    if found.peer_share is None:
+        return "there are no peers to compare with"
+    return f"the mean of {found.peers} peers is {percent(found.peer_share)}"
 
 
 def _made_of(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:

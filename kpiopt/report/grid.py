@@ -51,12 +51,22 @@ class Grid:
         return sum(self._least_widths()) + GAP * len(self.columns) <= width
 
     def _least_widths(self) -> list[int]:
-        return [min(w, NARROWEST_TEXT) if i < self.left else w for i, w in enumerate(self._widths())]
+        """Widths at which numbers stay whole, and names break between words only."""
+        words = (
+            max((cell_len(word) for text in column for word in text.split()), default=0) for column in self._texts()
+        )
+        return [
+            min(w, max(NARROWEST_TEXT, word)) if i < self.left else w
+            for i, (w, word) in enumerate(zip(self._widths(), words, strict=True))
+        ]
+
+    def _texts(self) -> list[tuple[str, ...]]:
+        """The texts of each column, its heading first."""
+        return list(zip(self.columns, *([field.plain for field in row] for row in self.rows), strict=True))
 
     def _widths(self) -> list[int]:
         """Widths at which no column needs a second line."""
-        texts = zip(self.columns, *([field.plain for field in row] for row in self.rows), strict=True)
-        return [max(cell_len(line) for text in column for line in text.split("\n")) for column in texts]
+        return [max(cell_len(line) for text in column for line in text.split("\n")) for column in self._texts()]
 
     def _table(self, least: list[int]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False, header_style="")

@@ -105,13 +105,15 @@ def _worth(run: Run, limit: LimitResult, gain: float) -> str:
     if step == "cost":
         return f"{amount(gain, run.scenario.currency)} less cost"
     if step == "fairness":
-        return f"largest stretch of peers {_points(gain)} lower"
+        return f"average of the peer groups' largest stretches {_points(gain)} lower"
+    if step == "maximize":
+        return f"weighted goal value {amount(gain)} higher"
     short = [g for g in run.goals if not g.met and step in ("goals", f"goals {g.goal.priority}")]
     if len(short) == 1:
         kpi = run.scenario.kpis[short[0].goal.kpi]
         closer = gain * _scale(short[0]) / short[0].goal.weight
         return f"{kpi.name} {amount(closer, kpi.unit)} closer to its target"
-    return f"shortfall of {step} {_points(gain)} lower"
+    return f"shortfall of {_goals_of(step)} {_points(gain)} lower"
 
 
 def _loss(run: Run, step: str, loss: float) -> str:
@@ -119,12 +121,20 @@ def _loss(run: Run, step: str, loss: float) -> str:
     if step == "cost":
         return f"{amount(loss, run.scenario.currency)} more cost"
     if step == "fairness":
-        return f"largest stretch of peers {_points(loss)} higher"
+        return f"average of the peer groups' largest stretches {_points(loss)} higher"
+    if step == "maximize":
+        return f"weighted goal value {amount(loss)} lower"
     goals = [g for g in run.goals if not g.goal.hard and step in ("goals", f"goals {g.goal.priority}")]
     if len(goals) == 1:
         kpi = run.scenario.kpis[goals[0].goal.kpi]
         return f"{kpi.name} {amount(loss * _scale(goals[0]) / goals[0].goal.weight, kpi.unit)} further from its target"
-    return f"shortfall of {step} {_points(loss)} higher"
+    return f"shortfall of {_goals_of(step)} {_points(loss)} higher"
+
+
+def _goals_of(step: str) -> str:
+    """Return what a step's goals are called: "goals 2" are the goals of priority 2."""
+    kind, _, priority = step.partition(" ")
+    return f"the goals of priority {priority}" if kind == "goals" and priority else f"the {step}"
 
 
 def _points(share: float) -> str:

@@ -93,6 +93,11 @@ def certain_words(odds: Estimate) -> str:
     return f"{'certain' if odds.estimate else 'never reached'}: nothing uncertain reaches this goal"
 
 
+def change_of_target(new: float, old: float, unit: str, step: float | None = None) -> str:
+    """Write by how much a KPI's value changes: as a share of the old one, in points where the KPI itself is in %."""
+    return f"{change(new - old, '', step)} points" if unit.strip() == "%" else relative_change(new, old)
+
+
 def round_amount(size: float) -> float:
     """Return the power of ten that is about a hundredth to a thousandth of a size, at least 1: "1,000 USD more"."""
     return 10.0 ** max(0, math.floor(math.log10(size)) - 2) if size > 0 else 1.0

@@ -144,5 +144,7 @@ def _short(odds: Estimate) -> str:
 
 def _points(entry: OddsDifference) -> str:
     d = entry.difference
+    if d.low == d.estimate == d.high == 0.0:
+        return "unchanged"
     text = f"{100 * d.estimate:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
-    return text if entry.is_resolved else f"{text}, may be chance"
+    return text if entry.is_resolved else f"{text}, could be chance alone"

@@ -14,7 +14,15 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
-from kpiopt.report.numbers import amount, certain_words, change, goal_amounts, lock_words, percent, relative_change
+from kpiopt.report.numbers import (
+    amount,
+    certain_words,
+    change,
+    change_of_target,
+    goal_amounts,
+    lock_words,
+    percent,
+)
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 from kpiopt.simulation.certainty import certain_inputs, count_inputs
@@ -29,6 +37,8 @@ SHOWN_PRICES = 6
 SHOWN_INITIATIVES = 8
 SHOWN_LOCKS = 8
 SHOWN_INPUTS = 4
+LIKELY = 0.8
+"""Odds of all goals from which on a headline is green."""
 
 
 def render_summary(run: Run, folder: Path | None = None) -> Group:
@@ -63,17 +73,63 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
     if not run.goals:
         verdict, style = "the plan is possible; the scenario names no goals", "bold"
     elif not short:
-        met = "the goal is" if len(run.goals) == 1 else f"all {len(run.goals)} goals are"
-        verdict, style = f"the plan is possible, and {met} met", "bold green"
+        verdict, style = (
+            f"the plan is possible, and {_met_words(run)}",
+            "bold green" if _is_likely(run) else "bold yellow",
+        )
     else:
-        verdict, style = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short", "bold yellow"
+        verdict = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short{_together_words(run)}"
+        style = "bold yellow"
     yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{_missed_odds(run)}."), style=style)
+    yield from (_line(text) for text in _weakest_goal(run))
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
     gap = max(step.certificate.relative_gap for step in run.solution.steps)
     yield _line(
         f"Certified: every step was checked without the solver (residual {_tiny(residual)}, gap {_tiny(gap)}).",
         "dim",
     )
+
+
+def _met_words(run: Run) -> str:
+    """Say what is met, the worst truth first: on average, and how likely all of it is."""
+    count = len(run.goals)
+    subject = "the goal is" if count == 1 else f"all {count} goals are"
+    if run.simulation is None:
+        return f"{subject} met on average (odds were not estimated)"
+    together = run.simulation.all_goals if count > 1 else run.simulation.goals[0].odds
+    if together is None:
+        return f"{subject} met on average"
+    what = "its odds are" if count == 1 else "the odds of both are" if count == 2 else f"the odds of all {count} are"
+    return f"{subject} met on average; {what} {together.text}"
+
+
+def _together_words(run: Run) -> str:
+    together = run.simulation.all_goals if run.simulation else None
+    return f"; the odds of all {len(run.goals)} are {together.text}" if together and len(run.goals) > 1 else ""
+
+
+def _is_likely(run: Run) -> bool:
+    """Whether the goals together are as good as a plan may be called green for."""
+    together = run.simulation.all_goals if run.simulation else None
+    return together is not None and together.estimate >= LIKELY
+
+
+def _weakest_goal(run: Run) -> Iterator[str]:
+    """Say which goal is missed most often: what would raise the odds begins there."""
+    if run.simulation is None or not _is_unlikely(run):
+        return
+    drawn = zip(run.goals, run.simulation.goals, strict=True)
+    weakest, found = min(drawn, key=lambda pair: pair[1].odds.estimate)
+    yield (
+        f"Missed most often: {_goal_name(run, weakest)}, odds {found.odds.text}. A plan that meets goals on average "
+        "keeps no margin; a lower target, or more of what holds the plan back, would raise the odds."
+    )
+
+
+def _is_unlikely(run: Run) -> bool:
+    """Whether the goals are met on average, and yet are more likely missed than hit, all together."""
+    together = run.simulation.all_goals if run.simulation else None
+    return together is not None and together.estimate < 0.5 and all(goal.met for goal in run.goals)
 
 
 def _missed_odds(run: Run) -> str:
@@ -169,6 +225,11 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     shown = _shown_kpis(run)
     if shown and len(run.scenario.units) > 1:
         yield _unit_table(run, shown)
+        left = len(_targeted_kpis(run)) - len(shown)
+        if left > 0:
+            yield _line(
+                f"{len(shown)} of {len(shown) + left} KPIs are shown, those of the goals first; all are in targets.csv."
+            )
     asked = np.flatnonzero(plan.stretch > 0)
     decided = int(cells.has_decision.sum())
     yield _line(f"{len(asked):,} of {decided:,} targets that can be stretched are; the largest, relative to baseline:")
@@ -197,10 +258,15 @@ def _lock_lines(run: Run) -> Iterator[str]:
 
 
 def _shown_kpis(run: Run) -> list[Kpi]:
+    """Return the first of the KPIs that have targets."""
+    return _targeted_kpis(run)[:SHOWN_KPIS]
+
+
+def _targeted_kpis(run: Run) -> list[Kpi]:
     """Return the KPIs of the goals first, then others that have targets."""
     with_cells = (run.scenario.kpi_ids[k] for k in np.unique(run.scenario.cells.kpi).tolist())
     shown = dict.fromkeys([*(g.goal.kpi for g in run.goals), *with_cells])
-    return [run.scenario.kpis[kpi] for kpi in shown][:SHOWN_KPIS]
+    return [run.scenario.kpis[kpi] for kpi in shown]
 
 
 def _unit_table(run: Run, kpis: list[Kpi]) -> Grid:
@@ -221,7 +287,7 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
     if node < 0:
         return ""
     baseline, target = float(run.graph.baseline[node]), float(run.plan.target[node])
-    return f"{amount(target, '', kpi.step)} ({relative_change(target, baseline)})"
+    return f"{amount(target, '', kpi.step)} ({change_of_target(target, baseline, kpi.unit, kpi.step)})"
 
 
 def _ask_table(run: Run, asked: Integers) -> Grid:

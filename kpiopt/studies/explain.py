@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.scenario import Floats
 
+TARGET_RULE = "a target is named unit/kpi, by ids or by names"
 NOISE = 1e-12
 """Contributions that are a smaller share of the largest one are rounding residue."""
 
@@ -69,6 +71,13 @@ class Explanation:
     origins : tuple of Part
         Where the change comes from in the end: stretches of cells, levels of initiatives, factors, each along all
         paths. They add up to `expected` - `baseline`.
+    asked_parts : tuple of Part
+        What the unrounded target is asked for: the node's own stretch in full, what is asked below it, and what causes
+        are expected to bring. They add up to `asked` - `baseline`.
+    own_share, peer_share : float or None
+        Own stretch as a share of the baseline, and the mean of that among its peers; None where there is no decision.
+    peers : int
+        How many peers have a decision about this KPI.
     goals : tuple of GoalEffect
     """
 
@@ -81,29 +90,60 @@ class Explanation:
     own_asked: float
     parts: tuple[Part, ...]
     origins: tuple[Part, ...]
+    asked_parts: tuple[Part, ...]
+    own_share: float | None
+    peer_share: float | None
+    peers: int
     goals: tuple[GoalEffect, ...]
 
 
+def list_targets(graph: CausalGraph) -> list[str]:
+    """Return the names of everything that can be explained, unit by unit."""
+    return [graph.node_name(node) for node in np.flatnonzero(graph.kind == NodeKind.KPI).tolist()]
+
+
 def find_target(graph: CausalGraph, text: str) -> int:
-    """Return the node of "unit/kpi".
+    """Return the node of "unit/kpi", both ids or names; or of a goal, by its id.
 
     Raises
     ------
     UsageError
-        When there is none; the message names what comes near.
+        When there is none, or a name that several have; the message names what comes near.
     """
-    unit, _, kpi = text.rpartition("/")
     scenario = graph.scenario
-    if unit in scenario.units.position and kpi in scenario.kpi_position:
-        node = graph.find_node(kpi, unit)
-        if node >= 0:
-            return node
-        message, near = f"{kpi} has no value at {unit}", ""
-    else:
-        known = scenario.kpi_ids if unit in scenario.units.position else scenario.units.ids
-        wrong = kpi if unit in scenario.units.position else unit
-        message, near = f"there is no target {text!r}", did_you_mean(wrong, known)
-    raise UsageError(Problem("E-target", message, rule="a target is named unit/kpi", fix=near))
+    goal = scenario.goals.get(text.removeprefix("goal."))
+    if goal is not None and "/" not in text:
+        return graph.find_node(goal.kpi, goal.unit)
+    unit, _, kpi = text.rpartition("/")
+    names = {kpi_id: entry.name for kpi_id, entry in scenario.kpis.items()}
+    unit = _id_of("unit", unit, dict(zip(scenario.units.ids, scenario.units.names, strict=True)), text)
+    kpi = _id_of("KPI", kpi, names, text)
+    node = graph.find_node(kpi, scenario.units.position[unit])
+    if node >= 0:
+        return node
+    there = [name for name in list_targets(graph) if name.rpartition("/")[0] == unit]
+    fix = f"there are: {', '.join(there)}" if there else "this unit has no KPI"
+    raise UsageError(Problem("E-target", f"{kpi} has no value at {unit}", rule=TARGET_RULE, fix=fix))
+
+
+def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
+    """Return the id of what is named by its id or its name."""
+    if text in names:
+        return text
+    named = [key for key, name in names.items() if name.casefold() == text.casefold()]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise UsageError(
+            Problem("E-target", f"'{text}' is the name of {', '.join(named)}", rule="names may be shared, ids are not")
+        )
+    near = did_you_mean(text, names) or did_you_mean(text, list(names.values()))
+    raise UsageError(
+        Problem(
+            "E-target", f"there is no target {target!r}: no {what} is called {text!r}", rule=TARGET_RULE,
+            fix=near or "kpiopt explain RUN lists what there is",
+        )
+    )  # fmt: skip
 
 
 def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: int) -> Explanation:
@@ -130,8 +170,33 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
         float(in_full[node]),
         _direct_parts(graph, delta, node),
         _origins(graph, own, node),
+        _asked_parts(graph, graph.asked_change(stretch, levels), delta, node),
+        *_among_peers(graph, stretch, node),
         _goal_effects(graph, node),
     )
+
+
+def _asked_parts(graph: CausalGraph, asked: Floats, delta: Floats, node: int) -> tuple[Part, ...]:
+    """Return the direct causes of what is asked: what is asked of units below counts in full, causes as expected."""
+    edges = np.flatnonzero(graph.head == node)
+    same_kpi = (graph.kind[graph.tail[edges]] == NodeKind.KPI) & (graph.kpi[graph.tail[edges]] == graph.kpi[node])
+    moved = np.where(same_kpi, asked[graph.tail[edges]], delta[graph.tail[edges]])
+    rows = zip(graph.tail[edges].tolist(), moved.tolist(), graph.coefficient[edges].tolist(), strict=True)
+    return _ordered([_part(graph, tail, change, coefficient) for tail, change, coefficient in rows])
+
+
+def _among_peers(graph: CausalGraph, stretch: Floats, node: int) -> tuple[float | None, float | None, int]:
+    """Return the cell's stretch as a share of its baseline, the mean among its peers, and how many they are."""
+    scenario, cell = graph.scenario, int(graph.cell[node])
+    cells = scenario.cells
+    if cell < 0 or not cells.has_decision[cell]:
+        return None, None, 0
+    share = stretch / np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
+    decided = np.flatnonzero(cells.has_decision)
+    groups = peer_groups(scenario, decided, np.arange(len(decided))).group
+    peers = decided[groups == groups[np.searchsorted(decided, cell)]]
+    peers = peers[peers != cell]
+    return float(share[cell]), float(share[peers].mean()) if len(peers) else None, len(peers)
 
 
 def _direct_parts(graph: CausalGraph, delta: Floats, node: int) -> tuple[Part, ...]:

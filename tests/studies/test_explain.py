@@ -6,7 +6,7 @@ import pytest
 from kpiopt.errors import UsageError
 from kpiopt.graph import build_graph
 from kpiopt.scenario.load import load_scenario
-from kpiopt.studies.explain import explain_target, find_target
+from kpiopt.studies.explain import explain_target, find_target, list_targets
 
 SCENARIO = """schema = 1
 name = "Chain"
@@ -128,3 +128,27 @@ def test_unknown_targets_name_what_is_near(graph):
         find_target(graph, "anne/sales")
     with pytest.raises(UsageError, match="complaints has no value at bob"):
         find_target(graph, "bob/complaints")
+
+
+def test_what_is_asked_adds_up_to_the_target(graph, plan):
+    stretch, levels = plan
+    for name in list_targets(graph):
+        found = explain_target(graph, stretch, levels, find_target(graph, name))
+        asked = found.baseline + found.own_asked + sum(part.contribution for part in found.asked_parts)
+        assert asked == pytest.approx(found.asked, rel=1e-12)
+
+
+def test_targets_are_found_by_names_and_goals_by_ids(graph):
+    assert find_target(graph, "shop/Sales") == find_target(graph, "shop/sales") == find_target(graph, "sales")
+    assert "ann/visits" in list_targets(graph)
+    with pytest.raises(UsageError, match="no unit is called"):
+        find_target(graph, "anne/sales")
+
+
+def test_own_effort_stands_beside_that_of_peers(graph):
+    cells = graph.scenario.cells
+    names = [f"{graph.scenario.units.ids[u]}/{graph.scenario.kpi_ids[k]}" for u, k in zip(cells.unit, cells.kpi)]  # noqa: B905
+    stretch = np.zeros(len(cells))
+    stretch[names.index("ann/sales")], stretch[names.index("bob/sales")] = 100.0, 45.0
+    found = explain_target(graph, stretch, np.zeros(graph.n_levels), find_target(graph, "ann/sales"))
+    assert (found.own_share, found.peer_share, found.peers) == (0.1, 0.05, 1)
