@@ -13,7 +13,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change, lock_words
+from kpiopt.report.numbers import amount, change, lock_words, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation.odds import CERTAIN, Estimate
