@@ -26,6 +26,7 @@ from kpiopt.cli import (
     verify,
 )
 from kpiopt.cli.failure import end_with
+from kpiopt.cli.output import report, strategy_map
 from kpiopt.cli.signals import handled_signals
 from kpiopt.cli.terminal import open_missing_streams
 from kpiopt.errors import ExitCode
@@ -74,6 +75,8 @@ app.command("sweep")(sweep.sweep)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("simulate")(simulate.simulate)
 app.command("explain")(explain.explain)
+app.command("map")(strategy_map.strategy_map)
+app.command("report")(report.report)
 app.command("verify")(verify.verify)
 app.command("fit")(learning.fit)
 app.command("backtest")(learning.backtest)

@@ -12,7 +12,7 @@ from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunsFolder
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 
 if TYPE_CHECKING:
-    from kpiopt.report.figure_page import PageSection
+    from kpiopt.report.page.page import PageSection
     from kpiopt.run.solve import SolveOptions
     from kpiopt.studies.comparison.contenders import Comparisons, Contender
 
@@ -78,7 +78,7 @@ def _study(
 
 
 def _write_page(path: Path, found: Comparisons, more: tuple[PageSection, ...]) -> None:
-    from kpiopt.report.compare_page import render_compare_page  # plotly
+    from kpiopt.report.compare_page import render_compare_page  # jinja2
     from kpiopt.runs.durable import replace_file
 
     replace_file(path, render_compare_page(found, more).encode())

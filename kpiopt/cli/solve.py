@@ -90,7 +90,7 @@ def solve(
         executor=parse_executor(executor),
         allow_code=allow_code,
     )
-    keeper = Keeper(out, options, occasion, summary_text, force)
+    keeper = Keeper(out, options, occasion, summary_text, force, report_pages)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
         solve_files(scenarios, joined(variants), words, keeper, thresholds, as_json=as_json)
@@ -151,6 +151,15 @@ def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tupl
 def summary_text(run: Run, folder: Path) -> str:
     """Return the summary of a run as it is kept in its folder."""
     return plain_text(_summary(run, folder))
+
+
+def report_pages(run: Run, folder: Path) -> dict[str, bytes]:
+    """Return the report of a run as it is kept in its folder."""
+    from kpiopt.report.page.report import render_report  # jinja2
+    from kpiopt.report.page.source import source_of_run
+    from kpiopt.runs.stored_run import REPORT_FILE
+
+    return {REPORT_FILE: render_report(source_of_run(run, folder.name)).encode()}
 
 
 def _summary(run: Run, folder: Path) -> RenderableType:

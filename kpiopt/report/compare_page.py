@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kpiopt.program.order.prices import LimitResult
-from kpiopt.report.charts import (
-    FrontierPoint,
-    OddsBar,
-    bridge_figure,
-    bridge_range,
-    frontier_figure,
-    odds_figure,
-)
+from kpiopt.report.charts.bridge import bridge_figure, bridge_range
+from kpiopt.report.charts.marks import FrontierPoint, OddsBar, frontier_figure, odds_figure
 from kpiopt.report.comparison_text import (
     bridge_step,
     bridge_steps,
@@ -36,8 +30,8 @@ from kpiopt.report.comparison_text import (
     targets_line,
     verdict,
 )
-from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.numbers import amount, change
+from kpiopt.report.page.page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
 from kpiopt.simulation import Estimate

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kpiopt.errors import printable
-from kpiopt.report.chart_style import short
+from kpiopt.report.drawing.short import short
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation import Estimate

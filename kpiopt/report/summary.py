@@ -397,6 +397,6 @@ def _use(scenario: Scenario, resource: str, used: float) -> str:
 
 def _next_steps(folder: Path) -> Iterator[RenderableType]:
     yield _heading("Where it is")
-    yield _line(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, run.json …")
+    yield _line(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, report.html, run.json …")
     yield _line(f"kpiopt runs show {folder}     this summary again", "dim")
     yield _line(f"kpiopt verify {folder}        check the certificate without the solver", "dim")

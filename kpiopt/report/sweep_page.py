@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kpiopt.report.charts import FrontierPoint, frontier_figure
-from kpiopt.report.figure_page import Card, Page, PageFigure, PageSection, PageTable, render_page
+from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
 from kpiopt.report.numbers import amount, percent
+from kpiopt.report.page.page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep import (
     axis_text,
     axis_texts,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kpiopt.report.chart_style import short
-from kpiopt.report.figure_page import PageFigure, PageSection, PageTable
+from kpiopt.report.charts.tornado import TornadoBar, tornado_figure
+from kpiopt.report.drawing.short import short
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, percent
-from kpiopt.report.tornado_chart import TornadoBar, tornado_figure
+from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.studies.sensitivity.study import Sensitivity
 from kpiopt.studies.sensitivity.tornado import Bar, End, Tornado
 

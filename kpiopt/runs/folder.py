@@ -8,6 +8,7 @@
 | goals.csv, limits.csv, odds.csv, initiatives.csv | the other tables |
 | certificate.json, evidence.npz | what the independent check found, step by step, and the numbers that prove it |
 | summary.txt | the summary as the terminal showed it |
+| report.html | the report: one page that works offline |
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class Keeper:
         Returns the summary of a run in its folder, as text.
     force : bool
         Whether to solve although the answer is there.
+    pages : callable
+        Returns further files for the folder of a run, by name, such as its report.
     """
 
     root: Path
@@ -63,6 +65,7 @@ class Keeper:
     occasion: Occasion
     summarise: Callable[[Run, Path], str]
     force: bool = False
+    pages: Callable[[Run, Path], Mapping[str, bytes]] = lambda run, folder: {}
 
     def answer(self, scenario: Scenario, document: Document, progress: Progress = lambda _: None) -> KeptAnswer:
         """Answer a scenario from its kept run, where that is whole and unaltered; else solve it and keep the run.
@@ -107,7 +110,8 @@ class Keeper:
 
     def _stage(self, staging: Staging, run: Run, question: Question, summary: str) -> None:
         """Write the results beside the question, unless an input has changed in the meantime."""
-        document = stage_answer(staging, run, question, self.occasion, {SUMMARY_FILE: summary.encode()})
+        more = {SUMMARY_FILE: summary.encode(), **self.pages(run, staging.target)}
+        document = stage_answer(staging, run, question, self.occasion, more)
         changed = changed_inputs(document)
         if changed:
             raise ScenarioError(

@@ -92,6 +92,8 @@ class Kpi:
         "flow" or "stock".
     baseline : Quantity or None
         Baseline at the root, for a KPI without cells.
+    owner : str
+        Who answers for it.
     """
 
     id: str
@@ -105,6 +107,7 @@ class Kpi:
     baseline: Quantity | None
     drivers: tuple[Driver, ...]
     description: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

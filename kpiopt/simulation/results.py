@@ -338,7 +338,7 @@ def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpr
     scenario = graph.scenario
     groups: dict[tuple[str, ...], list[float]] = {}
     decided = np.flatnonzero(scenario.cells.has_decision & np.isfinite(cell_odds))
-    labels = [_peer_labels(graph, name) for name in scenario.decide.peers]
+    labels = [peer_labels(graph, name) for name in scenario.decide.peers]
     for cell in decided.tolist():
         unit = int(scenario.cells.unit[cell])
         key = (scenario.kpi_ids[scenario.cells.kpi[cell]], *(label[unit] for label in labels))
@@ -350,8 +350,8 @@ def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpr
     )
 
 
-def _peer_labels(graph: CausalGraph, name: str) -> Sequence[str]:
-    """Value of one `peers` attribute for every unit."""
+def peer_labels(graph: CausalGraph, name: str) -> Sequence[str]:
+    """Return the value of one `peers` attribute for every unit."""
     units = graph.scenario.units
     if name == "parent":
         return ["" if p < 0 else units.ids[p] for p in units.parent.tolist()]

@@ -94,6 +94,7 @@ class KpiEntry(Section):
         default=None, description="value at the root without new effort, for a KPI that has no cells below"
     )
     drivers: dict[str, Driver] = Field(default={}, description="cause and effect, keyed by the cause")
+    owner: str = Field(default="", description="who answers for it, shown on the strategy map")
     description: str = Field(default="", description="free text for the report")
 
 

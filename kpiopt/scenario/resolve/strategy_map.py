@@ -124,6 +124,7 @@ class MapResolver:
                 baseline=root_baseline.get(key),
                 drivers=self._drivers(key, entry),
                 description=entry.description,
+                owner=entry.owner,
             )
         return kpis
 

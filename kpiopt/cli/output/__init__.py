@@ -1,0 +1,1 @@
+"""Commands that turn an answer into something to look at."""

@@ -1,0 +1,33 @@
+"""`kpiopt report`: a kept run as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, RunName, RunsFolder
+from kpiopt.cli.terminal import say, showing_progress
+
+
+def report(
+    run: RunName,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Where to write; RUN-report.html by default.")
+    ] = None,
+    out: RunsFolder = DEFAULT_RUNS,
+) -> None:
+    """Write a run as one page: goals, odds, strategy map, who is asked what, what holds the plan back, proof."""
+    from kpiopt.report.page.report import render_report  # jinja2
+    from kpiopt.report.page.source import source_of_kept
+    from kpiopt.runs.durable import replace_file, require_place
+    from kpiopt.runs.store import RunStore
+
+    stored = RunStore(out).find(run)
+    file = html or Path(f"{stored.name}-report.html")
+    require_place(file)
+    with showing_progress("drawing"):
+        page = render_report(source_of_kept(stored))
+    replace_file(file, page.encode())
+    say(f"wrote {file}")

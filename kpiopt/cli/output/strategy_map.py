@@ -1,0 +1,125 @@
+"""`kpiopt map`: the strategy map of a scenario or a run, as a picture, a page or a text."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kpiopt.cli.arguments import DEFAULT_RUNS, Overrides, RunsFolder, Variants, joined
+from kpiopt.cli.solve import read_scenario
+from kpiopt.cli.terminal import print_lines, say
+from kpiopt.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from kpiopt.report.strategy_map.collect import MapSource
+    from kpiopt.report.strategy_map.content import StrategyMap
+
+
+class MapFormat(StrEnum):
+    """Formats of a map."""
+
+    SVG = "svg"
+    HTML = "html"
+    PNG = "png"
+    PDF = "pdf"
+    MERMAID = "mermaid"
+    DOT = "dot"
+    JSON = "json"
+
+
+SUFFIXES = {".mmd": MapFormat.MERMAID, ".gv": MapFormat.DOT, ".htm": MapFormat.HTML}
+BINARY = (MapFormat.PNG, MapFormat.PDF)
+
+
+def strategy_map(
+    context: typer.Context,
+    of: Annotated[
+        str, typer.Argument(metavar="SCENARIO_OR_RUN", help="Scenario file or kept run.", show_default=False)
+    ],
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select",
+            metavar="WHAT",
+            help="+KPI (and what drives it), KPI+ (and what it drives), perspective:ID, objective:ID, unit:ID. "
+            "May be repeated.",
+        ),
+    ] = None,
+    file_format: Annotated[
+        MapFormat | None, typer.Option("--format", help="By default what the name of the file says, else svg.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="Write to a file.")] = None,
+    all_kpis: Annotated[bool, typer.Option("--all-kpis", help="Show every KPI, also where there are many.")] = False,
+    variants: Variants = None,
+    overrides: Overrides = None,
+    out: RunsFolder = DEFAULT_RUNS,
+) -> None:
+    """Draw the strategy map: perspectives, objectives, KPIs, what drives what and by how much."""
+    from kpiopt.report.strategy_map.collect import collect_map  # numpy
+    from kpiopt.report.strategy_map.selection import fold_large, select_cards, unit_of
+    from kpiopt.runs.durable import replace_file, require_place
+
+    chosen = file_format or _format_of(file)
+    if chosen in BINARY and file is None and sys.stdout.isatty():
+        raise UsageError(Problem("E-usage", f"{chosen.value} is not for a terminal", fix="name a file: --file map.png"))
+    source, inputs = _source(of, joined(variants), list(overrides or ()), out)
+    if file is not None:
+        require_place(file, inputs)
+    found = collect_map(source, unit_of(select or (), source.graph.scenario.units.ids))
+    found = select_cards(found, select or ())
+    content = _written(found if all_kpis else fold_large(found), chosen)
+    if file is not None:
+        replace_file(file, content)
+        say(f"wrote {file}: {len(found.cards)} cards, {len(found.arrows)} arrows")
+    elif chosen in BINARY:
+        sys.stdout.buffer.write(content)
+    else:
+        print_lines(content.decode().rstrip("\n").split("\n"))
+
+
+def _format_of(file: Path | None) -> MapFormat:
+    suffix = file.suffix.lower() if file else ""
+    if suffix in SUFFIXES:
+        return SUFFIXES[suffix]
+    return next((f for f in MapFormat if f".{f.value}" == suffix), MapFormat.SVG)
+
+
+def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tuple[MapSource, list[str]]:
+    """Return what is to be drawn: a kept run with its plan, or a scenario before it is solved."""
+    from kpiopt.graph import build_graph
+    from kpiopt.report.page.source import map_source_of_kept
+    from kpiopt.report.strategy_map.collect import MapSource
+    from kpiopt.runs.store import RunStore
+
+    if Path(of).is_file():
+        scenario, _ = read_scenario(Path(of), variant, overrides)
+        return MapSource(build_graph(scenario)), list(scenario.files)
+    if variant or overrides:
+        raise UsageError(
+            Problem("E-usage", "--variant and --set need a scenario", fix="a run is what it was solved as")
+        )
+    return map_source_of_kept(RunStore(out).find(of)), []
+
+
+def _written(found: StrategyMap, chosen: MapFormat) -> bytes:
+    from kpiopt.report.page.report import render_map_page
+    from kpiopt.report.strategy_map.drawing import draw_map
+    from kpiopt.report.strategy_map.export import svg_to_pdf, svg_to_png
+    from kpiopt.report.strategy_map.texts import map_as_dot, map_as_json, map_as_mermaid
+
+    if chosen is MapFormat.PNG:
+        return svg_to_png(draw_map(found, dark=False))
+    if chosen is MapFormat.PDF:
+        return svg_to_pdf(draw_map(found, dark=False), found.title)
+    write = {
+        MapFormat.SVG: draw_map,
+        MapFormat.HTML: render_map_page,
+        MapFormat.MERMAID: map_as_mermaid,
+        MapFormat.DOT: map_as_dot,
+        MapFormat.JSON: map_as_json,
+    }[chosen]
+    return f"{write(found).rstrip()}\n".encode()

@@ -1,0 +1,52 @@
+"""A change of a unit's value handed down to the units below, and what the parts count in the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NodeKind
+from kpiopt.scenario.scenario import Floats
+
+
+def share_below(graph: CausalGraph, at: Floats) -> Floats:
+    """Hand a change at some nodes down along the roll-up.
+
+    A child of a `mean` gets the whole change; children of a `sum` share it by the size of their baselines, equally
+    where all are 0.
+
+    Parameters
+    ----------
+    at : (n_nodes,) float
+        Change of the value at each node that is handed down, such as 1 at the organization's node of a KPI.
+
+    Returns
+    -------
+    (n_nodes,) float
+        Change of every node: the given nodes and all below them.
+    """
+    roll = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
+    child, parent = graph.tail[roll], graph.head[roll]
+    is_sum = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()] or [False])[graph.kpi[child]]
+    size = np.abs(graph.baseline[child])
+    total = np.bincount(parent, size, graph.n_nodes)[parent]
+    count = np.bincount(parent, minlength=graph.n_nodes)[parent]
+    share = np.where(total > 0, size / np.where(total > 0, total, 1.0), 1.0 / np.maximum(count, 1))
+    data = np.where(is_sum, share, 1.0)
+    matrix = sp.csr_array((data, (parent, child)), shape=(graph.n_nodes, graph.n_nodes))
+    return graph.sweep_back(at, matrix)
+
+
+def weight_above(graph: CausalGraph, unit: int) -> Floats:
+    """Return what one more at each node adds to the same KPI's value at a unit, by roll-up alone, (n_nodes,) float."""
+    at = ((graph.kind == NodeKind.KPI) & (graph.unit == unit)).astype(np.float64)
+    return graph.sweep_back(at, graph.roll_up_matrix)
+
+
+def leaves_below(graph: CausalGraph, node: int) -> Floats:
+    """Return how a change of 1 at a node is shared among the nodes below it that roll up from nothing, (n_nodes,)."""
+    at = np.zeros(graph.n_nodes)
+    at[node] = 1.0
+    shares = share_below(graph, at)
+    shares[np.unique(graph.head[graph.edge_kind == EdgeKind.ROLL_UP])] = 0.0
+    return shares

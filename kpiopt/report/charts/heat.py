@@ -1,0 +1,119 @@
+"""Shades: the icicle of a cascade, and the heat map of stretch by unit and KPI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kpiopt.report.charts.frame import SIZE, Figure, both
+from kpiopt.report.drawing.fit import fit, text_width
+from kpiopt.report.drawing.palette import css
+from kpiopt.report.drawing.svg import Svg, draw, picture
+
+SHADES = 6
+LEVELS = ("#f6ece0", "#f3d9b8", "#edba80", "#e2955a", "#cb6a3c", "#a33f22")
+DARK_LEVELS = ("#2b2621", "#45351f", "#6b4a22", "#965f2a", "#c47c3d", "#f0a765")
+
+
+def shade_style() -> str:
+    """Return the style of shades: light to dark on a light page, dark to light on a dark one."""
+    light = "".join(
+        f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#ffffff' if i > 3 else '#1c2733'}}}"
+        for i, c in enumerate(LEVELS)
+    )
+    dark = "".join(
+        f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#10151c' if i > 3 else '#e7ebf0'}}}"
+        for i, c in enumerate(DARK_LEVELS)
+    )
+    return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}{css('.chart .none{fill:@track}')}"
+
+
+def shade(share: float) -> int:
+    """Return the shade of a share between 0 and 1."""
+    return max(0, min(SHADES - 1, int(share * SHADES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One unit of an icicle.
+
+    Attributes
+    ----------
+    name : str
+    depth : int
+        0 for the root.
+    left, width : float
+        As shares of the whole.
+    text, hint : str
+        Value in the picture; all there is to say.
+    share : float
+        Shade, between 0 and 1.
+    """
+
+    name: str
+    depth: int
+    left: float
+    width: float
+    text: str
+    hint: str
+    share: float
+
+
+def icicle_figure(slices: Sequence[Slice], name: str) -> Figure:
+    """Draw a cascade: each row adds up to the row above."""
+    rows = 1 + max(s.depth for s in slices)
+    return both(lambda width: picture(width, rows * 48.0 + 2, name, *(_slice(s, width) for s in slices)))
+
+
+def _slice(found: Slice, width: float) -> Svg:
+    x, wide, y, level = found.left * width, found.width * width, 48.0 * found.depth, shade(found.share)
+    pieces = [
+        draw("title", found.hint),
+        draw("rect", x=x, y=y + 1, width=wide, height=46, rx=3, class_=f"h{level} gap"),
+    ]
+    if wide > 40:
+        for text, dy, weight in ((found.name, 20, " strong"), (found.text, 36, "")):
+            fitted = fit(text, SIZE, wide - 12, bold=bool(weight))
+            if len(fitted) > 3:
+                pieces.append(draw("text", fitted, x=x + 6, y=y + dy, class_=f"t{level}{weight}"))
+    return draw("g", *pieces)
+
+
+def heat_map_figure(
+    rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float | None]], name: str
+) -> Figure:
+    """Draw a table of shares as shades; None is left empty.
+
+    Parameters
+    ----------
+    rows, columns : sequence of str
+    shares : sequence of sequence of float or None
+        Between 0 and 1, row by row.
+    """
+    return both(lambda width: _heat_map(rows, columns, shares, name, width))
+
+
+def _heat_map(
+    rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float | None]], name: str, width: float
+) -> Svg:
+    left = min(0.34 * width, 12 + max(text_width(r, SIZE) for r in rows))
+    tall = min(150.0, 12 + max(text_width(c, SIZE) for c in columns))
+    slot = min(64.0, (width - left - 4) / len(columns))
+    pieces = []
+    for j, column in enumerate(columns):
+        place = f"translate({left + (j + 0.5) * slot + 4:.1f} {tall - 5:.1f}) rotate(-90)"
+        pieces.append(draw("text", fit(column, SIZE, tall - 8), transform=place, class_="soft"))
+    for i, row in enumerate(rows):
+        y = tall + 24.0 * i
+        pieces.append(draw("text", fit(row, SIZE, left - 8), x=left - 6, y=y + 16, text_anchor="end"))
+        for j, share in enumerate(shares[i]):
+            x, level = left + j * slot, None if share is None else shade(share)
+            kind = "none" if level is None else f"h{level}"
+            hint = f"{row}, {columns[j]}: {'no decision' if share is None else f'{100 * share:.0f} %'}"
+            pieces.append(
+                draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
+            )
+            if share is not None and slot >= 30:
+                pieces.append(draw("text", f"{100 * share:.0f}", x=x + 0.5 * slot, y=y + 16, text_anchor="middle",
+                                   class_=f"t{level}"))  # fmt: skip
+    return picture(width, tall + 24.0 * len(rows) + 4, name, *pieces)

@@ -1,0 +1,1 @@
+"""Pages: one self-contained file that works offline, runs nothing but its own script, sends nothing anywhere."""

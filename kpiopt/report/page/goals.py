@@ -1,0 +1,211 @@
+"""What is known first: headline and tiles; then each goal with its bridge and its exceedance curve."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kpiopt.graph import NodeKind
+from kpiopt.report.charts.bridge import bridge_figure, bridge_range
+from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
+from kpiopt.report.numbers import amount, change, goal_amounts
+from kpiopt.report.page.limits import limit_words
+from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
+from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.scenario import Kpi
+from kpiopt.simulation import Estimate
+from kpiopt.simulation.hits import goal_rule
+from kpiopt.studies.explain import Part, explain_target
+
+MOST_GOALS = 10
+"""Goals with pictures of their own; the table has all."""
+MOST_STEPS = 7
+TINY = 1e-9
+
+Goal = Mapping[str, Any]
+
+
+def goal_title(source: ReportSource, goal: Goal) -> str:
+    """Return a goal's name: its KPI, its unit where that is not the organization, its id where names are equal."""
+    title = _plain_title(source, goal)
+    same = [g for g in source.document["goals"] if _plain_title(source, g) == title]
+    return title if len(same) == 1 else f"{title} ({goal['goal']})"
+
+
+def _plain_title(source: ReportSource, goal: Goal) -> str:
+    units = source.scenario.units
+    name = source.scenario.kpis[goal["kpi"]].name
+    position = units.position[goal["unit"]]
+    return name if position == 0 else f"{name} of {units.names[position]}"
+
+
+def headline(source: ReportSource) -> str:
+    """Say what is true first: how likely all goals are, which one is least likely, what the plan misses."""
+    goals = source.document["goals"]
+    if not goals:
+        return "The plan is possible; the scenario names no goals."
+    short = [g for g in goals if not g["met"]]
+    met = (
+        f"On average the plan misses {len(short)} of {len(goals)} goals: {_names(source, short)}."
+        if short
+        else f"On average the plan meets {'the goal' if len(goals) == 1 else f'all {len(goals)} goals'}."
+    )
+    together = source.all_goals
+    if together is None:
+        return f"{met} Odds were not simulated."
+    least = min((g for g in goals if g["odds"]), key=lambda g: g["odds"]["estimate"])
+    odds = Estimate.from_dict(least["odds"]).text
+    if len(goals) == 1:
+        return f"The odds of the goal are {odds}. {met}"
+    subject = f"The odds that all {len(goals)} goals are hit together are {together.text}"
+    return f"{subject}; the least likely is {goal_title(source, least)} with {odds}. {met}"
+
+
+def _names(source: ReportSource, goals: list[Goal]) -> str:
+    names = [goal_title(source, goal) for goal in goals[:4]]
+    return ", ".join(names) + (" …" if len(goals) > 4 else "")
+
+
+def tiles(source: ReportSource) -> list[Card]:
+    """Return the report's figures in large print."""
+    document = source.document
+    goals = document["goals"]
+    met = sum(g["met"] for g in goals)
+    certificate = document["certificate"]
+    proof = f"every step checked without the solver, gap {certificate['relative_gap']:.0e}"
+    cards = [Card("Plan", "certified" if certificate["passed"] else "not certified", proof,
+                  "good" if certificate["passed"] else "bad")]  # fmt: skip
+    if goals:
+        cards.append(Card("Goals met on average", f"{met} of {len(goals)}", "by the plan's expected values",
+                          "good" if met == len(goals) else "bad"))  # fmt: skip
+    together = source.all_goals
+    if together is not None:
+        value, _, interval = together.text.partition(" (")
+        note = f"95 % interval {interval.rstrip(')')}" if interval else ""
+        cards.append(Card("Odds of all goals", value, note, "good" if together.estimate >= 0.7 else "bad"))
+    return [*cards, *_pay_tile(source), _limit_tile(source)]
+
+
+def _pay_tile(source: ReportSource) -> Iterator[Card]:
+    pay, currency = source.document["pay"], source.scenario.currency
+    if not pay or not (pay["plan"] or pay["limit"]):
+        return
+    limit = f" of {amount(pay['limit'], currency)}" if pay["limit"] is not None else f" {currency}"
+    over = pay.get("over_limit")
+    note = f"more than the budget: {Estimate.from_dict(over).text}" if over else "at plan"
+    yield Card("Pay at plan", f"{amount(pay['plan'])}{limit}".rstrip(), note)
+
+
+def _limit_tile(source: ReportSource) -> Card:
+    binding = [entry for entry in source.document["limits"] if entry["binding"]]
+    names = ", ".join(limit_words(source.scenario, entry["name"]) for entry in binding[:3])
+    value = "1 limit" if len(binding) == 1 else f"{len(binding)} limits" if binding else "nothing"
+    return Card("Used up", value, names + (" …" if len(binding) > 3 else ""), "bad" if binding else "good")
+
+
+def goals_section(source: ReportSource) -> PageSection:
+    """Return the goals as a table, then for each a bridge and an exceedance curve."""
+    goals = source.document["goals"]
+    if not goals:
+        return PageSection("Goals", ["The scenario names no goals."])
+    rows = [_row(source, goal) for goal in goals]
+    columns = ("goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required")
+    blocks: list[PageTable | PageFigure] = [PageTable("Goals", columns, rows)]
+    for goal in goals[:MOST_GOALS]:
+        blocks += [*_bridge(source, goal), *_curve(source, goal)]
+    lines = [f"The first {MOST_GOALS} goals have pictures."] if len(goals) > MOST_GOALS else []
+    return PageSection("Goals", lines, blocks=blocks)
+
+
+def _row(source: ReportSource, goal: Goal) -> list[str]:
+    kpi = source.scenario.kpis[goal["kpi"]]
+    name = f"{goal_title(source, goal)}, {kpi.unit}" if kpi.unit else goal_title(source, goal)
+    target, plan, missing, baseline = goal_amounts(kpi, goal["target"], goal["plan"], goal["baseline"])
+    short = "met" if goal["met"] else missing
+    odds = Estimate.from_dict(goal["odds"]).text if goal["odds"] else "not simulated"
+    required = f"{100 * goal['p_min']:.0f} %" if goal["p_min"] is not None else ""
+    return [name, baseline, target, plan, short, odds, required]
+
+
+def _bridge(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
+    kpi, unit = source.scenario.kpis[goal["kpi"]], source.scenario.units.position[goal["unit"]]
+    node = source.graph.find_node(kpi.id, unit)
+    found = explain_target(source.graph, source.stretch, source.levels, node)
+    steps = _steps(source, found.origins, kpi)
+    if not steps:
+        return
+    end = float(found.expected)
+    shown = _few(steps)
+    low, high = bridge_range(goal["baseline"], [value for _, value in shown])
+    rows = [
+        ("baseline", amount(goal["baseline"], "", kpi.step)),
+        *((name, change(value, "", kpi.step)) for name, value in steps),
+        ("plan", amount(end, "", kpi.step)),
+    ]
+    table = PageTable("", ("", kpi.unit or "amount"), rows)
+    yield PageFigure(
+        f"Bridge, {goal_title(source, goal)}",
+        bridge_figure(("baseline", goal["baseline"]), shown, ("plan", end), kpi.unit, more_is_better=kpi.sign > 0),
+        _wanted(goal, kpi),
+        note="" if low <= 0 <= high else "The axis does not begin at 0.",
+        table=table,
+    )
+
+
+def _wanted(goal: Goal, kpi: Kpi) -> str:
+    asked = f"; {amount(goal['asked'], kpi.unit, kpi.step)} are asked so that the plan can be expected"
+    has_margin = kpi.sign * (goal["asked"] - goal["plan"]) > TINY * max(1.0, abs(goal["plan"]))
+    return f"goal {amount(goal['target'], kpi.unit, kpi.step)}{asked if has_margin else ''}"
+
+
+def _steps(source: ReportSource, origins: tuple[Part, ...], kpi: Kpi) -> list[tuple[str, float]]:
+    """Add up where a change comes from: effort by KPI, initiatives and factors by name; the largest first."""
+    graph, scenario = source.graph, source.scenario
+    factors, initiatives = list(scenario.factors.values()), list(scenario.initiatives.values())
+    sums: dict[tuple[int, int], float] = defaultdict(float)
+    for part in origins:
+        kind = int(graph.kind[part.node])
+        position = (graph.kpi, graph.factor, graph.level)[kind][part.node]
+        position = graph.level_initiative[position] if kind == NodeKind.INITIATIVE else position
+        sums[kind, int(position)] += part.contribution
+    names = {
+        key: list(scenario.kpis.values())[key[1]].name if key[0] == NodeKind.KPI
+        else factors[key[1]].name if key[0] == NodeKind.FACTOR
+        else initiatives[key[1]].name
+        for key in sums
+    }  # fmt: skip
+    twice = {name for name in names.values() if list(names.values()).count(name) > 1}
+    kinds = {NodeKind.KPI: "effort", NodeKind.FACTOR: "influence", NodeKind.INITIATIVE: "initiative"}
+    named = [
+        (f"{names[key]} ({kinds[NodeKind(key[0])]})" if names[key] in twice else names[key], value)
+        for key, value in sums.items()
+    ]
+    size = max((abs(value) for _, value in named), default=0.0)
+    return sorted((entry for entry in named if abs(entry[1]) > TINY * size), key=lambda e: -abs(e[1]))
+
+
+def _few(steps: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Put the smallest steps together."""
+    if len(steps) <= MOST_STEPS:
+        return steps
+    rest = steps[MOST_STEPS - 1 :]
+    return [*steps[: MOST_STEPS - 1], (f"{len(rest)} others", sum(value for _, value in rest))]
+
+
+def _curve(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
+    drawn = source.simulation
+    if drawn is None or not goal["odds"]:
+        return
+    kpi, unit = source.scenario.kpis[goal["kpi"]], source.scenario.units.position[goal["unit"]]
+    node = source.graph.find_node(kpi.id, unit)
+    values = drawn.kept.values[drawn.nodes.tolist().index(node)].ravel()
+    if not is_spread(values):
+        return
+    position = list(source.scenario.goals).index(goal["goal"])
+    hit = float(source.graph.baseline[node] + goal_rule(source.graph).threshold[position])
+    figure = exceedance_figure(
+        values, (goal["target"], hit), Estimate.from_dict(goal["odds"]), kpi.unit, goal["plan"], sign=kpi.sign
+    )
+    caption = f"how likely each level is; {drawn.draws:,} draws; grey dashes: the plan"
+    yield PageFigure(f"Odds, {goal_title(source, goal)}", figure, caption)

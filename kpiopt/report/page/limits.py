@@ -1,0 +1,118 @@
+"""What holds the plan back and what it costs: limits with prices and ranges, pay over the draws, initiatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kpiopt.report.charts.exceedance import histogram_figure, is_spread
+from kpiopt.report.numbers import amount, change, percent, round_amount
+from kpiopt.report.page.page import PageFigure, PageSection, PageTable
+from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.simulation import Estimate
+
+MOST_LIMITS, MOST_LEVELS, MOST_GOALS = 40, 60, 6
+
+
+def limit_words(scenario: Scenario, name: str) -> str:
+    """Return a limit's name for a planner: "hours of Team North", "cash budget"."""
+    kind, _, rest = name.partition(".")
+    if kind != "capacity":
+        return f"{rest} budget" if kind == "budget" else name
+    resource, _, unit = rest.partition("@")
+    position = scenario.units.position.get(unit)
+    return name if position is None else f"{resource} of {scenario.units.names[position]}"
+
+
+def limits_section(source: ReportSource) -> PageSection:
+    """Return limits, those that bind first."""
+    entries = sorted(source.document["limits"], key=lambda e: (not e["binding"], -_used(e)))
+    rows = [_limit_row(source.scenario, entry) for entry in entries[:MOST_LIMITS]]
+    if not rows:
+        return PageSection("What holds the plan back", ["There are no capacities and no budgets."])
+    columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
+    caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
+    whole = any(initiative.whole for initiative in source.scenario.initiatives.values())
+    note = "Prices hold with the whole-number levels of initiatives as they are." if whole else ""
+    table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1, caption, note=note)
+    return PageSection("What holds the plan back", blocks=[table])
+
+
+def _used(entry: Mapping[str, Any]) -> float:
+    return float(entry["used"] / entry["limit"]) if entry["limit"] else 1.0
+
+
+def _limit_row(scenario: Scenario, entry: Mapping[str, Any]) -> list[str]:
+    more = round_amount(abs(entry["limit"]))
+    worth = loss = ""
+    if entry["binding"]:
+        worth = _worth(
+            scenario, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
+        )
+        cost = more * (entry["shadow_price_less"] or 0.0)
+        loss = "no plan" if entry["no_plan_with_less"] else _worth(scenario, entry["step_less"], cost, "more")
+    ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
+    name, used = limit_words(scenario, entry["name"]), percent(_used(entry), 1)
+    size = amount(more) if entry["binding"] else ""
+    return [name, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
+
+
+def _worth(scenario: Scenario, step: str | None, gain: float, verb: str) -> str:
+    """Say by how much a step's value changes, in the step's own measure."""
+    if not gain or not step:
+        return "nothing"
+    if step == "cost":
+        return f"{amount(gain, scenario.currency)} {verb} cost"
+    what = "largest stretch of peers" if step == "fairness" else f"shortfall of {step}"
+    return f"{what} {amount(100 * gain)} points {'lower' if verb == 'less' else 'higher'}"
+
+
+def money_section(source: ReportSource) -> PageSection:
+    """Return pay over the draws, and initiatives with what each adds to each goal."""
+    return PageSection("What it costs and what it brings", blocks=[*_pay(source), *_levels(source)])
+
+
+def _pay(source: ReportSource) -> Iterator[PageFigure]:
+    drawn, pay, currency = source.simulation, source.document["pay"], source.scenario.currency
+    if drawn is None or drawn.pay is None or not is_spread(drawn.kept.pay.ravel()):
+        return
+    figure = histogram_figure(drawn.kept.pay.ravel(), pay["limit"], pay["plan"], currency, "Pay over the draws")
+    rows = [("at plan", amount(pay["plan"], currency)), ("when every target is hit", amount(pay["all_hit"], currency)),
+            ("mean", amount(pay["mean"], currency)),
+            ("9 of 10 draws", f"{amount(pay['p5'])} to {amount(pay['p95'], currency)}")]  # fmt: skip
+    if pay["over_limit"]:
+        rows.append(("more than the budget", Estimate.from_dict(pay["over_limit"]).text))
+    yield PageFigure(
+        "Pay", figure, f"over {drawn.draws:,} draws, with the budget", wide=True, table=PageTable("", ("", "pay"), rows)
+    )
+
+
+def _levels(source: ReportSource) -> Iterator[PageTable]:
+    """List initiatives that are chosen with their use of resources and what they add to each goal."""
+    graph, scenario = source.graph, source.scenario
+    initiatives = list(scenario.initiatives.values())
+    chosen = np.flatnonzero(source.levels > 1e-9).tolist()
+    if not initiatives:
+        return
+    goals = list(scenario.goals.values())[:MOST_GOALS]
+    effects = source.effect_on_goals()
+    resources = list(dict.fromkeys(r for i in initiatives for r in i.uses))
+    rows = []
+    for row in chosen[:MOST_LEVELS]:
+        initiative, level = initiatives[graph.level_initiative[row]], float(source.levels[row])
+        adds = [float(effects[g.id][graph.level_node[row]]) * level for g in goals]
+        rows.append([
+            initiative.name, scenario.units.names[graph.level_unit[row]],
+            f"{amount(level)} of {amount(initiative.maximum)}",
+            *(amount(initiative.uses[r] * level) if r in initiative.uses else "" for r in resources),
+            *(change(add) if add else "" for add in adds),
+        ])  # fmt: skip
+    named = [f"{scenario.kpis[g.kpi].name}, {scenario.kpis[g.kpi].unit}".rstrip(", ") for g in goals]
+    columns = ("initiative", "unit", "level", *resources, *named)
+    count = f"{len(chosen)} of {len(source.levels)} are chosen"
+    more = f"; the first {len(rows)}" if len(chosen) > len(rows) else ""
+    note = f"The last {len(goals)} columns: what it adds to each goal's plan value." if goals else ""
+    yield PageTable("Initiatives", columns, rows, 2, f"{count}{more}", note=note)

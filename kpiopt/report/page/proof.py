@@ -1,0 +1,68 @@
+"""Why it can be trusted and what it rests on: assumptions, checks, certificate, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kpiopt import __version__
+from kpiopt.errors import problem_as_dict
+from kpiopt.report.input_names import input_name
+from kpiopt.report.numbers import amount
+from kpiopt.report.page.page import PageSection, PageTable
+from kpiopt.report.page.source import ReportSource
+
+MOST_ASSUMPTIONS, MOST_NOTES = 60, 40
+
+
+def assumptions_section(source: ReportSource) -> PageSection:
+    """Return what is uncertain and how the plan was decided."""
+    graph, scenario = source.graph, source.scenario
+    used = [q for q in graph.quantities if not q.quantity.is_number]
+    rows = [(input_name(scenario, q.name), q.name, q.quantity.text, amount(q.quantity.mean)) for q in used]
+    execution = zip(scenario.uncertainty.paths, scenario.uncertainty.execution, strict=True)
+    rows += [(input_name(scenario, path), path, q.text, amount(q.mean)) for path, q in execution if not q.is_number]
+    caption = f"the first {MOST_ASSUMPTIONS} of {len(rows):,}" if len(rows) > MOST_ASSUMPTIONS else ""
+    columns = ("what", "in the file", "assumed", "mean")
+    order = " → ".join(scenario.decide.order)
+    lines = [f"Order of decisions: {order}. Peers: same {' and '.join(scenario.decide.peers)}."]
+    table = PageTable("What is uncertain", columns, rows[:MOST_ASSUMPTIONS], 3, caption)
+    return PageSection("Assumptions", lines, blocks=[table] if rows else [])
+
+
+def proof_section(source: ReportSource) -> PageSection:
+    """Return notes, the certificate and where everything comes from."""
+    return PageSection("Checks and proof", blocks=[*_notes(source), _certificate(source), _provenance(source)])
+
+
+def _notes(source: ReportSource) -> Iterator[PageTable]:
+    drawn = source.simulation.notes if source.simulation else ()
+    found = [*(problem_as_dict(p) for p in source.scenario.warnings), *source.document["rounding"],
+             *(problem_as_dict(p) for p in drawn)]  # fmt: skip
+    rows = [(note["code"], note["message"], note["fix"] or "") for note in found]
+    if rows:
+        caption = f"the first {MOST_NOTES} of {len(rows):,}" if len(rows) > MOST_NOTES else ""
+        yield PageTable("What check and rounding have to say", ("code", "what", "fix"), rows[:MOST_NOTES], 3, caption)
+    else:
+        yield PageTable("What check and rounding have to say", ("code", "what", "fix"), [("", "nothing", "")], 3)
+
+
+def _certificate(source: ReportSource) -> PageTable:
+    rows = []
+    for step in source.document["steps"]:
+        proof = step["certificate"]
+        name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
+        numbers = f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}"
+        value = f"{amount(step['value'])} {step['unit'] or ''}".strip()
+        rows.append((name, value, *numbers, "yes" if proof.get("passed", True) else "no"))
+    columns = ("step", "value", "residual", "gap", "proved")
+    note = "Each step was checked from the original numbers by code that shares nothing with the solver. Check again: "
+    return PageTable("Certificate", columns, rows, note=f"{note}kpiopt verify {source.name}")
+
+
+def _provenance(source: ReportSource) -> PageTable:
+    scenario, drawn = source.scenario, source.document["simulation"]
+    draws = f"{drawn['draws']:,}, seed {drawn['seed']}, {drawn['method']}" if drawn else "none"
+    rows = [("run", source.name), ("scenario", scenario.name), ("variant", scenario.variant or "none"),
+            ("kpiopt", __version__), ("draws", draws)]  # fmt: skip
+    rows += [(f"input {file}", f"SHA-256 {digest}") for file, digest in sorted(source.inputs.items())[:20]]
+    return PageTable("Where it comes from", ("", "what"), rows, 2)

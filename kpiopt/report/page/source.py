@@ -1,0 +1,120 @@
+"""What a report is made of: the answer of a run, its graph and plan, and its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kpiopt.graph import CausalGraph
+from kpiopt.report.strategy_map.collect import MapSource
+from kpiopt.run.run import Run
+from kpiopt.runs.kept_plan import load_kept_plan
+from kpiopt.runs.stored_run import StoredRun
+from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.simulation import Estimate, Simulation, simulate
+
+
+@dataclass(frozen=True)
+class ReportSource:
+    """A run, made now or kept.
+
+    Attributes
+    ----------
+    name : str
+        Of the run.
+    document : mapping
+        The answer "kpiopt.solve/1": whatever a page says about goals, limits, pay and steps is taken from it.
+    graph : CausalGraph
+    stretch, levels, targets : (n_cells,), (n_levels,), (n_nodes,) float
+        The plan, its targets rounded; NaN where a node has none.
+    simulation : Simulation or None
+    inputs : mapping of str to str
+        Every file that was read -> SHA-256 of its bytes.
+    """
+
+    name: str
+    document: Mapping[str, Any]
+    graph: CausalGraph
+    stretch: Floats
+    levels: Floats
+    targets: Floats
+    simulation: Simulation | None
+    inputs: Mapping[str, str]
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was asked."""
+        return self.graph.scenario
+
+    @cached_property
+    def expected(self) -> Floats:
+        """Plan values, (n_nodes,) float."""
+        return self.graph.baseline + self.graph.expected_change(self.stretch, self.levels)
+
+    @cached_property
+    def goal_odds(self) -> dict[str, Estimate]:
+        """Odds by goal id, as the answer has them."""
+        return {g["goal"]: Estimate.from_dict(g["odds"]) for g in self.document["goals"] if g["odds"]}
+
+    @property
+    def all_goals(self) -> Estimate | None:
+        """Odds of all goals together, as the answer has them."""
+        odds = self.document["all_goals"]
+        return Estimate.from_dict(odds) if odds else None
+
+    def map_source(self) -> MapSource:
+        """Return what the strategy map is drawn from."""
+        drawn = self.simulation
+        odds = np.vstack([drawn.node_odds, drawn.node_intervals]) if drawn else None
+        return MapSource(self.graph, self.targets, self.levels, self.goal_odds, odds)
+
+    def effect_on_goals(self) -> dict[str, Floats]:
+        """Return by goal what one more at each node adds to its value, along all paths; (n_nodes,) float each."""
+        effects = {}
+        for goal in self.scenario.goals.values():
+            at = np.zeros(self.graph.n_nodes)
+            at[self.graph.find_node(goal.kpi, goal.unit)] = 1.0
+            effects[goal.id] = self.graph.sweep_back(at)
+        return effects
+
+
+def map_source_of_kept(stored: StoredRun) -> MapSource:
+    """Return what the strategy map of a kept run is drawn from, with the odds as they were simulated.
+
+    Raises
+    ------
+    OutputError
+        When the run folder is not whole.
+    """
+    plan, document = load_kept_plan(stored), stored.document
+    odds = {g["goal"]: Estimate.from_dict(g["odds"]) for g in document["goals"] if g["odds"]}
+    return MapSource(plan.graph, plan.targets, plan.levels, odds, plan.odds)
+
+
+def source_of_run(run: Run, name: str) -> ReportSource:
+    """Return a run that was just made as the source of a report."""
+    plan = run.plan
+    return ReportSource(
+        name, run.as_dict(), run.graph, plan.stretch, plan.levels, plan.target, run.simulation, run.scenario.files
+    )
+
+
+def source_of_kept(stored: StoredRun) -> ReportSource:
+    """Return a kept run as the source of a report; its draws are made again, the same ones.
+
+    Raises
+    ------
+    OutputError
+        When the run folder is not whole.
+    """
+    plan = load_kept_plan(stored)
+    simulation, inputs = None, {entry["file"]: entry["sha256"] for entry in stored.manifest["inputs"]}
+    if stored.document["simulation"]:
+        simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.targets)
+    return ReportSource(
+        stored.name, stored.document, plan.graph, plan.stretch, plan.levels, plan.targets, simulation, inputs
+    )

@@ -1,0 +1,211 @@
+"""From a graph and a plan to the content of a map: who stands where, and how much goes along each arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
+from kpiopt.graph.hand_down import share_below, weight_above
+from kpiopt.report.drawing.short import short_pair
+from kpiopt.report.numbers import amount
+from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
+from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.scenario import Floats, Initiative, Kpi
+from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import CERTAIN
+
+INITIATIVES, FACTORS, OTHER = "initiatives", "factors", "other"
+LARGE = 1e5
+"""Amounts from here on are written short on cards."""
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """A graph and what is known about its nodes.
+
+    Attributes
+    ----------
+    graph : CausalGraph
+    targets : (n_nodes,) float or None
+        None where nothing has been solved.
+    levels : (n_levels,) float or None
+        Levels of initiatives.
+    goal_odds : mapping of str to Estimate
+        By goal id.
+    node_odds : (3, n_nodes) float or None
+        Odds that each node attains its target, and the ends of their intervals.
+    """
+
+    graph: CausalGraph
+    targets: Floats | None = None
+    levels: Floats | None = None
+    goal_odds: Mapping[str, Estimate] = field(default_factory=dict)
+    node_odds: Floats | None = None
+
+
+def collect_map(source: MapSource, unit: int = 0) -> StrategyMap:
+    """Return the map of a unit.
+
+    Parameters
+    ----------
+    source : MapSource
+    unit : int
+        Position of the unit; the organization by default. Cards stand for its own values, arrows for what happens in
+        it and below it.
+    """
+    graph, scenario = source.graph, source.graph.scenario
+    cards = [*_kpi_cards(source, unit), *_initiative_cards(source, unit), *_factor_cards(graph)]
+    arrows = _arrows(graph, unit)
+    joined = {a.cause for a in arrows} | {a.effect for a in arrows}
+    cards = [card for card in cards if card.kind == "kpi" or card.id in joined]
+    bands, groups = _bands_and_groups(source, {card.group for card in cards})
+    whose = "" if unit == 0 else f", {scenario.units.names[unit]}"
+    kept = {card.id for card in cards}
+    arrows = [a for a in arrows if a.cause in kept and a.effect in kept]
+    return StrategyMap(
+        f"{scenario.name}: strategy map{whose}", scenario.units.ids[unit], bands, groups, tuple(cards), tuple(arrows)
+    )
+
+
+def _bands_and_groups(source: MapSource, used: set[str]) -> tuple[tuple[Band, ...], tuple[Group, ...]]:
+    """Return perspectives with their objectives, then the foot; only what is used."""
+    scenario = source.graph.scenario
+    bands: list[Band] = []
+    groups: list[Group] = []
+    for band in [*scenario.perspectives.values(), None]:
+        inside = [
+            Group(f"objective.{o.id}", o.name, len(bands), o.critical, o.description)
+            for o in scenario.objectives.values()
+            if (o.perspective or None) == (band.id if band else None) and f"objective.{o.id}" in used
+        ]
+        if band is None and OTHER in used:
+            inside.append(Group(OTHER, "", len(bands)))
+        if inside:
+            bands.append(Band(band.id, band.name) if band else Band(OTHER, "Other KPIs"))
+            groups += inside
+    foot = [(INITIATIVES, "Initiatives"), (FACTORS, "Outside influences")]
+    if any(id in used for id, _ in foot):
+        groups += [Group(id, name, len(bands)) for id, name in foot if id in used]
+        bands.append(Band("foot", "What acts on it"))
+    return tuple(bands), tuple(groups)
+
+
+def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
+    graph, scenario = source.graph, source.graph.scenario
+    goals = {(g.kpi, g.unit): g.id for g in scenario.goals.values()}
+    for position, kpi in enumerate(scenario.kpis.values()):
+        node = int(graph.find_nodes(np.array([unit]), position)[0])
+        if node < 0:
+            continue
+        before, after = _values(source, kpi, node)
+        goal = goals.get((kpi.id, unit))
+        group = f"objective.{kpi.objective}" if kpi.objective else OTHER
+        odds = source.goal_odds.get(goal or "") or _odds_at(source, node)
+        yield Card(
+            f"kpi.{kpi.id}", kpi.name, group, before, after, kpi.unit, kpi.owner, odds, goal is not None, kpi.sign,
+            node, kpi.description,
+        )  # fmt: skip
+
+
+def _values(source: MapSource, kpi: Kpi, node: int) -> tuple[str, str]:
+    """Return baseline and target; short where they are large."""
+    baseline = float(source.graph.baseline[node])
+    target = baseline if source.targets is None or np.isnan(source.targets[node]) else float(source.targets[node])
+    if max(abs(baseline), abs(target)) >= LARGE:
+        before, after = short_pair(baseline, target)
+    else:
+        before, after = amount(baseline, "", kpi.step), amount(target, "", kpi.step)
+    return before, "" if source.targets is None else after
+
+
+def _odds_at(source: MapSource, node: int) -> Estimate | None:
+    if source.node_odds is None or np.isnan(source.node_odds[0, node]):
+        return None
+    share, low, high = source.node_odds[:, node].tolist()
+    return Estimate(share, low, high, CERTAIN if low == high else "exact")
+
+
+def _initiative_cards(source: MapSource, unit: int) -> Iterator[Card]:
+    graph, scenario = source.graph, source.graph.scenario
+    inside = (graph.level_unit >= unit) & (graph.level_unit < scenario.units.end[unit])
+    for position, initiative in enumerate(scenario.initiatives.values()):
+        rows = np.flatnonzero(inside & (graph.level_initiative == position))
+        if not len(rows):
+            continue
+        node = int(graph.level_node[rows[0]]) if len(rows) == 1 else -1
+        said = _level_text(source.levels, initiative, rows)
+        name, path = initiative.name, f"initiative.{initiative.id}"
+        yield Card(path, name, INITIATIVES, said, node=node, description=getattr(initiative, "description", ""))
+
+
+def _level_text(levels: Floats | None, initiative: Initiative, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+    where = f"{len(rows)} units" if len(rows) > 1 else "1 unit"
+    if levels is None:
+        return f"up to {amount(initiative.maximum)} at {where}"
+    chosen = levels[rows]
+    if len(rows) == 1:
+        return f"level {amount(float(chosen[0]))} of {amount(initiative.maximum)}"
+    return f"{amount(float(chosen.sum()))} of {amount(initiative.maximum * len(rows))} at {where}"
+
+
+def _factor_cards(graph: CausalGraph) -> Iterator[Card]:
+    for position, factor in enumerate(graph.scenario.factors.values()):
+        node = int(np.flatnonzero(graph.factor == position)[0])
+        said = _spread_text(factor.value)
+        yield Card(f"factor.{factor.id}", factor.name, FACTORS, said, node=node)
+
+
+def _spread_text(value: Quantity) -> str:
+    if value.is_number:
+        return amount(value.mean)
+    low, high = (float(x) for x in value.quantile(np.array([0.05, 0.95])))
+    return f"{low:.3g} to {high:.3g}, mean {value.mean:.3g}"
+
+
+def _arrows(graph: CausalGraph, unit: int) -> list[Arrow]:
+    """Add up the graph's edges by cause and effect, weighted by what they count at the map's unit."""
+    scenario = graph.scenario
+    above = weight_above(graph, unit)
+    own = ((graph.kind != NodeKind.KPI) | (graph.unit == unit)).astype(np.float64)
+    below = share_below(graph, own)
+    reach = movable(graph)
+    edges = np.flatnonzero((graph.edge_kind != EdgeKind.ROLL_UP) & (above[graph.head] != 0))
+    sums: dict[tuple[str, str], tuple[float, float]] = {}
+    for edge in edges.tolist():
+        tail, head = int(graph.tail[edge]), int(graph.head[edge])
+        weight = float(above[head] * graph.coefficient[edge])
+        key = _card_id(graph, tail), f"kpi.{scenario.kpi_ids[graph.kpi[head]]}"
+        amount_, moved = sums.get(key, (0.0, 0.0))
+        sums[key] = amount_ + weight * float(below[tail]), moved + abs(weight) * float(reach[tail])
+    at_unit = {f"kpi.{k}": graph.find_node(k, unit) for k in scenario.kpi_ids}
+    return [
+        Arrow(cause, effect, total, min(1.0, moved / max(float(reach[at_unit[effect]]), 1e-300)))
+        for (cause, effect), (total, moved) in sums.items()
+    ]
+
+
+def _card_id(graph: CausalGraph, node: int) -> str:
+    scenario = graph.scenario
+    if graph.kind[node] == NodeKind.FACTOR:
+        return f"factor.{list(scenario.factors)[graph.factor[node]]}"
+    if graph.kind[node] == NodeKind.INITIATIVE:
+        return f"initiative.{list(scenario.initiatives)[graph.level_initiative[graph.level[node]]]}"
+    return f"kpi.{scenario.kpi_ids[graph.kpi[node]]}"
+
+
+def movable(graph: CausalGraph) -> Floats:
+    """Return by how much decisions and factors could move each node, if all moved it the same way, (n_nodes,)."""
+    scenario, cells = graph.scenario, graph.scenario.cells
+    own = np.zeros(graph.n_nodes)
+    own[graph.cell_node] = np.where(cells.has_decision, np.nan_to_num(cells.max_stretch - cells.min_stretch), 0.0)
+    largest = np.array([i.maximum for i in scenario.initiatives.values()] + [0.0])
+    own[graph.level_node] = largest[graph.level_initiative]
+    for position, factor in enumerate(scenario.factors.values()):
+        ends = [factor.value.mean] * 2 if factor.value.is_number else factor.value.quantile(np.array([0.05, 0.95]))
+        own[graph.factor == position] = float(ends[1] - ends[0])
+    matrix = graph.matrix.copy()
+    matrix.data = np.abs(matrix.data)
+    return graph.sweep(own, matrix)

@@ -1,0 +1,56 @@
+"""The map as a picture for slides and paper: PNG by resvg, PDF by Typst, one landscape page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.report.drawing.svg import Svg
+
+PNG_SCALE = 2.0
+PAGE = """#set page(paper: "a4", flipped: true, margin: 8mm)
+#set document(title: json("title.json"))
+#align(center + horizon, image("map.svg", width: 100%, height: 100%, fit: "contain", alt: json("title.json")))
+"""
+
+
+def svg_to_png(svg: Svg) -> bytes:
+    """Return a picture as PNG, twice as large for sharp screens.
+
+    Raises
+    ------
+    UsageError
+        Where the extra `png` is not installed.
+    """
+    try:
+        import resvg_py  # an extra
+    except ImportError:
+        raise _missing("png", "resvg-py") from None
+    return bytes(resvg_py.svg_to_bytes(svg_string=str(svg), zoom=int(PNG_SCALE), background="#ffffff"))
+
+
+def svg_to_pdf(svg: Svg, title: str) -> bytes:
+    """Return a picture as PDF on one landscape page.
+
+    Raises
+    ------
+    UsageError
+        Where the extra `pdf` is not installed.
+    """
+    try:
+        import typst  # an extra
+    except ImportError:
+        raise _missing("pdf", "typst") from None
+    with TemporaryDirectory(prefix="kpiopt-") as name:
+        folder = Path(name)
+        (folder / "map.svg").write_text(svg, "utf-8")
+        (folder / "title.json").write_text(json.dumps(title), "utf-8")
+        (folder / "page.typ").write_text(PAGE, "utf-8")
+        return bytes(typst.compile(str(folder / "page.typ")))
+
+
+def _missing(extra: str, package: str) -> UsageError:
+    message = f"{extra.upper()} needs the package {package}"
+    return UsageError(Problem("E-extra", message, fix=f"pip install 'kpiopt[{extra}]', or choose --format svg"))

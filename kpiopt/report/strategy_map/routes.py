@@ -1,0 +1,121 @@
+"""The way of each arrow: out of one card, through the gaps between rows, into the other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kpiopt.report.drawing.svg import number
+from kpiopt.report.strategy_map.content import StrategyMap
+from kpiopt.report.strategy_map.positions import Box, Layout
+
+MARGIN = 20.0
+STEP = 13.0
+TIP = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An arrow as paths.
+
+    Attributes
+    ----------
+    line, tip : str
+        Data of the two paths.
+    """
+
+    line: str
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    """One end of an arrow: which side of which card, and where the arrow goes from there."""
+
+    arrow: int
+    card: str
+    is_top: bool
+    towards: float
+
+
+def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
+    """Return the way of every arrow of a map."""
+    ports = _spread(list(_ports(found, layout)), layout)
+    routes = []
+    for i, arrow in enumerate(found.arrows):
+        chain = layout.chains.of_arrow[i]
+        start, end = layout.cards[arrow.cause], layout.cards[arrow.effect]
+        row = layout.chains.row
+        x1, x2 = ports[i, arrow.cause], ports[i, arrow.effect]
+        if row[arrow.cause] == row[arrow.effect]:
+            routes.append(_beside(start, end, x1, x2))
+            continue
+        up = row[arrow.cause] > row[arrow.effect]
+        y1, y2 = (start.y, end.bottom) if up else (start.bottom, end.y)
+        passed = [layout.points[point] for point in chain[1:-1]]
+        stops = [(box.middle, *((box.bottom, box.y) if up else (box.y, box.bottom))) for box in passed]
+        tip = TIP if up else -TIP
+        routes.append(Route(_through((x1, y1), stops, (x2, y2 + tip)), _tip(x2, y2, up=up)))
+    return routes
+
+
+def _ports(found: StrategyMap, layout: Layout) -> Iterator[_Port]:
+    row = layout.chains.row
+    for i, arrow in enumerate(found.arrows):
+        chain = layout.chains.of_arrow[i]
+        for card, following in ((arrow.cause, chain[1]), (arrow.effect, chain[-2])):
+            box = layout.points.get(following) or layout.cards[following]
+            is_top = row[following] <= row[card]
+            yield _Port(i, card, is_top, box.middle)
+
+
+def _spread(ports: list[_Port], layout: Layout) -> dict[tuple[int, str], float]:
+    """Give the arrows at one side of a card places beside each other, in the order of where they go."""
+    by_side: dict[tuple[str, bool], list[_Port]] = defaultdict(list)
+    for port in ports:
+        by_side[port.card, port.is_top].append(port)
+    places = {}
+    for (card, _), there in by_side.items():
+        box = layout.cards[card]
+        there.sort(key=lambda p: (p.towards, p.arrow))
+        step = min(STEP, (box.width - 2 * MARGIN) / max(1, len(there) - 1))
+        for i, port in enumerate(there):
+            places[port.arrow, card] = box.middle + (i - 0.5 * (len(there) - 1)) * step
+    return places
+
+
+def _through(start: tuple[float, float], stops: list[tuple[float, float, float]], end: tuple[float, float]) -> str:
+    """Return a path with upright tangents: straight through rows, bent between them."""
+    (x, y), text = start, f"M{number(start[0])} {number(start[1])}"
+    for middle, entry, leave in stops:
+        text += _bend((x, y), (middle, entry)) + f"V{number(leave)}"
+        x, y = middle, leave
+    return text + _bend((x, y), end)
+
+
+def _bend(a: tuple[float, float], b: tuple[float, float]) -> str:
+    if abs(a[0] - b[0]) < 0.5:
+        return f"L{number(b[0])} {number(b[1])}"
+    middle = 0.5 * (a[1] + b[1])
+    return f"C{number(a[0])} {number(middle)} {number(b[0])} {number(middle)} {number(b[0])} {number(b[1])}"
+
+
+def _tip(x: float, y: float, *, up: bool) -> str:
+    base = y + TIP if up else y - TIP
+    return f"M{number(x)} {number(y)}L{number(x - 4)} {number(base)}H{number(x + 4)}Z"
+
+
+def _beside(start: Box, end: Box, x1: float, x2: float) -> Route:
+    """Join two cards of one row: straight where they are neighbours, in an arch where they are not."""
+    gap = max(end.x - start.right, start.x - end.right)
+    if gap < 60:
+        right = end.x > start.x
+        y = start.y + 0.5 * min(start.height, end.height)
+        a, b = (start.right, end.x) if right else (start.x, end.right)
+        base = b - TIP if right else b + TIP
+        tip = f"M{number(b)} {number(y)}L{number(base)} {number(y - 4)}V{number(y + 4)}Z"
+        return Route(f"M{number(a)} {number(y)}H{number(base)}", tip)
+    top = start.y - 22.0
+    out, into = f"{number(x1)} {number(start.y)}", f"{number(x2)} {number(end.y - TIP)}"
+    return Route(f"M{out}C{number(x1)} {number(top)} {number(x2)} {number(top)} {into}", _tip(x2, end.y, up=False))

@@ -1,0 +1,118 @@
+"""Reports say what the run's document says, first what is worst, and stay small."""
+
+import html
+import json
+import re
+
+import pytest
+
+from kpiopt.cli.app import main
+from kpiopt.report.numbers import amount, goal_amounts
+from kpiopt.report.page.goals import headline
+from kpiopt.report.page.report import render_report
+from kpiopt.report.page.source import source_of_kept
+from kpiopt.runs.stored_run import read_run
+from kpiopt.simulation import Estimate
+from tests.report.organizations import HOSTILE, write_scorecard
+
+MOST_BYTES = 1_500_000
+SHIPPED = ["scenarios/scorecard.toml", "scenarios/adventureworks-base.toml"]
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    """Run folders of shipped scenarios, solved once."""
+    folders = {}
+    for path in SHIPPED:
+        out = tmp_path_factory.mktemp("runs")
+        assert main(["solve", path, "--out", str(out), "--draws", "2048", "--json"]) == 0
+        folders[path] = next(out.iterdir())
+    return folders
+
+
+def page_of(folder):
+    return (folder / "report.html").read_text("utf-8")
+
+
+def words(page):
+    """What a page says, without its markup."""
+    return html.unescape(re.sub(r"<[^>]+>", " ", page))
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_every_run_has_its_report_and_the_manifest_its_digest(solved, path):
+    document = json.loads((solved[path] / "run.json").read_text("utf-8"))
+    page = page_of(solved[path])
+    assert document["manifest"]["files"]["report.html"]["bytes"] == len(page.encode()) < MOST_BYTES
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_the_figures_of_the_page_are_those_of_the_document(solved, path):
+    document = json.loads((solved[path] / "run.json").read_text("utf-8"))
+    source = source_of_kept(read_run(solved[path]))
+    said = words(page_of(solved[path]))
+    for goal in document["goals"]:
+        kpi = source.scenario.kpis[goal["kpi"]]
+        shown = goal_amounts(kpi, goal["target"], goal["plan"], goal["baseline"])
+        assert all(text in said for text in shown)
+        assert Estimate.from_dict(goal["odds"]).text in said
+    assert Estimate.from_dict(document["all_goals"]).text in said
+    assert amount(document["pay"]["plan"]) in said and amount(document["pay"]["p95"]) in said
+    for step in document["steps"]:
+        assert f"{step['certificate']['relative_gap']:.1e}" in said
+    for limit in (entry for entry in document["limits"] if entry["binding"] and entry["shadow_price"]):
+        assert all(amount(limit[end]) in said for end in ("from", "to") if limit[end] is not None)
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_a_kept_run_gives_the_same_report_again(solved, path):
+    again = render_report(source_of_kept(read_run(solved[path])))
+    assert page_of(solved[path]) == again
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_the_worst_truth_comes_first(solved, path):
+    source = source_of_kept(read_run(solved[path]))
+    text = headline(source)
+    goals = source.document["goals"]
+    assert text.startswith(f"The odds that all {len(goals)} goals are hit together are {source.all_goals.text}")
+    least = min(goals, key=lambda g: g["odds"]["estimate"])
+    assert Estimate.from_dict(least["odds"]).text in text
+    assert html.escape(text) in page_of(solved[path])
+
+
+def test_bridges_add_up(solved):
+    source = source_of_kept(read_run(solved[SHIPPED[0]]))
+    from kpiopt.report.page.goals import _steps
+    from kpiopt.studies.explain import explain_target
+
+    for goal in source.document["goals"]:
+        node = source.graph.find_node(goal["kpi"], goal["unit"])
+        found = explain_target(source.graph, source.stretch, source.levels, node)
+        total = sum(value for _, value in _steps(source, found.origins, source.scenario.kpis[goal["kpi"]]))
+        assert goal["baseline"] + total == pytest.approx(goal["plan"], rel=1e-9)
+
+
+def test_the_command_writes_a_page_and_refuses_to_write_over_a_folder(solved, tmp_path, capsys):
+    folder = solved[SHIPPED[1]]
+    assert main(["report", str(folder), "--html", str(tmp_path / "r.html")]) == 0
+    assert (tmp_path / "r.html").read_text("utf-8").startswith("<!doctype html>")
+    assert main(["report", str(folder), "--html", str(tmp_path)]) == 8
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_a_run_without_odds_has_a_report_that_says_so(tmp_path):
+    path = write_scorecard(tmp_path, 12)
+    assert main(["solve", str(path), "--no-simulation", "--out", str(tmp_path / "runs")]) == 0
+    assert "not simulated" in words(page_of(next((tmp_path / "runs").iterdir())))
+
+
+def test_hostile_names_stay_text(tmp_path):
+    path = write_scorecard(tmp_path, len(HOSTILE), names=HOSTILE)
+    assert main(["solve", str(path), "--out", str(tmp_path / "runs")]) == 0
+    page = page_of(next((tmp_path / "runs").iterdir()))
+    tags = {tag.lower() for tag in re.findall(r"<([a-zA-Z]+)", page)}
+    assert not tags & {"img", "foreignobject", "iframe", "a", "object", "embed", "link"}
+    assert not re.search(r"<[^>]* on[a-z]+=", re.sub(r'"[^"]*"', '""', page))
+    assert page.count("<script") == page.count("</script>")
+    assert "\u202e" not in page and "\u2028" not in page

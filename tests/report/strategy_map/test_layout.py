@@ -1,0 +1,103 @@
+"""Maps are laid out so that they can be read: nothing overlaps, effects stand above causes, groups hold together."""
+
+import itertools
+
+import pytest
+
+from kpiopt.graph import build_graph
+from kpiopt.report.strategy_map.collect import MapSource, collect_map
+from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
+from kpiopt.report.strategy_map.order import _crossings
+from kpiopt.report.strategy_map.positions import lay_out_map
+from kpiopt.report.strategy_map.rows import MOST_ROWS, assign_rows
+from kpiopt.report.strategy_map.selection import fold_by_objective
+from kpiopt.scenario.load import load_scenario
+from tests.report.organizations import write_scorecard
+
+
+@pytest.fixture(scope="module", params=[12, 40, 80])
+def found(request, tmp_path_factory):
+    path = write_scorecard(tmp_path_factory.mktemp("maps"), request.param)
+    return collect_map(MapSource(build_graph(load_scenario(path))))
+
+
+def overlap(a, b):
+    return a.x < b.right - 1e-6 and b.x < a.right - 1e-6 and a.y < b.bottom - 1e-6 and b.y < a.bottom - 1e-6
+
+
+def lay_out(found):
+    return lay_out_map(found, {card.id: 60.0 for card in found.cards})
+
+
+def test_cards_and_passing_arrows_do_not_overlap(found):
+    layout = lay_out(found)
+    boxes = [*layout.cards.values(), *layout.points.values()]
+    assert [pair for pair in itertools.combinations(boxes, 2) if overlap(*pair)] == []
+
+
+def test_groups_hold_their_cards_and_no_others(found):
+    layout = lay_out(found)
+    for group in found.groups:
+        box = layout.groups[group.id]
+        for card in found.cards:
+            assert overlap(box, layout.cards[card.id]) == (card.group == group.id)
+    assert [p for p in itertools.combinations(layout.groups.values(), 2) if overlap(*p)] == []
+
+
+def test_bands_stand_in_the_order_of_the_perspectives_and_hold_their_cards(found):
+    layout = lay_out(found)
+    assert [box.y for box in layout.bands] == sorted(box.y for box in layout.bands)
+    band = {group.id: group.band for group in found.groups}
+    for card in found.cards:
+        box, outer = layout.cards[card.id], layout.bands[band[card.group]]
+        assert outer.y < box.y and box.bottom < outer.bottom and outer.x < box.x and box.right < outer.right
+
+
+def test_the_same_map_is_always_laid_out_alike(found):
+    assert lay_out(found) == lay_out(found)
+
+
+def chain(n, *more):
+    cards = tuple(Card(f"kpi.{i}", str(i), "g") for i in range(n))
+    arrows = [Arrow(f"kpi.{i + 1}", f"kpi.{i}", 1.0, 0.5) for i in range(n - 1)]
+    return StrategyMap("m", "u", (Band("b", "B"),), (Group("g", "G", 0),), cards, (*arrows, *more))
+
+
+def test_effects_stand_above_their_causes():
+    rows = assign_rows(chain(3)).of_card
+    assert [rows[f"kpi.{i}"] for i in range(3)] == [0, 1, 2]
+
+
+def test_a_circle_of_kpis_is_drawn_all_the_same_without_its_weakest_arrow():
+    rows = assign_rows(chain(3, Arrow("kpi.0", "kpi.2", 1.0, 0.1))).of_card
+    assert [rows[f"kpi.{i}"] for i in range(3)] == [0, 1, 2]
+
+
+def test_long_chains_do_not_make_a_band_a_tower():
+    assert assign_rows(chain(12)).count <= MOST_ROWS + 1
+    assert len(lay_out(chain(12)).cards) == 12
+
+
+def test_crossings_are_counted():
+    assert _crossings([(0, 1), (1, 0)]) == 1
+    assert _crossings([(0, 0), (1, 1)]) == 0
+    assert _crossings([(0, 2), (1, 1), (2, 0)]) == 3
+
+
+def test_sweeps_take_crossings_away():
+    """Two chains written crosswise: the optimum has none."""
+    cards = tuple(Card(f"kpi.{n}", n, g) for n, g in (("a", "t"), ("b", "t"), ("c", "u"), ("d", "u")))
+    arrows = (Arrow("kpi.c", "kpi.b", 1.0, 0.5), Arrow("kpi.d", "kpi.a", 1.0, 0.5))
+    bands, groups = (Band("t", "T"), Band("u", "U")), (Group("t", "T", 0), Group("u", "U", 1))
+    boxes = lay_out(StrategyMap("m", "x", bands, groups, cards, arrows)).cards
+    assert (boxes["kpi.a"].x < boxes["kpi.b"].x) == (boxes["kpi.d"].x < boxes["kpi.c"].x)
+    assert boxes["kpi.a"].x == pytest.approx(boxes["kpi.d"].x)
+
+
+def test_objectives_stand_for_their_kpis(found):
+    folded = fold_by_objective(found)
+    objectives = [card for card in folded.cards if card.kind == "objective"]
+    assert len(objectives) == len({card.group for card in found.cards if card.kind == "kpi"})
+    inside = [card.id for part in folded.folded.values() for card in part.cards]
+    assert {card.id for card in found.cards if card.kind == "kpi"} <= set(inside)
+    assert lay_out(folded).width <= lay_out(found).width
