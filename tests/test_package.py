@@ -45,3 +45,34 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import kpiopt, sys; print(sorted({'numpy', 'scipy', 'polars', 'highspy'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
+
+
+def test_functions_take_paths_runs_and_kept_runs(tmp_path, monkeypatch) -> None:
+    from kpiopt.cli.app import main
+
+    path = ROOT / "scenarios" / "hand-solved.toml"
+    run = kpiopt.solve(path, overrides=["simulation.draws=512"])
+    assert isinstance(run, kpiopt.Run)
+    assert isinstance(run.scenario, kpiopt.Scenario)
+    assert main(["solve", str(path), "--draws", "512", "--out", str(tmp_path)]) == 0
+    (kept,) = (p.name for p in tmp_path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    name = f"{run.scenario.units.ids[1]}/{run.scenario.kpi_ids[0]}"
+    goal = next(iter(run.scenario.goals))
+    assert kpiopt.explain(run, goal) == kpiopt.explain(kept, goal, runs=tmp_path), name
+    assert kpiopt.simulate(run).all_goals == kpiopt.simulate(kept, runs=tmp_path).all_goals
+    assert all(finding.passed for finding in kpiopt.verify(kept, runs=tmp_path))
+    assert kpiopt.check(path).errors == []
+
+
+def test_every_function_of_the_surface_is_the_same_word_as_a_command() -> None:
+    from kpiopt.cli.manual import commands
+
+    functions = [name for name in kpiopt.__all__ if callable(getattr(kpiopt, name)) and name.islower()]
+    assert set(functions) - {"load"} <= {name.split()[1] for name in commands()}
+
+
+def test_names_that_are_not_there_are_told() -> None:
+    import pytest
+
+    with pytest.raises(AttributeError, match="it has Infeasible, InputError"):
+        _ = kpiopt.solve_scenario

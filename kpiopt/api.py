@@ -1,0 +1,353 @@
+"""What `import kpiopt` offers: the words of the command line as typed functions. Rooms are imported when used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kpiopt.errors import Problems
+    from kpiopt.run.run import Run
+    from kpiopt.runs.verification import Finding
+    from kpiopt.scenario.scenario import Scenario
+    from kpiopt.simulation import Simulation
+    from kpiopt.simulation.intervene import Intervention
+    from kpiopt.studies.comparison.contenders import Comparisons
+    from kpiopt.studies.explain import Explanation
+    from kpiopt.studies.sensitivity.study import Sensitivity
+    from kpiopt.studies.sweep.sweep_answer import SweepAnswer
+
+Variants = str | Sequence[str] | None
+RUNS = "runs"
+
+
+def load(path: str | Path, *, variant: Variants = None, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file, strictly.
+
+    Parameters
+    ----------
+    path : str or Path
+    variant : str or sequence of str, optional
+        Names of `[variant.NAME]` tables to apply, the last on top.
+    overrides : sequence of str
+        "path=value" assignments, as with `--set`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong, each with file, line and what to do.
+    """
+    from kpiopt.scenario.load import load_scenario
+
+    return load_scenario(Path(path), variant=_joined(variant), overrides=overrides)
+
+
+def check(path: str | Path, *, variant: Variants = None, overrides: Sequence[str] = ()) -> Problems:
+    """Say everything there is to say about a scenario: `.errors` and `.warnings`; nothing is raised for them.
+
+    Parameters
+    ----------
+    path, variant, overrides
+        As for `load`.
+
+    Raises
+    ------
+    UsageError
+        If the file or the variant does not exist.
+    """
+    from kpiopt.scenario.load import check_scenario
+
+    return check_scenario(Path(path), variant=_joined(variant), overrides=tuple(overrides))[1]
+
+
+def solve(
+    scenario: Scenario | str | Path,
+    *,
+    variant: Variants = None,
+    overrides: Sequence[str] = (),
+    simulate: bool = True,
+    workers: int = 1,
+    executor: str = "serial",
+    time_limit: float = float("inf"),
+    solver: str = "highs",
+    allow_code: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Solve a scenario: certified plan, rounded targets, odds.
+
+    Parameters
+    ----------
+    scenario : Scenario, str or Path
+        A path is read first, with `variant` and `overrides`.
+    variant, overrides
+        As for `load`; for a path only.
+    simulate : bool
+        Whether odds are estimated.
+    workers : int
+        Threads of the simulation.
+    executor : str
+        As behind `--executor`, such as "processes:4"; the answer depends on neither.
+    time_limit : float
+        Seconds for all of it.
+    solver : str
+        "highs", or any solver that Pyomo finds.
+    allow_code : bool
+        Whether the scenario's rules file may be run.
+    progress : callable
+        Told what is being done.
+
+    Raises
+    ------
+    InputError
+        Where a path cannot be read.
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Nothing is published then.
+    """
+    from kpiopt.deadline import Deadline
+    from kpiopt.program.solver.answer import SolverOptions
+    from kpiopt.run.solve import SolveOptions, solve_scenario
+    from kpiopt.workers.executor import parse_executor
+
+    if isinstance(scenario, str | Path):
+        scenario = load(scenario, variant=variant, overrides=overrides)
+    options = SolveOptions(
+        SolverOptions(deadline=Deadline.after(time_limit), solver=solver),
+        simulate=simulate, workers=workers, executor=parse_executor(executor), allow_code=allow_code,
+    )  # fmt: skip
+    return solve_scenario(scenario, options=options, progress=progress)
+
+
+def simulate(
+    run: Run | str | Path,
+    *,
+    do: Sequence[str] = (),
+    act: Sequence[str] = (),
+    draws: int | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    executor: str = "serial",
+    runs: str | Path = RUNS,
+) -> Simulation | Intervention:
+    """Estimate the odds of a run's plan anew, or what an action changes.
+
+    Parameters
+    ----------
+    run : Run, str or Path
+        A run, or the name or folder of a kept one.
+    do, act : sequence of str
+        "kpi=value" and "initiative=level", as with `--do` and `--act`; with them an `Intervention` is returned.
+    draws, seed : int, optional
+        The scenario's own by default.
+    workers, executor
+        As for `solve`.
+    runs : str or Path
+        Folder in which names of runs are looked up.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such run or executor.
+    NumericsError
+        Where a value of a draw is not finite.
+    """
+    from kpiopt.run.spread import spread_by
+    from kpiopt.simulation import simulate as draw
+    from kpiopt.simulation.intervene import intervene
+    from kpiopt.workers.executor import parse_executor
+
+    graph, stretch, levels, targets = _plan_of(run, runs)
+    usual = graph.scenario.simulation
+    settings = usual if draws is None else replace(usual, draws=draws, precision=None)
+    settings = settings if seed is None else replace(settings, seed=seed)
+    spread = spread_by(parse_executor(executor))
+    if do or act:
+        return intervene(graph, stretch, levels, targets, settings, do=do, act=act, workers=workers, spread=spread)
+    return draw(graph, stretch, levels, targets, settings, workers=workers, spread=spread)
+
+
+def explain(run: Run | str | Path, target: str, *, runs: str | Path = RUNS) -> Explanation:
+    """Explain a target: what it is made of, where its change comes from, what it does for the goals.
+
+    Parameters
+    ----------
+    run, runs
+        As for `simulate`.
+    target : str
+        "unit/kpi" by ids or names, or the id of a goal.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such target; the message names what there is.
+    """
+    from kpiopt.studies.explain import explain_target, find_target
+
+    graph, stretch, levels, _ = _plan_of(run, runs)
+    return explain_target(graph, stretch, levels, find_target(graph, target))
+
+
+def verify(run: str | Path, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
+    """Check a kept run again, without the solver: every finding says what was checked and whether it passed.
+
+    Parameters
+    ----------
+    run : str or Path
+        Name or folder of a kept run.
+    allow_code : bool
+        Whether the scenario's rules file may be run.
+    runs : str or Path
+        Folder in which names are looked up.
+    """
+    from kpiopt.cli.solve import summary_text
+    from kpiopt.runs.store import RunStore
+    from kpiopt.runs.verification import verify_run
+
+    return verify_run(RunStore(Path(runs)).find(str(run)), summary_text, allow_code=allow_code)
+
+
+def compare(
+    *sources: str | Path,
+    overrides: Sequence[str] = (),
+    simulate: bool = True,
+    workers: int = 1,
+    allow_code: bool = False,
+    runs: str | Path = RUNS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparisons:
+    """Compare scenarios, variants or kept runs with the first one, all drawn with the same random numbers.
+
+    Parameters
+    ----------
+    *sources : str or Path
+        Scenario files, "file.toml:variant", run folders, or names of runs; a single file is compared with its variants.
+    overrides : sequence of str
+        "path=value" for all of them.
+    simulate, workers, allow_code, progress
+        As for `solve`.
+    runs : str or Path
+        Folder in which names of runs are looked up.
+
+    Raises
+    ------
+    InputError, UsageError
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Where the first has no plan.
+    """
+    from kpiopt.run.solve import SolveOptions
+    from kpiopt.runs.store import RunStore
+    from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
+
+    found = read_contenders([str(source) for source in sources], RunStore(Path(runs)), overrides)
+    return compare_contenders(found, SolveOptions(simulate=simulate, workers=workers, allow_code=allow_code), progress)
+
+
+def sweep(
+    path: str | Path,
+    over: Sequence[str] = (),
+    *,
+    zipped: bool = False,
+    variant: str | None = None,
+    overrides: Sequence[str] = (),
+    simulate: bool = True,
+    executor: str = "serial",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SweepAnswer:
+    """Solve a scenario for many values of some of its numbers; `.frame` holds one row for each point.
+
+    Parameters
+    ----------
+    path : str or Path
+    over : sequence of str
+        "path=first:last:number" or "path=value,value,…"; the file's own `[sweep]` where empty.
+    zipped : bool
+        Whether the axes' values go together instead of in every combination.
+    variant, overrides
+        As for `load`.
+    simulate : bool
+        Whether odds are estimated.
+    executor : str
+        As behind `--executor`, such as "processes:4" or "dask://host:port"; the answer does not depend on it. A script
+        that starts processes runs from a file, below `if __name__ == "__main__":`.
+    on_progress : callable
+        Called with the number of points that are done and of all.
+
+    Raises
+    ------
+    InputError, UsageError
+        Where the scenario, an axis or the executor cannot be read; points that fail are part of the answer.
+    LimitReached
+        Where workers die without having begun a point.
+    """
+    from kpiopt.studies.sweep.point import SweepJob
+    from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
+    from kpiopt.workers.executor import parse_executor
+
+    job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
+    return sweep_in_memory(job, over, parse_executor(executor), zipped=zipped, on_progress=on_progress)
+
+
+def sensitivity(
+    path: str | Path,
+    *,
+    output: str | None = None,
+    methods: Sequence[str] = ("tornado",),
+    only: Sequence[str] = (),
+    changes: Mapping[str, tuple[float, float]] | None = None,
+    draws: int | None = None,
+    seed: int | None = None,
+    variant: Variants = None,
+    overrides: Sequence[str] = (),
+    allow_code: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Sensitivity:
+    """Find what a plan hinges on.
+
+    Parameters
+    ----------
+    path : str or Path
+    output : str, optional
+        "odds", "odds:GOAL", "shortfall", "shortfall:GOAL", "pay" or "kpi:KPI".
+    methods : sequence of str
+        Any of "tornado", "morris", "sobol".
+    only : sequence of str
+        Paths or patterns that the tornado is confined to.
+    changes : mapping of str to (float, float), optional
+        Low and high value by path.
+    draws, seed : int, optional
+    variant, overrides
+        As for `load`.
+    allow_code, progress
+        As for `solve`.
+
+    Raises
+    ------
+    InputError, UsageError
+    """
+    from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
+
+    question = SensitivityQuestion(
+        output=output, methods=tuple(methods), only=tuple(only), changes=changes or {}, draws=draws, seed=seed
+    )
+
+    def read(further: Sequence[str]) -> Scenario:
+        return load(path, variant=variant, overrides=[*overrides, *further])
+
+    return study_sensitivity(read(()), question, read, allow_code=allow_code, progress=progress)
+
+
+def _joined(variant: Variants) -> str | None:
+    """Return several variants as one name, the last on top."""
+    return variant if variant is None or isinstance(variant, str) else "+".join(variant) or None
+
+
+def _plan_of(run: Run | str | Path, runs: str | Path) -> tuple:  # type: ignore[type-arg]
+    """Return graph, stretch, levels and targets of a run, or of a kept one."""
+    if isinstance(run, str | Path):
+        from kpiopt.runs.kept_plan import load_kept_plan
+        from kpiopt.runs.store import RunStore
+
+        kept = load_kept_plan(RunStore(Path(runs)).find(str(run)))
+        return kept.graph, kept.stretch, kept.levels, kept.targets
+    return run.graph, run.plan.stretch, run.plan.levels, run.plan.target
