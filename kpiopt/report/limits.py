@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
@@ -46,8 +47,29 @@ def priced_limits(run: Run) -> list[PricedLimit]:
 
 
 def used_up(run: Run) -> list[str]:
-    """Return the names of limits that are used up without a price at the margin."""
-    return [limit_name(run.scenario, x) for x in run.limits if x.binding and not _more_is_worth(x)]
+    """Return the names of limits that are used up while more of them is known to be worth nothing."""
+    idle = [x for x in run.limits if x.binding and not _more_is_worth(x)]
+    return [limit_name(run.scenario, x) for x in idle if x.next_more is None or not x.next_more.step]
+
+
+def next_steps(run: Run) -> list[str]:
+    """Return sentences on limits that whole numbers use up: what the next step down and up would bring."""
+    return [text for limit in run.limits for text in _next_in_words(run, limit)]
+
+
+def _next_in_words(run: Run, limit: LimitResult) -> Iterator[str]:
+    name = limit_name(run.scenario, limit)
+    for step, word in ((limit.next_less, "less"), (limit.next_more, "more")):
+        if step is None or (step.has_plan and step.step is None):
+            continue
+        moved = f"{name}: {amount(abs(step.limit - limit.limit))} {word} ({amount(step.limit)})"
+        if not step.has_plan:
+            yield f"{moved} would leave no plan."
+        elif step.change > 0.0:
+            yield f"{moved} would mean {_loss(run, step.step or '', step.change)}, with other levels of initiatives."
+        else:
+            gain = _worth(run, replace(limit, step=step.step), -step.change)
+            yield f"{moved} would bring {gain}, with other levels of initiatives."
 
 
 def _more_is_worth(limit: LimitResult) -> bool:
@@ -60,7 +82,7 @@ def prices_of_less(run: Run) -> list[str]:
 
 
 def _has_two_prices(limit: LimitResult) -> bool:
-    if not limit.price_less:
+    if not limit.price_less or (math.isinf(limit.price_less) and limit.next_less is not None):
         return False
     return limit.step_less != limit.step_more or not math.isclose(limit.price_less, limit.price_more or 0.0)
 

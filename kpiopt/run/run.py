@@ -12,7 +12,7 @@ from kpiopt.errors import problem_as_dict
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.formulation.cascade import Cascade
-from kpiopt.program.order.prices import LimitResult
+from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.scenario.scenario import Goal, Scenario
@@ -184,8 +184,16 @@ def _limit_as_dict(limit: LimitResult) -> dict[str, Any]:
         "shadow_price_more": finite(limit.price_more),
         "step_more": limit.step_more,
         "no_plan_with_less": limit.price_less == float("inf"),
+        "next_less": _next_as_dict(limit.next_less),
+        "next_more": _next_as_dict(limit.next_more),
         "unit": limit.unit or None,
     }
+
+
+def _next_as_dict(step: NextStep | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
+    return {"limit": step.limit, "has_plan": step.has_plan, "step": step.step, "change": step.change}
 
 
 def finite(value: float | None) -> float | None:

@@ -8,19 +8,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kpiopt.errors import LimitReached, Uncertified
+from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_priced
-from kpiopt.program.order.steps import Solution, StepResult
-from kpiopt.program.order.whole_numbers import fix_columns
+from kpiopt.program.order.steps import InfeasibleProgram, Solution, StepResult
+from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.scenario.scenario import Floats
 
 BINDING = 1e-9
 WORK = 100_000
 """Binding limits times columns up to which pieces are found exactly: that takes about as long as the solve."""
+STEPPED = 2
+"""Limits used up by whole numbers whose next steps are solved."""
+SMALL = 2_000
+"""Columns of a program up to which that is done."""
 LARGEST = 30_000
 """Columns up to which pieces are found at all."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What the plan would be at the nearest limit at which whole numbers can change, found by solving it there.
+
+    Attributes
+    ----------
+    limit : float
+        In the resource's unit.
+    step : str or None
+        First step of the order that gets another value; None where none does, or where there is no plan.
+    change : float
+        By how much that value grows; below 0 it gets better.
+    has_plan : bool
+    """
+
+    limit: float
+    step: str | None
+    change: float
+    has_plan: bool = True
 
 
 @dataclass(frozen=True)
@@ -51,6 +79,8 @@ class LimitResult:
         where no plan is left with less, None where it could not be told.
     step_less, step_more : str or None
         The steps that these prices are about.
+    next_less, next_more : NextStep or None
+        Of the first limits that whole numbers use up; prices hold with the whole numbers as they are.
     """
 
     name: str
@@ -67,6 +97,8 @@ class LimitResult:
     price_more: float | None = None
     step_less: str | None = None
     step_more: str | None = None
+    next_less: NextStep | None = None
+    next_more: NextStep | None = None
 
 
 def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...]:
@@ -82,10 +114,64 @@ def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...
     bound = [limit for limit, result in zip(cascade.limits, plain, strict=True) if result.binding]
     slopes = _slopes(cascade, _with_fixed_whole_numbers(arrays, solution.x), solution, bound)
     by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
+    stepped = [limit.name for limit in bound if np.any(_whole_uses(arrays, limit.row))][:STEPPED]
     return tuple(
-        _priced(result, limit, by_name[limit.name], solution.steps, cascade) if result.binding else result
+        _with_next_steps(
+            _priced(result, limit, by_name[limit.name], solution.steps, cascade),
+            limit, cascade.program, solution, is_solved=limit.name in stepped,
+        )
+        if result.binding else result
         for limit, result in zip(cascade.limits, plain, strict=True)
+    )  # fmt: skip
+
+
+def _whole_uses(arrays: ProgramArrays, row: int) -> Floats:
+    """Return what one more of each whole number takes from a limit, (n,) float."""
+    if not np.any(arrays.integer) or arrays.n_columns > SMALL:
+        return np.zeros(arrays.n_columns)
+    return np.where(arrays.integer, np.maximum(arrays.matrix[[row]].toarray()[0], 0.0), 0.0)
+
+
+def _with_next_steps(
+    result: LimitResult, limit: Limit, program: LinearProgram, solution: Solution, *, is_solved: bool
+) -> LimitResult:
+    """Add what the next steps of a limit that whole numbers use up would bring; without them "no plan" is not known."""
+    arrays = program.arrays()
+    if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][arrays.integer]):
+        return result
+    result = replace(result, price_less=None) if result.price_less == np.inf else result
+    if not is_solved:
+        return result
+    uses = _whole_uses(arrays, limit.row)
+    fewer = uses[(uses > 0.0) & (np.rint(solution.x) > arrays.column_lower)]
+    more = uses[(uses > 0.0) & (np.rint(solution.x) < arrays.column_upper)]
+    less = _next_step(program, limit, -float(fewer.min()), solution) if len(fewer) else None
+    return replace(
+        result,
+        next_less=less,
+        next_more=_next_step(program, limit, float(more.min()), solution) if len(more) else None,
+        price_less=np.inf if less is not None and not less.has_plan else result.price_less,
     )
+
+
+def _next_step(program: LinearProgram, limit: Limit, change: float, solution: Solution) -> NextStep | None:
+    """Solve the program with one limit moved; None where that ends without a proof."""
+    rows = []
+    for block in program.rows:
+        upper = block.upper.copy()
+        if block.start <= limit.row < block.start + len(block):
+            upper[limit.row - block.start] += change
+        rows.append(replace(block, upper=upper))
+    try:
+        found = solve_program(replace(program, rows=tuple(rows)), SolverOptions(), near=solution)
+    except InfeasibleProgram:
+        return NextStep(limit.value + change, None, 0.0, has_plan=False)
+    except (Uncertified, LimitReached):
+        return None
+    for now, then in zip(solution.steps[: len(program.objectives)], found.steps, strict=False):
+        if abs(then.value - now.value) > BINDING * max(1.0, abs(now.value)):
+            return NextStep(limit.value + change, now.label, then.value - now.value)
+    return NextStep(limit.value + change, None, 0.0)
 
 
 def _plain(limit: Limit, used: float) -> LimitResult:

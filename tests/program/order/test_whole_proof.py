@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from kpiopt.cli import main
+from kpiopt.cli.terminal import plain_text
 from kpiopt.errors import Infeasible, LimitReached
 from kpiopt.program.order import branching
+from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
@@ -87,3 +89,33 @@ def test_a_search_that_is_too_long_says_how_far_the_best_can_be(
     told = json.loads(capsys.readouterr().out)
     assert told["diagnosis"]["proved"] is False
     assert not list((tmp_path / "runs").glob("*/targets.csv"))
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("starter")
+    assert main(["init", str(folder)]) == 0
+    return folder / "scenario.toml"
+
+
+def solve_with_cash(path: Path, cash: float) -> Run:
+    scenario = load_scenario(path, overrides=[f"budget.cash.limit={cash}"])
+    return solve_scenario(scenario, options=SolveOptions(simulate=False))
+
+
+def test_the_next_steps_of_a_limit_are_what_solving_there_gives(starter: Path) -> None:
+    """Coaching is bought in sessions of 400: with 3,600 or 4,400 there are plans, and they are other plans."""
+    run = solve_with_cash(starter, 4000)
+    cash = next(limit for limit in run.limits if limit.name == "budget.cash")
+    assert cash.price_less is None
+    for step, limit in ((cash.next_less, 3600), (cash.next_more, 4400)):
+        there = values(solve_with_cash(starter, limit))
+        assert step is not None
+        assert (step.limit, step.has_plan, step.step) == (limit, True, "fairness")
+        assert step.change == pytest.approx(there["fairness"] - values(run)["fairness"], rel=1e-6)
+        assert abs(step.change) > 1e-4
+    text = " ".join(plain_text(render_summary(run)).split())
+    assert "worth nothing" not in text
+    assert "there is no plan" not in text
+    assert "cash budget: 400 less (3,600) would mean" in text
+    assert "cash budget: 400 more (4,400) would bring" in text
