@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -25,10 +26,10 @@ from kpiopt.cli import (
     sweep,
     verify,
 )
-from kpiopt.cli.failure import end_with
+from kpiopt.cli.failure import end_with, say_interrupted
 from kpiopt.cli.output import report, strategy_map
 from kpiopt.cli.signals import handled_signals
-from kpiopt.cli.terminal import open_missing_streams
+from kpiopt.cli.terminal import DOCUMENT, open_missing_streams, write_in_any_encoding
 from kpiopt.errors import ExitCode
 
 EPILOG = (
@@ -99,14 +100,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code; see `kpiopt.errors.ExitCode`.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
+    debug, interrupted = "--debug" in words, partial(say_interrupted, words)
+    DOCUMENT.begin()
     try:
-        with handled_signals():
-            return _run([word for word in words if word != "--debug"], debug=debug)
+        with handled_signals(interrupted):
+            code = _run([word for word in words if word != "--debug"], debug=debug)
     except KeyboardInterrupt:
-        return int(ExitCode.INTERRUPTED)
+        code = int(ExitCode.INTERRUPTED)
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(ExitCode.INTERNAL)
+        code = leaving.code if isinstance(leaving.code, int) else int(ExitCode.INTERNAL)
+    if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        interrupted(ExitCode(code))
+    return code
 
 
 def console() -> NoReturn:
@@ -116,6 +121,7 @@ def console() -> NoReturn:
     apart would abort it, and the exit code would not be the documented one.
     """
     open_missing_streams()
+    write_in_any_encoding()
     code = main()
     if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         for stream in (sys.stdout, sys.stderr):

@@ -26,6 +26,7 @@ ExecutorName = Annotated[
     str,
     typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT."),
 ]
+Replace = Annotated[bool, typer.Option("--force", help="Replace a file that kpiopt did not write.")]
 RunsFolder = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, RunsFolder
+from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, Replace, RunsFolder
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 
 if TYPE_CHECKING:
@@ -36,23 +36,26 @@ def compare(
         bool, typer.Option("--no-study", help="Leave the first scenario's frontier and tornado out of the page.")
     ] = False,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
+    force: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
     from kpiopt.run.solve import SolveOptions
-    from kpiopt.runs.durable import require_place
+    from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # the solver and numpy
 
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
     say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
+    inputs = [file for contender in contenders for file in contender.scenario.files]
     if html is not None:
-        require_place(html, (file for contender in contenders for file in contender.scenario.files))
+        require_place(html, inputs, force=force)
     options = SolveOptions(simulate=not no_simulation, workers=workers)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
         if html is not None:
-            _write_page(html, found, () if no_study else _study(contenders[0], overrides or (), options, progress))
+            study = () if no_study else _study(contenders[0], overrides or (), options, progress)
+            write_output(html, _page(found, study), inputs, force=force)
     _answer(found, as_json)
 
 
@@ -77,8 +80,7 @@ def _study(
     return study_sections(base.label, study_base(base, overrides, options, progress))
 
 
-def _write_page(path: Path, found: Comparisons, more: tuple[PageSection, ...]) -> None:
+def _page(found: Comparisons, more: tuple[PageSection, ...]) -> bytes:
     from kpiopt.report.compare_page import render_compare_page  # jinja2
-    from kpiopt.runs.durable import replace_file
 
-    replace_file(path, render_compare_page(found, more).encode())
+    return render_compare_page(found, more).encode()

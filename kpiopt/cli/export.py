@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from kpiopt.cli.arguments import AllowCode, Overrides, ScenarioPath, Variants, joined
+from kpiopt.cli.arguments import AllowCode, Overrides, Replace, ScenarioPath, Variants, joined
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_lines, say
+from kpiopt.errors import printable
 
 
 class FileFormat(StrEnum):
@@ -18,6 +19,10 @@ class FileFormat(StrEnum):
 
     LP = "lp"
     MPS = "mps"
+
+
+COMMENT = {FileFormat.LP: "\\", FileFormat.MPS: "*"}
+"""How a comment begins."""
 
 
 def export(
@@ -31,21 +36,24 @@ def export(
     variants: Variants = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    force: Replace = False,
 ) -> None:
     """Write the linear program of one step as LP or MPS."""
     from kpiopt.graph import build_graph  # numpy and scipy
     from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.formulation.exchange import export_lines
     from kpiopt.program.formulation.rules_file import apply_rules
-    from kpiopt.runs.durable import replace_file, require_place
+    from kpiopt.runs.durable import WRITTEN_BY, require_place, write_output
 
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
-        require_place(out, checked.files)
+        require_place(out, checked.files, force=force)
     program = apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code).program
     lines = export_lines(program, file_format.value, step)
     if out is None:
         print_lines(lines)
         return
-    replace_file(out, "".join(f"{line}\n" for line in lines).encode())
-    say(f"wrote {out}: {program.n_columns:,} columns, {program.n_rows:,} rows")
+    mark = f"{COMMENT[file_format]} {WRITTEN_BY} export"
+    content = "".join(f"{line}\n" for line in (mark, *lines)).encode()
+    write_output(out, content, checked.files, force=force)
+    say(f"wrote {printable(str(out))}: {program.n_columns:,} columns, {program.n_rows:,} rows")

@@ -7,10 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
-from kpiopt.cli.terminal import print_json, say, say_problems
+from kpiopt.cli.terminal import DOCUMENT, json_text, print_json, say, say_problems
 from kpiopt.errors import ExitCode, KpioptError, Problem, UsageError, as_known_error, problem_as_dict
 
 # The root of the parser's own errors. Typer brings its parser along in some versions and imports it in others, so the
@@ -18,6 +19,7 @@ from kpiopt.errors import ExitCode, KpioptError, Problem, UsageError, as_known_e
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 _STATUS = {ExitCode.INFEASIBLE: "infeasible", ExitCode.UNBOUNDED: "unbounded"}
+_STOPPED = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 
 def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> ExitCode:
@@ -67,6 +69,30 @@ def error_document(error: KpioptError) -> dict[str, object]:
         "problems": [problem_as_dict(p) for p in error.problems],
         **({"diagnosis": error.details} if error.details else {}),
     }
+
+
+def interruption_document(code: ExitCode) -> dict[str, object]:
+    """Return the JSON form of an interruption: schema kpiopt.error/1."""
+    status = _STOPPED[code]
+    problem = Problem(f"E-{status}", f"the command was {status}", rule="what is finished is kept", fix="run it again")
+    return {
+        "schema": "kpiopt.error/1",
+        "status": status,
+        "exit_code": int(code),
+        "count": 1,
+        "problems": [problem_as_dict(problem)],
+    }
+
+
+def say_interrupted(arguments: Sequence[str], code: ExitCode) -> None:
+    """Print the document of an interruption, where one was asked for and none is printed yet; straight to the stream.
+
+    The main thread may be deep in compiled code, and whoever read the stream may be gone.
+    """
+    if "--json" in arguments and DOCUMENT.claim():
+        with suppress(OSError, ValueError):
+            sys.stdout.write(json_text(interruption_document(code)))
+            sys.stdout.flush()
 
 
 def _say_usage(error: Exception) -> None:

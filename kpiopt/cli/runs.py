@@ -55,8 +55,8 @@ def list_runs(out: RunsFolder = DEFAULT_RUNS, as_json: AsJson = False) -> None:
         widths = [max(len(row[key]) for row in rows) for key in ("run", "variant")]
         print_lines(printable(_line(row, *widths)) for row in rows)
     elif not begun:
-        print_lines([f"no runs in {out}"])
-    print_lines(f"{name}  not finished, {points:,} points kept" for name, points in begun.items())
+        print_lines([printable(f"no runs in {out}")])
+    print_lines(f"{printable(name)}  not finished, {points:,} points kept" for name, points in begun.items())
 
 
 def _line(row: dict[str, Any], name_width: int, variant_width: int) -> str:
@@ -132,7 +132,7 @@ def remove_run(
     given_up = unfinished(out).keys() & set(names)
     for stored in store.find_removable(name for name in names if name not in given_up):
         store.remove(stored)
-        print_lines([f"removed {stored.folder}"])
+        print_lines([printable(f"removed {stored.folder}")])
     for name in sorted(given_up):
         give_up(out, name)
         print_lines([f"removed what was kept of {name}"])

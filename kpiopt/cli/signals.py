@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -40,8 +40,14 @@ def _handled() -> list[signal.Signals]:
 
 
 @contextmanager
-def handled_signals() -> Iterator[None]:
-    """Turn signals into exceptions, with a watcher that enforces the deadline; restores on the way out."""
+def handled_signals(on_deadline: Callable[[ExitCode], None] = lambda code: None) -> Iterator[None]:
+    """Turn signals into exceptions, with a watcher that enforces the deadline; restores on the way out.
+
+    Parameters
+    ----------
+    on_deadline : callable
+        Called with the exit code right before the watcher ends the process.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -50,7 +56,7 @@ def handled_signals() -> Iterator[None]:
     writer.setblocking(False)
     earlier = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     finished = threading.Event()
-    threading.Thread(target=_enforce_deadline, args=(reader, finished), daemon=True).start()
+    threading.Thread(target=_enforce_deadline, args=(reader, finished, on_deadline), daemon=True).start()
     try:
         yield
     finally:
@@ -61,12 +67,15 @@ def handled_signals() -> Iterator[None]:
         writer.close()
 
 
-def _enforce_deadline(reader: socket.socket, finished: threading.Event) -> None:
+def _enforce_deadline(
+    reader: socket.socket, finished: threading.Event, on_deadline: Callable[[ExitCode], None]
+) -> None:
     """Wait for the first signal (one byte, its number); end the process when it has not unwound in time."""
     with reader:  # open to the end: a second signal must find somebody to write to
         code, held_up = _first_signal(reader)
         if code is not None and not finished.wait(max(0.0, GRACE_SECONDS - held_up)):
             show_cursor()
+            on_deadline(code)
             os._exit(int(code))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kpiopt.cli.arguments import Replace
 from kpiopt.cli.terminal import print_lines
 from kpiopt.errors import OutputError, Problem, printable
 
@@ -23,20 +25,22 @@ def init(
     texts = {name: resources.files("kpiopt").joinpath("templates", name).read_text("utf-8") for name in STARTER_FILES}
     texts[SCHEMA_FILE] = _schema_text()
     _refuse_existing([folder / name for name in texts])
-    for name, text in texts.items():
-        _write(folder / name, text)
+    _write_all(folder, texts)
     where = printable(str(folder / "scenario.toml"))
     print_lines([f"wrote {where}, units.csv, cells.csv and {SCHEMA_FILE}", f"next: kpiopt solve {where}"])
 
 
 def schema(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file instead.")] = None,
+    force: Replace = False,
 ) -> None:
     """Print the JSON Schema of the scenario format, so that editors complete and underline."""
     if out is None:
         print_lines([_schema_text().rstrip("\n")])
     else:
-        _write(out, _schema_text())
+        from kpiopt.runs.durable import write_output
+
+        write_output(out, _schema_text().encode(), force=force)
         print_lines([f"wrote {printable(str(out))}"])
 
 
@@ -46,18 +50,32 @@ def _schema_text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and the folder for it where there is none."""
+def _write_all(folder: Path, texts: dict[str, str]) -> None:
+    """Write files and the folders for them, all or none."""
     from kpiopt.runs.durable import failing_as_output, replace_file
 
-    with failing_as_output(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, text.encode())
+    made: list[Path] = []
+    try:
+        with failing_as_output(folder):
+            for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+                missing.mkdir()
+                made.append(missing)
+        for name, text in texts.items():
+            replace_file(folder / name, text.encode())
+            made.append(folder / name)
+    except BaseException:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise
 
 
 def _refuse_existing(paths: list[Path]) -> None:
     """Raise when a file is there already: a planner's work is never overwritten."""
-    existing = [path for path in paths if path.exists()]
+    from kpiopt.runs.durable import failing_as_output
+
+    with failing_as_output(paths[0].parent):
+        existing = [path for path in paths if path.is_symlink() or path.exists()]
     if existing:
         raise OutputError(
             *(

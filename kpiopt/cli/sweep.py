@@ -49,7 +49,7 @@ def sweep(
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
     executor: ExecutorName = "serial",
-    force: Annotated[bool, typer.Option("--force", help="Solve again what is in the runs folder already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Solve again what is kept; replace a foreign file.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
     ] = None,
@@ -58,7 +58,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
-    from kpiopt.runs.durable import require_place
+    from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import open_store
     from kpiopt.studies.sweep.axes import points_of, read_axes  # numpy
@@ -70,7 +70,7 @@ def sweep(
     place = parse_executor(executor)
     checked, document = read_scenario(scenario, joined(variants), list(overrides or ()))
     if html is not None:
-        require_place(html, checked.files)
+        require_place(html, checked.files, force=force)
     axes = read_axes(checked, over or ())
     points = points_of(axes, zipped=zipped)
     job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)
@@ -78,12 +78,14 @@ def sweep(
     store = open_store(out, [document.source, *(copy.path for copy in posed.question.inputs)])
     kept = None if force else stored_answer(store, posed)
     if kept is not None:
-        _print_kept(kept, html, as_json)
+        if html is not None:
+            write_output(html, _page(kept.answer), checked.files, force=force)
+        _print_kept(kept, as_json)
         say(f"{posed.name} was solved before; --force solves it again")
         return
     answer, written = _answer(store, posed, place, occasion)
     if html is not None:
-        _write_page(html, answer)
+        write_output(html, _page(answer), checked.files, force=force)
     if as_json:
         print_json(written)
     else:
@@ -99,10 +101,8 @@ def _print(answer: Any) -> None:
         print_lines([plain_text(answer).rstrip("\n")])
 
 
-def _print_kept(kept: StoredSweep, html: Path | None, as_json: bool) -> None:
+def _print_kept(kept: StoredSweep, as_json: bool) -> None:
     """Answer an identical question from the store."""
-    if html is not None:
-        _write_page(html, kept.answer)
     if as_json:
         print_json(kept.document)
     else:
@@ -137,11 +137,10 @@ def _render(answer: SweepAnswer, folder: Path) -> Any:
     return render_sweep(answer, folder)
 
 
-def _write_page(path: Path, answer: SweepAnswer) -> None:
+def _page(answer: SweepAnswer) -> bytes:
     from kpiopt.report.sweep_page import render_sweep_page
-    from kpiopt.runs.durable import replace_file
 
-    replace_file(path, render_sweep_page(answer).encode())
+    return render_sweep_page(answer).encode()
 
 
 def _end(answer: SweepAnswer) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import os
 import sys
+import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +18,13 @@ from kpiopt.errors import OutputError, Problem, format_problem
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+ASCII_FOR = {
+    "─": "-", "│": "|", "━": "-", "…": "...", "±": "+/-", "→": "->", "−": "-", "≥": ">=", "≤": "<=", "·": "*",
+    "\u00a0": " ", "\u202f": " ", "–": "-", "’": "'", "“": '"', "”": '"', "×": "x", "█": "#", "▏": "|",
+    "€": "EUR",
+}  # fmt: skip
+"""What stands for a character that the stream's encoding has not; letters lose their accents, others are escaped."""
 
 SHOWN_PROBLEMS = 50
 PIPE_WIDTH = 110
@@ -32,6 +42,27 @@ def open_missing_streams() -> None:
                 continue
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Write what an encoding has not with what it has: an error handler of codecs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_in_ascii(character) for character in text), error.end
+
+
+def _in_ascii(character: str) -> str:
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return ASCII_FOR.get(character) or plain or character.encode("ascii", "backslashreplace").decode()
+
+
+def write_in_any_encoding() -> None:
+    """Let standard output and standard error take every character, whatever encoding they were opened with."""
+    codecs.register_error("kpiopt", _spell_out)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="kpiopt")
 
 
 def open_console(stream: IO[str]) -> Console:
@@ -70,15 +101,44 @@ def print_lines(lines: Iterable[str]) -> None:
     _write("".join(f"{line}\n" for line in lines))
 
 
+class OneDocument:
+    """The JSON document of a command: whoever comes first prints it, the command, its failure or its interruption."""
+
+    def __init__(self) -> None:
+        self._lock, self._is_printed = threading.Lock(), False
+
+    def begin(self) -> None:
+        """Begin another command."""
+        self._is_printed = False
+
+    def claim(self) -> bool:
+        """Whether nobody has printed it yet; then the caller does."""
+        with self._lock:
+            was_printed, self._is_printed = self._is_printed, True
+        return not was_printed
+
+
+DOCUMENT = OneDocument()
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """Return a document as it is printed; a number that is not finite is a bug and raises."""
+    is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "").startswith("utf")
+    text = json.dumps(document, ensure_ascii=not is_unicode, allow_nan=False, indent=2) + "\n"
+    return _whole_characters(text)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print the one JSON document of the answer on stdout; a number that is not finite is a bug and raises."""
-    _write(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+    """Print the one JSON document of the answer on stdout."""
+    text = json_text(document)
+    if DOCUMENT.claim():
+        _write(text)
 
 
 def _write(text: str) -> None:
     """Write to stdout at once; what cannot be delivered is an output error, not a fault of kpiopt."""
     try:
-        sys.stdout.write(text)
+        sys.stdout.write(_whole_characters(text))
         sys.stdout.flush()
     except OSError as error:
         raise OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}")) from error
@@ -86,7 +146,12 @@ def _write(text: str) -> None:
 
 def say(message: str) -> None:
     """Say something on stderr."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(_whole_characters(f"{message}\n"))
+
+
+def _whole_characters(text: str) -> str:
+    """Escape lone halves of character pairs: file names that are not UTF-8 are made of them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def say_problems(problems: Iterable[Problem]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,14 @@ SHOWN = 50
 """How many errors are spelled out; the others are counted."""
 
 
+def _resolved(path: str) -> Path:
+    """Resolve links as far as there are any; a path that cannot be one is left for `_check_source` to refuse."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(path)
+
+
 class ExtendsReader:
     """Reads a scenario file and all that it extends, each file once, and collects what is wrong with any of them.
 
@@ -46,7 +55,7 @@ class ExtendsReader:
 
     def __init__(self, path: Path | str) -> None:
         self.given = str(path)
-        self.source = Path(os.path.realpath(path))
+        self.source = _resolved(self.given)
         self.root = project_root(self.source)
         self.files: dict[Path, TomlFile] = {}
         self._layers: dict[Path, Layer] = {}
@@ -92,13 +101,17 @@ class ExtendsReader:
         raise kind(*errors)
 
     def _check_source(self) -> None:
-        """Refuse a main file that is none: the command line names it, so that is usage, not input."""
+        """Refuse a main file that is none: the command line names it, so that is usage; one that is there is input."""
         try:
-            if self.source.is_dir():
+            if not self.given.strip():
                 raise IsADirectoryError
-            self.source.stat()
-        except OSError as error:
-            raise UsageError(*unreadable(self.source, self.given, None, error).problems) from None
+            if stat.S_ISDIR(self.source.stat().st_mode):
+                raise IsADirectoryError
+        except (OSError, ValueError) as error:
+            found = unreadable(self.source, self.given, None, error)
+            if isinstance(error, PermissionError):
+                raise found from None
+            raise UsageError(*found.problems) from None
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:

@@ -74,10 +74,17 @@ def project_root(scenario: Path) -> Path:
     """
     folder = scenario.parent
     for candidate in (folder, *folder.parents):
-        if any((candidate / marker).exists() for marker in ROOT_MARKERS):
+        if any(_exists(candidate / marker) for marker in ROOT_MARKERS):
             return candidate
     above = folder.parent
     return folder if above == above.parent else above
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def display_path(path: Path) -> str:

@@ -139,10 +139,13 @@ def expand_patterns(files: Sequence[Path]) -> list[Path]:
 
 
 def _matches(file: Path) -> list[Path]:
-    if file.exists():
+    try:
+        if file.exists() or not file.parts:
+            return []
+        start = Path(file.anchor)
+        return sorted(start.glob(str(file.relative_to(start))))
+    except (OSError, ValueError, NotImplementedError):  # no path, and no pattern either: what reads it says so
         return []
-    start = Path(file.anchor)
-    return sorted(start.glob(str(file.relative_to(start))))
 
 
 def solve_batch(

@@ -9,13 +9,22 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kpiopt.errors import OutputError, Problem
+from kpiopt.reading.regular_file import open_regular
+
+ASIDE_NAME = 100
+"""How much of a file's name the one that is written aside bears: names have an end at 255 bytes."""
+
+WRITTEN_BY = "written by kpiopt"
+"""What files that could be anybody's say in their first line."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_MARKS = (b"Content-Security-Policy\" content=\"default-src 'none'", b'"title": "kpiopt scenario"', WRITTEN_BY.encode())
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -39,40 +48,80 @@ def replace_file(path: Path, content: bytes) -> None:
     ------
     OutputError
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with failing_as_output(path):
+        aside = path.with_name(f".{path.name[:ASIDE_NAME]}.{os.getpid()}.partial")
     try:
         with failing_as_output(path):
             aside.unlink(missing_ok=True)
         write_file(aside, content)
         move(aside, path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):  # a place where nothing can be written: nothing is there to be removed
+            aside.unlink(missing_ok=True)
         raise
 
 
-def require_place(path: Path, inputs: Iterable[str | Path] = ()) -> None:
-    """Check that a file can be written, before the work that it is to hold: in a folder, over nothing that is read.
-
-    Parameters
-    ----------
-    path : Path
-    inputs : iterable of str or Path
-        Files of the scenario.
+def write_output(path: Path, content: bytes, inputs: Iterable[str | Path] = (), *, force: bool | None = None) -> None:
+    """Write a file that a planner names, whole or not at all; see `require_place`.
 
     Raises
     ------
     OutputError
     """
-    rule = "results are written beside what they are made of"
-    if any(path.resolve() == Path(file).resolve() for file in inputs):
-        raise OutputError(
-            Problem("E-output-is-input", f"{path} is a file of the scenario", rule, "choose another name")
-        )
-    if path.is_dir():
-        raise OutputError(Problem("E-output", f"{path} is a folder", rule, "name a file in it"))
-    if not path.parent.is_dir():
-        message = f"{path} cannot be made: there is no folder {path.parent}"
-        raise OutputError(Problem("E-output-missing", message, rule, "make the folder, or choose another name"))
+    require_place(path, inputs, force=force)
+    replace_file(Path(os.path.realpath(path)), content)
+
+
+def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool | None = None) -> None:
+    """Check that a file can be written, before the work that it is to hold: in a folder, over nothing of anybody's.
+
+    Parameters
+    ----------
+    path : Path
+    inputs : iterable of str or Path
+        Files of the scenario: nothing is ever written over them.
+    force : bool, optional
+        Whether a file that kpiopt did not write may be replaced; None for a command that does not ask.
+
+    Raises
+    ------
+    OutputError
+    """
+    rule = "results are written beside what they are made of, over nothing that is not kpiopt's own"
+    with failing_as_output(path):
+        place = Path(os.path.realpath(path))
+        if any(place == Path(os.path.realpath(file)) for file in inputs):
+            raise _no_place("E-output-is-input", f"{path} is a file of the scenario", rule, "choose another name")
+        mode = _mode(place)
+        if str(path) in ("", ".") or (mode is not None and stat.S_ISDIR(mode)):
+            raise _no_place("E-output", f"{str(path)!r} is a folder", rule, "name a file in it")
+        if mode is not None and not stat.S_ISREG(mode):
+            raise _no_place("E-output-special", f"{path} is a device, pipe or socket", rule, "name an ordinary file")
+        if not place.parent.is_dir():
+            message = f"{path} cannot be made: there is no folder {path.parent}"
+            raise _no_place("E-output-missing", message, rule, "make the folder, or choose another name")
+        if mode is not None and force is False and not _is_ours(place):
+            message = f"{path} is there already, and kpiopt did not write it"
+            raise _no_place("E-output-exists", message, rule, "choose another name, or say --force to replace it")
+
+
+def _no_place(code: str, message: str, rule: str, fix: str) -> OutputError:
+    return OutputError(Problem(code, message, rule, fix))
+
+
+def _mode(place: Path) -> int | None:
+    """Return what stands at a path; None where nothing does."""
+    try:
+        return place.lstat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a file is empty, or begins as those that kpiopt writes."""
+    with open_regular(place) as file:
+        start = file.read(4096)
+    return not start or any(mark in start for mark in _MARKS)
 
 
 def move(source: Path, target: Path) -> None:
@@ -120,6 +169,11 @@ def failing_as_output(path: Path, n_bytes: int | None = None) -> Iterator[None]:
     """Turn an operating system's refusal into an `OutputError` in plain words."""
     try:
         yield
+    except ValueError as error:
+        if "\0" not in str(path):
+            raise
+        fix = "correct the name"
+        raise OutputError(Problem("E-output", f"{path} cannot be written: a NUL character in it", fix=fix)) from error
     except OSError as error:
         if error.errno in _FULL:
             needed = f"; it needs {n_bytes:,} bytes" if n_bytes is not None else ""
@@ -135,6 +189,6 @@ def failing_as_output(path: Path, n_bytes: int | None = None) -> Iterator[None]:
             Problem(
                 "E-output",
                 f"{path} cannot be written: {error.strerror or error}",
-                fix="choose a folder that you may write to with --out",
+                fix="choose a place that you may write to",
             )
         ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -121,7 +122,7 @@ def unfinished(root: Path) -> dict[str, int]:
     found = {}
     for folder in sorted(root.glob(".*.journal")):
         name = folder.name.removeprefix(".").removesuffix(".journal")
-        if not (root / name).exists():
+        if not os.path.lexists(root / name):
             found[name] = sum(path.name != QUESTION_FILE for path in folder.glob("[!.]*.json"))
     return found
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph, build_graph
-from kpiopt.runs.stored_run import StoredRun, require_complete
+from kpiopt.runs.stored_run import StoredRun, damaged_run, read_run_file, require_complete
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 if TYPE_CHECKING:
     import polars as pl
+
+TARGETS_FILE = "targets.parquet"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
     require_complete(run)
     scenario = under or load_scenario(run.folder / "scenario.toml")
     graph = build_graph(scenario)
-    targets = _read(run.folder / "targets.parquet")
+    targets = read_targets(run)
     nodes = _nodes_of(graph, targets)
     stopped = targets.filter(targets["binding"].fill_null("") != "")
     names = zip(stopped["unit"], stopped["kpi"], stopped["binding"], strict=True)
@@ -79,10 +81,26 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
     )
 
 
-def _read(path: Path) -> pl.DataFrame:
+def read_targets(run: StoredRun) -> pl.DataFrame:
+    """Read the targets table of a run.
+
+    Raises
+    ------
+    OutputError
+        Where it is not the table that was written.
+    """
     import polars as pl  # only where a table is read
 
-    return pl.read_parquet(path)
+    try:
+        frame = pl.read_parquet(io.BytesIO(read_run_file(run.folder / TARGETS_FILE)))
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise damaged_run(run, f"{TARGETS_FILE} ({str(error)[:80]})") from None
+    texts, numbers = ("unit", "kpi", "period", "binding"), ("stretch", "target", "odds")
+    if any(frame.schema.get(name) != pl.String for name in texts) or any(
+        frame.schema.get(name) != pl.Float64 for name in numbers
+    ):
+        raise damaged_run(run, f"{TARGETS_FILE} (its columns are others)")
+    return frame
 
 
 def _nodes_of(graph: CausalGraph, targets: pl.DataFrame) -> Integers:

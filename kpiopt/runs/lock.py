@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kpiopt.errors import Locked, Problem
+from kpiopt.errors import Locked, OutputError, Problem
 from kpiopt.reading.regular_file import open_regular
 from kpiopt.runs.durable import failing_as_output
 
-_HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+_HELD = (errno.EACCES, errno.EDEADLK) if sys.platform == "win32" else (errno.EAGAIN, errno.EWOULDBLOCK)
+"""What the system says of a lock that another process holds; whatever else it says is not about others."""
 
 
 @contextmanager
@@ -49,8 +50,10 @@ def _acquire(path: Path) -> int:
                 if path.parent.parent.is_dir():  # another process has removed its empty folder in between
                     continue
                 raise
-        with failing_as_output(path):
+        try:
             is_ours = _lock_or_close(handle)
+        except OSError as error:
+            raise OutputError(_no_locks(path, error)) from error
         if not is_ours:
             raise Locked(_who_holds(path))
         if _is_same_file(handle, path):
@@ -101,6 +104,15 @@ def _is_same_file(handle: int, path: Path) -> bool:
 def _holder() -> dict[str, str | int]:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     return {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
+
+
+def _no_locks(path: Path, error: OSError) -> Problem:
+    return Problem(
+        "E-lock",
+        f"{path} cannot be locked: {error.strerror or error}",
+        rule="one process at a time writes a run, which only a lock can promise",
+        fix="choose a folder on a disk of this machine with --out: not every network drive knows locks",
+    )
 
 
 def _who_holds(path: Path) -> Problem:

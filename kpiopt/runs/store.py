@@ -9,6 +9,7 @@ runs/.sweep-….journal/          the points of a sweep that is not finished
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -119,9 +120,13 @@ class RunStore:
 
     def _folders(self) -> list[Path]:
         """Return the folders that may be runs; those that begin with a dot are being made or removed."""
-        if not self.root.is_dir():
+        try:
+            entries = sorted(self.root.iterdir())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return []
-        return [f for f in sorted(self.root.iterdir()) if not f.name.startswith(".") and may_be_run(f)]
+        except OSError as error:
+            raise _refusal("E-runs-unreadable", self.root, f"cannot be read: {error.strerror}") from None
+        return [f for f in entries if not f.name.startswith(".") and may_be_run(f)]
 
     def find(self, text: str) -> StoredRun:
         """Return the run of one scenario by its folder, its name or the beginning of its name or id.
@@ -152,7 +157,7 @@ class RunStore:
             When there is none, or more than one.
         """
         for folder in (Path(text), self.root / text) if text else ():
-            folder = folder if folder.name not in ("", "..") else folder.resolve()
+            folder = folder if folder.name not in ("", "..") else Path(os.path.realpath(folder))
             if is_run(folder):
                 return read_run(folder)
         names = [folder.name for folder in self._folders() if is_run(folder)]
@@ -185,13 +190,13 @@ class RunStore:
                 problems += error.problems
                 continue
             problems += self._objections(run)
-            found[run.folder.parent.resolve() / run.name] = run
+            found[Path(os.path.realpath(run.folder.parent)) / run.name] = run
         if problems:
             raise UsageError(*problems)
         return list(found.values())
 
     def _objections(self, run: StoredRun) -> Iterator[Problem]:
-        if run.folder.parent.resolve() != self.root.resolve():
+        if os.path.realpath(run.folder.parent) != os.path.realpath(self.root):
             message, fix = f"{run.folder} does not stand in {self.root}", f"say --out {run.folder.parent}"
             yield Problem("E-run-elsewhere", message, "runs are removed from one runs folder", fix)
         foreign = foreign_files(run)
@@ -223,14 +228,15 @@ def open_store(root: Path, inputs: Iterable[Path] = ()) -> RunStore:
     ------
     OutputError
     """
-    if root.exists() and not root.is_dir():
-        raise _refusal("E-output-file", root, "is a file, not a folder")
-    if any(path.resolve().parent == root.resolve() for path in inputs):
-        raise _refusal("E-output-is-input", root, "is the folder of the scenario or of its tables")
-    if not root.exists():
-        if not root.parent.is_dir():
-            raise _refusal("E-output-missing", root, f"cannot be made: there is no folder {root.parent}")
-        with failing_as_output(root):
+    with failing_as_output(root):
+        real = Path(os.path.realpath(root))
+        if os.path.lexists(real) and not real.is_dir():
+            raise _refusal("E-output-file", root, "is a file, not a folder")
+        if any(Path(os.path.realpath(path)).parent == real for path in inputs):
+            raise _refusal("E-output-is-input", root, "is the folder of the scenario or of its tables")
+        if not root.exists():
+            if not root.parent.is_dir():
+                raise _refusal("E-output-missing", root, f"cannot be made: there is no folder {root.parent}")
             root.mkdir(exist_ok=True)
     return RunStore(root)
 

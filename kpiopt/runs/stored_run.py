@@ -135,7 +135,20 @@ def is_run_name(name: str) -> bool:
 
 def _is_named_like_run(folder: Path) -> bool:
     """Whether a folder bears the name of a run and has at least its question left."""
-    return is_run_name(folder.name) and any(is_regular(folder / name) for name in (*DOCUMENT_FILES, "scenario.toml"))
+    if not is_run_name(folder.name):
+        return False
+    return any(is_regular(folder / name) for name in (*DOCUMENT_FILES, "scenario.toml")) or _is_closed(folder)
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder may not be looked into."""
+    try:
+        (folder / RUN_FILE).stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def foreign_files(run: StoredRun) -> list[str]:

@@ -22,7 +22,7 @@ from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
-from kpiopt.runs.stored_run import EVIDENCE_FILE, SUMMARY_FILE, StoredRun, altered_files, is_run_name
+from kpiopt.runs.stored_run import EVIDENCE_FILE, SUMMARY_FILE, StoredRun, altered_files, is_run_name, read_run_file
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.workers.job import SERIAL, Executor
@@ -122,7 +122,7 @@ def _question(run: StoredRun, scenario: Scenario) -> Finding:
     """Compute the digest of the question again: it names the run, and covers scenario, inputs, versions and options."""
     files, manifest = run.manifest["files"], run.manifest
     inputs = {name: entry["sha256"] for name, entry in files.items() if name.startswith("inputs/")}
-    toml = (run.folder / "scenario.toml").read_text("utf-8")
+    toml = read_run_file(run.folder / "scenario.toml").decode("utf-8", "replace")
     digest = digest_of(toml, inputs, manifest["versions"], manifest["settings"])
     copies = {entry["copy"]: entry["sha256"] for entry in manifest["inputs"] if entry.get("copy")}
     simulates = manifest["settings"].get("simulate") is (run.document.get("simulation") is not None)

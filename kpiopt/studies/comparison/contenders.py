@@ -13,6 +13,7 @@ from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, Usag
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
+from kpiopt.reading.regular_file import is_regular
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
@@ -117,7 +118,7 @@ def _numbered(contender: Contender, all_of_them: Sequence[Contender], position: 
 
 def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
     path = Path(text)
-    if not path.is_file():
+    if not is_regular(path):
         rule = "one source alone is a scenario file, which is compared with its variants"
         fix = "name what it is to be compared with, or one scenario file with variants"
         raise UsageError(Problem("E-compare-source", f"there is no scenario file {text!r}", rule=rule, fix=fix))
@@ -130,12 +131,12 @@ def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
 
 def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Contender:
     path = Path(text)
-    if path.is_file():
+    if is_regular(path):
         return _read_file(path, None, path.stem, overrides)
     file, mark, variant = text.rpartition(":")
-    if mark and Path(file).is_file():
+    if mark and is_regular(Path(file)):
         return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
-    if (path / RUN_FILE).is_file() or not (mark or path.suffix == ".toml"):
+    if is_regular(path / RUN_FILE) or not (mark or path.suffix == ".toml"):
         return _read_stored(store.find(text), overrides)
     raise _unknown(text, "write a scenario file, file.toml:variant, a run folder or the name of a run")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kpiopt.reading.key_path import KeyPath, dotted
-from kpiopt.runs.stored_run import StoredRun
+from kpiopt.runs.kept_plan import read_targets
+from kpiopt.runs.stored_run import StoredRun, damaged_run, read_run_file
 from kpiopt.studies.sweep.axes import value_text
 
 LARGEST_MOVES = 10
@@ -37,6 +38,8 @@ class Difference:
     Attributes
     ----------
     runs : tuple of str
+    versions : tuple of Change
+        Python, packages and kpiopt's own code (by its digest) that differ: equal questions may differ in nothing else.
     inputs : tuple of Change
         Values of the scenario; digests of tables that differ.
     results : tuple of Change
@@ -46,13 +49,14 @@ class Difference:
     """
 
     runs: tuple[str, str]
+    versions: tuple[Change, ...]
     inputs: tuple[Change, ...]
     results: tuple[Change, ...]
     targets: tuple[Change, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form: schema `kpiopt.diff/1`."""
-        parts = {"inputs": self.inputs, "results": self.results, "targets": self.targets}
+        parts = {"versions": self.versions, "inputs": self.inputs, "results": self.results, "targets": self.targets}
         changes = {
             part: [{"name": c.name, "first": c.first, "second": c.second} for c in found]
             for part, found in parts.items()
@@ -62,6 +66,8 @@ class Difference:
     def lines(self) -> Iterator[str]:
         """Yield the difference as lines for a reader; of the targets the ten that moved most."""
         yield f"{self.runs[0]} -> {self.runs[1]}"
+        if self.versions:
+            yield from _part("made by other versions", self.versions)
         yield from _part("inputs", self.inputs)
         yield from _part("results", self.results)
         yield from _part("targets", self.targets[:LARGEST_MOVES])
@@ -91,6 +97,7 @@ def compare_runs(first: StoredRun, second: StoredRun) -> Difference:
     """
     return Difference(
         (first.name, second.name),
+        tuple(_differing(_versions(first), _versions(second))),
         tuple(_differing(_inputs(first), _inputs(second))),
         tuple(_differing(_results(first), _results(second))),
         tuple(sorted(_differing(_targets(first), _targets(second)), key=_size, reverse=True)),
@@ -104,8 +111,17 @@ def _differing(first: dict[str, Any], second: dict[str, Any]) -> Iterator[Change
             yield Change(name, first.get(name), second.get(name))
 
 
+def _versions(run: StoredRun) -> dict[str, Any]:
+    """Return what made a run, kpiopt's own code first."""
+    versions = dict(run.manifest["versions"])
+    return {"kpiopt's code": versions.pop("code", None), **versions}
+
+
 def _inputs(run: StoredRun) -> dict[str, Any]:
-    document = tomllib.loads((run.folder / "scenario.toml").read_text("utf-8"))
+    try:
+        document = tomllib.loads(read_run_file(run.folder / "scenario.toml").decode())
+    except (OSError, ValueError) as error:
+        raise damaged_run(run, f"scenario.toml ({error})") from None
     files = run.manifest["files"]
     tables = {name: entry["sha256"][:12] for name, entry in files.items() if name.startswith("inputs/")}
     return {**dict(_leaves(document, ())), **tables}
@@ -132,9 +148,7 @@ def _results(run: StoredRun) -> dict[str, Any]:
 
 
 def _targets(run: StoredRun) -> dict[str, Any]:
-    import polars as pl  # only where tables are compared
-
-    frame = pl.read_parquet(run.folder / "targets.parquet")
+    frame = read_targets(run)
     names = zip(frame["unit"], frame["kpi"], frame["period"], frame["target"], strict=True)
     return {f"{unit}/{kpi}{'' if period is None else f'/{period}'}": target for unit, kpi, period, target in names}
 

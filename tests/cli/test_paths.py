@@ -1,0 +1,219 @@
+"""Paths from the command line: what cannot be read or written ends in one line, and nothing of anybody's is lost."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kpiopt.cli import main
+from kpiopt.runs import lock
+
+SMALL = """
+schema = 1
+name = "Zwei Teams – größer"
+[kpi.sales]
+name = "Umsätze €"
+unit = "€"
+[unit.company]
+[cell."company/sales"]
+baseline = 100
+max_stretch = 30
+[goal.sales]
+target = 120
+[variant.more]
+goal.sales.target = 125
+[sweep]
+"goal.sales.target" = [110, 120]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "scenario.toml").write_text(SMALL)
+    (tmp_path / "link.toml").symlink_to("scenario.toml")
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    (tmp_path / "notes.txt").write_text("mine")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PATHS = [
+    "",
+    " ",
+    "x" * 5000,
+    "x" * 300 + ".toml",
+    "loop.toml",
+    "\udcff.toml",
+    "/proc/self/mem",
+    "pipe",
+    "/dev/zero",
+    ".",
+]
+READING = [["check"], ["solve"], ["export"], ["sweep"], ["sensitivity"], ["compare", "scenario.toml"], ["compare"]]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_scenarios_that_cannot_be_read(folder, capsys, path):
+    for words in READING:
+        assert main([*words, path]) in (2, 3), words
+    assert main(["solve", path, "scenario.toml", "--no-simulation"]) in (2, 9)
+    assert "E-internal" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", READING[:5])
+def test_a_scenario_that_may_not_be_read_is_input_everywhere(folder, monkeypatch, words, capsys):
+    real = os.open
+
+    def closed(path, *args, **options):
+        if str(path).endswith("scenario.toml"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", closed)
+    assert main([*words, "scenario.toml"]) == 3
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(Path, "stat", lambda *a, **k: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied")))
+    assert main([*words, "scenario.toml"]) == 3
+    assert "E-internal" not in capsys.readouterr().err
+
+
+WRITING = [
+    ["export", "scenario.toml", "--out"],
+    ["schema", "--out"],
+    ["compare", "scenario.toml", "--no-simulation", "--no-study", "--html"],
+    ["sweep", "scenario.toml", "--no-simulation", "--html"],
+]
+PLACES = [
+    "",
+    ".",
+    "x" * 5000,
+    "loop/x",
+    "pipe",
+    "/dev/null",
+    "/dev/full",
+    "/proc/self/mem",
+    "no/folder/x",
+    "notes.txt/x",
+]
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+def test_places_that_cannot_be_written(folder, capsys, words):
+    before = sorted(p.name for p in folder.iterdir())
+    for place in PLACES:
+        assert main([*words, place]) == 8, place
+        assert main([*words, place, "--force"]) == 8, place
+    assert sorted(p.name for p in folder.iterdir() if p.name != "runs") == before
+    assert "E-internal" not in capsys.readouterr().err
+    assert not Path("/dev/null").is_file() and not (folder / "pipe").is_file()
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+def test_nothing_of_anybodys_is_written_over(folder, words):
+    for name in ("notes.txt", "scenario.toml", "link.toml"):
+        content = (folder / name).read_bytes()
+        assert main([*words, name]) == 8
+        assert (folder / name).read_bytes() == content
+    assert main([*words, "notes.txt", "--force"]) == 0
+    assert (folder / "notes.txt").read_bytes() != b"mine"
+    assert main([*words, "notes.txt"]) == 0  # by now it is kpiopt's own
+    if words[0] != "schema":  # which reads no scenario
+        assert main([*words, "link.toml", "--force"]) == 8
+        assert (folder / "scenario.toml").read_text() == SMALL
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+def test_read_only_places(folder, monkeypatch, capsys, words):
+    """A file system that refuses to write refuses to clean up as well."""
+    real, real_open = Path.unlink, Path.open
+
+    def refuse(path, *args, **options):
+        if "page" in path.name:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return real(path, *args, **options)
+
+    def opening(path, *args, **options):
+        if "page" in path.name:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return open(path, *args, **options)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "open", opening)
+    assert main([*words, "page.html"]) == 8
+    assert "Read-only file system" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("last", [0, 2])
+def test_init_writes_all_or_nothing(tmp_path, monkeypatch, capsys, last):
+    """The disk is full at the first file, or at the third."""
+    synced = []
+
+    def fsync(_):
+        synced.append(1)
+        if len(synced) > last:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert main(["init", str(tmp_path / "a" / "b")]) == 8
+    assert list(tmp_path.iterdir()) == []
+    assert "E-disk-full" in capsys.readouterr().err
+
+
+def test_a_rules_file_that_is_not_there_is_input(folder, capsys):
+    (folder / "scenario.toml").write_text(SMALL + '[rules]\nfile = "none.py"\n')
+    assert main(["solve", "scenario.toml", "--allow-code"]) == 3
+    assert "none.py" in capsys.readouterr().err
+
+
+def test_locks_that_fail_without_being_held(tmp_path, monkeypatch):
+    from kpiopt.errors import OutputError
+
+    def no_locks(handle):
+        os.close(handle)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock, "_lock_or_close", no_locks)
+    with (
+        pytest.raises(OutputError, match=r"cannot be locked: No locks available[\s\S]*network drive"),
+        lock.hold_lock(tmp_path / "x"),
+    ):
+        pass
+
+
+def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "kpiopt", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, env={**os.environ, **environment}, check=False)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_the_answer_is_printed_in_any_encoding(folder, encoding):
+    done = run(folder, "solve", "scenario.toml", "--no-simulation", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.decode(encoding)
+    assert ("Zwei Teams" in said) and ("Umsatze" in said or "Umsätze" in said)
+    answer = run(folder, "check", "scenario.toml", "--json", PYTHONIOENCODING=encoding)
+    assert json.loads(answer.stdout)["name"] == "Zwei Teams – größer"
+
+
+@pytest.mark.parametrize(("number", "code", "status"), [(signal.SIGINT, 130, "interrupted"), (15, 143, "terminated")])
+def test_one_document_also_when_interrupted(folder, number, code, status):
+    text = SMALL.replace("[110, 120]", "{ from = 100, to = 125, steps = 5000 }")
+    (folder / "scenario.toml").write_text(text)
+    command = [sys.executable, "-m", "kpiopt", "sweep", "scenario.toml", "--json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 60
+        while not list(folder.glob("runs/.*.journal/*.json")) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    document = json.loads(out)
+    assert (document["schema"], document["status"], document["exit_code"]) == ("kpiopt.error/1", status, code)
