@@ -143,7 +143,7 @@ def test_read_only_places(folder, monkeypatch, capsys, words):
     def opening(path, *args, **options):
         if "page" in path.name:
             raise OSError(errno.EROFS, "Read-only file system")
-        return open(path, *args, **options)
+        return real_open(path, *args, **options)
 
     monkeypatch.setattr(Path, "unlink", refuse)
     monkeypatch.setattr(Path, "open", opening)
