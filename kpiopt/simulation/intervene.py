@@ -20,6 +20,9 @@ from kpiopt.simulation.odds import Estimate
 from kpiopt.simulation.results import Simulation
 from kpiopt.simulation.simulate import Spread, simulate
 
+LARGEST = 1e12
+"""As in scenarios: beyond it what adds up over draws has no digits left that matter."""
+
 
 @dataclass(frozen=True, slots=True)
 class KpiChange:
@@ -167,6 +170,8 @@ def _read_assignment(text: str) -> tuple[str, float]:
         value = float("nan")
     if not equals or not name.strip() or not np.isfinite(value):
         raise _refusal(text, "it does not read name=number", "write for example coverage=0.9")
+    if abs(value) > LARGEST:
+        raise _refusal(text, f"the size of a value is at most {LARGEST:g}", "choose another unit of measure")
     return name.strip(), value
 
 

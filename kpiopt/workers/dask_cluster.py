@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import socket
 import threading
 import time
 from collections import deque
@@ -172,14 +173,35 @@ def _connected(executor: Executor) -> Iterator[Client]:
         raise UsageError(
             Problem("E-dask", "Dask distributed is not installed", fix='install it with: pip install "kpiopt[dask]"')
         ) from None
+    with _quiet():
+        _require_scheduler(executor.address)
+        try:
+            client = Client(executor.address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise UsageError(_no_scheduler(executor.address, error)) from error
+        with client:
+            yield client
+
+
+def _require_scheduler(address: str) -> None:
+    """Raise unless something that speaks Dask's language answers: a client would wait for ever where nothing does.
+
+    A scheduler is the first to speak on a new connection.
+    """
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
     try:
-        client = Client(executor.address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TimeoutError) as error:
-        raise UsageError(
-            Problem("E-cluster", f"no Dask scheduler answers at {executor.address}: {error}", fix="start it first")
-        ) from error
-    with _quiet(), client:
-        yield client
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS) as connection:
+            if connection.recv(1):
+                return
+        raise ConnectionError("it has closed the connection")
+    except TimeoutError as error:
+        raise UsageError(_no_scheduler(address, "it says nothing")) from error
+    except OSError as error:
+        raise UsageError(_no_scheduler(address, error)) from error
+
+
+def _no_scheduler(address: str, why: object) -> Problem:
+    return Problem("E-cluster", f"no Dask scheduler answers at {address}: {why}", fix="start it first")
 
 
 @contextmanager

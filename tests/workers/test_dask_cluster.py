@@ -1,6 +1,7 @@
 """The same answers from a Dask cluster, whatever happens to its workers."""
 
 import pickle
+import socket
 import sys
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_cluster_that_ends_ends_the_job_in_words(tmp_path, monkeypatch):
 
         with pytest.raises(LimitReached, match=r"does not answer any more|has had no worker"):
             squares(points, parse_executor(cluster.address), on_each=end)
+
+
+def test_a_port_that_says_nothing_is_no_cluster(monkeypatch):
+    """Something that accepts connections and never speaks would keep a client waiting for ever."""
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(UsageError, match="it says nothing"):
+            squares({"1": ("fast", 1.0)}, parse_executor(f"dask://127.0.0.1:{port}"))
+
+
+def test_a_port_on_which_nobody_listens_is_no_cluster():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        squares({"1": ("fast", 1.0)}, parse_executor(f"dask://127.0.0.1:{port}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from tempfile import TemporaryFile
 
 import numpy as np
 import polars as pl
@@ -73,10 +75,41 @@ def _damaged(what: str, display: str) -> Exception:
 def _refusing_damage(display: str) -> Iterator[None]:
     """Turn what polars raises on damaged bytes, a crash of its Rust code included, into a refusal."""
     try:
-        yield
+        with _without_panics():
+            yield
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _damaged(reason.removeprefix("parquet: "), display) from None
+
+
+@contextmanager
+def _without_panics() -> Iterator[None]:
+    """Hold back what is written to standard error until the block has ended well.
+
+    Rust code announces its crashes there, on the descriptor itself, past Python's own stream.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed from the beginning
+        yield
+        return
+    with TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.truncate(0)
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            _pass_on(held.read())
+
+
+def _pass_on(text: bytes) -> None:
+    if text:
+        os.write(2, text)
 
 
 def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: TableFindings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -201,3 +202,18 @@ def test_row_53_pages_that_unpack_without_bound(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(parquet_pages, limit, 10)
     with pytest.raises(PageError, match="unpacks to"):
         check_pages(parquet(pl.DataFrame({"unit": ["a" * 50]})))
+
+
+@pytest.mark.parametrize("name", ["panic1", "panic3", "panic4"])
+def test_a_crash_of_the_reader_is_not_seen(name, capfd):
+    """Rust code announces its crashes on standard error before Python hears of them."""
+    path = Path(__file__).parents[2] / "data" / "faults" / "parquet" / f"{name}.parquet"
+    with pytest.raises(TableError):
+        read_table(path, f"{name}.parquet", CELLS_TABLE)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_others_say_meanwhile_is_passed_on(capfd):
+    with table_parquet._without_panics():
+        os.write(2, b"a word\n")
+    assert capfd.readouterr().err == "a word\n"
