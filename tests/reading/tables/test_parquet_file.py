@@ -214,6 +214,6 @@ def test_a_crash_of_the_reader_is_not_seen(name, capfd):
 
 
 def test_what_others_say_meanwhile_is_passed_on(capfd):
-    with table_parquet._without_panics():
+    with parquet_file._without_panics():
         os.write(2, b"a word\n")
     assert capfd.readouterr().err == "a word\n"
