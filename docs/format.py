@@ -134,6 +134,7 @@ HEADINGS = {
     "DecideSection": "[decide]",
     "UncertaintySection": "[uncertainty]",
     "ExecutionEntry": "[execution.NAME]",
+    "NoiseEntry": "[noise.NAME]",
     "SimulationSection": "[simulation]",
     "SweepAxis": "[sweep] PATH = { … }",
     "RulesSection": "[rules]",

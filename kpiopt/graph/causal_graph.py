@@ -73,6 +73,8 @@ class CausalGraph:
     edge_kind : (n_edges,) int
     edge_quantity : (n_edges,) int
         Index into `quantities` where the coefficient is uncertain, else -1.
+    edge_between : (n_edges,) int
+        Index into `quantities` of what the coefficient of this unit is multiplied by in draws, else -1.
     quantities : tuple of NamedQuantity
         Uncertain factors, contributions, effects and baselines (execution is apart: it belongs to cells).
     node_quantity : (n,) int
@@ -97,6 +99,7 @@ class CausalGraph:
     coefficient: Floats
     edge_kind: Integers
     edge_quantity: Integers
+    edge_between: Integers
     quantities: tuple[NamedQuantity, ...]
     node_quantity: Integers
     level_initiative: Integers

@@ -12,7 +12,7 @@ from kpiopt.errors import ModelError, Problem
 from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity, NodeKind
 from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Floats, Integers, Scenario
+from kpiopt.scenario.scenario import Driver, Effect, Floats, Integers, Scenario
 
 
 def build_graph(scenario: Scenario) -> CausalGraph:
@@ -42,6 +42,7 @@ class _Edges(NamedTuple):
     coefficient: Floats
     kind: EdgeKind
     quantity: int
+    between: Integers
 
 
 class _Draft:
@@ -102,7 +103,7 @@ class _Draft:
         self._report_empty_means(empty)
         with np.errstate(divide="ignore", invalid="ignore"):
             coefficient[is_mean] = self.size[child[is_mean]] / total[parent[is_mean]]
-        self.edges.append(_Edges(child, parent, coefficient, EdgeKind.ROLL_UP, -1))
+        self.edges.append(_Edges(child, parent, coefficient, EdgeKind.ROLL_UP, -1, np.full(len(child), -1)))
         self.roll_up_edges = child, parent, coefficient
 
     def _fill_sizes(self, is_mean: NDArray[np.bool_], child: Integers, parent: Integers) -> None:
@@ -143,7 +144,7 @@ class _Draft:
                     tail = self._nodes(driver.units, self.scenario.kpi_position[driver.cause])
                 kind = EdgeKind.FACTOR if driver.is_factor else EdgeKind.CAUSE
                 keep = (head >= 0) & (tail >= 0)
-                self._add_edges(tail[keep], head[keep], driver.contribution, kind, driver.path)
+                self._add_edges(tail[keep], head[keep], self.unit[head[keep]], driver, kind)
 
     def add_effects(self) -> None:
         """Add initiative edges to the deciding unit's node, or to the root's where the KPI has none there."""
@@ -161,7 +162,7 @@ class _Draft:
                 if np.any(head < 0):
                     self._report_no_target(initiative.id, effect.kpi)
                     continue
-                self._add_edges(tail, head, effect.contribution, EdgeKind.INITIATIVE, effect.path)
+                self._add_edges(tail, head, initiative.units, effect, EdgeKind.INITIATIVE)
 
     def _report_no_target(self, initiative: str, kpi: str) -> None:
         self.problems.append(
@@ -179,9 +180,13 @@ class _Draft:
         self.quantities.append(NamedQuantity(name, quantity))
         return len(self.quantities) - 1
 
-    def _add_edges(self, tail: Integers, head: Integers, amount: Quantity, kind: EdgeKind, name: str) -> None:
-        coefficient = np.full(len(tail), amount.mean)
-        self.edges.append(_Edges(tail, head, coefficient, kind, self._register(name, amount)))
+    def _add_edges(self, tail: Integers, head: Integers, unit: Integers, link: Driver | Effect, kind: EdgeKind) -> None:
+        coefficient = np.full(len(tail), link.contribution.mean)
+        quantity, between = self._register(link.path, link.contribution), np.full(len(tail), -1)
+        if link.between:
+            ids, factor = self.scenario.units.ids, Quantity.around_one(link.between)
+            between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in unit.tolist()], dtype=np.int64)
+        self.edges.append(_Edges(tail, head, coefficient, kind, quantity, between))
 
     def _nodes(self, unit: Integers, kpi: Integers | int) -> Integers:
         return look_up(self.keys, np.arange(self.n_kpi_nodes), unit * self.n_kpis + kpi)
@@ -262,6 +267,7 @@ class _Draft:
             coefficient=np.concatenate([e.coefficient for e in self.edges])[edge_order],
             edge_kind=joined([int(e.kind) for e in self.edges]),
             edge_quantity=joined([e.quantity for e in self.edges]),
+            edge_between=np.concatenate([e.between for e in self.edges]).astype(np.int64)[edge_order],
             quantities=tuple(self.quantities),
             node_quantity=laid_out(baseline_quantity, np.array(self.factor_quantity, dtype=np.int64), -1),
             level_initiative=self.level_initiative,

@@ -32,6 +32,7 @@ from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
+from kpiopt.scenario.resolve.noise import resolve_noise
 from kpiopt.scenario.resolve.plan import (
     PAY,
     check_common,
@@ -254,6 +255,7 @@ def _resolve(
     goals = resolve_goals(findings, model, units, found.roll_up)
     budgets = resolve_budgets(findings, model, units)
     check_common(findings, found.uncertainty.common, units)
+    noise = resolve_noise(findings, model, units, found.table, found.cells)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
     document = findings.document
     scenario = Scenario(
@@ -271,6 +273,7 @@ def _resolve(
         cells=found.cells,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
         uncertainty=found.uncertainty,
+        noise=noise,
         correlation=resolve_correlation(findings, model, names),
         simulation=resolve_simulation(model),
         sweep=resolve_sweep(findings, model),

@@ -52,6 +52,13 @@ class Quantity:
         """Return the quantity that is certainly `value`."""
         return cls("number", (float(value) + 0.0,))
 
+    @classmethod
+    def around_one(cls, sd: float) -> Quantity:
+        """Return the lognormal quantity of mean 1 and a standard deviation."""
+        variance = math.log1p(sd * sd)
+        width = Z95 * math.sqrt(variance)
+        return cls("lognormal", (math.exp(-variance / 2 - width), math.exp(-variance / 2 + width)))
+
     @property
     def is_number(self) -> bool:
         """Whether the quantity is certain."""

@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
 from kpiopt.scenario.quantity import Quantity
+
+if TYPE_CHECKING:
+    from kpiopt.scenario.noise import Noise
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -65,6 +68,8 @@ class Driver:
         The units that `at` names, as positions in `Units`.
     path : str
         The quantity's name, "kpi.<driven>.drivers.<cause>".
+    between : float
+        Relative standard deviation of the contribution between units.
     """
 
     cause: str
@@ -74,6 +79,7 @@ class Driver:
     at: str
     units: Integers
     path: str
+    between: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,7 @@ class Effect:
     contribution: Quantity
     lag: int
     path: str
+    between: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +394,7 @@ class Scenario:
     cells: Cells
     decide: Decide = field(default_factory=Decide)
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
+    noise: Noise | None = None
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)
     simulation: SimulationSettings = field(default_factory=SimulationSettings)
     sweep: Mapping[str, Any] = field(default_factory=dict)

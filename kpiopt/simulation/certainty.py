@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.simulation.noise import noisy_nodes
 
 Flags = NDArray[np.bool_]
 
@@ -37,7 +38,8 @@ def varying_nodes(
     spread = np.array([*(_is_spread(q.quantity) for q in graph.quantities), False])
     varies: Flags = spread[graph.node_quantity]
     varies[graph.cell_node[drawn_cells(graph, stretch)]] = True
-    delta, drawn = graph.own_change(stretch, levels), spread[graph.edge_quantity]
+    varies[noisy_nodes(graph)] = True
+    delta, drawn = graph.own_change(stretch, levels), spread[graph.edge_quantity] | spread[graph.edge_between]
     for start, stop in pairwise(graph.level_bounds.tolist()):
         edges = slice(*np.searchsorted(graph.head, [start, stop]).tolist())
         tail = graph.tail[edges]
@@ -70,15 +72,17 @@ def _inputs(scenario: Scenario) -> Iterator[tuple[str, bool]]:
     for i in used.tolist():
         yield scenario.uncertainty.paths[i], not _is_spread(scenario.uncertainty.execution[i])
     uncertain = {int(cells.kpi[row]) for row, quantity in cells.baseline_quantity.items() if _is_spread(quantity)}
+    if scenario.noise is not None:
+        uncertain |= set(cells.kpi[scenario.noise.sd > 0].tolist())
     for position, kpi in enumerate(scenario.kpis.values()):
         if np.any(cells.kpi == position):
             yield f"cells.{kpi.id}.baseline", position not in uncertain
         elif kpi.baseline is not None:
             yield f"kpi.{kpi.id}.baseline", not _is_spread(kpi.baseline)
         for driver in kpi.drivers:
-            yield driver.path, not _is_spread(driver.contribution)
+            yield driver.path, not (_is_spread(driver.contribution) or driver.between)
     for factor in scenario.factors.values():
         yield f"factor.{factor.id}.value", not _is_spread(factor.value)
     for initiative in scenario.initiatives.values():
         for effect in initiative.effects:
-            yield effect.path, not _is_spread(effect.contribution)
+            yield effect.path, not (_is_spread(effect.contribution) or effect.between)

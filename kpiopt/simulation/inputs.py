@@ -15,7 +15,7 @@ over the levels of `common`; a share whose level has no unit at or above the cel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ from kpiopt.graph.causal_graph import NamedQuantity
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, Units
 from kpiopt.simulation.copula import Copula, build_copula
+from kpiopt.simulation.noise import NoiseDraws, noisy_nodes
 from kpiopt.simulation.transform import Transform, build_transform
 
 TILE = 1 << 15
@@ -56,8 +57,8 @@ class RandomInputs:
     Attributes
     ----------
     names : tuple of str
-        Keys of the streams: named quantities and files of samples, then common parts of execution, then cells' own
-        parts.
+        Keys of the streams: named quantities and files of samples, then common parts of execution and of noise, then
+        cells' own parts of execution, then of noise.
     quantities : tuple of Quantity
         The named quantities that matter.
     quantity_names : tuple of str
@@ -68,7 +69,7 @@ class RandomInputs:
     quantity_row : (n,) int
         Row of each of the graph's quantities, -1 where nothing uses it.
     n_common : int
-        Number of common parts.
+        Number of common parts, of execution and then of noise.
     cells : (n_own,) int
         Cells whose execution is drawn, in the order of their rows; grouped by distribution.
     groups : tuple of (start, stop, Quantity)
@@ -77,6 +78,7 @@ class RandomInputs:
         sqrt(1 - sum of shares).
     common_weight : (n_own, n_common) CSR
         sqrt(share) of each common part.
+    noise : NoiseDraws or None
     copula : Copula
     transform : Transform
         Scores of the named quantities -> their values.
@@ -94,6 +96,7 @@ class RandomInputs:
     groups: tuple[tuple[int, int, Quantity], ...]
     own_weight: Floats
     common_weight: sp.csr_array
+    noise: NoiseDraws | None
     copula: Copula
     transform: Transform
     notes: tuple[Problem, ...] = ()
@@ -131,7 +134,7 @@ class RandomInputs:
                 stop,
                 quantity,
                 self.own_weight[start:stop, None].copy(),
-                self.common_weight[start:stop] if self.n_common else None,
+                self.common_weight[start:stop] if self.common_weight.shape[1] else None,
             )
             for first, last, quantity in self.groups
             for start in range(first, last, size)
@@ -143,8 +146,15 @@ class RandomInputs:
         z = scores(slice(self.n_shared + tile.start, self.n_shared + tile.stop))
         if tile.common_weight is not None:
             z *= tile.own_weight
-            z += tile.common_weight @ common
+            z += tile.common_weight @ common[: tile.common_weight.shape[1]]
         return tile.quantity.at_score(z)
+
+    def draw_noise(self, scores: ScoreSource, common: Floats) -> Floats:
+        """Return the noise of the cells of `noise`, see `NoiseDraws.factor`; (n, n_draws) float."""
+        assert self.noise is not None
+        first = self.n_shared + len(self.cells)
+        own = scores(slice(first, first + len(self.noise.cells)))
+        return self.noise.factor(own, common[self.n_common - len(self.noise.common_names) :])
 
 
 def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
@@ -166,10 +176,15 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
     scenario = graph.scenario
     used = np.zeros(len(graph.quantities), dtype=bool)
     used[graph.edge_quantity[graph.edge_quantity >= 0]] = True
+    used[graph.edge_between[graph.edge_between >= 0]] = True
     used[graph.node_quantity[graph.node_quantity >= 0]] = True
     named = [q for q, is_used in zip(graph.quantities, used, strict=True) if is_used]
     cells, groups = _drawn_cells(scenario, stretch)
-    own_weight, common_weight, common_names = _common_parts(scenario, scenario.cells.unit[cells])
+    own_weight, common_weight, common_names = _common_parts(
+        scenario.units, scenario.cells.unit[cells], scenario.uncertainty.common, ORGANIZATION_PART
+    )
+    noise = build_noise(graph)
+    noise_parts = noise.common_names if noise else ()
     together = joint_files(named)
     keys = [f"samples.{q.quantity.file}" if q.quantity.file in together else q.name for q in named]
     sources = tuple(dict.fromkeys(keys))
@@ -179,17 +194,21 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
     _refuse_joint(named, together, {name for pair in correlation for name in pair})
     notes = _check_correlation(scenario, position, {name for pair in correlation for name in pair})
     return RandomInputs(
-        names=(*sources, *common_names, *_cell_names(scenario, cells)),
+        names=(
+            *(*sources, *common_names, *noise_parts, *_cell_names(scenario, cells, "execution")),
+            *_cell_names(scenario, noise.cells if noise else cells[:0], "noise"),
+        ),
         quantities=tuple(quantities),
         quantity_names=tuple(q.name for q in named),
         source=np.array([position[key] for key in keys], dtype=np.int64),
         n_sources=len(sources),
         quantity_row=np.where(used, np.cumsum(used) - 1, -1),
-        n_common=len(common_names),
+        n_common=len(common_names) + len(noise_parts),
         cells=cells,
         groups=groups,
         own_weight=own_weight,
         common_weight=common_weight,
+        noise=noise,
         copula=build_copula(correlation, position),
         transform=build_transform(quantities),
         notes=notes,
@@ -231,37 +250,63 @@ def _drawn_cells(scenario: Scenario, stretch: Floats) -> tuple[Integers, tuple[t
     return cells, groups
 
 
-def _cell_names(scenario: Scenario, cells: Integers) -> list[str]:
+def build_noise(graph: CausalGraph) -> NoiseDraws | None:
+    """Collect the cells whose baselines have noise; None where there are none."""
+    nodes, noise = noisy_nodes(graph), graph.scenario.noise
+    if noise is None or not len(nodes):
+        return None
+    cells = graph.cell[nodes]
+    unit, group = graph.scenario.cells.unit[cells], noise.group[cells]
+    own = np.ones(len(cells))
+    weights, names = [sp.csr_array((len(cells), 0))], []
+    for position, name in enumerate(noise.names):
+        here = np.flatnonzero(group == position)
+        own[here], weight, parts = _common_parts(
+            graph.scenario.units, unit[here], noise.common[position], f"noise.{name}"
+        )
+        names += parts
+        place = sp.csr_array((np.ones(len(here)), (here, np.arange(len(here)))), shape=(len(cells), len(here)))
+        weights.append(place @ weight)
+    return NoiseDraws(
+        cells,
+        nodes,
+        noise.sd[cells][:, None],
+        np.array(noise.additive)[group][:, None],
+        own[:, None],
+        sp.csr_array(sp.hstack(weights, format="csr")),
+        tuple(names),
+    )
+
+
+def _cell_names(scenario: Scenario, cells: Integers, what: str) -> list[str]:
     units, kpis = scenario.units.ids, scenario.kpi_ids
     where = zip(scenario.cells.unit[cells].tolist(), scenario.cells.kpi[cells].tolist(), strict=True)
-    return [f"cell.{units[unit]}/{kpis[kpi]}.execution" for unit, kpi in where]
+    return [f"cell.{units[unit]}/{kpis[kpi]}.{what}" for unit, kpi in where]
 
 
-def _common_parts(scenario: Scenario, unit: Integers) -> tuple[Floats, sp.csr_array, list[str]]:
-    """Weights of the own and the common parts of execution for cells at some units, and the common parts' names."""
+def _common_parts(
+    units: Units, unit: Integers, common: Mapping[str, float], key: str
+) -> tuple[Floats, sp.csr_array, list[str]]:
+    """Weights of the own and the common parts of a score for cells at some units, and the common parts' names."""
     rest = np.ones(len(unit))
     names: list[str] = []
     rows, columns, weights = [], [], []
-    for level, share in scenario.uncertainty.common.items():
+    for level, share in common.items():
         if share == 0 or not len(unit):
             continue
-        above = unit_at_level(scenario.units, level)[unit]
+        above = unit_at_level(units, level)[unit]
         has_part = np.flatnonzero(above >= 0)
         parts, column = np.unique(above[has_part], return_inverse=True)
         rows.append(has_part)
         columns.append(column + len(names))
         weights.append(np.full(len(has_part), np.sqrt(share)))
-        names += [_part_name(scenario.units, level, part) for part in parts.tolist()]
+        names += [key if level == ORGANIZATION else f"{key}@{units.ids[part]}" for part in parts.tolist()]
         rest[has_part] -= share
     shape = (len(unit), len(names))
     if not names:
         return np.sqrt(rest), sp.csr_array(shape), names
     entries = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
     return np.sqrt(np.maximum(rest, 0.0)), sp.csr_array(entries, shape=shape), names
-
-
-def _part_name(units: Units, level: str, unit: int) -> str:
-    return ORGANIZATION_PART if level == ORGANIZATION else f"{ORGANIZATION_PART}@{units.ids[unit]}"
 
 
 def unit_at_level(units: Units, level: str) -> Integers:

@@ -21,6 +21,7 @@ from kpiopt.errors import NumericsError, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.inputs import TILE, RandomInputs, ScoreSource, Tile, build_inputs
+from kpiopt.simulation.noise import NoiseDraws
 from kpiopt.simulation.rows import as_rows
 
 
@@ -41,11 +42,70 @@ class Block:
 
 
 @dataclass(frozen=True)
+class EdgeFactors:
+    """What uncertain edges multiply their tails by: a drawn contribution, a drawn factor of the unit, or both.
+
+    Attributes
+    ----------
+    row : (n,) int
+        Row of the contribution among the drawn values, of the unit's factor where the contribution is a number.
+    both, between_row : (n_both,) int
+        Edges that have both, and the rows of their units' factors.
+    """
+
+    row: Integers
+    both: Integers
+    between_row: Integers
+
+    def multiply(self, values: Floats, tails: Floats, out: Floats) -> None:
+        """Write drawn contributions times tails, (n, n_draws) float, to `out`."""
+        np.multiply(values[self.row], tails, out=out)
+        if len(self.both):
+            out[self.both] *= values[self.between_row]
+
+
+def edge_factors(graph: CausalGraph, quantity_row: Integers, edges: Integers) -> EdgeFactors:
+    """Return the factors of some uncertain edges.
+
+    Parameters
+    ----------
+    quantity_row : (n_quantities,) int
+        Row of each of the graph's quantities among the drawn values.
+    edges : (n,) int
+    """
+    quantity, between = graph.edge_quantity[edges], graph.edge_between[edges]
+    both = np.flatnonzero((quantity >= 0) & (between >= 0))
+    row = quantity_row[np.where(quantity >= 0, quantity, between)] if len(edges) else edges
+    return EdgeFactors(row, both, quantity_row[between[both]] if len(both) else both)
+
+
+def scale_noise(
+    graph: CausalGraph, noise: NoiseDraws, quantity_row: Integers, factor: Floats, values: Floats
+) -> Floats:
+    """Return the change that noise makes at its nodes: relative to the baseline, as drawn where it is uncertain.
+
+    Parameters
+    ----------
+    factor : (n, n_draws) float
+        From `NoiseDraws.factor`; overwritten.
+    values : (n_values, n_draws) float
+        Drawn values of the named quantities.
+    """
+    quantity = graph.node_quantity[noise.nodes]
+    drawn = np.flatnonzero((quantity >= 0) & ~noise.additive[:, 0])
+    base = np.where(noise.additive | (quantity >= 0)[:, None], 1.0, graph.baseline[noise.nodes, None])
+    factor *= base
+    if len(drawn):
+        factor[drawn] *= values[quantity_row[quantity[drawn]]]
+    return factor
+
+
+@dataclass(frozen=True)
 class _Level:
     """The nodes start … stop - 1 of one topological level and the edges that lead to them.
 
     Edges with an uncertain contribution have a row of their own behind the nodes' rows, first … last - 1, for the drawn
-    contribution `quantity_row[i]` times the deviation of `tail[i]`. `matrix` adds up nodes' rows with certain
+    contribution times the deviation of `tail[i]`. `matrix` adds up nodes' rows with certain
     coefficients and these rows with coefficient 1.
     """
 
@@ -55,7 +115,7 @@ class _Level:
     first: int
     last: int
     tail: Integers
-    quantity_row: Integers
+    factors: EdgeFactors
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +175,10 @@ class Propagation:
         self._uncertain_nodes = np.flatnonzero(graph.node_quantity >= 0)
         self._uncertain_row = self.inputs.quantity_row[graph.node_quantity[self._uncertain_nodes]]
         self._uncertain_start = (self._certain_change - graph.baseline)[self._uncertain_nodes, None]
-        self._uncertain_edges = np.flatnonzero(graph.edge_quantity >= 0)
+        self._is_drawn = graph.node_quantity >= 0
+        if self.inputs.noise is not None:
+            self._is_drawn[self.inputs.noise.nodes] = True
+        self._uncertain_edges = np.flatnonzero((graph.edge_quantity >= 0) | (graph.edge_between >= 0))
         self._levels = [self._compile_level(start, stop) for start, stop in pairwise(graph.level_bounds.tolist())]
         self._kept_row = np.full(len(self.stretch), -1, dtype=np.int64)
         self._kept_row[self.kept_cells] = np.arange(len(self.kept_cells))
@@ -134,10 +197,11 @@ class Propagation:
     def _compile_level(self, start: int, stop: int) -> _Level:
         graph = self.graph
         edges = slice(*np.searchsorted(graph.head, [start, stop]).tolist())
-        uncertain = np.flatnonzero(graph.edge_quantity[edges] >= 0)
+        uncertain = np.flatnonzero((graph.edge_quantity[edges] >= 0) | (graph.edge_between[edges] >= 0))
         first, last = (graph.n_nodes + np.searchsorted(self._uncertain_edges, [edges.start, edges.stop])).tolist()
         column, coefficient = graph.tail[edges].copy(), graph.coefficient[edges].copy()
-        column[uncertain], coefficient[uncertain] = np.arange(first, last), 1.0
+        column[uncertain] = np.arange(first, last)
+        coefficient[uncertain] = np.where(graph.edge_quantity[edges][uncertain] >= 0, 1.0, coefficient[uncertain])
         shape = (stop - start, graph.n_nodes + len(self._uncertain_edges))
         return _Level(
             start,
@@ -146,7 +210,7 @@ class Propagation:
             first=first,
             last=last,
             tail=graph.tail[edges][uncertain],
-            quantity_row=self.inputs.quantity_row[graph.edge_quantity[edges][uncertain]],
+            factors=edge_factors(graph, self.inputs.quantity_row, np.arange(edges.start, edges.stop)[uncertain]),
         )
 
     def make_workspace(self, n_draws: int) -> Floats:
@@ -178,6 +242,7 @@ class Propagation:
             delta = rows[: graph.n_nodes]
             delta[:] = self._certain_change[:, None]
             self._add_uncertain_nodes(delta, values)
+            self._add_noise(delta, values, scores, common)
             realised = self._add_execution(delta, scores, common)
             self._sweep(rows, values)
             self._check_finite(delta, first_draw)
@@ -191,6 +256,12 @@ class Propagation:
             drawn = values[self._uncertain_row[part]]
             drawn += self._uncertain_start[part]
             delta[nodes[part]] = drawn
+
+    def _add_noise(self, delta: Floats, values: Floats, scores: ScoreSource, common: Floats) -> None:
+        noise = self.inputs.noise
+        if noise is not None:
+            change = self.inputs.draw_noise(scores, common)
+            delta[noise.nodes] += scale_noise(self.graph, noise, self.inputs.quantity_row, change, values)
 
     def _add_execution(self, delta: Floats, scores: ScoreSource, common: Floats) -> Floats:
         n_draws = delta.shape[1]
@@ -217,7 +288,7 @@ class Propagation:
             tile=tile,
             change=(self.stretch[cells] * graph.sign[nodes])[:, None],
             nodes=as_rows(nodes),
-            is_alone=bool(np.all(self._certain_change[nodes] == 0) and np.all(graph.node_quantity[nodes] < 0)),
+            is_alone=bool(np.all(self._certain_change[nodes] == 0) and not np.any(self._is_drawn[nodes])),
             kept=kept,
             kept_row=self._kept_row[cells[kept]],
             kept_sign=graph.sign[nodes[kept], None],
@@ -226,7 +297,7 @@ class Propagation:
     def _sweep(self, rows: Floats, values: Floats) -> None:
         for level in self._levels:
             if level.last > level.first:
-                np.multiply(values[level.quantity_row], rows[level.tail], out=rows[level.first : level.last])
+                level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
             for node, change in self.fixed.items():

@@ -20,7 +20,9 @@ from kpiopt.scenario.scenario import Floats, Integers, Scenario
 from kpiopt.simulation.certainty import varying_nodes
 from kpiopt.simulation.hits import HitRule, goal_rule
 from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
+from kpiopt.simulation.noise import NoiseDraws
 from kpiopt.simulation.odds import Estimate, judge_odds, judge_together
+from kpiopt.simulation.propagate import EdgeFactors, edge_factors, scale_noise
 from kpiopt.simulation.rows import as_rows
 from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Streams, lay_out
@@ -55,6 +57,9 @@ class DrawBook:
         Draws of execution, chunk after chunk: each is read at one go.
     execution_row : (n_cells,) int
         Row of each cell, -1 where its execution is certain or it has no decision.
+    noise : NoiseDraws or None
+    noise_draws : (n_noisy, n_draws) float
+        What baselines are changed by, see `NoiseDraws.factor`.
     """
 
     graph: CausalGraph
@@ -63,6 +68,8 @@ class DrawBook:
     quantity_row: Integers
     execution: tuple[Floats, ...]
     execution_row: Integers
+    noise: NoiseDraws | None
+    noise_draws: Floats
 
     @property
     def chunk(self) -> int:
@@ -82,20 +89,27 @@ def draw_book(graph: CausalGraph) -> DrawBook | None:
         return None
     inputs = build_inputs(graph, scenario.cells.has_decision.astype(np.float64))
     layout = lay_out(settings.draws, settings.method)
-    if (len(inputs.quantities) + len(inputs.cells)) * layout.draws > MOST_NUMBERS:
+    n_noisy = len(inputs.noise.cells) if inputs.noise else 0
+    if (len(inputs.quantities) + len(inputs.cells) + n_noisy) * layout.draws > MOST_NUMBERS:
         return None
     values = np.empty((len(inputs.quantities), layout.draws))
     chunk = chunk_size(graph.n_nodes)
     sizes = [min(chunk, layout.draws - start) for start in range(0, layout.draws, chunk)]
     execution = tuple(np.empty((len(inputs.cells), size)) for size in sizes)
-    _fill(graph, inputs, layout, values, execution)
+    noise = np.empty((n_noisy, layout.draws))
+    _fill(graph, inputs, layout, values, execution, noise)
     row = np.full(len(scenario.cells), -1, dtype=np.int64)
     row[inputs.cells] = np.arange(len(inputs.cells))
-    return DrawBook(graph, layout, values, inputs.quantity_row, execution, row)
+    return DrawBook(graph, layout, values, inputs.quantity_row, execution, row, inputs.noise, noise)
 
 
 def _fill(
-    graph: CausalGraph, inputs: RandomInputs, layout: Layout, values: Floats, execution: tuple[Floats, ...]
+    graph: CausalGraph,
+    inputs: RandomInputs,
+    layout: Layout,
+    values: Floats,
+    execution: tuple[Floats, ...],
+    noise: Floats,
 ) -> None:
     """Draw block by block, as `simulate` does."""
     streams = Streams(graph.scenario.simulation.seed, inputs.names, layout)
@@ -107,6 +121,8 @@ def _fill(
             here = slice(replicate * layout.size + start, replicate * layout.size + stop)
             scores = points.scores(start, stop)
             values[:, here], common = inputs.draw_shared(scores, stop - start)
+            if len(noise):
+                noise[:, here] = inputs.draw_noise(scores, common)
             for tile in inputs.tiles(stop - start):
                 _spread(execution, tile, here.start, inputs.draw_execution(scores, common, tile))
 
@@ -130,6 +146,7 @@ def _same_chance(first: CausalGraph, second: CausalGraph) -> bool:
         and a.correlation == b.correlation
         and first.quantities == second.quantities
         and _same_cells(a, b)
+        and (a.noise is None if b.noise is None else b.noise.is_alike(a.noise))
     )
 
 
@@ -183,7 +200,7 @@ class _Level:
     first: int
     last: int
     tail: Integers
-    quantity_row: Integers
+    factors: EdgeFactors
 
 
 @dataclass(frozen=True)
@@ -236,10 +253,10 @@ class Redraw:
         graph, edges, n = self.graph, self._edges, len(self._relevant)
         head, tail = self._place[graph.head[edges]], self._place[graph.tail[edges]]
         quantity, coefficient = graph.edge_quantity[edges], graph.coefficient[edges].copy()
-        is_drawn = quantity >= 0
+        is_drawn = (quantity >= 0) | (graph.edge_between[edges] >= 0)
         column = tail.copy()
         column[is_drawn] = n + np.arange(np.count_nonzero(is_drawn))
-        coefficient[is_drawn] = 1.0
+        coefficient[quantity >= 0] = 1.0
         own_row = np.concatenate([[0], np.cumsum(is_drawn)]) + n
         levels = []
         for start, stop in pairwise(np.searchsorted(self._relevant, graph.level_bounds).tolist()):
@@ -247,8 +264,9 @@ class Redraw:
             drawn = is_drawn[e]
             shape = (stop - start, n + int(is_drawn.sum()))
             matrix = sp.csr_array((coefficient[e], (head[e] - start, column[e])), shape=shape)
-            row = self.book.quantity_row[quantity[e][drawn]]
-            levels.append(_Level(start, stop, matrix, int(own_row[e.start]), int(own_row[e.stop]), tail[e][drawn], row))
+            factors = edge_factors(graph, self.book.quantity_row, edges[e][drawn])
+            ends = int(own_row[e.start]), int(own_row[e.stop])
+            levels.append(_Level(start, stop, matrix, *ends, tail[e][drawn], factors))
         return tuple(levels)
 
     def draw(self, stretch: Floats, levels: Floats) -> GoalDraws:
@@ -319,14 +337,24 @@ class Redraw:
             nodes = self._relevant[uncertain]
             drawn = book.values[book.quantity_row[graph.node_quantity[nodes]], here]
             rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
+        self._add_noise(rows, here)
         rows[self._drawn_place] += execution[self._drawn_row] * plan.change
         values = book.values[:, here]
         for level in self._levels:
             if level.last > level.first:
-                np.multiply(values[level.quantity_row], rows[level.tail], out=rows[level.first : level.last])
+                level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
         return rows[:n]
+
+    def _add_noise(self, rows: Floats, here: slice) -> None:
+        noise, book = self.book.noise, self.book
+        if noise is not None:
+            is_here = self._place[noise.nodes] >= 0
+            change = scale_noise(
+                self.graph, noise, book.quantity_row, book.noise_draws[:, here].copy(), book.values[:, here]
+            )
+            rows[self._place[noise.nodes[is_here]]] += change[is_here]
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ CELLS_TABLE = TableRule(
         ColumnRule("lock_owner", "text"),
         ColumnRule("reference", "number"),
         ColumnRule("execution", "quantity"),
+        ColumnRule("noise_sd", "number"),
     ),
     prefixes=(("effort.", "number"),),
     key=("unit", "kpi"),

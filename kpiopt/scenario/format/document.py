@@ -16,6 +16,7 @@ from kpiopt.scenario.format.plan import (
     ExecutionEntry,
     GoalEntry,
     GuardrailEntry,
+    NoiseEntry,
     PayPlanEntry,
     RulesSection,
     SimulationSection,
@@ -63,6 +64,7 @@ class ScenarioDocument(Section):
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
     uncertainty: UncertaintySection = Field(default=UncertaintySection(), description="execution risk")
     execution: dict[str, ExecutionEntry] = Field(default={}, description="execution of some cells, by name")
+    noise: dict[str, NoiseEntry] = Field(default={}, description="noise of baselines, by name")
     correlation: dict[str, Correlation] = Field(
         default={},
         description='correlation of normal scores, keyed "a ~ b" by the paths of two quantities in this file',

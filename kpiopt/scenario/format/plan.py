@@ -100,6 +100,7 @@ class CellEntry(Section):
     lock_owner: str | None = Field(default=None, description="who fixed it")
     reference: Number | None = Field(default=None, description="value that the last step stays close to")
     execution: QuantityValue | None = Field(default=None, description="share of planned stretch that is realised")
+    noise_sd: NonNegative | None = Field(default=None, description="sd of the baseline's noise, in place of [noise]'s")
     effort: dict[str, NonNegative] = Field(default={}, description="effort per unit of stretch, by resource")
 
 
@@ -181,6 +182,25 @@ class ExecutionEntry(Section):
     value: QuantityValue = Field(description="share of planned stretch that is realised")
 
 
+class NoiseEntry(Section):
+    """How baselines of some cells scatter; of several that match a cell the last one counts.
+
+    In a draw the baseline b of a cell is b exp(s z - s^2 / 2) with s = sd (|b| / mean |b| of the KPI)^size.
+    """
+
+    where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
+    sd: NonNegative = Field(
+        description="relative standard deviation of a cell of mean size, or, where additive, in the KPI's unit"
+    )
+    size: Number = Field(default=0.0, description="exponent of size, such as -0.5: small units scatter more")
+    common: Common = Field(
+        default={},
+        description="share of the variance of z that all cells have in common: a number, or one for each level "
+        '(and "organization"); together below 1',
+    )
+    additive: bool = Field(default=False, description="b + s z instead, for KPIs that may be 0 or negative")
+
+
 class SimulationSection(Section):
     """How odds are estimated."""
 
@@ -259,5 +279,6 @@ class TablesSection(Section):
     cells: TableSource | None = Field(
         default=None,
         description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
-        "lock_target, lock_reason, lock_owner, reference, execution, effort.<resource>",
+        "lock_target, lock_reason, lock_owner, reference, execution, noise_sd, "
+        "effort.<resource>",
     )

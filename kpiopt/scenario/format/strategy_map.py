@@ -45,6 +45,11 @@ class LinkEntry(Section):
         description="change of the driven KPI per unit change of the cause, both in their own units"
     )
     lag: Annotated[int, Field(ge=0)] = Field(default=0, description="periods between cause and effect")
+    between: NonNegative = Field(
+        default=0.0,
+        description="relative standard deviation of the contribution between units: in every draw each unit's is the "
+        "drawn one times a lognormal number of mean 1",
+    )
 
 
 class DriverEntry(LinkEntry):

@@ -30,6 +30,7 @@ NUMBER_FIELDS = (
     "lock",
     "lock_target",
     "reference",
+    "noise_sd",
 )
 
 

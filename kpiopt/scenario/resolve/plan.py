@@ -118,10 +118,11 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
     return Decide(order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price))
 
 
-def check_common(findings: Findings, common: Mapping[str, float], units: Units) -> None:
+def check_common(
+    findings: Findings, common: Mapping[str, float], units: Units, path: KeyPath = ("uncertainty", "common")
+) -> None:
     """Note levels that do not exist and shares that leave nothing for the cells themselves."""
     known = [ORGANIZATION, *dict.fromkeys(level for level in units.levels if level)]
-    path = ("uncertainty", "common")
     for level in common:
         if level not in known:
             findings.unknown("level", level, known, (*path, level), ModelError)

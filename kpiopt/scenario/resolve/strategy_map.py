@@ -144,7 +144,7 @@ class MapResolver:
         is_factor = cause not in self.model.kpi
         name = f"kpi.{kpi}.drivers.{cause}"
         contribution = contribution or Quantity.number(0.0)  # it is noted as wrong
-        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name)
+        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name, entry.between)
 
     def _contribution(self, path: KeyPath, value: object) -> Quantity | None:
         """Read a contribution written as a value of its own or inside a table."""
@@ -266,7 +266,9 @@ class MapResolver:
             return None
         self._check_lag(entry.lag, path)
         self._check_reach(key, kpi, units, path)
-        return Effect(kpi, contribution, entry.lag, ".".join(path)) if contribution is not None else None
+        if contribution is None:
+            return None
+        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between)
 
     def _check_reach(self, key: str, kpi: str, units: Integers, path: KeyPath) -> None:
         """Note where the KPI has a value neither at a deciding unit nor at the root."""

@@ -26,6 +26,7 @@ from kpiopt.simulation.simulate import block_size
 from kpiopt.studies.sensitivity.outcome import Outcome, draw_pay, hit_rows, realised_shortfall, require_node
 
 EXECUTION = "execution"
+NOISE = "noise"
 REST = "everything else"
 
 
@@ -88,10 +89,12 @@ def _require_free_name(chosen: Mapping[str, object]) -> None:
 
 def _members(inputs: RandomInputs) -> dict[str, list[int]]:
     """Rows by what a planner can name."""
-    n = inputs.n_sources
+    n, n_noise = inputs.n_sources, len(inputs.noise.common_names) if inputs.noise else 0
     members = {name: [row] for row, name in enumerate(inputs.names[:n])}
-    if len(inputs.names) > n:
-        members[EXECUTION] = list(range(n, len(inputs.names)))
+    first_noise, first_cell = inputs.n_shared - n_noise, inputs.n_shared + len(inputs.cells)
+    execution = [*range(n, first_noise), *range(inputs.n_shared, first_cell)]
+    noise = [*range(first_noise, inputs.n_shared), *range(first_cell, len(inputs.names))]
+    members |= {name: rows for name, rows in ((EXECUTION, execution), (NOISE, noise)) if rows}
     return members
 
 

@@ -1,0 +1,46 @@
+"""Noise of baselines: what happens without new effort is not known either, for small units less than for large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kpiopt.scenario.scenario import Floats, Integers
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How baselines of cells scatter.
+
+    The baseline b of a cell is b exp(sd z - sd^2 / 2) in a draw, or b + sd z where its noise is additive, with z a
+    standard normal score that has parts in common with other cells of the same noise.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Ids of `[noise.NAME]`; the last entry is empty: cells that have a `noise_sd` and no noise by name.
+    additive : (n_names,) bool
+    common : tuple of mapping
+        Level (or "organization") -> share of the variance of z that all cells of one unit of that level have in common.
+    group : (n_cells,) int
+        Which noise each cell has, -1 where it has none.
+    sd : (n_cells,) float
+        Relative, or in the KPI's unit where it is additive; 0 where a cell has no noise.
+    """
+
+    names: tuple[str, ...]
+    additive: tuple[bool, ...]
+    common: tuple[Mapping[str, float], ...]
+    group: Integers
+    sd: Floats
+
+    def is_alike(self, other: Noise | None) -> bool:
+        """Whether another noise gives the same draws."""
+        return (
+            other is not None
+            and (self.names, self.additive, self.common) == (other.names, other.additive, other.common)
+            and np.array_equal(self.group, other.group)
+            and np.array_equal(self.sd, other.sd)
+        )
