@@ -16,6 +16,8 @@ from kpiopt.errors import Problem, UsageError
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
     from kpiopt.scenario.scenario import Scenario, SimulationSettings
+    from kpiopt.simulation import Simulation
+    from kpiopt.simulation.importance import GoalDrivers
 
 
 def simulate(
@@ -72,10 +74,20 @@ def simulate(
             from kpiopt.simulation import simulate as draw
 
             found = draw(plan.graph, plan.stretch, plan.levels, plan.targets, settings, workers=workers, spread=spread)
-            answer, document = outlook.render_simulation(found), outlook.simulation_document(found)
+            drivers = _drivers(plan, found)
+            answer, document = outlook.render_simulation(found, drivers), outlook.simulation_document(found, drivers)
             notes = found.notes
     say_problems(notes)
     print_json({"run": stored.name, **document}) if as_json else print_answer(answer)
+
+
+def _drivers(plan: KeptPlan, found: Simulation) -> list[GoalDrivers]:
+    """Return what drives each goal that has odds, from the same draws."""
+    from kpiopt.simulation.importance import explain_odds
+    from kpiopt.simulation.intervene import settings_of
+
+    open_goals = [goal.goal for goal in found.goals if not goal.odds.is_certain]
+    return [explain_odds(plan.graph, plan.stretch, plan.levels, goal, settings_of(found)) for goal in open_goals]
 
 
 def _other_scenario(under: Path | None, variant: str | None, overrides: list[str] | None) -> Scenario | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -11,18 +11,25 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, certain_words, change
+from kpiopt.report.numbers import amount, certain_words, change, percent
 from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
+from kpiopt.simulation.importance import GoalDrivers
 from kpiopt.simulation.intervene import Intervention
+from kpiopt.simulation.results import PeerSpread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def render_simulation(found: Simulation) -> Group:
-    """Lay out the odds of a plan: goals, KPIs at the top, pay."""
-    return Group(*_goal_odds(found), *_spreads(found), *_pay(found))
+LEAST_SHARE = 0.01
+SHOWN_DRIVERS = 4
+
+
+def render_simulation(found: Simulation, drivers: Sequence[GoalDrivers] = ()) -> Group:
+    """Lay out the odds of a plan: goals and what drives them, KPIs at the top, peers, pay."""
+    parts = *_goal_odds(found), *_drivers(found, drivers), *_spreads(found), *_peers(found), *_pay(found)
+    return Group(*parts)
 
 
 def render_intervention(found: Intervention) -> Group:
@@ -30,9 +37,10 @@ def render_intervention(found: Intervention) -> Group:
     return Group(*_changes(found), *_odds(found))
 
 
-def simulation_document(found: Simulation) -> dict[str, Any]:
+def simulation_document(found: Simulation, drivers: Sequence[GoalDrivers] = ()) -> dict[str, Any]:
     """Return the JSON form: schema `kpiopt.simulate/1`."""
-    return {"schema": "kpiopt.simulate/1", **_outlook(found), "change": None}
+    driven = [drivers_as_dict(d) for d in drivers]
+    return {"schema": "kpiopt.simulate/1", **_outlook(found), "drivers": driven, "change": None}
 
 
 def intervention_document(found: Intervention) -> dict[str, Any]:
@@ -54,11 +62,31 @@ def intervention_document(found: Intervention) -> dict[str, Any]:
 def _outlook(found: Simulation) -> dict[str, Any]:
     pay = found.pay
     return {
-        "goals": [{"goal": g.goal, "odds": g.odds.as_dict()} for g in found.goals],
+        "goals": [{"goal": g.goal, **found.goal_as_dict(i)} for i, g in enumerate(found.goals)],
         "all_goals": found.all_goals.as_dict() if found.all_goals else None,
         "kpis": [{"node": found.graph.node_name(n), **_spread(d)} for n, d in _watched(found)],
         "pay": {**_spread(pay.total), "over": {b: o.as_dict() for b, o in pay.over.items()}} if pay else None,
+        "peers": [_peers_as_dict(p) for p in found.peer_spreads],
         "simulation": found.as_dict(),
+    }
+
+
+def _peers_as_dict(peers: PeerSpread) -> dict[str, Any]:
+    return {
+        "kpi": peers.kpi,
+        "group": list(peers.group),
+        "cells": peers.cells,
+        **dict(zip(("lowest", "median", "highest"), (e.as_dict() for e in peers.estimates), strict=True)),
+    }
+
+
+def drivers_as_dict(found: GoalDrivers) -> dict[str, Any]:
+    """Return what drives a goal, in JSON form; the most important quantities first."""
+    named = [(i.name, i.first_order, i.rank_correlation) for i in found.importances if i.first_order > 0]
+    return {
+        "goal": found.goal,
+        "importances": [dict(zip(("name", "share_of_variance", "rank_correlation"), n, strict=True)) for n in named],
+        "fails_mostly_when": found.box.sentence if found.box else None,
     }
 
 
@@ -87,8 +115,50 @@ def _goal_odds(found: Simulation) -> Iterator[RenderableType]:
     for goal in found.goals:
         if goal.odds.is_certain:
             yield Text(printable(f"  {node_title(found.graph, goal.node)}: {certain_words(goal.odds)}."))
+    yield from (Text(printable(f"  {line}")) for line in rare_sentences(found))
     if found.all_goals and len(found.goals) > 1:
         yield Text(f"  All goals together: {found.all_goals.text}.")
+        for goal in found.goals:
+            if goal.given_others and not goal.odds.is_certain:
+                title = node_title(found.graph, goal.node)
+                yield Text(printable(f"  {title}, when all the others are hit: {goal.given_others.text}."))
+
+
+def rare_sentences(found: Simulation) -> Iterator[str]:
+    """Say how rare the outcomes are that ordinary draws hardly ever show."""
+    for goal in found.goals:
+        if goal.rare:
+            what = "missed" if goal.rare.outcome == "miss" else "hit"
+            yield f"{node_title(found.graph, goal.node)} is {what} with odds of {goal.rare.odds.text}, sampled apart."
+
+
+def _drivers(found: Simulation, drivers: Sequence[GoalDrivers]) -> Iterator[RenderableType]:
+    lines = [line for one in drivers for line in _driver_lines(found, one)]
+    if lines:
+        yield _heading("What the odds hinge on")
+        yield from (Text(printable(f"  {line}")) for line in lines)
+
+
+def _driver_lines(found: Simulation, one: GoalDrivers) -> Iterator[str]:
+    title = node_title(found.graph, found.goal(one.goal).node)
+    largest = [i for i in one.importances if i.first_order >= LEAST_SHARE][:SHOWN_DRIVERS]
+    if largest:
+        shares = ", ".join(f"{i.name} {percent(i.first_order, 0)}" for i in largest)
+        yield f"{title}: of its variance would go, if it were known: {shares}."
+    if one.box:
+        yield f"{title}: {one.box.sentence}."
+
+
+def _peers(found: Simulation) -> Iterator[RenderableType]:
+    if not found.peer_spreads:
+        return
+    yield _heading("How equal the chances of peers are to attain their targets")
+    grid = Grid(("KPI", "peers", "targets", "lowest, %", "median, %", "highest, %"), left=2)
+    for peers in found.peer_spreads:
+        name = found.graph.scenario.kpis[peers.kpi].name
+        odds = (_short(estimate) for estimate in peers.estimates)
+        grid.add(name, ", ".join(g for g in peers.group if g), f"{peers.cells:,}", *odds)
+    yield grid
 
 
 def _spreads(found: Simulation) -> Iterator[RenderableType]:

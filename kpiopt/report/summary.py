@@ -172,6 +172,9 @@ def _certain_sentences(run: Run) -> Iterator[str]:
     for result, found in zip(run.goals, run.simulation.goals, strict=True):
         if found.odds.is_certain:
             yield f"{_goal_name(run, result)}: {certain_words(found.odds)}."
+        elif found.rare:
+            what = "missed" if found.rare.outcome == "miss" else "hit"
+            yield f"{_goal_name(run, result)} is {what} with odds of {found.rare.odds.text}, sampled apart."
     inputs, n_inputs = certain_inputs(run.scenario), count_inputs(run.scenario)
     if inputs:
         all_of_them = len(inputs) == n_inputs

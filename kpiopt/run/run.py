@@ -150,7 +150,7 @@ def _step_as_dict(step: StepResult) -> dict[str, Any]:
 
 def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
     result = run.goals[position]
-    odds = run.simulation.goals[position].odds if run.simulation else None
+    drawn = run.simulation.goal_as_dict(position) if run.simulation else {"odds": None}
     return {
         "goal": result.goal.id,
         "kpi": result.goal.kpi,
@@ -165,7 +165,7 @@ def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
         "priority": result.goal.priority,
         "hard": result.goal.hard,
         "p_min": result.goal.p_min,
-        "odds": odds.as_dict() if odds else None,
+        **drawn,
     }
 
 

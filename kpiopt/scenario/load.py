@@ -253,9 +253,7 @@ def _resolve(
     kpis, initiatives = places.kpis(root_baseline), places.initiatives()
     factors = resolve_factors(model, reader)
     goals = resolve_goals(findings, model, units, found.roll_up)
-    budgets = resolve_budgets(findings, model, units)
     check_common(findings, found.uncertainty.common, units)
-    noise = resolve_noise(findings, model, units, found.table, found.cells)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
     document = findings.document
     scenario = Scenario(
@@ -267,13 +265,13 @@ def _resolve(
         factors=factors,
         initiatives=initiatives,
         goals=goals,
-        budgets=budgets,
+        budgets=resolve_budgets(findings, model, units),
         pay_plans=resolve_pay_plans(findings, model),
         units=units,
         cells=found.cells,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
         uncertainty=found.uncertainty,
-        noise=noise,
+        noise=resolve_noise(findings, model, units, found.table, found.cells),
         correlation=resolve_correlation(findings, model, names),
         simulation=resolve_simulation(model),
         sweep=resolve_sweep(findings, model),

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-
-from kpiopt.scenario.scenario import Floats, Integers
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Noise:
     names: tuple[str, ...]
     additive: tuple[bool, ...]
     common: tuple[Mapping[str, float], ...]
-    group: Integers
-    sd: Floats
+    group: NDArray[np.int64]
+    sd: NDArray[np.float64]
 
     def is_alike(self, other: Noise | None) -> bool:
         """Whether another noise gives the same draws."""

@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
+from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.quantity import Quantity
-
-if TYPE_CHECKING:
-    from kpiopt.scenario.noise import Noise
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.scenario.target_grid import least_hit, target_noise
-from kpiopt.simulation.rows import as_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +74,11 @@ def fall_short(graph: CausalGraph, value: Floats) -> tuple[Floats, NDArray[np.bo
     short = graph.sign[rule.nodes] * (target - value[rule.nodes])
     met = rule.hits((value - graph.baseline)[:, None])[:, 0]
     return np.where(short > target_noise(target, baseline), short, 0.0), met
+
+
+def as_rows(positions: Integers) -> slice | Integers:
+    """Return a slice where positions are successive: reading rows through it copies nothing."""
+    n = len(positions)
+    if n and positions[-1] - positions[0] == n - 1 and np.all(np.diff(positions) == 1):
+        return slice(int(positions[0]), int(positions[0]) + n)
+    return positions

@@ -161,7 +161,8 @@ def _draw_sample(
             scores = points.scores(start, stop)
             drawn = propagation.run(scores, stop - start, replicate * layout.size + start)
             values, common = propagation.inputs.draw_shared(scores, stop - start)
-            own = scores(slice(propagation.inputs.n_shared, len(propagation.inputs.names)))
+            first = propagation.inputs.n_shared
+            own = scores(slice(first, first + len(propagation.inputs.cells)))
             inputs.append(np.concatenate([values, groups.common_values(common), groups.own_values(own)]))
             outcomes.append(drawn.delta[node])
             hits.append(rule.hits(drawn.delta)[position])
@@ -170,7 +171,7 @@ def _draw_sample(
 
 @dataclass(frozen=True)
 class _Groups:
-    """How sources are listed: quantities and common parts one by one, cells singly or together.
+    """How sources are listed: quantities and common parts one by one, cells singly or together, noise by common parts.
 
     Attributes
     ----------
@@ -207,7 +208,8 @@ class _Groups:
         rest[largest] = False
         kpis = np.unique(kpi[rest])
         names = (
-            *inputs.names[: inputs.n_shared],
+            *inputs.quantity_names,
+            *inputs.names[inputs.n_sources : inputs.n_shared],
             *(inputs.names[inputs.n_shared + i] for i in largest.tolist()),
             *(f"other cells' execution: {scenario.kpi_ids[k]}" for k in kpis.tolist()),
         )

@@ -20,9 +20,9 @@ import scipy.sparse as sp
 from kpiopt.errors import NumericsError, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
+from kpiopt.simulation.hits import as_rows
 from kpiopt.simulation.inputs import TILE, RandomInputs, ScoreSource, Tile, build_inputs
 from kpiopt.simulation.noise import NoiseDraws
-from kpiopt.simulation.rows import as_rows
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 from kpiopt.simulation.certainty import varying_nodes
-from kpiopt.simulation.hits import HitRule, goal_rule
+from kpiopt.simulation.hits import HitRule, as_rows, goal_rule
 from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
 from kpiopt.simulation.noise import NoiseDraws
 from kpiopt.simulation.odds import Estimate, judge_odds, judge_together
 from kpiopt.simulation.propagate import EdgeFactors, edge_factors, scale_noise
-from kpiopt.simulation.rows import as_rows
 from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 

@@ -13,6 +13,7 @@ from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.odds import (
+    CERTAIN,
     Estimate,
     QuantileEstimate,
     binomial_intervals,
@@ -132,6 +133,8 @@ class PeerSpread:
         Cells with a decision in the group.
     lowest, median, highest : float
         Probabilities of attainment.
+    estimates : tuple of Estimate
+        The same three with their intervals.
     """
 
     kpi: str
@@ -140,6 +143,7 @@ class PeerSpread:
     lowest: float
     median: float
     highest: float
+    estimates: tuple[Estimate, Estimate, Estimate]
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,20 @@ class Simulation:
     kept: Kept = field(repr=False)
     notes: tuple[Problem, ...] = ()
 
+    def goal_as_dict(self, position: int) -> dict[str, Any]:
+        """Return what the draws say about a goal, in JSON form.
+
+        `given_others` are the odds where all other goals are hit; `rare` those of the rarer outcome ("hit" or "miss")
+        by importance sampling, where ordinary draws hardly ever show it.
+        """
+        goal = self.goals[position]
+        rare = {"outcome": goal.rare.outcome, **goal.rare.odds.as_dict()} if goal.rare else None
+        return {
+            "odds": goal.odds.as_dict(),
+            "given_others": goal.given_others.as_dict() if goal.given_others else None,
+            "rare": rare,
+        }
+
     @property
     def draws(self) -> int:
         """Number of draws."""
@@ -213,7 +231,8 @@ class Simulation:
     @cached_property
     def peer_spreads(self) -> tuple[PeerSpread, ...]:
         """Equal-chance fairness: the spread of attainment odds across peers, by KPI and group."""
-        return measure_peer_spreads(self.graph, self.cell_odds)
+        intervals = self.node_intervals[:, self.graph.cell_node]
+        return measure_peer_spreads(self.graph, np.vstack([self.cell_odds, intervals]))
 
     def as_dict(self) -> dict[str, Any]:
         """Return how the draws were made, in JSON form."""
@@ -334,20 +353,33 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
 
 
 def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpread, ...]:
-    """Return the spread of attainment odds over groups of peers with at least two cells with a decision."""
+    """Return the spread of attainment odds over groups of peers with at least two cells with a decision.
+
+    Parameters
+    ----------
+    cell_odds : (3, n_cells) float
+        Odds of each cell and the ends of their intervals.
+    """
     scenario = graph.scenario
-    groups: dict[tuple[str, ...], list[float]] = {}
-    decided = np.flatnonzero(scenario.cells.has_decision & np.isfinite(cell_odds))
+    groups: dict[tuple[str, ...], list[int]] = {}
+    decided = np.flatnonzero(scenario.cells.has_decision & np.isfinite(cell_odds[0]))
     labels = [peer_labels(graph, name) for name in scenario.decide.peers]
     for cell in decided.tolist():
         unit = int(scenario.cells.unit[cell])
         key = (scenario.kpi_ids[scenario.cells.kpi[cell]], *(label[unit] for label in labels))
-        groups.setdefault(key, []).append(float(cell_odds[cell]))
+        groups.setdefault(key, []).append(cell)
     return tuple(
-        PeerSpread(key[0], key[1:], len(odds), min(odds), float(np.median(odds)), max(odds))
-        for key, odds in sorted(groups.items())
-        if len(odds) > 1
+        _peer_spread(key, cell_odds[:, members]) for key, members in sorted(groups.items()) if len(members) > 1
     )
+
+
+def _peer_spread(key: tuple[str, ...], odds: Floats) -> PeerSpread:
+    """The worst and the best of some odds (3, n) and the median of each of their three figures."""
+    three = odds[:, odds[0].argmin()], np.median(odds, axis=1), odds[:, odds[0].argmax()]
+    low, middle, high = (
+        Estimate(*figures.tolist(), CERTAIN if figures[1] == figures[2] else "exact") for figures in three
+    )
+    return PeerSpread(key[0], key[1:], odds.shape[1], low.estimate, middle.estimate, high.estimate, (low, middle, high))
 
 
 def peer_labels(graph: CausalGraph, name: str) -> Sequence[str]:

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.scenario.scenario import Floats, Integers
-from kpiopt.simulation.hits import HitRule
+from kpiopt.simulation.hits import HitRule, as_rows
 from kpiopt.simulation.payout import Payout
 from kpiopt.simulation.propagate import Block
-from kpiopt.simulation.rows import as_rows
 from kpiopt.simulation.streams import Layout
 
 KEPT_DRAWS = 1 << 16

@@ -107,3 +107,23 @@ def test_a_damaged_run_is_not_explained(kept, capsys, tmp_path):
     (copy / "targets.csv").write_text("x")
     assert main(["explain", str(copy), "ann/sales"]) == 8
     assert "targets.csv" in capsys.readouterr().err
+
+
+def test_simulate_says_what_the_odds_hinge_on(kept, capsys):
+    """Importance, when it fails, odds given the others and peers' spread, each odds figure with its interval."""
+    run, document = kept
+    found = answer(capsys, "simulate", str(run))
+    assert [d["goal"] for d in found["drivers"]] == [g["goal"] for g in found["goals"] if "certain" not in g["odds"]]
+    shares = [i["share_of_variance"] for d in found["drivers"] for i in d["importances"]]
+    assert shares
+    assert all(0 < share <= 1.05 for share in shares)
+    for goal in (*found["goals"], *document["goals"]):
+        assert {"odds", "given_others", "rare"} <= goal.keys()
+    for peers in found["peers"]:
+        low, middle, high = (peers[name] for name in ("lowest", "median", "highest"))
+        assert low["estimate"] <= middle["estimate"] <= high["estimate"]
+        assert all(e["low"] < e["high"] or e["certain"] for e in (low, middle, high))
+    assert main(["simulate", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert "What the odds hinge on" in text
+    assert ("How equal the chances of peers are" in text) == bool(found["peers"])
