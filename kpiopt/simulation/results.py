@@ -376,9 +376,7 @@ def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpr
 def _peer_spread(key: tuple[str, ...], odds: Floats) -> PeerSpread:
     """The worst and the best of some odds (3, n) and the median of each of their three figures."""
     three = odds[:, odds[0].argmin()], np.median(odds, axis=1), odds[:, odds[0].argmax()]
-    low, middle, high = (
-        Estimate(*figures.tolist(), CERTAIN if figures[1] == figures[2] else "exact") for figures in three
-    )
+    low, middle, high = (Estimate(float(x), float(a), float(b), CERTAIN if a == b else "exact") for x, a, b in three)
     return PeerSpread(key[0], key[1:], odds.shape[1], low.estimate, middle.estimate, high.estimate, (low, middle, high))
 
 
