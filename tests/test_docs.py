@@ -1,0 +1,47 @@
+"""The pages about the code are those of the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_rooms_are_drawn_from_the_code():
+    """Bring the page up to date with `python docs/architecture.py`."""
+    page = ARCHITECTURE.read_text("utf-8")
+    assert script("architecture").render_page(page) == page
+
+
+def test_the_order_of_rooms_is_the_one_that_is_held():
+    from tests.test_architecture import ROOMS
+
+    assert script("architecture").rooms() == ROOMS
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?|\w+\.py)`", ARCHITECTURE.read_text("utf-8"))))
+)
+def test_every_place_that_the_page_names_is_there(path):
+    places = (ROOT / "kpiopt" / path, ROOT / path)
+    assert any(place.exists() for place in places)
+
+
+@pytest.mark.parametrize(
+    "walk", ARCHITECTURE.read_text("utf-8").split("## Five walks")[1].split("## Where")[0].split("\n\n")[1:-1]
+)
+def test_a_walk_goes_through_at_most_eight_rooms(walk):
+    rooms = {name.split("/")[0] for name in re.findall(r"`(\w+/[\w/.]*)`", walk)}
+    assert 1 <= len(rooms) <= 8
