@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 ScenarioPath = Annotated[
-    Path, typer.Argument(metavar="SCENARIO", help="Scenario file (TOML).", show_default=False, resolve_path=False)
+    Path,
+    typer.Argument(metavar="SCENARIO", help="Scenario file, .toml or .xlsx.", show_default=False, resolve_path=False),
 ]
 Variants = Annotated[
     list[str] | None,

@@ -12,7 +12,7 @@ import typer
 
 from kpiopt.cli.arguments import Replace
 from kpiopt.cli.terminal import print_lines
-from kpiopt.errors import OutputError, Problem, printable
+from kpiopt.errors import OutputError, Problem, UsageError, printable
 
 STARTER_FILES = ("scenario.toml", "units.csv", "cells.csv")
 SCHEMA_FILE = "kpiopt.schema.json"
@@ -20,14 +20,39 @@ SCHEMA_FILE = "kpiopt.schema.json"
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to write it.", show_default=False)] = Path(),
+    excel: Annotated[
+        Path | None, typer.Option("--excel", metavar="FILE", help="Write one workbook to fill in instead (.xlsx).")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="SCENARIO", help="Fill the workbook with this scenario.")
+    ] = None,
 ) -> None:
-    """Write a small commented scenario that solves, to start from."""
+    """Write a small commented scenario that solves, to start from: in TOML, or as a workbook."""
+    if excel is not None:
+        _write_workbook(excel, source)
+        return
+    if source is not None:
+        raise UsageError(Problem("E-usage", "--from needs --excel", fix="write --excel plan.xlsx, or kpiopt convert"))
     texts = {name: resources.files("kpiopt").joinpath("templates", name).read_text("utf-8") for name in STARTER_FILES}
     texts[SCHEMA_FILE] = _schema_text()
     _refuse_existing([folder / name for name in texts])
     _write_all(folder, texts)
     where = printable(str(folder / "scenario.toml"))
     print_lines([f"wrote {where}, units.csv, cells.csv and {SCHEMA_FILE}", f"next: kpiopt solve {where}"])
+
+
+def _write_workbook(path: Path, source: Path | None) -> None:
+    """Write a scenario, or the one to start from, as a workbook."""
+    from kpiopt.cli.convert import write_scenario
+
+    if path.suffix.lower() != ".xlsx":
+        raise UsageError(
+            Problem("E-usage", f"{path} is no workbook", "--excel names an .xlsx file", "name it plan.xlsx")
+        )
+    with resources.as_file(resources.files("kpiopt").joinpath("templates")) as templates:
+        write_scenario(source or templates / STARTER_FILES[0], path)
+    where = printable(str(path))
+    print_lines([f"wrote {where}; yellow cells are yours to change", f"next: kpiopt solve {where}"])
 
 
 def schema(

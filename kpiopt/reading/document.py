@@ -47,6 +47,8 @@ class Document:
         What is worth saying although nothing is wrong.
     layer : Layer
         The values with their marks.
+    merged : Layer
+        The same without the chosen variant and overrides, but with all variants under the key `variant`.
     """
 
     source: Path
@@ -56,6 +58,7 @@ class Document:
     variant: str | None
     notes: tuple[Problem, ...]
     layer: Layer = field(repr=False)
+    merged: Layer = field(repr=False)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -158,14 +161,14 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     reader.raise_errors()
     names = tuple(merged.data.get("variant", {}))
     chosen = _variant_layer(merged, variant, names, reader.source)
-    layer = merge(merge(merged.without("variant"), chosen), typed)
+    layer = merge(merge(merged.without("variant"), reader.with_tables(chosen)), reader.with_tables(typed))
     reader.add(_clash_problem(clash) for clash in layer.clashes)
     reader.add(case_problems(merged.data, merged.key_location))
     if variant or overrides:
         reader.add(case_problems(layer.data, layer.key_location))
     reader.raise_errors()
     files = {file.display: file.sha256 for file in reader.files.values()}
-    return Document(reader.source, reader.root, files, names, variant, reader.notes, layer)
+    return Document(reader.source, reader.root, files, names, variant, reader.notes, layer, merged)
 
 
 def _replace(data: Any, path: KeyPath, value: Any) -> None:

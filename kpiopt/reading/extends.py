@@ -22,6 +22,7 @@ from kpiopt.errors import (
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.layer import Layer, file_layer, join, merge
 from kpiopt.reading.regular_file import display_path, project_root, resolve_inside, unreadable
+from kpiopt.reading.sections import SECTIONS, TableDocument, read_section, read_workbook_document
 from kpiopt.reading.toml.checks import NON_FINITE
 from kpiopt.reading.toml.toml_file import TomlFile, read_toml_file
 
@@ -49,7 +50,7 @@ class ExtendsReader:
         The main file, symbolic links resolved.
     root : Path
         The project root, see `project_root`.
-    files : dict of Path to TomlFile
+    files : dict of Path to TomlFile or TableDocument
         Every file that was read, in order of reading.
     """
 
@@ -57,7 +58,7 @@ class ExtendsReader:
         self.given = str(path)
         self.source = _resolved(self.given)
         self.root = project_root(self.source)
-        self.files: dict[Path, TomlFile] = {}
+        self.files: dict[Path, TomlFile | TableDocument] = {}
         self._layers: dict[Path, Layer] = {}
         self._problems: list[Problem] = []
         self._is_unsafe = False
@@ -130,18 +131,56 @@ class ExtendsReader:
             raise SecurityError(Problem("E-extends-depth", message, "", "merge some of them", location))
         if path in self._layers:
             return self._layers[path]
-        file = read_toml_file(path, text, location)
+        file: TomlFile | TableDocument
+        if path.suffix.lower() == ".xlsx":
+            file, own = self._workbook(path)
+        else:
+            file = read_toml_file(path, text, location)
+            own = file_layer(file)
         self.files[path] = file
         self._problems.extend(file.problems)
         layer = self._extended(file, (*chain, path))
-        self._layers[path] = merge(layer, file_layer(file))
+        self._layers[path] = merge(layer, self.with_tables(own))
         return self._layers[path]
+
+    def _workbook(self, path: Path) -> tuple[TableDocument, Layer]:
+        document = read_workbook_document(path)
+        return document, document.layer()
+
+    def with_tables(self, layer: Layer) -> Layer:
+        """Return a layer with what the tables say that it names for sections of the document, below its own values."""
+        named = layer.data.get("tables", {})
+        sections = [name for name in named if name in SECTIONS] if isinstance(named, dict) else []
+        below = Layer()
+        for name in sections:
+            with self._collecting():
+                below = merge(below, self._section(layer, name, named[name]))
+        for name in sections:
+            layer = layer.dropped(("tables", name))
+        return merge(below, layer) if sections else layer
+
+    def _section(self, layer: Layer, name: str, entry: Any) -> Layer:
+        """Return what the table of one section says."""
+        options = {"path": entry} if isinstance(entry, str) else entry
+        place = layer.value_location(("tables", name))
+        known = {"path", "delimiter", "decimal", "thousands"}
+        if not isinstance(options, dict) or "path" not in options or set(options) - known:
+            rule = 'a table is "file.csv", "book.xlsx#sheet" or { path = "file.csv", delimiter = ";", … }'
+            raise ScenarioError(Problem("E-table-entry", f"tables.{name} names no table", rule, "", place))
+        found = layer.find(("tables", name))
+        folder = found[0].file.path.parent if found and found[0].file else self.source.parent
+        file, _, sheet = str(options["path"]).partition("#")
+        style = {key: value for key, value in options.items() if key != "path"}
+        document = read_section(resolve_inside(file, folder, self.root, place), name, sheet=sheet or None, **style)
+        self.files.setdefault(document.path, document)
+        self._problems.extend(document.problems)
+        return document.layer()
 
     def _cycle(self, chain: tuple[Path, ...], location: Location | None) -> Problem:
         names = " -> ".join(display_path(path) for path in chain)
         return Problem("E-extends-cycle", f"documents extend each other in a circle: {names}", "", "", location)
 
-    def _extended(self, file: TomlFile, chain: tuple[Path, ...]) -> Layer:
+    def _extended(self, file: TomlFile | TableDocument, chain: tuple[Path, ...]) -> Layer:
         """Return the documents that a file extends, merged in order."""
         merged = Layer()
         for path, text in self._extends_entries(file):
@@ -151,7 +190,7 @@ class ExtendsReader:
                 merged = join(merged, self._merge(target, text, location, chain))
         return merged
 
-    def _extends_entries(self, file: TomlFile) -> Iterator[tuple[KeyPath, str]]:
+    def _extends_entries(self, file: TomlFile | TableDocument) -> Iterator[tuple[KeyPath, str]]:
         value: Any = file.data.get("extends", [])
         entries: list[tuple[KeyPath, Any]] = [(("extends",), value)]
         if isinstance(value, list):

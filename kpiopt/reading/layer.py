@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import Any, Protocol, TypeGuard
 
 from kpiopt.errors import Location
 from kpiopt.reading.key_path import KeyPath
@@ -20,13 +21,35 @@ COMMAND_LINE = "--set"
 _DISTRIBUTIONS = ("normal", "lognormal", "triangular", "pert", "uniform", "beta", "discrete")
 
 
+class Places(Protocol):
+    """Tells where values stand in a file."""
+
+    def value_location(self, path: KeyPath) -> Location:
+        """Return where a value stands."""
+
+    def key_location(self, path: KeyPath) -> Location:
+        """Return where a key stands."""
+
+
+class Source(Protocol):
+    """A file that gives values: a TOML document, or a table of one of its sections."""
+
+    @property
+    def path(self) -> Path:
+        """The file, symbolic links resolved."""
+
+    @property
+    def places(self) -> Places:
+        """Where its values stand."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Where a value came from: a path in a file, or an override of the command line.
 
     Attributes
     ----------
-    file : TomlFile or None
+    file : Source or None
         None for an override.
     path : KeyPath
         The value's path inside the file; inside a variant it begins with "variant".
@@ -34,7 +57,7 @@ class Mark:
         The override as typed.
     """
 
-    file: TomlFile | None
+    file: Source | None
     path: KeyPath
     override: str = ""
 
@@ -98,6 +121,13 @@ class Layer:
         """Return the layer without some top-level keys."""
         data = {key: value for key, value in self.data.items() if key not in keys}
         return Layer(data, {p: mark for p, mark in self.marks.items() if p[0] not in keys}, self.clashes)
+
+    def dropped(self, path: KeyPath) -> Layer:
+        """Return the layer without the value at a path of two keys; what is not changed is shared."""
+        outer, inner = path
+        rest = {key: value for key, value in self.data[str(outer)].items() if key != inner}
+        data = {key: (rest if key == outer else value) for key, value in self.data.items() if key != outer or rest}
+        return Layer(data, {p: mark for p, mark in self.marks.items() if p[:2] != path}, self.clashes)
 
     def below(self, *path: str) -> Layer:
         """Return the table at `path` as a layer of its own."""

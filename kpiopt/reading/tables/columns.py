@@ -68,6 +68,8 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
         column = _Column(column_rule, raw_column, raw.place, raw.form, findings)
         if column_rule.kind == "number":
             columns[name] = _read_numbers(column, raw_column.text.str.strip_chars(SPACES))
+        elif column_rule.kind == "value":
+            columns[name] = _read_values(column)
         elif column_rule.kind == "quantity":
             columns[name], texts[name] = _read_quantities(column)
         else:
@@ -144,6 +146,20 @@ def _read_numbers(column: _Column, text: pl.Series) -> NDArray[np.float64]:
             asked = ask_thousands(text.gather(suspects).to_list(), column.form)
             column.findings.errors_at(column.place, column.rule.name, suspects[:1], lambda _: asked)
     return parsed.values
+
+
+def _read_values(column: _Column) -> NDArray[np.object_]:
+    """Read fields that hold numbers or text, (n,) object: float, str, or None where empty."""
+    text = clean_text(column.raw.text).text
+    column.errors(clean_text(column.raw.text).refused, lambda row: explain_character(text[row], is_id=False))
+    if column.raw.number is not None:
+        numbers = column.raw.number
+    else:
+        plain = column.form.without_groups(text)
+        is_number = plain.str.contains(f"^{number_pattern(column.form.decimal)}$")
+        numbers = _read_numbers(column, plain.zip_with(is_number, pl.Series([""]).new_from_index(0, len(plain))))
+    values = [float(n) if n == n else t or None for n, t in zip(numbers.tolist(), text.to_list(), strict=True)]
+    return np.array([*values, None], dtype=object)[:-1]
 
 
 def _refuse_text_numbers(column: _Column, text: pl.Series) -> None:

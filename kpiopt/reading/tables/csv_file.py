@@ -76,7 +76,7 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings
     _check_delimiter(first[above], separator, rule, place)
     names = _split(first[above], separator)
     check_header(names, rule, lambda _: place, findings)
-    if not body.size:
+    if not body.size and not rule.may_be_empty:
         findings.error(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
     if len(set(names)) < len(names) or not body.size or not any(rule.column(name) for name in names):
         findings.raise_errors()  # the rows make no sense under such a header

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem
 
-Kind = Literal["id", "text", "number", "quantity"]
+Kind = Literal["id", "text", "number", "quantity", "value"]
 Texts = NDArray[np.object_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,8 +29,9 @@ class ColumnRule:
     ----------
     name : str
         Its name in the header.
-    kind : {"id", "text", "number", "quantity"}
-        An id is text that other parts of the scenario refer to; a quantity is a number or text such as "38 to 42".
+    kind : {"id", "text", "number", "quantity", "value"}
+        An id is text that other parts of the scenario refer to; a quantity is a number or text such as "38 to 42",
+        a value a number or any text.
     required : bool
         Whether the column must be there; its fields may still be empty, which means "not given".
     """
@@ -54,12 +55,15 @@ class TableRule:
         Open families of columns, such as "capacity." for one column per resource.
     key : tuple of str
         Columns that must be filled and, taken together, unique.
+    may_be_empty : bool
+        Whether a header without rows is fine.
     """
 
     name: str
     columns: tuple[ColumnRule, ...]
     prefixes: tuple[tuple[str, Kind], ...]
     key: tuple[str, ...]
+    may_be_empty: bool = False
 
     def column(self, name: str) -> ColumnRule | None:
         """Return the rule of the column called `name`, or None where the format has no such column."""

@@ -72,7 +72,7 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFin
     compare_readers(facts, grid, parts, at, findings)
     filled = [row for row, cells in enumerate(grid) if any(_is_filled(cell) for cell in cells)]
     above = find_header([_names(grid[row]) for row in filled[:HEADER_ROWS]], rule)
-    if len(filled) - above < 2:
+    if len(filled) - above < 2 and not (rule.may_be_empty and filled):
         _check_facts(facts, 0, set(range(facts.last_column)), at, findings)
         message = f"the sheet {show(entry.name)} has {'a header but ' if filled else ''}0 rows"
         findings.error(Problem("E-table-empty", message, location=at))
@@ -236,13 +236,15 @@ class _Reader:
 
     def column(self, rule: ColumnRule, position: int, cells: list[Cell]) -> RawColumn:
         """Read one column, counted from 0; dates, logical values and what is not finite are refused in all of them."""
+        if rule.kind == "value":
+            cells = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
         wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
         self._findings.errors_at(
             self._place, rule.name, np.array(wrong, dtype=np.int64), lambda row: self._explain(cells[row])
         )
         number = np.array([cell if _is_number(cell) else np.nan for cell in cells], dtype=np.float64)
         text = [cell if isinstance(cell, str) else "" for cell in cells]
-        if rule.kind in ("number", "quantity"):
+        if rule.kind in ("number", "quantity", "value"):
             numbers = self._place.row_number.tolist() if self._percent else []
             shown = frozenset(i for i, row in enumerate(numbers) if (row, position + 1) in self._percent)
             return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0, shown)

@@ -46,7 +46,7 @@ def _table_lines(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     if path and (first_section or not items):
         yield f"\n[{_dotted(path)}]"
     for key, value in items[:first_section]:
-        yield f"{key_text(key)} = {_value_text(value)}"
+        yield f"{key_text(key)} = {value_text(value)}"
     for key, value in items[first_section:]:
         yield from _table_lines(value, (*path, key))
 
@@ -65,7 +65,8 @@ def _dotted(path: tuple[str, ...]) -> str:
     return ".".join(key_text(part) for part in path)
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Write one value as TOML, tables inline."""
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, bool):
@@ -75,8 +76,8 @@ def _value_text(value: Any) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value_text, value))}]"
+        return f"[{', '.join(map(value_text, value))}]"
     if isinstance(value, dict):
-        inside = ", ".join(f"{key_text(key)} = {_value_text(child)}" for key, child in value.items())
+        inside = ", ".join(f"{key_text(key)} = {value_text(child)}" for key, child in value.items())
         return f"{{ {inside} }}" if inside else "{}"
     raise TypeError(f"{type(value).__name__} has no form in TOML")

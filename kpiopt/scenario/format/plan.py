@@ -268,9 +268,29 @@ TableSource = Annotated[
 ]
 
 
+def _same(keys: str) -> str:
+    plural = "s" if "," in keys else ""
+    return f"column{plural} {keys} (required), others like the keys of the section, such as name or uses.cash"
+
+
 class TablesSection(Section):
     """Files with many rows; a table here and `[unit.x]` or `[cell."x/kpi"]` in the document may be combined."""
 
+    settings: TableSource | None = Field(
+        default=None, description="columns key, value: any value of the document by its path"
+    )
+    perspectives: TableSource | None = Field(default=None, description=_same("perspective"))
+    objectives: TableSource | None = Field(default=None, description=_same("objective"))
+    kpis: TableSource | None = Field(default=None, description=_same("kpi"))
+    drivers: TableSource | None = Field(default=None, description=_same("kpi, cause"))
+    factors: TableSource | None = Field(default=None, description=_same("factor"))
+    initiatives: TableSource | None = Field(default=None, description=_same("initiative"))
+    effects: TableSource | None = Field(default=None, description=_same("initiative, kpi"))
+    goals: TableSource | None = Field(default=None, description=_same("goal"))
+    budgets: TableSource | None = Field(default=None, description=_same("budget"))
+    pay_plans: TableSource | None = Field(default=None, description=_same("pay_plan") + "; one row per point")
+    guardrails: TableSource | None = Field(default=None, description=_same("guardrail"))
+    correlations: TableSource | None = Field(default=None, description="columns first, second, correlation")
     units: TableSource | None = Field(
         default=None,
         description="columns unit, parent (required), name, level, role, size, target_incentive, pay_plan, "
