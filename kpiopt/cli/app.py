@@ -15,7 +15,6 @@ from kpiopt import __version__
 from kpiopt.cli import (
     check,
     compare,
-    convert,
     explain,
     export,
     learning,
@@ -70,7 +69,7 @@ def entry(
 
 
 app.command("init")(start.init)
-app.command("convert")(convert.convert)
+app.command("convert")(start.convert)
 app.command("check")(check.check)
 app.command("solve")(solve.solve)
 app.command("compare")(compare.compare)
