@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def simulate(
     run: RunName,
     do: Annotated[
-        list[str] | None, typer.Option("--do", metavar="KPI=VALUE", help="Set a KPI (or KPI@UNIT), its causes cut.")
+        list[str] | None,
+        typer.Option(
+            "--do", metavar="KPI=VALUE", help="Set a KPI (or KPI@UNIT), its causes cut; KPI+=AMOUNT moves it."
+        ),
     ] = None,
     act: Annotated[
         list[str] | None, typer.Option("--act", metavar="INITIATIVE=LEVEL", help="Set an initiative's level.")

@@ -1,7 +1,8 @@
 """What happens on the map when an action is taken: interventions, paired draw by draw.
 
 `do` sets a node to a value whatever its causes say; everything behind it follows (Pearl 2009, DOI
-10.1017/CBO9780511803161). `act` sets the level of an initiative.
+10.1017/CBO9780511803161). With `+=` it adds to a KPI instead: every unit below moves its part, and its causes go on.
+`act` sets the level of an initiative.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph.hand_down import leaves_below
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 from kpiopt.simulation.odds import Estimate
@@ -84,7 +86,8 @@ def intervene(
     graph, stretch, levels, targets, settings, workers, spread
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
-        "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value".
+        "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value"; "kpi+=amount" moves the units below
+        so that the value changes by the amount, each by its part (`kpiopt.graph.hand_down`).
     act : iterable of str
         "initiative=level" for all its units, "initiative@unit=level" for one.
 
@@ -93,7 +96,9 @@ def intervene(
     UsageError
         Where an intervention names something that does not exist, or a level that cannot be.
     """
-    fixed = dict(read_do(graph, text) for text in do)
+    moves = [text for text in do if "+=" in text]
+    fixed = dict(read_do(graph, text) for text in do if "+=" not in text)
+    shift = sum_of_shifts(graph, moves)
     new_levels = np.array(levels, dtype=np.float64)
     for text in act:
         rows, level = read_act(graph, text)
@@ -106,7 +111,7 @@ def intervene(
     )  # fmt: skip
     after = simulate(
         graph, stretch, new_levels, targets, settings_of(before),
-        workers=workers, spread=spread, watch_nodes=nodes, fixed=fixed,
+        workers=workers, spread=spread, watch_nodes=nodes, fixed=fixed, shift=shift,
     )  # fmt: skip
     return Intervention(before, after, _changes(before, after), compare_odds(before, after))
 
@@ -142,6 +147,17 @@ def read_do(graph: CausalGraph, text: str) -> tuple[int, float]:
     if node < 0:
         raise _refusal(text, f"{kpi} has no value at {graph.scenario.units.ids[where]}", "name a unit that has it")
     return node, value
+
+
+def sum_of_shifts(graph: CausalGraph, texts: Iterable[str]) -> Floats:
+    """Return what "kpi+=amount" and "kpi@unit+=amount" add at each node, (n_nodes,) float."""
+    total = np.zeros(graph.n_nodes)
+    for text in texts:
+        node, amount = read_do(graph, text.replace("+=", "=", 1))
+        if graph.kind[node] != NodeKind.KPI:
+            raise _refusal(text, "only KPIs are moved by what stands below them", "write factor.ID=value")
+        total += amount * leaves_below(graph, node)
+    return total
 
 
 def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:

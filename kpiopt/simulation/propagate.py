@@ -156,6 +156,8 @@ class Propagation:
         Nodes that are set to a value whatever their causes do (an intervention), in the KPI's unit.
     kept_cells : (n_kept,) int, optional
         Cells whose realised stretch is wanted one by one.
+    shift : (n_nodes,) float, optional
+        What is added at nodes in every draw, in each KPI's unit.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class Propagation:
         levels: Floats,
         fixed: Mapping[int, float] | None = None,
         kept_cells: Integers | None = None,
+        shift: Floats | None = None,
     ) -> None:
         self.graph = graph
         self.inputs: RandomInputs = build_inputs(graph, stretch)
@@ -172,6 +175,8 @@ class Propagation:
         self.kept_cells = np.empty(0, dtype=np.int64) if kept_cells is None else kept_cells
         self.fixed = {node: value - float(graph.baseline[node]) for node, value in (fixed or {}).items()}
         self._certain_change = self._sum_certain(np.asarray(levels, dtype=np.float64))
+        if shift is not None:
+            self._certain_change += shift
         self._uncertain_nodes = np.flatnonzero(graph.node_quantity >= 0)
         self._uncertain_row = self.inputs.quantity_row[graph.node_quantity[self._uncertain_nodes]]
         self._uncertain_start = (self._certain_change - graph.baseline)[self._uncertain_nodes, None]
@@ -303,6 +308,31 @@ class Propagation:
             for node, change in self.fixed.items():
                 if level.start <= node < level.stop:
                     rows[node] = change
+
+    def respond(self, values: Floats, own: Floats, workspace: Floats) -> tuple[Floats, Floats]:
+        """Return what a change at some nodes does in each draw, along all paths.
+
+        Parameters
+        ----------
+        values : (n_quantities, n_draws) float
+            From `inputs.draw_shared`.
+        own : (n_nodes,) float
+        workspace : (n_rows, n_draws) float
+            From `make_workspace`; filled.
+
+        Returns
+        -------
+        change : (n_nodes, n_draws) float
+            Stands in the workspace, until the next call.
+        carried : (n_edges,) float
+            Mean change that each edge carries to its head, in the head's unit.
+        """
+        graph = self.graph
+        workspace[: graph.n_nodes] = own[:, None]
+        self._sweep(workspace, values)
+        carried = graph.coefficient * workspace[: graph.n_nodes].mean(axis=1)[graph.tail]
+        carried[self._uncertain_edges] = workspace[graph.n_nodes :].mean(axis=1)
+        return workspace[: graph.n_nodes], carried
 
     def _check_finite(self, delta: Floats, first_draw: int) -> None:
         if np.isfinite(delta.sum()) or np.isfinite(delta).all():

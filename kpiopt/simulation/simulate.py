@@ -48,6 +48,7 @@ def simulate(
     workers: int = 1,
     spread: Spread | None = None,
     fixed: Mapping[int, float] | None = None,
+    shift: Floats | None = None,
     watch_nodes: Integers | None = None,
     progress: Progress | None = None,
 ) -> Simulation:
@@ -70,6 +71,8 @@ def simulate(
         Who computes instead, such as other processes or machines; the same result once more.
     fixed : mapping of int to float, optional
         Nodes that are set to a value whatever their causes do.
+    shift : (n_nodes,) float, optional
+        What is added at nodes in every draw, in each KPI's unit.
     watch_nodes : (n,) int, optional
         Further nodes whose distribution is wanted, beside those of goals and all KPIs at the root.
     progress : callable, optional
@@ -87,7 +90,7 @@ def simulate(
     _check_settings(settings)
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
-    study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes)
+    study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift)
     spread = spread or partial(_spread_over_threads, workers)
     if settings.precision is None:
         return study.run(lay_out(settings.draws, settings.method), spread, progress)
@@ -152,9 +155,10 @@ class _Study:
         seed: int,
         fixed: Mapping[int, float] | None,
         watch_nodes: Integers | None,
+        shift: Floats | None,
     ) -> _Study:
         payout = build_payout(graph, stretch, levels, targets)
-        propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells)
+        propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells, shift)
         goals = goal_rule(graph)
         own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))
         budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay"]

@@ -63,5 +63,5 @@ def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[
         page.on("request", lambda r: None if r.url.startswith(address) else page.trouble.append(f"request {r.url}"))
         page.goto(address)
         yield page
-        assert page.trouble == []
+        assert page.trouble == [], page.trouble
         browser.close()

@@ -16,6 +16,9 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Where to write; RUN-report.html by default.")
     ] = None,
+    no_levers: Annotated[
+        bool, typer.Option("--no-levers", help="Leave out what answers 'what if': a smaller page.")
+    ] = False,
     out: RunsFolder = DEFAULT_RUNS,
 ) -> None:
     """Write a run as one page: goals, odds, strategy map, who is asked what, what holds the plan back, proof."""
@@ -28,6 +31,6 @@ def report(
     file = html or Path(f"{stored.name}-report.html")
     require_place(file)
     with showing_progress("drawing"):
-        page = render_report(source_of_kept(stored))
+        page = render_report(source_of_kept(stored), levers=not no_levers)
     replace_file(file, page.encode())
     say(f"wrote {file}")

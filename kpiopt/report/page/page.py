@@ -90,6 +90,8 @@ class PageMap:
         By the id of the card that opens it.
     table : PageTable or None
         Its causes and effects as a list.
+    levers : sequence of str
+        What is to be said about its levers; none where it has none.
     """
 
     title: str
@@ -97,7 +99,7 @@ class PageMap:
     caption: str = ""
     folded: Mapping[str, Svg] = field(default_factory=dict)
     table: PageTable | None = None
-    levers: bool = False
+    levers: Sequence[str] = ()
     wide: bool = True
 
     kind = "map"

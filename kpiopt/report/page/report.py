@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section, headline, tiles
+from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
 from kpiopt.report.page.proof import assumptions_section, proof_section
@@ -16,13 +19,21 @@ from kpiopt.report.strategy_map.selection import fold_large
 MOST_ARROWS = 300
 
 
-def render_report(source: ReportSource) -> str:
-    """Return the report as one HTML document."""
+def render_report(source: ReportSource, *, levers: bool = False) -> str:
+    """Return the report as one HTML document.
+
+    Parameters
+    ----------
+    levers : bool
+        Whether its map has levers: what happens when an action is taken, offline.
+    """
+    found = fold_large(collect_map(source.map_source()))
+    moved = lever_data(source, found) if levers else None
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
     sections = (
-        PageSection(cards=tiles(source), blocks=[map_block(fold_large(collect_map(source.map_source())))]),
+        PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
         goals_section(source),
         cascade_section(source),
         limits_section(source),
@@ -31,8 +42,11 @@ def render_report(source: ReportSource) -> str:
         proof_section(source),
     )
     subtitle = f"run {source.name}{variant}{draws}"
-    page = Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), scripts=("map.js",))
-    return render_page(page)
+    data = {"lever-data": moved} if moved else {}
+    scripts = ("map.js", "levers.js") if moved else ("map.js",)
+    return render_page(
+        Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), data, scripts)
+    )
 
 
 def render_map_page(found: StrategyMap) -> str:
@@ -40,11 +54,13 @@ def render_map_page(found: StrategyMap) -> str:
     return render_page(Page(found.title, found.note, [PageSection(blocks=[map_block(found)])], scripts=("map.js",)))
 
 
-def map_block(found: StrategyMap) -> PageMap:
-    """Return a strategy map as a block of a page."""
+def map_block(found: StrategyMap, moved: dict[str, Any] | None = None) -> PageMap:
+    """Return a strategy map as a block of a page, with levers where their data is given."""
     caption = found.note or "choose a card to see what drives it and what it drives; arrow keys follow the arrows"
     folded = {card: draw_map(part, standalone=False) for card, part in found.folded.items()}
-    return PageMap("Strategy map", draw_map(found, standalone=False), caption, folded, _arrow_table(found))
+    drawn = draw_map(found, standalone=False, levers=lever_cards(moved, found) if moved else ())
+    lines = list(lever_lines(moved)) if moved else []
+    return PageMap("Strategy map", drawn, caption, folded, _arrow_table(found), lines)
 
 
 def _arrow_table(found: StrategyMap) -> PageTable:

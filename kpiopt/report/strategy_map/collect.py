@@ -177,7 +177,7 @@ def _arrows(graph: CausalGraph, unit: int) -> list[Arrow]:
     for edge in edges.tolist():
         tail, head = int(graph.tail[edge]), int(graph.head[edge])
         weight = float(above[head] * graph.coefficient[edge])
-        key = _card_id(graph, tail), f"kpi.{scenario.kpi_ids[graph.kpi[head]]}"
+        key = card_id(graph, tail), f"kpi.{scenario.kpi_ids[graph.kpi[head]]}"
         amount_, moved = sums.get(key, (0.0, 0.0))
         sums[key] = amount_ + weight * float(below[tail]), moved + abs(weight) * float(reach[tail])
     at_unit = {f"kpi.{k}": graph.find_node(k, unit) for k in scenario.kpi_ids}
@@ -187,7 +187,8 @@ def _arrows(graph: CausalGraph, unit: int) -> list[Arrow]:
     ]
 
 
-def _card_id(graph: CausalGraph, node: int) -> str:
+def card_id(graph: CausalGraph, node: int) -> str:
+    """Return the id of the card that a node belongs to."""
     scenario = graph.scenario
     if graph.kind[node] == NodeKind.FACTOR:
         return f"factor.{list(scenario.factors)[graph.factor[node]]}"

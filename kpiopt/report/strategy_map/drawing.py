@@ -53,6 +53,7 @@ BAND_RULES = "".join(
 STAR = "M0 -5L1.5 -1.6L5 -1.5L2.3 .8L3.1 4.4L0 2.4L-3.1 4.4L-2.3 .8L-5 -1.5L-1.5 -1.6Z"
 PADDING = 9.0
 NAME_ROOM = CARD - 2 * PADDING
+LEAST_BAR = 14.0
 
 
 def map_style(*, dark: bool = True) -> str:
@@ -240,17 +241,20 @@ def _value_line(card: Card, box: Box, y: float) -> list[Svg]:
 
 
 def _odds_line(odds: Estimate, box: Box, y: float) -> list[Svg]:
-    """Draw the odds as a bar with the ends of their interval, and write both."""
-    text = odds_text(odds)
+    """Draw the odds as a bar with the ends of their interval, and write both; long figures leave no room for a bar."""
+    text = fit(odds_text(odds), 11, NAME_ROOM)
     x, length = box.x + PADDING, min(54.0, NAME_ROOM - text_width(text, 11) - 6.0)
+    written = draw("text", text, x=box.right - PADDING, y=y, text_anchor="end", class_="odds")
+    if length < LEAST_BAR:
+        return [written]
+    filled, tone = max(3.0, length * odds.estimate), tone_of_odds(odds.estimate)
+    ends = f"M{x + length * odds.low:.1f} {y - 9:.1f}v11M{x + length * odds.high:.1f} {y - 9:.1f}v11"
     return [
         draw("rect", x=x, y=y - 7, width=length, height=7, rx=3.5, class_="track"),
-        draw("rect", x=x, y=y - 7, width=max(3.0, length * odds.estimate), height=7, rx=3.5,
-             class_=tone_of_odds(odds.estimate)),
-        draw("path", d=f"M{x + length * odds.low:.1f} {y - 9:.1f}v11M{x + length * odds.high:.1f} {y - 9:.1f}v11",
-             class_="whisker"),
-        draw("text", text, x=box.right - PADDING, y=y, text_anchor="end", class_="odds"),
-    ]  # fmt: skip
+        draw("rect", x=x, y=y - 7, width=filled, height=7, rx=3.5, class_=tone),
+        draw("path", d=ends, class_="whisker"),
+        written,
+    ]
 
 
 def odds_text(odds: Estimate) -> str:

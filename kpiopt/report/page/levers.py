@@ -1,0 +1,202 @@
+"""Levers of a page: what moving an initiative or a KPI does, as data that the page's own script works with."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.graph import EdgeKind
+from kpiopt.graph.hand_down import weight_above
+from kpiopt.report.numbers import decimals_of_step
+from kpiopt.report.page.goals import goal_title
+from kpiopt.report.page.limits import limit_words
+from kpiopt.report.page.source import ReportSource
+from kpiopt.report.strategy_map.collect import card_id
+from kpiopt.report.strategy_map.content import StrategyMap
+from kpiopt.scenario.scenario import Floats
+from kpiopt.simulation.odds import FEW, GRID_VARIANCE, student
+from kpiopt.studies.levers import Lever, LeverEffects, find_levers, lever_settings, measure_levers
+
+MOST_BYTES = 2_600_000
+"""Of the vectors of effects, as they stand in the page."""
+MOST_LEVERS = 120
+LARGEST = 32767
+TINY = 1e-12
+
+
+def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | None:
+    """Return what the script of the levers works with; None where there is nothing to move or too much to draw."""
+    settings = lever_settings(source.graph)
+    levers = find_levers(source.graph)
+    if settings is None or not levers or not source.scenario.goals or source.simulation is None:
+        return None
+    effects = measure_levers(source.graph, source.stretch, source.levels, levers[:MOST_LEVERS], settings)
+    vectors = _Vectors(effects.layout.draws)
+    entries = [_entry(source, found, effects, i, vectors) for i in _largest_first(source, effects)]
+    kept = [entry for entry in entries if entry is not None]
+    layout = effects.layout
+    goals = source.document["goals"]
+    return {
+        "replicates": layout.replicates, "size": layout.size, "few": FEW, "grid": GRID_VARIANCE,
+        "student": student(max(1, layout.replicates - 1)),
+        "goals": [goal_title(source, g) for g in goals],
+        "margins": [_b64(_float32(margin)) for margin in effects.margins],
+        "vectors": _b64(vectors.array()), "scales": vectors.scales,
+        "levers": kept, "limits": _limits(source),
+        "cards": [[c.unit, decimals_of_step(step) if (step := _step(source, c.id)) else None] for c in found.cards],
+        "left_out": len(levers) - len(kept),
+    }  # fmt: skip
+
+
+def lever_cards(data: dict[str, Any], found: StrategyMap) -> set[str]:
+    """Return the ids of the cards that get a lever."""
+    return {found.cards[entry["card"]].id for entry in data["levers"]}
+
+
+def _step(source: ReportSource, card: str) -> float | None:
+    kind, _, id = card.partition(".")
+    return source.scenario.kpis[id].step if kind == "kpi" else None
+
+
+def _largest_first(source: ReportSource, effects: LeverEffects) -> list[int]:
+    """Order levers by the most that they can change any goal, in the spread of its margin."""
+    spread = np.maximum(effects.margins.std(axis=1), TINY)
+    most = [max(abs(end) for end in _range(source, lever)[:2]) for lever in effects.levers]
+    moved = (np.abs(effects.on_goals.mean(axis=2)) / spread).max(axis=1, initial=0.0) * np.array(most)
+    order = np.argsort(-np.round(moved, 9), kind="stable")
+    return [int(i) for i in order]
+
+
+def _range(source: ReportSource, lever: Lever) -> tuple[float, float, float]:
+    """Return the least and the largest move of a lever, and where it stands: an initiative's level, else 0."""
+    graph, cells = source.graph, source.scenario.cells
+    if lever.name.startswith("initiative."):
+        row = int(graph.level[np.flatnonzero(lever.own)[0]])
+        most = list(source.scenario.initiatives.values())[graph.level_initiative[row]].maximum
+        level = float(source.levels[row])
+        return -level, most - level, level
+    node = graph.find_node(lever.name.removeprefix("kpi."))
+    above, inside = weight_above(graph, 0)[graph.cell_node], cells.kpi == graph.kpi[node]
+    room = np.where(inside & cells.has_decision, above, 0.0)
+    worse = float(room @ np.nan_to_num(source.stretch - cells.min_stretch))
+    better = float(room @ np.nan_to_num(cells.max_stretch - source.stretch))
+    return (-worse, better, 0.0) if graph.sign[node] > 0 else (-better, worse, 0.0)
+
+
+def _entry(
+    source: ReportSource, found: StrategyMap, effects: LeverEffects, i: int, vectors: _Vectors
+) -> dict[str, Any] | None:
+    """Return one lever, None where it moves no goal or the page has no room for it."""
+    lever, names = effects.levers[i], {card.id: n for n, card in enumerate(found.cards)}
+    kind, _, rest = lever.name.partition(".")
+    id, _, unit = rest.partition("@")
+    card = names.get(f"{kind}.{id}")
+    on_goals = [[g, *vectors.add(effects.on_goals[i, g])] for g in range(len(effects.margins))]
+    on_goals = [entry for entry in on_goals if entry[2]]
+    if card is None or not on_goals or any(entry[1] is None for entry in on_goals):
+        return None
+    least, most, level = _range(source, lever)
+    scenario = source.scenario
+    whole = kind == "initiative" and scenario.initiatives[id].whole
+    where = scenario.units.names[scenario.units.position[unit]] if unit else ""
+    flows = effects.on_nodes[i]
+    return {
+        "name": lever.name, "card": card, "title": found.cards[card].name, "where": where, "whole": whole,
+        "unit": found.cards[card].unit, "least": least, "most": most, "level": level, "goals": on_goals,
+        "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
+                  if c.kind == "kpi" and c.node >= 0 and abs(flows[c.node]) > TINY],
+        "arrows": _arrows(source, found, effects.carried[i]), "uses": _uses(source, lever),
+    }  # fmt: skip
+
+
+def _arrows(source: ReportSource, found: StrategyMap, carried: Floats) -> list[list[float]]:
+    """Add up what the graph's edges carry by arrow of the map, as it counts at the root."""
+    graph, above = source.graph, weight_above(source.graph, 0)
+    number = {(a.cause, a.effect): n for n, a in enumerate(found.arrows)}
+    sums: dict[int, float] = {}
+    weighted = carried * above[graph.head]
+    for edge in np.flatnonzero((graph.edge_kind != EdgeKind.ROLL_UP) & (np.abs(weighted) > TINY)).tolist():
+        arrow = number.get((card_id(graph, int(graph.tail[edge])), card_id(graph, int(graph.head[edge]))))
+        if arrow is not None:
+            sums[arrow] = sums.get(arrow, 0.0) + float(weighted[edge])
+    return [[n, value] for n, value in sums.items()]
+
+
+def _limits(source: ReportSource) -> list[list[Any]]:
+    return [[limit_words(source.scenario, e["name"]), e["limit"], e["used"]] for e in source.document["limits"]]
+
+
+def _uses(source: ReportSource, lever: Lever) -> list[list[float]]:
+    """Return what a move by 1 takes of each limit: an initiative's use, or the effort and pay of the stretch."""
+    return [[n, rate] for n, e in enumerate(source.document["limits"]) if (rate := _rate(source, lever, e["name"]))]
+
+
+def _rate(source: ReportSource, lever: Lever, limit: str) -> float:
+    graph, scenario, cells = source.graph, source.scenario, source.scenario.cells
+    kind, _, rest = limit.partition(".")
+    if kind == "capacity":
+        resource, _, unit = rest.partition("@")
+        scope = scenario.units.position[unit]
+    elif kind == "budget" and rest in scenario.budgets:
+        resource, scope = scenario.budgets[rest].resource, scenario.budgets[rest].scope
+    else:
+        return 0.0
+    nodes = np.flatnonzero(lever.own)
+    nodes = nodes[(graph.unit[nodes] >= scope) & (graph.unit[nodes] < scenario.units.end[scope])]
+    if lever.name.startswith("initiative."):
+        initiative = lever.name.partition(".")[2].partition("@")[0]
+        return float(scenario.initiatives[initiative].uses.get(resource, 0.0)) if len(nodes) else 0.0
+    nodes = nodes[graph.cell[nodes] >= 0]
+    rate = cells.pay_rate if resource == "pay" else cells.effort.get(resource, np.zeros(len(cells)))
+    return float(np.nansum(graph.sign[nodes] * lever.own[nodes] * rate[graph.cell[nodes]]))
+
+
+class _Vectors:
+    """Effects by draw, quantised to 16 bits; equal ones, up to a factor, stand once."""
+
+    def __init__(self, draws: int) -> None:
+        self._rows: list[NDArray[np.int16]] = []
+        self._known: dict[bytes, int] = {}
+        self._most = int(MOST_BYTES * 3 / 4 / 2 / draws)
+        self.scales: list[float] = []
+
+    def add(self, values: Floats) -> tuple[int | None, float]:
+        """Return the number of a vector and the factor it is taken times; -1 for a constant, None without room."""
+        low, high = float(values.min()), float(values.max())
+        peak = float(values[np.argmax(np.abs(values))])
+        if high - low <= 1e-9 * abs(peak) or abs(peak) <= TINY:
+            return -1, 0.0 if abs(peak) <= TINY else float(values.mean())
+        row = np.rint(values * (LARGEST / peak)).astype(np.int16)
+        key = row.tobytes()
+        if key not in self._known:
+            if len(self._rows) >= self._most:
+                return None, peak
+            self._known[key] = len(self._rows)
+            self._rows.append(row)
+        return self._known[key], peak / LARGEST
+
+    def array(self) -> NDArray[np.int16]:
+        """Return all vectors, one after another."""
+        return np.concatenate(self._rows).astype("<i2") if self._rows else np.empty(0, dtype="<i2")
+
+
+def _float32(margin: Floats) -> NDArray[np.float32]:
+    """Round margins to 32 bits and keep their signs: what is hit stays hit."""
+    short = margin.astype("<f4")
+    return np.where((short >= 0) == (margin >= 0), short, np.float32(-1e-30)).astype("<f4")
+
+
+def _b64(values: NDArray[Any]) -> str:
+    return base64.b64encode(values.tobytes()).decode()
+
+
+def lever_lines(data: dict[str, Any]) -> Iterator[str]:
+    """Say what the levers rest on and what was left out."""
+    draws = data["replicates"] * data["size"]
+    yield f"Every move is judged in the same {draws:,} draws, before and after; changes on cards are means over them."
+    if data["left_out"]:
+        yield f"{data['left_out']} levers that move no goal, or move the goals least, are left out."

@@ -1,0 +1,224 @@
+"use strict";
+// Levers: a move times its effect in every draw, added to what the draw has without it; nothing is asked of a server.
+(() => {
+  const data = JSON.parse(document.getElementById("lever-data").textContent);
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  const draws = data.replicates * data.size;
+  const margins = data.margins.map((text) => new Float32Array(bytes(text)));
+  const vectors = new Int16Array(bytes(data.vectors));
+  const moves = data.levers.map(() => 0);
+  const block = document.getElementById("levers").closest(".mapblock");
+  const svg = block.querySelector("svg.map");
+  const place = svg.parentElement;
+  const arrows = [...svg.querySelectorAll("[data-from]")];
+  const cards = [...svg.querySelectorAll("[data-card]")];
+  const inputs = data.levers.map(() => []);
+  const plan = hits(() => 0);
+
+  function hits(moveOf) {
+    const result = [];
+    for (let g = 0; g < margins.length; g++) {
+      const value = Float64Array.from(margins[g]);
+      data.levers.forEach((lever, i) => {
+        const move = moveOf(i);
+        if (!move) return;
+        for (const [goal, vector, factor] of lever.goals) {
+          if (goal !== g) continue;
+          const start = vector * draws;
+          for (let d = 0; d < draws; d++) value[d] += move * factor * (vector < 0 ? 1 : vectors[start + d]);
+        }
+      });
+      result.push(Uint8Array.from(value, (v) => (v >= 0 ? 1 : 0)));
+    }
+    return [...result, result[0].map((_, d) => (result.every((r) => r[d]) ? 1 : 0))];
+  }
+  const count = (list) => list.reduce((a, b) => a + b, 0);
+
+  // The interval of a paired difference, as kpiopt.simulation.odds has it.
+  function difference(first, second) {
+    const sums = new Array(data.replicates).fill(0);
+    let changed = 0, gained = 0;
+    for (let d = 0; d < draws; d++) {
+      const change = second[d] - first[d];
+      sums[Math.floor(d / data.size)] += change;
+      changed += change !== 0;
+      gained += change > 0;
+    }
+    const mean = count(sums) / draws;
+    if (data.replicates > 1 && changed >= data.few) {
+      const n = data.replicates, middle = count(sums) / n;
+      const squares = sums.reduce((a, s) => a + (s - middle) ** 2, 0) + data.grid;
+      const half = (data.student * Math.sqrt(squares / (n - 1) / n)) / data.size;
+      return [mean, Math.max(-1, mean - half), Math.min(1, mean + half)];
+    }
+    if (changed >= data.few) {
+      const half = 1.959963984540054 * Math.sqrt(Math.max(changed / draws - mean * mean, 0) / draws);
+      return [mean, Math.max(-1, mean - half), Math.min(1, mean + half)];
+    }
+    const [least, most] = binomial(changed, draws);
+    const [low, high] = changed ? binomial(gained, changed) : [0, 1];
+    const lows = [(2 * low - 1) * least, (2 * low - 1) * most], highs = [(2 * high - 1) * least, (2 * high - 1) * most];
+    return [mean, Math.min(...lows), Math.max(...highs)];
+  }
+  // Clopper and Pearson at 97.5 %, by bisection of the binomial tails.
+  function binomial(k, n) {
+    const tail = (1 - 0.975) / 2;
+    const solve = (wanted, below) => {
+      let low = 0, high = 1;
+      for (let i = 0; i < 60; i++) {
+        const p = (low + high) / 2;
+        if (wanted(p) === below) low = p; else high = p;
+      }
+      return (low + high) / 2;
+    };
+    const logs = [0];
+    for (let i = 1; i <= n; i++) logs.push(logs[i - 1] + Math.log(i));
+    const atMost = (m, p) => {
+      let sum = 0;
+      for (let i = 0; i <= m; i++) sum += Math.exp(logs[n] - logs[i] - logs[n - i] + i * Math.log(p) + (n - i) * Math.log1p(-p));
+      return sum;
+    };
+    return [k > 0 ? solve((p) => 1 - atMost(k - 1, p) < tail, true) : 0, k < n ? solve((p) => atMost(k, p) > tail, true) : 1];
+  }
+
+  const number = (value, digits) => (value < 0 ? "\u2212" : "") + Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const signed = (value, digits) => (value > 0 ? "+" : "") + number(value, digits);
+  const digitsOf = (value) => Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(value) || 1))));
+  const share = (k) => (k === 0 ? `less than ${number(300 / draws, 2)} %` : k === draws ? `more than ${number(100 - 300 / draws, 2)} %` : `${number((100 * k) / draws, rare(k) < 0.001 ? 3 : rare(k) < 0.01 ? 2 : 1)} %`);
+
+  const rare = (k) => Math.min(k, draws - k) / draws;
+
+  function show() {
+    const after = hits((i) => moves[i]);
+    const rows = document.querySelector("#lever-odds tbody");
+    rows.replaceChildren();
+    [...data.goals, "all goals together"].forEach((name, g) => {
+      if (g === data.goals.length && g < 2) return;
+      const [mean, low, high] = difference(plan[g], after[g]);
+      const row = rows.insertRow();
+      row.dataset.goal = String(g);
+      row.dataset.before = String(count(plan[g]));
+      row.dataset.after = String(count(after[g]));
+      row.dataset.difference = `${mean} ${low} ${high}`;
+      const said = moves.some((m) => m) ? `${signed(100 * mean, 1)} (${signed(100 * low, 1)} to ${signed(100 * high, 1)})` : "";
+      [name, share(count(plan[g])), share(count(after[g])), said].forEach((text, i) => {
+        const cell = row.insertCell();
+        cell.textContent = text;
+        cell.dataset.name = ["goal", "before", "after", "difference"][i];
+        if (!i) cell.className = "text";
+      });
+    });
+    showChanges();
+    showUses();
+    const moved = data.levers.filter((_, i) => moves[i]);
+    document.getElementById("lever-state").textContent = moved.length ? `${moved.length} moved` : "nothing is moved";
+  }
+  function total(key) {
+    const sums = new Map();
+    data.levers.forEach((lever, i) => { if (moves[i]) for (const [n, rate] of lever[key]) sums.set(n, (sums.get(n) || 0) + moves[i] * rate); });
+    return sums;
+  }
+  function showChanges() {
+    for (const old of place.querySelectorAll(".badge")) old.remove();
+    for (const arrow of arrows) { arrow.classList.remove("flow"); delete arrow.dataset.change; }
+    for (const [n, change] of total("nodes")) {
+      if (Math.abs(change) < 1e-12) continue;
+      const [unit, decimals] = data.cards[n];
+      const badge = document.createElement("span");
+      badge.className = "badge";
+      badge.dataset.badge = cards[n].dataset.id;
+      badge.dataset.change = String(change);
+      badge.textContent = `${signed(change, Math.max(decimals ?? 0, digitsOf(change)))} ${unit}`.trim();
+      set(badge, cards[n], 0);
+      place.append(badge);
+    }
+    const list = document.getElementById("lever-arrows");
+    list.replaceChildren();
+    const flows = [...total("arrows")].filter(([, change]) => Math.abs(change) > 1e-12);
+    for (const [n, change] of flows) {
+      arrows[n].classList.add("flow");
+      arrows[n].dataset.change = String(change);
+      const [from, to] = [cards[arrows[n].dataset.from], cards[arrows[n].dataset.to]];
+      const unit = data.cards[Number(arrows[n].dataset.to)][0];
+      const item = document.createElement("li");
+      item.textContent = `${title(from)} \u2192 ${title(to)}: ${signed(change, digitsOf(change))} ${unit}`.trim();
+      list.append(item);
+    }
+    svg.classList.toggle("flowing", flows.length > 0);
+  }
+  const title = (card) => [...card.querySelectorAll(".name")].map((line) => line.textContent).join(" ");
+  function showUses() {
+    const list = document.getElementById("lever-uses");
+    list.replaceChildren();
+    for (const [n, change] of total("uses")) {
+      const [name, limit, used] = data.limits[n];
+      const beyond = used + change > limit * (1 + 1e-9);
+      const item = document.createElement("li");
+      item.className = beyond ? "bad" : "";
+      item.textContent = `${name}: ${signed(change, digitsOf(change))}, ${number(used + change, 0)} of ${number(limit, 0)}${beyond ? ": beyond the limit" : ""}`;
+      list.append(item);
+    }
+  }
+  function set(element, card, fromBottom) {
+    const box = card.querySelector(".box"), view = svg.viewBox.baseVal;
+    const [x, y, w, h] = ["x", "y", "width", "height"].map((key) => Number(box.getAttribute(key)));
+    element.style.left = `${(100 * (x + 6)) / view.width}%`;
+    element.style.width = fromBottom ? `${(100 * (w - 12)) / view.width}%` : "auto";
+    element.style.top = `${(100 * (fromBottom ? y + h - fromBottom : y)) / view.height}%`;
+  }
+  function move(i, value) {
+    moves[i] = value;
+    for (const [input, text] of inputs[i]) { input.value = String(value); text(value); }
+  }
+  function slider(lever, indices, label) {
+    const input = document.createElement("input");
+    input.type = "range";
+    const room = (lever.most - lever.least) * 0.25 || 1;
+    input.min = String(lever.whole || lever.where ? lever.least : lever.least - room);
+    input.max = String(lever.most + (lever.where ? 0 : room));
+    input.step = lever.whole ? "1" : "any";
+    input.value = "0";
+    input.setAttribute("aria-label", label);
+    input.addEventListener("input", () => { for (const i of indices) move(i, Number(input.value)); show(); });
+    return input;
+  }
+  const list = document.getElementById("lever-list");
+  data.levers.forEach((lever, i) => {
+    const label = lever.where ? `${lever.title} at ${lever.where}` : lever.title;
+    const row = document.createElement("label");
+    row.className = "leverrow";
+    const name = document.createElement("span");
+    name.textContent = label;
+    const output = document.createElement("output");
+    const text = (value) => {
+      const level = lever.where ? `level ${number(lever.level + value, digitsOf(lever.level + value))} of ${number(lever.level + lever.most, 0)}` : `${signed(value, digitsOf(value))} ${lever.unit}`;
+      output.textContent = level + (value > lever.most + 1e-9 || value < lever.least - 1e-9 ? ", beyond its range" : "");
+    };
+    const input = slider(lever, [i], label);
+    input.dataset.lever = lever.name;
+    row.append(name, input, output);
+    list.append(row);
+    inputs[i].push([input, text]);
+    text(0);
+  });
+  const byCard = new Map();
+  data.levers.forEach((lever, i) => byCard.set(lever.card, [...(byCard.get(lever.card) || []), i]));
+  for (const [card, indices] of byCard) {
+    const levers = indices.map((i) => data.levers[i]);
+    const widest = { ...levers[0], least: Math.min(...levers.map((l) => l.least)), most: Math.max(...levers.map((l) => l.most)) };
+    const isInitiative = Boolean(levers[0].where);
+    const input = slider(widest, indices, `${levers[0].title}${isInitiative ? ", all units" : ""}`);
+    if (isInitiative) {  // one level for all units: each moves by what it is away from it
+      input.min = "0";
+      input.max = String(levers[0].level + levers[0].most);
+      input.value = String(levers.reduce((a, l) => a + l.level, 0) / levers.length);
+      input.addEventListener("input", () => { indices.forEach((i) => move(i, Number(input.value) - data.levers[i].level)); show(); });
+    } else inputs[indices[0]].push([input, () => {}]);
+    input.className = "onmap";
+    input.dataset.onmap = cards[card].dataset.id;
+    set(input, cards[card], 22);
+    place.append(input);
+  }
+  document.getElementById("lever-reset").addEventListener("click", () => { moves.forEach((_, i) => move(i, 0)); show(); });
+  show();
+})();

@@ -1,0 +1,129 @@
+"""What each lever does in every draw: initiatives unit by unit, and KPIs that people can move.
+
+The graph is linear in a draw, so the change of a goal is the sum over levers of their moves times an effect that
+differs from draw to draw. These effects are all that a page needs to answer "what if" by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kpiopt.graph import CausalGraph
+from kpiopt.graph.hand_down import leaves_below
+from kpiopt.scenario.scenario import Floats, SimulationSettings
+from kpiopt.simulation.hits import HitRule, goal_rule
+from kpiopt.simulation.propagate import Propagation
+from kpiopt.simulation.streams import Layout, Streams, lay_out
+
+MOST_DRAWS = 4096
+MOST_NUMBERS = 1 << 26
+"""Numbers that a sweep of all nodes and draws may take; larger graphs have fewer draws."""
+LEAST_DRAWS = 256
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One thing that can be moved.
+
+    Attributes
+    ----------
+    name : str
+        "initiative.<id>@<unit>" or "kpi.<id>".
+    own : (n_nodes,) float
+        What a move by 1 adds at each node.
+    """
+
+    name: str
+    own: Floats
+
+
+@dataclass(frozen=True)
+class LeverEffects:
+    """What levers do.
+
+    Attributes
+    ----------
+    layout : Layout
+    levers : tuple of Lever
+    margins : (n_goals, n_draws) float
+        By how much each goal is hit in each draw before anything is moved: hit from 0 on.
+    on_goals : (n_levers, n_goals, n_draws) float
+        Change of these margins for a move by 1.
+    on_nodes : (n_levers, n_nodes) float
+        Mean change of every node for a move by 1.
+    carried : (n_levers, n_edges) float
+        Mean change that every edge carries for a move by 1.
+    """
+
+    layout: Layout
+    levers: tuple[Lever, ...]
+    margins: Floats
+    on_goals: Floats
+    on_nodes: Floats
+    carried: Floats
+
+
+def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
+    """Return the draws that levers are judged by, at most the scenario's own; None where the graph is too large."""
+    settings = graph.scenario.simulation
+    most = MOST_NUMBERS // max(1, graph.n_nodes + len(graph.tail))
+    draws = min(MOST_DRAWS, settings.draws, 1 << max(0, most.bit_length() - 1))
+    return replace(settings, draws=draws, precision=None) if draws >= min(LEAST_DRAWS, settings.draws) else None
+
+
+def find_levers(graph: CausalGraph) -> tuple[Lever, ...]:
+    """Return a lever for each initiative at each unit, and for each KPI at the root with decisions below."""
+    levers = []
+    for node in graph.level_node.tolist():
+        own = np.zeros(graph.n_nodes)
+        own[node] = 1.0
+        levers.append(Lever(graph.node_name(node), own))
+    cells = graph.scenario.cells
+    for position in np.unique(cells.kpi[cells.has_decision]).tolist():
+        kpi = graph.scenario.kpi_ids[position]
+        node = graph.find_node(kpi)
+        if node >= 0:
+            levers.append(Lever(f"kpi.{kpi}", leaves_below(graph, node)))
+    return tuple(levers)
+
+
+def measure_levers(
+    graph: CausalGraph, stretch: Floats, levels: Floats, levers: tuple[Lever, ...], settings: SimulationSettings
+) -> LeverEffects:
+    """Draw a plan and what each lever does to it.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+    levels : (n_levels,) float
+    """
+    layout = lay_out(settings.draws, settings.method)
+    rule, propagation = goal_rule(graph), Propagation(graph, stretch, levels)
+    streams = Streams(settings.seed, propagation.inputs.names, layout)
+    n_goals = len(rule.nodes)
+    margins = np.empty((n_goals, layout.draws))
+    on_goals = np.empty((len(levers), n_goals, layout.draws))
+    on_nodes = np.zeros((len(levers), graph.n_nodes))
+    carried = np.zeros((len(levers), len(graph.tail)))
+    workspace = propagation.make_workspace(layout.size)
+    for replicate in range(layout.replicates):
+        part = slice(replicate * layout.size, (replicate + 1) * layout.size)
+        scores = streams.replicate(replicate).scores(0, layout.size)
+        drawn = propagation.run(scores, layout.size, part.start, workspace)
+        margins[:, part] = _margins(rule, drawn.delta)
+        values, _ = propagation.inputs.draw_shared(scores, layout.size)
+        for i, lever in enumerate(levers):
+            change, flows = propagation.respond(values, lever.own, workspace)
+            on_goals[i, :, part] = np.where(rule.is_down, -1.0, 1.0)[:, None] * change[rule.nodes]
+            on_nodes[i] += change.mean(axis=1) / layout.replicates
+            carried[i] += flows / layout.replicates
+    return LeverEffects(layout, levers, margins, on_goals, on_nodes, carried)
+
+
+def _margins(rule: HitRule, delta: Floats) -> Floats:
+    """Return by how much each goal is hit, from 0 on; the sign is exactly that of the hit."""
+    reached = delta[rule.nodes] - rule.threshold[:, None]
+    distance = np.abs(np.where(reached == 0, 1e-300, reached))
+    return np.where(rule.hits(delta), distance, -distance)

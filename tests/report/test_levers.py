@@ -1,0 +1,123 @@
+"""Levers of a page give the figures of `kpiopt simulate --act/--do` on the same draws."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kpiopt.cli.app import main
+from kpiopt.graph import build_graph
+from kpiopt.scenario.load import load_scenario
+from kpiopt.simulation.intervene import intervene
+from kpiopt.studies.levers import find_levers, lever_settings, measure_levers
+from tests.report.browser import OUTSIDE, TEXTS, opened
+from tests.report.organizations import write_scorecard
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("levers")
+    path = write_scorecard(folder, 12, draws=4096)
+    assert main(["solve", str(path), "--out", str(folder / "runs")]) == 0
+    run = next((folder / "runs").iterdir())
+    assert main(["report", str(run), "--html", str(folder / "levers.html")]) == 0
+    return run, folder / "levers.html"
+
+
+def test_effects_in_draws_are_those_of_interventions():
+    graph = build_graph(load_scenario("scenarios/scorecard.toml"))
+    stretch, levels = 0.5 * graph.scenario.cells.max_stretch, np.zeros(graph.n_levels)
+    stretch[~graph.scenario.cells.has_decision] = 0.0
+    settings = lever_settings(graph)
+    settings = type(settings)(512, settings.seed, settings.method)
+    levers = {lever.name: lever for lever in find_levers(graph)}
+    chosen = (levers["kpi.response_time"], levers["initiative.technician_academy@field-east"])
+    found = measure_levers(graph, stretch, levels, chosen, settings)
+    moved = found.margins - 4.0 * found.on_goals[0] + 2.0 * found.on_goals[1]
+    do, act = ["response_time+=-4"], ["technician_academy@field-east=2"]
+    after = intervene(graph, stretch, levels, None, settings, do=do, act=act)
+    assert [float(np.mean(m >= 0)) for m in found.margins] == [o.first.estimate for o in after.odds[:-1]]
+    assert [float(np.mean(m >= 0)) for m in moved] == [o.second.estimate for o in after.odds[:-1]]
+    for entry in after.changes:
+        mean = -4.0 * found.on_nodes[0, entry.node] + 2.0 * found.on_nodes[1, entry.node]
+        assert entry.change.estimate == pytest.approx(mean, rel=1e-9, abs=1e-12)
+
+
+def simulated(run, capsys, *words):
+    capsys.readouterr()
+    assert main(["simulate", str(run), "--draws", "4096", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)["change"]
+
+
+def shown(page):
+    """Rows of the odds on the page and the badges on its cards."""
+    odds = page.evaluate("[...document.querySelectorAll('#lever-odds tbody tr')].map((r) => ({...r.dataset}))")
+    badges = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('.badge')].map((b) => [b.dataset.badge, +b.dataset.change]))"
+    )
+    return odds, badges
+
+
+def compare(page, found, draws=4096):
+    """Odds agree to one draw, which rounding to 16 bits may turn; means to rounding."""
+    odds, badges = shown(page)
+    assert len(odds) == len(found["odds"])
+    for row, entry in zip(odds, found["odds"], strict=True):
+        assert int(row["before"]) / draws == pytest.approx(entry["before"]["estimate"], abs=1e-12)
+        assert int(row["after"]) / draws == pytest.approx(entry["after"]["estimate"], abs=1.01 / draws)
+        ends = [float(x) for x in row["difference"].split()]
+        expected = [entry["difference"][key] for key in ("estimate", "low", "high")]
+        assert ends == pytest.approx(expected, abs=2.5 / draws)
+    changes = {c["node"].removeprefix("company/"): c["change"]["estimate"] for c in found["kpis"]}
+    for kpi, change in changes.items():
+        assert badges.get(f"kpi.{kpi}", 0.0) == pytest.approx(change, rel=1e-6, abs=1e-9)
+
+
+DATA = "JSON.parse(document.getElementById('lever-data').textContent)"
+SET = "(input, value) => { input.value = String(value); input.dispatchEvent(new Event('input', { bubbles: true })); }"
+
+
+def test_moving_levers_gives_what_simulate_gives(solved, capsys):
+    run, file = solved
+    with opened(file) as page:
+        page.locator("#lever-list input[data-lever='initiative.academy@team0']").evaluate(SET, 0)
+        level = next(e for e in page.evaluate(DATA)["levers"] if e["name"] == "initiative.academy@team0")["level"]
+        page.locator("#lever-list input[data-lever='initiative.academy@team0']").evaluate(SET, 2 - level)
+        page.locator("#lever-list input[data-lever='kpi.k8']").evaluate(SET, 0.75)
+        moved = float(page.locator("#lever-list input[data-lever='kpi.k8']").input_value())
+        assert moved == pytest.approx(0.75)
+        compare(page, simulated(run, capsys, "--act", "academy@team0=2", "--do", f"k8+={moved}"))
+        flows = page.locator("svg.map .arrow.flow").count()
+        assert flows > 0 and page.locator("#lever-arrows li").count() == flows
+        page.locator("#lever-reset").click()
+        odds, badges = shown(page)
+        assert badges == {} and all(row["before"] == row["after"] for row in odds)
+
+
+def test_the_lever_on_the_map_sets_all_units_and_goes_by_keyboard(solved, capsys):
+    run, file = solved
+    with opened(file) as page:
+        lever = page.locator("input[data-onmap='initiative.academy']")
+        lever.evaluate(SET, 3)
+        compare(page, simulated(run, capsys, "--act", "academy=3"))
+        page.locator("#lever-reset").click()
+        lever = page.locator("input[data-onmap='kpi.k8']")
+        lever.focus()
+        page.keyboard.press("ArrowRight")
+        moved = float(lever.input_value())
+        assert moved > 0 and "1 moved" in page.locator("#lever-state").inner_text()
+        compare(page, simulated(run, capsys, "--do", f"k8+={moved}"))
+
+
+def test_beyond_a_limit_is_allowed_and_marked(solved):
+    with opened(solved[1]) as page:
+        page.locator("input[data-onmap='initiative.academy']").evaluate(SET, 3)
+        assert "beyond the limit" in page.locator("#lever-uses li.bad").text_content()
+
+
+def test_pages_with_levers_stay_readable_and_small(solved):
+    assert solved[1].stat().st_size < 3_000_000
+    for width in (390, 1280):
+        with opened(solved[1], width=width) as page:
+            assert page.evaluate(TEXTS) == [] and page.evaluate(OUTSIDE) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
