@@ -23,6 +23,9 @@ ASIDE_NAME = 100
 WRITTEN_BY = "written by kpiopt"
 """What files that could be anybody's say in their first line."""
 
+PRIVATE = 0o600
+"""Mode of what is written: results say who is paid what."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MARKS = (b"Content-Security-Policy\" content=\"default-src 'none'", b'"title": "kpiopt scenario"', WRITTEN_BY.encode())
 
@@ -36,6 +39,8 @@ def write_file(path: Path, content: bytes) -> None:
         When it cannot be written; the message says how much space it needs.
     """
     with failing_as_output(path, len(content)), path.open("xb") as file:
+        if os.name != "nt":
+            os.fchmod(file.fileno(), PRIVATE)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

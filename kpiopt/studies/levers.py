@@ -73,20 +73,39 @@ def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
     return replace(settings, draws=draws, precision=None) if draws >= min(LEAST_DRAWS, settings.draws) else None
 
 
-def find_levers(graph: CausalGraph) -> tuple[Lever, ...]:
-    """Return a lever for each initiative at each unit, and for each KPI at the root with decisions below."""
+def find_levers(graph: CausalGraph, most: int) -> tuple[Lever, ...]:
+    """Return a lever for each KPI at the root with decisions below, and for each initiative at each unit.
+
+    Parameters
+    ----------
+    most : int
+        Where there are more, the initiatives that can change the goals most are taken.
+    """
     levers = []
-    for node in graph.level_node.tolist():
-        own = np.zeros(graph.n_nodes)
-        own[node] = 1.0
-        levers.append(Lever(graph.node_name(node), own))
     cells = graph.scenario.cells
-    for position in np.unique(cells.kpi[cells.has_decision]).tolist():
+    for position in np.unique(cells.kpi[cells.has_decision]).tolist()[:most]:
         kpi = graph.scenario.kpi_ids[position]
         node = graph.find_node(kpi)
         if node >= 0:
             levers.append(Lever(f"kpi.{kpi}", leaves_below(graph, node)))
+    for node in _strongest(graph, most - len(levers)):
+        own = np.zeros(graph.n_nodes)
+        own[node] = 1.0
+        levers.append(Lever(graph.node_name(node), own))
     return tuple(levers)
+
+
+def _strongest(graph: CausalGraph, most: int) -> list[int]:
+    """Return the nodes of the initiatives that can change goals most, relative to each goal's distance."""
+    reach = np.zeros(graph.n_levels)
+    largest = np.array([i.maximum for i in graph.scenario.initiatives.values()] + [0.0])[graph.level_initiative]
+    for goal in graph.scenario.goals.values():
+        at, node = np.zeros(graph.n_nodes), graph.find_node(goal.kpi, goal.unit)
+        at[node] = 1.0
+        distance = abs(goal.target - float(graph.baseline[node])) or abs(goal.target) or 1.0
+        reach = np.maximum(reach, np.abs(graph.sweep_back(at)[graph.level_node]) * largest / distance)
+    chosen = np.sort(np.argsort(-np.round(reach, 9), kind="stable")[:most])
+    return [int(node) for node in graph.level_node[chosen]]
 
 
 def measure_levers(

@@ -30,7 +30,7 @@ def test_effects_in_draws_are_those_of_interventions():
     stretch[~graph.scenario.cells.has_decision] = 0.0
     settings = lever_settings(graph)
     settings = type(settings)(512, settings.seed, settings.method)
-    levers = {lever.name: lever for lever in find_levers(graph)}
+    levers = {lever.name: lever for lever in find_levers(graph, 100)}
     chosen = (levers["kpi.response_time"], levers["initiative.technician_academy@field-east"])
     found = measure_levers(graph, stretch, levels, chosen, settings)
     moved = found.margins - 4.0 * found.on_goals[0] + 2.0 * found.on_goals[1]
@@ -41,6 +41,15 @@ def test_effects_in_draws_are_those_of_interventions():
     for entry in after.changes:
         mean = -4.0 * found.on_nodes[0, entry.node] + 2.0 * found.on_nodes[1, entry.node]
         assert entry.change.estimate == pytest.approx(mean, rel=1e-9, abs=1e-12)
+
+
+def test_the_strongest_initiatives_are_taken_where_there_are_many():
+    graph = build_graph(load_scenario("scenarios/scorecard.toml"))
+    everything = [lever.name for lever in find_levers(graph, 1000)]
+    few = [lever.name for lever in find_levers(graph, len(everything) - 5)]
+    kpis = [name for name in everything if name.startswith("kpi.")]
+    assert len(everything) == graph.n_levels + len(kpis)
+    assert set(few) < set(everything) and set(kpis) < set(few) and len(few) == len(everything) - 5
 
 
 def simulated(run, capsys, *words):

@@ -31,10 +31,10 @@ TINY = 1e-12
 def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | None:
     """Return what the script of the levers works with; None where there is nothing to move or too much to draw."""
     settings = lever_settings(source.graph)
-    levers = find_levers(source.graph)
+    levers = find_levers(source.graph, MOST_LEVERS)
     if settings is None or not levers or not source.scenario.goals or source.simulation is None:
         return None
-    effects = measure_levers(source.graph, source.stretch, source.levels, levers[:MOST_LEVERS], settings)
+    effects = measure_levers(source.graph, source.stretch, source.levels, levers, settings)
     vectors = _Vectors(effects.layout.draws)
     entries = [_entry(source, found, effects, i, vectors) for i in _largest_first(source, effects)]
     kept = [entry for entry in entries if entry is not None]
@@ -48,8 +48,14 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
         "cards": [[c.unit, decimals_of_step(step) if (step := _step(source, c.id)) else None] for c in found.cards],
-        "left_out": len(levers) - len(kept),
+        "left_out": _count(source) - len(kept),
     }  # fmt: skip
+
+
+def _count(source: ReportSource) -> int:
+    """Return how many things could be moved."""
+    cells = source.scenario.cells
+    return source.graph.n_levels + len(np.unique(cells.kpi[cells.has_decision]))
 
 
 def lever_cards(data: dict[str, Any], found: StrategyMap) -> set[str]:
@@ -199,4 +205,4 @@ def lever_lines(data: dict[str, Any]) -> Iterator[str]:
     draws = data["replicates"] * data["size"]
     yield f"Every move is judged in the same {draws:,} draws, before and after; changes on cards are means over them."
     if data["left_out"]:
-        yield f"{data['left_out']} levers that move no goal, or move the goals least, are left out."
+        yield f"{data['left_out']:,} levers that move no goal, or move the goals least, are left out."

@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 
 import pytest
@@ -79,6 +80,13 @@ def test_the_worst_truth_comes_first(solved, path):
     least = min(goals, key=lambda g: g["odds"]["estimate"])
     assert Estimate.from_dict(least["odds"]).text in text
     assert html.escape(text) in page_of(solved[path])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are those of Unix")
+def test_results_are_for_their_owner_alone(solved, tmp_path):
+    assert main(["report", str(solved[SHIPPED[1]]), "--no-levers", "--html", str(tmp_path / "r.html")]) == 0
+    for file in (tmp_path / "r.html", *(p for p in solved[SHIPPED[1]].iterdir() if p.is_file())):
+        assert file.stat().st_mode & 0o077 == 0, file.name
 
 
 def test_bridges_add_up(solved):
