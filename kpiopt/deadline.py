@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from kpiopt.errors import LimitReached, Problem, UsageError
+
+TIME_LIMIT = "E-time-limit"
+"""Code of the problem that says what was not reached."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class Deadline:
         """Whether the time is up."""
         return time.monotonic() >= self.moment
 
+    def ends(self, what: str, done: int, total: int) -> bool:
+        """Whether a part of an answer ends where so much of it is done."""
+        return self.is_over
+
     def require(self, what: str) -> None:
         """Raise where the time is up before something is done.
 
@@ -68,16 +77,71 @@ class Deadline:
         """Return the error that says what was not done in the time."""
         return LimitReached(
             Problem(
-                "E-time-limit",
+                TIME_LIMIT,
                 f"the time limit of {self.seconds:g} s was reached before {what}",
                 rule="a plan that is not proved is not published",
                 fix="allow more time with --time-limit",
             )
         )
 
-    def __reduce__(self) -> tuple[object, tuple[float, float]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process or machine, whose clock starts elsewhere, with the seconds that are left."""
         return _resumed, (self.left, self.seconds)
+
+
+@dataclass(frozen=True)
+class NotDone:
+    """A part of an answer that the time did not reach; the rest of the answer stands.
+
+    Attributes
+    ----------
+    what : str
+        "prices", "odds", "points" …
+    text : str
+        In words, such as "prices of 12 limits were not computed in the time".
+    done, total : int
+    """
+
+    what: str
+    text: str
+    done: int = 0
+    total: int = 1
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the JSON form."""
+        return {"what": self.what, "text": self.text, "done": self.done, "total": self.total}
+
+
+@dataclass(frozen=True)
+class Replay(Deadline):
+    """The end of an answer that was cut short: the same answer once more, whatever the clock says.
+
+    Attributes
+    ----------
+    parts : mapping of str to (int, int)
+        How much was done, and of how much, by the name of the part.
+    """
+
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, not_done: Iterable[Mapping[str, Any]]) -> Replay:
+        """Return the end of an answer with these missing parts, in their JSON form."""
+        return cls(parts={part["what"]: (part["done"], part["total"]) for part in not_done})
+
+    def ends(self, what: str, done: int, total: int) -> bool:
+        """Whether a part was cut short where so much of it is done."""
+        most, of = self.parts.get(what, (total, 0))
+        return total == of and done >= most
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as it stands."""
+        return Replay, (self.moment, self.seconds, self.parts)
+
+
+def not_done_problems(parts: Iterable[NotDone]) -> tuple[Problem, ...]:
+    """Return what is to be said about parts that the time did not reach."""
+    return tuple(Problem("W-not-done", part.text, fix="allow more time with --time-limit") for part in parts)
 
 
 def _resumed(left: float, seconds: float) -> Deadline:

@@ -28,7 +28,7 @@ from kpiopt.cli import (
 )
 from kpiopt.cli.failure import end_with, say_interrupted
 from kpiopt.cli.output import report, strategy_map
-from kpiopt.cli.signals import handled_signals
+from kpiopt.cli.signals import handled_signals, run_guarded
 from kpiopt.cli.terminal import DOCUMENT, open_missing_streams, write_in_any_encoding
 from kpiopt.errors import ExitCode
 
@@ -123,7 +123,7 @@ def console() -> NoReturn:
     """
     open_missing_streams()
     write_in_any_encoding()
-    code = main()
+    code = run_guarded(main, sys.argv[1:])
     if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):

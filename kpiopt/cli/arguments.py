@@ -28,6 +28,16 @@ ExecutorName = Annotated[
     typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT."),
 ]
 Replace = Annotated[bool, typer.Option("--force", help="Replace a file that kpiopt did not write.")]
+TimeLimit = Annotated[
+    float,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        min=0.0,
+        help="End after so long, with what is proved by then.",
+        show_default="none",
+    ),
+]
 RunsFolder = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
 ]
@@ -40,3 +50,4 @@ def joined(variants: list[str] | None) -> str | None:
 
 
 DEFAULT_RUNS = Path("runs")
+NO_LIMIT = float("inf")

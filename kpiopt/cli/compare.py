@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, Overrides, Replace, RunsFolder
+from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AsJson, Overrides, Replace, RunsFolder, TimeLimit
+from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+from kpiopt.deadline import Deadline, not_done_problems
+from kpiopt.errors import ExitCode
 
 if TYPE_CHECKING:
     from kpiopt.report.page.page import PageSection
@@ -37,9 +40,12 @@ def compare(
     ] = False,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
     force: Replace = False,
+    time_limit: TimeLimit = NO_LIMIT,
     as_json: AsJson = False,
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
+    deadline = Deadline.after(time_limit)
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
@@ -50,13 +56,17 @@ def compare(
     inputs = [file for contender in contenders for file in contender.scenario.files]
     if html is not None:
         require_place(html, inputs, force=force)
-    options = SolveOptions(simulate=not no_simulation, workers=workers)
+    options = SolveOptions(SolverOptions(deadline=deadline), simulate=not no_simulation, workers=workers)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
         if html is not None:
             study = () if no_study else _study(contenders[0], overrides or (), options, progress)
             write_output(html, _page(found, study), inputs, force=force)
+    mark_certified()
     _answer(found, as_json)
+    say_problems(not_done_problems(found.not_done))
+    if any(part.what == "plan" for part in found.not_done):
+        raise typer.Exit(int(ExitCode.LIMIT))
 
 
 def _answer(found: Comparisons, as_json: bool) -> None:
@@ -77,7 +87,9 @@ def _study(
     from kpiopt.report.compare_page import study_sections
     from kpiopt.studies.comparison.base_study import study_base
 
-    return study_sections(base.label, study_base(base, overrides, options, progress))
+    study = study_base(base, overrides, options, progress)
+    say_problems(not_done_problems(study.not_done))
+    return study_sections(base.label, study)
 
 
 def _page(found: Comparisons, more: tuple[PageSection, ...]) -> bytes:

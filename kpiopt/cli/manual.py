@@ -32,6 +32,14 @@ INTRODUCTION = """# Command line
 `kpiopt` and `python -m kpiopt` are the same. stdout carries the answer, stderr the talk; `--json` prints exactly one
 JSON document on stdout, also for errors (`kpiopt.error/1`). Progress is shown on a terminal only; `NO_COLOR` is
 honoured. `--debug` after any command shows the traceback of an error.
+
+`--time-limit SECONDS` is a promise for the whole command: reading, steps, prices, diagnosis, odds and studies share one
+deadline. Where no certified plan came in the time nothing is published (exit code 7). Where the plan is certified but
+prices or odds were cut short the command ends with 0 and says what is missing, such as "the odds are from 4,096 of
+16,384 draws: the time was up", on the terminal and as `not_done` in the JSON; such an answer is kept, and not taken for
+the answer to the same question later. A sweep keeps the points that were reached (exit code 9), and the same command
+goes on from there. A proof that there is no plan stands (exit code 4) although its repair was not found in the time.
+Work that stands still is ended 1.5 s after the limit; a certified plan has longer to be written down.
 """
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from kpiopt.cli.arguments import AllowCode, AsJson, Overrides, ScenarioPath, Variants, joined
+from kpiopt.cli.arguments import NO_LIMIT, AllowCode, AsJson, Overrides, ScenarioPath, TimeLimit, Variants, joined
+from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, showing_progress
+from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
@@ -83,10 +85,13 @@ def sensitivity(
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
     variants: Variants = None,
     overrides: Overrides = None,
+    time_limit: TimeLimit = NO_LIMIT,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Find what a plan hinges on: every input moved, with the plan as it is and with the plan made anew."""
+    deadline = Deadline.after(time_limit)
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.studies.sensitivity.moves import KINDS  # the solver and numpy
     from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
 
@@ -115,8 +120,14 @@ def sensitivity(
     )
     with showing_progress("studying") as progress:
         found = study_sensitivity(
-            checked, question, _reader(scenario, joined(variants), overrides), allow_code=allow_code, progress=progress
+            checked,
+            question,
+            _reader(scenario, joined(variants), overrides),
+            SolverOptions(deadline=deadline),
+            allow_code=allow_code,
+            progress=progress,
         )
+    mark_certified()
     if as_json:
         from kpiopt.studies.sensitivity.sensitivity_answer import sensitivity_as_dict
 

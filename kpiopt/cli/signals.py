@@ -3,20 +3,30 @@
 The Python handlers raise, so that everything unwinds: the solver is cancelled, temporary folders are removed, locks
 are released. Where the main thread is deep in compiled code and cannot unwind in time, a watcher thread ends the
 process; what it leaves behind is marked as unfinished and is removed by the next run.
+
+Time limits: work ends at its deadline by itself wherever it looks at the clock: between steps, in the solver's
+iterations, in every block of draws. But some of it is compiled code that looks at nothing and lets no other thread run,
+such as a factorisation of an interior-point method. So a command with a time limit is done by a child of this process,
+which ends the child where it is still at work well after the limit; what it was about to keep is unfinished, and
+removed by the next run. Where there is no `fork` (Windows) the looks at the clock are all there is.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from kpiopt.cli.failure import end_with
 from kpiopt.cli.terminal import show_cursor
+from kpiopt.deadline import Deadline
 from kpiopt.errors import ExitCode
 
 GRACE_SECONDS = 1.5
@@ -92,3 +102,98 @@ def _first_signal(reader: socket.socket) -> tuple[ExitCode | None, float]:
         if not received or received[0] in _CODES:
             code = _CODES[signal.Signals(received[0])] if received else None
             return code, max(0.0, time.monotonic() - seen - WATCH_SECONDS)
+
+
+STILL_SECONDS = 1.5
+"""After the limit, for work that has no certified plan: it is told by then that the time is up, or stands still."""
+CERTIFIED_SECONDS = 30.0
+"""After the limit, for work that has a certified plan: to round it, to write it down and to say what is missing."""
+
+_OPTION = "--time-limit"
+_CERTIFIED = b"c"
+_to_guard: int | None = None
+
+
+def run_guarded(run: Callable[[], int], words: Sequence[str]) -> int:
+    """Run a command; where it has a time limit, in a child that is ended well after it.
+
+    Parameters
+    ----------
+    run : callable
+        The whole command.
+    words : sequence of str
+        The words of the command line.
+
+    Returns
+    -------
+    int
+        The exit code; 7 where the child had to be ended.
+    """
+    seconds = limit_of(words)
+    if math.isinf(seconds) or not hasattr(os, "fork"):
+        return run()
+    deadline = Deadline.after(seconds)
+    from_child, to_guard = os.pipe()
+    from_guard, to_child = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(from_child)
+        os.close(to_child)
+        return _run_watched(run, to_guard, from_guard)
+    os.close(to_guard)
+    os.close(from_guard)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _frame: os.kill(child, received))
+    return _watch(child, from_child, deadline, words)
+
+
+def limit_of(words: Sequence[str]) -> float:
+    """Return the time limit that words of a command line ask for; inf where there is none, or it is no number."""
+    found = math.inf
+    for i, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name != _OPTION:
+            continue
+        text = value if equals else "".join(words[i + 1 : i + 2])
+        try:
+            found = float(text)
+        except ValueError:
+            return math.inf
+    return found if found >= 0.0 else math.inf
+
+
+def mark_certified() -> None:
+    """Tell the guard that there is an answer worth waiting for, such as a certified plan."""
+    if _to_guard is not None:
+        os.write(_to_guard, _CERTIFIED)
+
+
+def _run_watched(run: Callable[[], int], to_guard: int, from_guard: int) -> int:
+    """Run the command in a process group of its own, where Ctrl-C comes from the guard; end with it."""
+    global _to_guard
+    os.setpgid(0, 0)
+    _to_guard = to_guard
+    threading.Thread(target=_end_with_guard, args=(from_guard,), daemon=True).start()
+    return run()
+
+
+def _end_with_guard(from_guard: int) -> None:
+    """Wait until the guard is gone, however it ended, and go too."""
+    os.read(from_guard, 1)
+    os._exit(int(ExitCode.TERMINATED))
+
+
+def _watch(child: int, from_child: int, deadline: Deadline, words: Sequence[str]) -> int:
+    """Wait for the child's end; end it where it overstays."""
+    end = deadline.moment + STILL_SECONDS
+    while True:
+        ready, _, _ = select.select([from_child], [], [], max(0.0, end - time.monotonic()))
+        if not ready:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            show_cursor()
+            return int(end_with(deadline.reached("the work came to an end"), words, debug=False))
+        if os.read(from_child, 1) != _CERTIFIED:  # closed: the child has ended
+            status = os.waitpid(child, 0)[1]
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        end = deadline.moment + CERTIFIED_SECONDS

@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, ExecutorName, Overrides, RunName, RunsFolder, Variants, joined
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    NO_LIMIT,
+    AsJson,
+    ExecutorName,
+    Overrides,
+    RunName,
+    RunsFolder,
+    TimeLimit,
+    Variants,
+    joined,
+)
+from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+from kpiopt.deadline import Deadline, not_done_problems
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
@@ -42,10 +55,12 @@ def simulate(
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads.")] = 1,
     executor: ExecutorName = "serial",
+    time_limit: TimeLimit = NO_LIMIT,
     out: RunsFolder = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Simulate the plan of a run again: with other draws or assumptions, or with an action and what it changes."""
+    deadline = Deadline.after(time_limit)
     from kpiopt.report import outlook  # numpy and rich
     from kpiopt.run.spread import spread_by
     from kpiopt.runs.kept_plan import load_kept_plan
@@ -70,16 +85,27 @@ def simulate(
                 act=act or (),
                 workers=workers,
                 spread=spread,
+                deadline=deadline,
             )
             answer, document = outlook.render_intervention(changed), outlook.intervention_document(changed)
             notes = changed.after.notes
         else:
             from kpiopt.simulation import simulate as draw
 
-            found = draw(plan.graph, plan.stretch, plan.levels, plan.targets, settings, workers=workers, spread=spread)
+            found = draw(
+                plan.graph,
+                plan.stretch,
+                plan.levels,
+                plan.targets,
+                settings,
+                workers=workers,
+                spread=spread,
+                deadline=deadline,
+            )
             drivers = _drivers(plan, found)
             answer, document = outlook.render_simulation(found, drivers), outlook.simulation_document(found, drivers)
-            notes = found.notes
+            notes = (*found.notes, *not_done_problems(found.not_done))
+    mark_certified()
     say_problems(notes)
     print_json({"run": stored.name, **document}) if as_json else print_answer(answer)
 

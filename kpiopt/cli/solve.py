@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +11,24 @@ import typer
 
 from kpiopt.cli.arguments import (
     DEFAULT_RUNS,
+    NO_LIMIT,
     AllowCode,
     AsJson,
     ExecutorName,
     Overrides,
     RunsFolder,
+    TimeLimit,
     Variants,
     joined,
 )
 from kpiopt.cli.batch import require_thresholds, solve_files
+from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
+from kpiopt.deadline import Deadline
 from kpiopt.errors import ScenarioError
+
+CERTIFIED_PHASES = ("prices", "odds")
+"""What solving tells about once the plan is certified."""
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,9 +58,7 @@ def solve(
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")
     ] = None,
-    time_limit: Annotated[
-        float, typer.Option("--time-limit", metavar="SECONDS", min=0.0, help="Stop the solver after so long.")
-    ] = float("inf"),
+    time_limit: TimeLimit = NO_LIMIT,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
     executor: ExecutorName = "serial",
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plan only, no odds.")] = False,
@@ -72,7 +78,7 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
-    from kpiopt.deadline import Deadline
+    deadline = Deadline.after(time_limit)
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
@@ -84,7 +90,7 @@ def solve(
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     words = [*(overrides or ()), *_settings(draws, seed)]
     options = SolveOptions(
-        SolverOptions(deadline=Deadline.after(time_limit), solver=solver),
+        SolverOptions(deadline=deadline, solver=solver),
         simulate=not no_simulation,
         workers=workers,
         executor=parse_executor(executor),
@@ -97,12 +103,23 @@ def solve(
         return
     checked, document = read_scenario(scenarios[0], joined(variants), words)
     with showing_progress("solving") as progress:
-        answer = keeper.answer(checked, document, progress)
+        answer = keeper.answer(checked, document, _marking(progress))
     say_problems(answer.notes)
     _print(answer, as_json)
     if not as_json and (line := _past_odds(document)):
         print_lines([line])
     require_thresholds(answer.document, thresholds)
+
+
+def _marking(progress: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell the guard of the time limit when what is worked on follows from a certified plan."""
+
+    def tell(phase: str) -> None:
+        if phase in CERTIFIED_PHASES:
+            mark_certified()
+        progress(phase)
+
+    return tell
 
 
 def _print(answer: KeptAnswer, as_json: bool) -> None:

@@ -10,17 +10,21 @@ import typer
 
 from kpiopt.cli.arguments import (
     DEFAULT_RUNS,
+    NO_LIMIT,
     AllowCode,
     AsJson,
     ExecutorName,
     Overrides,
     RunsFolder,
     ScenarioPath,
+    TimeLimit,
     Variants,
     joined,
 )
+from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
+from kpiopt.deadline import TIME_LIMIT, Deadline
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -54,10 +58,13 @@ def sweep(
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
     ] = None,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
+    time_limit: TimeLimit = NO_LIMIT,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
+    deadline = Deadline.after(time_limit)
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.store import open_store
@@ -73,7 +80,8 @@ def sweep(
         require_place(html, checked.files, force=force)
     axes = read_axes(checked, over or ())
     points = points_of(axes, zipped=zipped)
-    job = SweepJob(document.source, simulate=not no_simulation, allow_code=allow_code)
+    solver = SolverOptions(deadline=deadline)
+    job = SweepJob(document.source, solver=solver, simulate=not no_simulation, allow_code=allow_code)
     posed = pose_sweep(checked, document, axes, points, job)
     store = open_store(out, [document.source, *(copy.path for copy in posed.question.inputs)])
     kept = None if force else stored_answer(store, posed)
@@ -123,12 +131,17 @@ def _answer(
                 posed,
                 place,
                 occasion,
-                lambda answer, folder: plain_text(_render(answer, folder)),
+                _summary_text,
                 lambda done, total: progress(clock.tell(done, total)),
             )
     except KeyboardInterrupt:
         say("interrupted; what is answered is kept, and the same command goes on from there")
         raise
+
+
+def _summary_text(answer: SweepAnswer, folder: Path) -> str:
+    mark_certified()
+    return plain_text(_render(answer, folder))
 
 
 def _render(answer: SweepAnswer, folder: Path) -> Any:
@@ -144,9 +157,14 @@ def _page(answer: SweepAnswer) -> bytes:
 
 
 def _end(answer: SweepAnswer) -> None:
-    """End with exit code 9 where points failed; that there is no plan, proved, is an answer."""
+    """End with exit code 9 where points failed, 7 where no point was reached; that there is no plan is an answer."""
     if answer.failures:
         count = f"{len(answer.failures):,} of {len(answer.points):,} points"
+        if answer.late:
+            late = f"{answer.late:,} of {len(answer.points):,} points were not answered in the time"
+            say_problems([Problem(TIME_LIMIT, late, fix="the same command goes on from there")])
+        if answer.late == len(answer.points):
+            raise typer.Exit(int(ExitCode.LIMIT))
         say_problems(
             [Problem("E-sweep-partial", f"{count} failed; the others are kept", fix="the same command tries again")]
         )

@@ -40,7 +40,10 @@ def render_intervention(found: Intervention) -> Group:
 def simulation_document(found: Simulation, drivers: Sequence[GoalDrivers] = ()) -> dict[str, Any]:
     """Return the JSON form: schema `kpiopt.simulate/1`."""
     driven = [drivers_as_dict(d) for d in drivers]
-    return {"schema": "kpiopt.simulate/1", **_outlook(found), "drivers": driven, "change": None}
+    not_done = [part.as_dict() for part in found.not_done]
+    return {
+        "schema": "kpiopt.simulate/1", **_outlook(found), "drivers": driven, "change": None, "not_done": not_done,
+    }  # fmt: skip
 
 
 def intervention_document(found: Intervention) -> dict[str, Any]:
@@ -56,7 +59,8 @@ def intervention_document(found: Intervention) -> dict[str, Any]:
         }
         for o in found.odds
     ]
-    return {"schema": "kpiopt.simulate/1", **_outlook(found.after), "change": {"kpis": kpis, "odds": odds}}
+    changed = {"kpis": kpis, "odds": odds}
+    return {"schema": "kpiopt.simulate/1", **_outlook(found.after), "change": changed, "not_done": []}
 
 
 def _outlook(found: Simulation) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def render_sensitivity(found: Sensitivity) -> Group:
     parts: list[RenderableType] = [Text(printable(found.scenario.name), style="bold"), now]
     if found.outcome.is_drawn:
         parts.append(_line(f"from {found.settings.draws:,} draws; everything below uses the same ones"))
+    parts += (_line(f"Not complete: {part.text}.", "yellow") for part in found.not_done)
     if found.tornado:
         parts += _tornado(found, found.tornado)
     parts += [*_screening(found), *_shares(found)]

@@ -88,6 +88,7 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
         f"Certified: every step was checked without the solver (residual {_tiny(residual)}, gap {_tiny(gap)}).",
         "dim",
     )
+    yield from (_line(f"Not complete: {part.text}.", "yellow") for part in run.not_done)
 
 
 def _met_words(run: Run) -> str:

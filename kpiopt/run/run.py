@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kpiopt.deadline import NotDone
 from kpiopt.errors import problem_as_dict
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
@@ -74,6 +75,8 @@ class Run:
     ----------
     seconds : dict of str to float
         Wall time of each phase.
+    not_done : tuple of NotDone
+        Parts that the time did not reach: prices, odds. The plan stands without them.
     """
 
     scenario: Scenario
@@ -86,6 +89,7 @@ class Run:
     spending: Spending
     simulation: Simulation | None
     seconds: dict[str, float]
+    not_done: tuple[NotDone, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -137,6 +141,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "rounding": [problem_as_dict(note) for note in run.plan.notes],
         "certain_inputs": list(certain_inputs(run.scenario)) if simulation else None,
         "simulation": simulation.as_dict() if simulation else None,
+        "not_done": [part.as_dict() for part in run.not_done],
     }
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kpiopt.deadline import NotDone
+from kpiopt.errors import LimitReached
 from kpiopt.graph import build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
@@ -17,7 +19,7 @@ from kpiopt.program.formulation.objectives import money_per_level
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
 from kpiopt.program.order.kept_solution import with_checked_certificates
-from kpiopt.program.order.prices import LimitResult, price_limits
+from kpiopt.program.order.prices import LimitResult, not_priced, price_limits
 from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.order.whole_numbers import solve_program
@@ -29,6 +31,7 @@ from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import simulate
 from kpiopt.simulation.hits import fall_short
+from kpiopt.simulation.streams import lay_out
 from kpiopt.workers.job import SERIAL, Executor
 
 if TYPE_CHECKING:
@@ -81,8 +84,10 @@ def solve_scenario(
     options = options or SolveOptions()
     require_solver(options.solver.solver)
     seconds: dict[str, float] = {}
+    options.solver.deadline.require("the scenario was solved")
     with _timed(seconds, "graph"):
         graph = build_graph(scenario)
+    options.solver.deadline.require("the program was written")
     with _timed(seconds, "program"):
         cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
     with _timed(seconds, "solve"):
@@ -107,23 +112,39 @@ def complete_run(
         Wall time of the phases so far; those of this function are added.
     """
     graph, seconds = cascade.graph, {} if seconds is None else seconds
+    progress("prices")
     with _timed(seconds, "plan"):
-        limits = price_limits(cascade, solution)
+        limits = price_limits(cascade, solution, options.solver.deadline)
         plan = make_plan(cascade, solution, limits)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
-        plan_spending(cascade, solution), None, seconds,
+        plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits),
     )  # fmt: skip
     if not options.simulate:
         return run
     progress("odds")
     with _timed(seconds, "odds"):
+        return _with_odds(run, options)
+
+
+def _with_odds(run: Run, options: SolveOptions) -> Run:
+    """Simulate a run's plan; where the time is up before there are odds, the plan stands without them."""
+    plan = run.plan
+    try:
         simulation = simulate(
-            graph, plan.stretch, plan.levels, plan.target,
-            workers=options.workers, spread=spread_by(options.executor),
+            run.graph, plan.stretch, plan.levels, plan.target,
+            workers=options.workers, spread=spread_by(options.executor), deadline=options.solver.deadline,
         )  # fmt: skip
+    except LimitReached:
+        settings = run.scenario.simulation
+        draws = lay_out(settings.draws, settings.method).draws
+        if not options.solver.deadline.ends("odds", 0, draws):
+            raise
+        late = NotDone("odds", "the odds were not computed in the time", 0, draws)
+        return replace(run, not_done=(*run.not_done, late))
     odds = np.vstack([simulation.node_odds, simulation.node_intervals])
-    return replace(run, simulation=simulation, plan=plan.annotate(odds=odds))
+    plan = plan.annotate(odds=odds)
+    return replace(run, simulation=simulation, plan=plan, not_done=(*run.not_done, *simulation.not_done))
 
 
 def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:

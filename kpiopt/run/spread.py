@@ -21,7 +21,7 @@ class DrawJob:
 
     counter: SpanCounter
 
-    def prepare(self) -> Callable[[Span], SpanTally]:
+    def prepare(self) -> Callable[[Span], SpanTally | None]:
         """Return the function that counts a span."""
         return self.counter
 
@@ -36,8 +36,8 @@ def spread_by(executor: Executor) -> Spread | None:
     if executor.place is Place.SERIAL:
         return None
 
-    def spread(counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally]:
-        found: dict[str, SpanTally | Failure] = {}
+    def spread(counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally | None]:
+        found: dict[str, SpanTally | Failure | None] = {}
         points = {str(i): span for i, span in enumerate(spans)}
         execute(DrawJob(counter), points, executor, found.__setitem__)
         for key in points:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpiopt.deadline import not_done_problems
 from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.program.order.proof import gather_evidence
 from kpiopt.program.trust.evidence import evidence_bytes
@@ -161,7 +162,8 @@ def _manifest(run: Run, question: Question, occasion: Occasion, files: Mapping[s
 
 def run_notes(run: Run) -> tuple[Problem, ...]:
     """Return what is to be said about a plan and its odds."""
-    return (*run.plan.notes, *(run.simulation.notes if run.simulation else ()))
+    odds = run.simulation.notes if run.simulation else ()
+    return (*run.plan.notes, *odds, *not_done_problems(run.not_done))
 
 
 def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, bytes]) -> dict[str, Any]:

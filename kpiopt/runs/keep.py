@@ -104,7 +104,7 @@ class Keeper:
             run = solve_scenario(scenario, options=self.options, progress=progress)
             summary = self.summarise(run, staging.target)
             self._stage(staging, run, question, summary)
-            if not is_intact(read_run(staging.target)):
+            if not _is_answered(read_run(staging.target)):
                 staging.publish()
             return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run, run_notes(run))
 
@@ -129,8 +129,8 @@ class Keeper:
 
 
 def find_answer(stored: StoredRun, question: Question) -> KeptAnswer | None:
-    """Return the kept answer to a question, or None where it is not whole and unaltered, or answers another one."""
-    if stored.manifest.get("digest") != question.digest or not is_intact(stored):
+    """Return the kept answer to a question; None where it is not complete, whole and unaltered, or answers another."""
+    if stored.manifest.get("digest") != question.digest or not _is_answered(stored):
         return None
     try:
         summary = read_summary(stored)
@@ -152,6 +152,11 @@ def _why_again(stored: StoredRun) -> tuple[Problem, ...]:
     more = f" ({stored.reason})" if stored.reason else ""
     message = f"{stored.folder} was not as it was written, so it was solved again: {', '.join(altered[:5])}{more}"
     return (Problem("W-run-altered", message, rule="a run is used as it was written or not at all"),)
+
+
+def _is_answered(stored: StoredRun) -> bool:
+    """Whether a run is whole and unaltered, and no part of its answer was cut short by a time limit."""
+    return is_intact(stored) and not stored.document.get("not_done")
 
 
 def _settings(options: SolveOptions) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kpiopt.deadline import Replay
 from kpiopt.errors import problem_as_dict
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.kept_solution import restore_solution
+from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
 from kpiopt.run.run import Run, odds_frame
@@ -45,8 +47,9 @@ def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ..
     executor : Executor
         Who draws.
     """
-    simulated = run.document["simulation"] is not None
-    options = SolveOptions(simulate=simulated, executor=executor)
+    late = run.document.get("not_done") or []
+    simulated = run.document["simulation"] is not None or any(part["what"] == "odds" for part in late)
+    options = SolveOptions(SolverOptions(deadline=Replay.of(late)), simulate=simulated, executor=executor)
     return complete_run(cascade, restore_solution(cascade.program, evidence), options)
 
 

@@ -125,7 +125,8 @@ def _question(run: StoredRun, scenario: Scenario) -> Finding:
     toml = read_run_file(run.folder / "scenario.toml").decode("utf-8", "replace")
     digest = digest_of(toml, inputs, manifest["versions"], manifest["settings"])
     copies = {entry["copy"]: entry["sha256"] for entry in manifest["inputs"] if entry.get("copy")}
-    simulates = manifest["settings"].get("simulate") is (run.document.get("simulation") is not None)
+    late = any(part["what"] == "odds" for part in run.document.get("not_done") or [])
+    simulates = manifest["settings"].get("simulate") is (run.document.get("simulation") is not None or late)
     same = (digest, run_name(scenario.name, digest), inputs) == (manifest["digest"], run.document["run"], copies)
     is_named = run.name == run.document["run"] or not is_run_name(run.name)
     return Finding("the run bears the name of its question", same and simulates and is_named)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.hand_down import leaves_below
@@ -78,12 +79,13 @@ def intervene(
     act: Iterable[str] = (),
     workers: int = 1,
     spread: Spread | None = None,
+    deadline: Deadline = NEVER,
 ) -> Intervention:
     """Simulate a plan with and without an intervention.
 
     Parameters
     ----------
-    graph, stretch, levels, targets, settings, workers, spread
+    graph, stretch, levels, targets, settings, workers, spread, deadline
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
         "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value"; "kpi+=amount" moves the units below
@@ -95,6 +97,8 @@ def intervene(
     ------
     UsageError
         Where an intervention names something that does not exist, or a level that cannot be.
+    LimitReached
+        Where the time is up before all draws of both: only the same draws can be compared.
     """
     moves = [text for text in do if "+=" in text]
     fixed = dict(read_do(graph, text) for text in do if "+=" not in text)
@@ -107,12 +111,16 @@ def intervene(
         targets = graph.baseline + graph.asked_change(stretch, levels)
     nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
     before = simulate(
-        graph, stretch, levels, targets, settings, workers=workers, spread=spread, watch_nodes=nodes
+        graph, stretch, levels, targets, settings,
+        workers=workers, spread=spread, watch_nodes=nodes, deadline=deadline,
     )  # fmt: skip
     after = simulate(
         graph, stretch, new_levels, targets, settings_of(before),
         workers=workers, spread=spread, watch_nodes=nodes, fixed=fixed, shift=shift,
+        deadline=deadline,
     )  # fmt: skip
+    if before.asked or after.asked:
+        raise deadline.reached("the plan was drawn with and without the action")
     return Intervention(before, after, _changes(before, after), compare_odds(before, after))
 
 

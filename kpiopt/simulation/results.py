@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.deadline import NotDone
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers
@@ -173,6 +174,10 @@ class Simulation:
     kept : Kept
         The draws that were kept one by one.
     notes : tuple of Problem
+    asked : int
+        Draws that were asked for, where the time was up before they were done; else 0.
+    unrefined : int
+        Goals, the last ones, whose rare outcomes there was no time for.
     """
 
     graph: CausalGraph
@@ -187,6 +192,21 @@ class Simulation:
     pay: PayOdds | None
     kept: Kept = field(repr=False)
     notes: tuple[Problem, ...] = ()
+    asked: int = 0
+    unrefined: int = 0
+
+    @property
+    def not_done(self) -> tuple[NotDone, ...]:
+        """What the time did not reach."""
+        found = []
+        if self.asked:
+            text = f"the odds are from {self.draws:,} of {self.asked:,} draws: the time was up"
+            found.append(NotDone("odds", text, self.draws, self.asked))
+        if self.unrefined:
+            goals = len(self.goals)
+            text = f"rare outcomes of {self.unrefined:,} of {goals:,} goals were not looked for in the time"
+            found.append(NotDone("rare odds", text, goals - self.unrefined, goals))
+        return tuple(found)
 
     def goal_as_dict(self, position: int) -> dict[str, Any]:
         """Return what the draws say about a goal, in JSON form.

@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from kpiopt.errors import Problem, UsageError
+from kpiopt.deadline import NEVER, Deadline
+from kpiopt.errors import LimitReached, Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.certainty import drawn_cells, varying_nodes
@@ -18,7 +19,7 @@ from kpiopt.simulation.hits import build_hit_rule, goal_rule
 from kpiopt.simulation.payout import Payout, build_payout, units_in_scope
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.simulation.rare import estimate_rare_odds
-from kpiopt.simulation.results import Simulation, summarise
+from kpiopt.simulation.results import GoalOdds, Simulation, summarise
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 from kpiopt.simulation.tally import Counts, Kept, Watch, count_block, make_room, no_counts
 
@@ -34,7 +35,7 @@ PRECISE_ENOUGH = 1 << 24
 Progress = Callable[[int, int], None]
 """Called with the draws done and the draws to do."""
 
-Spread = Callable[["SpanCounter", "list[Span]"], "Iterator[SpanTally]"]
+Spread = Callable[["SpanCounter", "list[Span]"], "Iterator[SpanTally | None]"]
 """Computes the tally of each span wherever it likes, and yields them in the order of the spans."""
 
 
@@ -51,6 +52,7 @@ def simulate(
     shift: Floats | None = None,
     watch_nodes: Integers | None = None,
     progress: Progress | None = None,
+    deadline: Deadline = NEVER,
 ) -> Simulation:
     """Estimate the odds of a plan.
 
@@ -76,6 +78,9 @@ def simulate(
     watch_nodes : (n,) int, optional
         Further nodes whose distribution is wanted, beside those of goals and all KPIs at the root.
     progress : callable, optional
+    deadline : Deadline
+        When drawing ends; the odds are then those of the draws, or of the whole nets, that were done before it, and
+        `Simulation.asked` says how many were to come.
 
     Raises
     ------
@@ -85,12 +90,16 @@ def simulate(
         Where the correlations are not positive definite, or a value is not finite in some draw.
     ModelError
         Where pay depends on a target that is not above 0.
+    LimitReached
+        Where the time is up before there are draws to estimate odds from.
     """
     settings = settings or graph.scenario.simulation
     _check_settings(settings)
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
-    study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift)
+    study = replace(
+        _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift), deadline=deadline
+    )
     spread = spread or partial(_spread_over_threads, workers)
     if settings.precision is None:
         return study.run(lay_out(settings.draws, settings.method), spread, progress)
@@ -103,9 +112,19 @@ def _simulate_to_precision(
     """Repeat with more draws until the interval is narrow enough; the last answer is that of its number of draws."""
     precision = settings.precision or 0.0
     draws = FIRST_DRAWS
+    best: Simulation | None = None
     while True:
-        simulation = study.run(lay_out(draws, settings.method), spread, progress)
-        half = simulation.half_width
+        try:
+            simulation = study.run(lay_out(draws, settings.method), spread, progress)
+        except LimitReached:
+            if best is None:
+                raise
+            return replace(best, asked=draws)
+        if best is not None and simulation.asked and simulation.draws <= best.draws:
+            return replace(best, asked=draws)
+        if simulation.asked:
+            return simulation
+        best, half = simulation, simulation.half_width
         if half <= precision:
             return simulation
         if draws >= PRECISE_ENOUGH:
@@ -144,6 +163,7 @@ class _Study:
     propagation: Propagation
     watch: Watch
     seed: int
+    deadline: Deadline = NEVER
 
     @classmethod
     def prepare(
@@ -185,20 +205,32 @@ class _Study:
         counts = [no_counts(self.watch) for _ in range(layout.replicates)]
         block = block_size(self.graph.n_nodes, layout)
         streams = Streams(self.seed, self.propagation.inputs.names, layout)
-        counter = SpanCounter(self.propagation, self.watch, self.graph.baseline, streams, block, kept.per_replicate)
-        spans = list(_spans(layout, block))
+        counter = SpanCounter(
+            self.propagation, self.watch, self.graph.baseline, streams, block, kept.per_replicate, self.deadline
+        )
+        spans, done = list(_spans(layout, block)), 0
         for span, tally in zip(spans, spread(counter, spans), strict=True):
+            if tally is None:
+                break
             counts[span.replicate].add(tally.counts)
             tally.keep(kept, span)
+            done = span.replicate * layout.size + span.stop
             if progress:
-                progress(span.replicate * layout.size + span.stop, layout.draws)
-        notes = self.propagation.inputs.notes
-        return self._refine(summarise(self.graph, self.watch, layout, self.seed, counts, kept, notes))
+                progress(done, layout.draws)
+        drawn = layout if done == layout.draws else _cut(layout, done)
+        if drawn is None:
+            raise self.deadline.reached("there were draws to estimate odds from")
+        kept, counts = _first(kept, drawn), counts[: drawn.replicates]
+        found = summarise(self.graph, self.watch, drawn, self.seed, counts, kept, self.propagation.inputs.notes)
+        return self._refine(found if drawn is layout else replace(found, asked=layout.draws))
 
     def _refine(self, simulation: Simulation) -> Simulation:
         """Add the odds of rare outcomes by importance sampling."""
-        goals = []
+        goals: list[GoalOdds] = []
         for position, goal in enumerate(simulation.goals):
+            if self.deadline.ends("rare odds", position, len(simulation.goals)):
+                late = len(simulation.goals) - position
+                return replace(simulation, goals=(*goals, *simulation.goals[position:]), unrefined=late)
             events = min(goal.odds.estimate, 1 - goal.odds.estimate) * simulation.draws
             if events < HARDLY_EVER and not goal.odds.is_certain:
                 outcome = "hit" if goal.odds.estimate < 0.5 else "miss"
@@ -255,6 +287,8 @@ class SpanCounter:
         Draws that go through the graph at a time.
     n_kept : int
         How many first draws of each replicate are kept.
+    deadline : Deadline
+        After which nothing is counted any more.
     """
 
     propagation: Propagation
@@ -263,15 +297,18 @@ class SpanCounter:
     streams: Streams
     block: int
     n_kept: int
+    deadline: Deadline = NEVER
 
-    def __call__(self, span: Span) -> SpanTally:
-        """Count a span."""
+    def __call__(self, span: Span) -> SpanTally | None:
+        """Count a span; None where the time is up before its end."""
         points = self.streams.replicate(span.replicate)
         counts, kept = no_counts(self.watch), self._make_room(span)
         workspace = self.propagation.make_workspace(self.block)
         for start in range(span.start, span.stop, self.block):
-            stop = min(start + self.block, span.stop)
             first = span.replicate * self.streams.layout.size + start
+            if self.deadline.ends("odds", first, self.streams.layout.draws):
+                return None
+            stop = min(start + self.block, span.stop)
             drawn = self.propagation.run(points.scores(start, stop), stop - start, first, workspace)
             counts.add(count_block(self.watch, self.baseline, drawn, kept, 0, start - span.start))
         return SpanTally(counts, kept)
@@ -306,13 +343,27 @@ def _spans(layout: Layout, block: int) -> Iterator[Span]:
             yield Span(replicate, start, min(start + length, layout.size))
 
 
-def _spread_over_threads(workers: int, counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally]:
+def _cut(layout: Layout, done: int) -> Layout | None:
+    """Return the layout of the draws that were done: whole replicates, at least two; None where these are too few."""
+    if layout.replicates == 1:
+        return Layout(layout.method, 1, done) if done > 1 else None
+    whole = done // layout.size
+    return Layout(layout.method, whole, layout.size) if whole > 1 else None
+
+
+def _first(kept: Kept, layout: Layout) -> Kept:
+    """Return the kept draws that belong to a layout with fewer draws."""
+    whole, size = slice(layout.replicates), slice(layout.size)
+    return replace(kept, values=kept.values[:, whole, size], hits=kept.hits[:, whole, size], pay=kept.pay[whole, size])
+
+
+def _spread_over_threads(workers: int, counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally | None]:
     """Yield tallies in the order of the spans; at most a few are waiting, so that memory stays bounded."""
     if workers <= 1:
         yield from map(counter, spans)
         return
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[SpanTally]] = deque()
+        waiting: deque[Future[SpanTally | None]] = deque()
         try:
             for span in spans:
                 waiting.append(pool.submit(counter, span))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.propagate import Block, Propagation
 from kpiopt.simulation.simulate import block_size
@@ -46,10 +47,11 @@ class CommonDraws:
     ----------
     settings : SimulationSettings
         `precision` is not looked at.
+    deadline : Deadline
     """
 
-    def __init__(self, settings: SimulationSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: SimulationSettings, deadline: Deadline = NEVER) -> None:
+        self.settings, self.deadline = settings, deadline
         self.layout: Layout = lay_out(settings.draws, settings.method)
         self._kept: tuple[tuple[str, ...], list[Floats]] = ((), [])
 
@@ -62,12 +64,17 @@ class CommonDraws:
             A plan and the assumptions it is looked at under.
         value : callable
             Block -> (n_draws,) float.
+
+        Raises
+        ------
+        LimitReached
         """
         names, layout = propagation.inputs.names, self.layout
         block = block_size(propagation.graph.n_nodes, layout)
         found = np.empty((layout.replicates, layout.size))
         for replicate, points in enumerate(self._points(names)):
             for start in range(0, layout.size, block):
+                self.deadline.require("all draws were done")
                 stop = min(start + block, layout.size)
                 drawn = propagation.run(points.scores(start, stop), stop - start, replicate * layout.size + start)
                 found[replicate, start:stop] = value(drawn)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kpiopt.errors import Infeasible, LimitReached, Problem, Unbounded, Uncertified
+from kpiopt.errors import Infeasible, Problem, Unbounded, Uncertified
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.blocks import LinearProgram
@@ -21,7 +21,7 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.scenario.scenario import Floats, Scenario
 
-NO_PLAN = (Infeasible, Uncertified, Unbounded, LimitReached)
+NO_PLAN = (Infeasible, Uncertified, Unbounded)
 
 Progress = Callable[[str], None]
 
@@ -124,6 +124,8 @@ class Replanner:
         Raises
         ------
         NoPlan
+        LimitReached
+            Where the time is up.
         """
         return _solved(cascade, self._solve)
 
@@ -133,6 +135,8 @@ class Replanner:
         Raises
         ------
         NoPlan
+        LimitReached
+            Where the time is up.
         """
         return _solved(cascade, lambda program: solve_program(program, self._options))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.deadline import NotDone, not_done_problems
 from kpiopt.errors import Infeasible, Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.diagnosis import Handle, Repair, Side, cheapest_repair, find_conflict, find_repairs
@@ -59,23 +60,25 @@ def explain_infeasible(
     repair, alone = find_repairs(_opened(cascade), handles, options, within=NEARLY_AS_CHEAP, most=TRIED)
     is_cut = options.deadline.is_over
     conflict = find_conflict(cascade.program.arrays(), ray, options) if ray is not None else None
+    not_done = _not_done(repair, is_cut=is_cut, is_over=options.deadline.is_over)
     words = Words(cascade, {lever.handle.name: lever for lever in levers})
     details = {
         "certificate": certificate.as_dict(),
         "repair": words.repair(repair) if repair else None,
         "alternatives": [words.repair(r) for r in alone if repair is None or not _same(r, repair)],
         "conflict": words.conflict(conflict) if conflict else None,
-        "not_done": _not_done(repair, is_cut=is_cut, is_over=options.deadline.is_over),
+        "not_done": [part.as_dict() for part in not_done],
     }
-    return Infeasible(*_problems(details), details=details)
+    return Infeasible(*_problems(details), *not_done_problems(not_done), details=details)
 
 
-def _not_done(repair: Repair | None, *, is_cut: bool, is_over: bool) -> list[str]:
+def _not_done(repair: Repair | None, *, is_cut: bool, is_over: bool) -> list[NotDone]:
     """Say what the time did not reach."""
     if not is_over:
         return []
-    cut = ["the cheapest repair" if repair is None else "repairs nearly as cheap"] if is_cut else []
-    return [*cut, "the smallest conflict"]
+    what = "the cheapest repair was" if repair is None else "repairs nearly as cheap were"
+    cut = [NotDone("repair", f"{what} not looked for to the end in the time")] if is_cut else []
+    return [*cut, NotDone("conflict", "the smallest conflict was not looked for to the end in the time")]
 
 
 def explain_borderline(cascade: Cascade, options: SolverOptions) -> Uncertified:
@@ -159,11 +162,11 @@ def _lock_levers(cascade: Cascade, locked: Integers) -> Iterator[Lever]:
 
 def _problems(details: dict[str, Any]) -> Iterator[Problem]:
     """Say the diagnosis: what would mend it first, then why."""
-    repair, conflict, not_done = details["repair"], details["conflict"], details["not_done"]
+    repair, conflict = details["repair"], details["conflict"]
     mend = "no change of these limits alone is enough"
     if repair:
         mend = f"cheapest repair: {repair['text']}"
-    elif not_done:
+    elif any(part["what"] == "repair" for part in details["not_done"]):
         mend = "a repair was not found in the time; allow more with --time-limit"
     yield Problem(
         "E-infeasible",
@@ -179,9 +182,6 @@ def _problems(details: dict[str, Any]) -> Iterator[Problem]:
         )
     elif conflict:
         yield Problem("N-conflict", f"no plan keeps this, whatever else gives way: {conflict[0]}")
-    if not_done:
-        fix = "allow more time with --time-limit"
-        yield Problem("N-not-done", f"not searched to the end in the time: {', '.join(not_done)}", fix=fix)
 
 
 def _assignments(repair: dict[str, Any] | None) -> str:

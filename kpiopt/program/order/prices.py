@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kpiopt.deadline import NEVER, Deadline, NotDone
 from kpiopt.errors import LimitReached, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import Cascade
@@ -81,6 +82,8 @@ class LimitResult:
         The steps that these prices are about.
     next_less, next_more : NextStep or None
         Of the first limits that whole numbers use up; prices hold with the whole numbers as they are.
+    in_time : bool
+        False where the time was up before both sides were known, and the price is the dual as the solver found it.
     """
 
     name: str
@@ -99,23 +102,25 @@ class LimitResult:
     step_more: str | None = None
     next_less: NextStep | None = None
     next_more: NextStep | None = None
+    in_time: bool = True
 
 
-def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...]:
+def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVER) -> tuple[LimitResult, ...]:
     """Return use and shadow price of every capacity and budget, in the order of the program.
 
     Whole numbers are fixed at their values in the plan. Where moving every binding limit would take longer than the
-    plan itself, the prices beyond the most valuable are the steps' duals as the solver found them, with its ranges if
-    it has any.
+    plan itself, or until after the deadline, the prices beyond the most valuable are the steps' duals as the solver
+    found them, with its ranges if it has any.
     """
     arrays = cascade.program.arrays()
     activity = arrays.matrix @ solution.x
     plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits]
     bound = [limit for limit, result in zip(cascade.limits, plain, strict=True) if result.binding]
-    slopes = _slopes(cascade, _with_fixed_whole_numbers(arrays, solution.x), solution, bound)
+    fixed = _with_fixed_whole_numbers(arrays, solution.x)
+    slopes, late = _slopes(cascade, fixed, solution, bound, deadline)
     by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
     stepped = [limit.name for limit in bound if np.any(_whole_uses(arrays, limit.row))][:STEPPED]
-    return tuple(
+    results = (
         _with_next_steps(
             _priced(result, limit, by_name[limit.name], solution.steps, cascade),
             limit, cascade.program, solution, is_solved=limit.name in stepped,
@@ -123,6 +128,7 @@ def price_limits(cascade: Cascade, solution: Solution) -> tuple[LimitResult, ...
         if result.binding else result
         for limit, result in zip(cascade.limits, plain, strict=True)
     )  # fmt: skip
+    return tuple(replace(result, in_time=result.name not in late) for result in results)
 
 
 def _whole_uses(arrays: ProgramArrays, row: int) -> Floats:
@@ -152,6 +158,18 @@ def _with_next_steps(
         next_more=_next_step(program, limit, float(more.min()), solution) if len(more) else None,
         price_less=np.inf if less is not None and not less.has_plan else result.price_less,
     )
+
+
+def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone, ...]:
+    """Return what there was no time for, if anything."""
+    binding, late = sum(limit.binding for limit in limits), sum(not limit.in_time for limit in limits)
+    if not late:
+        return ()
+    which = "the limit that binds was" if binding == 1 else f"{late:,} of the {binding:,} limits that bind were"
+    text = f"the price of {which}" if binding == 1 else f"the prices of {which}"
+    total = min(binding, WORK // max(1, cascade.program.n_columns))
+    text = f"{text} not computed in the time; the solver's own stand there"
+    return (NotDone("prices", text, total - late, total),)
 
 
 def _next_step(program: LinearProgram, limit: Limit, change: float, solution: Solution) -> NextStep | None:
@@ -184,18 +202,23 @@ def _with_fixed_whole_numbers(arrays: ProgramArrays, x: Floats) -> ProgramArrays
     return fix_columns(arrays, whole, np.rint(x[whole])) if len(whole) else arrays
 
 
-def _slopes(cascade: Cascade, arrays: ProgramArrays, solution: Solution, bound: Sequence[Limit]) -> Sequence[Slopes]:
-    """Return the slopes at every binding limit."""
+def _slopes(
+    cascade: Cascade, arrays: ProgramArrays, solution: Solution, bound: Sequence[Limit], deadline: Deadline
+) -> tuple[Sequence[Slopes], set[str]]:
+    """Return the slopes at every binding limit, and the names of those that there was no time for."""
     if not arrays.n_columns:
-        return [Slopes(None, None)] * len(bound)
+        return [Slopes(None, None)] * len(bound), set()
     solved = {limit.row: _as_solved(solution, limit.row) for limit in bound}
     first = sorted(bound, key=lambda limit: _rank(limit, solved[limit.row]))[: WORK // arrays.n_columns]
+    late: set[str] = set()
     if arrays.n_columns <= LARGEST:
         rows = np.array([limit.row for limit in first], dtype=np.int64)
         sizes = np.zeros(arrays.n_rows)
         sizes[rows] = [max(abs(limit.value), 1.0) for limit in first]
-        solved |= zip(rows.tolist(), MovingLimits(cascade.program, arrays, solution, sizes).slopes(rows), strict=True)
-    return [solved[limit.row] for limit in bound]
+        moving = MovingLimits(cascade.program, arrays, solution, sizes, SolverOptions(deadline=deadline))
+        found = dict(zip(rows.tolist(), moving.slopes(rows), strict=False))
+        solved, late = solved | found, {limit.name for limit in first if limit.row not in found}
+    return [solved[limit.row] for limit in bound], late
 
 
 def _rank(limit: Limit, slopes: Slopes) -> tuple[int, float, str]:

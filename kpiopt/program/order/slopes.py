@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.errors import Uncertified
+from kpiopt.errors import LimitReached, Uncertified
 from kpiopt.program.formulation.blocks import Integers, LinearProgram
 from kpiopt.program.order.face import restrict_to_face
 from kpiopt.program.order.steps import InfeasibleProgram, Solution, StepResult, solve_order
@@ -98,20 +98,28 @@ class MovingLimits:
         self._reach = abs(arrays.matrix) @ (arrays.column_upper - arrays.column_lower)
 
     def slopes(self, rows: Integers) -> Iterator[Slopes]:
-        """Yield the slopes at each of some rows' upper sides."""
+        """Yield the slopes at each of some rows' upper sides, in their order, until the time is up."""
+        if self._options.deadline.ends("prices", 0, len(rows)):
+            return
         positions = np.array([first_priced(self._solution, row) for row in rows.tolist()])
         pieces: dict[int, Piece] = {}
         for position in np.unique(positions).tolist():
             here = rows[positions == position]
             pieces |= zip(here.tolist(), self._pieces(self._solution, self._arrays, position, here), strict=True)
-        for row in rows.tolist():
-            yield self._both_sides(row, pieces[row])
+        for done, row in enumerate(rows.tolist()):
+            try:
+                found = self._both_sides(row, pieces[row])
+            except LimitReached:
+                return
+            if self._options.deadline.ends("prices", done, len(rows)):  # what was cut short is not known to be right
+                return
+            yield found
 
     def _pieces(self, solution: Solution, arrays: ProgramArrays, position: int, rows: Integers) -> Iterator[Piece]:
         """Yield the piece on which each row lies whose first priced step is `position` (the last one + 1 for none)."""
         priced = position < len(solution.solved)
         duals = solution.solved[position].row_dual if priced else np.zeros(arrays.n_rows)
-        moves = _moves(solution, position, rows, self._reach[rows])
+        moves = _moves(solution, position, rows, self._reach[rows], self._options)
         for row, (down, up) in zip(rows.tolist(), moves, strict=True):
             side = float(arrays.row_upper[row])
             yield Piece(position if priced else None, abs(float(duals[row])), side + down, side + up)
@@ -161,7 +169,9 @@ def is_significant(step: StepResult, dual: float, face: ProgramArrays, row: int)
     return abs(dual) * side > NOISE * max(abs(step.value), 1e-3)
 
 
-def _moves(solution: Solution, position: int, rows: Integers, reach: Floats) -> list[tuple[float, float]]:
+def _moves(
+    solution: Solution, position: int, rows: Integers, reach: Floats, options: SolverOptions
+) -> list[tuple[float, float]]:
     """Return how far down and up each row's upper side may move while the steps' duals up to `position` stay optimal.
 
     A step with slack leaves more than its optimal face to the steps after it, so its own face is asked as well.
@@ -174,11 +184,11 @@ def _moves(solution: Solution, position: int, rows: Integers, reach: Floats) -> 
     faces += [restrict_to_face(solution.faces[k], solution.solved[k]) for k in given_up]
     if position >= len(solution.solved) and solution.faces[-1].n_rows > solution.faces[-2].n_rows:
         faces.append(restrict_to_face(solution.faces[last], solution.solved[last]))
-    found = [_moves_on(face, rows, reach) for face in faces]
+    found = [_moves_on(face, rows, reach, options) for face in faces]
     return [(max(down for down, _ in each), min(up for _, up in each)) for each in zip(*found, strict=True)]
 
 
-def _moves_on(face: ProgramArrays, rows: Integers, reach: Floats) -> list[tuple[float, float]]:
+def _moves_on(face: ProgramArrays, rows: Integers, reach: Floats, options: SolverOptions) -> list[tuple[float, float]]:
     """Return the least and the largest move of each row's side for which the face still has a point."""
     n, count = face.n_columns, len(rows)
     far = 2.0 * (reach + np.abs(face.row_upper[rows]) + 1.0)
@@ -192,7 +202,7 @@ def _moves_on(face: ProgramArrays, rows: Integers, reach: Floats) -> list[tuple[
         column_upper=np.concatenate([face.column_upper, np.zeros(count)]),
         integer=np.zeros(n + count, dtype=bool),
     )
-    session = Session(arrays)
+    session = Session(arrays, options)
     return [
         (-_farthest(session, n + i, -1.0, float(far[i])), _farthest(session, n + i, 1.0, float(far[i])))
         for i in range(count)

@@ -21,6 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
@@ -204,6 +205,7 @@ def solve_order(
     if program.reference is None:
         return Solution(order.x, tuple(order.results), None, *left)
     progress("reference")
+    options.deadline.require("the plan closest to the reference was found")
     tie = _break_ties(order, program, solver)
     _check_values_kept(program, order.results, tie.x)
     return Solution(tie.x, tuple(order.results), tie, *left)
@@ -216,6 +218,7 @@ def objectives_of(program: LinearProgram) -> tuple[Objective, ...]:
 
 def _take_step(order: _Order, position: int, objective: Objective, options: SolverOptions, solver: StepSolver) -> None:
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
+    options.deadline.require(f"the step {objective.label} was solved")
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
     answer, ranging, found = solver.solve(position, posed, objective, options)
     value = value_of(objective, answer.x)
@@ -362,7 +365,7 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
     if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         raise LimitReached(
             Problem(
-                "E-time-limit",
+                TIME_LIMIT,
                 f"the step {objective.label} was stopped before its optimum was proved",
                 rule="a plan that is not proved is not published",
                 fix="allow more time with --time-limit",

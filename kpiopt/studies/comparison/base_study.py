@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kpiopt.deadline import NotDone
+from kpiopt.errors import LimitReached
 from kpiopt.run.solve import SolveOptions
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
@@ -32,10 +34,13 @@ class BaseStudy:
     ----------
     sweep : SweepAnswer or None
     sensitivity : Sensitivity or None
+    not_done : tuple of NotDone
+        What the time did not reach.
     """
 
     sweep: SweepAnswer | None = None
     sensitivity: Sensitivity | None = None
+    not_done: tuple[NotDone, ...] = ()
 
 
 def study_base(
@@ -54,8 +59,15 @@ def study_base(
         return BaseStudy()
     progress("its frontier")
     sweep = _sweep(base, overrides, options)
+    late = sweep.not_done if sweep else ()
     progress("its tornado")
-    return BaseStudy(sweep, _sensitivity(base, overrides, options, progress))
+    try:
+        found = _sensitivity(base, overrides, options, progress)
+    except LimitReached:
+        if not options.solver.deadline.is_over:
+            raise
+        return BaseStudy(sweep, None, (*late, NotDone("tornado", f"the tornado of {base.label}: not in the time")))
+    return BaseStudy(sweep, found, (*late, *(found.not_done if found else ())))
 
 
 def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> SweepAnswer | None:

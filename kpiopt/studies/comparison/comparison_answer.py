@@ -38,6 +38,7 @@ def comparisons_as_dict(found: Comparisons) -> dict[str, Any]:
             _unsolved_as_dict(other) if isinstance(other, Unsolved) else _comparison_as_dict(other)
             for other in found.others
         ],
+        "not_done": [part.as_dict() for part in found.not_done],
     }
 
 

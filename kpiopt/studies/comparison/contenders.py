@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kpiopt.errors import KpioptError, OutputError, Problem, ScenarioError, UsageError
+from kpiopt.deadline import NotDone
+from kpiopt.errors import KpioptError, LimitReached, OutputError, Problem, ScenarioError, UsageError
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
@@ -68,11 +69,14 @@ class Comparisons:
         In the order asked for.
     settings : SimulationSettings
         How all of them were drawn: those of the first.
+    not_done : tuple of NotDone
+        What the time did not reach.
     """
 
     base: Side
     others: tuple[Comparison | Unsolved, ...]
     settings: SimulationSettings
+    not_done: tuple[NotDone, ...] = ()
 
     def __repr__(self) -> str:
         return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
@@ -178,30 +182,65 @@ def compare_contenders(
     KpioptError
         Where the first has no plan; of the others that is part of the answer.
     """
-    settings = contenders[0].scenario.simulation if options.simulate else None
-    base = _solve(contenders[0], settings, options, progress)
-    if base.simulation:
-        settings = replace(contenders[0].scenario.simulation, draws=base.simulation.draws, precision=None)
-    others: list[Comparison | Unsolved] = []
+    base = _side(contenders[0], options, progress)
+    sides: list[Side | Unsolved] = []
     for contender in contenders[1:]:
         try:
-            side = _solve(contender, settings, options, progress)
+            sides.append(_side(contender, options, progress))
         except KpioptError as error:
-            others.append(Unsolved(contender.label, error))
-        else:
-            others.append(compare(*_with_tables(contenders[0], base, contender, side)))
-    return Comparisons(base, tuple(others), settings or contenders[0].scenario.simulation)
+            sides.append(Unsolved(contender.label, error))
+    settings, not_done = contenders[0].scenario.simulation, tuple(_late(sides))
+    if options.simulate:
+        base, sides, settings, late = _drawn(base, sides, settings, options, progress)
+        not_done = (*not_done, *late)
+    others = tuple(
+        side if isinstance(side, Unsolved) else compare(*_with_tables(contenders[0], base, contender, side))
+        for contender, side in zip(contenders[1:], sides, strict=True)
+    )
+    return Comparisons(base, others, settings, not_done)
 
 
-def _solve(
-    contender: Contender, settings: SimulationSettings | None, options: SolveOptions, progress: Progress
-) -> Side:
+def _late(sides: Sequence[Side | Unsolved]) -> Iterator[NotDone]:
+    """Yield the scenarios that the time did not reach."""
+    for side in sides:
+        if isinstance(side, Unsolved) and isinstance(side.error, LimitReached):
+            yield NotDone("plan", f"{side.label} was not solved in the time")
+
+
+def _drawn(
+    base: Side,
+    sides: Sequence[Side | Unsolved],
+    settings: SimulationSettings,
+    options: SolveOptions,
+    progress: Progress,
+) -> tuple[Side, list[Side | Unsolved], SimulationSettings, tuple[NotDone, ...]]:
+    """Draw all plans alike; where the time is up before that, none: only the same draws can be compared."""
+    try:
+        first = _simulated(base, settings, options, progress)
+        assert first.simulation is not None
+        settings = replace(settings, draws=first.simulation.draws, precision=None)
+        drawn = [s if isinstance(s, Unsolved) else _simulated(s, settings, options, progress) for s in sides]
+    except LimitReached:
+        if not options.solver.deadline.is_over:
+            raise
+        text = "the odds were not computed in the time: only the same draws of all plans can be compared"
+        return base, list(sides), settings, (NotDone("odds", text),)
+    return first, drawn, settings, ()
+
+
+def _side(contender: Contender, options: SolveOptions, progress: Progress) -> Side:
     progress(contender.label)
-    side = _side_of_run(contender) if contender.stored else _side_of_scenario(contender, options)
-    if settings is None:
-        return side
-    plan = side.plan
-    simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers)
+    return _side_of_run(contender) if contender.stored else _side_of_scenario(contender, options)
+
+
+def _simulated(side: Side, settings: SimulationSettings, options: SolveOptions, progress: Progress) -> Side:
+    progress(f"odds of {side.label}")
+    plan, deadline = side.plan, options.solver.deadline
+    simulation = simulate(
+        plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers, deadline=deadline
+    )
+    if simulation.asked:
+        raise deadline.reached("all plans were drawn")
     return replace(side, simulation=simulation)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, Uncertified, UsageError
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.order.ranges import find_ranges
@@ -92,7 +93,10 @@ class Alternatives:
 
 
 def find_alternatives(
-    planned: Planned, slack: float, progress: Count = lambda _what, _done, _total: None
+    planned: Planned,
+    slack: float,
+    progress: Count = lambda _what, _done, _total: None,
+    deadline: Deadline = NEVER,
 ) -> Alternatives:
     """Find how far decisions could move when every step may give up a share of its value.
 
@@ -108,6 +112,8 @@ def find_alternatives(
     ------
     UsageError
         Where the slack is negative, or the plan has more than 5,000 decisions.
+    LimitReached
+        Where the time is up before the ranges of all decisions are known.
     """
     if not 0.0 <= slack < np.inf:
         fix = "write a share such as 0.01"
@@ -117,11 +123,13 @@ def find_alternatives(
     _require_size(planned)
     room, steps = leave_room(planned, slack)
     decisions = _decisions(planned)
-    ranges = tuple(sorted(_find(planned, room, decisions, progress), key=lambda r: (-r.share, r.name)))
+    found = _find(planned, room, decisions, progress, deadline)
+    ranges = tuple(sorted(found, key=lambda r: (-r.share, r.name)))
     progress("a plan as different as could be found", len(ranges), len(ranges))
+    deadline.require("a plan as different as could be was found")
     far, distance = _push_away(room, decisions, planned.solution.x)
-    found = planned.cascade.columns
-    plan = build_plan(planned.graph, found.stretch_of_cells(far), found.level.of(far))
+    columns = planned.cascade.columns
+    plan = build_plan(planned.graph, columns.stretch_of_cells(far), columns.level.of(far))
     return Alternatives(slack, steps, ranges, plan, distance)
 
 
@@ -173,20 +181,23 @@ def _decisions(planned: Planned) -> _Decisions:
     )
 
 
-def _ends(room: ProgramArrays, decisions: _Decisions, progress: Count) -> tuple[Floats, Floats]:
+def _ends(room: ProgramArrays, decisions: _Decisions, progress: Count, deadline: Deadline) -> tuple[Floats, Floats]:
     """Return the least and the largest value of every decision, some of them at a time."""
     count, parts = decisions.shown.shape[0], []
     for start in range(0, count, AT_A_TIME):
         progress("nearly as good plans", start, count)
+        deadline.require("the ranges of all decisions were known")
         parts.append(find_ranges(room, decisions.shown[start : start + AT_A_TIME]))
     low, high = (np.concatenate([np.empty(0), *(part[end] for part in parts)]) for end in (0, 1))
     return low, high
 
 
-def _find(planned: Planned, room: ProgramArrays, decisions: _Decisions, progress: Count) -> Iterator[Range]:
+def _find(
+    planned: Planned, room: ProgramArrays, decisions: _Decisions, progress: Count, deadline: Deadline
+) -> Iterator[Range]:
     """Yield the range of every decision."""
     columns = planned.cascade.columns
-    low, high = _ends(room, decisions, progress)
+    low, high = _ends(room, decisions, progress, deadline)
     now = decisions.shown @ planned.solution.x
     low, high = np.minimum(low, now), np.maximum(high, now)
     cells = [*columns.stretch_cell.tolist(), *([-1] * len(columns.level))]

@@ -38,6 +38,7 @@ def sensitivity_as_dict(found: Sensitivity) -> dict[str, Any]:
         "break_even": [_break_even(item) for item in found.break_evens] or None,
         "alternatives": _alternatives(found, found.alternatives) if found.alternatives else None,
         "information": [_information(item) for item in found.information] or None,
+        "not_done": [part.as_dict() for part in found.not_done],
     }
 
 

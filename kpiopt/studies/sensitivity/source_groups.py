@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
@@ -155,10 +156,12 @@ class Response:
     propagation : Propagation
     value : callable
         Block -> (n_draws,) float.
+    deadline : Deadline
     """
 
     propagation: Propagation
     value: Callable[[Block], Floats]
+    deadline: Deadline = NEVER
 
     def at(self, scores: Floats) -> Floats:
         """Return the outcome at scores (n_sources, n), (n,) float."""
@@ -166,6 +169,7 @@ class Response:
         return np.concatenate([self._part(scores[:, start : start + step]) for start in range(0, n, step)])
 
     def _part(self, scores: Floats) -> Floats:
+        self.deadline.require("all points were evaluated")
         return self.value(self.propagation.run(lambda rows: scores[rows].copy(), scores.shape[1]))
 
 

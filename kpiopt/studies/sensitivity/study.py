@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from kpiopt.deadline import NEVER, NotDone
+from kpiopt.errors import LimitReached
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.studies.common_draws import CommonDraws
@@ -17,7 +20,7 @@ from kpiopt.studies.sensitivity.near_optimal import Alternatives, find_alternati
 from kpiopt.studies.sensitivity.outcome import Measured, Outcome, measure, parse_outcome, usual_outcome
 from kpiopt.studies.sensitivity.screening import ElementaryEffects, screen_response
 from kpiopt.studies.sensitivity.sobol_indices import VarianceShare, share_variance
-from kpiopt.studies.sensitivity.source_groups import SourceGroup, build_groups, build_response
+from kpiopt.studies.sensitivity.source_groups import Response, SourceGroup, build_groups, build_response
 from kpiopt.studies.sensitivity.tornado import Tornado, make_tornado
 from kpiopt.workers.time_left import TimeLeft
 
@@ -98,6 +101,8 @@ class Sensitivity:
     alternatives : Alternatives or None
     information : tuple of Information
         By quantity; the last one is for all of them at once.
+    not_done : tuple of NotDone
+        What the time did not reach.
     """
 
     planned: Planned
@@ -112,6 +117,7 @@ class Sensitivity:
     break_evens: tuple[BreakEven, ...] = ()
     alternatives: Alternatives | None = None
     information: tuple[Information, ...] = ()
+    not_done: tuple[NotDone, ...] = ()
 
     @property
     def scenario(self) -> Scenario:
@@ -145,7 +151,7 @@ def study_sensitivity(
     UsageError
         Where the question names what does not exist.
     Infeasible, Unbounded, Uncertified, LimitReached
-        Where the scenario itself has no plan.
+        Where the scenario itself has no plan, or none in the time; what comes later is left out and told.
     """
     outcome = parse_outcome(scenario, question.output or usual_outcome(scenario))
     settings = _settings(scenario, question)
@@ -153,24 +159,85 @@ def study_sensitivity(
     moves = moves_of(inputs, question.changes, question.kinds, question.only)
     for path in question.break_even:
         require_range(inputs, path, question.ends)
+    deadline = options.deadline if options else NEVER
     progress("the plan")
     replanner = Replanner(scenario, options, allow_code=allow_code, progress=progress)
-    draws = CommonDraws(settings)
+    draws = CommonDraws(settings, deadline)
     base = replanner.base
     found = Sensitivity(base, outcome, measure(outcome, base.graph, base, draws), settings)
     moves, left_out = _chosen(inputs, moves, base, outcome, question)
-    if "tornado" in question.methods:
-        tornado = make_tornado(replanner, inputs, outcome, moves, draws, _counting(progress))
-        found = replace(found, tornado=tornado, left_out=left_out)
-    found = _with_groups(found, question)
-    crossings = tuple(find_break_even(replanner, inputs, p, question.ends, progress) for p in question.break_even)
-    if question.slack is not None:
-        found = replace(found, alternatives=find_alternatives(base, question.slack, _counting(progress)))
-    if question.information:
-        names = learnable(scenario, [move.path for move in moves if move.kind == "uncertain"])
-        each = value_information(replanner, outcome, names, draws, progress)
-        found = replace(found, information=(*each, value_everything(replanner, outcome, draws, each, progress)))
-    return replace(found, break_evens=crossings)
+    study = _Study(replanner, inputs, question, draws, progress, moves, left_out)
+    for text, part in study.parts():
+        try:
+            deadline.require(text)
+            found = part(found)
+        except LimitReached:
+            if not deadline.is_over:
+                raise
+            found = replace(found, not_done=(*found.not_done, NotDone(text, f"{text}: not computed in the time")))
+    late = found.tornado.not_done if found.tornado else ()
+    return replace(found, not_done=(*late, *found.not_done))
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What is asked, and all that is needed to answer it."""
+
+    replanner: Replanner
+    inputs: Inputs
+    question: SensitivityQuestion
+    draws: CommonDraws
+    progress: Progress
+    moves: tuple[Move, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def parts(self) -> Iterator[tuple[str, Callable[[Sensitivity], Sensitivity]]]:
+        """Yield the parts that are asked for, with their names; each adds what it finds."""
+        question = self.question
+        yield from ((m, getattr(self, f"_{m}")) for m in METHODS if m in question.methods)
+        yield from ((f"break-even of {path}", partial(self._break_even, path)) for path in question.break_even)
+        if question.slack is not None:
+            yield "alternatives", self._alternatives
+        if question.information:
+            yield "information", self._information
+
+    def _tornado(self, found: Sensitivity) -> Sensitivity:
+        tornado = make_tornado(
+            self.replanner, self.inputs, found.outcome, self.moves, self.draws, _counting(self.progress)
+        )
+        return replace(found, tornado=tornado, left_out=self.left_out)
+
+    def _response(self, found: Sensitivity, *, smooth: bool) -> tuple[Response, tuple[SourceGroup, ...]]:
+        planned = found.planned
+        response = build_response(found.outcome, planned.graph, planned.plan, smooth=smooth)
+        groups = build_groups(found.scenario, response.propagation.inputs, self.question.groups)
+        return replace(response, deadline=self.draws.deadline), groups
+
+    def _morris(self, found: Sensitivity) -> Sensitivity:
+        """Screen groups of uncertain quantities."""
+        response, groups = self._response(found, smooth=True)
+        return replace(found, screening=screen_response(response, groups, found.settings.seed))
+
+    def _sobol(self, found: Sensitivity) -> Sensitivity:
+        """Share the variance out among groups of uncertain quantities."""
+        response, groups = self._response(found, smooth=False)
+        shares, variance = share_variance(response, groups, found.settings)
+        return replace(found, shares=shares, variance=variance)
+
+    def _break_even(self, path: str, found: Sensitivity) -> Sensitivity:
+        crossing = find_break_even(self.replanner, self.inputs, path, self.question.ends, self.progress)
+        return replace(found, break_evens=(*found.break_evens, crossing))
+
+    def _alternatives(self, found: Sensitivity) -> Sensitivity:
+        assert self.question.slack is not None
+        count, deadline = _counting(self.progress), self.draws.deadline
+        return replace(found, alternatives=find_alternatives(found.planned, self.question.slack, count, deadline))
+
+    def _information(self, found: Sensitivity) -> Sensitivity:
+        names = learnable(found.scenario, [move.path for move in self.moves if move.kind == "uncertain"])
+        each = value_information(self.replanner, found.outcome, names, self.draws, self.progress)
+        everything = value_everything(self.replanner, found.outcome, self.draws, each, self.progress)
+        return replace(found, information=(*each, everything))
 
 
 def _chosen(
@@ -201,19 +268,3 @@ def _settings(scenario: Scenario, question: SensitivityQuestion) -> SimulationSe
         seed=usual.seed if question.seed is None else question.seed,
         precision=None,
     )
-
-
-def _with_groups(found: Sensitivity, question: SensitivityQuestion) -> Sensitivity:
-    """Screen groups of uncertain quantities, and share the variance out among them."""
-    graph, plan, outcome = found.planned.graph, found.planned.plan, found.outcome
-    for method in ("morris", "sobol"):
-        if method not in question.methods:
-            continue
-        response = build_response(outcome, graph, plan, smooth=method == "morris")
-        groups = build_groups(found.scenario, response.propagation.inputs, question.groups)
-        if method == "morris":
-            found = replace(found, screening=screen_response(response, groups, found.settings.seed))
-        else:
-            shares, variance = share_variance(response, groups, found.settings)
-            found = replace(found, shares=shares, variance=variance)
-    return found

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpiopt.errors import InputError, Problem
+from kpiopt.deadline import NotDone
+from kpiopt.errors import InputError, LimitReached, Problem
 from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.scenario.scenario import Floats
@@ -92,11 +93,23 @@ class Tornado:
     base : Estimate
         The outcome as things stand.
     bars : tuple of Bar
+    moves : int
+        Inputs that were to be moved; more than there are bars where the time was up.
     """
 
     outcome: Outcome
     base: Estimate
     bars: tuple[Bar, ...]
+    moves: int = 0
+
+    @property
+    def not_done(self) -> tuple[NotDone, ...]:
+        """What the time did not reach."""
+        late = self.moves - len(self.bars)
+        if late <= 0:
+            return ()
+        text = f"{late:,} of {self.moves:,} inputs were not moved in the time"
+        return (NotDone("tornado", text, len(self.bars), self.moves),)
 
 
 def make_tornado(
@@ -120,9 +133,15 @@ def make_tornado(
     bars = []
     for done, move in enumerate(moves):
         progress(move.path, done, len(moves))
-        bars.append(Bar(move, study.end(inputs, move.path, move.low), study.end(inputs, move.path, move.high)))
+        try:
+            draws.deadline.require("all inputs were moved")
+            bars.append(Bar(move, study.end(inputs, move.path, move.low), study.end(inputs, move.path, move.high)))
+        except LimitReached:
+            if not draws.deadline.is_over:
+                raise
+            break
     bars.sort(key=lambda bar: (-bar.swing, bar.move.path))
-    return Tornado(outcome, study.now.estimate, tuple(bars))
+    return Tornado(outcome, study.now.estimate, tuple(bars), len(moves))
 
 
 @dataclass(frozen=True)

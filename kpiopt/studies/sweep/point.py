@@ -164,6 +164,7 @@ class PointSolver:
         KpioptError
             Where the point cannot be read or solved; that there is proved to be no plan is an answer.
         """
+        self._job.solver.deadline.require("this point was begun")
         cascade = self._cascade_at(point)
         try:
             solution = self._live.solve(cascade.program) if self._live else self._solve_fresh(cascade)
@@ -209,6 +210,7 @@ class PointSolver:
         """Return the odds of each goal and of all: from kept draws where these fit, else from a simulation."""
         if not self._job.simulate:
             return None, None
+        self._job.solver.deadline.require("the odds of this point were drawn")
         if self._book is None or not self._book.fits(graph):
             found = simulate(graph, stretch, levels)
             return tuple(goal.odds for goal in found.goals), found.all_goals

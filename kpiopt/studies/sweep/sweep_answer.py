@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kpiopt.errors import problem_as_dict
+from kpiopt.deadline import TIME_LIMIT, NotDone
+from kpiopt.errors import LimitReached, problem_as_dict
 from kpiopt.scenario.resolve.patch import read_path
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -49,6 +50,18 @@ class SweepAnswer:
         """Points without an answer."""
         pairs = zip(self.points, self.results, strict=True)
         return tuple((point, result) for point, result in pairs if isinstance(result, Failure))
+
+    @property
+    def late(self) -> int:
+        """How many points the time did not reach."""
+        return sum(f.kind == LimitReached.__name__ and f.problems[0].code == TIME_LIMIT for _, f in self.failures)
+
+    @property
+    def not_done(self) -> tuple[NotDone, ...]:
+        """What the time did not reach."""
+        late, total = self.late, len(self.points)
+        text = f"{late:,} of {total:,} points were not answered in the time"
+        return (NotDone("points", text, total - late, total),) if late else ()
 
     @property
     def solved(self) -> tuple[PointResult, ...]:
@@ -151,6 +164,7 @@ def sweep_as_dict(answer: SweepAnswer) -> dict[str, Any]:
         "simulation": drawn if any(result.all_goals for result in answer.solved) else None,
         "points": [_point_as_dict(p, r) for p, r in zip(answer.points, answer.results, strict=True)],
         "frontiers": [_frontier_as_dict(answer, frontier) for frontier in find_frontiers(answer)],
+        "not_done": [part.as_dict() for part in answer.not_done],
     }
 
 

@@ -1,0 +1,300 @@
+"""A time limit is a promise for the whole command: what is published then is proved, and what is missing is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.cli import main
+from kpiopt.cli.signals import limit_of
+from kpiopt.deadline import Deadline
+from kpiopt.errors import Infeasible, LimitReached
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.run.solve import SolveOptions, solve_scenario
+from kpiopt.simulation import simulate
+from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+HAND_SOLVED = SCENARIOS / "hand-solved.toml"
+
+
+class Countdown(Deadline):
+    """A deadline that is over after so many looks at the clock, wherever these are."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__(float("inf"), 5.0)
+        object.__setattr__(self, "looks", [looks])
+
+    @property
+    def is_over(self) -> bool:
+        self.looks[0] -= 1
+        return self.looks[0] < 0
+
+    @property
+    def left(self) -> float:
+        return 0.0 if self.is_over else 60.0
+
+
+def looks_of(work) -> int:
+    """Return how often a piece of work looks at the clock."""
+    clock = Countdown(10**9)
+    work(clock)
+    return 10**9 - clock.looks[0]
+
+
+def solve(clock: Deadline, scenario=None, **overrides):
+    options = SolveOptions(SolverOptions(deadline=clock), **overrides)
+    return solve_scenario(
+        scenario or kpiopt.load(HAND_SOLVED, variant="lean", overrides=["simulation.draws=1024"]), options=options
+    )
+
+
+def test_wherever_the_time_ends_what_is_published_is_proved_and_the_rest_is_told():
+    full = solve(Deadline())
+    assert full.not_done == () and full.as_dict()["not_done"] == []
+    total, seen = looks_of(solve), set()
+    for looks in sorted({*range(0, total, max(1, total // 25)), *range(max(0, total - 30), total + 1)}):
+        try:
+            run = solve(Countdown(looks))
+        except LimitReached as late:
+            seen.add("no plan")
+            assert late.problems[0].code == "E-time-limit"
+            continue
+        assert run.certificate.passed
+        assert np.array_equal(run.plan.target, full.plan.target, equal_nan=True)
+        missing = {part.what for part in run.not_done}
+        seen |= missing or {"all"}
+        assert all(part["text"] for part in run.as_dict()["not_done"])
+        assert (run.simulation is not None and run.simulation.draws == full.simulation.draws) or "odds" in missing
+        for limit, wanted in zip(run.limits, full.limits, strict=True):
+            assert not limit.in_time or limit == wanted
+            assert limit.in_time or "prices" in missing
+    assert seen == {"no plan", "prices", "odds", "rare odds", "all"}
+
+
+def test_odds_that_are_cut_short_are_those_of_the_whole_nets_that_were_drawn():
+    full = solve(Deadline())
+    plan, cut = full.plan, None
+    for looks in range(3, 30):
+        cut = simulate(full.graph, plan.stretch, plan.levels, plan.target, deadline=Countdown(looks))
+        if cut.asked:
+            break
+    assert cut is not None and cut.asked == 1024 and 2 <= cut.layout.replicates < 16
+    first = full.simulation.kept.hits[:, : cut.layout.replicates]
+    for position, goal in enumerate(cut.goals):
+        assert goal.odds.estimate == pytest.approx(first[position].mean(), abs=1e-12)
+        assert goal.odds.low <= goal.odds.estimate <= goal.odds.high
+    assert cut.not_done[0].text.startswith(f"the odds are from {cut.draws:,} of 1,024 draws")
+
+
+def test_a_proof_that_there_is_no_plan_stands_without_its_repair():
+    scenario = kpiopt.load(HAND_SOLVED, variant="impossible")
+    with pytest.raises(Infeasible) as caught:
+        solve(Deadline(), scenario, simulate=False)
+    full, seen = caught.value.details, set()
+    clock = Countdown(10**9)
+    with pytest.raises(Infeasible):
+        solve(clock, scenario, simulate=False)
+    for looks in range(10**9 - clock.looks[0] + 1):
+        with pytest.raises((Infeasible, LimitReached)) as caught:
+            solve(Countdown(looks), scenario, simulate=False)
+        if isinstance(caught.value, LimitReached):
+            continue
+        found = caught.value.details
+        assert found["certificate"]["passed"]
+        missing = {part["what"] for part in found["not_done"]}
+        assert found["repair"] == full["repair"] or (found["repair"] is None and "repair" in missing)
+        assert found["conflict"] == full["conflict"] or "conflict" in missing
+        seen.add(frozenset(missing))
+    assert frozenset() in seen and len(seen) > 1
+
+
+def test_a_study_that_is_cut_short_has_only_bars_of_the_whole_one():
+    scenario = kpiopt.load(HAND_SOLVED, overrides=["simulation.draws=64"])
+    question = SensitivityQuestion(methods=("tornado", "sobol"), kinds=("limit", "goal", "uncertain"))
+
+    def study(clock):
+        return study_sensitivity(scenario, question, None, SolverOptions(deadline=clock))
+
+    full, seen = study(Deadline()), set()
+    bars = {bar.move.path: bar.swing for bar in full.tornado.bars}
+    total = looks_of(study)
+    for looks in range(0, total + 1, max(1, total // 30)):
+        try:
+            found = study(Countdown(looks))
+        except LimitReached:
+            continue
+        missing = {part.what for part in found.not_done}
+        shown = found.tornado.bars if found.tornado else ()
+        assert {bar.move.path: bar.swing for bar in shown}.items() <= bars.items()
+        assert len(shown) == len(bars) or "tornado" in missing
+        assert found.shares == full.shares or "sobol" in missing
+        seen.add(len(shown))
+    assert len(seen) > 2
+
+
+def commands(tmp_path: Path) -> dict[str, list[str]]:
+    out = ["--out", str(tmp_path / "runs")]
+    assert main(["solve", str(HAND_SOLVED), "--no-simulation", *out]) == 0
+    [run] = (tmp_path / "runs").glob("hand-solved-plan-*")
+    return {
+        "solve": ["solve", str(HAND_SOLVED), "--force", *out],
+        "compare": ["compare", str(HAND_SOLVED), f"{HAND_SOLVED}:lean", *out],
+        "sweep": ["sweep", str(HAND_SOLVED), *out],
+        "sensitivity": ["sensitivity", str(HAND_SOLVED)],
+        "simulate": ["simulate", str(run), *out],
+        "simulate an action": ["simulate", str(run), "--do", "sales=1", *out],
+    }
+
+
+def test_every_command_that_computes_keeps_to_a_limit_of_nothing(tmp_path, capsys):
+    for name, words in commands(tmp_path).items():
+        capsys.readouterr()
+        assert main([*words, "--time-limit", "0"]) == 7, name
+        assert "E-time-limit" in capsys.readouterr().err, name
+        code = main([*words, "--time-limit", "0", "--json"])
+        document = json.loads(capsys.readouterr().out)
+        assert code == 7 and (document.get("exit_code") == 7 or document["not_done"]), name
+    assert main(["sweep", str(HAND_SOLVED), "--out", str(tmp_path / "runs"), "--no-simulation"]) == 0
+
+
+def test_wherever_an_answer_was_cut_short_it_follows_from_its_proof(tmp_path, capsys, monkeypatch):
+    words = [
+        "solve",
+        str(HAND_SOLVED),
+        "--set",
+        "budget.pay.limit=500",
+        "--set",
+        "simulation.draws=1024",
+        "--out",
+        str(tmp_path),
+    ]
+    total, seen = looks_of(solve), set()
+    for looks in range(total - 26, total + 1, 3):
+        with monkeypatch.context() as patched:
+            patched.setattr(Deadline, "after", classmethod(lambda _cls, _seconds, n=looks: Countdown(n)))
+            code = main([*words, "--time-limit", "5", "--json", "--force"])
+        cut = json.loads(capsys.readouterr().out)
+        if code == 7:
+            continue
+        seen.add(tuple(part["what"] for part in cut["not_done"]))
+        assert main(["verify", cut["folder"]]) == 0, (looks, capsys.readouterr().out)
+        capsys.readouterr()
+    assert len(seen) >= 3
+
+
+def test_an_answer_that_was_cut_short_is_told_and_is_not_the_answer_next_time(tmp_path, capsys, monkeypatch):
+    words = [
+        "solve",
+        str(HAND_SOLVED),
+        "--set",
+        "budget.pay.limit=500",
+        "--set",
+        "simulation.draws=1024",
+        "--out",
+        str(tmp_path),
+    ]
+    total = looks_of(solve)
+    with monkeypatch.context() as patched:
+        patched.setattr(Deadline, "after", classmethod(lambda _cls, _seconds: Countdown(total - 10)))
+        assert main([*words, "--time-limit", "5", "--json"]) == 0
+    said = capsys.readouterr()
+    cut = json.loads(said.out)
+    assert cut["not_done"][0]["what"] == "odds"
+    assert "W-not-done" in said.err
+    [folder] = tmp_path.glob("hand-solved-plan-*")
+    assert "Not complete: the odds" in (folder / "summary.txt").read_text("utf-8")
+    assert main(["verify", str(folder)]) == 0
+    assert main([*words, "--json"]) == 0
+    complete = json.loads(capsys.readouterr().out)
+    assert complete["not_done"] == [] and complete["run"] == cut["run"]
+    assert json.loads((folder / "run.json").read_text("utf-8"))["not_done"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        (["solve", "s.toml"], float("inf")),
+        (["solve", "s.toml", "--time-limit", "4"], 4.0),
+        (["solve", "--time-limit=0.5", "s.toml"], 0.5),
+        (["solve", "--time-limit", "1", "--time-limit", "2"], 2.0),
+        (["solve", "--time-limit", "soon"], float("inf")),
+        (["solve", "--time-limit"], float("inf")),
+        (["solve", "--time-limit", "-1"], float("inf")),
+        (["solve", "--time-limit", "nan"], float("inf")),
+    ],
+)
+def test_the_guard_reads_the_limit_as_the_command_does(words, seconds):
+    assert limit_of(words) == seconds
+
+
+GUARDED = """
+import sys, time
+from kpiopt.cli.signals import mark_certified, run_guarded
+def work():
+    {work}
+sys.exit(run_guarded(work, ["solve", "--time-limit", "0.2", *sys.argv[1:]]))
+"""
+
+
+def guarded(work: str, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", GUARDED.format(work=work), *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_work_that_looks_at_no_clock_is_ended():
+    stuck = "sum(range(10**12))"  # one call into compiled code that never lets go
+    process = guarded(stuck, "--json")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 7
+    assert json.loads(out)["problems"][0]["code"] == "E-time-limit"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(
+    ("work", "code"), [("return 4", 4), ("raise SystemExit(3)", 3), ("mark_certified(); time.sleep(3); return 0", 0)]
+)
+def test_work_that_ends_ends_as_it_does(work, code):
+    assert guarded(work).wait(timeout=60) == code
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_ctrl_c_reaches_the_work_and_nothing_outlives_the_guard(tmp_path):
+    child = tmp_path / "child"
+    begin = f"import os; open({str(child)!r}, 'w').write(str(os.getpid()));"
+    wait = (
+        f"{begin} mark_certified()\n    try:\n        time.sleep(50)\n    except KeyboardInterrupt:\n        return 130"
+    )
+    for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        child.unlink(missing_ok=True)
+        process = guarded(wait)
+        until(lambda: child.exists() and child.read_text())
+        process.send_signal(number)
+        assert process.wait(timeout=60) == code
+        until(lambda: not is_alive(int(child.read_text())))
+
+
+def until(condition) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
