@@ -214,6 +214,7 @@ def test_an_answer_that_was_cut_short_is_told_and_is_not_the_answer_next_time(tm
     [folder] = tmp_path.glob("hand-solved-plan-*")
     assert "Not complete: the odds" in (folder / "summary.txt").read_text("utf-8")
     assert main(["verify", str(folder)]) == 0
+    capsys.readouterr()
     assert main([*words, "--json"]) == 0
     complete = json.loads(capsys.readouterr().out)
     assert complete["not_done"] == [] and complete["run"] == cut["run"]
