@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, TableRule
+from kpiopt.reading.tables.table_file import MAX_FILE_BYTES
 from kpiopt.scenario.format.document import ScenarioDocument, json_schema
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -54,6 +55,12 @@ part of execution that the whole organization has in common), `execution.NAME`.
 has a decision where it has a `max_stretch`, its own or from a guardrail, or a `lock`; elsewhere its stretch is 0.
 The baseline of a unit above other cells of the same KPI follows from those; a stated one that differs is reported.
 Sizes weight `mean` roll-ups: the cell's, else the unit's, else the sum below; without any, all count the same.
+"""
+
+LARGEST = """\
+
+A file of a table has at most {largest:,} bytes, a workbook also when unpacked. A larger one is refused before it is
+read (`E-table-size`, exit code 7).
 """
 
 EXAMPLE = """\
@@ -220,7 +227,7 @@ def page() -> str:
     """Return the whole page."""
     models = json_schema()["$defs"]
     parts = [
-        INTRODUCTION,
+        INTRODUCTION + LARGEST.format(largest=MAX_FILE_BYTES),
         columns(UNITS_TABLE),
         columns(CELLS_TABLE),
         EXAMPLE,

@@ -21,13 +21,16 @@ ASIDE_NAME = 100
 """How much of a file's name the one that is written aside bears: names have an end at 255 bytes."""
 
 WRITTEN_BY = "written by kpiopt"
-"""What files that could be anybody's say in their first line."""
+"""What files that could be anybody's say near their beginning or end."""
 
 PRIVATE = 0o600
 """Mode of what is written: results say who is paid what."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_MARKS = (b"Content-Security-Policy\" content=\"default-src 'none'", b'"title": "kpiopt scenario"', WRITTEN_BY.encode())
+_MARKS = (
+    b"Content-Security-Policy\" content=\"default-src 'none'", b'"title": "kpiopt scenario"', b'"schema": "kpiopt.map/',
+    WRITTEN_BY.encode(),
+)  # fmt: skip
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -123,10 +126,12 @@ def _mode(place: Path) -> int | None:
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether a file is empty, or begins as those that kpiopt writes."""
+    """Whether a file is empty, or begins or ends as those that kpiopt writes."""
     with open_regular(place) as file:
-        start = file.read(4096)
-    return not start or any(mark in start for mark in _MARKS)
+        ends = file.read(4096)
+        file.seek(max(len(ends), os.fstat(file.fileno()).st_size - 64))
+        ends += file.read()
+    return not ends or any(mark in ends for mark in _MARKS)
 
 
 def move(source: Path, target: Path) -> None:

@@ -65,6 +65,11 @@ class StoredRun:
         return {**{k: v for k, v in self.document.items() if k != "manifest"}, "folder": str(self.folder)}
 
     @property
+    def files(self) -> list[Path]:
+        """The document and every file that it lists; they need not be there."""
+        return [self.folder / name for name in (*DOCUMENT_FILES, *self.manifest.get("files", ()))]
+
+    @property
     def is_sweep(self) -> bool:
         """Whether it answers a sweep and not one scenario."""
         return _document_file(self.folder) == SWEEP_FILE

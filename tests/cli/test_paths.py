@@ -44,6 +44,16 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def words(request, folder) -> list[str]:
+    """The words of a command that writes; where it needs a run, one is kept first."""
+    if "RUN" not in request.param:
+        return request.param
+    assert main(["solve", "scenario.toml", "--no-simulation"]) == 0
+    run = next(p.name for p in (folder / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
+    return [run if word == "RUN" else word for word in request.param]
+
+
 PATHS = [
     "",
     " ",
@@ -90,6 +100,8 @@ WRITING = [
     ["schema", "--out"],
     ["compare", "scenario.toml", "--no-simulation", "--no-study", "--html"],
     ["sweep", "scenario.toml", "--no-simulation", "--html"],
+    ["map", "scenario.toml", "--file"],
+    ["report", "RUN", "--html"],
 ]
 PLACES = [
     "",
@@ -105,9 +117,9 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0], indirect=True)
 def test_places_that_cannot_be_written(folder, capsys, words):
-    before = sorted(p.name for p in folder.iterdir())
+    before = sorted(p.name for p in folder.iterdir() if p.name != "runs")
     for place in PLACES:
         assert main([*words, place]) == 8, place
         assert main([*words, place, "--force"]) == 8, place
@@ -116,7 +128,7 @@ def test_places_that_cannot_be_written(folder, capsys, words):
     assert not Path("/dev/null").is_file() and not (folder / "pipe").is_file()
 
 
-@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0], indirect=True)
 def test_nothing_of_anybodys_is_written_over(folder, words):
     for name in ("notes.txt", "scenario.toml", "link.toml"):
         content = (folder / name).read_bytes()
@@ -125,12 +137,39 @@ def test_nothing_of_anybodys_is_written_over(folder, words):
     assert main([*words, "notes.txt", "--force"]) == 0
     assert (folder / "notes.txt").read_bytes() != b"mine"
     assert main([*words, "notes.txt"]) == 0  # by now it is kpiopt's own
-    if words[0] != "schema":  # which reads no scenario
+    if words[0] not in ("schema", "report"):  # which read no scenario
         assert main([*words, "link.toml", "--force"]) == 8
         assert (folder / "scenario.toml").read_text() == SMALL
 
 
-@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+@pytest.mark.parametrize("name", ["m.svg", "m.html", "m.mmd", "m.dot", "m.gv", "m.json", "m.png", "m.pdf"])
+def test_a_map_of_any_format_is_written_again(folder, name):
+    for needed in {"m.png": ["resvg_py"], "m.pdf": ["typst"]}.get(name, []):
+        pytest.importorskip(needed)
+    (folder / name).write_bytes(b"a picture of mine" + bytes(5000))
+    words = ["map", "scenario.toml", "--file", name]
+    assert main(words) == 8
+    assert (folder / name).read_bytes().startswith(b"a picture of mine")
+    assert main([*words, "--force"]) == 0
+    assert main(words) == 0  # by now it is kpiopt's own
+    if name == "m.png":
+        image = pytest.importorskip("PIL.Image").open(name)
+        image.load()
+        assert image.text == {"Software": "written by kpiopt"}
+
+
+def test_files_of_a_run_stay_as_they_are(folder, capsys):
+    assert main(["solve", "scenario.toml", "--no-simulation"]) == 0
+    run = next(p for p in (folder / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
+    before = {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()}
+    for name in before:
+        for words in (["report", run.name, "--html"], ["map", run.name, "--file"]):
+            assert main([*words, f"runs/{run.name}/{name}", "--force"]) == 8, name
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.is_file()} == before
+    assert "E-output-is-input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0], indirect=True)
 def test_read_only_places(folder, monkeypatch, capsys, words):
     """A file system that refuses to write refuses to clean up as well."""
     real, real_open = Path.unlink, Path.open

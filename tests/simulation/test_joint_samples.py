@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kpiopt.cli import main
 from kpiopt.errors import InputError
 from kpiopt.graph import build_graph
 from kpiopt.scenario.load import load_scenario
@@ -105,3 +106,15 @@ def test_what_is_not_whole_or_said_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "scenario.toml").write_text(TEXT)
     with pytest.raises(InputError, match=r"row 2 .* has a value in only one of a and b"):
         load_scenario(tmp_path / "scenario.toml")
+
+
+@pytest.mark.parametrize("where", ["", "variant.linked."])
+def test_check_says_it_like_solve(tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str) -> None:
+    pair = '"cell.a/sales.baseline ~ cell.b/sales.baseline" = 0.5\n'
+    read(tmp_path, history(5), TEXT)
+    assert main(["check", str(tmp_path / "scenario.toml")]) == 0
+    (tmp_path / "scenario.toml").write_text(f"{TEXT}[{where}correlation]\n{pair}")
+    assert main(["check", str(tmp_path / "scenario.toml")]) == 3
+    said = capsys.readouterr().err
+    assert "E-correlation-samples" in said and "cell.a/sales.baseline" in said and "cell.b/sales.baseline" in said
+    assert not where or "linked" in said

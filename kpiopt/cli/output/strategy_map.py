@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, Overrides, RunsFolder, Variants, joined
+from kpiopt.cli.arguments import DEFAULT_RUNS, Overrides, Replace, RunsFolder, Variants, joined
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_lines, say
 from kpiopt.errors import Problem, UsageError
@@ -33,6 +33,12 @@ class MapFormat(StrEnum):
 
 SUFFIXES = {".mmd": MapFormat.MERMAID, ".gv": MapFormat.DOT, ".htm": MapFormat.HTML}
 BINARY = (MapFormat.PNG, MapFormat.PDF)
+COMMENTS = {
+    MapFormat.SVG: "<!-- {} -->",
+    MapFormat.MERMAID: "%% {}",
+    MapFormat.DOT: "// {}",
+}
+"""How a format says who wrote the file; the others do so by themselves."""
 
 
 def strategy_map(
@@ -57,23 +63,24 @@ def strategy_map(
     variants: Variants = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
+    force: Replace = False,
 ) -> None:
     """Draw the strategy map: perspectives, objectives, KPIs, what drives what and by how much."""
     from kpiopt.report.strategy_map.collect import collect_map  # numpy
     from kpiopt.report.strategy_map.selection import fold_large, select_cards, unit_of
-    from kpiopt.runs.durable import replace_file, require_place
+    from kpiopt.runs.durable import require_place, write_output
 
     chosen = file_format or _format_of(file)
     if chosen in BINARY and file is None and sys.stdout.isatty():
         raise UsageError(Problem("E-usage", f"{chosen.value} is not for a terminal", fix="name a file: --file map.png"))
     source, inputs = _source(of, joined(variants), list(overrides or ()), out)
     if file is not None:
-        require_place(file, inputs)
+        require_place(file, inputs, force=force)
     found = collect_map(source, unit_of(select or (), source.graph.scenario.units.ids))
     found = select_cards(found, select or ())
     content = _written(found if all_kpis else fold_large(found), chosen)
     if file is not None:
-        replace_file(file, content)
+        write_output(file, _marked(content, chosen), inputs, force=force)
         say(f"wrote {file}: {len(found.cards)} cards, {len(found.arrows)} arrows")
     elif chosen in BINARY:
         sys.stdout.buffer.write(content)
@@ -88,8 +95,8 @@ def _format_of(file: Path | None) -> MapFormat:
     return next((f for f in MapFormat if f".{f.value}" == suffix), MapFormat.SVG)
 
 
-def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tuple[MapSource, list[str]]:
-    """Return what is to be drawn: a kept run with its plan, or a scenario before it is solved."""
+def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tuple[MapSource, list[str | Path]]:
+    """Return what is to be drawn, a kept run with its plan or a scenario before it is solved, and its own files."""
     from kpiopt.graph import build_graph
     from kpiopt.report.page.source import map_source_of_kept
     from kpiopt.report.strategy_map.collect import MapSource
@@ -102,7 +109,16 @@ def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tu
         raise UsageError(
             Problem("E-usage", "--variant and --set need a scenario", fix="a run is what it was solved as")
         )
-    return map_source_of_kept(RunStore(out).find(of)), []
+    stored = RunStore(out).find(of)
+    return map_source_of_kept(stored), list(stored.files)
+
+
+def _marked(content: bytes, chosen: MapFormat) -> bytes:
+    """Let a file say that kpiopt wrote it: it may then be written again without --force."""
+    from kpiopt.runs.durable import WRITTEN_BY
+
+    mark = COMMENTS.get(chosen)
+    return content if mark is None else f"{mark.format(f'{WRITTEN_BY} map')}\n".encode() + content
 
 
 def _written(found: StrategyMap, chosen: MapFormat) -> bytes:

@@ -10,8 +10,8 @@ from kpiopt.errors import LimitReached, Location, Problem, SecurityError, TableE
 from kpiopt.reading.regular_file import NotRegularError, open_regular
 from kpiopt.reading.tables.table_findings import refuse, suggestion
 
-MAX_FILE_BYTES = 2 * 1024**3
-"""Largest table file; beyond it the columns would not fit an ordinary computer's memory either."""
+MAX_FILE_BYTES = 512 * 1024**2
+"""Largest table file, as `docs/format.md` states it: unpacked and checked it takes several times as much memory."""
 
 Form = Literal["csv", "parquet", "workbook"]
 
@@ -74,20 +74,23 @@ def read_table_bytes(path: Path, display: str) -> bytes:
     """
     try:
         with open_regular(path) as file:
-            _require_size(os.fstat(file.fileno()).st_size, display)
-            data = file.read()
+            _require_size(os.fstat(file.fileno()).st_size, path, display)
+            data = file.read(MAX_FILE_BYTES + 1)  # it may have grown since
     except (OSError, ValueError) as error:
         raise _unreadable(error, path, display) from None
+    _require_size(len(data), path, display)
     if not data:
         raise refuse("E-table-empty", "the file is empty: 0 rows", display, fix="write a header and at least one row")
     return data
 
 
-def _require_size(size: int, display: str) -> None:
+def _require_size(size: int, path: Path, display: str) -> None:
     if size > MAX_FILE_BYTES:
-        fix = "write it as .parquet, or split the scenario"
-        message = f"the file has {size:,} bytes, more than {MAX_FILE_BYTES:,}"
-        raise LimitReached(Problem("E-table-size", message, fix=fix, location=Location(display)))
+        message = f"the file has {size:,} bytes"
+        rule = f"a table's file has at most {MAX_FILE_BYTES:,} bytes"
+        fix = "write it as .parquet, which is smaller" if _FORMS.get(path.suffix.lower()) != "parquet" else ""
+        fix = fix or "leave out columns that kpiopt does not read, or split the scenario"
+        raise LimitReached(Problem("E-table-size", message, rule, fix, Location(display)))
 
 
 def _unreadable(error: OSError | ValueError, path: Path, display: str) -> TableError:

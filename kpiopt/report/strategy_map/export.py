@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.report.drawing.svg import Svg
+from kpiopt.runs.durable import WRITTEN_BY
 
 PNG_SCALE = 2.0
+PNG_HEADER = 33
+"""Bytes of a PNG file's signature and first chunk."""
 PAGE = """#set page(paper: "a4", flipped: true, margin: 8mm)
 #set document(title: json("title.json"))
 #align(center + horizon, image("map.svg", width: 100%, height: 100%, fit: "contain", alt: json("title.json")))
@@ -28,7 +33,14 @@ def svg_to_png(svg: Svg) -> bytes:
         import resvg_py  # an extra
     except ImportError:
         raise _missing("png", "resvg-py") from None
-    return bytes(resvg_py.svg_to_bytes(svg_string=str(svg), zoom=int(PNG_SCALE), background="#ffffff"))
+    drawn = bytes(resvg_py.svg_to_bytes(svg_string=str(svg), zoom=int(PNG_SCALE), background="#ffffff"))
+    return drawn[:PNG_HEADER] + _png_text("Software", WRITTEN_BY) + drawn[PNG_HEADER:]
+
+
+def _png_text(key: str, text: str) -> bytes:
+    """Return a text chunk of a PNG file: length, kind, content, checksum."""
+    chunk = b"tEXt" + key.encode() + b"\0" + text.encode()
+    return struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def svg_to_pdf(svg: Svg, title: str) -> bytes:
@@ -48,7 +60,7 @@ def svg_to_pdf(svg: Svg, title: str) -> bytes:
         (folder / "map.svg").write_text(svg, "utf-8")
         (folder / "title.json").write_text(json.dumps(title), "utf-8")
         (folder / "page.typ").write_text(PAGE, "utf-8")
-        return bytes(typst.compile(str(folder / "page.typ")))
+        return bytes(typst.compile(str(folder / "page.typ"))) + f"\n% {WRITTEN_BY}\n".encode()
 
 
 def _missing(extra: str, package: str) -> UsageError:

@@ -104,13 +104,37 @@ def test_other_files_named_csv(tmp_path: Path, content: bytes) -> None:
     assert "named .csv but is" in str(refusal(tmp_path / "cells.csv"))
 
 
-def test_files_beyond_the_size_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cells.csv").write_text(GOOD)
+@pytest.mark.parametrize("name", ["cells.csv", "cells.tsv", "cells.parquet", "cells.xlsx"])
+def test_files_beyond_the_size_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / name).write_text(GOOD)
     monkeypatch.setattr(table_file, "MAX_FILE_BYTES", len(GOOD) - 1)
-    error = refusal(tmp_path / "cells.csv")
+    error = refusal(tmp_path / name)
     assert isinstance(error, LimitReached) and error.exit_code == ExitCode.LIMIT
+    assert error.problems[0].code == "E-table-size"
+    assert f"at most {len(GOOD) - 1:,} bytes" in str(error)
+
+
+def test_files_of_the_largest_size_are_read_and_those_that_grow_meanwhile_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cells.csv"
+    path.write_text(GOOD)
     monkeypatch.setattr(table_file, "MAX_FILE_BYTES", len(GOOD))
-    assert read_table(tmp_path / "cells.csv", "cells.csv", CELLS_TABLE).n_rows == 1
+    assert read_table(path, "cells.csv", CELLS_TABLE).n_rows == 1
+    real = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        found = real(descriptor)
+        path.write_text(GOOD + "more,sales,1\n")
+        return found
+
+    monkeypatch.setattr(table_file.os, "fstat", grow)
+    assert isinstance(refusal(path), LimitReached)
+
+
+def test_the_limit_is_what_the_docs_state() -> None:
+    page = Path(__file__).parents[3] / "docs" / "format.md"
+    assert f"{table_file.MAX_FILE_BYTES:,} bytes" in page.read_text()
 
 
 @pytest.mark.parametrize("ending", [".csv", ".CSV"])
