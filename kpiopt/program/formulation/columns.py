@@ -11,6 +11,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate, stretch_range
 from kpiopt.program.trust.arrays import dot
+from kpiopt.scenario.bounds import ROUNDING, closed, is_above
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
 
@@ -180,7 +181,7 @@ def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Co
     """x_n in [min_stretch_n, max_stretch_n];  a lock fixes x_n = lock_n, a lock_target what effects leave of it."""
     cells, ids, kpis = graph.scenario.cells, graph.scenario.units.ids, graph.scenario.kpi_ids
     unit, kpi = cells.unit[cell], cells.kpi[cell]
-    lower, upper = (bound[cell] for bound in stretch_range(graph, level_range(graph)))
+    lower, upper = closed(*(bound[cell] for bound in stretch_range(graph, level_range(graph))))
     return build.add_columns("stretch", lower, upper, lambda i: f"{ids[unit[i]]}/{kpis[kpi[i]]}")
 
 
@@ -198,17 +199,22 @@ def level_range(graph: CausalGraph) -> tuple[Floats, Floats]:
     initiatives = list(graph.scenario.initiatives.values())
     whole = np.array([*(i.whole for i in initiatives), False])[graph.level_initiative]
     maximum = np.array([*(i.maximum for i in initiatives), 0.0])[graph.level_initiative]
-    return np.zeros(len(maximum)), np.where(whole, np.floor(maximum), maximum)
+    return np.zeros(len(maximum)), np.where(whole, np.floor(maximum * (1.0 + ROUNDING)), maximum)
 
 
 def add_changes(
     build: ProgramBuilder, graph: CausalGraph, ways: Elimination, cell: Integers, stretch: Columns, level: Columns
 ) -> Columns:
-    """delta_h in a finite box, a little wider than interval arithmetic says: the certificate needs one."""
+    """delta_h in a finite box, a little wider than interval arithmetic says where it can move at all.
+
+    The certificate needs a finite box; what cannot move is left to no solver.
+    """
     lower, upper = np.zeros(len(graph.scenario.cells)), np.zeros(len(graph.scenario.cells))
     lower[cell], upper[cell] = stretch.lower, stretch.upper
     low, high = change_interval(graph, (lower, upper), (level.lower, level.upper))
+    low, high = closed(low, high)
     margin = 0.01 * (high - low) + 1e-6 * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
+    margin = np.where(low < high, margin, 0.0)
     hub = ways.hub
     return build.add_columns(
         "change", (low - margin)[hub], (high + margin)[hub], lambda i: graph.node_name(int(hub[i]))
@@ -245,10 +251,10 @@ def add_largest(
 
 
 def scale_of_goals(goals: tuple[Goal, ...], baseline: Floats) -> Floats:
-    """Return scale_g = |target_g - baseline_g|, where that is 0 |target_g|, else 1."""
+    """Return scale_g = |target_g - baseline_g|, where that is 0 but for rounding |target_g|, else 1."""
     target = np.array([g.target for g in goals])
-    gap = np.abs(target - baseline)
-    return np.where(gap != 0.0, gap, np.where(target != 0.0, np.abs(target), 1.0))
+    is_gap = is_above(target, baseline) | is_above(baseline, target)
+    return np.where(is_gap, np.abs(target - baseline), np.where(target != 0.0, np.abs(target), 1.0))
 
 
 def peer_groups(scenario: Scenario, cell: Integers, member: Integers) -> PeerGroups:

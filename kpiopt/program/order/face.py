@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
 
 SIGNIFICANT = 1e-11
+"""Share of the largest change of an objective below which a dual is taken for the solver's rounding."""
 CLOSE = 1e-7
 
 
@@ -46,16 +47,16 @@ class SolvedStep:
     gap: float
 
 
-def restrict_to_face(arrays: ProgramArrays, step: SolvedStep) -> ProgramArrays:
+def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float = SIGNIFICANT) -> ProgramArrays:
     """Fix columns and rows that have a significant dual at the side it points to.
 
-    A dual is significant where it could change the objective by more than 1e-11 of the largest such change within the
-    boxes; what lies below is the solver's rounding.
+    A dual is significant where it could change the objective by more than a share of the largest such change within
+    the boxes; what lies below is the solver's rounding.
     """
     span = arrays.column_upper - arrays.column_lower
     column_impact = np.abs(step.reduced_cost) * span
     row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
-    least = SIGNIFICANT * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
+    least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
     near = CLOSE * np.maximum(span, 1e-300)
     down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
     up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
-from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.order.face import SIGNIFICANT, SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
@@ -39,6 +40,9 @@ Progress = Callable[[str], None]
 
 REFERENCE_UNIT = "mean square of relative stretch"
 TOLERANCE = 1e-9
+CLOSER, LAST = (SIGNIFICANT, 1e-13), 1e-15
+"""Shares below which duals are taken for rounding, one after the other: where weights or scales are far apart, a dual
+that counts can be small."""
 SETTLED = 1e-12
 """A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
 
@@ -161,9 +165,10 @@ class _Order:
 
     whole: ProgramArrays
     face: ProgramArrays
-    done: list[SolvedStep]
-    results: list[StepResult]
-    x: Floats
+    significant: float
+    done: list[SolvedStep] = field(default_factory=list)
+    results: list[StepResult] = field(default_factory=list)
+    x: Floats = field(default_factory=lambda: np.empty(0))
     faces: list[ProgramArrays] = field(default_factory=list)
     solved: list[SolvedStep] = field(default_factory=list)
     limits: Mapping[int, float] = field(default_factory=dict)
@@ -191,13 +196,26 @@ def solve_order(
 ) -> Solution:
     """Solve the steps of a program over given arrays (such as with whole numbers fixed).
 
+    Where the plan is not certified, what was taken for rounding may have counted: the order is taken again with answers
+    as precise as floats can be, and with smaller duals.
+
     Parameters
     ----------
     limits : mapping of int to float, optional
         What later steps may bring a step with slack to, where that does not follow from these arrays alone.
     """
-    order = _Order(arrays, arrays, [], [], np.empty(0), limits=limits or {})
+    limits = limits or {}
     solver = solver or FreshSolver()
+    for significant in CLOSER:
+        with suppress(Uncertified):
+            return _solve_order(program, _Order(arrays, arrays, significant, limits=limits), options, progress, solver)
+        options = replace(options, precise=True)
+    return _solve_order(program, _Order(arrays, arrays, LAST, limits=limits), options, progress, solver)
+
+
+def _solve_order(
+    program: LinearProgram, order: _Order, options: SolverOptions, progress: Progress, solver: StepSolver
+) -> Solution:
     for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
         _take_step(order, position, objective, options, solver)
@@ -220,7 +238,12 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     """Solve one step over the face, certify it over the whole program, and hand on its own face."""
     options.deadline.require(f"the step {objective.label} was solved")
     posed = replace(order.face, cost=objective.cost, offset=objective.offset)
-    answer, ranging, found = solver.solve(position, posed, objective, options)
+    try:
+        answer, ranging, found = solver.solve(position, posed, objective, options)
+    except InfeasibleProgram as failure:
+        if position == 0:
+            raise
+        raise _lost_face(objective) from failure  # the program has plans: an earlier step has a value by a hair
     value = value_of(objective, answer.x)
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
@@ -243,10 +266,23 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     order.faces.append(order.face)
     order.solved.append(step)
     if objective.slack > 0.0:
-        _give_up(order, objective, order.limits.get(position, worst_allowed(value, objective.slack)))
+        attained = dot(objective.cost, answer.x) + objective.offset
+        _give_up(order, objective, order.limits.get(position, worst_allowed(attained, objective.slack)))
     else:
-        order.face = restrict_to_face(order.face, step)
+        order.face = restrict_to_face(order.face, step, order.significant)
         order.done.append(step)
+
+
+def _lost_face(objective: Objective) -> Uncertified:
+    """Say that no plan was left to a step."""
+    return Uncertified(
+        Problem(
+            "E-uncertified",
+            f"the steps before left no plan to the step {objective.label}, by less than a solver can tell",
+            rule="no certificate, no targets",
+            fix="look for numbers of very different size",
+        )
+    )
 
 
 class FreshSolver:

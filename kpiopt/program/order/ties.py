@@ -18,7 +18,8 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.blocks import Reference
 from kpiopt.program.solver.active_set import solve_equations
 from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
-from kpiopt.program.solver.reduction import Reduction, is_large, reduce_program
+from kpiopt.program.solver.reduction import Reduction, reduce_program
+from kpiopt.program.solver.refinement import estimate_error
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 EXCHANGES = 60
@@ -69,8 +70,9 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
         plan = closest_plan_near(arrays, reference, near)
         if plan is not None:
             return plan
-    reduction = reduce_program(_without_cost(arrays), reference.weight) if is_large(arrays) else None
-    plan = _closest(arrays, reference) if reduction is None else _restored(reduction, reference)
+    reduction = reduce_program(_without_cost(arrays), reference.weight)
+    plan = None if reduction is None else _restored(reduction, reference)
+    plan = plan or _closest(arrays, reference)
     if plan is None:
         raise Uncertified(
             Problem(
@@ -85,9 +87,18 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
 
 def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
     """Minimise the reference from scratch; None where no set of active limits is right."""
-    problem = scale_program(arrays, reference.weight, reference.centre)
-    found = _exchange(problem, solve_interior(problem), EXCHANGES)
-    return _plan(arrays, problem, *found, "interior point + active set") if found else None
+    plan = None
+    for by_boxes in (False, True):
+        problem = scale_program(arrays, reference.weight, reference.centre, by_boxes=by_boxes)
+        found = _exchange(problem, solve_interior(problem), EXCHANGES)
+        if found is not None:
+            plan = _plan(arrays, problem, *found, "interior point + active set")
+            if by_boxes:  # later programs begin where the usual scaling would be
+                gradient = 2.0 * reference.weight * (plan.x - reference.centre)
+                plan = replace(plan, point=_as_point(arrays, reference, plan.x, plan.row_dual, gradient))
+            if estimate_error(arrays, plan.x, np.zeros(arrays.n_rows)).primal <= INSIDE:
+                break
+    return plan
 
 
 def _without_cost(arrays: ProgramArrays) -> ProgramArrays:

@@ -45,6 +45,8 @@ class SolverOptions:
         Of HiGHS: "simplex" or "ipm" (interior point with crossover).
     feasibility_tolerance : float
         Of rows, bounds and reduced costs in the scaled program, at least 1e-10.
+    precise : bool
+        Whether answers are refined as far as floats carry, rather than until they are good.
     """
 
     deadline: Deadline = NEVER
@@ -54,6 +56,7 @@ class SolverOptions:
     solver: str = "highs"
     method: str = "simplex"
     feasibility_tolerance: float = 1e-9
+    precise: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,20 @@ class ScaledProgram:
     row_scale: Floats
 
 
-def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats) -> ScaledProgram:
-    """Scale decisions to unit curvature and rows to unit size."""
+def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_boxes: bool = False) -> ScaledProgram:
+    """Scale decisions to unit curvature and rows to unit size.
+
+    Parameters
+    ----------
+    by_boxes : bool
+        Whether decisions are scaled by their boxes instead: their curvatures then differ, but decisions of very small
+        boxes keep their digits.
+    """
     span = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
     decided = weight > 0.0
-    scale = np.where(decided, 1.0 / np.sqrt(2.0 * np.where(decided, weight, 1.0)), np.where(span > 0, span, 1.0))
+    box = np.where(span > 0.0, span, 1.0)
+    scale = np.where(decided & (not by_boxes), 1.0 / np.sqrt(2.0 * np.where(decided, weight, 1.0)), box)
+    curvature = 2.0 * weight * scale**2 if by_boxes else decided.astype(float)
     matrix = sp.csr_array(arrays.matrix @ sp.diags_array(scale))
     size = np.zeros(arrays.n_rows)
     np.maximum.at(size, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
@@ -62,8 +71,8 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats) -> Scal
         arrays.row_upper / row_scale,
         arrays.column_lower / scale,
         arrays.column_upper / scale,
-        decided.astype(float),
-        np.where(decided, -centre / scale, 0.0),
+        curvature,
+        np.where(decided, -curvature * centre / scale, 0.0),
         scale,
         row_scale,
     )

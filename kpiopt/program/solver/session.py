@@ -27,7 +27,8 @@ from kpiopt.program.trust.certificate import verify_infeasible
 
 __all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
 
-WELL_PRIMAL, WELL_GAP = 1e-11, 1e-12
+WELL, PRECISE = (1e-11, 1e-12), (1e-15, 1e-15)
+"""Errors (of rows and of the gap) at which an answer is not refined any more."""
 GOOD = 1e-9
 ROUNDING = 1e-13
 REFINEMENTS = 3
@@ -190,7 +191,7 @@ class Session:
         """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
         first = best = found = self._read()
         for _ in range(REFINEMENTS):
-            if best.error.within(WELL_PRIMAL, WELL_GAP):
+            if best.error.within(*(PRECISE if self._options.precise else WELL)):
                 break
             refined, ray = self._refine(found)
             if ray is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
+from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cells import ResolvedCells, given_sizes
 from kpiopt.scenario.resolve.selection import Mask
@@ -95,7 +96,7 @@ class CellChecks:
         )
         own_max = ~np.isnan(table.fields["max_stretch"])
         self._each(
-            (lower > upper) & cells.has_decision,
+            is_above(lower, upper) & cells.has_decision,
             "min_stretch",
             lambda cell: (
                 "E-min-above-max",
@@ -122,9 +123,9 @@ class CellChecks:
             ),
         )
         least = np.fmax(lower, table.fields["min_stretch"])  # the own one counts where there is no largest
-        outside = (lock < least - 1e-12 * np.abs(least)) | (lock > upper + 1e-12 * np.abs(upper))
+        outside = is_above(least, lock) | is_above(lock, upper)
         self._each(
-            outside & (lower <= upper),
+            outside & ~is_above(lower, upper),
             "lock",
             lambda cell: (
                 "W-lock-outside",

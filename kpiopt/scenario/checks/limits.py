@@ -8,12 +8,10 @@ import numpy as np
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
+from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.resolve.units import ResolvedUnits
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
-
-_SLACK = 1e-9
-"""Relative excess that is taken for rounding of sums."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class LimitChecks:
         least = fixed + self._below(rate)
         for budget in self.scenario.budgets.values():
             need = float(least[budget.scope])
-            if budget.resource != PAY or need <= budget.limit * (1 + _SLACK):
+            if budget.resource != PAY or not is_above(need, budget.limit):
                 continue
             parts = f"target incentives of {fixed[budget.scope]:,.12g}"
             if need > fixed[budget.scope]:
@@ -109,7 +107,7 @@ class LimitChecks:
                 continue
             need = self._below(effort * smallest)
             noise = 1e-12 * np.abs(need).max(initial=0.0)  # of sums that cancel
-            for unit in np.flatnonzero(need > capacity * (1 + _SLACK) + noise).tolist():
+            for unit in np.flatnonzero(is_above(need - noise, capacity)).tolist():
                 has, needs = f"{capacity[unit]:,.12g}", f"{need[unit]:,.12g}"
                 message = f"unit '{units.ids[unit]}' has {has} {resource}, but its smallest stretches need {needs}"
                 rule = "effort of a unit's subtree stays within its capacity; no plan can keep this one"

@@ -10,6 +10,7 @@ import numpy as np
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
+from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.checks.measures import PERCENT
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cells import ResolvedCells
@@ -128,7 +129,7 @@ class MapChecks:
                 rule = "a target is in the unit of its KPI"
                 fix = f"check the unit ({kpi.unit or 'none is given'}): thousands, percent, months?"
                 self.findings.at("W-goal-scale", message, path, rule=rule, fix=fix)
-            elif kpi.sign * (goal.target - baseline) < 0:
+            elif is_above(kpi.sign * baseline, kpi.sign * goal.target):
                 better = "higher" if kpi.sign > 0 else "lower"
                 message = f"goal '{goal.id}' asks for {goal.target:,.12g}, the baseline is already {baseline:,.12g}"
                 fix = "nothing, if the goal is to hold the level"

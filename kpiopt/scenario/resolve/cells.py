@@ -8,6 +8,7 @@ import numpy as np
 
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.tables.table import Table
+from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.cell_table import CellTable, adjust_cells, build_cell_table
@@ -104,7 +105,7 @@ def _build(
 ) -> Cells:
     fields = given.fields
     growth = _growth(model, given, selector)
-    lower, upper = _boxes(given, baseline, growth)
+    lower, upper = closed(*_boxes(given, baseline, growth))
     lock, lock_target = fields["lock"], fields["lock_target"]
     has_decision = ~np.isnan(upper) | ~np.isnan(lock) | ~np.isnan(lock_target)
     unboxed = np.isnan(upper)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.key_path import dotted
+from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Cells, Floats, Integers, Scenario
 from kpiopt.studies.sensitivity.quantities import follow_baselines, quantities_of, replace_quantities
@@ -233,7 +234,7 @@ def _with_column(scenario: Scenario, field: str, values: Floats) -> Scenario:
     moved = replace(scenario, cells=changed)
     if field == "baseline":
         return follow_baselines(moved)
-    if field in _LIMITS and np.any(changed.min_stretch > changed.max_stretch):
+    if field in _LIMITS and np.any(is_above(changed.min_stretch, changed.max_stretch)):
         raise ModelError(Problem("E-cell-box", "the smallest stretch of some cell would be above its largest"))
     return moved
 

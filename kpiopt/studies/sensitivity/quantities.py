@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from kpiopt.graph import build_graph
+from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Cells, Floats, Kpi, Scenario
 
@@ -87,7 +88,8 @@ def follow_baselines(scenario: Scenario) -> Scenario:
         return scenario
     graph = build_graph(scenario)
     ends = cells.growth * np.abs(graph.baseline[graph.cell_node])
-    low, high = (np.where(np.isnan(given), own, given) for given, own in zip(ends, _box(cells), strict=True))
+    box = (np.where(np.isnan(given), own, given) for given, own in zip(ends, _box(cells), strict=True))
+    low, high = closed(*box)
     return replace(scenario, cells=replace(cells, min_stretch=low, max_stretch=high))
 
 
