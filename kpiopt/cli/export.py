@@ -38,17 +38,18 @@ def export(
     allow_code: AllowCode = False,
     force: Replace = False,
 ) -> None:
-    """Write the linear program of one step as LP or MPS."""
+    """Write the linear program of one step, as the steps before leave it, as LP or MPS."""
     from kpiopt.graph import build_graph  # numpy and scipy
     from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.formulation.exchange import export_lines
     from kpiopt.program.formulation.rules_file import apply_rules
+    from kpiopt.run.step_program import program_of_step
     from kpiopt.runs.durable import WRITTEN_BY, require_place, write_output
 
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
         require_place(out, checked.files, force=force)
-    program = apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code).program
+    program = program_of_step(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code), step)
     lines = export_lines(program, file_format.value, step)
     if out is None:
         print_lines(lines)

@@ -91,7 +91,7 @@ def solve_scenario(
     with _timed(seconds, "program"):
         cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
     with _timed(seconds, "solve"):
-        solution = _solve(cascade, options.solver, progress)
+        solution = solve_cascade(cascade, options.solver, progress)
     return complete_run(cascade, solution, options, progress, seconds)
 
 
@@ -147,8 +147,13 @@ def _with_odds(run: Run, options: SolveOptions) -> Run:
     return replace(run, simulation=simulation, plan=plan, not_done=(*run.not_done, *simulation.not_done))
 
 
-def _solve(cascade: Cascade, options: SolverOptions, progress: Progress) -> Solution:
-    """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words."""
+def solve_cascade(cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
+    """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words.
+
+    Raises
+    ------
+    Infeasible, Unbounded, Uncertified, LimitReached
+    """
     try:
         return with_checked_certificates(cascade.program, solve_program(cascade.program, options, progress))
     except InfeasibleProgram as failure:

@@ -1,6 +1,7 @@
 """A program as an LP or MPS file, for other solvers.
 
-One objective of the strict order at a time, over all limits; what earlier steps have settled is not in the file.
+One objective of the strict order at a time, over the limits of the program that is given: that of the first step, or
+what the steps before have left of it.
 Numbers are written with all their digits.
 """
 
@@ -20,6 +21,10 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 Positions = NDArray[np.integer[Any]]
 FORMATS = ("lp", "mps")
 TERMS_PER_LINE = 4
+LONGEST = 200
+"""Characters of a name, before the number that tells it from others: readers take 255."""
+NOTHING = "nothing_to_decide"
+"""A column that is 0, where a program has none: the LP format knows no sum without one."""
 
 
 def export_lines(program: LinearProgram, file_format: str, step: str | None = None) -> Iterator[str]:
@@ -64,7 +69,7 @@ def choose_step(program: LinearProgram, step: str | None) -> tuple[ProgramArrays
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return names that every reader of LP and MPS files takes: letters, digits, "_", "." and "@", no two equal.
+    """Return names that every reader of LP and MPS files takes: short, of letters, digits, "_", ".", "@", no two equal.
 
     Examples
     --------
@@ -72,7 +77,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
     ['stretch.north.sales', 'stretch.north.s_les', 'stretch.north.s_les_2']
     """
     taken: set[str] = set()
-    return [_unused(re.sub(r"[^A-Za-z0-9_.@]", "_", re.sub(r"[\[/]", ".", name.rstrip("]"))), taken) for name in names]
+    plain = (re.sub(r"[^A-Za-z0-9_.@]", "_", re.sub(r"[\[/]", ".", name.rstrip("]"))) for name in names)
+    return [_unused(name[:LONGEST], taken) for name in plain]
 
 
 def _unused(name: str, taken: set[str]) -> str:
@@ -102,6 +108,8 @@ def _lp_lines(
     for i, name in enumerate(rows):
         yield from _lp_row(name, arrays, i, columns)
     yield "Bounds"
+    if not columns:
+        yield f" {NOTHING} = 0"
     bounds = zip(arrays.column_lower.tolist(), columns, arrays.column_upper.tolist(), strict=True)
     yield from (f" {lower:.17g} <= {name} <= {upper:.17g}" for lower, name, upper in bounds)
     if arrays.integer.any():
@@ -128,7 +136,7 @@ def _sum_lines(values: Floats, positions: Positions, names: Sequence[str]) -> It
     for start in range(0, len(terms), TERMS_PER_LINE):
         yield "  " + " ".join(terms[start : start + TERMS_PER_LINE])
     if not terms:
-        yield f"  0 {names[0]}"
+        yield f"  0 {names[0] if names else NOTHING}"
 
 
 def _mps_lines(
