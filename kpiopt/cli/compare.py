@@ -25,7 +25,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="SCENARIO...",
-            help="Scenario files, file.toml:variant, or finished runs; a single file is compared with its variants.",
+            help="Scenario files, file.toml:variant, file.toml@rule, finished runs; a single file with its variants.",
             show_default=False,
         ),
     ],

@@ -25,7 +25,7 @@ from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
 from kpiopt.deadline import Deadline
-from kpiopt.errors import ScenarioError
+from kpiopt.errors import Problem, ScenarioError, UsageError
 
 CERTIFIED_PHASES = ("prices", "odds")
 """What solving tells about once the plan is certified."""
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from kpiopt.reading.document import Document
     from kpiopt.run.run import Run
+    from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.keep import KeptAnswer
     from kpiopt.scenario.scenario import Scenario
 
@@ -75,10 +76,23 @@ def solve(
             help="End with exit code 9 below odds=0.8 (of all goals), odds.GOAL=0.8 or goals=1. May be repeated.",
         ),
     ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            help="Judge the plan of even, proportional, last-year+8% or column:NAME instead of solving.",
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", metavar="RULE", help="Judge the plan of this rule beside the optimal one."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     deadline = Deadline.after(time_limit)
+    from kpiopt.plan.split_rule import parse_rule
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
@@ -95,7 +109,11 @@ def solve(
         workers=workers,
         executor=parse_executor(executor),
         allow_code=allow_code,
+        beside=tuple(dict.fromkeys(parse_rule(text).text for text in beside)) if beside else None,
     )
+    if rule is not None:
+        _judge(scenarios, joined(variants), words, options, rule, as_json=as_json)
+        return
     keeper = Keeper(out, options, occasion, summary_text, force, report_pages)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
@@ -120,6 +138,24 @@ def _marking(progress: Callable[[str], None]) -> Callable[[str], None]:
         progress(phase)
 
     return tell
+
+
+def _judge(
+    scenarios: list[Path], variant: str | None, words: list[str], options: SolveOptions, rule: str, *, as_json: bool
+) -> None:
+    """Print the plan that a spreadsheet would give and how it would turn out; nothing is solved and nothing kept."""
+    from kpiopt.report.rule import render_judged  # rich
+    from kpiopt.run.solve import judge_scenario
+
+    if len(scenarios) > 1:
+        fix = "name one scenario, or compare them: kpiopt compare a.toml@proportional b.toml@proportional"
+        raise UsageError(Problem("E-rule-many", f"--rule judges one scenario, and {len(scenarios)} are named", fix=fix))
+    judged = judge_scenario(read_scenario(scenarios[0], variant, words)[0], rule, options)
+    say_problems(judged.plan.notes)
+    if as_json:
+        print_json(judged.as_dict())
+    else:
+        print_answer(render_judged(judged))
 
 
 def _print(answer: KeptAnswer, as_json: bool) -> None:

@@ -228,14 +228,14 @@ class CausalGraph:
 
         Parameters
         ----------
-        weight : (n,) float
+        weight : (n,) or (n, k) float
             Weight of each node in the sum, such as 1 at a goal's node.
         matrix : (n, n) CSR, optional
             `roll_up_matrix` or `cause_matrix` instead of all of C.
 
         Returns
         -------
-        (n,) float
+        (n,) or (n, k) float
             Total effects, row `weight` of (I - C)^-1.
         """
         matrix = self.matrix if matrix is None else matrix

@@ -9,26 +9,27 @@ from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.scenario.scenario import Floats
 
 
-def share_below(graph: CausalGraph, at: Floats) -> Floats:
+def share_below(graph: CausalGraph, at: Floats, weight: Floats | None = None) -> Floats:
     """Hand a change at some nodes down along the roll-up.
 
-    A child of a `mean` gets the whole change; children of a `sum` share it by the size of their baselines, equally
-    where all are 0.
+    A child of a `mean` gets the whole change; children of a `sum` share it by their weights, equally where all are 0.
 
     Parameters
     ----------
-    at : (n_nodes,) float
+    at : (n_nodes,) or (n_nodes, k) float
         Change of the value at each node that is handed down, such as 1 at the organization's node of a KPI.
+    weight : (n_nodes,) float, optional
+        Weight of each node among its siblings, >= 0; the size of its baseline by default.
 
     Returns
     -------
-    (n_nodes,) float
+    (n_nodes,) or (n_nodes, k) float
         Change of every node: the given nodes and all below them.
     """
     roll = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
     child, parent = graph.tail[roll], graph.head[roll]
     is_sum = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()] or [False])[graph.kpi[child]]
-    size = np.abs(graph.baseline[child])
+    size = (np.abs(graph.baseline) if weight is None else weight)[child]
     total = np.bincount(parent, size, graph.n_nodes)[parent]
     count = np.bincount(parent, minlength=graph.n_nodes)[parent]
     share = np.where(total > 0, size / np.where(total > 0, total, 1.0), 1.0 / np.maximum(count, 1))

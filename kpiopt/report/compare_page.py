@@ -25,6 +25,7 @@ from kpiopt.report.comparison_text import (
     odds_note,
     odds_rows,
     points,
+    rule_lines,
     setting_text,
     target_row,
     targets_line,
@@ -168,7 +169,7 @@ def _comparison(found: Comparison) -> PageSection:
     bridges = [_bridge(found, bridge) for bridge in found.bridges if bridge.parts]
     lines = [] if found.inputs else ["Nothing was asked differently."]
     title = f"{found.first.label} → {found.second.label}"
-    said = [*lines, *measure_lines(found), *money_lines(found)]
+    said = [*rule_lines(found), *lines, *measure_lines(found), *money_lines(found)]
     return PageSection(title, lines=said, blocks=[*tables, *bridges, *_targets(found)])
 
 

@@ -25,6 +25,7 @@ from kpiopt.report.comparison_text import (
     odds_note,
     odds_rows,
     points,
+    rule_lines,
     setting_text,
     side_names,
     target_row,
@@ -95,6 +96,7 @@ def _unsolved(other: Unsolved) -> Iterator[RenderableType]:
 
 def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (printable(f"{found.first.label} → {found.second.label}"), "bold underline"))
+    yield from (_line(text) for text in rule_lines(found))
     yield from _inputs(found, listed_inputs(found))
     yield from _goals(found)
     yield from _costs(found)

@@ -11,6 +11,7 @@ from typing import Any
 from kpiopt.errors import printable
 from kpiopt.report.drawing.short import short
 from kpiopt.report.numbers import amount, change, goal_amounts
+from kpiopt.report.rule import broken_words
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
@@ -204,6 +205,13 @@ def measure_lines(found: Comparison) -> Iterator[str]:
         measured = " and ".join(f"in {unit or 'no unit'} in {side.label}" for unit, side in units)
         name = kpi_of(found, other.kpi).name
         yield f"{name} is measured {measured}: its targets and plan values are not compared."
+
+
+def rule_lines(found: Comparison) -> Iterator[str]:
+    """Say of each side that no program chose its plan, and what it would break."""
+    for side in (found.first, found.second):
+        if side.rule is not None:
+            yield f"{side.label} is made by a rule and not certified: {broken_words(side.broken)}."
 
 
 def limit_text(found: Comparison, item: LimitChange) -> str:

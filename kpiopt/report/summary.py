@@ -23,6 +23,7 @@ from kpiopt.report.numbers import (
     lock_words,
     percent,
 )
+from kpiopt.report.rule import beside_lines
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 from kpiopt.simulation.certainty import certain_inputs, count_inputs
@@ -164,6 +165,7 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     yield from (_line(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield _line(f"All goals together: {run.simulation.all_goals.text}.")
+    yield from map(_line, beside_lines(run))
 
 
 def _certain_sentences(run: Run) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kpiopt.deadline import NotDone
-from kpiopt.errors import problem_as_dict
+from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.formulation.cascade import Cascade
@@ -67,12 +67,106 @@ class Spending:
     initiatives: float
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenLimit:
+    """A limit that a plan does not keep.
+
+    Attributes
+    ----------
+    name : str
+        "capacity.<resource>@<unit>", "budget.<id>", "max_stretch@<unit>/<kpi>" or "min_stretch@<unit>/<kpi>".
+    limit, used : float
+        In the unit of the resource or the KPI.
+    """
+
+    name: str
+    limit: float
+    used: float
+
+
+@dataclass(frozen=True)
+class JudgedPlan:
+    """A plan that no program made, judged like one; nothing about it is certified.
+
+    Attributes
+    ----------
+    label : str
+        What it is called, such as the rule that made it.
+    limits : tuple of LimitResult
+        Use of every capacity and budget, without prices.
+    broken : tuple of BrokenLimit
+    worst_stretch : float
+        Largest stretch relative to max(|baseline|, step), of cells that nobody locked.
+    fairness : float or None
+        Value of the step "fairness"; None without peers.
+    notes : tuple of Problem
+        What the rule leaves.
+    """
+
+    label: str
+    plan: Plan
+    goals: tuple[GoalResult, ...]
+    limits: tuple[LimitResult, ...]
+    spending: Spending
+    simulation: Simulation | None
+    broken: tuple[BrokenLimit, ...]
+    worst_stretch: float
+    fairness: float | None
+    notes: tuple[Problem, ...]
+
+    @property
+    def graph(self) -> CausalGraph:
+        """The graph of the plan."""
+        return self.plan.graph
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario behind the plan."""
+        return self.plan.graph.scenario
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document "kpiopt.rule/1"."""
+        columns = ("unit", "kpi", "period", "baseline", "plan", "target", "stretch", "odds", "odds_low", "odds_high")
+        return {
+            "schema": "kpiopt.rule/1",
+            "scenario": self.scenario.name,
+            "variant": self.scenario.variant,
+            "rule": self.label,
+            "certified": False,
+            **judged_as_dict(self),
+            "targets": self.plan.targets.select(columns).to_dicts(),
+            "notes": [problem_as_dict(note) for note in (*self.notes, *self.plan.notes)],
+            "simulation": self.simulation.as_dict() if self.simulation else None,
+        }
+
+
+def judged_as_dict(judged: JudgedPlan) -> dict[str, Any]:
+    """Return how a judged plan did: the entry of `rules` in "kpiopt.solve/1"."""
+    everything = judged.simulation.all_goals if judged.simulation else None
+    return {
+        "goals": [_goal_as_dict(judged, i) for i in range(len(judged.goals))],
+        "goals_met": sum(goal.met for goal in judged.goals),
+        "all_goals": everything.as_dict() if everything else None,
+        "pay": _pay_as_dict(judged),
+        "fairness": judged.fairness,
+        "worst_stretch": judged.worst_stretch,
+        "broken_limits": [broken_as_dict(limit) for limit in judged.broken],
+    }
+
+
+def broken_as_dict(limit: BrokenLimit) -> dict[str, Any]:
+    """Return a limit that is not kept in JSON form."""
+    return {"name": limit.name, "limit": limit.limit, "used": limit.used}
+
+
 @dataclass(frozen=True)
 class Run:
     """A certified plan with its odds.
 
     Attributes
     ----------
+    rules : tuple of JudgedPlan
+        The plans that a spreadsheet would give, judged from the same draws.
     seconds : dict of str to float
         Wall time of each phase.
     not_done : tuple of NotDone
@@ -90,6 +184,7 @@ class Run:
     simulation: Simulation | None
     seconds: dict[str, float]
     not_done: tuple[NotDone, ...] = ()
+    rules: tuple[JudgedPlan, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -135,6 +230,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "limits": [_limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
         "initiatives": _initiatives_as_dict(run),
+        "rules": {judged.label: judged_as_dict(judged) for judged in run.rules},
         "locks": _locks_as_dict(run),
         "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
@@ -153,7 +249,7 @@ def _step_as_dict(step: StepResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _goal_as_dict(run: Run, position: int) -> dict[str, Any]:
+def _goal_as_dict(run: Run | JudgedPlan, position: int) -> dict[str, Any]:
     result = run.goals[position]
     drawn = run.simulation.goal_as_dict(position) if run.simulation else {"odds": None}
     return {
@@ -206,7 +302,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
-def _pay_as_dict(run: Run) -> dict[str, Any] | None:
+def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
     if run.simulation is None or run.simulation.pay is None:
         return {"plan": run.spending.pay, "limit": run.spending.pay_limit}
     pay = run.simulation.pay

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kpiopt.deadline import NotDone
-from kpiopt.errors import LimitReached
+from kpiopt.errors import InputError, LimitReached, UsageError
 from kpiopt.graph import build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
@@ -26,11 +27,11 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.program.trust.arrays import dot
-from kpiopt.run.run import GoalResult, Run, Spending
+from kpiopt.run.judge import goal_results, judge_rule
+from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.simulation import simulate
-from kpiopt.simulation.hits import fall_short
+from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.streams import lay_out
 from kpiopt.workers.job import SERIAL, Executor
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 
 Progress = Callable[[str], None]
+USUAL_RULE = "proportional"
+CELLS_BESIDE = 20_000
+"""Cells up to which a plan stands beside that of the usual rule without being asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class SolveOptions:
         Who computes the simulation's draws; serial stands for threads of this process.
     allow_code : bool
         Whether the scenario's rules file may be run; a scenario without one does not ask.
+    beside : tuple of str, optional
+        Rules whose plans are judged beside this one; "proportional" by default where there are at most 20,000 cells.
     """
 
     solver: SolverOptions = field(default_factory=SolverOptions)
@@ -63,6 +69,7 @@ class SolveOptions:
     workers: int = 1
     executor: Executor = SERIAL
     allow_code: bool = False
+    beside: tuple[str, ...] | None = None
 
 
 def solve_scenario(
@@ -117,24 +124,23 @@ def complete_run(
         limits = price_limits(cascade, solution, options.solver.deadline)
         plan = make_plan(cascade, solution, limits)
     run = Run(
-        graph.scenario, graph, cascade, solution, plan, goal_results(cascade, plan), limits,
+        graph.scenario, graph, cascade, solution, plan, goal_results(plan), limits,
         plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits),
     )  # fmt: skip
     if not options.simulate:
-        return run
+        return _with_rules(run, options)
     progress("odds")
     with _timed(seconds, "odds"):
-        return _with_odds(run, options)
+        run = _with_odds(run, options)
+    with _timed(seconds, "rules"):
+        return _with_rules(run, options)
 
 
 def _with_odds(run: Run, options: SolveOptions) -> Run:
     """Simulate a run's plan; where the time is up before there are odds, the plan stands without them."""
     plan = run.plan
     try:
-        simulation = simulate(
-            run.graph, plan.stretch, plan.levels, plan.target,
-            workers=options.workers, spread=spread_by(options.executor), deadline=options.solver.deadline,
-        )  # fmt: skip
+        simulation = _draw(options, plan)
     except LimitReached:
         settings = run.scenario.simulation
         draws = lay_out(settings.draws, settings.method).draws
@@ -145,6 +151,55 @@ def _with_odds(run: Run, options: SolveOptions) -> Run:
     odds = np.vstack([simulation.node_odds, simulation.node_intervals])
     plan = plan.annotate(odds=odds)
     return replace(run, simulation=simulation, plan=plan, not_done=(*run.not_done, *simulation.not_done))
+
+
+def judge_scenario(scenario: Scenario, rule: str, options: SolveOptions) -> JudgedPlan:
+    """Judge the plan that a spreadsheet would give a scenario by a rule; nothing is solved.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such rule, or the cells have not what it needs.
+    ModelError
+        Cycles of cause and effect.
+    """
+    return judge_rule(build_graph(scenario), rule, partial(_draw, options) if options.simulate else None)
+
+
+def _draw(options: SolveOptions, plan: Plan, *, like: Simulation | None = None) -> Simulation:
+    """Estimate the odds of a plan; of one beside another from the same draws and no others."""
+    settings = plan.graph.scenario.simulation
+    if like:
+        settings = replace(settings, draws=like.draws, precision=None)
+    found = simulate(
+        plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers,
+        spread=spread_by(options.executor), rare=like is None, deadline=options.solver.deadline,
+    )  # fmt: skip
+    if like and found.draws < like.draws:
+        raise options.solver.deadline.reached("all plans were drawn alike")
+    return found
+
+
+def _with_rules(run: Run, options: SolveOptions) -> Run:
+    """Judge the plans of rules from the draws of a run; what nobody asked for and cannot be judged is left out."""
+    rules = options.beside
+    if rules is None:
+        usual = run.goals and len(run.scenario.cells) <= CELLS_BESIDE
+        rules = (USUAL_RULE,) if usual else ()
+    if not rules:
+        return run
+    try:
+        if options.solver.deadline.ends("rules", 0, 1):
+            raise options.solver.deadline.reached("the plans of rules were judged")
+        draw = partial(_draw, options, like=run.simulation) if run.simulation else None
+        return replace(run, rules=tuple(judge_rule(run.graph, rule, draw) for rule in rules))
+    except LimitReached:
+        late = NotDone("rules", "the plans of rules were not judged in the time")
+        return replace(run, not_done=(*run.not_done, late))
+    except (InputError, UsageError):
+        if options.beside is not None:
+            raise
+        return run
 
 
 def solve_cascade(cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
@@ -189,25 +244,6 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
             used = used[(used >= first) & (used < last)]
             names[columns.stretch_cell[used - first]] = limit.name
     return names
-
-
-def goal_results(cascade: Cascade, plan: Plan) -> tuple[GoalResult, ...]:
-    """Compare every goal with the plan value at its node."""
-    graph, nodes = cascade.graph, cascade.columns.goal_node
-    short, met = fall_short(graph, plan.expected)
-    return tuple(
-        GoalResult(
-            goal,
-            graph.scenario.units.ids[goal.unit],
-            float(graph.baseline[node]),
-            goal.target,
-            float(plan.expected[node]),
-            float(plan.asked[node]),
-            float(short[i]),
-            bool(met[i]),
-        )
-        for i, (goal, node) in enumerate(zip(cascade.columns.goals, nodes.tolist(), strict=True))
-    )
 
 
 def plan_spending(cascade: Cascade, solution: Solution) -> Spending:

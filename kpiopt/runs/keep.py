@@ -162,7 +162,8 @@ def _is_answered(stored: StoredRun) -> bool:
 def _settings(options: SolveOptions) -> dict[str, Any]:
     """Return what a run depends on beside its document: another solver is asked for a second opinion."""
     solver = {} if options.solver.solver == "highs" else {"solver": options.solver.solver}
-    return {"simulate": options.simulate, **solver}
+    beside = {} if options.beside is None else {"beside": list(options.beside)}
+    return {"simulate": options.simulate, **solver, **beside}
 
 
 def _in_folder(summary: str, stored: StoredRun) -> str:

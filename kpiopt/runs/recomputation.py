@@ -22,7 +22,7 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
 from kpiopt.run.run import Run, odds_frame
-from kpiopt.run.solve import SolveOptions, complete_run
+from kpiopt.run.solve import USUAL_RULE, SolveOptions, complete_run
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.folder import files_of_document, run_notes, sizes_of
 from kpiopt.runs.stored_run import SUMMARY_FILE, StoredRun, read_run_file
@@ -49,7 +49,11 @@ def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ..
     """
     late = run.document.get("not_done") or []
     simulated = run.document["simulation"] is not None or any(part["what"] == "odds" for part in late)
-    options = SolveOptions(SolverOptions(deadline=Replay.of(late)), simulate=simulated, executor=executor)
+    # Rules that the time did not reach are asked for again, and not reached again.
+    cut = any(part["what"] == "rules" for part in late)
+    beside = (USUAL_RULE,) if cut else tuple(run.document.get("rules", ()))
+    solver = SolverOptions(deadline=Replay.of(late))
+    options = SolveOptions(solver, simulate=simulated, executor=executor, beside=beside)
     return complete_run(cascade, restore_solution(cascade.program, evidence), options)
 
 
@@ -68,7 +72,7 @@ def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tu
     tuple of str and list of str
         A part of the document or a file, and its differences; none where it is as it should be.
     """
-    claimed = {k: v for k, v in run.answer.items() if k not in ("run", "folder")}
+    claimed = {"rules": {}, **{k: v for k, v in run.answer.items() if k not in ("run", "folder")}}
     claiming = _claiming(found, claimed["steps"])
     expected = _claiming(found, claimed["steps"], attempts_only=True).as_dict()
     yield "run.json", [*_compare(claimed, expected, ""), *_compare(_manifest(run), _manifest_of(found), "manifest")]

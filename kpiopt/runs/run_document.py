@@ -135,6 +135,7 @@ class _Run(_Document):
     limits: list[_Limit]
     initiatives: list[_Level]
     pay: _Pay | None
+    rules: dict[str, dict[str, Any]] = {}
 
 
 class _Sweep(_Document):

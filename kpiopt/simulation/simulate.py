@@ -51,6 +51,7 @@ def simulate(
     fixed: Mapping[int, float] | None = None,
     shift: Floats | None = None,
     watch_nodes: Integers | None = None,
+    rare: bool = True,
     progress: Progress | None = None,
     deadline: Deadline = NEVER,
 ) -> Simulation:
@@ -77,6 +78,8 @@ def simulate(
         What is added at nodes in every draw, in each KPI's unit.
     watch_nodes : (n,) int, optional
         Further nodes whose distribution is wanted, beside those of goals and all KPIs at the root.
+    rare : bool
+        Whether the odds of rare outcomes are estimated by importance sampling as well.
     progress : callable, optional
     deadline : Deadline
         When drawing ends; the odds are then those of the draws, or of the whole nets, that were done before it, and
@@ -97,9 +100,8 @@ def simulate(
     _check_settings(settings)
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
-    study = replace(
-        _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift), deadline=deadline
-    )
+    study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift)
+    study = replace(study, deadline=deadline, rare=rare)
     spread = spread or partial(_spread_over_threads, workers)
     if settings.precision is None:
         return study.run(lay_out(settings.draws, settings.method), spread, progress)
@@ -164,6 +166,7 @@ class _Study:
     watch: Watch
     seed: int
     deadline: Deadline = NEVER
+    rare: bool = True
 
     @classmethod
     def prepare(
@@ -222,7 +225,8 @@ class _Study:
             raise self.deadline.reached("there were draws to estimate odds from")
         kept, counts = _first(kept, drawn), counts[: drawn.replicates]
         found = summarise(self.graph, self.watch, drawn, self.seed, counts, kept, self.propagation.inputs.notes)
-        return self._refine(found if drawn is layout else replace(found, asked=layout.draws))
+        found = found if drawn is layout else replace(found, asked=layout.draws)
+        return self._refine(found) if self.rare else found
 
     def _refine(self, simulation: Simulation) -> Simulation:
         """Add the odds of rare outcomes by importance sampling."""

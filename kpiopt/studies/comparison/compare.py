@@ -9,6 +9,7 @@ from typing import Any
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.order.prices import LimitResult
+from kpiopt.run.run import BrokenLimit
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
@@ -80,6 +81,10 @@ class Side:
         Pay at plan and money for initiatives, in the scenario's currency.
     simulation : Simulation or None
         Drawn with the settings that all sides share.
+    rule : str or None
+        The rule that made the plan instead of a program.
+    broken : tuple of BrokenLimit
+        Limits that it would break.
     """
 
     label: str
@@ -90,6 +95,8 @@ class Side:
     pay: float
     initiatives: float
     simulation: Simulation | None
+    rule: str | None = None
+    broken: tuple[BrokenLimit, ...] = ()
 
     def __repr__(self) -> str:
         met = sum(goal.met for goal in self.goals)

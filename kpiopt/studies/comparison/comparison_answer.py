@@ -7,6 +7,7 @@ from typing import Any
 
 from kpiopt.errors import problem_as_dict
 from kpiopt.program.order.prices import LimitResult
+from kpiopt.run.run import broken_as_dict
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge
 from kpiopt.studies.comparison.compare import (
@@ -53,6 +54,8 @@ def _side_as_dict(side: Side) -> dict[str, Any]:
         "initiatives": side.initiatives,
         "goals_met": sum(goal.met for goal in side.goals),
         "all_goals": everything.as_dict() if everything else None,
+        "rule": side.rule,
+        "broken_limits": [broken_as_dict(limit) for limit in side.broken],
     }
 
 

@@ -12,10 +12,12 @@ import numpy as np
 from kpiopt.deadline import NotDone
 from kpiopt.errors import KpioptError, LimitReached, OutputError, Problem, ScenarioError, UsageError
 from kpiopt.plan import Plan, build_plan
+from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
-from kpiopt.run.solve import SolveOptions, solve_scenario
+from kpiopt.run.run import JudgedPlan, Run
+from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
 from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
@@ -39,12 +41,15 @@ class Contender:
     document : Document
     stored : StoredRun or None
         The finished run whose plan is taken instead of solving again.
+    rule : str or None
+        The rule whose plan is taken instead of an optimal one.
     """
 
     label: str
     scenario: Scenario
     document: Document
     stored: StoredRun | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,8 @@ def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence
     Parameters
     ----------
     sources : sequence of str
-        Scenario files, `file.toml:variant`, run folders, or names of runs in `store`. A single file stands for itself
-        and all its variants.
+        Scenario files, `file.toml:variant`, both also with `@rule`, run folders, or names of runs in `store`. A
+        single file stands for itself and all its variants.
     overrides : sequence of str
         "path=value" for all of them; a finished run is what it is and takes none.
 
@@ -137,12 +142,18 @@ def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Conten
     path = Path(text)
     if is_regular(path):
         return _read_file(path, None, path.stem, overrides)
+    of, at, rule = text.rpartition("@")
+    if at and (is_regular(Path(of)) or is_regular(Path(of.rpartition(":")[0]))):
+        contender = _read_source(of, store, overrides)
+        return replace(contender, label=f"{contender.label}@{rule}", rule=parse_rule(rule).text)
     file, mark, variant = text.rpartition(":")
     if mark and is_regular(Path(file)):
         return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
     if is_regular(path / RUN_FILE) or not (mark or path.suffix == ".toml"):
         return _read_stored(store.find(text), overrides)
-    raise _unknown(text, "write a scenario file, file.toml:variant, a run folder or the name of a run")
+    raise _unknown(
+        text, "write a scenario file, file.toml:variant, file.toml@proportional, a run folder or the name of a run"
+    )
 
 
 def _unknown(text: str, fix: str) -> UsageError:
@@ -245,11 +256,18 @@ def _simulated(side: Side, settings: SimulationSettings, options: SolveOptions, 
 
 
 def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
-    run = solve_scenario(contender.scenario, options=replace(options, simulate=False))
-    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall, g.met) for g in run.goals)
-    inputs = document_settings(contender.document)
-    spent = run.spending
-    return Side(contender.label, inputs, run.plan, goals, run.limits, spent.pay, spent.initiatives, None)
+    options = replace(options, simulate=False, beside=())
+    if contender.rule is None:
+        found: Run | JudgedPlan = solve_scenario(contender.scenario, options=options)
+    else:
+        found = judge_scenario(contender.scenario, contender.rule, options)
+    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall, g.met) for g in found.goals)
+    inputs, spent = document_settings(contender.document), found.spending
+    broken = found.broken if isinstance(found, JudgedPlan) else ()
+    return Side(
+        contender.label, inputs, found.plan, goals, found.limits, spent.pay, spent.initiatives, None,
+        contender.rule, broken,
+    )  # fmt: skip
 
 
 def _side_of_run(contender: Contender) -> Side:

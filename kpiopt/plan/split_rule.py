@@ -1,0 +1,213 @@
+"""The plan that a spreadsheet would give: gaps of goals split down the organization by a simple rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.graph import CausalGraph, EdgeKind
+from kpiopt.graph.hand_down import share_below
+from kpiopt.scenario.scenario import Cells, Floats, Goal
+
+GROWTH = re.compile(r"last-year\+(\d+(?:\.\d+)?) ?%")
+COLUMNS = ("baseline", "min_stretch", "max_stretch", "reference", "pay_rate", "weight", "size")
+"""Columns of the cells table by which a gap can be split, beside effort.<resource>."""
+MOST_NUMBERS = 1 << 22
+"""Numbers that are held at a time while goals are split."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """A rule, as `parse_rule` reads it.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    kind : str
+        "even", "proportional", "growth" or "column".
+    growth : float
+        Share of its baseline by which every cell grows.
+    column : str
+        Column of the cells table by which gaps are split.
+    """
+
+    text: str
+    kind: str
+    growth: float = 0.0
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What a rule asks of every cell.
+
+    Attributes
+    ----------
+    stretch : (n_cells,) float
+        In the KPI's unit.
+    notes : tuple of Problem
+        What the rule leaves.
+    """
+
+    stretch: Floats
+    notes: tuple[Problem, ...]
+
+
+def parse_rule(text: str) -> SplitRule:
+    """Read "even", "proportional", "last-year+8%" or "column:NAME".
+
+    Raises
+    ------
+    UsageError
+        Where it is none of these.
+    """
+    if text in ("even", "proportional"):
+        return SplitRule(text, text)
+    growth = GROWTH.fullmatch(text)
+    if growth:
+        return SplitRule(text, "growth", growth=float(growth[1]) / 100.0)
+    kind, _, column = text.partition(":")
+    if kind == "column" and column:
+        return SplitRule(text, "column", column=column)
+    fix = "write even, proportional, last-year+8% or column:NAME"
+    raise UsageError(Problem("E-rule", f"there is no rule {text!r}", rule="a rule says how a gap is split", fix=fix))
+
+
+def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
+    """Return what a rule asks of every cell; initiatives are at 0, and nothing is asked twice.
+
+    For each goal on a KPI with cells the gap s (target - (baseline + factors)), 0 where there is none, goes down the
+    tree: x_n = gap x the product of the shares on the way to n. Of a `mean` every cell gets the same share of its
+    baseline. Where several goals ask of one cell, the largest counts. Locked cells keep their locks; what the rule
+    would have asked of them is not handed on.
+
+    Raises
+    ------
+    UsageError
+        Where the cells have no such column, or it cannot be a weight.
+    """
+    cells, leaf = graph.scenario.cells, _leaf_cells(graph)
+    wanted, notes = np.zeros(len(cells)), list[Problem]()
+    if rule.kind == "growth":
+        wanted[leaf] = rule.growth * np.abs(cells.baseline[leaf])
+    else:
+        weight = _weights(graph, rule, leaf)
+        for goal, asked in _split_goals(graph, weight, leaf):
+            wanted = np.maximum(wanted, asked)
+            if not asked.any() and not _has_cells(graph, goal, leaf):
+                notes.append(_no_cells(goal))
+    return SplitPlan(_with_locks(graph, wanted), (*notes, *_locked(cells)))
+
+
+def _leaf_cells(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Which cells roll up from nothing, (n_cells,) bool."""
+    inner = np.zeros(graph.n_nodes, dtype=bool)
+    inner[graph.head[graph.edge_kind == EdgeKind.ROLL_UP]] = True
+    return np.asarray(~inner[graph.cell_node])
+
+
+def _weights(graph: CausalGraph, rule: SplitRule, leaf: NDArray[np.bool_]) -> Floats:
+    """Weight of every node among its siblings, (n_nodes,) float."""
+    if rule.kind == "proportional":
+        return np.abs(graph.baseline)
+    if rule.kind == "even":
+        return np.ones(graph.n_nodes)
+    values = _column(graph.scenario.cells, rule.column)
+    goals = graph.scenario.goals.values()
+    used = leaf & np.isin(graph.scenario.cells.kpi, [graph.scenario.kpi_position[g.kpi] for g in goals])
+    bad = np.flatnonzero(used & ~(values >= 0.0))
+    if len(bad):
+        cell, more = graph.node_name(int(graph.cell_node[bad[0]])), len(bad) - 1
+        message = f"{rule.column} of {cell} is {'not given' if np.isnan(values[bad[0]]) else f'{values[bad[0]]:g}'}"
+        raise UsageError(
+            Problem(
+                "E-rule-column",
+                message + (f", and {more:,} more cells like it" if more else ""),
+                rule="a column by which a gap is split is given for every cell, and not below 0",
+                fix="fill the column, or split by another",
+            )
+        )
+    at = np.zeros(graph.n_nodes)
+    at[graph.cell_node[used]] = values[used]
+    below = graph.select_edges([EdgeKind.ROLL_UP])
+    below.data[:] = 1.0
+    return graph.sweep(at, below)
+
+
+def _column(cells: Cells, name: str) -> Floats:
+    effort = {f"effort.{resource}": values for resource, values in cells.effort.items()}
+    if name in effort:
+        return effort[name]
+    if name in COLUMNS:
+        values: Floats = getattr(cells, name)
+        return values
+    rule = f"columns by which a gap can be split are {', '.join([*COLUMNS, *effort])}"
+    raise UsageError(Problem("E-rule-column", f"the cells have no column {name!r} for this", rule=rule))
+
+
+def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) -> Iterator[tuple[Goal, Floats]]:
+    """Yield every goal and the stretch that it asks of every cell, (n_cells,) float; some goals at a time."""
+    cells, goals = graph.scenario.cells, list(graph.scenario.goals.values())
+    factors = graph.expected_change(np.zeros(len(cells)), np.zeros(graph.n_levels))
+    together = max(1, MOST_NUMBERS // max(1, graph.n_nodes))
+    for first in range(0, len(goals), together):
+        some = goals[first : first + together]
+        node = np.array([graph.find_node(goal.kpi, goal.unit) for goal in some])
+        at = np.zeros((graph.n_nodes, len(some)))
+        at[node, np.arange(len(some))] = 1.0
+        share = share_below(graph, at, weight)[graph.cell_node] * leaf[:, None]
+        part = graph.sweep_back(at, graph.roll_up_matrix)[graph.cell_node] * leaf[:, None]
+        target = np.array([goal.target for goal in some])
+        gap = np.maximum(0.0, graph.sign[node] * (target - graph.baseline[node] - factors[node]))
+        for i, goal in enumerate(some):
+            is_mean = graph.scenario.kpis[goal.kpi].roll_up == "mean"
+            yield goal, gap[i] * (_same_growth(cells, part[:, i]) if is_mean else share[:, i])
+
+
+def _same_growth(cells: Cells, part: Floats) -> Floats:
+    """Stretch of every cell that raises a mean by 1: the same share of each baseline, equal where all are 0."""
+    below = part > 0.0
+    size = np.where(below, np.abs(cells.baseline), 0.0)
+    size = size if part @ size > 0.0 else below.astype(np.float64)
+    mean = float(part @ size)
+    return size / mean if mean > 0.0 else size
+
+
+def _has_cells(graph: CausalGraph, goal: Goal, leaf: NDArray[np.bool_]) -> bool:
+    """Whether a goal's KPI has cells at its unit or below."""
+    cells, units, kpi = graph.scenario.cells, graph.scenario.units, graph.scenario.kpi_position[goal.kpi]
+    below = (cells.unit >= goal.unit) & (cells.unit < units.end[goal.unit])
+    return bool(np.any(leaf & below & (cells.kpi == kpi)))
+
+
+def _with_locks(graph: CausalGraph, wanted: Floats) -> Floats:
+    """Put locks in the place of what a rule asks: a lock's stretch, or what effects leave of a locked target."""
+    cells, node = graph.scenario.cells, graph.cell_node
+    stretch = np.where(np.isnan(cells.lock), wanted, cells.lock)
+    fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
+    stretch[fixed] = 0.0
+    for _ in range(len(graph.level_bounds) if len(fixed) else 0):  # a locked target may stand below another's effect
+        asked = graph.baseline + graph.asked_change(stretch, np.zeros(graph.n_levels))
+        missing = (graph.sign[node] * (cells.fixed_target - asked[node]))[fixed]
+        stretch[fixed] += missing
+        if not np.any(np.abs(missing) > 1e-12 * np.maximum(1.0, np.abs(cells.fixed_target[fixed]))):
+            break
+    return stretch
+
+
+def _no_cells(goal: Goal) -> Problem:
+    message = f"goal {goal.id} is left: its KPI has no cells that the gap could be split over"
+    return Problem("W-rule-no-cells", message)
+
+
+def _locked(cells: Cells) -> Iterator[Problem]:
+    count = int(np.count_nonzero(cells.is_locked))
+    if count:
+        what = "1 locked cell is" if count == 1 else f"{count:,} locked cells are"
+        yield Problem("W-rule-locked", f"{what} left as fixed; the share of a gap that falls there is not handed on")
