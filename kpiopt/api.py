@@ -68,8 +68,8 @@ def solve(
     variant: Variants = None,
     overrides: Sequence[str] = (),
     simulate: bool = True,
-    workers: int = 1,
-    executor: str = "serial",
+    workers: int | None = None,
+    executor: str | None = None,
     time_limit: float = float("inf"),
     solver: str = "highs",
     allow_code: bool = False,
@@ -85,10 +85,10 @@ def solve(
         As for `load`; for a path only.
     simulate : bool
         Whether odds are estimated.
-    workers : int
-        Threads of the simulation.
-    executor : str
-        As behind `--executor`, such as "processes:4"; the answer depends on neither.
+    workers : int, optional
+        Short for the executor "threads:<workers>".
+    executor : str, optional
+        As behind `--executor`, such as "processes:4"; serial by default. The answer depends on neither.
     time_limit : float
         Seconds for all of it.
     solver : str
@@ -108,13 +108,13 @@ def solve(
     from kpiopt.deadline import Deadline
     from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.run.solve import SolveOptions, solve_scenario
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
     if isinstance(scenario, str | Path):
         scenario = load(scenario, variant=variant, overrides=overrides)
     options = SolveOptions(
         SolverOptions(deadline=Deadline.after(time_limit), solver=solver),
-        simulate=simulate, workers=workers, executor=parse_executor(executor), allow_code=allow_code,
+        simulate=simulate, executor=choose_executor(executor, workers), allow_code=allow_code,
     )  # fmt: skip
     return solve_scenario(scenario, options=options, progress=progress)
 
@@ -126,8 +126,8 @@ def simulate(
     act: Sequence[str] = (),
     draws: int | None = None,
     seed: int | None = None,
-    workers: int = 1,
-    executor: str = "serial",
+    workers: int | None = None,
+    executor: str | None = None,
     runs: str | Path = RUNS,
 ) -> Simulation | Intervention:
     """Estimate the odds of a run's plan anew, or what an action changes.
@@ -155,16 +155,16 @@ def simulate(
     from kpiopt.run.spread import spread_by
     from kpiopt.simulation import simulate as draw
     from kpiopt.simulation.intervene import intervene
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
     graph, stretch, levels, targets = _plan_of(run, runs)
     usual = graph.scenario.simulation
     settings = usual if draws is None else replace(usual, draws=draws, precision=None)
     settings = settings if seed is None else replace(settings, seed=seed)
-    spread = spread_by(parse_executor(executor))
+    spread = spread_by(choose_executor(executor, workers))
     if do or act:
-        return intervene(graph, stretch, levels, targets, settings, do=do, act=act, workers=workers, spread=spread)
-    return draw(graph, stretch, levels, targets, settings, workers=workers, spread=spread)
+        return intervene(graph, stretch, levels, targets, settings, do=do, act=act, spread=spread)
+    return draw(graph, stretch, levels, targets, settings, spread=spread)
 
 
 def explain(run: Run | str | Path, target: str, *, runs: str | Path = RUNS) -> Explanation:
@@ -211,7 +211,8 @@ def compare(
     *sources: str | Path,
     overrides: Sequence[str] = (),
     simulate: bool = True,
-    workers: int = 1,
+    workers: int | None = None,
+    executor: str | None = None,
     allow_code: bool = False,
     runs: str | Path = RUNS,
     progress: Callable[[str], None] = lambda _: None,
@@ -224,7 +225,7 @@ def compare(
         Scenario files, "file.toml:variant", run folders, or names of runs; a single file is compared with its variants.
     overrides : sequence of str
         "path=value" for all of them.
-    simulate, workers, allow_code, progress
+    simulate, workers, executor, allow_code, progress
         As for `solve`.
     runs : str or Path
         Folder in which names of runs are looked up.
@@ -238,9 +239,11 @@ def compare(
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
+    from kpiopt.workers.executor import choose_executor
 
     found = read_contenders([str(source) for source in sources], RunStore(Path(runs)), overrides)
-    return compare_contenders(found, SolveOptions(simulate=simulate, workers=workers, allow_code=allow_code), progress)
+    options = SolveOptions(simulate=simulate, executor=choose_executor(executor, workers), allow_code=allow_code)
+    return compare_contenders(found, options, progress)
 
 
 def sweep(
@@ -251,7 +254,8 @@ def sweep(
     variant: str | None = None,
     overrides: Sequence[str] = (),
     simulate: bool = True,
-    executor: str = "serial",
+    executor: str | None = None,
+    workers: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SweepAnswer:
     """Solve a scenario for many values of some of its numbers; `.frame` holds one row for each point.
@@ -267,7 +271,9 @@ def sweep(
         As for `load`.
     simulate : bool
         Whether odds are estimated.
-    executor : str
+    workers : int, optional
+        Short for the executor "threads:<workers>".
+    executor : str, optional
         As behind `--executor`, such as "processes:4" or "dask://host:port"; the answer does not depend on it. A script
         that starts processes runs from a file, below `if __name__ == "__main__":`.
     on_progress : callable
@@ -282,10 +288,10 @@ def sweep(
     """
     from kpiopt.studies.sweep.point import SweepJob
     from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
     job = SweepJob(Path(path), variant, tuple(overrides), simulate=simulate)
-    return sweep_in_memory(job, over, parse_executor(executor), zipped=zipped, on_progress=on_progress)
+    return sweep_in_memory(job, over, choose_executor(executor, workers), zipped=zipped, on_progress=on_progress)
 
 
 def sensitivity(

@@ -24,9 +24,15 @@ AllowCode = Annotated[
     bool, typer.Option("--allow-code", help="Run the Python file that the scenario names in [rules].")
 ]
 ExecutorName = Annotated[
-    str,
-    typer.Option("--executor", metavar="WHERE", help="serial, threads:N, processes:N or dask://HOST:PORT."),
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="Where to compute: serial, threads:N, processes:N or dask://HOST:PORT.",
+        show_default="serial",
+    ),
 ]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", min=1, help="Short for --executor threads:N.")]
 Replace = Annotated[bool, typer.Option("--force", help="Replace a file that kpiopt did not write.")]
 TimeLimit = Annotated[
     float,

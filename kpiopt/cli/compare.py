@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AsJson, Overrides, Replace, RunsFolder, TimeLimit
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    NO_LIMIT,
+    AsJson,
+    ExecutorName,
+    Overrides,
+    Replace,
+    RunsFolder,
+    TimeLimit,
+    Workers,
+)
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
 from kpiopt.deadline import Deadline, not_done_problems
@@ -34,7 +44,8 @@ def compare(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
+    executor: ExecutorName = None,
+    workers: Workers = None,
     no_study: Annotated[
         bool, typer.Option("--no-study", help="Leave the first scenario's frontier and tornado out of the page.")
     ] = False,
@@ -50,13 +61,15 @@ def compare(
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders  # the solver and numpy
+    from kpiopt.workers.executor import choose_executor
 
+    place = choose_executor(executor, workers)
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
     say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
     inputs = [file for contender in contenders for file in contender.scenario.files]
     if html is not None:
         require_place(html, inputs, force=force)
-    options = SolveOptions(SolverOptions(deadline=deadline), simulate=not no_simulation, workers=workers)
+    options = SolveOptions(SolverOptions(deadline=deadline), simulate=not no_simulation, executor=place)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
         if html is not None:

@@ -18,6 +18,7 @@ from kpiopt.cli.arguments import (
     RunsFolder,
     TimeLimit,
     Variants,
+    Workers,
     joined,
 )
 from kpiopt.cli.signals import mark_certified
@@ -53,8 +54,8 @@ def simulate(
         int | None, typer.Option("--draws", metavar="N", min=2, max=10**9, help="Random draws; the scenario's own.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed.")] = None,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads.")] = 1,
-    executor: ExecutorName = "serial",
+    executor: ExecutorName = None,
+    workers: Workers = None,
     time_limit: TimeLimit = NO_LIMIT,
     out: RunsFolder = DEFAULT_RUNS,
     as_json: AsJson = False,
@@ -65,9 +66,9 @@ def simulate(
     from kpiopt.run.spread import spread_by
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
-    spread = spread_by(parse_executor(executor))
+    spread = spread_by(choose_executor(executor, workers))
     stored = RunStore(out).find(run)
     plan = load_kept_plan(stored, _other_scenario(under, joined(variants), overrides))
     settings = _settings(plan, draws, seed)
@@ -83,7 +84,6 @@ def simulate(
                 settings,
                 do=do or (),
                 act=act or (),
-                workers=workers,
                 spread=spread,
                 deadline=deadline,
             )
@@ -98,7 +98,6 @@ def simulate(
                 plan.levels,
                 plan.targets,
                 settings,
-                workers=workers,
                 spread=spread,
                 deadline=deadline,
             )

@@ -19,6 +19,7 @@ from kpiopt.cli.arguments import (
     RunsFolder,
     TimeLimit,
     Variants,
+    Workers,
     joined,
 )
 from kpiopt.cli.batch import require_thresholds, solve_files
@@ -60,8 +61,8 @@ def solve(
         int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")
     ] = None,
     time_limit: TimeLimit = NO_LIMIT,
-    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Threads for the draws.")] = 1,
-    executor: ExecutorName = "serial",
+    executor: ExecutorName = None,
+    workers: Workers = None,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plan only, no odds.")] = False,
     solver: Annotated[
         str, typer.Option("--solver", metavar="NAME", help="highs, or any solver that Pyomo finds here.")
@@ -98,7 +99,7 @@ def solve(
     from kpiopt.runs.batch import expand_patterns, read_thresholds
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
     thresholds = read_thresholds(fail_under or ())
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
@@ -106,8 +107,7 @@ def solve(
     options = SolveOptions(
         SolverOptions(deadline=deadline, solver=solver),
         simulate=not no_simulation,
-        workers=workers,
-        executor=parse_executor(executor),
+        executor=choose_executor(executor, workers),
         allow_code=allow_code,
         beside=tuple(dict.fromkeys(parse_rule(text).text for text in beside)) if beside else None,
     )

@@ -19,6 +19,7 @@ from kpiopt.cli.arguments import (
     ScenarioPath,
     TimeLimit,
     Variants,
+    Workers,
     joined,
 )
 from kpiopt.cli.signals import mark_certified
@@ -52,7 +53,8 @@ def sweep(
     variants: Variants = None,
     overrides: Overrides = None,
     out: RunsFolder = DEFAULT_RUNS,
-    executor: ExecutorName = "serial",
+    executor: ExecutorName = None,
+    workers: Workers = None,
     force: Annotated[bool, typer.Option("--force", help="Solve again what is kept; replace a foreign file.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
@@ -71,10 +73,10 @@ def sweep(
     from kpiopt.studies.sweep.axes import points_of, read_axes  # numpy
     from kpiopt.studies.sweep.point import SweepJob
     from kpiopt.studies.sweep.sweep_folder import pose_sweep, stored_answer
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
-    place = parse_executor(executor)
+    place = choose_executor(executor, workers)
     checked, document = read_scenario(scenario, joined(variants), list(overrides or ()))
     if html is not None:
         require_place(html, checked.files, force=force)

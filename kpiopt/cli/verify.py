@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, ExecutorName, RunName, RunsFolder
+from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, ExecutorName, RunName, RunsFolder, Workers
 from kpiopt.cli.solve import summary_text
 from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 def verify(
     run: RunName,
     out: RunsFolder = DEFAULT_RUNS,
-    executor: ExecutorName = "serial",
+    executor: ExecutorName = None,
+    workers: Workers = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a run again: its proof without the solver, all that it publishes from the proof, its inputs as they are."""
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_run  # numpy and scipy
-    from kpiopt.workers.executor import parse_executor
+    from kpiopt.workers.executor import choose_executor
 
-    place = parse_executor(executor)
+    place = choose_executor(executor, workers)
     stored = RunStore(out).find(run)
     findings = verify_run(stored, summary_text, executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]

@@ -230,8 +230,8 @@ def limit_name(found: Comparison, item: LimitChange) -> str:
 
 def _limit_name(scenario: Scenario, name: str, resource: str) -> str:
     kind, _, rest = name.partition(".")
-    if kind == "budget":
-        return f"{rest} budget"
+    if kind in ("budget", "rules"):
+        return f"{rest} budget" if kind == "budget" else f"rule {rest}"
     return f"{resource} of {scenario.units.names[scenario.units.position[rest.rpartition('@')[2]]]}"
 
 

@@ -49,7 +49,18 @@ def priced_limits(run: Run) -> list[PricedLimit]:
 def used_up(run: Run) -> list[str]:
     """Return the names of limits that are used up while more of them is known to be worth nothing."""
     idle = [x for x in run.limits if x.binding and not _more_is_worth(x)]
+    idle = [x for x in idle if not _has_no_price(x)]
     return [limit_name(run.scenario, x) for x in idle if x.next_more is None or not x.next_more.step]
+
+
+def without_price(run: Run) -> list[str]:
+    """Return the names of rules of the planner's own that bind, and whose price is not computed."""
+    return [limit_name(run.scenario, x) for x in run.limits if x.binding and _has_no_price(x)]
+
+
+def _has_no_price(limit: LimitResult) -> bool:
+    """Whether neither side of a rule has a price, also none of 0."""
+    return limit.name.startswith("rules.") and limit.price_less is None and limit.price_more is None
 
 
 def next_steps(run: Run) -> list[str]:
@@ -97,10 +108,12 @@ def _less_in_words(run: Run, limit: LimitResult) -> str:
 
 
 def limit_name(scenario: Scenario, limit: LimitResult) -> str:
-    """Return a limit's name for a planner: "hours of Team North", "cash budget"."""
+    """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
     kind, _, rest = limit.name.partition(".")
     if kind == "budget":
         return f"{rest} budget"
+    if kind == "rules":
+        return f"rule {rest}"
     unit = rest.rpartition("@")[2]
     return f"{limit.resource} of {scenario.units.names[scenario.units.position[unit]]}"
 

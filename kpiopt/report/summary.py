@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import next_steps, priced_limits, prices_of_less, used_up
+from kpiopt.report.limits import next_steps, priced_limits, prices_of_less, used_up, without_price
 from kpiopt.report.numbers import (
     amount,
     certain_words,
@@ -326,9 +326,9 @@ def _open_targets(run: Run) -> int:
 def _limits(run: Run) -> Iterator[RenderableType]:
     """What holds the plan back."""
     priced, others = priced_limits(run), used_up(run)
-    sentences = [*prices_of_less(run), *next_steps(run)]
+    sentences, rules = [*prices_of_less(run), *next_steps(run)], without_price(run)
     yield _heading("What holds the plan back")
-    if not (priced or others or sentences):
+    if not (priced or others or sentences or rules):
         yield _line("No capacity and no budget is used up.")
     if priced:
         grid = Grid(("limit, used up", "what more of it is worth", "more", "now", "holds from"), left=2)
@@ -340,6 +340,11 @@ def _limits(run: Run) -> Iterator[RenderableType]:
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield _line(f"Used up too, but more would be worth nothing: {named}.")
+    if rules:
+        named = ", ".join(rules[:SHOWN_PRICES]) + (" …" if len(rules) > SHOWN_PRICES else "")
+        yield _line(
+            f"Binding too, but without a price (equations, lower limits, ranges, and further whole numbers): {named}."
+        )
     for sentence in sentences[:SHOWN_PRICES]:
         yield _line(sentence)
     if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):

@@ -54,10 +54,8 @@ class SolveOptions:
     solver : SolverOptions
     simulate : bool
         Whether odds are estimated.
-    workers : int
-        Threads of the simulation.
     executor : Executor
-        Who computes the simulation's draws; serial stands for threads of this process.
+        Who computes the simulation's draws.
     allow_code : bool
         Whether the scenario's rules file may be run; a scenario without one does not ask.
     beside : tuple of str, optional
@@ -66,7 +64,6 @@ class SolveOptions:
 
     solver: SolverOptions = field(default_factory=SolverOptions)
     simulate: bool = True
-    workers: int = 1
     executor: Executor = SERIAL
     allow_code: bool = False
     beside: tuple[str, ...] | None = None
@@ -172,7 +169,7 @@ def _draw(options: SolveOptions, plan: Plan, *, like: Simulation | None = None) 
     if like:
         settings = replace(settings, draws=like.draws, precision=None)
     found = simulate(
-        plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers,
+        plan.graph, plan.stretch, plan.levels, plan.target, settings,
         spread=spread_by(options.executor), rare=like is None, deadline=options.solver.deadline,
     )  # fmt: skip
     if like and found.draws < like.draws:
@@ -238,7 +235,7 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
     names = np.full(len(cascade.graph.scenario.cells), "", dtype=object)
     columns, matrix = cascade.columns, cascade.program.arrays().matrix
     first, last = columns.stretch.start, columns.stretch.start + len(columns.stretch)
-    for limit, result in reversed(list(zip(cascade.limits, limits, strict=True))):
+    for limit, result in reversed(list(zip(cascade.limits, limits, strict=False))):
         if result.binding and result.shadow_price:
             used = matrix.indices[matrix.indptr[limit.row] : matrix.indptr[limit.row + 1]]
             used = used[(used >= first) & (used < last)]

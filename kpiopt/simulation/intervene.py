@@ -77,7 +77,6 @@ def intervene(
     *,
     do: Iterable[str] = (),
     act: Iterable[str] = (),
-    workers: int = 1,
     spread: Spread | None = None,
     deadline: Deadline = NEVER,
 ) -> Intervention:
@@ -85,7 +84,7 @@ def intervene(
 
     Parameters
     ----------
-    graph, stretch, levels, targets, settings, workers, spread, deadline
+    graph, stretch, levels, targets, settings, spread, deadline
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
         "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value"; "kpi+=amount" moves the units below
@@ -112,11 +111,11 @@ def intervene(
     nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
     before = simulate(
         graph, stretch, levels, targets, settings,
-        workers=workers, spread=spread, watch_nodes=nodes, deadline=deadline,
+        spread=spread, watch_nodes=nodes, deadline=deadline,
     )  # fmt: skip
     after = simulate(
         graph, stretch, new_levels, targets, settings_of(before),
-        workers=workers, spread=spread, watch_nodes=nodes, fixed=fixed, shift=shift,
+        spread=spread, watch_nodes=nodes, fixed=fixed, shift=shift,
         deadline=deadline,
     )  # fmt: skip
     if before.asked or after.asked:

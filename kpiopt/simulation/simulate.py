@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -46,7 +43,6 @@ def simulate(
     targets: Floats | None = None,
     settings: SimulationSettings | None = None,
     *,
-    workers: int = 1,
     spread: Spread | None = None,
     fixed: Mapping[int, float] | None = None,
     shift: Floats | None = None,
@@ -68,10 +64,8 @@ def simulate(
         Target of each node, as rounded and published; the unrounded asked values by default.
     settings : SimulationSettings, optional
         The scenario's own by default. With `precision` draws grow until every goal's interval is that narrow.
-    workers : int
-        Threads. The result does not depend on it, to the last bit.
     spread : callable, optional
-        Who computes instead, such as other processes or machines; the same result once more.
+        Who computes, such as threads or other machines; the result does not depend on it, to the last bit.
     fixed : mapping of int to float, optional
         Nodes that are set to a value whatever their causes do.
     shift : (n_nodes,) float, optional
@@ -102,7 +96,7 @@ def simulate(
         targets = graph.baseline + graph.asked_change(stretch, levels)
     study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift)
     study = replace(study, deadline=deadline, rare=rare)
-    spread = spread or partial(_spread_over_threads, workers)
+    spread = spread or map
     if settings.precision is None:
         return study.run(lay_out(settings.draws, settings.method), spread, progress)
     return _simulate_to_precision(study, settings, spread, progress)
@@ -359,22 +353,3 @@ def _first(kept: Kept, layout: Layout) -> Kept:
     """Return the kept draws that belong to a layout with fewer draws."""
     whole, size = slice(layout.replicates), slice(layout.size)
     return replace(kept, values=kept.values[:, whole, size], hits=kept.hits[:, whole, size], pay=kept.pay[whole, size])
-
-
-def _spread_over_threads(workers: int, counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally | None]:
-    """Yield tallies in the order of the spans; at most a few are waiting, so that memory stays bounded."""
-    if workers <= 1:
-        yield from map(counter, spans)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[SpanTally | None]] = deque()
-        try:
-            for span in spans:
-                waiting.append(pool.submit(counter, span))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -44,6 +44,34 @@ def parse_executor(text: str) -> Executor:
     )
 
 
+def choose_executor(executor: str | None, workers: int | None) -> Executor:
+    """Read `--executor` and `--workers N`, the short form of `--executor threads:N`; serial where neither is given.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such executor, or the two say different things.
+
+    Examples
+    --------
+    >>> choose_executor(None, 3) == choose_executor("threads:3", 3) == parse_executor("threads:3")
+    True
+    """
+    if workers is None:
+        return SERIAL if executor is None else parse_executor(executor)
+    short = parse_executor(f"threads:{workers}")
+    if executor is not None and parse_executor(executor) != short:
+        raise UsageError(
+            Problem(
+                "E-executor",
+                f"--executor {executor} and --workers {workers} say different things",
+                rule="--workers N is short for --executor threads:N",
+                fix="give one of them",
+            )
+        )
+    return short
+
+
 def _processors() -> int:
     """Return how many processors this process may use."""
     import os  # only where the number is not given

@@ -127,3 +127,22 @@ def test_simulate_says_what_the_odds_hinge_on(kept, capsys):
     text = capsys.readouterr().out
     assert "What the odds hinge on" in text
     assert ("How equal the chances of peers are" in text) == bool(found["peers"])
+
+
+def test_one_executor_for_every_command_that_draws(kept, capsys):
+    """Odds are the same to the last bit, and what says two things is refused by each command alike."""
+    run, document = kept
+    scenario, out = str(run.parents[1] / "scenario.toml"), str(run.parent)
+    runs = ["--out", out]
+    commands = [["solve", scenario, *runs], ["simulate", str(run)], ["compare", scenario, *runs],
+                ["sweep", scenario, *runs, "--over", "budget.cash.limit=4000,5000"], ["verify", str(run)]]  # fmt: skip
+    for words in commands:
+        assert main([*words, "--executor", "processes:2", "--workers", "2"]) == 2, words[0]
+        assert "E-executor" in capsys.readouterr().err
+    for place in (["--workers", "2"], ["--executor", "threads:2"]):
+        again = answer(capsys, "simulate", str(run), *place)
+        assert [g["odds"] for g in again["goals"]] == [g["odds"] for g in document["goals"]]
+        solved = answer(capsys, "solve", scenario, *runs, "--force", *place)
+        assert solved["goals"] == document["goals"] and solved["all_goals"] == document["all_goals"]
+    serial = answer(capsys, "compare", scenario, str(run), *runs)
+    assert answer(capsys, "compare", scenario, str(run), *runs, "--executor", "threads:2") == serial

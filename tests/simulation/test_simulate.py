@@ -10,9 +10,11 @@ from scipy import integrate, stats
 
 from kpiopt.errors import NumericsError, UsageError
 from kpiopt.graph import build_graph
+from kpiopt.run.spread import spread_by
 from kpiopt.scenario.quantity import Quantity, parse_quantity
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import Simulation, simulate
+from kpiopt.workers.job import Executor, Place
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 
 DRAWS = 1 << 14
@@ -230,7 +232,7 @@ def test_identical_bits_for_every_number_of_workers(method: str) -> None:
     settings = SimulationSettings(20_000, 3, method)
     digests = set()
     for workers in (1, 2, 8):
-        s = simulate(graph, stretch, np.zeros(0), settings=settings, workers=workers)
+        s = simulate(graph, stretch, np.zeros(0), settings=settings, spread=spread_by(Executor(Place.THREADS, workers)))
         assert s.kept.values.shape[1:] == ((16, 2048) if method == "sobol" else (1, 20_000))
         digests.add(repr((s.goals, s.all_goals, s.distributions, s.node_odds.tobytes(), s.kept.values.tobytes())))
     assert len(digests) == 1

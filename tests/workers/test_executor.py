@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt.errors import ExitCode, LimitReached, ModelError, UsageError
-from kpiopt.workers.executor import execute, parse_executor
+from kpiopt.workers.executor import choose_executor, execute, parse_executor
 from kpiopt.workers.job import SERIAL, Executor, Failure, Place
 from tests.workers.toy_job import Dying, DyingEveryOtherStart, Squares, Unpicklable
 
@@ -234,3 +234,13 @@ def test_other_executors_are_refused_in_words(text):
     with pytest.raises(UsageError, match="serial, threads:N, processes:N") as refused:
         parse_executor(text)
     assert refused.value.exit_code == ExitCode.USAGE
+
+
+def test_workers_are_short_for_threads():
+    assert choose_executor(None, None) == choose_executor("serial", None) == SERIAL
+    assert choose_executor(None, 3) == choose_executor("threads:3", 3) == Executor(Place.THREADS, 3)
+    assert choose_executor("processes:2", None) == Executor(Place.PROCESSES, 2)
+    for executor, workers in (("threads:2", 3), ("processes:3", 3), ("serial", 2), ("threads:x", 2), (None, 5000)):
+        with pytest.raises(UsageError) as caught:
+            choose_executor(executor, workers)
+        assert caught.value.problems[0].code == "E-executor"

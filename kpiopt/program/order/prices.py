@@ -62,9 +62,9 @@ class LimitResult:
     Attributes
     ----------
     name : str
-        "capacity.<resource>@<unit>" or "budget.<id>".
+        "capacity.<resource>@<unit>", "budget.<id>" or "rules.<constraint of the rules file>".
     limit, used : float
-        In the resource's unit.
+        In the resource's unit. Of a rule with two sides the nearer one.
     binding : bool
         Whether nothing is left (to 1e-9 of the limit).
     step : str or None
@@ -106,7 +106,7 @@ class LimitResult:
 
 
 def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVER) -> tuple[LimitResult, ...]:
-    """Return use and shadow price of every capacity and budget, in the order of the program.
+    """Return use and shadow price of every capacity, budget and rule of the planner's own, in the program's order.
 
     Whole numbers are fixed at their values in the plan. Where moving every binding limit would take longer than the
     plan itself, or until after the deadline, the prices beyond the most valuable are the steps' duals as the solver
@@ -114,8 +114,10 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     """
     arrays = cascade.program.arrays()
     activity = arrays.matrix @ solution.x
-    plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits]
-    bound = [limit for limit, result in zip(cascade.limits, plain, strict=True) if result.binding]
+    rules, unpriced = _rule_limits(cascade.program, activity)
+    limits = (*cascade.limits, *rules)
+    plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in limits]
+    bound = [limit for limit, result in zip(limits, plain, strict=True) if result.binding]
     fixed = _with_fixed_whole_numbers(arrays, solution.x)
     slopes, late = _slopes(cascade, fixed, solution, bound, deadline)
     by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
@@ -126,9 +128,27 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
             limit, cascade.program, solution, is_solved=limit.name in stepped,
         )
         if result.binding else result
-        for limit, result in zip(cascade.limits, plain, strict=True)
+        for limit, result in zip(limits, plain, strict=True)
     )  # fmt: skip
-    return tuple(replace(result, in_time=result.name not in late) for result in results)
+    return (*(replace(result, in_time=result.name not in late) for result in results), *unpriced)
+
+
+def _rule_limits(program: LinearProgram, activity: Floats) -> tuple[list[Limit], list[LimitResult]]:
+    """Return the planner's own constraints: those with an upper side only, which are priced, and the others.
+
+    What is moved for a price is an upper side; a lower side, an equation and a range have a use and no price.
+    """
+    block, priced, others = program.row_block("rules"), [], []
+    for i, row in enumerate(block.positions.tolist() if block else ()):
+        assert block is not None
+        name, lower, upper, used = f"rules.{block.label(i)}", block.lower[i], block.upper[i], activity[row]
+        if np.isneginf(lower):
+            priced.append(Limit(name, "", 0, float(upper), 0.0, row))
+            continue
+        side = upper if upper - used < used - lower else lower
+        binding = bool(abs(side - used) <= BINDING * max(1.0, abs(side)))
+        others.append(LimitResult(name, "", float(side), float(used), binding))
+    return priced, others
 
 
 def _whole_uses(arrays: ProgramArrays, row: int) -> Floats:
@@ -146,8 +166,9 @@ def _with_next_steps(
     if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][arrays.integer]):
         return result
     result = replace(result, price_less=None) if result.price_less == np.inf else result
-    if not is_solved:
-        return result
+    if not is_solved:  # of capacities and budgets the price is that with whole numbers as they are, and so it is said
+        is_rule = limit.name.startswith("rules.") and not result.shadow_price
+        return replace(result, price_less=None, price_more=None) if is_rule else result
     uses = _whole_uses(arrays, limit.row)
     fewer = uses[(uses > 0.0) & (np.rint(solution.x) > arrays.column_lower)]
     more = uses[(uses > 0.0) & (np.rint(solution.x) < arrays.column_upper)]

@@ -21,7 +21,7 @@ def limit_words(scenario: Scenario, name: str) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget"."""
     kind, _, rest = name.partition(".")
     if kind != "capacity":
-        return f"{rest} budget" if kind == "budget" else name
+        return {"budget": f"{rest} budget", "rules": f"rule {rest}"}.get(kind, name)
     resource, _, unit = rest.partition("@")
     position = scenario.units.position.get(unit)
     return name if position is None else f"{resource} of {scenario.units.names[position]}"
@@ -32,7 +32,7 @@ def limits_section(source: ReportSource) -> PageSection:
     entries = sorted(source.document["limits"], key=lambda e: (not e["binding"], -_used(e)))
     rows = [_limit_row(source.scenario, entry) for entry in entries[:MOST_LIMITS]]
     if not rows:
-        return PageSection("What holds the plan back", ["There are no capacities and no budgets."])
+        return PageSection("What holds the plan back", ["There are no capacities, budgets or rules of your own."])
     columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
     caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
     whole = any(initiative.whole for initiative in source.scenario.initiatives.values())
@@ -48,7 +48,10 @@ def _used(entry: Mapping[str, Any]) -> float:
 def _limit_row(scenario: Scenario, entry: Mapping[str, Any]) -> list[str]:
     more = round_amount(abs(entry["limit"]))
     worth = loss = ""
-    if entry["binding"]:
+    has_price = entry["shadow_price_less"] is not None or entry["shadow_price_more"] is not None
+    if entry["binding"] and entry["name"].startswith("rules.") and not has_price and not entry["no_plan_with_less"]:
+        worth = loss = "no price"
+    elif entry["binding"]:
         worth = _worth(
             scenario, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
         )

@@ -18,6 +18,7 @@ from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
 from kpiopt.run.run import JudgedPlan, Run
 from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
+from kpiopt.run.spread import spread_by
 from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
@@ -248,8 +249,9 @@ def _simulated(side: Side, settings: SimulationSettings, options: SolveOptions, 
     progress(f"odds of {side.label}")
     plan, deadline = side.plan, options.solver.deadline
     simulation = simulate(
-        plan.graph, plan.stretch, plan.levels, plan.target, settings, workers=options.workers, deadline=deadline
-    )
+        plan.graph, plan.stretch, plan.levels, plan.target, settings,
+        spread=spread_by(options.executor), deadline=deadline,
+    )  # fmt: skip
     if simulation.asked:
         raise deadline.reached("all plans were drawn")
     return replace(side, simulation=simulation)
@@ -311,7 +313,8 @@ def _require_same_targets(stored: StoredRun, plan: Plan, kept: KeptPlan) -> None
 def _limit(scenario: Scenario, entry: dict[str, Any]) -> LimitResult:
     name = entry["name"]
     kind, _, rest = name.partition(".")
-    resource = scenario.budgets[rest].resource if kind == "budget" else rest.rpartition("@")[0]
+    resource = "" if kind == "rules" else rest.rpartition("@")[0]
+    resource = scenario.budgets[rest].resource if kind == "budget" else resource
     return LimitResult(
         name=name,
         resource=resource,
