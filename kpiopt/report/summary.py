@@ -254,6 +254,7 @@ def _lock_lines(run: Run) -> Iterator[str]:
     """Say what a person fixed, why, and who answers for it."""
     scenario, cells, kpis = run.scenario, run.scenario.cells, list(run.scenario.kpis.values())
     locked = np.flatnonzero(cells.is_locked)
+    locked = locked[scenario.units.order_in_file(cells.unit[locked])]
     for cell in locked[:SHOWN_LOCKS].tolist():
         kpi = kpis[cells.kpi[cell]]
         target = amount(float(run.plan.target[run.graph.cell_node[cell]]), kpi.unit, kpi.step)
@@ -276,9 +277,10 @@ def _targeted_kpis(run: Run) -> list[Kpi]:
 
 
 def _unit_table(run: Run, kpis: list[Kpi]) -> Grid:
-    """Targets of the root and of the units right below it."""
+    """Targets of the root and of the units right below it, in the order of the file."""
     units = run.scenario.units
-    below = np.flatnonzero(units.parent == 0).tolist()
+    children = np.flatnonzero(units.parent == 0)
+    below = children[units.order_in_file(children)].tolist()
     grid = Grid(("unit", *(_kpi_name(kpi) for kpi in kpis)))
     for unit in [0, *below[:SHOWN_UNITS]]:
         indent = "  " if unit else ""
@@ -301,6 +303,7 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
     scenario, cells, plan = run.scenario, run.scenario.cells, run.plan
     size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
     share = plan.stretch / np.where(size > 0, size, 1.0)
+    asked = asked[scenario.units.order_in_file(cells.unit[asked])]
     largest = asked[np.argsort(-np.round(share[asked], 6), kind="stable")[:LARGEST_ASKS]]
     grid = Grid(("unit", "KPI", "stopped by", "baseline", "target", "stretch"), left=3)
     kpis = list(scenario.kpis.values())
@@ -391,6 +394,8 @@ def _initiative_lines(run: Run) -> Iterator[str]:
     cost, pay = amount(run.spending.initiatives, scenario.currency), float(graph.use_per_level("pay") @ levels)
     paid = f", and {amount(pay, scenario.currency)} that is counted in pay" if pay else ""
     yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}{paid}."
+    chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
+    chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
         uses = ", ".join(

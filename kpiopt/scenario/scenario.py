@@ -264,6 +264,9 @@ class Units:
         NaN where not given.
     capacity : mapping of str to (n,) float
         Per resource; NaN where a unit has no such capacity. Already multiplied by `[capacity.<resource>] scale`.
+    place : (n,) int
+        Where each unit stands in the planner's file, from 0; empty where it is from none. Only what is shown is
+        ordered by it.
     """
 
     ids: tuple[str, ...]
@@ -276,9 +279,14 @@ class Units:
     target_incentive: Floats
     pay_plans: tuple[str, ...]
     capacity: Mapping[str, Floats]
+    place: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def order_in_file(self, units: Integers) -> Integers:
+        """Return the order in which units stand in the planner's file, (n,) int: positions in `units`."""
+        return np.argsort(self.place[units] if len(self.place) else units, kind="stable")
 
     @cached_property
     def position(self) -> dict[str, int]:

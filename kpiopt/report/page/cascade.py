@@ -67,7 +67,8 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
         ]
         following = []
         for node, left, width in row:
-            children = sorted(below[node], key=lambda n: int(graph.unit[n]))
+            children = np.array(below[node], dtype=np.int64)
+            children = children[units.order_in_file(graph.unit[children])].tolist()
             values = [max(0.0, float(source.targets[n])) for n in children]
             whole = max(sum(values), float(source.targets[node]))
             for child, value in zip(children, values, strict=True):
@@ -121,7 +122,8 @@ def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
     if not len(decided):
         return
     kpis = _most(cells.kpi[decided], share[decided], MOST_KPIS)
-    units = _most(cells.unit[decided], share[decided], MOST_UNITS)
+    most = np.array(_most(cells.unit[decided], share[decided], MOST_UNITS), dtype=np.int64)
+    units = most[scenario.units.order_in_file(most)].tolist()
     at = {(int(cells.unit[i]), int(cells.kpi[i])): min(1.0, max(0.0, float(share[i]))) for i in decided.tolist()}
     ids = list(scenario.kpis.values())
     table = [[at.get((unit, kpi)) for kpi in kpis] for unit in units]

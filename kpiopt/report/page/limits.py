@@ -97,14 +97,16 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
     """List initiatives that are chosen with their use of resources and what they add to each goal."""
     graph, scenario = source.graph, source.scenario
     initiatives = list(scenario.initiatives.values())
-    chosen = np.flatnonzero(source.levels > 1e-9).tolist()
+    chosen = np.flatnonzero(source.levels > 1e-9)
+    chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
+    chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
     if not initiatives:
         return
     goals = list(scenario.goals.values())[:MOST_GOALS]
     effects = source.effect_on_goals()
     resources = list(dict.fromkeys(r for i in initiatives for r in i.uses))
     rows = []
-    for row in chosen[:MOST_LEVELS]:
+    for row in chosen[:MOST_LEVELS].tolist():
         initiative, level = initiatives[graph.level_initiative[row]], float(source.levels[row])
         adds = [float(effects[g.id][graph.level_node[row]]) * level for g in goals]
         rows.append([

@@ -224,6 +224,7 @@ def _build(
         target_incentive=_checked(findings, rows, "target_incentive")[order],
         pay_plans=_pay_plans(findings, model, rows, order),
         capacity=_capacities(findings, model, rows, order),
+        place=order,
     )
 
 
