@@ -68,6 +68,8 @@ def page() -> str:
                 "value": constraints.add_value_rows,
                 "goal": constraints.add_goal_rows,
                 "lock_target": constraints.add_lock_target_rows,
+                "total": constraints.add_total_rows,
+                "bound": constraints.add_bound_rows,
                 "capacity": constraints.add_capacity_rows,
                 "budget": constraints.add_budget_rows,
                 "fairness": constraints.add_fairness_rows,

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import (
     Budget,
     Cells,
-    Driver,
-    Effect,
     Factor,
     Floats,
     Goal,

@@ -182,7 +182,10 @@ class SmallWorld:
             ]:
                 row, constant = self.form(node)
                 value = self.baseline(node) + constant
-                found.append((row, entry.get("min", -np.inf) - value, entry.get("max", np.inf) - value))
+                low, high = entry.get("min", -np.inf) - value, entry.get("max", np.inf) - value
+                found.append(
+                    (row, low - 1e-10, high + 1e-10)
+                )  # a value clipped to its bound stands there but for noise
         for unit, entry in self.units.items():
             for resource, limit in entry.get("capacity", {}).items():
                 row = np.zeros(len(self.columns))
@@ -233,7 +236,10 @@ class SmallWorld:
         steps = [costs[p] for p in sorted(costs)] + ([fairness] if m else [])
         for cost in steps:
             matrix, low, high = (np.array([row[k] for row in rows]) for k in range(3))
-            answer = milp(cost, constraints=LinearConstraint(matrix, low, high), bounds=bounds)
+            # HiGHS' presolve takes the sliver that earlier steps leave for empty
+            answer = milp(
+                cost, constraints=LinearConstraint(matrix, low, high), bounds=bounds, options={"presolve": False}
+            )
             if answer.status == 2:
                 return None
             assert answer.status == 0, answer.message

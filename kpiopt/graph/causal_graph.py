@@ -70,6 +70,8 @@ class CausalGraph:
         Edges, sorted by head then tail.
     coefficient : (n_edges,) float
         Mean change of head per unit change of tail.
+    share : (n_edges,) float
+        Part of the contribution that an edge carries: below 1 where an effect is handed down to several cells.
     edge_kind : (n_edges,) int
     edge_quantity : (n_edges,) int
         Index into `quantities` where the coefficient is uncertain, else -1.
@@ -97,6 +99,7 @@ class CausalGraph:
     tail: Integers
     head: Integers
     coefficient: Floats
+    share: Floats
     edge_kind: Integers
     edge_quantity: Integers
     edge_between: Integers
@@ -157,9 +160,87 @@ class CausalGraph:
         means = np.array([q.mean for q in self.scenario.uncertainty.execution])
         return means[self.scenario.cells.execution]
 
+    @cached_property
+    def roll_up_above(self) -> tuple[Integers, Floats]:
+        """The node that each node rolls up to, -1 where there is none, and the coefficient; (n,) int, (n,) float."""
+        edges = np.flatnonzero(self.edge_kind == EdgeKind.ROLL_UP)
+        above, coefficient = np.full(self.n_nodes, -1, dtype=np.int64), np.zeros(self.n_nodes)
+        above[self.tail[edges]], coefficient[self.tail[edges]] = self.head[edges], self.coefficient[edges]
+        return above, coefficient
+
+    def ways_up(self, node: Integers, top: Integers) -> tuple[Integers, Integers, Floats]:
+        """Return every pair of a node and a node of `top` that it is or rolls up to.
+
+        Returns
+        -------
+        position in `top`, member of `node`, weight of the member in it; (n_pairs,) int, int, float
+        """
+        row_of = np.full(self.n_nodes, -1, dtype=np.int64)
+        row_of[top] = np.arange(len(top))
+        above, coefficient = self.roll_up_above
+        at, member, weight = node, np.arange(len(node)), np.ones(len(node))
+        rows, members, weights = [row_of[:0]], [row_of[:0]], [coefficient[:0]]
+        while len(at) and len(top):
+            held = row_of[at] >= 0
+            rows.append(row_of[at[held]])
+            members.append(member[held])
+            weights.append(weight[held])
+            on = above[at] >= 0
+            at, member, weight = above[at[on]], member[on], weight[on] * coefficient[at[on]]
+        return np.concatenate(rows), np.concatenate(members), np.concatenate(weights)
+
     def executed(self, stretch: Floats) -> Floats:
         """Return the stretch of each cell times its mean execution; what is below 0 is certain. (n_cells,) float."""
         return np.where(stretch > 0.0, self.execution_mean, 1.0) * stretch
+
+    @cached_property
+    def bounds(self) -> Floats:
+        """Least and largest value of each node by its KPI's bounds, (2, n) float; infinite where there is none."""
+        ends = [(k.low, k.high) for k in self.scenario.kpis.values()] + [(-np.inf, np.inf)]
+        return np.array(ends, dtype=np.float64)[self.kpi].T
+
+    @cached_property
+    def bounded(self) -> Integers:
+        """Nodes of KPIs with a bound, ascending."""
+        return np.flatnonzero(np.isfinite(self.bounds).any(axis=0))
+
+    @cached_property
+    def clipped(self) -> Floats:
+        """What bounds take from or give to each node without any decision, (n,) float; it is not passed on."""
+        clipped = np.zeros(self.n_nodes)
+        if not len(self.bounded):
+            return clipped
+        total = self.factor_mean.copy()
+        for start, stop in pairwise(self.level_bounds):
+            here = slice(start, stop)
+            total[here] += self.matrix[here] @ total
+            inside = np.clip(self.baseline[here] + total[here], *self.bounds[:, here]) - self.baseline[here]
+            inside = np.where(self.kind[here] == NodeKind.KPI, inside, total[here])
+            clipped[here] = np.where(
+                np.abs(inside - total[here]) > 1e-12 * np.abs(self.baseline[here]), inside - total[here], 0.0
+            )
+            total[here] += clipped[here]
+        return clipped
+
+    @cached_property
+    def stretch_scale(self) -> Floats:
+        """What the stretch of each cell is relative to, (n_cells,) float, in its KPI's unit.
+
+        w_n = max(|b_n|, step) by baseline; max(distance to the bound in the KPI's direction, step) by headroom (where
+        both are 0, the size of the bound); else the amount that the KPI gives.
+        """
+        kpi, kpis = self.scenario.cells.kpi, list(self.scenario.kpis.values())
+        baseline, step = self.baseline[self.cell_node], self.scenario.kpi_step[kpi]
+        scale = np.maximum(np.abs(baseline), step)
+        for position, entry in enumerate(kpis):
+            here = kpi == position
+            if entry.scale == "headroom":
+                bound = entry.high if entry.sign > 0 else entry.low
+                room = np.maximum(np.abs(bound - baseline[here]), step[here])
+                scale[here] = np.where(room > 0.0, room, abs(bound) or 1.0)
+            elif entry.scale != "baseline":
+                scale[here] = float(entry.scale)
+        return scale
 
     @cached_property
     def factor_mean(self) -> Floats:
@@ -259,7 +340,7 @@ class CausalGraph:
         -------
         (n,) float
         """
-        own = self.factor_mean.copy()
+        own = self.factor_mean + self.clipped
         own[self.cell_node] += self.sign[self.cell_node] * (self.executed(stretch) if executed else stretch)
         own[self.level_node] += levels
         return own

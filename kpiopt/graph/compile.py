@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity, NodeKind
 from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
+from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Driver, Effect, Floats, Integers, Scenario
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 
 def build_graph(scenario: Scenario) -> CausalGraph:
@@ -40,6 +41,7 @@ class _Edges(NamedTuple):
     tail: Integers
     head: Integers
     coefficient: Floats
+    share: Floats
     kind: EdgeKind
     quantity: int
     between: Integers
@@ -103,7 +105,8 @@ class _Draft:
         self._report_empty_means(empty)
         with np.errstate(divide="ignore", invalid="ignore"):
             coefficient[is_mean] = self.size[child[is_mean]] / total[parent[is_mean]]
-        self.edges.append(_Edges(child, parent, coefficient, EdgeKind.ROLL_UP, -1, np.full(len(child), -1)))
+        nobody = np.full(len(child), -1)
+        self.edges.append(_Edges(child, parent, coefficient, np.ones(len(child)), EdgeKind.ROLL_UP, -1, nobody))
         self.roll_up_edges = child, parent, coefficient
 
     def _fill_sizes(self, is_mean: NDArray[np.bool_], child: Integers, parent: Integers) -> None:
@@ -181,12 +184,51 @@ class _Draft:
         return len(self.quantities) - 1
 
     def _add_edges(self, tail: Integers, head: Integers, unit: Integers, link: Driver | Effect, kind: EdgeKind) -> None:
-        coefficient = np.full(len(tail), link.contribution.mean)
+        share = np.ones(len(tail))
+        if link.spread is not None:
+            tail, head, share = self._hand_down(tail, head, link.spread)
+            unit = self.unit[head]
         quantity, between = self._register(link.path, link.contribution), np.full(len(tail), -1)
         if link.between:
             ids, factor = self.scenario.units.ids, Quantity.around_one(link.between)
-            between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in unit.tolist()], dtype=np.int64)
-        self.edges.append(_Edges(tail, head, coefficient, kind, quantity, between))
+            each, place = np.unique(unit, return_inverse=True)
+            between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in each.tolist()], dtype=np.int64)
+            between = between[place]
+        self.edges.append(_Edges(tail, head, link.contribution.mean * share, share, kind, quantity, between))
+
+    def _hand_down(self, tail: Integers, head: Integers, spread: str) -> tuple[Integers, Integers, Floats]:
+        """Replace edges into nodes above cells of the KPI by edges into these cells.
+
+        Of an effect c each cell gets c |b_n| / sum |b| ("baseline"; equal shares where all are 0), c size_n / sum size
+        or c / count in a `sum` roll-up, and c in a `mean`.
+        """
+        parent, inner = self.roll_up_edges[1], np.zeros(self.n_kpi_nodes, dtype=bool)
+        inner[parent] = True
+        tails, heads, shares = [], [], []
+        for source, node in zip(tail.tolist(), head.tolist(), strict=True):
+            below = np.array([node])
+            if inner[node]:
+                first, last = np.searchsorted(self.unit, [self.unit[node], self.scenario.units.end[self.unit[node]]])
+                below = first + np.flatnonzero(~inner[first:last] & (self.kpi[first:last] == self.kpi[node]))
+            tails.append(np.full(len(below), source))
+            heads.append(below)
+            shares.append(self._shares(below, spread) if inner[node] else np.ones(1))
+        empty = np.empty(0, dtype=np.int64)
+        return np.concatenate([empty, *tails]), np.concatenate([empty, *heads]), np.concatenate([np.empty(0), *shares])
+
+    def _shares(self, node: Integers, spread: str) -> Floats:
+        cells, units = self.scenario.cells, self.scenario.units
+        if list(self.scenario.kpis.values())[self.kpi[node[0]]].roll_up == "mean":
+            return np.ones(len(node))
+        weight = np.ones(len(node))
+        if spread == "baseline":
+            weight = np.abs(cells.baseline[self.cell[node]])
+        elif spread == "size":
+            given = np.where(
+                np.isnan(cells.size[self.cell[node]]), units.size[self.unit[node]], cells.size[self.cell[node]]
+            )
+            weight = np.where(np.isnan(given), 1.0, given)
+        return weight / weight.sum() if weight.sum() > 0.0 else np.full(len(node), 1.0 / len(node))
 
     def _nodes(self, unit: Integers, kpi: Integers | int) -> Integers:
         return look_up(self.keys, np.arange(self.n_kpi_nodes), unit * self.n_kpis + kpi)
@@ -265,6 +307,7 @@ class _Draft:
             tail=number[tail][edge_order],
             head=number[head][edge_order],
             coefficient=np.concatenate([e.coefficient for e in self.edges])[edge_order],
+            share=np.concatenate([e.share for e in self.edges])[edge_order],
             edge_kind=joined([int(e.kind) for e in self.edges]),
             edge_quantity=joined([e.quantity for e in self.edges]),
             edge_between=np.concatenate([e.between for e in self.edges]).astype(np.int64)[edge_order],

@@ -13,8 +13,9 @@ from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Question, forecast
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, find_missing, panel_of
+from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Driver, Kpi, Scenario
+from kpiopt.scenario.scenario import Kpi, Scenario
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -61,8 +61,8 @@ def preferred_range(parts: Parts) -> tuple[Integers, Integers]:
     least, most = np.where(parts.is_inner, 0, parts.low), np.where(parts.is_inner, 0, parts.high)
 
     def settle(some: NDArray[np.intp] | Integers) -> None:
-        low[some] = np.clip(floor[some], least[some], most[some])
-        high[some] = np.clip(ceil[some], least[some], most[some])
+        low[some] = np.clip(np.clip(floor[some], least[some], most[some]), parts.low[some], parts.high[some])
+        high[some] = np.clip(np.clip(ceil[some], least[some], most[some]), parts.low[some], parts.high[some])
 
     for children in parts.children_by_depth:
         settle(children)

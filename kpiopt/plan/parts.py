@@ -171,19 +171,65 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
         high=nothing,
         last=np.searchsorted(key, kpi * n_units + graph.scenario.units.end[graph.unit[node]]),
     )
-    return _take_offsets(parts, *_boxes(parts, graph.scenario.cells, stretch))
+    low, high = _boxes(parts, graph.scenario.cells, stretch)
+    return _take_offsets(parts, low, high, *_boxes_of_totals(graph, parts, stretch))
 
 
-def _take_offsets(parts: Parts, low: Integers, high: Integers) -> Parts:
-    """Give parts their boxes; what a box without any multiple keeps off the grid becomes an offset."""
+def _take_offsets(parts: Parts, low: Integers, high: Integers, least: Floats, most: Floats) -> Parts:
+    """Give parts their boxes; what a box without any multiple keeps off the grid becomes an offset.
+
+    Where it is the box of a total in a sum, the cell below it with most stretch to decide takes the offset.
+    """
     off = np.flatnonzero((low > high) & ~parts.is_inner)
     offset = np.zeros(len(parts))
     low[off] = high[off] = np.rint(parts.steps[off]).astype(np.int64)
     offset[off] = (parts.value - low * parts.step)[off]
+    for total in np.flatnonzero(least == most)[::-1].tolist():
+        missing = parts.rolled_up(offset)[total]
+        rest = least[total] * parts.step[total] - missing
+        rest -= np.rint(rest / parts.step[total]) * parts.step[total]
+        if abs(rest) > noise(parts.steps[[total]])[0] * parts.step[total]:
+            below = np.arange(total + 1, parts.last[total]) if parts.is_inner[total] else np.array([total])
+            takers = below[~parts.is_inner[below] & ((high > low)[below] | ~parts.is_inner[total])]
+            if len(takers):
+                taker = takers[np.argmax((high - low)[takers])]
+                offset[taker] += rest
+                if parts.cell[taker] >= 0:
+                    low[taker] += rest < 0.0
+                    high[taker] -= rest > 0.0
     offset = parts.rolled_up(offset)
     value = parts.value - offset
     value[off] = (low * parts.step)[off]
-    return replace(parts, value=value, offset=offset, low=parts.rolled_up(low), high=parts.rolled_up(high))
+    low, high = parts.rolled_up(low), parts.rolled_up(high)
+    bounded = np.flatnonzero(parts.is_inner & (least <= most))
+    first = np.ceil(least - offset / parts.step - noise(parts.steps))[bounded]
+    last = np.floor(most - offset / parts.step + noise(parts.steps))[bounded]
+    fits = (first <= last) & (first <= high[bounded]) & (last >= low[bounded])
+    bounded, first, last = bounded[fits], first[fits], last[fits]
+    low[bounded] = np.maximum(low[bounded], np.maximum(first, -FARTHEST * FARTHEST)).astype(np.int64)
+    high[bounded] = np.minimum(high[bounded], np.minimum(last, FARTHEST * FARTHEST)).astype(np.int64)
+    return replace(parts, value=value, offset=offset, low=low, high=high)
+
+
+def _boxes_of_totals(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Floats, Floats]:
+    """Least and largest target of totals with a range, a lock or a locked target, in steps; NaN elsewhere."""
+    totals, least, most = graph.scenario.totals, np.full(len(parts), np.nan), np.full(len(parts), np.nan)
+    if not len(totals.cell):
+        return least, most
+    node = graph.cell_node[totals.cell]
+    place = np.full(graph.n_nodes, -1, dtype=np.int64)
+    place[parts.node[~parts.is_own]] = np.flatnonzero(~parts.is_own)
+    own = np.zeros(graph.n_nodes)
+    own[graph.cell_node] = stretch
+    asked = graph.sweep(own, graph.roll_up_matrix)[node]
+    here = np.flatnonzero(place[node] >= 0)
+    part = place[node[here]]
+    fixed = graph.sign[node] * totals.target
+    is_fixed = ~np.isnan(fixed[here])
+    for side, bound in ((least, totals.low), (most, totals.high)):
+        ends = parts.value[part] + (bound - asked)[here]
+        side[part] = np.where(is_fixed, fixed[here], ends) / parts.step[part]
+    return least, most
 
 
 def _roll_up_parent(graph: CausalGraph) -> Integers:

@@ -78,33 +78,45 @@ class Plan:
         """What stops each cell, (n_cells,) str: "max_stretch", "min_stretch" or "lock", then limits; else ""."""
         cells = self.graph.scenario.cells
         own = _own_binding(cells, self.stretch)
+        own[self.graph.scenario.totals.cell] = self._binding_of_totals()
         if self.binding_limits is None:
             return own
         both = (own != "") & (self.binding_limits != "")
         return np.asarray(own + np.where(both, "; ", "") + self.binding_limits, dtype=object)
+
+    def _binding_of_totals(self) -> Texts:
+        """The bound at which the total of each row about one stands."""
+        totals, (stretch, _, _) = self.graph.scenario.totals, self._ranges()
+        x, size = stretch[totals.cell], 1e-7 * np.maximum(np.abs(stretch[totals.cell]), 1e-9)
+        text = np.full(len(x), "", dtype=object)
+        text[x <= totals.low + size] = "min_stretch"
+        text[x >= totals.high - size] = "max_stretch"
+        text[totals.is_locked | ~np.isnan(totals.target)] = "lock"
+        return text
 
     @cached_property
     def targets(self) -> pl.DataFrame:
         """One row for each cell and each inner unit that has the KPI.
 
         Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds,
-        odds_low, odds_high, lock_reason, lock_owner; full precision except `target`. Null where there is nothing to
-        say: no cell, no decision, no period.
+        odds_low, odds_high, lock_reason, lock_owner, unassigned, unassigned_target; full precision except `target`.
+        Null where there is nothing to say. For a total, the stretch is the roll-up of those
+        below.
         """
         import polars as pl  # only where a table is wanted
 
         graph, cells, node = self.graph, self.graph.scenario.cells, self.nodes
         cell = graph.cell[node]
-        decided = np.where(cells.has_decision, 0.0, np.nan)
+        stretch, low, high = self._ranges()
         unit = np.array(graph.scenario.units.ids, dtype=object)[graph.unit[node]]
         kpi = np.array(graph.scenario.kpi_ids, dtype=object)[graph.kpi[node]]
         columns = {
             "baseline": graph.baseline[node],
             "plan": self.expected[node],
             "target": self.target[node],
-            "stretch": _at_cells(self.stretch, cell),
-            "min_stretch": _at_cells(cells.min_stretch + decided, cell),
-            "max_stretch": _at_cells(cells.max_stretch + decided, cell),
+            "stretch": _at_cells(stretch, cell),
+            "min_stretch": _at_cells(low, cell),
+            "max_stretch": _at_cells(high, cell),
             "reference": _at_cells(cells.reference, cell),
         }
         odds = np.full((3, graph.n_nodes), np.nan) if self.odds is None else self.odds
@@ -122,8 +134,48 @@ class Plan:
                 ),
                 pl.Series("lock_reason", [cells.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("lock_owner", [cells.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
+                pl.Series("unassigned", self.unassigned[node], dtype=pl.Float64).fill_nan(None),
+                pl.Series("unassigned_target", self._unassigned_target[node], dtype=pl.Float64).fill_nan(None),
             ]
         )
+
+    @cached_property
+    def unassigned(self) -> Floats:
+        """What is nobody's: plan value less the roll-up of the values below; NaN where nothing is below. (n_nodes,)."""
+        graph, inner = self.graph, self._is_inner
+        delta = self.expected - graph.baseline
+        own = graph.own_change(self.stretch, self.levels) + graph.cause_matrix @ delta
+        return np.where(inner, own, np.nan)
+
+    @property
+    def _unassigned_target(self) -> Floats:
+        """The same of the targets, where they add up: target less the sum of those below."""
+        graph = self.graph
+        adds_up = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()], dtype=bool)
+        here = np.flatnonzero(self._is_inner)
+        here = here[adds_up[graph.kpi[here]]]
+        left, below = np.full(graph.n_nodes, np.nan), graph.roll_up_matrix @ self.target
+        left[here] = self.target[here] - below[here]
+        hair = 1e-12 * (np.abs(self.target) + np.abs(below))
+        return np.where(np.abs(left) <= hair, 0.0, left)
+
+    @cached_property
+    def _is_inner(self) -> NDArray[np.bool_]:
+        """Which nodes others roll up to, (n_nodes,) bool."""
+        inner = np.zeros(self.graph.n_nodes, dtype=bool)
+        above = self.graph.roll_up_above[0]
+        inner[above[above >= 0]] = True
+        return inner
+
+    def _ranges(self) -> tuple[Floats, Floats, Floats]:
+        """Stretch of every cell and its range, NaN where there is none; of a total, what rolls up to it."""
+        cells, totals = self.graph.scenario.cells, self.graph.scenario.totals
+        decided = np.where(cells.has_decision, 0.0, np.nan)
+        stretch, low, high = self.stretch.copy(), cells.min_stretch + decided, cells.max_stretch + decided
+        stretch[totals.cell] = rolled_up_stretch(self.graph, self.stretch)[self.graph.cell_node[totals.cell]]
+        low[totals.cell] = np.where(np.isfinite(totals.low), totals.low, np.nan)
+        high[totals.cell] = np.where(np.isfinite(totals.high), totals.high, np.nan)
+        return stretch, low, high
 
     def __repr__(self) -> str:
         stretched = np.count_nonzero(self.stretch)
@@ -141,10 +193,27 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
     """
     delta = graph.expected_change(stretch, levels)
     own = graph.own_change(stretch, levels, executed=False) + graph.cause_matrix @ delta
+    own[graph.bounded] -= _beyond_bounds(graph, own)
     asked = graph.baseline + graph.sweep(own, graph.roll_up_matrix)
     rounding = round_targets(graph, own, asked, stretch, levels)
-    expected = graph.baseline + delta
+    expected = np.clip(graph.baseline + delta, *graph.bounds)
     return Plan(graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.notes)
+
+
+def _beyond_bounds(graph: CausalGraph, own: Floats) -> Floats:
+    """What bounded cells would be asked beyond the bound, where there can be nothing, (n_bounded,) float."""
+    node = graph.bounded
+    leaf = np.ones(graph.n_nodes, dtype=bool)
+    leaf[graph.roll_up_above[0][graph.roll_up_above[0] >= 0]] = False
+    asked = graph.baseline[node] + own[node]
+    return np.where(leaf[node], asked - np.clip(asked, *graph.bounds[:, node]), 0.0)
+
+
+def rolled_up_stretch(graph: CausalGraph, stretch: Floats) -> Floats:
+    """Return the stretch of every node: its cell's, and what rolls up to it, (n_nodes,) float."""
+    own = np.zeros(graph.n_nodes)
+    own[graph.cell_node] = stretch
+    return graph.sweep(own, graph.roll_up_matrix)
 
 
 def _at_cells(values: Floats, cell: Integers) -> Floats:

@@ -95,7 +95,14 @@ def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) ->
         worst = member[np.argmax(rate * (counts[member] - parts.steps[member]))]
         why = f"no multiples of {parts.step[worst]:,g} near the plan keep {rows.names[row]}"
         refused.setdefault(int(parts.kpi[worst]), _refusal(graph, parts, worst, why, f"raise {rows.names[row]}"))
+    for part in np.flatnonzero(parts.is_inner & ((counts < parts.low) | (counts > parts.high))).tolist():
+        why = f"no multiples of {parts.step[part]:,g} near the plan keep the total of {_name(graph, parts, part)}"
+        refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "leave that total more room"))
     return counts, refused or _refuse_goals(graph, parts, counts)
+
+
+def _name(graph: CausalGraph, parts: Parts, part: int) -> str:
+    return graph.node_name(int(parts.node[part]))
 
 
 def _refuse_cells(graph: CausalGraph, parts: Parts) -> dict[int, Problem]:
@@ -115,7 +122,9 @@ def _off_grid(graph: CausalGraph, parts: Parts, stretch: Floats) -> list[Problem
         part, cell, more = int(here[0]), int(parts.cell[here[0]]), len(here) - 1
         low, high = (float(bound[cell]) for bound in stretch_box(cells, stretch))
         limit = f"a stretch from {low:,g} to {high:,g}"
-        if cells.is_locked[cell]:
+        if cell < 0 or not (cells.is_locked[cell] or high - low < parts.step[part]):
+            limit = "what a person fixed for the total"
+        elif cells.is_locked[cell]:
             fixed = cells.fixed_target[cell]
             limit = f"the lock at {low:,g}" if np.isnan(fixed) else f"the target locked at {fixed:,g}"
         others = f" (and {more:,} more of this KPI)" if more else ""

@@ -24,7 +24,7 @@ from kpiopt.report.numbers import (
     percent,
 )
 from kpiopt.report.rule import beside_lines
-from kpiopt.run.run import GoalResult, Run
+from kpiopt.run.run import GoalResult, Run, unassigned_of
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 from kpiopt.simulation.certainty import certain_inputs, count_inputs
 
@@ -241,7 +241,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     yield _line(f"{len(asked):,} of {decided:,} targets that can be stretched are; the largest, relative to baseline:")
     if len(asked):
         yield _ask_table(run, asked)
-    yield from map(_line, _lock_lines(run))
+    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run)])
     open_targets = _open_targets(run)
     if open_targets:
         steps = ", ".join(step.label for step in run.solution.steps[:-1])
@@ -262,6 +262,17 @@ def _lock_lines(run: Run) -> Iterator[str]:
         yield f"Locked: {kpi.name} of {scenario.units.names[cells.unit[cell]]} at {target}{said}."
     if len(locked) > SHOWN_LOCKS:
         yield f"… and {len(locked) - SHOWN_LOCKS:,} more locks; targets.csv gives the reasons."
+
+
+def _unassigned_lines(run: Run) -> Iterator[str]:
+    """Say what is expected of a unit that is nobody's below it."""
+    units, found = run.scenario.units, unassigned_of(run)
+    for row in found[:SHOWN_LOCKS]:
+        kpi, where = run.scenario.kpis[row["kpi"]], units.names[units.position[row["unit"]]]
+        much = change(row["amount"], kpi.unit, kpi.step)
+        yield f"Nobody's: {much} of {kpi.name} at {where} stands in no target below it."
+    if len(found) > SHOWN_LOCKS:
+        yield f"… and {len(found) - SHOWN_LOCKS:,} more; see the column unassigned of targets.csv."
 
 
 def _shown_kpis(run: Run) -> list[Kpi]:
@@ -301,7 +312,7 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
 def _ask_table(run: Run, asked: Integers) -> Grid:
     """The cells with the largest stretch relative to their baseline."""
     scenario, cells, plan = run.scenario, run.scenario.cells, run.plan
-    size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
+    size = run.graph.stretch_scale
     share = plan.stretch / np.where(size > 0, size, 1.0)
     asked = asked[scenario.units.order_in_file(cells.unit[asked])]
     largest = asked[np.argsort(-np.round(share[asked], 6), kind="stable")[:LARGEST_ASKS]]

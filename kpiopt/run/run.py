@@ -232,6 +232,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "initiatives": _initiatives_as_dict(run),
         "rules": {judged.label: judged_as_dict(judged) for judged in run.rules},
         "locks": _locks_as_dict(run),
+        "unassigned": unassigned_of(run),
         "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
         "rounding": [problem_as_dict(note) for note in run.plan.notes],
@@ -346,6 +347,20 @@ def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
             "owner": cells.lock_owner.get(cell),
         }
         for cell in np.flatnonzero(cells.is_locked).tolist()
+    ]
+
+
+def unassigned_of(run: Run) -> list[dict[str, Any]]:
+    """Return what works at a unit above cells of a KPI and is nobody's there, in the KPI's unit."""
+    graph, amounts = run.graph, run.plan.unassigned
+    nodes = run.plan.nodes[np.nan_to_num(amounts[run.plan.nodes]) != 0.0]
+    return [
+        {
+            "unit": run.scenario.units.ids[graph.unit[node]],
+            "kpi": run.scenario.kpi_ids[graph.kpi[node]],
+            "amount": float(amounts[node]),
+        }
+        for node in nodes.tolist()
     ]
 
 

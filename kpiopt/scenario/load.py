@@ -31,6 +31,7 @@ from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
+from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.noise import resolve_noise
 from kpiopt.scenario.resolve.plan import (
@@ -178,7 +179,7 @@ def _assemble(findings: Findings) -> Scenario | None:
     _check_numbers(findings, findings.document.data)
     tables = _read_tables(findings, model)
     reader = QuantityReader(findings)
-    units = resolve_units(findings, model, tables.units)
+    units = resolve_units(findings, model, tables.units, own_parts(model, tables.cells))
     return _resolve(findings, model, tables, reader, units)
 
 
@@ -251,8 +252,7 @@ def _resolve(
     found = resolve_cells(findings, model, units, tables.cells, reader, root_baseline)
     places = MapResolver(findings, model, units, found.roll_up, reader)
     kpis, initiatives = places.kpis(root_baseline), places.initiatives()
-    factors = resolve_factors(model, reader)
-    goals = resolve_goals(findings, model, units, found.roll_up)
+    factors, goals = resolve_factors(model, reader), resolve_goals(findings, model, units, found.roll_up)
     check_common(findings, found.uncertainty.common, units)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
     document = findings.document
@@ -269,9 +269,10 @@ def _resolve(
         pay_plans=resolve_pay_plans(findings, model),
         units=units,
         cells=found.cells,
+        totals=found.totals,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
         uncertainty=found.uncertainty,
-        noise=resolve_noise(findings, model, units, found.table, found.cells),
+        noise=resolve_noise(findings, model, units, found),
         correlation=resolve_correlation(findings, model, names),
         simulation=resolve_simulation(model),
         sweep=resolve_sweep(findings, model),

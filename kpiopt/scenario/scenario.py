@@ -17,13 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
+from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.totals import Totals, no_totals
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ORGANIZATION = "organization"
+OWN = ", own"
+"""What a unit does itself beside the units below it is a unit of its own, named by the unit's id and this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +51,6 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
-    """Cause and effect: one more unit of `cause` changes the driven KPI by `contribution` (natural units).
-
-    Attributes
-    ----------
-    cause : str
-        Id of a KPI or of a factor.
-    is_factor : bool
-        Which of the two.
-    contribution : Quantity
-        Change of the driven KPI per unit change of the cause.
-    lag : int
-        Periods between cause and effect.
-    at : str
-        "organization" (the root), a level, or a unit id.
-    units : (n,) int
-        The units that `at` names, as positions in `Units`.
-    path : str
-        The quantity's name, "kpi.<driven>.drivers.<cause>".
-    between : float
-        Relative standard deviation of the contribution between units.
-    """
-
-    cause: str
-    is_factor: bool
-    contribution: Quantity
-    lag: int
-    at: str
-    units: Integers
-    path: str
-    between: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Kpi:
     """A quantified indicator.
 
@@ -98,6 +68,8 @@ class Kpi:
         Baseline at the root, for a KPI without cells.
     owner : str
         Who answers for it.
+    low, high, scale
+        Bounds of its values (infinite where there are none); what stretch is relative to: a rule or an amount.
     """
 
     id: str
@@ -112,6 +84,9 @@ class Kpi:
     drivers: tuple[Driver, ...]
     description: str = ""
     owner: str = ""
+    low: float = -np.inf
+    high: float = np.inf
+    scale: str | float = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +96,6 @@ class Factor:
     id: str
     name: str
     value: Quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What one unit of an initiative's level adds to a KPI at the deciding unit."""
-
-    kpi: str
-    contribution: Quantity
-    lag: int
-    path: str
-    between: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +258,17 @@ class Units:
         return {unit: i for i, unit in enumerate(self.ids)}
 
     @cached_property
+    def is_own(self) -> NDArray[np.bool_]:
+        """Whether a unit stands for what the unit above it does itself, (n,) bool."""
+        above = [self.ids[p] if p >= 0 else "" for p in self.parent.tolist()]
+        return np.array([unit == f"{parent}{OWN}" for unit, parent in zip(self.ids, above, strict=True)], dtype=bool)
+
+    @cached_property
+    def home(self) -> Integers:
+        """The unit that a planner means by each unit: the one above where it is its own part, (n,) int."""
+        return np.where(self.is_own, self.parent, np.arange(len(self)))
+
+    @cached_property
     def depth(self) -> Integers:
         """Distance from the root, (n,) int."""
         depth = np.zeros(len(self), dtype=np.int64)
@@ -398,6 +373,7 @@ class Scenario:
     pay_plans: Mapping[str, PayPlan]
     units: Units
     cells: Cells
+    totals: Totals = field(default_factory=no_totals)
     decide: Decide = field(default_factory=Decide)
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
     noise: Noise | None = None

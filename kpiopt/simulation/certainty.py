@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 def drawn_cells(graph: CausalGraph, stretch: Floats) -> Flags:
     """Return which cells realise another share of their stretch in every draw, (n_cells,) bool."""
     spread = np.array([_is_spread(q) for q in graph.scenario.uncertainty.execution])
-    return np.asarray((stretch != 0) & spread[graph.scenario.cells.execution], dtype=np.bool_)
+    return np.asarray((stretch > 0) & spread[graph.scenario.cells.execution], dtype=np.bool_)
 
 
 def varying_nodes(

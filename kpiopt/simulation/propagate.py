@@ -41,6 +41,14 @@ class Block:
     realised: Floats
 
 
+def keep_inside(graph: CausalGraph, rows: Floats, start: int, stop: int) -> None:
+    """Clip the deviations of nodes start … stop - 1 to their KPIs' bounds, in place; the rest is not passed on."""
+    if len(graph.bounded):
+        node = graph.bounded[slice(*np.searchsorted(graph.bounded, [start, stop]).tolist())]
+        low, high = (graph.bounds[:, node] - graph.baseline[node])[:, :, None]
+        rows[node] = np.clip(rows[node], low, high)
+
+
 @dataclass(frozen=True)
 class EdgeFactors:
     """What uncertain edges multiply their tails by: a drawn contribution, a drawn factor of the unit, or both.
@@ -205,8 +213,8 @@ class Propagation:
         uncertain = np.flatnonzero((graph.edge_quantity[edges] >= 0) | (graph.edge_between[edges] >= 0))
         first, last = (graph.n_nodes + np.searchsorted(self._uncertain_edges, [edges.start, edges.stop])).tolist()
         column, coefficient = graph.tail[edges].copy(), graph.coefficient[edges].copy()
-        column[uncertain] = np.arange(first, last)
-        coefficient[uncertain] = np.where(graph.edge_quantity[edges][uncertain] >= 0, 1.0, coefficient[uncertain])
+        column[uncertain], is_drawn = np.arange(first, last), graph.edge_quantity[edges][uncertain] >= 0
+        coefficient[uncertain] = np.where(is_drawn, graph.share[edges][uncertain], coefficient[uncertain])
         shape = (stop - start, graph.n_nodes + len(self._uncertain_edges))
         return _Level(
             start,
@@ -305,6 +313,7 @@ class Propagation:
                 level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
+            keep_inside(self.graph, rows, level.start, level.stop)
             for node, change in self.fixed.items():
                 if level.start <= node < level.stop:
                     rows[node] = change

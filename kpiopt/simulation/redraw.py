@@ -200,6 +200,7 @@ class _Level:
     last: int
     tail: Integers
     factors: EdgeFactors
+    bounds: tuple[Integers, Floats, Floats]
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class Redraw:
         is_drawn = (quantity >= 0) | (graph.edge_between[edges] >= 0)
         column = tail.copy()
         column[is_drawn] = n + np.arange(np.count_nonzero(is_drawn))
-        coefficient[quantity >= 0] = 1.0
+        coefficient[quantity >= 0] = graph.share[edges][quantity >= 0]
         own_row = np.concatenate([[0], np.cumsum(is_drawn)]) + n
         levels = []
         for start, stop in pairwise(np.searchsorted(self._relevant, graph.level_bounds).tolist()):
@@ -265,8 +266,15 @@ class Redraw:
             matrix = sp.csr_array((coefficient[e], (head[e] - start, column[e])), shape=shape)
             factors = edge_factors(graph, self.book.quantity_row, edges[e][drawn])
             ends = int(own_row[e.start]), int(own_row[e.stop])
-            levels.append(_Level(start, stop, matrix, *ends, tail[e][drawn], factors))
+            levels.append(_Level(start, stop, matrix, *ends, tail[e][drawn], factors, self._bounds(start, stop)))
         return tuple(levels)
+
+    def _bounds(self, start: int, stop: int) -> tuple[Integers, Floats, Floats]:
+        """Return which of some relevant nodes are bounded, and between which deviations each stays."""
+        graph, node = self.graph, self._relevant[start:stop]
+        place = np.flatnonzero(np.isin(node, graph.bounded))
+        low, high = (graph.bounds[:, node[place]] - graph.baseline[node[place]])[:, :, None]
+        return start + place, low, high
 
     def draw(self, stretch: Floats, levels: Floats) -> GoalDraws:
         """Send a plan through the draws.
@@ -344,6 +352,9 @@ class Redraw:
                 level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
+            place, low, high = level.bounds
+            if len(place):
+                rows[place] = np.clip(rows[place], low, high)
         return rows[:n]
 
     def _add_noise(self, rows: Floats, here: slice) -> None:

@@ -66,8 +66,13 @@ class LeverEffects:
 
 
 def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
-    """Return the draws that levers are judged by, at most the scenario's own; None where the graph is too large."""
+    """Return the draws that levers are judged by, at most the scenario's own.
+
+    None where the graph is too large, or where KPIs have bounds: what a lever does then depends on the others.
+    """
     settings = graph.scenario.simulation
+    if len(graph.bounded):
+        return None
     most = MOST_NUMBERS // max(1, graph.n_nodes + len(graph.tail))
     draws = min(MOST_DRAWS, settings.draws, 1 << max(0, most.bit_length() - 1))
     return replace(settings, draws=draws, precision=None) if draws >= min(LEAST_DRAWS, settings.draws) else None

@@ -16,7 +16,8 @@ from kpiopt.cli import main
 from kpiopt.runs.lock import hold_lock
 
 TARGET_COLUMNS = ["unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch"]
-TARGET_COLUMNS += ["reference", "binding", "odds", "lock_reason", "lock_owner"]
+TARGET_COLUMNS += ["reference", "binding", "odds", "odds_low", "odds_high", "lock_reason", "lock_owner"]
+TARGET_COLUMNS += ["unassigned", "unassigned_target"]
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,8 @@ from tests.builders import Cause, Cell, build_initiative, build_kpi, build_scena
 
 COLUMNS = [
     "unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch", "reference",
-    "binding", "odds", "lock_reason", "lock_owner",
+    "binding", "odds", "odds_low", "odds_high", "lock_reason", "lock_owner",
+    "unassigned", "unassigned_target",
 ]  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def test_rounded_targets_by_hand(plan: Plan) -> None:
 def test_table_has_the_documented_columns_in_order(plan: Plan) -> None:
     table = plan.targets
     assert table.columns == COLUMNS
-    text = {"unit", "kpi", "period", "binding"}
+    text = {"unit", "kpi", "period", "binding", "lock_reason", "lock_owner"}
     assert table.dtypes == [pl.String if name in text else pl.Float64 for name in COLUMNS]
     assert table.select("unit", "kpi").rows() == [
         ("co", "sales"), ("co", "complaints"), ("co", "satisfaction"),
@@ -117,12 +118,13 @@ def test_binding_names_what_stops_a_cell(plan: Plan) -> None:
 
 def test_findings_of_the_caller_appear_in_the_table(plan: Plan) -> None:
     limits = np.array(["capacity.hours@ann", "capacity.hours@ann", "", "", ""], dtype=object)
-    odds = np.linspace(0.1, 0.9, plan.graph.n_nodes)
+    odds = np.linspace(0.1, 0.9, 3 * plan.graph.n_nodes).reshape(3, -1)
     told = plan.annotate(binding_limits=limits).annotate(odds=odds)
     assert value(told, "binding", "ann", "sales") == "max_stretch; capacity.hours@ann"
     assert value(told, "binding", "ann", "complaints") == "capacity.hours@ann"
     assert value(told, "binding", "bob", "sales") == "min_stretch"
-    assert value(told, "odds", "cat", "sales") == odds[plan.graph.find_node("sales", "cat")]
+    assert value(told, "odds", "cat", "sales") == odds[0, plan.graph.find_node("sales", "cat")]
+    assert value(told, "odds_high", "cat", "sales") == odds[2, plan.graph.find_node("sales", "cat")]
     assert value(plan, "binding", "ann", "complaints") == ""
 
 

@@ -30,6 +30,8 @@ BLOCKS = {
     "add_value_rows": "value[",
     "add_goal_rows": "goal[",
     "add_lock_target_rows": "lock_target[",
+    "add_total_rows": "total[",
+    "add_bound_rows": "bound[",
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
@@ -79,6 +81,12 @@ def test_rules_worked_out_by_hand() -> None:
     assert "goal[visits]: -2 <= 1 change[company/visits]" in lines
     # Eve's sales are locked at 30, from 10: what is asked is her stretch in full, 20 % of it beyond what is expected
     assert "lock_target[eve/sales]: 0.2 stretch[eve/sales] + 1 change[eve/sales] = 20" in lines
+    # complaints are at least 5: Bob's may fall by 1 from 6, at 80 % execution of his stretch
+    assert "0 <= stretch[bob/complaints] <= 1.25" in lines
+    # there are at most 60 visits, of the company too, which has 64
+    assert "bound[company/visits]: 1 change[company/visits] <= -4" in lines
+    # the row of the company is about the total of the stretches below it
+    assert "total[company/sales]: 1 stretch[ann/sales] + 1 stretch[bob/sales] + 1 stretch[eve/sales] <= 40" in lines
     # incentives of 100 leave 20 of the pay budget
     assert "budget[pay]: 0.5 stretch[ann/sales] <= 20" in lines
     assert "budget[cash]: 50 level[training@ann] + 50 level[training@bob] <= 150" in lines

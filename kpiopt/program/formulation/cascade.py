@@ -12,11 +12,13 @@ from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder, Row
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
     Limit,
+    add_bound_rows,
     add_budget_rows,
     add_capacity_rows,
     add_fairness_rows,
     add_goal_rows,
     add_lock_target_rows,
+    add_total_rows,
     add_value_rows,
 )
 from kpiopt.program.formulation.objectives import OBJECTIVES, build_reference
@@ -29,8 +31,8 @@ class Cascade:
     Attributes
     ----------
     program : LinearProgram
-        Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, capacity.<resource>, budget,
-        fairness.
+        Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
+        capacity.<resource>, budget, fairness.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -53,6 +55,8 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_value_rows(build, columns)
     add_goal_rows(build, columns)
     add_lock_target_rows(build, columns)
+    add_total_rows(build, columns)
+    add_bound_rows(build, columns)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
-from kpiopt.program.formulation.elimination import Elimination, change_interval, eliminate, stretch_range
+from kpiopt.program.formulation.elimination import (
+    Elimination,
+    change_interval,
+    eliminate,
+    nodes_at_risk,
+    stretch_range,
+)
 from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
@@ -58,6 +64,8 @@ class DecisionColumns:
         m_G, one for each peer group; empty where the order has no step "fairness".
     fixed : (n_fixed,) int
         Stretch columns whose target is locked while effects on it are still open.
+    at_risk : (n_at_risk,) int
+        Nodes whose value could leave its KPI's bounds, as far as interval arithmetic tells.
     goals : tuple of Goal
         All goals in order of appearance; `soft` are the positions of those with a shortfall.
     goal_node, goal_hub : (n_goals,) int
@@ -80,6 +88,7 @@ class DecisionColumns:
     largest: Columns
     peers: PeerGroups
     fixed: Integers
+    at_risk: Integers
     goals: tuple[Goal, ...]
     soft: Integers
     goal_node: Integers
@@ -147,12 +156,18 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goals = tuple(scenario.goals.values())
     goal_node = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
     fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
-    ways = eliminate(graph, np.unique(np.concatenate([goal_node, node[fixed]])))
+    promised = graph.cell_node[scenario.totals.cell[~np.isnan(scenario.totals.target)]]
+    at_risk = graph.bounded
+    if len(at_risk):
+        ranges = level_range(graph)
+        at_risk = nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
+    alone = np.isin(at_risk, node) & (graph.topological_level[at_risk] == 0)
+    ways = eliminate(graph, np.unique(np.concatenate([goal_node, node[fixed], promised, at_risk[~alone]])))
     change = add_changes(build, graph, ways, cell, stretch, level)
     goal_hub = np.searchsorted(ways.hub, goal_node)
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard], dtype=np.int64)
-    scale = np.maximum(np.abs(graph.baseline[node]), scenario.kpi_step[kpi])
+    scale = graph.stretch_scale[cell]
     peers = peer_groups(scenario, cell, np.flatnonzero(~scenario.cells.is_locked[cell]))
     return DecisionColumns(
         graph=graph,
@@ -169,6 +184,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         largest=add_largest(build, scenario, stretch, scale, peers),
         peers=peers,
         fixed=fixed,
+        at_risk=at_risk,
         goals=goals,
         soft=soft,
         goal_node=goal_node,
@@ -290,6 +306,7 @@ def _attribute(scenario: Scenario, peer: str) -> tuple[list[str], Integers]:
     units = scenario.units
     given = {"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans}
     own = given.get(peer) or tuple(units.ids[p] if p >= 0 else "" for p in units.parent.tolist())
+    own = tuple(own[home] for home in units.home.tolist())
     names = sorted(set(own))
     number = {name: i for i, name in enumerate(names)}
     return names, np.fromiter(map(number.__getitem__, own), dtype=np.int64, count=len(own))

@@ -53,11 +53,16 @@ class Limit:
 
 
 def add_value_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """delta_h - sum_n s_k e_n c_nh x_n - sum_l c_lh a_l - sum_m c_mh delta_m = sum_factors c_fh E[factor]."""
+    """delta_h - sum_n s_k e_n c_nh x_n - sum_l c_lh a_l - sum_m c_mh delta_m = sum_factors c_fh E[factor] + cut_h.
+
+    cut_h is what bounds take away without any decision (0 where KPIs have none).
+    """
     graph, ways = columns.graph, columns.ways
     each = np.arange(len(ways.hub))
     constant = np.zeros(len(ways.hub))
     np.add.at(constant, ways.into, ways.weight * graph.factor_mean[ways.tail])
+    cut = np.flatnonzero((graph.clipped != 0.0) & (ways.hub_of >= 0))
+    np.add.at(constant, ways.hub_of[cut], ways.coefficient[cut] * graph.clipped[cut])
     terms = [Terms(columns.change, each, each, np.ones(len(each))), _stretch_ways(columns), *_ways_between(columns)]
     build.add_rows("value", terms, constant, constant, columns.change.label)
 
@@ -96,15 +101,60 @@ def add_goal_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 
 
 def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """delta_n + s_k (1 - e_n) x_n = lock_target_n - b_n: what is asked of the cell, effects included, is the target."""
-    graph, fixed, each = columns.graph, columns.fixed, np.arange(len(columns.fixed))
-    node = columns.stretch_node[fixed]
-    gap = graph.scenario.cells.fixed_target[columns.stretch_cell[fixed]] - graph.baseline[node]
+    """delta_n + s_k sum_{m in n} r_mn (1 - e_m) x_m = lock_target_n - b_n, so that all that is asked is the target.
+
+    The sum is over the cells that roll up to a total, r_mn their weight in it; for a cell it is the cell alone.
+    """
+    graph, totals = columns.graph, columns.scenario.totals
+    total = totals.cell[~np.isnan(totals.target)]
+    cell = np.concatenate([columns.stretch_cell[columns.fixed], total])
+    node = graph.cell_node[cell]
+    gap = graph.scenario.cells.fixed_target[cell] - graph.baseline[node]
+    row, member, weight = graph.ways_up(columns.stretch_node, node)
+    weight = weight * graph.sign[node[row]] * (1.0 - columns.execution[member])
     terms = [
-        Terms(columns.change, each, np.searchsorted(columns.ways.hub, node), np.ones(len(fixed))),
-        Terms(columns.stretch, each, fixed, graph.sign[node] * (1.0 - columns.execution[fixed])),
+        Terms(columns.change, np.arange(len(node)), np.searchsorted(columns.ways.hub, node), np.ones(len(node))),
+        Terms(columns.stretch, row, member, weight),
     ]
-    build.add_rows("lock_target", terms, gap, gap, lambda i: columns.stretch.label(fixed[i]))
+    build.add_rows("lock_target", terms, gap, gap, lambda i: graph.node_name(int(node[i])))
+
+
+def add_bound_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """min_k <= b_n + delta_n <= max_k wherever the boxes of the decisions do not say as much.
+
+    Where nothing but its own stretch moves a cell, s_k e_n x_n stands for delta_n.
+    """
+    graph, node = columns.graph, columns.at_risk
+    hub = columns.ways.hub
+    place = np.minimum(np.searchsorted(hub, node), max(len(hub) - 1, 0))
+    is_hub = hub[place] == node if len(hub) else np.zeros(len(node), dtype=bool)
+    member_of = np.full(graph.n_nodes, -1, dtype=np.int64)
+    member_of[columns.stretch_node] = np.arange(len(columns.stretch))
+    own, each = np.flatnonzero(~is_hub & (member_of[node] >= 0)), np.flatnonzero(is_hub)
+    member = member_of[node[own]]
+    terms = [
+        Terms(columns.change, each, place[each], np.ones(len(each))),
+        Terms(columns.stretch, own, member, graph.sign[node[own]] * columns.execution[member]),
+    ]
+    low, high = graph.bounds[:, node] - graph.baseline[node]
+    build.add_rows("bound", terms, low, high, lambda i: graph.node_name(int(node[i])))
+
+
+def add_total_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """min_stretch_u <= sum_{m in u} r_mu x_m <= max_stretch_u for the total of u;  a lock is both.
+
+    r_mu is 1 in a sum, and the cell's share of the size in a mean. Left out where the cells' own ranges say as much.
+    """
+    graph, totals, stretch = columns.graph, columns.scenario.totals, columns.stretch
+    node = graph.cell_node[totals.cell]
+    row, member, weight = graph.ways_up(columns.stretch_node, node)
+    least, most = (np.bincount(row, weight * b[member], len(node)) for b in (stretch.lower, stretch.upper))
+    hair = 1e-9 * np.maximum(np.abs(least), np.abs(most))
+    kept = np.flatnonzero((totals.low > least + hair) | (totals.high < most - hair))
+    at = np.searchsorted(kept, row)
+    here = np.isin(row, kept)
+    terms = [Terms(stretch, at[here], member[here], weight[here])]
+    build.add_rows("total", terms, totals.low[kept], totals.high[kept], lambda i: graph.node_name(int(node[kept[i]])))
 
 
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:

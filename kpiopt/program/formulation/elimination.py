@@ -104,7 +104,8 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
     free = np.isnan(cells.lock)
     lower = np.where(free, cells.min_stretch, cells.lock)
     upper = np.where(free, cells.max_stretch, cells.lock)
-    fixed = np.flatnonzero(~np.isnan(target))
+    upper = _inside_bounds(graph, lower, upper)
+    fixed = np.flatnonzero(~np.isnan(target) & cells.has_decision)
     if not len(fixed):
         return lower, upper
     lower[fixed], upper[fixed] = 0.0, 0.0
@@ -117,6 +118,27 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
         least, most = ends.min(axis=0), ends.max(axis=0)
         lower[here], upper[here] = np.where(most > 0.0, np.maximum(least, 0.0), least), most
     return lower, upper
+
+
+def _inside_bounds(graph: CausalGraph, lower: Floats, upper: Floats) -> Floats:
+    """Lower the largest stretch of cells that nothing else moves to what the bounds of their KPI leave."""
+    if not len(graph.bounded):
+        return upper
+    node, cells = graph.cell_node, graph.scenario.cells
+    alone = (graph.topological_level[node] == 0) & cells.has_decision & ~cells.is_locked
+    start, (least, most) = graph.baseline[node], graph.bounds[:, node]
+    room = np.where(graph.sign[node] > 0, most - start, start - least) / graph.execution_mean
+    room = np.where(room > 1e-12 * np.abs(start), room, 0.0)
+    return np.where(alone & (room >= lower), np.minimum(upper, room), upper)
+
+
+def nodes_at_risk(graph: CausalGraph, low: Floats, high: Floats) -> Integers:
+    """Return the nodes whose value could leave their KPI's bounds, given the least and the largest change."""
+    node = graph.bounded
+    start, (least, most) = graph.baseline[node], graph.bounds[:, node]
+    hair = 1e-12 * np.maximum(np.abs(start), 1e-3)
+    risky: Integers = node[(start + low[node] < least - hair) | (start + high[node] > most + hair)]
+    return risky
 
 
 def change_interval(

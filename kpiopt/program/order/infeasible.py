@@ -117,6 +117,7 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
         price = _weight(cascade, kind, limit.name) / (abs(limit.value) or 1.0)
         yield Lever(limit.name, kind, Handle(limit.name, (Side("row", limit.row, True),), (1.0,), price))
     yield from _stretch_levers(cascade)
+    yield from _total_levers(cascade)
     rows = cascade.program.row_block("goal")
     for i, goal in enumerate(cascade.columns.goals):
         if goal.hard and rows is not None:
@@ -141,6 +142,31 @@ def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
                 handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
                 yield Lever(name, kind, handle, tuple(member.tolist()))
     yield from _lock_levers(cascade, np.flatnonzero(is_locked))
+
+
+def _total_levers(cascade: Cascade) -> Iterator[Lever]:
+    """Yield what rows about totals say, to be moved in its own unit; a lock both ways."""
+    program, scenario = cascade.program, cascade.graph.scenario
+    for block, skipped in (("total", 0), ("lock_target", len(cascade.columns.fixed))):
+        rows = program.row_block(block)
+        for i in range(skipped, 0 if rows is None else len(rows)):
+            assert rows is not None
+            ends, label = (float(rows.lower[i]), float(rows.upper[i])), rows.label(i)
+            node_kpi = scenario.kpis[label.rpartition("/")[2]]
+            for end, kind, is_upper in ((ends[0], "min_stretch", False), (ends[1], "max_stretch", True)):
+                if not np.isfinite(end):
+                    continue
+                locked = ends[0] == ends[1]
+                field = ("lock" if block == "total" else block) if locked else kind
+                family, name = "lock" if locked else kind, f"{field} of {label}"
+                price = _weight(cascade, family, name) / (abs(end) or node_kpi.step or 1.0)
+                handle = Handle(
+                    f"{'raise' if is_upper else 'lower'} {name}",
+                    (Side("row", rows.start + i, is_upper),),
+                    (1.0,),
+                    price,
+                )
+                yield Lever(name, "total", handle)
 
 
 def _lock_levers(cascade: Cascade, locked: Integers) -> Iterator[Lever]:

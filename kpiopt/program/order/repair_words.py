@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.diagnosis import Change, Handle, Repair, Side
+from kpiopt.scenario.scenario import OWN
 
 DIGITS = 4
 BY_CELL = 8
@@ -72,7 +73,13 @@ class Words:
         if lever.kind in ("min_stretch", "max_stretch"):
             text, assignments, before, after = self._stretches(lever, change.amount, number)
         else:
-            say = {"budget": self._budget, "capacity": self._capacity, "goal": self._goal, "lock": self._lock}
+            say = {
+                "budget": self._budget,
+                "capacity": self._capacity,
+                "goal": self._goal,
+                "lock": self._lock,
+                "total": self._total,
+            }
             text, assignments, before, after = say[lever.kind](lever, change.amount)
         return {"limit": lever.name, "text": text, "from": before, "to": after, "set": assignments}
 
@@ -114,6 +121,19 @@ class Words:
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
         return text, [f"{self._cell_path(member)}.{field}={_digits(after)}"], before, after
 
+    def _total(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        side = lever.handle.sides[0]
+        field, _, label = lever.name.partition(" of ")
+        rows = self.cascade.program.row_block("lock_target" if field == "lock_target" else "total")
+        assert rows is not None
+        unit, _, kpi = label.rpartition("/")
+        start = float(self.cascade.graph.baseline[self.cascade.graph.find_node(kpi, unit)])
+        bound = (rows.upper if side.is_upper else rows.lower)[side.position - rows.start]
+        before = float(bound) + (start if field == "lock_target" else 0.0)
+        after = before + (_outward(amount, amount) if side.is_upper else -_outward(amount, amount))
+        text = f"move the {field} of the total of {label} from {plain(before)} to {plain(after)}"
+        return text, [f"cell.{json.dumps(label)}.{field}={_digits(after)}"], before, after
+
     def _stretches(self, lever: Lever, amount: float, number: int) -> tuple[str, list[str], float, float]:
         share = min(_outward(amount, amount), lever.handle.most)
         raised = lever.kind == "max_stretch"
@@ -154,7 +174,11 @@ class Words:
         return int(self.cascade.columns.stretch_cell[member])
 
     def _cell_path(self, member: int) -> str:
-        return f"cell.{json.dumps(self.cascade.columns.stretch.label(member))}"
+        return f"cell.{json.dumps(self.cascade.columns.stretch.label(member).replace(f'{OWN}/', '/'))}"
+
+    def _bound(self, side: Side) -> str:
+        arrays = self.cascade.program.arrays()
+        return plain(float((arrays.row_upper if side.is_upper else arrays.row_lower)[side.position]))
 
     def conflict(self, sides: Sequence[Side]) -> list[str]:
         """Return the members of a conflict that stand in the file; what only follows from them is left out."""
@@ -172,6 +196,10 @@ class Words:
                 return f"the rule {name[6:-1]} of {Path(self.scenario.rules or 'the rules file').name}"
             if name.startswith("lock_target["):
                 return f"lock_target of {name[12:-1]}"
+            if name.startswith("bound["):
+                return f"the {'max' if side.is_upper else 'min'} of the KPI at {name[6:-1]}"
+            if name.startswith("total["):
+                return f"the total of {name[6:-1]} {'at most' if side.is_upper else 'at least'} {self._bound(side)}"
             return f"goal.{name[5:-1]} (hard)" if name.startswith("goal[") else ""
         name = program.column_name(side.position)
         if not name.startswith(("stretch[", "level[")):

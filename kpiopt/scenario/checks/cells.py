@@ -11,7 +11,7 @@ from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.resolve.cells import ResolvedCells, given_sizes
+from kpiopt.scenario.resolve.cells import ResolvedCells, bounds_of, given_sizes
 from kpiopt.scenario.resolve.selection import Mask
 from kpiopt.scenario.resolve.units import ResolvedUnits
 
@@ -44,9 +44,11 @@ class CellChecks:
         self.check_signs()
         self.check_boxes()
         self.check_locks()
+        self.check_totals()
         self.check_baselines()
         self.check_zero_baselines()
         self.check_growth_of_nothing()
+        self.check_bounds()
         self.check_weights()
         self.check_sizes()
 
@@ -83,7 +85,8 @@ class CellChecks:
         lower, upper = cells.min_stretch, cells.max_stretch
         own = table.fields["min_stretch"]
         is_whole = self.findings.is_whole("cell", "guardrail", "adjust")
-        alone = ~np.isnan(own) & ~cells.has_decision & is_whole
+        inner = self.resolved.roll_up.is_parent[self.resolved.roll_up.cell >= 0]
+        alone = ~np.isnan(own) & ~cells.has_decision & ~inner & is_whole
         self._each(
             alone,
             "min_stretch",
@@ -147,6 +150,48 @@ class CellChecks:
                 ),
             )
 
+    def check_totals(self) -> None:
+        """A row about a total carries no effort, pay, noise or execution of its own; an own part no weight."""
+        table, cells, totals = self.resolved.table, self.resolved.cells, self.resolved.totals
+        inner = self.resolved.roll_up.is_parent[self.resolved.roll_up.cell >= 0]
+        texts = np.isin(table.row, list(table.rows.quantities.get("execution", {})))
+        execution = np.where(texts, 1.0, table.rows.numbers("execution")[table.row])
+        for field, values in {**table.fields, "execution": execution}.items():
+            if field in ("pay_rate", "noise_sd", "execution") or field.startswith("effort."):
+                self._each(
+                    inner & (values > 0),
+                    field,
+                    lambda cell, field=field: (  # type: ignore[misc]
+                        "E-total-field",
+                        f"{table.name(cell)} has a {field}, but units below have cells of this KPI",
+                        "a row of a unit above cells of the KPI is about their total, without effort, pay or noise",
+                        "write own = true if it is what the unit does itself, or give it to the cells below",
+                    ),
+                )
+        is_own = self.organization.units.is_own[cells.unit] if len(cells) else inner
+        self._each(
+            is_own & (cells.weight > 0),
+            "weight",
+            lambda cell: (
+                "E-own-weight",
+                f"{table.name(cell)} has a weight",
+                "pay by attainment goes by a unit's whole value",
+                "give the weight to the unit's row without own = true",
+            ),
+        )
+        crossed = np.zeros(len(cells), dtype=bool)
+        crossed[totals.cell] = totals.low > totals.high
+        self._each(
+            crossed,
+            "min_stretch",
+            lambda cell: (
+                "E-min-above-max",
+                f"{table.name(cell)} has a min_stretch above its max_stretch",
+                "min_stretch is at most max_stretch",
+                "correct one of them",
+            ),
+        )
+
     def check_baselines(self) -> None:
         """Every cell without cells below has a baseline."""
         table, roll_up = self.resolved.table, self.resolved.roll_up
@@ -172,8 +217,9 @@ class CellChecks:
         without = ~has_step[cells.kpi] if len(cells) else np.zeros(0, dtype=bool)
         if not self.findings.is_whole("cell", "kpi"):
             return
+        by_baseline = np.array([entry.scale == "baseline" for entry in self.model.kpi.values()], dtype=bool)[cells.kpi]
         self._each(
-            cells.has_decision & (cells.baseline == 0) & without,
+            cells.has_decision & (cells.baseline == 0) & without & by_baseline,
             "baseline",
             lambda cell: (
                 "E-zero-baseline",
@@ -181,6 +227,25 @@ class CellChecks:
                 "has no step",
                 "stretch is compared relative to max(|baseline|, step)",
                 f"give [kpi.{table.kpi_ids[cells.kpi[cell]]}] a step",
+            ),
+        )
+
+    def check_bounds(self) -> None:
+        """A baseline outside its KPI's bounds is clipped, and told."""
+        table, cells = self.resolved.table, self.resolved.cells
+        if not len(cells) or not self.findings.is_whole("cell", "kpi"):
+            return
+        low, high = bounds_of(self.model)[:, cells.kpi]
+        inner, stated = self.resolved.roll_up.is_parent[self.resolved.roll_up.cell >= 0], table.fields["baseline"]
+        self._each(
+            ~inner & ((stated < low) | (stated > high)),
+            "baseline",
+            lambda cell: (
+                "W-bound",
+                f"{table.name(cell)} has the baseline {stated[cell]:,.12g}, outside the bounds of its KPI; "
+                f"{np.clip(stated[cell], low[cell], high[cell]):,.12g} is used",
+                "values of a KPI stay between its min and its max",
+                "correct the baseline, or the bound",
             ),
         )
 

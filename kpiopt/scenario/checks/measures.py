@@ -11,7 +11,8 @@ from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.tables.table import Table
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.scenario import Driver, Initiative, Kpi
+from kpiopt.scenario.links import Driver
+from kpiopt.scenario.scenario import Initiative, Kpi
 
 PERCENT = ("%", "percent", "per cent", "pct")
 """Units of measure in which 15 % is written 15."""

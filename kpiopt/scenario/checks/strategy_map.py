@@ -123,6 +123,11 @@ class MapChecks:
             baseline = float(self.resolved.baseline[pair]) if pair >= 0 else np.nan
             path, kpi = ("goal", goal.id, "target"), self.kpis[goal.kpi]
             self._check_step(goal, kpi)
+            if not kpi.low <= goal.target <= kpi.high:
+                bound = f"max {kpi.high:,.12g}" if goal.target > kpi.high else f"min {kpi.low:,.12g}"
+                message = f"goal '{goal.id}' asks for {goal.target:,.12g}, beyond the {bound} of '{kpi.id}'"
+                rule, fix = "values of a KPI stay between its min and its max", "correct the target, or the bound"
+                self.findings.at("W-goal-bound", message, path, rule=rule, fix=fix)
             size = abs(goal.target / baseline) if baseline and goal.target else 1.0
             if size > 50 or size < 1 / 50:
                 message = f"the target of goal '{goal.id}' is {goal.target:,.12g}, the baseline is {baseline:,.12g}"

@@ -99,6 +99,11 @@ class CellEntry(Section):
     lock_reason: str | None = Field(default=None, description="why it is fixed")
     lock_owner: str | None = Field(default=None, description="who fixed it")
     reference: Number | None = Field(default=None, description="value that the last step stays close to")
+    own: bool = Field(
+        default=False,
+        description="whether it is what a unit does itself beside the units below it; without it, a cell of a unit "
+        "above cells of the KPI is about its total",
+    )
     execution: QuantityValue | None = Field(default=None, description="share of planned stretch that is realised")
     noise_sd: NonNegative | None = Field(default=None, description="sd of the baseline's noise, in place of [noise]'s")
     effort: dict[str, NonNegative] = Field(default={}, description="effort per unit of stretch, by resource")
@@ -299,6 +304,5 @@ class TablesSection(Section):
     cells: TableSource | None = Field(
         default=None,
         description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
-        "lock_target, lock_reason, lock_owner, reference, execution, noise_sd, "
-        "effort.<resource>",
+        "lock_target, lock_reason, lock_owner, reference, own, execution, noise_sd, effort.<resource>",
     )

@@ -10,6 +10,7 @@ from kpiopt.scenario.format.values import (
     DISTRIBUTIONS,
     QUANTITY_SCHEMA,
     NonNegative,
+    Number,
     OrShort,
     Positive,
     QuantityValue,
@@ -49,6 +50,12 @@ class LinkEntry(Section):
         default=0.0,
         description="relative standard deviation of the contribution between units: in every draw each unit's is the "
         "drawn one times a lognormal number of mean 1",
+    )
+    spread: Literal["baseline", "size", "even"] | None = Field(
+        default=None,
+        description="how an effect at a unit above cells of the KPI is handed down to them, decided or not: by their "
+        "|baseline|, their size, or evenly (each gets all of it where the roll-up is a mean); it stays nobody's where "
+        "absent",
     )
 
 
@@ -91,6 +98,13 @@ class KpiEntry(Section):
     )
     step: Positive | None = Field(
         default=None, description="rounding step of targets; targets are not rounded where absent"
+    )
+    min: Number | None = Field(default=None, description="least value there can be; plans and draws stay inside")
+    max: Number | None = Field(default=None, description="largest value there can be, such as 100 for a share in %")
+    scale: Literal["baseline", "headroom"] | Positive = Field(
+        default="baseline",
+        description='what stretch is compared with among peers: "baseline" (its amount, at least the step), "headroom" '
+        "(the distance to the bound in the KPI's direction), or a number in the KPI's unit",
     )
     kind: Literal["flow", "stock"] = Field(
         default="flow", description='"flow" adds up over periods, "stock" is a level of which the last period counts'

@@ -18,8 +18,10 @@ from kpiopt.scenario.format.plan import AdjustEntry, FieldChanges
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Mask, Selector
-from kpiopt.scenario.scenario import Floats, Integers, Units
+from kpiopt.scenario.scenario import OWN, Floats, Integers, Units
 
+_TRUE = ("true", "yes", "1")
+_FALSE = ("", "false", "no", "0")
 NUMBER_FIELDS = (
     "baseline",
     "min_stretch",
@@ -82,6 +84,7 @@ def build_cell_table(
 ) -> CellTable:
     """Join cells to their units and KPIs; what does not exist is noted and left out."""
     rows = merge_rows(CELLS_TABLE, table, _patches(findings, model, table), findings.document)
+    _name_own_parts(findings, rows)
     kpi_ids = tuple(model.kpi)
     unit = _positions(findings, rows, "unit", units.position)
     kpi = _positions(findings, rows, "kpi", {kpi: i for i, kpi in enumerate(kpi_ids)})
@@ -94,6 +97,35 @@ def build_cell_table(
     for cell, quantity in given.items():
         fields["baseline"][cell] = quantity.mean
     return CellTable(units, kpi_ids, unit[row], kpi[row], fields, given, rows, row)
+
+
+def own_parts(model: ScenarioDocument, table: Table | None) -> dict[str, KeyPath]:
+    """Return the units with cells for what they do themselves, and where these stand in the document."""
+    found: dict[str, KeyPath] = {}
+    if table is not None and table.has("own"):
+        own = [text.casefold() in _TRUE for text in table.texts("own").tolist()]
+        found = dict.fromkeys(table.texts("unit")[own].tolist(), ("tables", "cells"))
+    for name, entry in model.cell.items():
+        if entry.own:
+            found.setdefault(name.rpartition("/")[0], ("cell", name, "own"))
+    return found
+
+
+def _name_own_parts(findings: Findings, rows: Rows) -> None:
+    """Move the rows for what a unit does itself to the unit that stands for it."""
+    texts = rows.texts("own")
+    folded = [str(text).casefold() for text in texts.tolist()]
+    wrong = [row for row, text in enumerate(folded) if text not in _TRUE and text not in _FALSE]
+
+    def unclear(row: int) -> Problem:
+        message, rule = f"own is '{texts[row]}'", 'own is "true" or "false"; empty means "false"'
+        return Problem(
+            "E-own", message, rule, "write true where the row is what the unit does itself", rows.location(row, "own")
+        )
+
+    findings.each(wrong, unclear, ModelError)
+    for row in [row for row, text in enumerate(folded) if text in _TRUE]:
+        rows.columns["unit"][row] = f"{rows.columns['unit'][row]}{OWN}"
 
 
 def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -> list[Patch]:
@@ -111,7 +143,9 @@ def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -
                 "E-cell-name", f"'{name}' is not the name of a cell", path, rule=rule, key=True, kind=ModelError
             )
             continue
-        values = {"unit": unit, "kpi": kpi, **entry.model_dump(exclude_none=True, exclude={"effort"})}
+        values = {"unit": unit, "kpi": kpi, **entry.model_dump(exclude_none=True, exclude={"effort", "own"})}
+        if entry.own:
+            values["own"] = "true"
         keys = {"unit": path, "kpi": path}
         for resource, amount in entry.effort.items():
             values[f"effort.{resource}"] = amount

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.cell_table import CellTable, adjust_cells, build_cell_table
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader, require_positive_mean
-from kpiopt.scenario.resolve.selection import Selector
+from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.roll_up import RollUp, build_roll_up
 from kpiopt.scenario.scenario import Cells, Floats, Integers, Uncertainty, Units
+from kpiopt.scenario.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class ResolvedCells:
     roll_up : RollUp
     coefficient : (n_edges,) float
         Coefficients of the roll-up edges.
+    totals : Totals
     baseline : (n_pairs,) float
         Baseline of every pair of the roll-up as the graph will have it; NaN where it is not known.
     uncertainty : Uncertainty
@@ -41,6 +43,7 @@ class ResolvedCells:
     coefficient: Floats
     baseline: Floats
     uncertainty: Uncertainty
+    totals: Totals
 
 
 def resolve_cells(
@@ -65,10 +68,14 @@ def resolve_cells(
     roll_up = build_roll_up(units, given.unit, given.kpi, rolls, [kpi in root_baseline for kpi, _ in kpis])
     is_mean = np.array([entry.roll_up == "mean" for _, entry in kpis], dtype=bool)
     coefficient, _ = roll_up.weights(given_sizes(roll_up, given), is_mean)
-    baseline = _baselines(roll_up, given, coefficient, root_baseline)
+    baseline = _baselines(roll_up, given, coefficient, root_baseline, bounds_of(model))
     uncertainty, execution = _execution(findings, model, given, selector, reader)
-    cells = _build(findings, model, given, baseline[roll_up.cell >= 0], execution, selector)
-    return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty)
+    growth = _growth(model, given, selector)
+    boxes = closed(*_boxes(given, baseline[roll_up.cell >= 0], growth))
+    inner = roll_up.is_parent[roll_up.cell >= 0]
+    cells = _build(given, baseline[roll_up.cell >= 0], execution, growth, *(np.where(inner, np.nan, b) for b in boxes))
+    cells = replace(cells, has_decision=cells.has_decision & ~inner)
+    return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty, _totals(given, inner, *boxes))
 
 
 def given_sizes(roll_up: RollUp, given: CellTable) -> Floats:
@@ -85,27 +92,41 @@ def of_cells(roll_up: RollUp, values: Floats) -> Floats:
     return spread
 
 
-def _baselines(roll_up: RollUp, given: CellTable, coefficient: Floats, root_baseline: dict[str, Quantity]) -> Floats:
+def bounds_of(model: ScenarioDocument) -> Floats:
+    """Return the least and the largest value of each KPI, (2, n_kpis) float; infinite where there is none."""
+    ends = [
+        (-np.inf if entry.min is None else entry.min, np.inf if entry.max is None else entry.max)
+        for entry in model.kpi.values()
+    ]
+    return np.array(ends, dtype=np.float64).reshape(-1, 2).T
+
+
+def _baselines(
+    roll_up: RollUp, given: CellTable, coefficient: Floats, root_baseline: dict[str, Quantity], bounds: Floats
+) -> Floats:
     own = of_cells(roll_up, given.fields["baseline"])
     for position, kpi in enumerate(given.kpi_ids):
         if kpi in root_baseline:
             pair = roll_up.find(0, position)[0]
             if np.isnan(own[pair]):
                 own[pair] = root_baseline[kpi].mean
+    own = np.clip(own, *bounds[:, roll_up.kpi]) if roll_up.count else own
     return roll_up.total(own, coefficient)
 
 
+def _totals(given: CellTable, inner: Mask, lower: Floats, upper: Floats) -> Totals:
+    """Collect what rows of units above cells of the KPI say about their totals."""
+    lock, target = given.fields["lock"], given.fields["lock_target"]
+    low = _default(np.where(np.isnan(lock), lower, lock), -np.inf)
+    high = _default(np.where(np.isnan(lock), upper, lock), np.inf)
+    cell = np.flatnonzero(inner & (np.isfinite(low) | np.isfinite(high) | ~np.isnan(target)))
+    return Totals(cell, low[cell], high[cell], target[cell])
+
+
 def _build(
-    findings: Findings,
-    model: ScenarioDocument,
-    given: CellTable,
-    baseline: Floats,
-    execution: Integers,
-    selector: Selector,
+    given: CellTable, baseline: Floats, execution: Integers, growth: Floats, lower: Floats, upper: Floats
 ) -> Cells:
     fields = given.fields
-    growth = _growth(model, given, selector)
-    lower, upper = closed(*_boxes(given, baseline, growth))
     lock, lock_target = fields["lock"], fields["lock_target"]
     has_decision = ~np.isnan(upper) | ~np.isnan(lock) | ~np.isnan(lock_target)
     unboxed = np.isnan(upper)

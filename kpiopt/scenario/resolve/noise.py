@@ -8,32 +8,26 @@ from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.noise import Noise
-from kpiopt.scenario.resolve.cell_table import CellTable
+from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.resolve.plan import check_common
-from kpiopt.scenario.resolve.selection import Selector
+from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.scenario import Cells, Units
 
 
-def resolve_noise(
-    findings: Findings, model: ScenarioDocument, units: Units, table: CellTable, cells: Cells
-) -> Noise | None:
+def resolve_noise(findings: Findings, model: ScenarioDocument, units: Units, found: ResolvedCells) -> Noise | None:
     """Return the noise of baselines; None where there is none. Of several that match a cell the last one counts.
 
-    Parameters
-    ----------
-    table : CellTable
-        The fields as given.
-    cells : Cells
-        With baselines of all cells.
+    Rows about a total have none: it has the noise of the cells below.
     """
-    own = table.fields["noise_sd"]
+    table, cells = found.table, found.cells
+    own, inner = table.fields["noise_sd"], found.roll_up.is_parent[found.roll_up.cell >= 0]
     group, sd = np.full(len(cells), -1, dtype=np.int64), np.zeros(len(cells))
-    mean = _mean_size(cells, len(model.kpi))[cells.kpi]
+    mean = _mean_size(cells, ~inner, len(model.kpi))[cells.kpi]
     selector = Selector(findings, units, model)
     for position, (name, entry) in enumerate(model.noise.items()):
         path = ("noise", name)
         check_common(findings, entry.common, units, (*path, "common"))
-        chosen = selector.cells_of(entry.where, (*path, "where"), cells.unit, cells.kpi)
+        chosen = selector.cells_of(entry.where, (*path, "where"), cells.unit, cells.kpi) & ~inner
         group[chosen] = position
         size = np.abs(cells.baseline[chosen])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,8 +55,8 @@ def resolve_noise(
     )
 
 
-def _mean_size(cells: Cells, n_kpis: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Mean |baseline| of the cells of each KPI; 1 where all are 0."""
-    count = np.bincount(cells.kpi, minlength=n_kpis)
-    total = np.bincount(cells.kpi, np.abs(cells.baseline), n_kpis)
+def _mean_size(cells: Cells, counted: Mask, n_kpis: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Mean |baseline| of the counted cells of each KPI; 1 where all are 0."""
+    count = np.bincount(cells.kpi[counted], minlength=n_kpis)
+    total = np.bincount(cells.kpi[counted], np.abs(cells.baseline[counted]), n_kpis)
     return np.where(total > 0, total / np.maximum(count, 1), 1.0)

@@ -40,6 +40,7 @@ class Selector:
         Notes an error for each name that does not exist, and one where nothing is left.
         """
         chosen, unknown = self._units(selection, path)
+        chosen &= ~self.units.is_own
         if not chosen.any() and not unknown:
             self._note_empty(path, "unit")
         return chosen
@@ -58,7 +59,7 @@ class Selector:
         """
         units, unknown = self._units(selection, path)
         kpis, unknown_too = self._kpis(selection, path)
-        chosen: Mask = units[unit] & kpis[kpi]
+        chosen: Mask = units[self.units.home[unit]] & kpis[kpi]
         if not chosen.any() and not unknown and not unknown_too:
             self._note_empty(path, "cell")
         return chosen

@@ -14,14 +14,13 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry
+from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Selector
 from kpiopt.scenario.roll_up import RollUp
 from kpiopt.scenario.scenario import (
     ORGANIZATION,
-    Driver,
-    Effect,
     Factor,
     Initiative,
     Integers,
@@ -125,8 +124,23 @@ class MapResolver:
                 drivers=self._drivers(key, entry),
                 description=entry.description,
                 owner=entry.owner,
+                low=-np.inf if entry.min is None else entry.min,
+                high=np.inf if entry.max is None else entry.max,
+                scale=entry.scale,
             )
+            self._check_bounds(kpis[key])
         return kpis
+
+    def _check_bounds(self, kpi: Kpi) -> None:
+        """Bounds leave room between them, and headroom needs the bound in the KPI's direction."""
+        if kpi.low >= kpi.high:
+            message, rule = f"KPI '{kpi.id}' has the min {kpi.low:g} and the max {kpi.high:g}", "min is below max"
+            self.findings.at("E-bounds", message, ("kpi", kpi.id, "min"), rule=rule, kind=ModelError)
+        if kpi.scale == "headroom" and not np.isfinite(kpi.high if kpi.sign > 0 else kpi.low):
+            bound = "max" if kpi.sign > 0 else "min"
+            message = f"KPI '{kpi.id}' is compared by headroom, but has no {bound}"
+            rule, fix = "headroom is the distance to the bound in the KPI's direction", f"write {bound} = …"
+            self.findings.at("E-headroom", message, ("kpi", kpi.id, "scale"), rule=rule, fix=fix, kind=ModelError)
 
     def _drivers(self, kpi: str, entry: KpiEntry) -> tuple[Driver, ...]:
         drivers = [self._driver(kpi, cause, driver) for cause, driver in entry.drivers.items()]
@@ -144,7 +158,8 @@ class MapResolver:
         is_factor = cause not in self.model.kpi
         name = f"kpi.{kpi}.drivers.{cause}"
         contribution = contribution or Quantity.number(0.0)  # it is noted as wrong
-        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name, entry.between)
+        self._warn_unassigned(f"kpi.{kpi}.drivers.{cause}", kpi, units, entry.spread, path)
+        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name, entry.between, entry.spread)
 
     def _contribution(self, path: KeyPath, value: object) -> Quantity | None:
         """Read a contribution written as a value of its own or inside a table."""
@@ -226,6 +241,20 @@ class MapResolver:
         self.findings.at("E-unknown-at", f"there is no level or unit '{at}'", path, rule=rule, fix=fix, kind=ModelError)
         return None
 
+    def _warn_unassigned(self, what: str, kpi: str, units: Integers, spread: str | None, path: KeyPath) -> None:
+        """Warn of an effect at a unit above cells of the KPI: it raises that unit's value without being anybody's."""
+        position = list(self.model.kpi).index(kpi)
+        pair = self.roll_up.find(units, position)
+        pair = np.where(pair < 0, self.roll_up.find(0, position)[0], pair)
+        above = np.flatnonzero((pair >= 0) & self.roll_up.is_parent[pair]) if self.roll_up.count else pair[:0]
+        if spread is not None or not len(above) or not self.findings.is_whole("cell", "cells", "unit", "kpi", "joins"):
+            return
+        where = self.units.names[self.roll_up.unit[pair[above[0]]]]
+        message = f"{what} works at {where}, above cells of '{kpi}': what it changes there is nobody's"
+        rule = "children add up to their parent, but for what works at the parent alone; it is shown as unassigned"
+        fix = 'write spread = "baseline" (or "size", "even") to hand it down to the cells, or leave it where it is'
+        self.findings.at("W-unassigned", message, path, rule=rule, fix=fix, key=True)
+
     def _check_lag(self, lag: int, path: KeyPath) -> None:
         if lag:
             message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
@@ -266,9 +295,10 @@ class MapResolver:
             return None
         self._check_lag(entry.lag, path)
         self._check_reach(key, kpi, units, path)
+        self._warn_unassigned(f"initiative.{key}.effects.{kpi}", kpi, units, entry.spread, path)
         if contribution is None:
             return None
-        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between)
+        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between, entry.spread)
 
     def _check_reach(self, key: str, kpi: str, units: Integers, path: KeyPath) -> None:
         """Note where the KPI has a value neither at a deciding unit nor at the root."""

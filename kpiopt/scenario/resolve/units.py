@@ -15,7 +15,7 @@ from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.rows import Patch, Rows, merge_rows
 from kpiopt.reading.tables.table import UNITS_TABLE, Table
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.scenario import Floats, Integers, Units
+from kpiopt.scenario.scenario import OWN, Floats, Integers, Units
 
 _RULE = "the organization is a tree: exactly one unit has no parent, every other one has an existing parent"
 
@@ -40,13 +40,26 @@ class ResolvedUnits:
     row: Integers
 
 
-def resolve_units(findings: Findings, model: ScenarioDocument, table: Table | None) -> ResolvedUnits:
+def resolve_units(
+    findings: Findings, model: ScenarioDocument, table: Table | None, own: Mapping[str, KeyPath] | None = None
+) -> ResolvedUnits:
     """Build the organization.
 
     Where it is no tree, that is noted, the section is marked as damaged, and stray units are put below the root, so
     that everything else can still be checked.
+
+    Parameters
+    ----------
+    own : mapping of str to KeyPath, optional
+        Units with cells for what they do themselves, and where these stand; each gets a unit below it for them.
     """
-    rows = merge_rows(UNITS_TABLE, table, _patches(model, table), findings.document)
+    patches = _patches(model, table)
+    known = {*(patch.values["unit"] for patch in patches), *(table.texts("unit").tolist() if table else ())}
+    for unit, path in (own or {}).items():
+        if unit in known and f"{unit}{OWN}" not in known:
+            values = {"unit": f"{unit}{OWN}", "parent": unit}
+            patches.append(Patch(path, -1, values, dict.fromkeys(values, path)))
+    rows = merge_rows(UNITS_TABLE, table, patches, findings.document)
     if not rows.count:
         if findings.is_whole("unit"):
             _note_empty(findings)
@@ -213,9 +226,12 @@ def _build(
     position[order], position[-1] = np.arange(len(order)), -1
     ids = rows.texts("unit")[order]
     names = rows.texts("name")[order]
+    names = np.where(names == "", ids, names)
+    own = np.array([unit.endswith(OWN) for unit in ids.tolist()], dtype=bool) & (position[parent[order]] >= 0)
+    names[own] = [f"{names[p]}{OWN}" for p in position[parent[order]][own].tolist()]
     return Units(
         ids=tuple(ids.tolist()),
-        names=tuple(np.where(names == "", ids, names).tolist()),
+        names=tuple(names.tolist()),
         parent=position[parent[order]],
         end=np.arange(len(order)) + subtree,
         levels=_column(rows, "level", order),

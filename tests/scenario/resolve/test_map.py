@@ -308,14 +308,15 @@ class TestGoalsAndBudgets:
 
 
 class TestLimits:
-    UNITS = "unit,parent,target_incentive,capacity.hours\nco,,,\nnorth,co,1000,10\na,north,500,\nsouth,co,,\n"
+    UNITS = "unit,parent,target_incentive,capacity.hours\nco,,,\nnorth,co,1000,10\n"
+    UNITS += "n,north,,\na,north,500,\nsouth,co,,\n"
     TEXT = '[kpi.sales]\nunit = "USD"\n[goal.sales]\ntarget = 400\n'
     CELLS = "unit,kpi,baseline,min_stretch,max_stretch,pay_rate,weight,effort.hours\n"
 
     def run(self, check: Check, rows: str, text: str = "") -> list[str]:
         return check(self.TEXT + text, self.UNITS, self.CELLS + rows).codes
 
-    ROWS = "north,sales,100,5,20,2,1,1\na,sales,50,{least},20,2,1,1\nsouth,sales,50,,,,,\n"
+    ROWS = "north,sales,,,,,1,\nn,sales,100,5,20,2,,1\na,sales,50,{least},20,2,1,1\nsouth,sales,50,,,,,\n"
 
     @pytest.mark.parametrize(("least", "limit", "clash"), [(5, 1520, False), (5, 1519.9, True), (0, 1499, True)])
     def test_a_pay_budget_below_what_must_be_paid(self, check: Check, least: float, limit: float, clash: bool) -> None:
@@ -333,7 +334,7 @@ class TestLimits:
         assert ("W-infeasible-capacity" in self.run(check, self.ROWS.format(least=least))) is clash
 
     def test_effort_that_is_neither_limited_nor_priced_is_reported(self, check: Check) -> None:
-        units = self.UNITS.replace(",capacity.hours", "").replace("1000,10", "1000").replace("co,,,", "co,,")
+        units = self.UNITS.replace(",capacity.hours", "").replace("1000,10", "1000").replace(",,\n", ",\n")
         units = units.replace("500,", "500").replace("south,co,,", "south,co,")
         cells = self.CELLS + self.ROWS.format(least=0)
         assert check(self.TEXT, units, cells).one("W-effort-free")

@@ -1,0 +1,197 @@
+"""Bounds and scales of KPIs: plans and draws stay inside, what is clipped is not passed on, who is compared by what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.errors import Infeasible, InputError
+from kpiopt.graph import build_graph
+from kpiopt.run.run import Run
+from kpiopt.run.solve import SolveOptions, solve_scenario
+from kpiopt.simulation.redraw import Redraw, draw_book
+from kpiopt.studies.levers import lever_settings
+from tests.second_linprog import solve_by_linprog
+
+CEILING = """
+schema = 1
+name = "A share above 100 percent"
+[kpi.on_time]
+unit = "share"
+roll_up = "mean"
+max = 1
+[uncertainty]
+execution = "0.5 to 1.5"
+[unit.top]
+[unit.a]
+parent = "top"
+size = 100
+[cell."a/on_time"]
+baseline = "0.93 to 0.99"
+max_stretch = 0.3
+[goal.on_time]
+target = 1.05
+"""
+
+SHARES = """
+schema = 1
+name = "Fairness and small baselines"
+[kpi.p]
+unit = "share"
+roll_up = "mean"
+step = 0.0001
+max = 1
+SCALE
+[unit.top]
+[unit.a]
+parent = "top"
+[unit.b]
+parent = "top"
+[cell."a/p"]
+baseline = 0.02
+max_stretch = 0.9
+[cell."b/p"]
+baseline = 0.90
+max_stretch = 0.1
+[goal.p]
+target = 0.50
+"""
+
+CLIPPED = """
+schema = 1
+name = "A market beyond the bound"
+[kpi.occupancy]
+max = 100
+drivers.market = { contribution = 10, at = "top" }
+[kpi.sales]
+baseline = 500
+drivers.occupancy = 2
+[factor.market]
+value = VALUE
+[unit.top]
+[cell."top/occupancy"]
+baseline = 80
+max_stretch = 10
+[goal.sales]
+target = 600
+"""
+
+
+def run_of(folder: Path, text: str, *, simulate: bool = False) -> Run:
+    (folder / "s.toml").write_text(text, encoding="utf-8")
+    return solve_scenario(kpiopt.load(folder / "s.toml"), options=SolveOptions(simulate=simulate))
+
+
+def test_no_plan_and_no_draw_is_above_a_hundred_percent(tmp_path: Path) -> None:
+    run = run_of(tmp_path, CEILING, simulate=True)
+    (goal,) = run.goals
+    assert goal.plan == pytest.approx(1.0, abs=1e-9) and goal.plan <= 1.0
+    assert goal.shortfall == pytest.approx(0.05)
+    assert np.nanmax(run.plan.target) <= 1.0
+    assert run.simulation is not None
+    assert run.simulation.distributions[0].p95 <= 1.0
+    assert run.simulation.kept.values.max() <= 1e-9 + 1.0
+    assert "W-goal-bound" in [problem.code for problem in run.scenario.warnings]
+
+
+@pytest.mark.parametrize(
+    ("scale", "stretch"),
+    [("", [0.08 * 0.02 / 0.92, 0.08 * 0.9 / 0.92]), ('scale = "headroom"', [0.08 * 0.98 / 1.08, 0.08 * 0.1 / 1.08]),
+     ("scale = 0.5", [0.04, 0.04])],
+)  # fmt: skip
+def test_peers_are_compared_by_the_scale_that_the_kpi_names(tmp_path: Path, scale: str, stretch: list[float]) -> None:
+    assert run_of(tmp_path, SHARES.replace("SCALE", scale)).plan.stretch == pytest.approx(stretch)
+
+
+def test_what_breaks_a_bound_without_any_decision_is_clipped_and_not_passed_on(tmp_path: Path) -> None:
+    run = run_of(tmp_path, CLIPPED.replace("VALUE", "5"))
+    graph, plan = run.graph, run.plan
+    assert plan.expected[graph.find_node("occupancy")] == pytest.approx(100.0)  # 80 + 50, clipped
+    assert plan.expected[graph.find_node("sales")] == pytest.approx(540.0)  # 20 points of occupancy, not 50
+    assert plan.stretch == pytest.approx([0.0])
+
+
+def test_draws_are_clipped_the_same_in_both_ways_of_drawing(tmp_path: Path) -> None:
+    text = CLIPPED.replace("VALUE", "{ normal = [1, 2] }") + '[uncertainty]\nexecution = "0.5 to 1"\n'
+    run = run_of(tmp_path, text + "[simulation]\ndraws = 4096\n", simulate=True)
+    assert run.simulation is not None
+    sales = run.simulation.nodes.tolist().index(run.graph.find_node("sales"))
+    assert run.simulation.kept.values[sales].max() <= 540.0 + 1e-9
+    book = draw_book(run.graph)
+    assert book is not None
+    again = Redraw(run.graph, book).draw(run.plan.stretch, run.plan.levels).odds
+    assert [odds.estimate for odds in again] == [goal.odds.estimate for goal in run.simulation.goals]
+
+
+def test_bounds_that_leave_no_room_and_headroom_without_a_bound_are_refused(tmp_path: Path) -> None:
+    for old, new, code in (
+        ("max = 1", "max = 1\nmin = 2", "E-bounds"),
+        ("max = 1", 'scale = "headroom"', "E-headroom"),
+    ):
+        with pytest.raises(InputError) as caught:
+            run_of(tmp_path, SHARES.replace("SCALE", "").replace(old, new, 1))
+        assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_a_baseline_outside_is_clipped_and_told(tmp_path: Path) -> None:
+    run = run_of(tmp_path, SHARES.replace("SCALE", "").replace("baseline = 0.90", "baseline = 1.20"))
+    assert "W-bound" in [problem.code for problem in run.scenario.warnings]
+    assert run.graph.baseline[run.graph.find_node("p", "b")] == 1.0
+
+
+def random_shares(seed: int) -> str:
+    """Shares and counts with bounds, driven by each other and by a market, in sums and means."""
+    rng = np.random.default_rng(seed)
+    lines = ["schema = 1", 'name = "Random"', "[kpi.share]", 'roll_up = "mean"', "step = 0.1", "max = 100", "min = 0"]
+    lines += [f'scale = "{rng.choice(["baseline", "headroom"])}"']
+    lines += [
+        f'drivers.market = {{ contribution = {rng.uniform(-9, 9):.1f}, at = "{rng.choice(["person", "region"])}" }}'
+    ]
+    lines += ["[kpi.count]", f'direction = "{rng.choice(["up", "down"])}"', "step = 0.1", "min = 5"]
+    lines += [f'drivers.share = {{ contribution = {rng.uniform(-1, 1):.2f}, at = "person" }}']
+    lines += ["[factor.market]", "value = 2", "[uncertainty]", f"execution = {rng.choice([1.0, 0.8])}", "[unit.top]"]
+    people = {"a": "n", "b": "n", "c": "s"}
+    lines += ["[unit.n]", 'parent = "top"', 'level = "region"', "[unit.s]", 'parent = "top"', 'level = "region"']
+    for unit, parent in people.items():
+        lines += [f"[unit.{unit}]", f'parent = "{parent}"', 'level = "person"', f"size = {rng.integers(1, 5)}"]
+        lines += [f'[cell."{unit}/share"]', f"baseline = {rng.uniform(60, 99):.1f}", "max_stretch = 25"]
+        lines += [f'[cell."{unit}/count"]', f"baseline = {rng.uniform(6, 20):.1f}", "max_stretch = 9"]
+    lines += [
+        "[goal.share]",
+        f"target = {rng.uniform(85, 110):.1f}",
+        "[goal.count]",
+        f"target = {rng.uniform(10, 60):.1f}",
+    ]
+    return "\n".join([*lines, f"priority = {rng.choice([1, 2])}"])
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_random_bounds_agree_with_a_second_solution(tmp_path: Path, block: int) -> None:
+    for seed in range(20 * block, 20 * block + 20):
+        text = random_shares(seed)
+        (tmp_path / "s.toml").write_text(text, encoding="utf-8")
+        values = solve_by_linprog(tmp_path / "s.toml")
+        try:
+            run = run_of(tmp_path, text)
+        except Infeasible:
+            assert values is None, seed
+            continue
+        assert values is not None, seed
+        got = [step.value for step in run.solution.steps if step.name in ("goals", "fairness")]
+        assert got == pytest.approx(values, abs=1e-6), seed
+        graph = build_graph(run.scenario)
+        low, high = graph.bounds
+        assert np.all((run.plan.expected >= low) & (run.plan.expected <= high)), seed
+        plain = graph.baseline + graph.expected_change(run.plan.stretch, run.plan.levels)
+        assert np.all((plain >= low - 1e-9) & (plain <= high + 1e-9)), seed
+
+
+def test_bounded_scenarios_have_no_levers_that_would_add_up_beyond_them(tmp_path: Path) -> None:
+    for text, offered in (
+        (SHARES.replace("SCALE", ""), False),
+        (SHARES.replace("SCALE", "").replace("max = 1", ""), True),
+    ):
+        assert (lever_settings(run_of(tmp_path, text).graph) is not None) == offered
