@@ -9,7 +9,7 @@ proves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,12 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (Finding("the kept scenario can be read", False, error.problems[0].message),)
 
 
+def _named(scenario: Scenario, run: StoredRun) -> Scenario:
+    """Return the kept scenario under the name of its variant, a record: a resolved scenario has no variants left."""
+    variant = run.manifest.get("variant")
+    return replace(scenario, variant=variant) if isinstance(variant, str) else scenario
+
+
 def _question(run: StoredRun, scenario: Scenario) -> Finding:
     """Compute the digest of the question again: it names the run, and covers scenario, inputs, versions and options."""
     files, manifest = run.manifest["files"], run.manifest
@@ -137,7 +143,8 @@ def _recomputed(run: StoredRun, summarise: Summarise, executor: Executor, *, all
     from kpiopt.program.formulation.rules_file import apply_rules
     from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
 
-    evidence, scenario = load_evidence(run.folder / EVIDENCE_FILE), load_scenario(run.folder / "scenario.toml")
+    evidence = load_evidence(run.folder / EVIDENCE_FILE)
+    scenario = _named(load_scenario(run.folder / "scenario.toml"), run)
     cascade = build_cascade(build_graph(scenario))
     if scenario.rules is not None and not allow_code:
         yield Finding("the scenario's rules file was not run", True, "its rows are checked as they were stored")

@@ -378,3 +378,20 @@ def test_an_edited_run_answers_no_equal_question(tmp_path, capsys):
     assert read_run(run).document["goals"] == before["goals"]
     assert main(words) == 0
     assert "was solved before" in capsys.readouterr().err
+
+
+def test_a_run_of_a_variant_is_verified(tmp_path):
+    from kpiopt.cli.app import main
+
+    path = tmp_path / "s.toml"
+    text = Path(__file__).parents[2] / "models" / "hand_solved" / "model.toml"
+    (tmp_path / "kpiopt.toml").touch()
+    model = text.read_text("utf-8")
+    (tmp_path / "model.toml").write_text(model)
+    scenario = (Path(__file__).parents[2] / "scenarios" / "hand-solved.toml").read_text("utf-8")
+    lines = [line for line in scenario.splitlines() if not line.startswith("#:schema")]
+    changed = "\n".join(lines).replace("../models/hand_solved/model.toml", "model.toml")
+    path.write_text(f"{changed}\n[variant.fewer]\nsimulation.draws = 512\n")
+    assert main(["solve", str(path), "--variant", "fewer", "--out", str(tmp_path / "runs")]) == 0
+    (kept,) = (tmp_path / "runs").glob("hand*")
+    assert main(["verify", str(kept)]) == 0
