@@ -68,6 +68,8 @@ def check_overrides(findings: Findings, rows: Mapping[str, Rows]) -> None:
             paths = [path for path in rows[section].added.values() if path[0] == section]
         for path in paths:
             place = document.key_location(path)
+            if section == "capacity" and path[1] in rows["unit"].family("capacity."):
+                continue  # the units' table has it
             if place.file != COMMAND_LINE or (scan_key(place.text, COMMAND_LINE) or ((), 0))[0] == path:
                 continue
             known = [other for other in findings.declared(section) if document.key_location((section, other)) != place]
