@@ -185,7 +185,7 @@ def test_no_odds_without_their_interval_and_never_100_percent(capsys, monkeypatc
     monkeypatch.setenv("COLUMNS", "120")
     assert main(["compare", str(HAND)]) == 0
     shown = capsys.readouterr().out
-    assert "100.0 %" not in shown and "more than 99.9" in shown
+    assert "100.0 %" not in shown and "certain" in shown
     assert re.search(r"Sales\s+55\.\d %\s+53\.\d %.*\n\s+\(55\.\d+ % to 55\.\d+ %\)", shown)
 
 
