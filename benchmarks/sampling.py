@@ -14,9 +14,11 @@ from collections.abc import Callable
 import numpy as np
 
 from kpiopt.graph import CausalGraph, build_graph
+from kpiopt.run.spread import spread_by
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Cells, Driver, Goal, Kpi, Scenario, SimulationSettings, Units
 from kpiopt.simulation import simulate
+from kpiopt.workers.job import Executor, Place
 
 NOTHING = np.empty(0)
 
@@ -78,7 +80,9 @@ def generate_only(n_numbers: int, draws: int) -> None:
 def run_simulation(graph: CausalGraph, draws: int, method: str, workers: int) -> None:
     """Simulate and make sure that every draw was really made."""
     settings = SimulationSettings(draws, 1, method)
-    simulation = simulate(graph, NOTHING, NOTHING, settings=settings, workers=workers)
+    simulation = simulate(
+        graph, NOTHING, NOTHING, settings=settings, spread=spread_by(Executor(Place.THREADS, workers))
+    )
     assert simulation.draws >= draws
     assert 0.0 < simulation.goals[0].odds.estimate < 1.0
 

@@ -29,8 +29,14 @@ class NotRegularError(OSError):
         super().__init__(errno.EINVAL, "is a device, pipe or socket, not a regular file")
 
 
-def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading, links followed; the one way in which kpiopt opens what others have written.
+def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
+    """Open a regular file for reading; the one way in which kpiopt opens what others have written.
+
+    Parameters
+    ----------
+    path : Path
+    follow : bool
+        Whether a link at the path is followed; not where the path was resolved and checked before.
 
     Raises
     ------
@@ -39,7 +45,7 @@ def open_regular(path: Path) -> BufferedReader:
     ValueError
         Where the path has a NUL character.
     """
-    descriptor = os.open(os.path.realpath(path), _OPEN_FLAGS)
+    descriptor = os.open(os.path.realpath(path) if follow else path, _OPEN_FLAGS)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
@@ -187,7 +193,7 @@ def read_regular_file(path: Path, text: str, limit: int, location: Location | No
         If it does not exist, is a folder or may not be read.
     """
     try:
-        with open_regular(path) as stream:
+        with open_regular(path, follow=False) as stream:
             size = os.fstat(stream.fileno()).st_size
             raw = stream.read(limit + 1) if size <= limit else b""
     except NotRegularError:
