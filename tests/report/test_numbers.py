@@ -32,7 +32,7 @@ def test_amounts(value, unit, step, text):
 
 
 @pytest.mark.parametrize(
-    ("step", "decimals"), [(1, 0), (1000, 0), (0.5, 1), (0.25, 2), (0.1, 1), (0.05, 2), (2.5, 1), (1e-6, 6), (1e-9, 6)]
+    ("step", "decimals"), [(1, 0), (1000, 0), (0.5, 1), (0.25, 2), (0.1, 1), (0.05, 2), (2.5, 1), (1e-6, 6), (1e-9, 9)]
 )
 def test_decimals_of_a_step(step, decimals):
     assert decimals_of_step(step) == decimals
