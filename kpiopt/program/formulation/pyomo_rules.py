@@ -159,7 +159,7 @@ def _rule_columns(variables: Sequence[Any], start: int) -> Columns:
         np.array([low for low, _ in boxes]),
         np.array([high for _, high in boxes]),
         np.array([_is_whole(v) for v in variables], dtype=bool),
-        lambda i: str(variables[i].name),
+        [str(v.name) for v in variables].__getitem__,  # now: a component of Pyomo does not keep its model alive
     )
 
 
@@ -181,7 +181,7 @@ def _rule_rows(rows: Sequence[Any], known: dict[int, int], columns: Sequence[Col
         pairs = zip(linear.linear_vars, linear.linear_coefs, strict=True)
         triplets += [(i, known[id(variable)], float(coefficient)) for variable, coefficient in pairs]
     terms = tuple(_terms_of(block, triplets) for block in columns)
-    return Rows("rules", start, lower, upper, terms, lambda i: str(rows[i].name))
+    return Rows("rules", start, lower, upper, terms, [str(row.name) for row in rows].__getitem__)
 
 
 def _terms_of(block: Columns, triplets: Sequence[tuple[int, int, float]]) -> Terms:

@@ -1,12 +1,16 @@
 """`[rules] file`: never run without permission, run with it, and its faults told with file and line."""
 
 import builtins
+import gc
 import textwrap
 
 import numpy as np
 import pytest
 
 from kpiopt.errors import Infeasible, ModelError, SecurityError
+from kpiopt.graph import build_graph
+from kpiopt.program.formulation.cascade import build_cascade
+from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 
@@ -77,6 +81,30 @@ def test_a_rule_takes_part_in_the_plan_and_in_its_certificate(scenario):
     run = solve_scenario(scenario(MORE_FROM_NORTH), options=ALLOWED)
     assert stretch_of(run) == pytest.approx({"north": 15.0, "south": 5.0}, rel=1e-12)
     assert all(step.certificate.passed for step in run.solution.steps)
+
+
+def test_indexed_rules_keep_their_names_when_the_model_is_gone(scenario):
+    ruled = apply_rules(
+        build_cascade(
+            build_graph(
+                scenario("""
+            import pyomo.environ as pyo
+
+            def add_rules(model, scenario):
+                cells = list(model.stretch)
+                model.cap = pyo.Constraint(cells, rule=lambda m, cell: m.stretch[cell] <= 25)
+                model.least = pyo.Var(cells, bounds=(0, 1))
+                model.use = pyo.Constraint(cells, rule=lambda m, cell: m.least[cell] >= 0.5)
+        """)
+            )
+        ),
+        allow_code=True,
+    )
+    gc.collect()
+    rows, columns = ruled.program.rows[-1], ruled.program.columns[-1]
+    cells = ("north/sales", "south/sales")
+    assert [rows.label(i) for i in range(len(rows))] == [f"{rule}[{cell}]" for rule in ("cap", "use") for cell in cells]
+    assert [columns.label(i) for i in range(len(columns))] == [f"least[{cell}]" for cell in cells]
 
 
 def test_without_the_rule_the_split_is_proportional(scenario):
