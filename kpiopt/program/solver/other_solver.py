@@ -192,6 +192,9 @@ class OtherSession(Session):
             self._is_theirs = True
             return proved
         ours = super().solve()
+        if ours.status is Status.INFEASIBLE and ours.ray is None and len(opinion.x):
+            value = dot(self._arrays.cost, opinion.x) + self._arrays.offset
+            return Answer(opinion.status, opinion.x, objective=value, attempt=name)  # a choice, for the tree to prove
         _require_agreement(self._arrays, ours, opinion, name)
         return replace(ours, attempt=f"{ours.attempt}, as {name} says")
 
