@@ -58,11 +58,17 @@ def solve(clock: Deadline, scenario=None, **overrides):
     )
 
 
+def without_rules(clock: Deadline):
+    return solve(clock, beside=())
+
+
 def test_wherever_the_time_ends_what_is_published_is_proved_and_the_rest_is_told():
     full = solve(Deadline())
     assert full.not_done == () and full.as_dict()["not_done"] == []
-    total, seen = looks_of(solve), set()
-    for looks in sorted({*range(0, total, max(1, total // 25)), *range(max(0, total - 30), total + 1)}):
+    total, before_rules, seen = looks_of(solve), looks_of(without_rules), set()
+    for looks in sorted(
+        {*range(0, total, max(1, total // 10)), *range(max(0, before_rules - 20), before_rules + 1, 2), total}
+    ):
         try:
             run = solve(Countdown(looks))
         except LimitReached as late:
@@ -78,7 +84,7 @@ def test_wherever_the_time_ends_what_is_published_is_proved_and_the_rest_is_told
         for limit, wanted in zip(run.limits, full.limits, strict=True):
             assert not limit.in_time or limit == wanted
             assert limit.in_time or "prices" in missing
-    assert seen == {"no plan", "prices", "odds", "rare odds", "all"}
+    assert seen == {"no plan", "prices", "odds", "rare odds", "rules", "all"}
 
 
 def test_odds_that_are_cut_short_are_those_of_the_whole_nets_that_were_drawn():
@@ -104,7 +110,8 @@ def test_a_proof_that_there_is_no_plan_stands_without_its_repair():
     clock = Countdown(10**9)
     with pytest.raises(Infeasible):
         solve(clock, scenario, simulate=False)
-    for looks in range(10**9 - clock.looks[0] + 1):
+    total = 10**9 - clock.looks[0]
+    for looks in {*range(0, total, max(1, total // 12)), total}:
         with pytest.raises((Infeasible, LimitReached)) as caught:
             solve(Countdown(looks), scenario, simulate=False)
         if isinstance(caught.value, LimitReached):
@@ -128,7 +135,7 @@ def test_a_study_that_is_cut_short_has_only_bars_of_the_whole_one():
     full, seen = study(Deadline()), set()
     bars = {bar.move.path: bar.swing for bar in full.tornado.bars}
     total = looks_of(study)
-    for looks in range(0, total + 1, max(1, total // 30)):
+    for looks in range(0, total + 1, max(1, total // 8)):
         try:
             found = study(Countdown(looks))
         except LimitReached:
@@ -178,8 +185,8 @@ def test_wherever_an_answer_was_cut_short_it_follows_from_its_proof(tmp_path, ca
         "--out",
         str(tmp_path),
     ]
-    total, seen = looks_of(solve), set()
-    for looks in range(total - 26, total + 1, 3):
+    total, seen = looks_of(without_rules), set()
+    for looks in range(total - 20, total + 1, 5):
         with monkeypatch.context() as patched:
             patched.setattr(Deadline, "after", classmethod(lambda _cls, _seconds, n=looks: Countdown(n)))
             code = main([*words, "--time-limit", "5", "--json", "--force"])
@@ -203,7 +210,7 @@ def test_an_answer_that_was_cut_short_is_told_and_is_not_the_answer_next_time(tm
         "--out",
         str(tmp_path),
     ]
-    total = looks_of(solve)
+    total = looks_of(without_rules)
     with monkeypatch.context() as patched:
         patched.setattr(Deadline, "after", classmethod(lambda _cls, _seconds: Countdown(total - 10)))
         assert main([*words, "--time-limit", "5", "--json"]) == 0
