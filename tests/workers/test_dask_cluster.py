@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from kpiopt.errors import LimitReached, UsageError
-from kpiopt.runs import question
-from kpiopt.workers import dask_cluster
+from kpiopt.workers import dask_cluster, versions
 from kpiopt.workers.executor import execute, parse_executor
 from kpiopt.workers.job import SERIAL, Failure
 from tests.workers.dask_workers import loopback_cluster
@@ -72,13 +71,13 @@ def test_without_the_extra_it_is_named(monkeypatch):
 
 def test_workers_with_other_versions_are_refused(tmp_path, monkeypatch):
     with loopback_cluster(tmp_path, workers=1) as cluster:
-        monkeypatch.setattr(question, "version", lambda package: "0.1")
+        monkeypatch.setattr(versions, "version", lambda package: "0.1")
         with pytest.raises(UsageError, match=r"numpy .*, not 0\.1"):
             squares({"a": ("square", 1.0)}, parse_executor(cluster.address))
 
 
 def test_a_worker_that_joins_later_with_other_versions_answers_nothing():
-    packed = pickle.dumps((Squares(), {**question.installed_versions(), "numpy": "0.1"}))
+    packed = pickle.dumps((Squares(), {**versions.installed_versions(), "numpy": "0.1"}))
     answer = dask_cluster._answer_remotely(packed, ("square", 2.0))
     assert isinstance(answer.error, UsageError)
     assert "a worker has numpy" in str(answer.error)
