@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -86,6 +86,9 @@ app.add_typer(runs.runs)
 app.command("export")(export.export)
 app.command("schema")(start.schema)
 
+_command = cache(partial(typer.main.get_command, app))
+"""The command that the application is, put together once: that takes longer than many a command."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -135,7 +138,7 @@ def console() -> NoReturn:
 def _run(words: list[str], *, debug: bool) -> int:
     """Parse and run; every error that is not an interruption becomes a message and an exit code."""
     try:
-        code = typer.main.get_command(app).main(args=words, prog_name="kpiopt", standalone_mode=False, obj=words)
+        code = _command().main(args=words, prog_name="kpiopt", standalone_mode=False, obj=words)
         sys.stdout.flush()
         return code if isinstance(code, int) else int(ExitCode.OK)
     except Exception as error:

@@ -22,6 +22,8 @@ from kpiopt.scenario.scenario import Scenario
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "kpiopt" / "templates" / "scenario.toml"
 SHIPPED = [*sorted((ROOT / "scenarios").glob("*.toml")), STARTER]
+ALIKE = ("adventureworks-base", "adventureworks-targets-check")
+"""Scenarios of a model of which another is tried."""
 
 
 def run(*words: object) -> None:
@@ -51,7 +53,10 @@ def require_same(one: Scenario, other: Scenario) -> None:
         np.testing.assert_array_equal(one.cells.effort[name], other.cells.effort[name])
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.nightly] if path.stem in ALIKE else [], id=path.stem) for path in SHIPPED],
+)
 def test_shipped_scenarios_survive_the_round_trip(tmp_path: Path, path: Path) -> None:
     (tmp_path / "kpiopt.toml").touch()
     run("convert", path, tmp_path / "plan.xlsx")
@@ -66,7 +71,10 @@ def test_shipped_scenarios_survive_the_round_trip(tmp_path: Path, path: Path) ->
 @pytest.mark.parametrize("path", [STARTER, ROOT / "scenarios" / "hand-solved.toml"], ids=lambda path: path.stem)
 def test_the_plan_and_its_odds_are_the_same(tmp_path: Path, path: Path) -> None:
     run("convert", path, tmp_path / "plan.xlsx")
-    one, other = (kpiopt.solve(kpiopt.load(source)) for source in (path, tmp_path / "plan.xlsx"))
+    one, other = (
+        kpiopt.solve(kpiopt.load(source, overrides=["simulation.draws=512"]))
+        for source in (path, tmp_path / "plan.xlsx")
+    )
     assert one.plan.targets.equals(other.plan.targets)
     assert str(one.odds) == str(other.odds)
 
@@ -75,11 +83,16 @@ def test_init_excel_gives_a_scenario_that_solves(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     run("init", "--excel", "plan.xlsx")
     run("solve", "plan.xlsx", "--no-simulation")
-    run("compare", "plan.xlsx", "--no-simulation")
     run("init", "--excel", "other.xlsx", "--from", "plan.xlsx")
     require_same(load_scenario("plan.xlsx"), load_scenario("other.xlsx"))
     assert main(["init", "--excel", "plan.xlsx"]) == 8
     assert main(["init", "--excel", "plan.csv"]) == 2
+
+
+@pytest.mark.nightly
+def test_a_workbook_is_compared(tmp_path: Path) -> None:
+    run("init", "--excel", tmp_path / "plan.xlsx")
+    run("compare", tmp_path / "plan.xlsx", "--no-simulation")
 
 
 def test_the_workbook_has_all_sheets_help_and_no_formula(tmp_path: Path) -> None:

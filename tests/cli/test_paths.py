@@ -1,6 +1,7 @@
 """Paths from the command line: what cannot be read or written ends in one line, and nothing of anybody's is lost."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt.cli import main
+from kpiopt.cli.terminal import write_in_any_encoding
 from kpiopt.runs import lock
 
 SMALL = """
@@ -227,22 +229,38 @@ def test_locks_that_fail_without_being_held(tmp_path, monkeypatch):
         pass
 
 
-def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "kpiopt", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, env={**os.environ, **environment}, check=False)
+def said(words: list[str], encoding: str, monkeypatch) -> str:
+    """Return what a command prints to a stream of an encoding."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        write_in_any_encoding()
+        assert main(words) == 0
+    stream.flush()
+    return stream.buffer.getvalue().decode(encoding)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_the_answer_is_printed_in_any_encoding(folder, encoding):
-    done = run(folder, "solve", "scenario.toml", "--no-simulation", PYTHONIOENCODING=encoding)
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.decode(encoding)
-    assert ("Zwei Teams" in said) and ("Umsatze" in said or "Umsätze" in said)
-    answer = run(folder, "check", "scenario.toml", "--json", PYTHONIOENCODING=encoding)
-    assert json.loads(answer.stdout)["name"] == "Zwei Teams – größer"
+def test_the_answer_is_printed_in_any_encoding(folder, encoding, monkeypatch):
+    text = said(["solve", "scenario.toml", "--no-simulation"], encoding, monkeypatch)
+    assert ("Zwei Teams" in text) and ("Umsatze" in text or "Umsätze" in text)
+    answer = said(["check", "scenario.toml", "--json"], encoding, monkeypatch)
+    assert json.loads(answer)["name"] == "Zwei Teams – größer"
 
 
-@pytest.mark.parametrize(("number", "code", "status"), [(signal.SIGINT, 130, "interrupted"), (15, 143, "terminated")])
+@pytest.mark.nightly
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_process_prints_in_any_encoding(folder, encoding):
+    command = [sys.executable, "-m", "kpiopt", "check", "scenario.toml", "--json"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, cwd=folder, capture_output=True, env=environment, check=True)
+    assert json.loads(done.stdout)["name"] == "Zwei Teams – größer"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "status"),
+    [(signal.SIGINT, 130, "interrupted"), pytest.param(15, 143, "terminated", marks=pytest.mark.nightly)],
+)
 def test_one_document_also_when_interrupted(folder, number, code, status):
     text = SMALL.replace("[110, 120]", "{ from = 100, to = 125, steps = 5000 }")
     (folder / "scenario.toml").write_text(text)
