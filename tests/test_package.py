@@ -76,3 +76,14 @@ def test_names_that_are_not_there_are_told() -> None:
 
     with pytest.raises(AttributeError, match="it has Infeasible, InputError"):
         _ = kpiopt.solve_scenario
+
+
+def test_solving_loads_no_more_of_scipy_than_it_needs(tmp_path):
+    """`scipy.stats` alone takes longer to load than a small scenario takes to solve."""
+    code = (
+        "import sys; from kpiopt.cli import main\n"
+        f"assert main(['solve', {str(ROOT / 'scenarios' / 'hand-solved.toml')!r}, '--out', {str(tmp_path)!r}]) == 0\n"
+        "print(sorted({'scipy.stats', 'scipy.optimize', 'networkx', 'pyomo'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

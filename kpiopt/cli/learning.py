@@ -97,8 +97,9 @@ def backtest(
     """Stand at past periods, forecast with what was known then, and score what happened."""
     from kpiopt.learning.backtest import BacktestOptions  # scipy
     from kpiopt.learning.backtest import backtest as test
-    from kpiopt.learning.backtest_document import BACKTEST_FILE, backtest_as_dict
+    from kpiopt.learning.backtest_document import backtest_as_dict
     from kpiopt.learning.history import read_history
+    from kpiopt.learning.odds_line import BACKTEST_FILE
     from kpiopt.report.learning.text import render_backtest
     from kpiopt.runs.durable import replace_file, require_place
 

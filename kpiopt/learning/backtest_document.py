@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kpiopt.learning.backtest import BINS, Backtest, BacktestOptions, LevelScore
 from kpiopt.learning.history import History
+from kpiopt.learning.odds_line import SCHEMA
 from kpiopt.workers.versions import installed_versions
-
-SCHEMA = "kpiopt.backtest/1"
-BACKTEST_FILE = "backtest.json"
 
 
 def backtest_as_dict(found: Backtest, history: History, options: BacktestOptions) -> dict[str, Any]:
@@ -59,13 +55,3 @@ def _targets_as_dict(found: Backtest) -> dict[str, Any] | None:
         "count": len(odds.given), "brier": odds.brier, "miscalibration": odds.miscalibration,
         "discrimination": odds.discrimination, "uncertainty": odds.uncertainty, "bins": bins,
     }  # fmt: skip
-
-
-def read_odds_line(folder: Path) -> str | None:
-    """Return the line of the back-test kept in a folder; None where there is none that can be read."""
-    try:
-        kept = json.loads((folder / BACKTEST_FILE).read_text("utf-8"))
-        line = kept["line"] if kept["schema"] == SCHEMA else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return line if isinstance(line, str) else None
