@@ -200,11 +200,13 @@ def verify(run: str | Path, *, allow_code: bool = False, runs: str | Path = RUNS
     runs : str or Path
         Folder in which names are looked up.
     """
-    from kpiopt.cli.solve import summary_text
+    from kpiopt.cli.solve import summary_text, workbook_of
+    from kpiopt.runs.recomputation import Told
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_run
 
-    return verify_run(RunStore(Path(runs)).find(str(run)), summary_text, allow_code=allow_code)
+    told = Told(summary_text, workbook_of)
+    return verify_run(RunStore(Path(runs)).find(str(run)), told, allow_code=allow_code)
 
 
 def compare(

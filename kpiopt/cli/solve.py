@@ -207,12 +207,22 @@ def summary_text(run: Run, folder: Path) -> str:
 
 
 def report_pages(run: Run, folder: Path) -> dict[str, bytes]:
-    """Return the report of a run as it is kept in its folder."""
+    """Return the report and the workbook of a run as they are kept in its folder."""
     from kpiopt.report.page.report import render_report  # jinja2
     from kpiopt.report.page.source import source_of_run
-    from kpiopt.runs.stored_run import REPORT_FILE
+    from kpiopt.report.workbook.plan_workbook import render_workbook
+    from kpiopt.runs.stored_run import REPORT_FILE, WORKBOOK_FILE
 
-    return {REPORT_FILE: render_report(source_of_run(run, folder.name)).encode()}
+    source = source_of_run(run, folder.name)
+    return {REPORT_FILE: render_report(source).encode(), WORKBOOK_FILE: render_workbook(source)}
+
+
+def workbook_of(run: Run, folder: Path) -> bytes:
+    """Return the workbook of a run as it is kept in its folder."""
+    from kpiopt.report.page.source import source_of_run
+    from kpiopt.report.workbook.plan_workbook import render_workbook
+
+    return render_workbook(source_of_run(run, folder.name))
 
 
 def _summary(run: Run, folder: Path) -> RenderableType:

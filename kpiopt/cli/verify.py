@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, ExecutorName, RunName, RunsFolder, Workers
-from kpiopt.cli.solve import summary_text
+from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
 
@@ -22,13 +22,14 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a run again: its proof without the solver, all that it publishes from the proof, its inputs as they are."""
+    from kpiopt.runs.recomputation import Told
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_run  # numpy and scipy
     from kpiopt.workers.executor import choose_executor
 
     place = choose_executor(executor, workers)
     stored = RunStore(out).find(run)
-    findings = verify_run(stored, summary_text, executor=place, allow_code=allow_code)
+    findings = verify_run(stored, Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]
     if failed:
         raise _failure(failed)

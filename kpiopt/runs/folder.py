@@ -9,6 +9,7 @@
 | certificate.json, evidence.npz | what the independent check found, step by step, and the numbers that prove it |
 | summary.txt | the summary as the terminal showed it |
 | report.html | the report: one page that works offline |
+| plan.xlsx | the plan as a workbook |
 """
 
 from __future__ import annotations

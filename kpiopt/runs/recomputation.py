@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +25,32 @@ from kpiopt.run.run import Run, odds_frame
 from kpiopt.run.solve import USUAL_RULE, SolveOptions, complete_run
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.folder import files_of_document, run_notes, sizes_of
-from kpiopt.runs.stored_run import SUMMARY_FILE, StoredRun, read_run_file
+from kpiopt.runs.stored_run import SUMMARY_FILE, WORKBOOK_FILE, StoredRun, read_run_file
+from kpiopt.runs.workbook_parts import compare_workbooks
 from kpiopt.workers.job import SERIAL, Executor
 
 if TYPE_CHECKING:
     import polars as pl
 
-Summarise = Callable[[Run, Path], str]
 SAME = 1e-9
 TINY = ("primal_residual", "relative_gap")
 """Measures of a certificate: what lies below the tolerance is rounding, which another processor does in its own way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a run is told beside its tables; run and folder -> the file's content.
+
+    Attributes
+    ----------
+    summary : callable
+        Returns the summary as text.
+    workbook : callable
+        Returns the workbook's bytes.
+    """
+
+    summary: Callable[[Run, Path], str]
+    workbook: Callable[[Run, Path], bytes]
 
 
 def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...], executor: Executor = SERIAL) -> Run:
@@ -57,15 +73,14 @@ def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ..
     return complete_run(cascade, restore_solution(cascade.program, evidence), options)
 
 
-def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tuple[str, list[str]]]:
+def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, list[str]]]:
     """Yield what a run holds, and in what it is not what follows from its proof.
 
     Parameters
     ----------
     found : Run
         As `recompute_run` gives it.
-    summarise : callable
-        Run and folder -> the summary as it is kept.
+    told : Told
 
     Yields
     ------
@@ -77,8 +92,10 @@ def differences(run: StoredRun, found: Run, summarise: Summarise) -> Iterator[tu
     expected = _claiming(found, claimed["steps"], attempts_only=True).as_dict()
     yield "run.json", [*_compare(claimed, expected, ""), *_compare(_manifest(run), _manifest_of(found), "manifest")]
     yield from _files(run, found)
-    text = summarise(claiming, Path(run.document["folder"]))
-    yield SUMMARY_FILE, list(_compare_lines(_text(run, SUMMARY_FILE), text))
+    folder = Path(run.document["folder"])
+    yield SUMMARY_FILE, list(_compare_lines(_text(run, SUMMARY_FILE), told.summary(claiming, folder)))
+    if WORKBOOK_FILE in run.manifest["files"]:
+        yield WORKBOOK_FILE, list(compare_workbooks(_bytes(run, WORKBOOK_FILE), told.workbook(claiming, folder)))
 
 
 def _claiming(found: Run, claims: Sequence[Mapping[str, Any]], *, attempts_only: bool = False) -> Run:

@@ -17,6 +17,7 @@ DOCUMENT_FILES = (RUN_FILE, SWEEP_FILE)
 EVIDENCE_FILE = "evidence.npz"
 SUMMARY_FILE = "summary.txt"
 REPORT_FILE = "report.html"
+WORKBOOK_FILE = "plan.xlsx"
 LARGEST_DOCUMENT = 1 << 30
 SHOWN = 5
 """How many of the files that are not as they were are named."""
@@ -24,7 +25,8 @@ SHOWN = 5
 _NAME = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 _OWN_FILES = frozenset([
     *DOCUMENT_FILES, "scenario.toml", "inputs", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv",
-    "initiatives.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, REPORT_FILE, "points.csv",
+    "initiatives.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, REPORT_FILE,
+    WORKBOOK_FILE, "points.csv",
 ])  # fmt: skip
 _LEFT_BY_SYSTEMS = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])
 

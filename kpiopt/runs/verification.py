@@ -8,7 +8,7 @@ proves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,7 @@ from kpiopt.workers.job import SERIAL, Executor
 from kpiopt.workers.versions import hash_file
 
 if TYPE_CHECKING:
-    from kpiopt.run.run import Run
-
-    Summarise = Callable[[Run, Path], str]
+    from kpiopt.runs.recomputation import Told
 
 SAME = 1e-9
 SHOWN = 5
@@ -66,15 +64,15 @@ class Finding:
 
 
 def verify_run(
-    run: StoredRun, summarise: Summarise, *, executor: Executor = SERIAL, allow_code: bool = False
+    run: StoredRun, told: Told, *, executor: Executor = SERIAL, allow_code: bool = False
 ) -> tuple[Finding, ...]:
     """Check a kept run again.
 
     Parameters
     ----------
     run : StoredRun
-    summarise : callable
-        Run and folder -> the summary as it is kept.
+    told : Told
+        How a run is told, as it is kept.
     executor : Executor
         Who draws the odds again.
     allow_code : bool
@@ -88,7 +86,7 @@ def verify_run(
     proved = verify_proof(run)
     if not all(finding.passed for finding in proved):
         return (*proved, *_inputs(run)) if run.is_complete else proved
-    return (*proved, *_recomputed(run, summarise, executor, allow_code=allow_code), *_inputs(run))
+    return (*proved, *_recomputed(run, told, executor, allow_code=allow_code), *_inputs(run))
 
 
 def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
@@ -138,7 +136,7 @@ def _question(run: StoredRun, scenario: Scenario) -> Finding:
     return Finding("the run bears the name of its question", same and simulates and is_named)
 
 
-def _recomputed(run: StoredRun, summarise: Summarise, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
+def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
     """Compute all that is published from the proof and compare."""
     from kpiopt.program.formulation.rules_file import apply_rules
     from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
@@ -155,7 +153,7 @@ def _recomputed(run: StoredRun, summarise: Summarise, executor: Executor, *, all
     except KpioptError as error:
         yield Finding("the run follows from its proof", False, error.problems[0].message)
         return
-    for what, wrong in differences(run, found, summarise):
+    for what, wrong in differences(run, found, told):
         more = f" and {len(wrong) - SHOWN:,} more" if len(wrong) > SHOWN else ""
         yield Finding(f"{what} follows from the proof", not wrong, "; ".join(wrong[:SHOWN]) + more)
 

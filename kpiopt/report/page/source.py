@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.report.strategy_map.collect import MapSource
 from kpiopt.run.run import Run
-from kpiopt.runs.kept_plan import load_kept_plan
+from kpiopt.runs.kept_plan import load_kept_plan, read_targets
 from kpiopt.runs.stored_run import StoredRun
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, Simulation, simulate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class ReportSource:
     simulation : Simulation or None
     inputs : mapping of str to str
         Every file that was read -> SHA-256 of its bytes.
+    table : DataFrame
+        The targets table of the run.
     """
 
     name: str
@@ -44,6 +49,7 @@ class ReportSource:
     targets: Floats
     simulation: Simulation | None
     inputs: Mapping[str, str]
+    table: pl.DataFrame
 
     @property
     def scenario(self) -> Scenario:
@@ -99,8 +105,9 @@ def source_of_run(run: Run, name: str) -> ReportSource:
     """Return a run that was just made as the source of a report."""
     plan = run.plan
     return ReportSource(
-        name, run.as_dict(), run.graph, plan.stretch, plan.levels, plan.target, run.simulation, run.scenario.files
-    )
+        name, run.as_dict(), run.graph, plan.stretch, plan.levels, plan.target, run.simulation, run.scenario.files,
+        plan.targets,
+    )  # fmt: skip
 
 
 def source_of_kept(stored: StoredRun) -> ReportSource:
@@ -116,5 +123,6 @@ def source_of_kept(stored: StoredRun) -> ReportSource:
     if stored.document["simulation"]:
         simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.targets)
     return ReportSource(
-        stored.name, stored.document, plan.graph, plan.stretch, plan.levels, plan.targets, simulation, inputs
-    )
+        stored.name, stored.document, plan.graph, plan.stretch, plan.levels, plan.targets, simulation, inputs,
+        read_targets(stored),
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""The rows of a plan: the targets table with names, number formats and the tree that it adds up along."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kpiopt.graph import EdgeKind, NodeKind
+from kpiopt.report.numbers import decimals_of_step
+from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.scenario import Floats, Integers, Kpi
+
+ALMOST = 1e-9
+MOST_DIGITS = 6
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PlanRows:
+    """A plan as rows, and how they stand together.
+
+    Attributes
+    ----------
+    most : int
+        Rows that one table may have.
+    """
+
+    source: ReportSource
+    most: int
+
+    @cached_property
+    def kpis(self) -> list[Kpi]:
+        """KPIs by position."""
+        return list(self.source.scenario.kpis.values())
+
+    @cached_property
+    def nodes(self) -> Integers:
+        """Node of each row of the targets table, in its order."""
+        graph = self.source.graph
+        node = np.flatnonzero(graph.kind == NodeKind.KPI)
+        return node[np.lexsort((graph.kpi[node], graph.unit[node]))]
+
+    @cached_property
+    def row_at(self) -> dict[int, int]:
+        """Node -> row of the targets table."""
+        return {node: row for row, node in enumerate(self.nodes.tolist())}
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """All rows of the targets table."""
+        return self.source.table.to_dicts()
+
+    @cached_property
+    def chosen(self) -> list[int]:
+        """Rows that the workbook has: all, or those nearest to the top."""
+        if len(self.nodes) <= self.most:
+            return list(range(len(self.nodes)))
+        depth = self.source.scenario.units.depth[self.source.graph.unit[self.nodes]]
+        return sorted(np.argsort(depth, kind="stable")[: self.most].tolist())
+
+    @cached_property
+    def number_formats(self) -> list[str]:
+        """Number format of each KPI: the decimals of its step, or about four digits."""
+        graph, formats = self.source.graph, []
+        for position, kpi in enumerate(self.kpis):
+            here = self.nodes[graph.kpi[self.nodes] == position]
+            values = np.abs(np.concatenate([graph.baseline[here], np.nan_to_num(self.source.targets[here])]))
+            formats.append(number_format(kpi.step, float(values.max(initial=0.0))))
+        return formats
+
+    @cached_property
+    def below(self) -> dict[int, list[int]]:
+        """Node -> the nodes of the same KPI that roll up to it, in the order of the file."""
+        graph, units = self.source.graph, self.source.scenario.units
+        rolls = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
+        found: dict[int, list[int]] = defaultdict(list)
+        tails = graph.tail[rolls]
+        order = units.order_in_file(graph.unit[tails])
+        for tail, head in zip(tails[order].tolist(), graph.head[rolls][order].tolist(), strict=True):
+            found[head].append(tail)
+        return found
+
+    @cached_property
+    def share_above(self) -> Floats:
+        """What each node counts in the one that it rolls up to, (n_nodes,) float."""
+        return self.source.graph.roll_up_above[1]
+
+    def tops(self, position: int) -> list[int]:
+        """Return the nodes of a KPI that roll up to nothing."""
+        graph = self.source.graph
+        own = self.nodes[graph.kpi[self.nodes] == position]
+        return [int(node) for node in own[graph.roll_up_above[0][own] < 0]]
+
+    def cascades(self) -> Iterator[int]:
+        """Yield the KPIs that are split among units: those of goals first."""
+        goals = dict.fromkeys(goal.kpi for goal in self.source.scenario.goals.values())
+        position = self.source.scenario.kpi_position
+        for kpi in dict.fromkeys([*goals, *self.source.scenario.kpis]):
+            if any(self.below.get(top) for top in self.tops(position[kpi])):
+                yield position[kpi]
+
+    def unit_name(self, node: int) -> str:
+        """Return the name of a node's unit."""
+        return self.source.scenario.units.names[int(self.source.graph.unit[node])]
+
+
+def number_format(step: float | None, largest: float) -> str:
+    """Return the number format of amounts: the decimals of their step, or about four digits of the largest."""
+    if step is not None:
+        decimals = decimals_of_step(step)
+    elif largest >= 1000 or not largest:
+        decimals = 0
+    else:
+        decimals = min(MOST_DIGITS, max(0, 3 - math.floor(math.log10(largest))))
+    return "#,##0" + (f".{'0' * decimals}" if decimals else "")
+
+
+def number(value: Any) -> float | None:
+    """Return a number that a cell can hold, None where there is none."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def is_same(first: float, second: float, size: float = 0.0) -> bool:
+    """Whether two amounts are the same but for rounding in their last digits."""
+    return abs(first - second) <= ALMOST * max(abs(first), abs(second), size)
+
+
+def odds_fields(estimate: Any, low: Any, high: Any) -> list[float | str | None]:
+    """Return odds with the ends of their interval; as words where they are certain, empty where there are none."""
+    if number(estimate) is None:
+        return [None, None, None]
+    if low == high:
+        return ["certain" if estimate else "never", None, None]
+    return [number(estimate), number(low), number(high)]
