@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kpiopt.cli.arguments import AsJson, Overrides, ScenarioPath, Variants, joined
-from kpiopt.cli.terminal import print_json, print_lines, say_problems
-from kpiopt.errors import ModelError, Problems, ScenarioError, printable, problem_as_dict
+from kpiopt.cli.arguments import AsJson, Overrides, Replace, ScenarioPath, Variants, joined
+from kpiopt.cli.terminal import print_json, print_lines, say, say_problems
+from kpiopt.errors import ModelError, Problem, Problems, ScenarioError, UsageError, printable, problem_as_dict
+from kpiopt.reading.tables.table_findings import listing
 
 if TYPE_CHECKING:
     from kpiopt.reading.document import Document
@@ -25,12 +26,23 @@ def check(
     show_origin: Annotated[
         bool, typer.Option("--show-origin", help="List every value with the file and line it came from.")
     ] = False,
+    mended: Annotated[
+        Path | None,
+        typer.Option(
+            "--fix-text-numbers",
+            metavar="FILE",
+            help="Write a copy of the workbook in which numbers stored as text are numbers.",
+        ),
+    ] = None,
+    force: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a scenario and its tables: all errors at once, each with its place and a suggestion."""
     from kpiopt.scenario.load import check_scenario  # loads numpy and polars
 
     checked, found, document = check_scenario(scenario, variant=joined(variants), overrides=tuple(overrides or ()))
+    if mended is not None:
+        _mend(scenario, found, mended, force=force)
     if found.errors or checked is None:
         raise ScenarioError(*found.errors, *found.warnings)
     _check_rooms_behind(checked, found)
@@ -46,6 +58,38 @@ def check(
             printable(f"{o['path']} = {json.dumps(o['value'], ensure_ascii=False)}    # {o['origin']}")
             for o in _origins(document)
         )
+
+
+def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None:
+    """Write a copy of the workbook with its text numbers as numbers; end well where nothing else was wrong.
+
+    Raises
+    ------
+    UsageError
+        Where several workbooks hold numbers as text: one file is named for one copy.
+    OutputError
+        Where the copy would replace the workbook or a file that kpiopt did not write.
+    """
+    from kpiopt.reading.tables.text_numbers import find_text_numbers, is_text_number, mend_text_numbers
+    from kpiopt.runs.durable import require_place, write_output
+
+    books = find_text_numbers(found.errors)
+    if len(books) > 1:
+        fix = "check a scenario that names one of them, or mend one after the other"
+        raise UsageError(Problem("E-mend-many", f"numbers are stored as text in {', '.join(sorted(books))}", fix=fix))
+    if not books:
+        say("no number is stored as text in a workbook; nothing was written")
+        return
+    ((book, wanted),) = books.items()
+    require_place(target, [Path(book), scenario], force=force)
+    content, cells = mend_text_numbers(Path(book).read_bytes(), book, wanted)
+    write_output(target, content, [Path(book), scenario], force=force)
+    count = f"{len(cells):,} {'number that was' if len(cells) == 1 else 'numbers that were'} text"
+    say(f"wrote {printable(str(target))}: {count} ({listing(cells)}); check it next")
+    others = [problem for problem in found.errors if not is_text_number(problem) and problem.code != "E-table-more"]
+    if not others:
+        raise typer.Exit
+    raise ScenarioError(*others, *found.warnings)
 
 
 def _check_rooms_behind(scenario: Scenario, found: Problems) -> None:

@@ -29,7 +29,10 @@ from kpiopt.reading.tables.table import ColumnRule, Place, Table, TableRule
 from kpiopt.reading.tables.table_findings import SHOWN, Explanation, TableFindings, listing, show
 from kpiopt.reading.tables.text import clean_ids, clean_text, explain_character, spell_out
 
-_FIX_TEXT_IN_EXCEL = "in Excel: mark the column, Data > Text to Columns > Finish, and save"
+_FIX_TEXT_IN_EXCEL = (
+    "in Excel: mark the column, Data > Text to Columns > Finish, and save; or let kpiopt check write a mended copy: "
+    "--fix-text-numbers FILE"
+)
 
 MAX_TEXT = 32_767
 """Longest text of one field in bytes: what a cell of a workbook holds."""

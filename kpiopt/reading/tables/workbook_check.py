@@ -59,7 +59,7 @@ def compare_readers(
     grid : list of lists
         What the reader of values found, from A1 on.
     """
-    strings = _shared_strings(parts, sheet.file)
+    strings = shared_strings(parts, sheet.file)
 
     def problem(cell: tuple[int, int], message: str) -> tuple[int, Problem]:
         at = Location(sheet.file, cell=f"{sheet.cell}!{cell_reference(*cell)}")
@@ -78,7 +78,8 @@ def compare_readers(
     findings.errors_of([cell for cell in unlike if cell not in set(facts.repeated)], different)
 
 
-def _shared_strings(parts: Mapping[str, bytes], display: str) -> Sequence[str]:
+def shared_strings(parts: Mapping[str, bytes], display: str) -> Sequence[str]:
+    """Return the texts that cells share, as they are numbered."""
     handler = _StringsHandler()
     for name, xml in parts.items():
         if name.casefold() == _STRINGS_PART:
