@@ -20,8 +20,8 @@ def written(scenario: Scenario, path: str, value: float) -> list[str]:
             kpi, field = "", f"effort.{field}"
         elif kpi.endswith(".effort"):
             kpi, field = kpi.removesuffix(".effort"), f"effort.{field}"
-        where = [f'adjust.moved.where.kpi="{kpi}"'] if kpi else []
-        return [*where, f"adjust.moved.scale.{field}={value!r}"]
+        where = f'where = {{ kpi = "{kpi}" }}, ' if kpi else ""
+        return [f"adjust.moved={{ {where}scale = {{ {field} = {value!r} }} }}"]
     single = re.fullmatch(r"(cell|unit)\.([^.]+)\.(.+)", path)
     if single:
         return [f'{single[1]}."{single[2]}".{single[3]}={value!r}']

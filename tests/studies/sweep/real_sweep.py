@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,12 @@ def start_and_stop(out: Path, n: int, *words: str) -> subprocess.Popen:
 def _start(command: list[str]) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended(process: subprocess.Popen) -> tuple[bytes, bytes]:
+    """Wait for a sweep; return stdout, and stderr without what is warned of in the shipped scenario."""
+    said, err = process.communicate(timeout=120)
+    return said, re.sub(rb"^[^\n]*: W-unassigned: [^\n]*\n(    [^\n]*\n)*", b"", err, flags=re.MULTILINE)
 
 
 def result(out: Path) -> dict[str, bytes | dict]:

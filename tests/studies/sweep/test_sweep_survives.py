@@ -17,6 +17,7 @@ from tests.studies.sweep.real_sweep import (
     HAND,
     LONG,
     N_POINTS,
+    ended,
     kept_points,
     promised,
     result,
@@ -49,7 +50,7 @@ def kill_at_random(out: Path, executor: str, kills: int, chance: random.Random) 
         assert before <= kept, "an answer that was kept is gone"
         assert all(run.is_complete for run in RunStore(out).runs())
         before = kept
-    assert start(out, "--executor", executor).communicate()[1] == b""
+    assert ended(start(out, "--executor", executor))[1] == b""
     return kills
 
 
@@ -87,7 +88,7 @@ def test_an_interrupted_sweep_ends_within_two_seconds_and_goes_on(tmp_path, undi
     process.send_signal(number)
     started = time.monotonic()
     process.send_signal(signal.SIGCONT)
-    said, err = process.communicate(timeout=60)
+    said, err = ended(process)
     assert (process.returncode, said) == (code, b"")
     assert err in (b"interrupted; what is answered is kept, and the same command goes on from there\n", b"")
     assert time.monotonic() - started < promised(2.0)
@@ -138,7 +139,7 @@ def test_a_second_process_is_refused_and_does_no_harm(tmp_path, undisturbed, cap
     assert f"process {process.pid}" in capsys.readouterr().err
     assert sweep(out, str(HAND)) == 0  # another question in the same folder
     process.send_signal(signal.SIGCONT)
-    assert process.communicate(timeout=120)[1] == b""
+    assert ended(process)[1] == b""
     assert process.returncode == 0
     [hand] = [run for run in RunStore(out).runs() if "hand" in run.name]
     RunStore(out).remove(hand)
@@ -156,7 +157,7 @@ def test_ctrl_c_in_a_terminal_reaches_workers_too_and_they_say_nothing(tmp_path)
         time.sleep(0.002)
     for number in (*map(int, found), process.pid):
         os.kill(number, signal.SIGINT)
-    said, err = process.communicate(timeout=60)
+    said, err = ended(process)
     assert (process.returncode, said) == (130, b"")
     assert b"Traceback" not in err
 
