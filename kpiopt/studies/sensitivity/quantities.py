@@ -87,7 +87,7 @@ def follow_baselines(scenario: Scenario) -> Scenario:
     if cells.growth is None or np.all(np.isnan(cells.growth)):
         return scenario
     graph = build_graph(scenario)
-    ends = cells.growth * np.abs(graph.baseline[graph.cell_node])
+    ends = np.where(cells.has_decision, cells.growth * np.abs(graph.baseline[graph.cell_node]), np.nan)
     box = (np.where(np.isnan(given), own, given) for given, own in zip(ends, _box(cells), strict=True))
     low, high = closed(*box)
     return replace(scenario, cells=replace(cells, min_stretch=low, max_stretch=high))
