@@ -87,14 +87,21 @@ def follow_baselines(scenario: Scenario) -> Scenario:
     if cells.growth is None or np.all(np.isnan(cells.growth)):
         return scenario
     graph = build_graph(scenario)
-    ends = np.where(cells.has_decision, cells.growth * np.abs(graph.baseline[graph.cell_node]), np.nan)
-    box = (np.where(np.isnan(given), own, given) for given, own in zip(ends, _box(cells), strict=True))
-    low, high = closed(*box)
-    return replace(scenario, cells=replace(cells, min_stretch=low, max_stretch=high))
+    ends = cells.growth * np.abs(graph.baseline[graph.cell_node])
+    low, high = _following(np.where(cells.has_decision, ends, np.nan), cells.min_stretch, cells.max_stretch)
+    totals = scenario.totals
+    ends = np.where(np.isnan(cells.lock), ends, np.nan)[:, totals.cell]
+    least, most = _following(ends, totals.low, totals.high)
+    return replace(
+        scenario,
+        cells=replace(cells, min_stretch=low, max_stretch=high),
+        totals=replace(totals, low=least, high=most),
+    )
 
 
-def _box(cells: Cells) -> tuple[Floats, Floats]:
-    return cells.min_stretch, cells.max_stretch
+def _following(ends: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return ranges with the ends that guardrails give; NaN where one gives none."""
+    return closed(*(np.where(np.isnan(given), own, given) for given, own in zip(ends, (low, high), strict=True)))
 
 
 def _fix_kpi(kpi: Kpi, fixed: Callable[[str, Quantity], Quantity]) -> Kpi:
