@@ -12,7 +12,6 @@ import typer
 from kpiopt.cli.arguments import AsJson, Overrides, Replace, ScenarioPath, Variants, joined
 from kpiopt.cli.terminal import print_json, print_lines, say, say_problems
 from kpiopt.errors import ModelError, Problem, Problems, ScenarioError, UsageError, printable, problem_as_dict
-from kpiopt.reading.tables.table_findings import listing
 
 if TYPE_CHECKING:
     from kpiopt.reading.document import Document
@@ -70,6 +69,7 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     OutputError
         Where the copy would replace the workbook or a file that kpiopt did not write.
     """
+    from kpiopt.reading.tables.table_findings import listing  # numpy
     from kpiopt.reading.tables.text_numbers import find_text_numbers, is_text_number, mend_text_numbers
     from kpiopt.runs.durable import require_place, write_output
 
