@@ -10,6 +10,7 @@ from typing import Any
 
 from kpiopt.errors import printable
 from kpiopt.report.drawing.short import short
+from kpiopt.report.goal_names import goal_kpi
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.report.rule import broken_words
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -123,7 +124,7 @@ def goal_name(found: Comparison, item: GoalChange) -> str:
 def goal_name_of(side: Side, goal: str) -> str:
     """Return the name of a goal of one side."""
     wanted = side.scenario.goals[goal]
-    name = side.scenario.kpis[wanted.kpi].name
+    name = goal_kpi(side.scenario, goal)
     return name if wanted.unit == 0 else f"{name} ({side.scenario.units.names[wanted.unit]})"
 
 

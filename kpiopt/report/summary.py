@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
+from kpiopt.report.goal_names import goal_kpi
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import next_steps, priced_limits, prices_of_less, used_up, without_price
 from kpiopt.report.numbers import (
@@ -200,7 +201,7 @@ def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
 
 
 def _goal_name(run: Run, result: GoalResult) -> str:
-    name = run.scenario.kpis[result.goal.kpi].name
+    name = goal_kpi(run.scenario, result.goal.id)
     return name if result.goal.unit == 0 else f"{name} of {run.scenario.units.names[result.goal.unit]}"
 
 
@@ -238,7 +239,12 @@ def _asks(run: Run) -> Iterator[RenderableType]:
             )
     asked = np.flatnonzero(plan.stretch > 0)
     decided = int(cells.has_decision.sum())
-    yield _line(f"{len(asked):,} of {decided:,} targets that can be stretched are; the largest, relative to baseline:")
+    largest = "; the largest, relative to baseline:" if len(asked) else "."
+    yield _line(
+        f"{len(asked):,} of {decided:,} targets that can be stretched are{largest}"
+        if decided
+        else "Nothing can be stretched."
+    )
     if len(asked):
         yield _ask_table(run, asked)
     yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run)])
@@ -269,7 +275,7 @@ def _unassigned_lines(run: Run) -> Iterator[str]:
     units, found = run.scenario.units, unassigned_of(run)
     for row in found[:SHOWN_LOCKS]:
         kpi, where = run.scenario.kpis[row["kpi"]], units.names[units.position[row["unit"]]]
-        much = change(row["amount"], kpi.unit, kpi.step)
+        much = change(row["amount"], "points" if kpi.unit.strip() == "%" else kpi.unit, kpi.step)
         yield f"Nobody's: {much} of {kpi.name} at {where} stands in no target below it."
     if len(found) > SHOWN_LOCKS:
         yield f"… and {len(found) - SHOWN_LOCKS:,} more; see the column unassigned of targets.csv."
@@ -326,9 +332,14 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
             str(plan.binding[cell]),
             amount(float(cells.baseline[cell]), "", kpi.step),
             amount(target, kpi.unit, kpi.step),
-            f"{change(kpi.sign * plan.stretch[cell], '', kpi.step)} ({percent(float(share[cell]))})",
+            f"{change(kpi.sign * plan.stretch[cell], '', kpi.step)} ({_relative(cells.baseline[cell], share[cell])})",
         )
     return grid
+
+
+def _relative(baseline: float, share: float) -> str:
+    """Write a stretch as a share of its baseline; "new" where that is 0."""
+    return percent(float(share)) if baseline else "new"
 
 
 def _open_targets(run: Run) -> int:

@@ -13,6 +13,9 @@ import numpy as np
 from kpiopt.scenario.scenario import Floats
 
 TOLERANCE = 1e-9
+NOISE = 1e-12
+"""What is missing by no more than this share is a rounded sum; what is missing by more is told, though it may hit."""
+
 LEAST_SIZE = 1e-3
 """What is smaller is compared as if it had this size: noise of sums has no smaller one."""
 
@@ -52,14 +55,18 @@ def least_hit(target: Floats, baseline: Floats, step: Floats, sign: Floats) -> F
     grid = target_grid(target, step)
     safe = np.where(grid > 0, grid, 1.0)
     rounded = (np.round(sign * target / safe) - 0.5) * safe
-    near = sign * target - target_noise(target, baseline)
+    near = sign * target - TOLERANCE * _compared(target, baseline)
     return np.asarray(sign * np.where(grid > 0, rounded, near))
 
 
 def target_noise(target: Floats, baseline: Floats) -> Floats:
     """Return the distance to a target that is rounding noise, (n,) float."""
-    size = np.maximum(np.abs(target), np.abs(target - baseline))
-    return np.asarray(TOLERANCE * np.maximum(size, LEAST_SIZE))
+    return NOISE * _compared(target, baseline)
+
+
+def _compared(target: Floats, baseline: Floats) -> Floats:
+    """Return the size of what is compared, (n,) float."""
+    return np.asarray(np.maximum(np.maximum(np.abs(target), np.abs(target - baseline)), LEAST_SIZE))
 
 
 def round_to_grid(value: float, target: float, step: float | None, sign: float) -> float:

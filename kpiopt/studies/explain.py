@@ -130,7 +130,8 @@ def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
     """Return the id of what is named by its id or its name."""
     if text in names:
         return text
-    named = [key for key, name in names.items() if name.casefold() == text.casefold()]
+    given = {key: (name, name.removesuffix(f" ({key})")) for key, name in names.items()}  # shared names carry the id
+    named = [key for key, both in given.items() if text.casefold() in (name.casefold() for name in both)]
     if len(named) == 1:
         return named[0]
     if named:

@@ -18,6 +18,7 @@ from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Selector
+from kpiopt.scenario.resolve.shown_names import shown_names
 from kpiopt.scenario.roll_up import RollUp
 from kpiopt.scenario.scenario import (
     ORGANIZATION,
@@ -103,8 +104,9 @@ class MapResolver:
 
     def kpis(self, root_baseline: dict[str, Quantity]) -> dict[str, Kpi]:
         """Return the KPIs in order of appearance."""
-        kpis = {}
-        for key, entry in self.model.kpi.items():
+        kpis, given = {}, self.model.kpi
+        names = shown_names([*given], [entry.name or key for key, entry in given.items()])
+        for (key, entry), name in zip(given.items(), names, strict=True):
             check_reference(
                 self.findings, "objective", entry.objective, self.model.objective, ("kpi", key, "objective")
             )
@@ -113,7 +115,7 @@ class MapResolver:
                 self.findings.at("E-kpi-id", message, ("kpi", key), rule=rule, key=True, kind=ModelError)
             kpis[key] = Kpi(
                 id=key,
-                name=entry.name or key,
+                name=name,
                 objective=entry.objective,
                 unit=entry.unit,
                 sign=1 if entry.direction == "up" else -1,

@@ -15,6 +15,7 @@ from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.rows import Patch, Rows, merge_rows
 from kpiopt.reading.tables.table import UNITS_TABLE, Table
 from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.resolve.shown_names import shown_names
 from kpiopt.scenario.scenario import OWN, Floats, Integers, Units
 
 _RULE = "the organization is a tree: exactly one unit has no parent, every other one has an existing parent"
@@ -226,7 +227,7 @@ def _build(
     position[order], position[-1] = np.arange(len(order)), -1
     ids = rows.texts("unit")[order]
     names = rows.texts("name")[order]
-    names = np.where(names == "", ids, names)
+    names = np.array(shown_names(ids.tolist(), np.where(names == "", ids, names).tolist()), dtype=object)
     own = np.array([unit.endswith(OWN) for unit in ids.tolist()], dtype=bool) & (position[parent[order]] >= 0)
     names[own] = [f"{names[p]}{OWN}" for p in position[parent[order]][own].tolist()]
     return Units(
