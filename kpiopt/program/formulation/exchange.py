@@ -98,11 +98,13 @@ def _lp_lines(
     yield " obj:"
     used = np.flatnonzero(arrays.cost)
     yield from _sum_lines(arrays.cost[used], used, columns)
-    yield f"  {arrays.offset:+.17g}"
+    if arrays.offset:
+        yield f"  {arrays.offset:+.17g}"
     if square.any():
         yield "  + ["
         used = np.flatnonzero(square)
-        yield from _sum_lines(square[used], used, [f"{name} ^ 2" for name in columns])
+        first, *rest = _sum_lines(square[used], used, [f"{name} ^2" for name in columns])
+        yield from (first.replace("+", "", 1), *rest)  # SCIP takes no sign after the bracket
         yield "  ] / 2"
     yield "Subject To"
     for i, name in enumerate(rows):
