@@ -18,7 +18,7 @@ from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from kpiopt.studies.sensitivity.moves import Reader
+    from kpiopt.scenario.numbers.inputs import Reader
 
 
 T = TypeVar("T")

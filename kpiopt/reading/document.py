@@ -154,14 +154,15 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     NumericsError
         If all that is wrong are numbers that are not finite.
     """
-    typed = read_overrides(overrides)
+    read_overrides(overrides)  # what cannot be read is told before any file is
     reader = ExtendsReader(path)
     merged = reader.read()
     reader.add(_variant_form_problems(merged))
     reader.raise_errors()
     names = tuple(merged.data.get("variant", {}))
     chosen = _variant_layer(merged, variant, names, reader.source)
-    layer = merge(merge(merged.without("variant"), reader.with_tables(chosen)), reader.with_tables(typed))
+    below = merge(merged.without("variant"), reader.with_tables(chosen))
+    layer = merge(below, reader.with_tables(read_overrides(overrides, below.data)))
     reader.add(_clash_problem(clash) for clash in layer.clashes)
     reader.add(case_problems(merged.data, merged.key_location))
     if variant or overrides:

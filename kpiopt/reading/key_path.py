@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
@@ -63,6 +63,29 @@ def walk(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
             waiting += [((*place, key), child) for key, child in reversed(found.items())]
         elif isinstance(found, list):
             waiting += [((*place, i), found[i]) for i in reversed(range(len(found)))]
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return what stands at a path of a document; None where there is nothing."""
+    for key in path:
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+def with_value(data: Any, path: KeyPath, value: Any) -> Any:
+    """Return a document with one value changed; what is not on its path is shared, tables on it are made."""
+    if not path:
+        return value
+    head, *rest = path
+    if isinstance(data, list) and isinstance(head, int):
+        return [with_value(item, tuple(rest), value) if i == head else item for i, item in enumerate(data)]
+    table = data if isinstance(data, Mapping) else {}
+    return {**table, head: with_value(table.get(head), tuple(rest), value)}
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

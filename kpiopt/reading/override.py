@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kpiopt.errors import Location, NumericsError, Problem, UsageError
-from kpiopt.reading.key_path import KeyPath, dotted, walk
-from kpiopt.reading.layer import COMMAND_LINE, Layer, merge, override_layer
+from kpiopt.reading.key_path import KeyPath, dotted, value_at, walk
+from kpiopt.reading.layer import COMMAND_LINE, Layer, is_table, merge, override_layer
 from kpiopt.reading.toml.checks import NON_FINITE, normal_form, value_problems
 from kpiopt.reading.toml.text import is_one_value, scan_key, scan_toml
 
@@ -17,7 +17,7 @@ _FORM_ADVICE = "put parts with other characters than letters, digits, - and _ in
 _FIXED = ("schema", "extends", "variant")
 
 
-def read_overrides(overrides: Sequence[str]) -> Layer:
+def read_overrides(overrides: Sequence[str], document: Mapping[str, Any] | None = None) -> Layer:
     """Read overrides; of two for the same key the last wins.
 
     The value is TOML. Text that cannot be TOML is taken as it stands, so that `--set currency=EUR` needs no quotes.
@@ -26,6 +26,9 @@ def read_overrides(overrides: Sequence[str]) -> Layer:
     ----------
     overrides : sequence of str
         As typed after `--set`.
+    document : mapping, optional
+        What they are laid over: a number for a driver that is written as a table is its contribution there, so that
+        neither its place nor its lag is lost.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def read_overrides(overrides: Sequence[str]) -> Layer:
     problems: list[Problem] = []
     for text in overrides:
         try:
-            layer = merge(layer, _read_override(text))
+            layer = merge(layer, _read_override(text, document or {}))
         except UsageError as error:
             problems += error.problems
     if problems and all(problem.code == NON_FINITE for problem in problems):
@@ -48,7 +51,7 @@ def read_overrides(overrides: Sequence[str]) -> Layer:
     return layer
 
 
-def _read_override(text: str) -> Layer:
+def _read_override(text: str, document: Mapping[str, Any]) -> Layer:
     place = Location(COMMAND_LINE, text=text)
     path, end = scan_key(text, COMMAND_LINE) or ((), 0)
     if not path or text[end : end + 1] != "=":
@@ -57,7 +60,14 @@ def _read_override(text: str) -> Layer:
     if path[0] in _FIXED:
         fix = "change the file; a variant is chosen with --variant"
         raise UsageError(Problem("E-set-key", f"'{path[0]}' cannot be overridden", "", fix, place))
-    return override_layer(path, read_value(path, text[end + 1 :].strip(), place), text)
+    value, present = read_value(path, text[end + 1 :].strip(), place), value_at(document, path)
+    inside = quantity_key(present) if not is_table(value) else ()
+    return override_layer((*path, *inside), value, text)
+
+
+def quantity_key(table: Any) -> tuple[str, ...]:
+    """Return the key under which a driver, an effect, a factor or execution as a table holds its quantity, if any."""
+    return next(((key,) for key in ("contribution", "value") if is_table(table) and key in table), ())
 
 
 def read_value(path: KeyPath, token: str, place: Location) -> Any:

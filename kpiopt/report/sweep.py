@@ -14,10 +14,10 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.reading.key_path import key_text
+from kpiopt.reading.toml.emit import value_text
+from kpiopt.reading.toml.text import read_path
 from kpiopt.report.grid import FirstThatFits, Grid
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
-from kpiopt.scenario.resolve.patch import read_path
-from kpiopt.studies.sweep.axes import value_text
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
 from kpiopt.studies.sweep.sweep_answer import (
@@ -118,7 +118,7 @@ def _point_columns(answer: SweepAnswer, drawn: bool) -> tuple[str, ...]:
 def _folded(name: str) -> str:
     """Break a long path behind the dots of its keys, or a long name between its words, to stand as a heading."""
     key = read_path(name)
-    parts = [key_text(part) + "." for part in key[:-1]] + [key_text(key[-1])] if key else name.split()
+    parts = [key_text(str(part)) + "." for part in key[:-1]] + [key_text(str(key[-1]))] if key else name.split()
     lines = [""]
     for part in parts:
         if lines[-1] and len(lines[-1] + part) > LONGEST_HEADING:

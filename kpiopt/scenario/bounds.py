@@ -11,6 +11,14 @@ ROUNDING = 1e-12
 """Share of their size by which two bounds that were meant to be equal may differ: what a few thousand operations on
 figures of 16 digits can add up to, and a million times less than the shares that planners write."""
 
+SMALLEST, LARGEST = 1e-9, 1e12
+RANGE_RULE = f"numbers other than 0 lie between {SMALLEST:g} and {LARGEST:g} in size"
+
+
+def out_of_range(value: float) -> bool:
+    """Whether a number is too large or too close to 0 to compute with safely."""
+    return value != 0 and not SMALLEST <= abs(value) <= LARGEST
+
 
 def is_above(value: Floats | float, bound: Floats | float) -> NDArray[np.bool_]:
     """Whether values exceed bounds by more than rounding; False where either is not given (NaN)."""

@@ -20,6 +20,7 @@ from kpiopt.reading.key_path import dotted, walk
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
+from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
 from kpiopt.scenario.checks.axes import check_sweep
 from kpiopt.scenario.checks.cells import CellChecks
 from kpiopt.scenario.checks.idle import check_idle
@@ -31,6 +32,7 @@ from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
+from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.noise import resolve_noise
@@ -43,8 +45,8 @@ from kpiopt.scenario.resolve.plan import (
     resolve_pay_plans,
     resolve_simulation,
 )
-from kpiopt.scenario.resolve.quantity_reader import RANGE_RULE, QuantityReader, out_of_range
-from kpiopt.scenario.resolve.sections import name_quantities, resolve_correlation, resolve_sweep
+from kpiopt.scenario.resolve.quantity_reader import QuantityReader
+from kpiopt.scenario.resolve.sections import resolve_correlation, resolve_sweep
 from kpiopt.scenario.resolve.strategy_map import (
     MapResolver,
     resolve_factors,

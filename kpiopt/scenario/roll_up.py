@@ -62,6 +62,13 @@ class RollUp:
         at = np.minimum(np.searchsorted(keys, wanted), self.count - 1)
         return np.where(keys[at] == wanted, at, -1)
 
+    def of_cells(self, values: Floats) -> Floats:
+        """Spread values of cells over the pairs, (n,) float; NaN at pairs without a cell."""
+        spread = np.full(self.count, np.nan)
+        has_cell = self.cell >= 0
+        spread[has_cell] = values[self.cell[has_cell]]
+        return spread
+
     def has_value(self, kpi: int) -> bool:
         """Whether a KPI has a value anywhere."""
         return bool((self.kpi == kpi).any())

@@ -21,7 +21,9 @@ def written(scenario: Scenario, path: str, value: float) -> list[str]:
         elif kpi.endswith(".effort"):
             kpi, field = kpi.removesuffix(".effort"), f"effort.{field}"
         where = f'where = {{ kpi = "{kpi}" }}, ' if kpi else ""
-        return [f"adjust.moved={{ {where}scale = {{ {field} = {value!r} }} }}"]
+        head, _, resource = field.partition(".")
+        scale = f"{head} = {{ {resource} = {value!r} }}" if resource else f"{head} = {value!r}"
+        return [f"adjust.moved={{ {where}scale = {{ {scale} }} }}"]
     single = re.fullmatch(r"(cell|unit)\.([^.]+)\.(.+)", path)
     if single:
         return [f'{single[1]}."{single[2]}".{single[3]}={value!r}']

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from kpiopt.graph import CausalGraph
-from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder, Rows
+from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
     Limit,
@@ -22,6 +19,7 @@ from kpiopt.program.formulation.constraints import (
     add_value_rows,
 )
 from kpiopt.program.formulation.objectives import OBJECTIVES, build_reference
+from kpiopt.scenario.scenario import Budget, Scenario
 
 
 @dataclass(frozen=True)
@@ -65,22 +63,31 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     return Cascade(program, columns, tuple(limits))
 
 
-def move_budgets(cascade: Cascade, limits: Mapping[str, float]) -> Cascade:
-    """Return the same program with other limits of some budgets, without writing it again.
+def move_limits(cascade: Cascade, scenario: Scenario) -> Cascade:
+    """Return the program of a scenario that differs in limits of budgets and capacities only, without writing it again.
 
     Parameters
     ----------
-    limits : mapping of str to float
-        Budget id -> limit, for budgets of the scenario; the scenario behind the graph stays as it was.
+    cascade : Cascade
+    scenario : Scenario
+        With the budgets and the units with capacities that the cascade's scenario has.
     """
-    moved = tuple(
-        replace(limit, value=limits.get(limit.name.removeprefix("budget."), limit.value)) if is_budget else limit
-        for limit, is_budget in ((limit, limit.name.startswith("budget.")) for limit in cascade.limits)
-    )
-    side = {limit.row: limit.value - limit.base for limit in moved}
+    before, after = cascade.graph.scenario.units.capacity, scenario.units.capacity
+    amounts = {f"capacity.{r}": amount.tolist() for r, amount in after.items() if amount is not before[r]}
+    rows, moved, first = [], list(cascade.limits), {limit.row: i for i, limit in enumerate(cascade.limits)}
+    for block in cascade.program.rows:
+        if block.name == "budget" or block.name in amounts:
+            upper = block.upper.copy()
+            for position, row in enumerate(block.positions.tolist()):
+                old = moved[first[row]]
+                amount = amounts[block.name][old.unit] if block.name in amounts else _budget(scenario, old).limit
+                moved[first[row]] = Limit(old.name, old.resource, old.unit, amount, old.base, row)
+                upper[position] = amount - old.base
+            block = replace(block, upper=upper)
+        rows.append(block)
+    columns = replace(cascade.columns, graph=replace(cascade.graph, scenario=scenario))
+    return replace(cascade, program=replace(cascade.program, rows=tuple(rows)), columns=columns, limits=tuple(moved))
 
-    def with_sides(block: Rows) -> Rows:
-        return replace(block, upper=np.array([side[row] for row in block.positions.tolist()]))
 
-    rows = tuple(with_sides(block) if block.name == "budget" else block for block in cascade.program.rows)
-    return replace(cascade, program=replace(cascade.program, rows=rows), limits=moved)
+def _budget(scenario: Scenario, limit: Limit) -> Budget:
+    return scenario.budgets[limit.name.removeprefix("budget.")]

@@ -101,6 +101,23 @@ def scan_key(text: str, file: str) -> tuple[tuple[str, ...], int] | None:
     return tuple(part for part, _ in parts), walk.position
 
 
+def read_path(text: str) -> KeyPath | None:
+    """Return the keys of a dotted path, a position in an array at its end; None where it is none.
+
+    Examples
+    --------
+    >>> read_path('cell."x/sales".max_stretch')
+    ('cell', 'x/sales', 'max_stretch')
+    >>> read_path("guardrail.usual.growth[1]")
+    ('guardrail', 'usual', 'growth', 1)
+    """
+    name, position = re.fullmatch(r"(.*?)(?:\[(\d{1,9})\])?", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    found = scan_key(name, "")
+    if not found or found[1] != len(name):
+        return None
+    return (*found[0], int(position)) if position else found[0]
+
+
 def is_one_value(text: str, file: str) -> bool:
     """Whether a text is one value from its first to its last character, as far as the walk can tell."""
     walk = Walk(file, text)

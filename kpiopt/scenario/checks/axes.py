@@ -11,14 +11,15 @@ from typing import Any
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import did_you_mean, dotted
+from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, value_at, with_value
 from kpiopt.reading.layer import is_table
+from kpiopt.reading.toml.text import read_path
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import BOUNDS, faults_of
+from kpiopt.scenario.numbers.inputs import Inputs, is_number
+from kpiopt.scenario.numbers.quantities import canonical, quantities_of
 from kpiopt.scenario.quantity import parse_quantity
-from kpiopt.scenario.resolve.patch import Key, read_path, with_value
 from kpiopt.scenario.resolve.plan import PAY
-from kpiopt.scenario.resolve.sections import is_pair_of_quantities
 from kpiopt.scenario.scenario import Scenario
 
 KEYED = (
@@ -43,20 +44,51 @@ _QUANTITIES = (
 
 def check_sweep(findings: Findings, scenario: Scenario) -> None:
     """Note the axes of `[sweep]` that name no value of the scenario, or hold values that cannot stand there."""
+    inputs = Inputs(scenario)
     for text, entry in scenario.sweep.items():
         key = read_path(text)
-        if key and not findings.is_whole(key[0], "sweep", "units", "cells", "joins"):
+        if key and not findings.is_whole(str(key[0]), "sweep", "units", "cells", "joins"):
             continue
-        fault = place_fault(scenario, key) if key else "it is no path"
+        values = _sample(entry)
+        fault, wrong_values = axis_faults(inputs, axis_path(inputs, text, values), values)
         if fault:
             rule = "an axis is keyed by the path of a value in this file, such as budget.pay.limit"
             message = f"the axis '{text}' names no value of this file: {fault}"
             findings.at("E-unknown-path", message, ("sweep", text), rule=rule, key=True, kind=ModelError)
-            continue
-        for wrong in value_faults(scenario, key or (), _sample(entry)):
+        for wrong in wrong_values:
             rule = "a value of an axis can stand where the axis points"
             message = f"the axis '{text}' cannot be: {wrong}"
             findings.at("E-sweep", message, ("sweep", text), rule=rule, kind=ModelError)
+
+
+def axis_path(inputs: Inputs, text: str, values: Sequence[Any]) -> str | None:
+    """Return the path of the file that an axis means, also where it is named as a study names it; None for no path.
+
+    A quantity may be named without the `.contribution` or `.value` under which the file writes it.
+    """
+    key, scenario = read_path(text), inputs.scenario
+    is_whole = bool(key) and not (is_table(value_at(scenario.document, key or ())) and not all(map(is_table, values)))
+    if key and is_whole and not place_fault(scenario, key):
+        return dotted(key)
+    name = inputs.resolve(text)
+    if name in inputs.quantities or inputs.number(name):
+        return dotted(inputs.key(name))
+    return dotted(key) if key else None
+
+
+def axis_faults(inputs: Inputs, path: str | None, values: Sequence[Any]) -> tuple[str, list[str]]:
+    """Say why a path names no value of the scenario ("" where it does), and which values cannot stand there."""
+    key = read_path(path) if path else None
+    if not key or path is None:
+        return "it is no path", []
+    fault = place_fault(inputs.scenario, key)
+    if not fault and not (key[0] == "pay_plan" and all(map(is_number, values))):
+        return "", value_faults(inputs.scenario, key, values)
+    number = inputs.number(path)
+    if number is None:
+        return fault, []
+    wrong = [value for value in values if not inputs.is_outside_file(path, value)]
+    return "", [f"{path} is a factor on numbers of the tables, {number.least:g} or more"] if wrong else []
 
 
 def _sample(entry: Any) -> Sequence[Any]:
@@ -73,20 +105,27 @@ def _sample(entry: Any) -> Sequence[Any]:
     return (first, last) if is_whole else (first, last, float(first + step))
 
 
-def place_fault(scenario: Scenario, key: Key) -> str:
+def place_fault(scenario: Scenario, key: KeyPath) -> str:
     """Say why a path names no value that the scenario has; "" where it does."""
-    section, *rest = key
+    section, *rest = map(str, key)
     if section not in KEYED and section not in SETTINGS:
         return _section_fault(section)
     if len(rest) < (2 if section in KEYED else 1):
         return "it names no value"
     if section == "correlation":
-        return "" if is_pair_of_quantities(scenario, rest[0]) else f"there are no two quantities {rest[0]!r}"
+        return "" if _is_pair(scenario, rest[0]) else f"there are no two quantities {rest[0]!r}"
     if section in KEYED:
         fault = _absent(section, rest[0], _names(scenario, section))
         if fault:
             return fault
     return _inner_fault(scenario, key)
+
+
+def _is_pair(scenario: Scenario, key: str) -> bool:
+    """Whether a key such as "a ~ b" names two different quantities."""
+    known = quantities_of(scenario)
+    names = [canonical(name.strip(), known) for name in key.split("~")]
+    return len(names) == 2 and None not in names and names[0] != names[1]
 
 
 def _section_fault(section: str) -> str:
@@ -98,14 +137,14 @@ def _section_fault(section: str) -> str:
     return f"there is no section {section!r}{f'; {advice}' if advice else ''}"
 
 
-def _inner_fault(scenario: Scenario, key: Key) -> str:
+def _inner_fault(scenario: Scenario, key: KeyPath) -> str:
     """Say what is wrong further inside: a cause or a resource that is not there."""
     for depth, part in enumerate(key[1:-1], start=1):
         if part in ("drivers", "effects") and key[0] in ("kpi", "initiative") and depth == 2:
             what = "driver" if part == "drivers" else "effect"
-            return _absent(what, key[depth + 1], value_at(scenario.document, key[: depth + 1]) or {})
+            return _absent(what, str(key[depth + 1]), value_at(scenario.document, key[: depth + 1]) or {})
         if part in _BY_RESOURCE and (depth > 1 or key[0] == "decide"):
-            return _absent("resource", key[depth + 1], _resources(scenario))
+            return _absent("resource", str(key[depth + 1]), _resources(scenario))
     return ""
 
 
@@ -135,15 +174,7 @@ def _resources(scenario: Scenario) -> set[str]:
     return {PAY, *used, *limited, *scenario.units.capacity, *scenario.cells.effort}
 
 
-def value_at(document: Mapping[str, Any], key: Key) -> Any:
-    """Return what stands at a path of a document; None where there is nothing."""
-    found: Any = document
-    for part in key:
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
-
-
-def value_faults(scenario: Scenario, key: Key, values: Sequence[Any]) -> list[str]:
+def value_faults(scenario: Scenario, key: KeyPath, values: Sequence[Any]) -> list[str]:
     """Say which values cannot stand at a path, whatever their size; each fault once.
 
     Parameters
@@ -162,7 +193,7 @@ def _different_kinds(values: Sequence[Any]) -> list[Any]:
     return [*numbers.values(), *(v for v in values if not isinstance(v, int | float))]
 
 
-def _faults(scenario: Scenario, key: Key, value: Any) -> Iterator[str]:
+def _faults(scenario: Scenario, key: KeyPath, value: Any) -> Iterator[str]:
     present = value_at(scenario.document, key)
     if is_table(present) and not isinstance(value, dict):
         inside = ", ".join(dotted((*key, name)) for name in present)
@@ -176,14 +207,15 @@ def _faults(scenario: Scenario, key: Key, value: Any) -> Iterator[str]:
             yield str(error)
 
 
-def _extract(document: Mapping[str, Any], key: Key, value: Any) -> dict[str, Any]:
+def _extract(document: Mapping[str, Any], key: KeyPath, value: Any) -> dict[str, Any]:
     """Return a document that holds the entry of a path only, with the value in it."""
-    section, name = key[0], key[1]
+    section, name = str(key[0]), str(key[1])
     entries = document.get(section, {})
     kept = {name: entries[name]} if section in KEYED and name in entries else {}
     head = {"schema": 1, "name": "axis", section: entries if section in SETTINGS else kept}
-    return with_value(head, key, value)
+    extracted: dict[str, Any] = with_value(head, key, value)
+    return extracted
 
 
-def _fits(key: Key, pattern: Sequence[str]) -> bool:
+def _fits(key: KeyPath, pattern: Sequence[str]) -> bool:
     return len(key) == len(pattern) and all(wanted in ("*", part) for part, wanted in zip(key, pattern, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from kpiopt.errors import Location
 from kpiopt.reading.findings import Findings
-from kpiopt.scenario.resolve.cells import ResolvedCells, of_cells
+from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.scenario import Floats, Kpi
 
 _NOISE = 1e-9
@@ -23,11 +23,11 @@ def check_reconciliation(findings: Findings, kpis: list[Kpi], resolved: Resolved
     kpis : list of Kpi
         By position.
     """
-    own = of_cells(resolved.roll_up, resolved.table.fields["baseline"])
+    own = resolved.roll_up.of_cells(resolved.table.fields["baseline"])
     _warn_gaps(findings, kpis, resolved, "baseline", own, resolved.baseline, "the plan uses the rolled-up figure")
     _warn_root_baselines(findings, kpis, resolved)
     _warn_unused_distributions(findings, resolved)
-    reference = of_cells(resolved.roll_up, resolved.table.fields["reference"])
+    reference = resolved.roll_up.of_cells(resolved.table.fields["reference"])
     below = resolved.roll_up.total(reference, resolved.coefficient, keep=True)
     _warn_gaps(
         findings, kpis, resolved, "reference", reference, below, "each unit's own reference is used as it stands"

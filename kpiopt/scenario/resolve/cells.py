@@ -80,16 +80,8 @@ def resolve_cells(
 
 def given_sizes(roll_up: RollUp, given: CellTable) -> Floats:
     """Return the size of every pair where the cell or its unit gives one, (n_pairs,) float; NaN elsewhere."""
-    size = of_cells(roll_up, given.fields["size"])
+    size = roll_up.of_cells(given.fields["size"])
     return np.where(np.isnan(size), given.units.size[roll_up.unit], size)
-
-
-def of_cells(roll_up: RollUp, values: Floats) -> Floats:
-    """Spread values of cells over the pairs, (n_pairs,) float; NaN at pairs without a cell."""
-    spread = np.full(roll_up.count, np.nan)
-    has_cell = roll_up.cell >= 0
-    spread[has_cell] = values[roll_up.cell[has_cell]]
-    return spread
 
 
 def bounds_of(model: ScenarioDocument) -> Floats:
@@ -104,7 +96,7 @@ def bounds_of(model: ScenarioDocument) -> Floats:
 def _baselines(
     roll_up: RollUp, given: CellTable, coefficient: Floats, root_baseline: dict[str, Quantity], bounds: Floats
 ) -> Floats:
-    own = of_cells(roll_up, given.fields["baseline"])
+    own = roll_up.of_cells(given.fields["baseline"])
     for position, kpi in enumerate(given.kpi_ids):
         if kpi in root_baseline:
             pair = roll_up.find(0, position)[0]

@@ -17,16 +17,10 @@ from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.rows import Rows
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import ColumnRule, TableRule
+from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
 from kpiopt.scenario.quantity import Quantity, parse_quantity
 
-SMALLEST, LARGEST = 1e-9, 1e12
-RANGE_RULE = f"numbers other than 0 lie between {SMALLEST:g} and {LARGEST:g} in size"
 _RULE = "a quantity is a number or a distribution"
-
-
-def out_of_range(value: float) -> bool:
-    """Whether a number is too large or too close to 0 to compute with safely."""
-    return value != 0 and not SMALLEST <= abs(value) <= LARGEST
 
 
 LARGEST_EXECUTION = 5.0

@@ -8,21 +8,23 @@ from typing import Any
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.scenario import Cells, Factor, Initiative, Kpi, Scenario, Uncertainty, Units
+from kpiopt.scenario.numbers.quantities import canonical
+from kpiopt.scenario.quantity import Quantity
 
 _RULE = 'a correlation is keyed "a ~ b" by the paths of two uncertain quantities of this file'
 
 
 def resolve_correlation(
-    findings: Findings, model: ScenarioDocument, quantities: Mapping[str, bool]
+    findings: Findings, model: ScenarioDocument, named: Mapping[str, Quantity]
 ) -> dict[tuple[str, str], float]:
     """Return correlations by pairs of canonical names.
 
     Parameters
     ----------
-    quantities : mapping of str to bool
-        Canonical name of every quantity -> whether it is uncertain.
+    named : mapping of str to Quantity
+        From `name_quantities`; the execution of single cells cannot be correlated.
     """
+    quantities = {name.removesuffix(".value"): not q.is_number for name, q in named.items() if _is_of_all(name)}
     found: dict[frozenset[str], str] = {}
     correlation = {}
     for key, value in model.correlation.items():
@@ -44,15 +46,19 @@ def resolve_correlation(
     return correlation
 
 
+def _is_of_all(name: str) -> bool:
+    return not (name.startswith("cell.") and name.endswith(".execution"))
+
+
 def _pair(findings: Findings, key: str, quantities: Mapping[str, bool]) -> tuple[str, str] | None:
     path = ("correlation", key)
     names = [part.strip() for part in key.split("~")]
     if len(names) != 2 or not all(names):
         findings.at("E-correlation", f"'{key}' is not a pair", path, rule=_RULE, key=True, kind=ModelError)
         return None
-    first, second = (_canonical(name, quantities) for name in names)
-    for name, canonical in zip(names, (first, second), strict=True):
-        if canonical is None and findings.is_whole(name.partition(".")[0], "units", "cells"):
+    first, second = (canonical(name, quantities) for name in names)
+    for name, found in zip(names, (first, second), strict=True):
+        if found is None and findings.is_whole(name.partition(".")[0], "units", "cells"):
             fix = findings.nearest(name, list(quantities)) or "name a quantity by its path, such as factor.market"
             message = f"there is no quantity '{name}'"
             findings.at("E-unknown-quantity", message, path, rule=_RULE, fix=fix, key=True, kind=ModelError)
@@ -63,47 +69,6 @@ def _pair(findings: Findings, key: str, quantities: Mapping[str, bool]) -> tuple
         findings.at("E-correlation", message, path, rule=_RULE, fix="name two quantities", key=True, kind=ModelError)
         return None
     return first, second
-
-
-def _canonical(name: str, quantities: Mapping[str, bool]) -> str | None:
-    plain = name.replace('"', "")
-    for candidate in (plain, plain.removesuffix(".value"), plain.removesuffix(".contribution")):
-        if candidate in quantities:
-            return candidate
-    return None
-
-
-def is_pair_of_quantities(scenario: Scenario, key: str) -> bool:
-    """Whether a key such as "a ~ b" names two different quantities of a scenario."""
-    part = scenario.kpis, scenario.factors, scenario.initiatives, scenario.units, scenario.cells, scenario.uncertainty
-    known = name_quantities(*part)
-    names = [_canonical(name.strip(), known) for name in key.split("~")]
-    return len(names) == 2 and None not in names and names[0] != names[1]
-
-
-def name_quantities(
-    kpis: Mapping[str, Kpi],
-    factors: Mapping[str, Factor],
-    initiatives: Mapping[str, Initiative],
-    units: Units,
-    cells: Cells,
-    uncertainty: Uncertainty,
-) -> dict[str, bool]:
-    """Return the canonical name of every quantity -> whether it is uncertain."""
-    names = {f"factor.{factor.id}": not factor.value.is_number for factor in factors.values()}
-    for kpi in kpis.values():
-        names |= {driver.path: not driver.contribution.is_number for driver in kpi.drivers}
-        if kpi.baseline is not None:
-            names[f"kpi.{kpi.id}.baseline"] = not kpi.baseline.is_number
-    for initiative in initiatives.values():
-        names |= {effect.path: not effect.contribution.is_number for effect in initiative.effects}
-    for path, quantity in zip(uncertainty.paths, uncertainty.execution, strict=True):
-        if not path.startswith("cell."):
-            names[path.removesuffix(".value")] = not quantity.is_number
-    ids = list(kpis)
-    for cell, quantity in cells.baseline_quantity.items():
-        names[f"cell.{units.ids[cells.unit[cell]]}/{ids[cells.kpi[cell]]}.baseline"] = not quantity.is_number
-    return names
 
 
 def resolve_sweep(findings: Findings, model: ScenarioDocument) -> dict[str, Any]:

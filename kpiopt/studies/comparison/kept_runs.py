@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kpiopt.reading.key_path import KeyPath, dotted
+from kpiopt.reading.toml.emit import value_text
 from kpiopt.runs.kept_plan import read_targets
 from kpiopt.runs.stored_run import StoredRun, damaged_run, read_run_file
-from kpiopt.studies.sweep.axes import value_text
 
 LARGEST_MOVES = 10
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from kpiopt.errors import InputError, Problem, UsageError
 from kpiopt.graph import NodeKind
-from kpiopt.studies.replanning import NoPlan, Planned, Replanner
-from kpiopt.studies.sensitivity.moves import Inputs
+from kpiopt.scenario.numbers.inputs import Inputs
+from kpiopt.studies.family import NoPlan, PlanFamily, Planned
 
 GRID = 10
 PRECISION = 1e-5
@@ -112,7 +112,7 @@ class BreakEven:
 
 
 def find_break_even(
-    replanner: Replanner,
+    family: PlanFamily,
     inputs: Inputs,
     path: str,
     ends: tuple[float, float] | None = None,
@@ -122,7 +122,7 @@ def find_break_even(
 
     Parameters
     ----------
-    replanner : Replanner
+    family : PlanFamily
         With the plan of the inputs' scenario.
     path : str
     ends : (float, float), optional
@@ -135,7 +135,7 @@ def find_break_even(
     """
     now, low, high = require_range(inputs, path, ends)
     path = inputs.resolve(path)
-    search = _Search(replanner, inputs, path, PRECISION * (high - low), progress)
+    search = _Search(family, inputs, path, PRECISION * (high - low), progress)
     return BreakEven(
         path,
         now,
@@ -184,7 +184,7 @@ Changes = Callable[[Planned, Planned], tuple[str, ...]]
 class _Search:
     """Plans along one number."""
 
-    replanner: Replanner
+    family: PlanFamily
     inputs: Inputs
     path: str
     width: float
@@ -209,7 +209,7 @@ class _Search:
                 outside = middle
             else:
                 inside = middle
-        fresh = [self._compare(changes, self._solve(value, self.replanner.plan_afresh)) for value in (inside, outside)]
+        fresh = [self._compare(changes, self._solve(value, self.family.plan_afresh)) for value in (inside, outside)]
         found = self._compare(changes, self._plan(outside))
         return Crossing(inside, outside, found, confirmed=not fresh[0] and bool(fresh[1]))
 
@@ -217,18 +217,18 @@ class _Search:
         return bool(self._compare(changes, self._plan(value)))
 
     def _compare(self, changes: Changes, found: Planned | str) -> tuple[str, ...]:
-        return (found,) if isinstance(found, str) else changes(self.replanner.base, found)
+        return (found,) if isinstance(found, str) else changes(self.family.base, found)
 
     def _plan(self, value: float) -> Planned | str:
         if value not in self.plans:
             self.progress(f"{self.path} = {value:.6g}")
-            self.plans[value] = self._solve(value, self.replanner.plan)
+            self.plans[value] = self._solve(value, self.family.plan)
         return self.plans[value]
 
     def _solve(self, value: float, plan: Callable[..., Planned]) -> Planned | str:
         """Return the plan at a value, or why there is none."""
         try:
-            return plan(self.replanner.pose(self.inputs.at(self.path, value)))
+            return plan(self.family.pose(self.inputs.at(self.path, value)))
         except NoPlan as failure:
             return f"no plan: {failure.problem.message}"
         except InputError as error:

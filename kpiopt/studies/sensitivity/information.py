@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from kpiopt.scenario.numbers.quantities import fix_quantities, quantities_of
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Scenario
 from kpiopt.simulation import Estimate
@@ -25,10 +26,9 @@ from kpiopt.simulation.inputs import ORGANIZATION_PART, build_inputs
 from kpiopt.simulation.odds import student
 from kpiopt.simulation.streams import Layout, Streams
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.replanning import NoPlan, Replanner
+from kpiopt.studies.family import NoPlan, PlanFamily
 from kpiopt.studies.sensitivity.learning import Finding, learn
 from kpiopt.studies.sensitivity.outcome import Outcome, mean_of, measure
-from kpiopt.studies.sensitivity.quantities import fix_quantities, quantities_of
 
 PIECES = 4
 HALVINGS = 4
@@ -83,7 +83,7 @@ def learnable(scenario: Scenario, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def value_information(
-    replanner: Replanner,
+    family: PlanFamily,
     outcome: Outcome,
     names: Iterable[str],
     draws: CommonDraws,
@@ -93,13 +93,13 @@ def value_information(
 
     Parameters
     ----------
-    replanner : Replanner
+    family : PlanFamily
         With the plan of the scenario.
     names : iterable of str
         Names of uncertain quantities, as `learnable` returns them.
     """
-    study = _Study(replanner, outcome, draws)
-    quantities, found = quantities_of(replanner.base.scenario), []
+    study = _Study(family, outcome, draws)
+    quantities, found = quantities_of(family.base.scenario), []
     for name in names:
         progress(name)
         quantity = Quantity("normal", (0.0, 1.0)) if name == ORGANIZATION_PART else quantities[name]
@@ -108,7 +108,7 @@ def value_information(
 
 
 def value_everything(
-    replanner: Replanner,
+    family: PlanFamily,
     outcome: Outcome,
     draws: CommonDraws,
     each: Iterable[Information] = (),
@@ -121,9 +121,9 @@ def value_everything(
     each : iterable of Information
         What single ones are worth: who knows everything may act as if knowing one of them, so all are worth as much.
     """
-    study = _Study(replanner, outcome, draws)
-    scenario, gains = replanner.base.scenario, []
-    for number, world in enumerate(_worlds(replanner, draws.settings.seed)):
+    study = _Study(family, outcome, draws)
+    scenario, gains = family.base.scenario, []
+    for number, world in enumerate(_worlds(family, draws.settings.seed)):
         progress(f"world {number + 1} of {WORLDS}")
         gains.append(study.gain(_known(scenario, world)))
     means = np.array([0.0 if gain is None else float(gain.mean()) for gain in gains])
@@ -140,9 +140,9 @@ def _at_least(worth: Estimate, other: Estimate) -> Estimate:
     return Estimate(best.estimate, max(worth.low, other.low), max(worth.high, best.high), best.method)
 
 
-def _worlds(replanner: Replanner, seed: int) -> Iterator[Mapping[str, float]]:
+def _worlds(family: PlanFamily, seed: int) -> Iterator[Mapping[str, float]]:
     """Yield values of all named quantities and the score of the common part of execution, drawn together."""
-    base = replanner.base
+    base = family.base
     inputs = build_inputs(base.graph, base.plan.stretch)
     streams = Streams(seed, inputs.names, Layout("sobol", 1, WORLDS))
     values, common = inputs.draw_shared(streams.replicate(0).scores(0, WORLDS), WORLDS)
@@ -181,7 +181,7 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Study:
-    replanner: Replanner
+    family: PlanFamily
     outcome: Outcome
     draws: CommonDraws
 
@@ -193,12 +193,12 @@ class _Study:
         (n_replicates, size) or (1, 1) float
             By draw, or one exact number; positive is better.
         """
-        cascade = self.replanner.pose(scenario)
+        cascade = self.family.pose(scenario)
         try:
-            planned = self.replanner.plan(cascade)
+            planned = self.family.plan(cascade)
         except NoPlan:
             return None
-        kept = measure(self.outcome, cascade.graph, self.replanner.base, self.draws)
+        kept = measure(self.outcome, cascade.graph, self.family.base, self.draws)
         made = measure(self.outcome, cascade.graph, planned, self.draws)
         if kept.sample is None or made.sample is None:
             return np.array([[self.outcome.better * (made.value - kept.value)]])
@@ -235,7 +235,7 @@ class _Study:
             across = quantity.quantile(u)
             value = float(across.mean())
             scores = ndtri(np.interp([value], across, u))
-        return _Piece(a, b, self.gain(learn(self.replanner.base.scenario, Finding(name, value, scores))))
+        return _Piece(a, b, self.gain(learn(self.family.base.scenario, Finding(name, value, scores))))
 
 
 def distinct_values(quantity: Quantity) -> tuple[Floats, Floats]:

@@ -8,11 +8,12 @@ import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.columns import scale_of_goals
+from kpiopt.scenario.numbers.inputs import Inputs
+from kpiopt.scenario.numbers.plain_numbers import unit_numbers
 from kpiopt.scenario.scenario import Floats
-from kpiopt.studies.replanning import Planned
-from kpiopt.studies.sensitivity.moves import Inputs, LeftOut, Move
+from kpiopt.studies.family import Planned
+from kpiopt.studies.sensitivity.moves import LeftOut, Move
 from kpiopt.studies.sensitivity.outcome import Outcome, require_node
-from kpiopt.studies.sensitivity.plain_numbers import unit_numbers
 
 MOST_CELLS = 100
 MOST_KPIS = 40

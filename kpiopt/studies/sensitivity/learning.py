@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kpiopt.scenario.numbers.quantities import fix_quantities, quantities_of, replace_quantities
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Scenario, Uncertainty
 from kpiopt.simulation.inputs import ORGANIZATION_PART, correlation_by_name
-from kpiopt.studies.sensitivity.quantities import fix_quantities, quantities_of, replace_quantities
 
 NEAR_ROWS = 32
 """One row in so many of a file of samples stands for a value between them."""

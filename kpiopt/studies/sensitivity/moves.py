@@ -7,20 +7,18 @@ their distributions and their draws. A plain number moves by a tenth of itself e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 
 import numpy as np
 
-from kpiopt.errors import InputError, Problem, UsageError
-from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted
-from kpiopt.reading.toml.text import scan_key
+from kpiopt.errors import Problem, UsageError
+from kpiopt.reading.key_path import did_you_mean
+from kpiopt.scenario.numbers.inputs import Inputs, bare
+from kpiopt.scenario.numbers.plain_numbers import PlainNumber
+from kpiopt.scenario.numbers.quantities import canonical
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Scenario
-from kpiopt.studies.sensitivity.plain_numbers import PlainNumber, plain_numbers, single_numbers
-from kpiopt.studies.sensitivity.quantities import fix_quantities, name_of, quantities_of
 
 LOW, HIGH = 0.1, 0.9
 """Shares of the distribution between which an uncertain quantity moves."""
@@ -29,13 +27,6 @@ SHARE = 0.1
 """Share of itself by which a plain number moves."""
 
 KINDS = ("uncertain", "limit", "goal", "assumption")
-
-SETTINGS = ("schema", "simulation", "sweep", "variant", "tables", "rules", "relax", "extends")
-WHOLE = ("lag", "priority")
-"""What a study does not move: how it is computed, and what is told by whole numbers that stand for an order."""
-
-Reader = Callable[[Sequence[str]], Scenario]
-"""Reads the scenario again with further overrides "path=value"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,170 +67,6 @@ class LeftOut:
     count: int
     what: str
     fix: str
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The numbers of a scenario, to be looked up by their paths and changed one by one.
-
-    Attributes
-    ----------
-    scenario : Scenario
-    read : callable or None
-        How paths are changed that are not known here; None where the scenario has no file.
-    """
-
-    scenario: Scenario
-    read: Reader | None = None
-
-    @cached_property
-    def quantities(self) -> dict[str, Quantity]:
-        """Every number that may be a distribution, by name."""
-        return quantities_of(self.scenario)
-
-    @cached_property
-    def plain(self) -> dict[str, PlainNumber]:
-        """Plain numbers that are moved on their own account, by path."""
-        return plain_numbers(self.scenario)
-
-    @cached_property
-    def single(self) -> dict[str, PlainNumber]:
-        """Numbers of single cells and units, and factors by KPI, by path."""
-        return single_numbers(self.scenario)
-
-    def resolve(self, path: str) -> str:
-        """Return the name by which a path is known here; quotes, `.value` and `.contribution` may be left out."""
-        name = name_of(self.scenario, path)
-        if name in self.quantities or path in self.plain:
-            return name if name in self.quantities else path
-        bare = _bare(path)
-        for known in (self.quantities, self.plain, self.single):
-            found = next((key for key in known if _bare(key) in (bare, _bare(name))), None)
-            if found is not None:
-                return found
-        return path
-
-    def number(self, path: str) -> PlainNumber | None:
-        """Return the plain number at a resolved path; None where it is a quantity, or only the file knows it."""
-        found = self.plain.get(path)
-        return self.single.get(path) if found is None and path not in self.quantities else found
-
-    def value(self, path: str) -> float:
-        """Return the present value of a path, the mean of a quantity.
-
-        Raises
-        ------
-        UsageError
-            Where nothing at this path is a number, or it is none that a plan hinges on.
-        """
-        name = self.resolve(path)
-        if name in self.quantities:
-            return self.quantities[name].mean
-        number = self.number(name)
-        if number is not None:
-            return number.value
-        keys = _keys(path)
-        found = _in_document(self.scenario.document, keys)
-        if found is None or self.read is None:
-            raise _unknown(path, [*self.quantities, *self.plain])
-        if keys[0] in SETTINGS or keys[-1] in WHOLE:
-            rule = "limits, goals, assumptions and uncertain quantities are moved; settings and ranks are not"
-            raise UsageError(Problem("E-sensitivity-path", f"{path} is nothing that can be moved bit by bit", rule))
-        return found
-
-    def at(self, path: str, value: float) -> Scenario:
-        """Return the scenario in which one input certainly has a value.
-
-        Raises
-        ------
-        UsageError
-            Where there is no such input.
-        InputError
-            Where the file does not allow the value.
-        """
-        name = self.resolve(path)
-        if name in self.quantities:
-            return fix_quantities(self.scenario, {name: value})
-        number = self.number(name)
-        if number is not None and number.change is not None:
-            return number.change(self.scenario, value)
-        if self.read is None:
-            raise _unknown(path, self.quantities)
-        return self.read([self._override(_keys(name), value)])
-
-    def _override(self, keys: KeyPath, value: float) -> str:
-        """Write what `--set` would be given; an element of a list is written with the whole list."""
-        if not isinstance(keys[-1], int):
-            return f"{dotted(keys)}={value!r}"
-        *table, position = keys
-        listed = list(_found(self.scenario.document, table))  # type: ignore[call-overload]
-        listed[position] = value
-        return f"{dotted(tuple(table))}={listed!r}"
-
-    def check(self, path: str, ends: Iterable[float], option: str) -> None:
-        """Raise what is to be said against values that somebody asked for.
-
-        Raises
-        ------
-        UsageError
-        """
-        name = self.resolve(path)
-        number = self.number(name)
-        for value in ends:
-            if name in self.scenario.uncertainty.paths and value <= 0.0:
-                raise _not_allowed(option, name, value, "execution is above 0")
-            if number is not None and not number.least <= value <= number.most:
-                rule = f"it is {number.least:g} or more" + (f", {number.most:g} at most" if number.most < 1e300 else "")
-                raise _not_allowed(option, name, value, rule)
-            if name not in self.quantities and (number is None or number.change is None):
-                try:
-                    self.at(path, value)
-                except InputError as error:
-                    raise _not_allowed(option, name, value, error.problems[0].message) from None
-
-
-def _not_allowed(option: str, path: str, value: float, rule: str) -> UsageError:
-    return UsageError(Problem("E-sensitivity-value", f"{option}: {path} cannot be {value:g}", rule))
-
-
-def _bare(path: str) -> str:
-    return path.replace('"', "")
-
-
-def _keys(path: str) -> KeyPath:
-    """Return the keys of a path; "growth[1]" ends with the position in a list."""
-    text, is_list, position = path.partition("[")
-    keys = scan_key(text, "") or (tuple(text.split(".")), 0)
-    digits = position.removesuffix("]")
-    return (*keys[0], int(digits)) if is_list and digits.isdecimal() else keys[0]
-
-
-def _found(document: object, keys: Iterable[str | int]) -> object:
-    for key in keys:
-        if isinstance(document, Mapping):
-            document = document.get(key)
-        elif isinstance(document, list) and isinstance(key, int) and key < len(document):
-            document = document[key]
-        else:
-            return None
-    return document
-
-
-def _in_document(document: Mapping[str, object], keys: KeyPath) -> float | None:
-    """Return the number at a path of the document; None where there is none."""
-    found = _found(document, keys)
-    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
-
-
-def _unknown(path: str, known: Iterable[str]) -> UsageError:
-    return UsageError(
-        Problem(
-            "E-sensitivity-path",
-            f"{path} is not a number of the scenario",
-            rule="an input is named by its path in the file, such as budget.pay.limit or kpi.sales.drivers.coverage",
-            fix=did_you_mean(path, known) or "kpiopt check --show-origin lists all paths",
-        )
-    )
 
 
 def moves_of(
@@ -295,8 +122,8 @@ def _confined(
     candidates = moves | {m.path: m for m in _plain_moves(inputs, inputs.single, kinds)}
     chosen: dict[str, Move] = {}
     for pattern in only:
-        names = _bare(pattern), _bare(name_of(inputs.scenario, pattern))
-        found = {p: m for p, m in candidates.items() if any(fnmatchcase(_bare(p), name) for name in names)}
+        names = bare(pattern), bare(canonical(pattern, inputs.quantities) or pattern)
+        found = {p: m for p, m in candidates.items() if any(fnmatchcase(bare(p), name) for name in names)}
         if not found and not any(fnmatchcase(path, pattern) for path in given):
             rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
             fix = did_you_mean(pattern, candidates)

@@ -25,7 +25,7 @@ from kpiopt.program.solver.answer import Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.scenario.scenario import Floats, Integers
-from kpiopt.studies.replanning import Planned
+from kpiopt.studies.family import Planned
 from kpiopt.studies.sensitivity.alternatives import target_coefficients
 
 ROUNDING = 1e-9

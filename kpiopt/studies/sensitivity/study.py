@@ -9,13 +9,14 @@ from functools import partial
 from kpiopt.deadline import NEVER, NotDone
 from kpiopt.errors import LimitReached
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.scenario.numbers.inputs import Inputs, Reader
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.replanning import Planned, Replanner
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.break_even import BreakEven, find_break_even, require_range
 from kpiopt.studies.sensitivity.information import Information, learnable, value_everything, value_information
 from kpiopt.studies.sensitivity.leading import capacity_moves, leading_moves
-from kpiopt.studies.sensitivity.moves import KINDS, Inputs, LeftOut, Move, Reader, moves_of, unmoved
+from kpiopt.studies.sensitivity.moves import KINDS, LeftOut, Move, moves_of, unmoved
 from kpiopt.studies.sensitivity.near_optimal import Alternatives, find_alternatives
 from kpiopt.studies.sensitivity.outcome import Measured, Outcome, measure, parse_outcome, usual_outcome
 from kpiopt.studies.sensitivity.screening import ElementaryEffects, screen_response
@@ -161,12 +162,12 @@ def study_sensitivity(
         require_range(inputs, path, question.ends)
     deadline = options.deadline if options else NEVER
     progress("the plan")
-    replanner = Replanner(scenario, options, allow_code=allow_code, progress=progress)
+    family = PlanFamily(scenario, options, allow_code=allow_code, progress=progress)
     draws = CommonDraws(settings, deadline)
-    base = replanner.base
+    base = family.base
     found = Sensitivity(base, outcome, measure(outcome, base.graph, base, draws), settings)
     moves, left_out = _chosen(inputs, moves, base, outcome, question)
-    study = _Study(replanner, inputs, question, draws, progress, moves, left_out)
+    study = _Study(family, inputs, question, draws, progress, moves, left_out)
     for text, part in study.parts():
         try:
             deadline.require(text)
@@ -183,7 +184,7 @@ def study_sensitivity(
 class _Study:
     """What is asked, and all that is needed to answer it."""
 
-    replanner: Replanner
+    family: PlanFamily
     inputs: Inputs
     question: SensitivityQuestion
     draws: CommonDraws
@@ -203,7 +204,7 @@ class _Study:
 
     def _tornado(self, found: Sensitivity) -> Sensitivity:
         tornado = make_tornado(
-            self.replanner, self.inputs, found.outcome, self.moves, self.draws, _counting(self.progress)
+            self.family, self.inputs, found.outcome, self.moves, self.draws, _counting(self.progress)
         )
         return replace(found, tornado=tornado, left_out=self.left_out)
 
@@ -225,7 +226,7 @@ class _Study:
         return replace(found, shares=shares, variance=variance)
 
     def _break_even(self, path: str, found: Sensitivity) -> Sensitivity:
-        crossing = find_break_even(self.replanner, self.inputs, path, self.question.ends, self.progress)
+        crossing = find_break_even(self.family, self.inputs, path, self.question.ends, self.progress)
         return replace(found, break_evens=(*found.break_evens, crossing))
 
     def _alternatives(self, found: Sensitivity) -> Sensitivity:
@@ -235,8 +236,8 @@ class _Study:
 
     def _information(self, found: Sensitivity) -> Sensitivity:
         names = learnable(found.scenario, [move.path for move in self.moves if move.kind == "uncertain"])
-        each = value_information(self.replanner, found.outcome, names, self.draws, self.progress)
-        everything = value_everything(self.replanner, found.outcome, self.draws, each, self.progress)
+        each = value_information(self.family, found.outcome, names, self.draws, self.progress)
+        everything = value_everything(self.family, found.outcome, self.draws, each, self.progress)
         return replace(found, information=(*each, everything))
 
 

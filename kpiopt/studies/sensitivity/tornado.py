@@ -14,11 +14,12 @@ from kpiopt.deadline import NotDone
 from kpiopt.errors import InputError, LimitReached, Problem
 from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.replanning import NoPlan, Planned, Replanner
-from kpiopt.studies.sensitivity.moves import Inputs, Move
+from kpiopt.studies.family import NoPlan, PlanFamily, Planned
+from kpiopt.studies.sensitivity.moves import Move
 from kpiopt.studies.sensitivity.outcome import Measured, Outcome, difference, measure
 
 Count = Callable[[str, int, int], None]
@@ -113,7 +114,7 @@ class Tornado:
 
 
 def make_tornado(
-    replanner: Replanner,
+    family: PlanFamily,
     inputs: Inputs,
     outcome: Outcome,
     moves: Sequence[Move],
@@ -124,12 +125,12 @@ def make_tornado(
 
     Parameters
     ----------
-    replanner : Replanner
+    family : PlanFamily
         With the plan of the inputs' scenario.
     progress : callable, optional
         (path, how many are done, how many there are) -> None.
     """
-    study = _Study(replanner, outcome, draws, measure(outcome, replanner.base.graph, replanner.base, draws))
+    study = _Study(family, outcome, draws, measure(outcome, family.base.graph, family.base, draws))
     bars = []
     for done, move in enumerate(moves):
         progress(move.path, done, len(moves))
@@ -148,7 +149,7 @@ def make_tornado(
 class _Study:
     """What all bars share."""
 
-    replanner: Replanner
+    family: PlanFamily
     outcome: Outcome
     draws: CommonDraws
     now: Measured
@@ -157,11 +158,11 @@ class _Study:
         """Move one input to a value."""
         end = End(value)
         try:
-            cascade = self.replanner.pose(inputs.at(path, value))
-            fixed = measure(self.outcome, cascade.graph, self.replanner.base, self.draws)
-            change, broken = difference(self.now, fixed), broken_limits(self.replanner.base, cascade)
+            cascade = self.family.pose(inputs.at(path, value))
+            fixed = measure(self.outcome, cascade.graph, self.family.base, self.draws)
+            change, broken = difference(self.now, fixed), broken_limits(self.family.base, cascade)
             end = replace(end, fixed=fixed.estimate, fixed_change=change, broken=broken)
-            planned = self.replanner.plan(cascade)
+            planned = self.family.plan(cascade)
             made = fixed if self._is_same(planned) else measure(self.outcome, cascade.graph, planned, self.draws)
         except NoPlan as failure:
             return replace(end, problem=failure.problem)
@@ -172,7 +173,7 @@ class _Study:
 
     def _is_same(self, planned: Planned) -> bool:
         """Whether a plan cannot differ in the outcome: it decides the same, and that is not about its targets."""
-        base = self.replanner.base
+        base = self.family.base
         same = np.array_equal(base.stretch, planned.stretch) and np.array_equal(base.levels, planned.levels)
         return same and self.outcome.kind != "pay"
 

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any
 
 from kpiopt.errors import InputError, Location, Problem, UsageError
-from kpiopt.reading.key_path import dotted, quote
+from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.override import read_value
-from kpiopt.reading.toml.text import is_one_value, scan_key
-from kpiopt.scenario.checks.axes import place_fault, value_faults
-from kpiopt.scenario.resolve.patch import Key, read_path
+from kpiopt.reading.toml.emit import value_text
+from kpiopt.reading.toml.text import is_one_value, read_path, scan_key
+from kpiopt.scenario.checks.axes import axis_faults, axis_path
+from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario
 
 MOST_POINTS = 100_000
@@ -54,19 +55,6 @@ class Point:
         return tuple(f"{path}={value_text(value)}" for path, value in self.values)
 
 
-def value_text(value: Any) -> str:
-    """Write a plain value as TOML on one line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(value_text, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{dotted((key,))} = {value_text(item)}' for key, item in value.items())}}}"
-    return repr(value)
-
-
 def read_axes(scenario: Scenario, over: Sequence[str] = ()) -> tuple[Axis, ...]:
     """Return the axes given on the command line, or else those of `[sweep]`.
 
@@ -81,10 +69,11 @@ def read_axes(scenario: Scenario, over: Sequence[str] = ()) -> tuple[Axis, ...]:
         raise UsageError(Problem("E-no-axis", "there is nothing to sweep over", rule=FORM, fix=fix))
     axes: list[Axis] = []
     problems: list[Problem] = []
-    for text, read in _written(scenario, over):
+    inputs = Inputs(scenario)
+    for text, read in _written(inputs, over):
         try:
             axis = read()
-            problems += (_no_axis(text, fault) for fault in _faults(scenario, axis))
+            problems += (_no_axis(text, fault) for fault in _faults(inputs, axis))
         except ValueError as error:
             problems.append(_no_axis(text, str(error)))
         except (UsageError, InputError) as error:
@@ -102,25 +91,35 @@ def _no_axis(text: str, fault: str) -> Problem:
     return Problem("E-axis", f"{shown!r} is no axis: {fault}", rule=FORM)
 
 
-def _written(scenario: Scenario, over: Sequence[str]) -> Iterator[tuple[str, Callable[[], Axis]]]:
+def _written(inputs: Inputs, over: Sequence[str]) -> Iterator[tuple[str, Callable[[], Axis]]]:
     """Yield each axis as it is written, and how to read it."""
     if over:
-        yield from ((text, partial(_typed_axis, text)) for text in over)
+        yield from ((text, partial(_typed_axis, inputs, text)) for text in over)
     else:
-        yield from ((path, partial(_file_axis, path, entry)) for path, entry in scenario.sweep.items())
+        yield from ((path, partial(_file_axis, inputs, path, entry)) for path, entry in inputs.scenario.sweep.items())
 
 
-def _file_axis(path: str, entry: Any) -> Axis:
-    key = read_path(path)
-    if key is None:
+def _file_axis(inputs: Inputs, path: str, entry: Any) -> Axis:
+    return _axis(inputs, path, _axis_values(entry))
+
+
+def _axis(inputs: Inputs, text: str, values: tuple[Any, ...]) -> Axis:
+    """Return the axis with the path under which the file writes what it names.
+
+    Raises
+    ------
+    ValueError
+        Where it is no path.
+    """
+    path = axis_path(inputs, text, values)
+    if path is None:
         raise ValueError("it is no path")
-    return Axis(dotted(key), _axis_values(entry))
+    return Axis(path, values)
 
 
-def _faults(scenario: Scenario, axis: Axis) -> list[str]:
-    key = read_path(axis.path) or ()
-    fault = place_fault(scenario, key)
-    return [fault] if fault else value_faults(scenario, key, axis.values)
+def _faults(inputs: Inputs, axis: Axis) -> list[str]:
+    fault, wrong = axis_faults(inputs, axis.path, axis.values)
+    return [fault] if fault else wrong
 
 
 def _is_around(first: str, second: str) -> bool:
@@ -165,7 +164,7 @@ def spaced(first: float, last: float, number: int) -> tuple[float, ...]:
     return values
 
 
-def _typed_axis(text: str) -> Axis:
+def _typed_axis(inputs: Inputs, text: str) -> Axis:
     """Read `path=first:last:number` or `path=value,value,…`.
 
     Raises
@@ -175,19 +174,25 @@ def _typed_axis(text: str) -> Axis:
     UsageError
         For values that no scenario can hold.
     """
-    path, end = scan_key(text, OVER) or ((), 0)
-    if not path or text[end : end + 1] != "=":
-        raise ValueError("it does not begin with a path and =")
-    token = text[end + 1 :].strip()
+    named, token = _halves(text)
     if not token:
         raise ValueError("it has no values")
-    parts = token.split(":")
+    parts, path = token.split(":"), read_path(named) or (named,)
     if len(parts) > 1 and token[0] not in "[{\"'":
-        return Axis(dotted(path), _range(path, parts))
-    return Axis(dotted(path), _listed(path, token))
+        return _axis(inputs, named, _range(path, parts))
+    return _axis(inputs, named, _listed(path, token))
 
 
-def _range(path: Key, parts: Sequence[str]) -> tuple[float, ...]:
+def _halves(text: str) -> tuple[str, str]:
+    """Return what stands before and after the sign of equality behind the path."""
+    key = scan_key(text, OVER)
+    end = key[1] if key and text[key[1] : key[1] + 1] == "=" else text.find("=")
+    if end <= 0:
+        raise ValueError("it does not begin with a path and =")
+    return text[:end].strip(), text[end + 1 :].strip()
+
+
+def _range(path: KeyPath, parts: Sequence[str]) -> tuple[float, ...]:
     if len(parts) != 3:
         raise ValueError("a range is first:last:number; put a text with a colon in quotes")
     first, last = (_number(path, part) for part in parts[:2])
@@ -197,14 +202,14 @@ def _range(path: Key, parts: Sequence[str]) -> tuple[float, ...]:
     return spaced(first, last, int(number))
 
 
-def _number(path: Key, part: str) -> float:
+def _number(path: KeyPath, part: str) -> float:
     value = read_value(path, part.strip() or "?", Location(OVER))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{part.strip()!r} is no number")
     return value
 
 
-def _listed(path: Key, token: str) -> tuple[Any, ...]:
+def _listed(path: KeyPath, token: str) -> tuple[Any, ...]:
     """Read values between commas: TOML where the list is that, else the texts themselves."""
     place = Location(OVER)
     if any(mark in token for mark in "[{\"'") and _is_toml(f"[{token}]"):

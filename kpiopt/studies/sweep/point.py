@@ -6,30 +6,27 @@ answer depends on the job and the point alone, never on what was answered before
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from kpiopt.errors import Infeasible, KpioptError
-from kpiopt.graph import CausalGraph, build_graph
-from kpiopt.program.formulation.cascade import Cascade, build_cascade, move_budgets
+from kpiopt.errors import Infeasible
+from kpiopt.graph import CausalGraph
+from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import DecisionColumns
-from kpiopt.program.formulation.objectives import money_per_level
-from kpiopt.program.formulation.rules_file import apply_rules
-from kpiopt.program.order.live_program import LiveProgram
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
-from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.load import load_scenario
-from kpiopt.scenario.resolve.patch import patch_scenario
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.numbers.inputs import Inputs
+from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.hits import fall_short
 from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sweep.axes import Point, as_mapping
 
 OPTIMAL, INFEASIBLE = "optimal", "infeasible"
@@ -138,23 +135,17 @@ class PointSolver:
     def __init__(self, job: SweepJob) -> None:
         self._job = job
         self._own, self._path = _unpack(job)
-        self._base = load_scenario(self._path, variant=job.variant, overrides=job.overrides)
-        self._graph = build_graph(self._base)
-        self._cascade = self._write(self._graph)
-        self._live = self._open()
-        self._book = draw_book(self._graph) if job.simulate else None
+        base = self._read(())
+        self._inputs = Inputs(base, self._read)
+        self._family = PlanFamily(base, job.solver, allow_code=job.allow_code)
+        graph = self._family.cascade.graph
+        self._book = draw_book(graph) if job.simulate else None
         self._redraw: Redraw | None = None
         self._drawn: tuple[CausalGraph, Floats, Floats, tuple[Estimate, ...], Estimate | None] | None = None
 
-    def _open(self) -> LiveProgram | None:
-        """Solve the scenario as it stands; None where it has no plan to start from."""
-        try:
-            return LiveProgram(self._cascade.program, self._job.solver)
-        except (KpioptError, InfeasibleProgram):
-            return None
-
-    def _write(self, graph: CausalGraph) -> Cascade:
-        return apply_rules(build_cascade(graph), allow_code=self._job.allow_code)
+    def _read(self, further: Sequence[str]) -> Scenario:
+        overrides = (*self._job.overrides, *further)
+        return load_scenario(self._path, variant=self._job.variant, overrides=overrides)
 
     def answer(self, point: Point) -> PointResult:
         """Solve one point.
@@ -165,43 +156,27 @@ class PointSolver:
             Where the point cannot be read or solved; that there is proved to be no plan is an answer.
         """
         self._job.solver.deadline.require("this point was begun")
-        cascade = self._cascade_at(point)
+        cascade = self._family.pose(self._inputs.written(as_mapping(point)))
         try:
-            solution = self._live.solve(cascade.program) if self._live else self._solve_fresh(cascade)
+            planned = Planned(cascade, self._family.solve(cascade.program))
         except (InfeasibleProgram, Infeasible):
             return PointResult(point, INFEASIBLE)
-        return self._result(point, cascade, solution)
+        return self._result(point, planned)
 
-    def _solve_fresh(self, cascade: Cascade) -> Solution:
-        return solve_program(cascade.program, self._job.solver)
-
-    def _cascade_at(self, point: Point) -> Cascade:
-        """Return a point's program: patched where its numbers are plain, else written from the file read again."""
-        patched = patch_scenario(self._base, as_mapping(point))
-        if patched is None:
-            overrides = (*self._job.overrides, *point.overrides)
-            scenario = load_scenario(self._path, variant=self._job.variant, overrides=overrides)
-            return self._write(build_graph(scenario))
-        if patched.goals is self._base.goals and self._base.rules is None:
-            return move_budgets(self._cascade, {b.id: b.limit for b in patched.budgets.values()})
-        return self._write(replace(self._graph, scenario=patched))
-
-    def _result(self, point: Point, cascade: Cascade, solution: Solution) -> PointResult:
-        columns, x = cascade.columns, solution.x
-        stretch, levels = columns.stretch_of_cells(x), columns.level.of(x)
-        expected = cascade.graph.baseline + cascade.graph.expected_change(stretch, levels)
-        odds, together = self._odds(cascade.graph, stretch, levels)
+    def _result(self, point: Point, planned: Planned) -> PointResult:
+        cascade, x, spending = planned.cascade, planned.solution.x, planned.spending
+        odds, together = self._odds(planned.graph, planned.stretch, planned.levels)
         return PointResult(
             point=point,
             status=OPTIMAL,
-            goals=_goals(cascade, expected, odds),
+            goals=_goals(planned, odds),
             all_goals=together,
-            steps=tuple((step.label, step.value) for step in solution.steps if step.name != "reference"),
-            largest_stretch=_largest_stretch(columns, x),
-            pay=columns.pay_at_plan(x),
-            initiatives=dot(money_per_level(columns), levels),
+            steps=tuple((step.label, step.value) for step in planned.solution.steps if step.name != "reference"),
+            largest_stretch=_largest_stretch(cascade.columns, x),
+            pay=spending.pay,
+            initiatives=spending.initiatives,
             effort=_effort(cascade, x),
-            used_up=_used_up(cascade, solution),
+            used_up=_used_up(cascade, planned.solution),
         )
 
     def _odds(
@@ -257,14 +232,16 @@ def _same_draws(first: CausalGraph, second: CausalGraph) -> bool:
     return first.tail is second.tail and first.coefficient is second.coefficient and a.goals == b.goals
 
 
-def _goals(cascade: Cascade, expected: Floats, odds: tuple[Estimate, ...] | None) -> tuple[GoalAtPoint, ...]:
-    short, met = fall_short(cascade.graph, expected)
-    at = cascade.columns.goal_node.tolist()
+def _goals(planned: Planned, odds: tuple[Estimate, ...] | None) -> tuple[GoalAtPoint, ...]:
+    graph = planned.graph
+    expected = graph.baseline + graph.expected_change(planned.stretch, planned.levels)
+    short, met = fall_short(graph, expected)
+    columns = planned.cascade.columns
     return tuple(
         GoalAtPoint(
-            goal.id, goal.target, float(expected[at[i]]), float(short[i]), bool(met[i]), odds[i] if odds else None
+            goal.id, goal.target, float(expected[node]), float(short[i]), bool(met[i]), odds[i] if odds else None
         )
-        for i, goal in enumerate(cascade.columns.goals)
+        for i, (goal, node) in enumerate(zip(columns.goals, columns.goal_node.tolist(), strict=True))
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kpiopt.deadline import TIME_LIMIT, NotDone
 from kpiopt.errors import LimitReached, problem_as_dict
-from kpiopt.scenario.resolve.patch import read_path
+from kpiopt.reading.toml.text import read_path
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
@@ -128,7 +128,7 @@ def unit_of_cost(answer: SweepAnswer, frontier: Frontier) -> str:
         return answer.scenario.currency
     if not _is_budget_limit(frontier.x_name):
         return frontier.x_name
-    budget = answer.scenario.budgets[(read_path(frontier.x_name) or ())[1]]
+    budget = answer.scenario.budgets[str((read_path(frontier.x_name) or ())[1])]
     return answer.scenario.currency if budget.money or budget.resource == PAY else budget.resource
 
 

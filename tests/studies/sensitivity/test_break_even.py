@@ -8,7 +8,8 @@ import pytest
 
 from kpiopt.errors import UsageError
 from kpiopt.scenario.load import load_scenario
-from kpiopt.studies.replanning import Planned, Replanner
+from kpiopt.scenario.numbers.inputs import Inputs
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.break_even import (
     BreakEven,
     find_break_even,
@@ -16,18 +17,17 @@ from kpiopt.studies.sensitivity.break_even import (
     shortest_between,
     target_changes,
 )
-from kpiopt.studies.sensitivity.moves import Inputs
 
 HAND_SOLVED = Path(__file__).parents[3] / "scenarios" / "hand-solved.toml"
 
 
 def study(path: str, ends: tuple[float, float] | None = None) -> BreakEven:
     inputs = Inputs(load_scenario(HAND_SOLVED), lambda further: load_scenario(HAND_SOLVED, overrides=further))
-    return find_break_even(Replanner(inputs.scenario), inputs, path, ends)
+    return find_break_even(PlanFamily(inputs.scenario), inputs, path, ends)
 
 
 def solved(override: str) -> Planned:
-    return Replanner(load_scenario(HAND_SOLVED, overrides=[override])).base
+    return PlanFamily(load_scenario(HAND_SOLVED, overrides=[override])).base
 
 
 def test_pay_holds_sales_back_below_six_hundred() -> None:
@@ -49,7 +49,7 @@ def test_pay_holds_sales_back_below_six_hundred() -> None:
 
 @pytest.mark.parametrize("path", ["budget.pay.limit", "goal.sales.target", "kpi.sales.drivers.visits"])
 def test_both_sides_are_what_solving_the_file_gives(path: str) -> None:
-    found, base = study(path), Replanner(load_scenario(HAND_SOLVED)).base
+    found, base = study(path), PlanFamily(load_scenario(HAND_SOLVED)).base
     written = path.replace("drivers.visits", "drivers.visits.contribution")
     pairs = [(found.kind_below, kind_changes), (found.kind_above, kind_changes)]
     pairs += [(found.targets_below, target_changes), (found.targets_above, target_changes)]
@@ -78,10 +78,10 @@ def test_no_plan_is_a_change() -> None:
     inputs = Inputs(
         load_scenario(HAND_SOLVED, overrides=hard), lambda more: load_scenario(HAND_SOLVED, overrides=[*hard, *more])
     )
-    found = find_break_even(Replanner(inputs.scenario), inputs, path, (0.0, 0.2 + 0.8))
+    found = find_break_even(PlanFamily(inputs.scenario), inputs, path, (0.0, 0.2 + 0.8))
     assert found.kind_below is not None
     lowest = find_break_even(
-        Replanner(inputs.at(path, 0.25)), Inputs(inputs.at(path, 0.25), inputs.read), path, (0.0, 0.25)
+        PlanFamily(inputs.at(path, 0.25)), Inputs(inputs.at(path, 0.25), inputs.read), path, (0.0, 0.25)
     )
     assert lowest.kind_below is not None
     assert lowest.kind_below.changes[0].startswith(("no plan", "capacity"))
@@ -95,7 +95,7 @@ def test_a_range_without_the_present_value_is_refused() -> None:
 def test_a_number_that_is_zero_needs_a_range() -> None:
     inputs = Inputs(load_scenario(HAND_SOLVED, overrides=["budget.pay.limit=0"]))
     with pytest.raises(UsageError, match="no range around it"):
-        find_break_even(Replanner(inputs.scenario), inputs, "budget.pay.limit")
+        find_break_even(PlanFamily(inputs.scenario), inputs, "budget.pay.limit")
 
 
 @pytest.mark.parametrize(

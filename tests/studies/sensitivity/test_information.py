@@ -11,11 +11,12 @@ import pytest
 
 from kpiopt.graph import build_graph
 from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.numbers.quantities import quantities_of
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.replanning import Replanner
+from kpiopt.studies.family import PlanFamily
 from kpiopt.studies.sensitivity.information import (
     Information,
     distinct_values,
@@ -25,7 +26,6 @@ from kpiopt.studies.sensitivity.information import (
 )
 from kpiopt.studies.sensitivity.learning import Finding, learn
 from kpiopt.studies.sensitivity.outcome import parse_outcome
-from kpiopt.studies.sensitivity.quantities import quantities_of
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 HAND_SOLVED = SCENARIOS / "hand-solved.toml"
@@ -35,7 +35,7 @@ SETTINGS = SimulationSettings(draws=1024, seed=3)
 
 def worth_of(path: Path, output: str, *names: str, overrides: tuple[str, ...] = ()) -> tuple[Information, ...]:
     scenario = replace(load_scenario(path, overrides=overrides), simulation=SETTINGS)
-    return value_information(Replanner(scenario), parse_outcome(scenario, output), names, CommonDraws(SETTINGS))
+    return value_information(PlanFamily(scenario), parse_outcome(scenario, output), names, CommonDraws(SETTINGS))
 
 
 def test_knowing_the_only_unknown_makes_the_goal_certain() -> None:
@@ -173,10 +173,10 @@ def test_a_quantity_that_reaches_no_goal_is_worth_nothing() -> None:
 
 def test_everything_at_once_is_worth_what_the_only_quantity_is() -> None:
     scenario = replace(load_scenario(HAND_SOLVED), simulation=SETTINGS)
-    outcome, draws, replanner = parse_outcome(scenario, "odds:sales"), CommonDraws(SETTINGS), Replanner(scenario)
-    found = value_everything(replanner, outcome, draws)
+    outcome, draws, family = parse_outcome(scenario, "odds:sales"), CommonDraws(SETTINGS), PlanFamily(scenario)
+    found = value_everything(family, outcome, draws)
     assert found.worth.low <= 0.443 <= found.worth.high
     assert found.worth.estimate == pytest.approx(0.443, abs=0.1)
-    (single,) = value_information(replanner, outcome, [VISITS], draws)
-    both = value_everything(replanner, outcome, draws, [single])
+    (single,) = value_information(family, outcome, [VISITS], draws)
+    both = value_everything(family, outcome, draws, [single])
     assert both.worth.estimate >= single.worth.estimate and both.worth.low >= single.worth.low

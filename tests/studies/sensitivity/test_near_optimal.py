@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from kpiopt.errors import UsageError
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Budget, Goal
-from kpiopt.studies.replanning import Planned, Replanner
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.near_optimal import Alternatives, find_alternatives
 from tests.builders import Cell, build_kpi, build_scenario, build_units
 
@@ -27,7 +27,7 @@ def two_sellers(budget: float = 1000.0) -> Planned:
         units, [build_kpi("sales")], rows, goals=[Goal("sales", "sales", 0, 220.0)],
         budgets=[Budget("pay", "pay", budget, 0)],
     )  # fmt: skip
-    return Replanner(replace(scenario, decide=replace(scenario.decide, order=("goals", "cost", "reference")))).base
+    return PlanFamily(replace(scenario, decide=replace(scenario.decide, order=("goals", "cost", "reference")))).base
 
 
 def test_without_slack_the_cheapest_plan_is_the_only_one() -> None:
@@ -74,7 +74,7 @@ def ends_by_another_solver(planned: Planned, slack: float) -> dict[str, tuple[fl
 
 def test_ranges_are_those_of_another_solver() -> None:
     """Complaints and visits have no causes of their own, so their targets are baseline and stretch."""
-    planned = Replanner(load_scenario(SCENARIOS / "hand-solved.toml")).base
+    planned = PlanFamily(load_scenario(SCENARIOS / "hand-solved.toml")).base
     expected = ends_by_another_solver(planned, 0.02)
     baseline = {"ann/visits": 300.0, "bob/visits": 200.0, "ann/complaints": 30.0, "bob/complaints": 20.0}
     found = {r.name: (r.low, r.high) for r in find_alternatives(planned, 0.02).ranges}
@@ -86,7 +86,7 @@ def test_ranges_are_those_of_another_solver() -> None:
 
 @pytest.mark.parametrize("name", ["adventureworks-base", "scorecard"])
 def test_the_different_plan_keeps_its_promise(name: str) -> None:
-    planned = Replanner(load_scenario(SCENARIOS / f"{name}.toml")).base
+    planned = PlanFamily(load_scenario(SCENARIOS / f"{name}.toml")).base
     found = find_alternatives(planned, 0.02)
     assert found.distance > 0.0
     check_promise(planned, found)

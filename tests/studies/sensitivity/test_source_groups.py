@@ -14,7 +14,7 @@ from kpiopt.plan import build_plan
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
-from kpiopt.studies.replanning import Planned, Replanner
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.outcome import parse_outcome
 from kpiopt.studies.sensitivity.screening import screen_response
 from kpiopt.studies.sensitivity.sobol_indices import share_variance
@@ -26,7 +26,7 @@ SCORECARD = Path(__file__).parents[3] / "scenarios" / "scorecard.toml"
 
 @pytest.fixture(scope="module")
 def planned() -> Planned:
-    return Replanner(load_scenario(SCORECARD)).base
+    return PlanFamily(load_scenario(SCORECARD)).base
 
 
 def groups_of(planned: Planned, given: dict[str, list[str]] | None = None) -> tuple[SourceGroup, ...]:

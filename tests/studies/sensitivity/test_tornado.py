@@ -11,11 +11,12 @@ from scipy.special import ndtr
 from kpiopt.errors import UsageError
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.replanning import Replanner
-from kpiopt.studies.sensitivity.moves import Inputs, Move, moves_of
+from kpiopt.studies.family import PlanFamily
+from kpiopt.studies.sensitivity.moves import Move, moves_of
 from kpiopt.studies.sensitivity.outcome import Outcome, difference, measure, parse_outcome
 from kpiopt.studies.sensitivity.tornado import Tornado, make_tornado
 from tests.studies.written import written
@@ -33,7 +34,7 @@ def tornado_of(path: Path, output: str, moves: list[Move] | None = None) -> Torn
     scenario = read(path)
     inputs = Inputs(scenario, lambda further: read(path, *further))
     chosen = moves_of(inputs) if moves is None else moves
-    return make_tornado(Replanner(scenario), inputs, parse_outcome(scenario, output), chosen, CommonDraws(SETTINGS))
+    return make_tornado(PlanFamily(scenario), inputs, parse_outcome(scenario, output), chosen, CommonDraws(SETTINGS))
 
 
 def solved_value(outcome: Outcome, scenario: Scenario) -> float:
@@ -106,7 +107,7 @@ def test_with_the_plan_as_it_is_odds_follow_the_closed_form() -> None:
 
 def test_draws_are_paired_with_those_of_the_ordinary_simulation() -> None:
     scenario = read(SCORECARD)
-    base = Replanner(scenario).base
+    base = PlanFamily(scenario).base
     plan = base.plan
     usual = simulate(base.graph, plan.stretch, plan.levels, plan.target)
     draws = CommonDraws(SETTINGS)
@@ -147,7 +148,7 @@ def test_an_end_without_a_plan_says_so() -> None:
     inputs = Inputs(scenario, lambda further: read(HAND_SOLVED, "goal.sales.hard=true", *further))
     move = Move("kpi.sales.drivers.visits", "uncertain", 100.0, 1.0, 120.0)
     outcome = parse_outcome(scenario, "kpi:sales")
-    (bar,) = make_tornado(Replanner(scenario), inputs, outcome, [move], CommonDraws(SETTINGS)).bars
+    (bar,) = make_tornado(PlanFamily(scenario), inputs, outcome, [move], CommonDraws(SETTINGS)).bars
     assert bar.low.problem is not None and bar.low.replanned is None and bar.low.fixed is not None
     assert bar.high.problem is None and bar.high.replanned is not None
     assert bar.stops
@@ -165,7 +166,7 @@ def test_outputs_that_do_not_exist_are_refused(text: str) -> None:
 
 def test_paired_differences_are_far_narrower_than_single_odds() -> None:
     scenario = read(SCORECARD)
-    base, draws = Replanner(scenario).base, CommonDraws(SETTINGS)
+    base, draws = PlanFamily(scenario).base, CommonDraws(SETTINGS)
     outcome = parse_outcome(scenario, "odds:retention")
     now = measure(outcome, base.graph, base.plan, draws)
     moved = replace(base.plan, stretch=base.plan.stretch * 1.001)
@@ -189,7 +190,7 @@ def test_an_end_that_cannot_be_computed_is_told_and_the_rest_goes_on() -> None:
     inputs = Inputs(scenario)
     number = next(path for path in inputs.plain if path.startswith("correlation."))
     moves.append(Move(number, "assumption", 0.4, -1.5, 0.4))
-    found = make_tornado(Replanner(scenario), inputs, parse_outcome(scenario, "odds"), moves, CommonDraws(SETTINGS))
+    found = make_tornado(PlanFamily(scenario), inputs, parse_outcome(scenario, "odds"), moves, CommonDraws(SETTINGS))
     ends = {bar.move.path: bar for bar in found.bars}
     assert ends[number].low.problem is not None and ends[number].high.problem is None
     assert ends["factor.market"].low.problem is None

@@ -61,9 +61,16 @@ COMPLAINTS = "kpi.sales.drivers.complaints.contribution"
     ],
 )
 def test_forms_of_values(scenario, path, token, values, monkeypatch):
-    monkeypatch.setattr("kpiopt.scenario.checks.axes.is_pair_of_quantities", lambda *_: True)
+    monkeypatch.setattr("kpiopt.scenario.checks.axes._is_pair", lambda *_: True)
     ((_, found),) = axes(scenario, f"{path}={token}").items()
     assert found == values
+
+
+def test_a_quantity_is_named_as_a_study_names_it(scenario):
+    assert axes(scenario, "kpi.sales.drivers.visits=90,110") == {"kpi.sales.drivers.visits.contribution": (90, 110)}
+    assert axes(scenario, "cells.max_stretch=0.9,1.1") == {"cells.max_stretch": (0.9, 1.1)}
+    assert axes(scenario, "cell.ann/sales.max_stretch=5,6") == {'cell."ann/sales".max_stretch': (5, 6)}
+    assert axes(replace(scenario, sweep={"cells.max_stretch": [0.5, 1.0]})) == {"cells.max_stretch": (0.5, 1.0)}
 
 
 def test_ends_are_exact_and_whole_numbers_stay_whole():
@@ -112,7 +119,8 @@ def test_ends_are_exact_and_whole_numbers_stay_whole():
         ("budget.pay.limit=[1,2", "neither TOML nor plain text"),
         ("budget.pay.limt=1", "did you mean 'limit'"),
         ("goal.sales.hard=yes", "true or false"),
-        ("kpi.sales.drivers.visits=1,2", "sweep a value in it: kpi.sales.drivers.visits.contribution"),
+        ("kpi.sales.drivers=1,2", "sweep a value in it: kpi.sales.drivers.visits"),
+        ("cells.pay_rate=-1,2", "is a factor on numbers of the tables, 0 or more"),
         ("kpi.sales.drivers.visit.contribution=1,2", "no driver 'visit'; did you mean 'visits'"),
         ("kpi.sales.drivers.visits.contribution=much", "not a quantity"),
         ("kpi.sales.drivers.visits.contribution={samples='a.csv#b'}", "cannot be read here"),

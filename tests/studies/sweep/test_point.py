@@ -44,12 +44,19 @@ def assert_is_the_solve_of(result, run):
         assert result.largest_stretch == pytest.approx(values["fairness"], rel=1e-9)
 
 
+def test_a_factor_on_the_tables_is_a_bulk_edit():
+    for point, result in answers(HAND, "cells.max_stretch=0.5,0.8"):
+        adjust = f"adjust.all={{ scale = {{ max_stretch = {point.values[0][1]} }} }}"
+        assert_is_the_solve_of(result, kpiopt.solve(kpiopt.load(HAND, overrides=[adjust])))
+
+
 @pytest.mark.parametrize(
     ("path", "over"),
     [
         (ADVENTURE, ["budget.pay.limit=60_000:130_000:4"]),
         (ADVENTURE, ["goal.sales.target=37_000_000:40_000_000:3", "capacity.hours.scale=0.8,1.1"]),
         (HAND, ["budget.pay.limit=200:700:3"]),
+        (HAND, ["kpi.sales.drivers.visits=80,120"]),
         (HAND, ['kpi.sales.drivers.visits.contribution="80 to 120",{ normal = [100, 5] }']),
         (HAND, ["decide.order=['goals'],['cost','goals']"]),
     ],
@@ -224,7 +231,7 @@ def test_values_of_an_axis_show_what_tells_them_apart():
     assert axis_texts((0.5, 1)) == ["0.5", "1.0"]
     assert axis_texts(spaced(10, 20, 4)) == ["10.00", "13.33", "16.67", "20.00"]
     assert axis_texts((1e-9, 2e-9)) == ["1e-09", "2e-09"]
-    assert axis_texts((True, "sobol", [1], {"normal": [0, 1]})) == ["true", "sobol", "[1]", "{normal = [0, 1]}"]
+    assert axis_texts((True, "sobol", [1], {"normal": [0, 1]})) == ["true", "sobol", "[1]", "{ normal = [0, 1] }"]
 
 
 def test_the_largest_stretch_is_that_of_the_plan_and_not_what_a_slack_gave_up():

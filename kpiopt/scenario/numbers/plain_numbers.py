@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.key_path import dotted
 from kpiopt.scenario.bounds import is_above
+from kpiopt.scenario.numbers.quantities import follow_baselines, quantities_of, replace_quantities
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Cells, Floats, Integers, Scenario
-from kpiopt.studies.sensitivity.quantities import follow_baselines, quantities_of, replace_quantities
 
 Change = Callable[[Scenario, float], Scenario]
 
@@ -89,10 +89,7 @@ def capacity_scale(scenario: Scenario, resource: str) -> float:
 
 
 def _scale_capacity(resource: str, before: float, scenario: Scenario, value: float) -> Scenario:
-    written = scenario.document.get("capacity", {})
-    document = {**scenario.document, "capacity": {**written, resource: {**written.get(resource, {}), "scale": value}}}
-    scaled = _with_capacity(scenario, resource, scenario.units.capacity[resource] / before * value)
-    return replace(scaled, document=document)
+    return _with_capacity(scenario, resource, scenario.units.capacity[resource] / before * value)
 
 
 def _with_capacity(scenario: Scenario, resource: str, amounts: Floats) -> Scenario:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
-from kpiopt.errors import Infeasible, Problem, Unbounded, Uncertified
+from kpiopt.errors import Infeasible, KpioptError, Problem, Unbounded, Uncertified
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.blocks import LinearProgram
-from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.cascade import Cascade, build_cascade, move_limits
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_infeasible
 from kpiopt.program.order.live_program import LiveProgram
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.run.run import Spending
+from kpiopt.run.solve import plan_spending
 from kpiopt.scenario.scenario import Floats, Scenario
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded)
+
+TOLD = frozenset({"document", "files", "warnings", "source", "sweep", "variants", "variant", "relax"})
+LIMITS = TOLD | {"budgets", "units.capacity"}
+OUTSIDE_GRAPH = LIMITS | {"goals", "pay_plans", "decide", "simulation", "correlation", "units.target_incentive"}
+"""Parts of a scenario that say nothing to the program, that are limits in it, and that neither nodes nor edges hold."""
 
 Progress = Callable[[str], None]
 
@@ -48,6 +56,11 @@ class Planned:
     def stretch(self) -> Floats:
         """Stretch of every cell, (n_cells,) float."""
         return self.cascade.columns.stretch_of_cells(self.solution.x)
+
+    @property
+    def spending(self) -> Spending:
+        """Pay at plan, and what initiatives take from other budgets that are money."""
+        return plan_spending(self.cascade, self.solution)
 
     @property
     def levels(self) -> Floats:
@@ -78,22 +91,16 @@ class NoPlan(Exception):
         self.problem = problem
 
 
-class Replanner:
-    """Plans one scenario, and then others that differ in numbers.
+class PlanFamily:
+    """Plans one scenario, and then others that differ in numbers; nothing is solved before a plan is asked for.
 
     Parameters
     ----------
     scenario : Scenario
-        Solved at once.
     options : SolverOptions, optional
     allow_code : bool
         Whether the scenario's rules file may be run.
     progress : callable, optional
-
-    Raises
-    ------
-    Infeasible, Unbounded, Uncertified, LimitReached
-        Where the scenario itself has no plan.
     """
 
     def __init__(
@@ -104,19 +111,65 @@ class Replanner:
         allow_code: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
-        self._options = options or SolverOptions()
-        self._allow_code = allow_code
-        cascade = self.pose(scenario)
+        self.scenario, self._options = scenario, options or SolverOptions()
+        self._allow_code, self._progress = allow_code, progress
+        self.cascade = self._write(build_graph(scenario))
+
+    def _write(self, graph: CausalGraph) -> Cascade:
+        return apply_rules(build_cascade(graph), allow_code=self._allow_code)
+
+    @cached_property
+    def _live(self) -> LiveProgram:
+        return LiveProgram(self.cascade.program, self._options, self._progress)
+
+    @cached_property
+    def base(self) -> Planned:
+        """The plan of the scenario itself.
+
+        Raises
+        ------
+        Infeasible, Unbounded, Uncertified, LimitReached
+            Where it has none.
+        """
         try:
-            self._live = LiveProgram(cascade.program, self._options, progress)
+            return Planned(self.cascade, self._live.solution)
         except InfeasibleProgram as failure:
-            raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
-        self._arrays = cascade.program.arrays()
-        self.base = Planned(cascade, self._live.solution)
+            raise explain_infeasible(self.cascade, failure.certificate, failure.ray, self._options) from None
 
     def pose(self, scenario: Scenario) -> Cascade:
-        """Write the program of a scenario."""
-        return apply_rules(build_cascade(build_graph(scenario)), allow_code=self._allow_code)
+        """Write the program of a scenario; what it shares with the first one is not written again.
+
+        Where only limits have moved, rows get other sides. Where what has moved is in neither nodes nor edges, these
+        are kept.
+        """
+        if _moved(self.scenario, scenario) <= LIMITS and scenario.rules is None:
+            return move_limits(self.cascade, scenario)
+        if _moved(self.scenario, scenario) <= OUTSIDE_GRAPH:
+            return self._write(replace(self.cascade.graph, scenario=scenario))
+        return self._write(build_graph(scenario))
+
+    def solve(self, program: LinearProgram) -> Solution:
+        """Solve another program of the family from where the first one's solution is, if it has any.
+
+        Raises
+        ------
+        InfeasibleProgram, Unbounded, Uncertified, LimitReached
+        """
+        try:
+            live = self._live
+        except (KpioptError, InfeasibleProgram):
+            self._options.deadline.require("this plan was begun")
+            return solve_program(program, self._options)
+        first = self.cascade.program
+        if self._is_same(program):
+            return live.solution
+        if program.n_columns == first.n_columns and np.any(self._arrays.integer):
+            return solve_program(program, self._options, near=live.solution)
+        return live.solve(program)
+
+    @cached_property
+    def _arrays(self) -> ProgramArrays:
+        return self.cascade.program.arrays()
 
     def plan(self, cascade: Cascade) -> Planned:
         """Solve another scenario's program; the answer is that of a solution from scratch.
@@ -127,7 +180,7 @@ class Replanner:
         LimitReached
             Where the time is up.
         """
-        return _solved(cascade, self._solve)
+        return _solved(cascade, self.solve)
 
     def plan_afresh(self, cascade: Cascade) -> Planned:
         """Solve another scenario's program from scratch, as a second opinion.
@@ -140,17 +193,9 @@ class Replanner:
         """
         return _solved(cascade, lambda program: solve_program(program, self._options))
 
-    def _solve(self, program: LinearProgram) -> Solution:
-        first = self.base.cascade.program
-        if self._is_same(program):
-            return self.base.solution
-        if program.n_columns == first.n_columns and np.any(self._arrays.integer):
-            return solve_program(program, self._options, near=self.base.solution)
-        return self._live.solve(program)
-
     def _is_same(self, program: LinearProgram) -> bool:
         """Whether a program is the first one, number by number."""
-        ours, theirs, first = self._arrays, program.arrays(), self.base.cascade.program
+        ours, theirs, first = self._arrays, program.arrays(), self.cascade.program
         if ours.matrix.shape != theirs.matrix.shape or len(first.objectives) != len(program.objectives):
             return False
         pairs = [
@@ -171,6 +216,15 @@ class Replanner:
         return all(np.array_equal(a, b) for a, b in pairs) and all(
             (a.label, a.slack, a.offset) == (b.label, b.slack, b.offset) for a, b in steps
         )
+
+
+def _moved(first: Scenario, second: Scenario) -> set[str]:
+    """Return the parts that two scenarios do not share, those of the units one by one."""
+    apart = {f.name for f in fields(Scenario) if getattr(first, f.name) is not getattr(second, f.name)}
+    if "units" not in apart:
+        return apart
+    a, b = first.units, second.units
+    return apart - {"units"} | {f"units.{f.name}" for f in fields(a) if getattr(a, f.name) is not getattr(b, f.name)}
 
 
 def _solved(cascade: Cascade, solve: Callable[[LinearProgram], Solution]) -> Planned:
