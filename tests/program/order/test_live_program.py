@@ -9,7 +9,7 @@ import pytest
 import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
-from kpiopt.program.formulation.cascade import build_cascade, move_budgets
+from kpiopt.program.formulation.cascade import Cascade, build_cascade, move_limits
 from kpiopt.program.order import live_program as live_module
 from kpiopt.program.order.live_program import LiveProgram
 from kpiopt.program.order.steps import InfeasibleProgram
@@ -157,10 +157,17 @@ def test_its_plan_rounds_to_the_same_targets():
         assert np.array_equal(*targets)
 
 
+def with_pay(cascade: Cascade, limit: float) -> Cascade:
+    scenario = cascade.graph.scenario
+    return move_limits(
+        cascade, replace(scenario, budgets={**scenario.budgets, "pay": replace(scenario.budgets["pay"], limit=limit)})
+    )
+
+
 def test_what_it_answered_before_changes_no_digit():
     scenario = kpiopt.load(SCENARIOS / "adventureworks-base.toml")
     cascade = build_cascade(build_graph(scenario))
-    programs = [move_budgets(cascade, {"pay": limit}).program for limit in np.linspace(60_000, 130_000, 9).tolist()]
+    programs = [with_pay(cascade, limit).program for limit in np.linspace(60_000, 130_000, 9).tolist()]
     forth, back = (LiveProgram(cascade.program, OPTIONS) for _ in range(2))
     ahead = [forth.solve(program).x for program in programs]
     behind = [back.solve(program).x for program in reversed(programs)][::-1]
@@ -172,7 +179,7 @@ def test_answers_hold_in_the_new_program_by_the_independent_certificate():
     cascade = build_cascade(build_graph(scenario))
     live = LiveProgram(cascade.program, OPTIONS)
     for limit in (95_000.0, 110_000.0, 200_000.0):
-        program = move_budgets(cascade, {"pay": limit}).program
+        program = with_pay(cascade, limit).program
         found = live.solve(program)
         assert primal_residual(program.arrays(), found.x)[0] <= 1e-9
         first = program.objectives[0]
@@ -190,10 +197,10 @@ def test_a_limit_that_nobody_feels_costs_no_solve(monkeypatch):
 
     monkeypatch.setattr(live_module, "solve_order", refuse)
     monkeypatch.setattr(live_module, "solve_program", refuse)
-    found = live.solve(move_budgets(cascade, {"pay": 150_000.0}).program)
+    found = live.solve(with_pay(cascade, 150_000.0).program)
     assert np.array_equal(found.x, live.solution.x)
     with pytest.raises(AssertionError, match="solved again"):
-        live.solve(move_budgets(cascade, {"pay": 100_000.0}).program)
+        live.solve(with_pay(cascade, 100_000.0).program)
 
 
 def test_another_shape_is_solved_from_scratch():
@@ -215,18 +222,23 @@ def test_a_clash_is_proved_and_its_proof_serves_for_the_next_one():
     cascade = build_cascade(build_graph(replace(scenario, goals={
         k: replace(g, hard=True, target=g.target + 2_000) if k == "sales" else g for k, g in scenario.goals.items()
     })))  # fmt: skip
-    live = LiveProgram(move_budgets(cascade, {"pay": 5_000.0}).program, OPTIONS)
+    live = LiveProgram(with_pay(cascade, 5_000.0).program, OPTIONS)
     for limit in (0.0, 1.0):
         with pytest.raises(InfeasibleProgram) as failure:
-            live.solve(move_budgets(cascade, {"pay": limit}).program)
+            live.solve(with_pay(cascade, limit).program)
         assert failure.value.certificate.passed
 
 
-def test_moved_budgets_are_the_program_written_anew():
+def test_moved_limits_are_the_program_written_anew():
     scenario = kpiopt.load(SCENARIOS / "adventureworks-base.toml")
     cascade = build_cascade(build_graph(scenario))
-    moved_cascade = move_budgets(cascade, {"pay": 77_000.0})
+    capacity = {resource: amounts * 0.9 for resource, amounts in scenario.units.capacity.items()}
     budgets = {**scenario.budgets, "pay": replace(scenario.budgets["pay"], limit=77_000.0)}
-    anew = build_cascade(build_graph(replace(scenario, budgets=budgets)))
-    assert str(moved_cascade.program) == str(anew.program)
-    assert moved_cascade.limits == anew.limits
+    for other in (
+        replace(scenario, budgets=budgets),
+        replace(scenario, units=replace(scenario.units, capacity=capacity)),
+        replace(scenario, budgets=budgets, units=replace(scenario.units, capacity=capacity)),
+    ):
+        moved, anew = move_limits(cascade, other), build_cascade(build_graph(other))
+        assert str(moved.program) == str(anew.program)
+        assert moved.limits == anew.limits and moved.graph.scenario is other
