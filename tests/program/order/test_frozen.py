@@ -34,7 +34,7 @@ EXPECTED = {
     "equal_bounds": ([793 / 800, 0.07, 0.0, 0.0049], [7.0], [], [793.0]),
 }
 """Files that went without a plan once: values of the steps, stretch, levels and shortfalls, worked out by hand."""
-KNOWN = (341, 391, 459, 462, 479, 485, 493)
+KNOWN = (210, 341, 391, 459, 462, 479, 485, 493, 673)
 """Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding."""
 PIECE, SHORT = 500, 25
 """Seeds of a nightly test, and of the ordinary one."""
@@ -56,14 +56,15 @@ def least(program: LinearProgram) -> float | None:
     a = program.arrays(program.objectives[0])
     matrix = a.matrix.toarray()
     low, high = np.isfinite(a.row_lower), np.isfinite(a.row_upper)
+    size = float(np.abs(a.cost).max(initial=0.0)) or 1.0  # what that program takes for no gain is no gain in any unit
     found = linprog(
-        a.cost,
+        a.cost / size,
         np.vstack([-matrix[low], matrix[high]]),
         np.concatenate([-a.row_lower[low], a.row_upper[high]]),
         bounds=np.stack([a.column_lower, a.column_upper], axis=1),
     )
     assert found.status in (0, 2), found.message
-    return found.fun + a.offset if found.status == 0 else None
+    return size * found.fun + a.offset if found.status == 0 else None
 
 
 def solves(tmp_path: Path, seed: int) -> bool:
