@@ -146,9 +146,9 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     Raises
     ------
     UsageError
-        If the file or the variant does not exist, or an override cannot be read.
+        If the variant does not exist, or an override cannot be read.
     ScenarioError
-        If a document breaks a rule of the format.
+        If the file cannot be read, or a document breaks a rule of the format.
     SecurityError
         If a path leaves the project, or a file is too large, nests too deep or is not a regular file.
     NumericsError

@@ -16,7 +16,6 @@ from kpiopt.errors import (
     Problem,
     ScenarioError,
     SecurityError,
-    UsageError,
     printable,
 )
 from kpiopt.reading.key_path import KeyPath
@@ -68,8 +67,6 @@ class ExtendsReader:
 
         Raises
         ------
-        UsageError
-            If the main file does not exist or is a folder.
         SecurityError, NumericsError, ScenarioError
             Everything that is wrong with any of the files.
         """
@@ -102,17 +99,14 @@ class ExtendsReader:
         raise kind(*errors)
 
     def _check_source(self) -> None:
-        """Refuse a main file that is none: the command line names it, so that is usage; one that is there is input."""
+        """Refuse a main file that is none."""
         try:
             if not self.given.strip():
                 raise IsADirectoryError
             if stat.S_ISDIR(self.source.stat().st_mode):
                 raise IsADirectoryError
         except (OSError, ValueError) as error:
-            found = unreadable(self.source, self.given, None, error)
-            if isinstance(error, PermissionError):
-                raise found from None
-            raise UsageError(*found.problems) from None
+            raise unreadable(self.source, self.given, None, error) from None
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:

@@ -76,7 +76,7 @@ def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Se
         With everything that is wrong, as the subclass of the first error; `NumericsError` where all of it is numbers
         that cannot be computed with.
     UsageError
-        If the file or the variant does not exist.
+        If the variant does not exist.
     """
     findings = Findings(read_document(path, variant=variant, overrides=overrides))
     scenario = _assemble(findings)
@@ -109,7 +109,7 @@ def check_scenario(
     Raises
     ------
     UsageError
-        If the file or the variant does not exist.
+        If the variant does not exist.
     """
     try:
         document = read_document(path, variant=variant, overrides=overrides)

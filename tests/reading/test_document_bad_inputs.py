@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from kpiopt.errors import InputError, NumericsError, ScenarioError, SecurityError, UsageError, format_problem
+from kpiopt.errors import InputError, NumericsError, ScenarioError, SecurityError, format_problem
 from kpiopt.reading.document import read_document
 
 
@@ -27,7 +27,7 @@ def project(tmp_path):
 def refusal(kind, path, **options):
     with pytest.raises(kind) as caught:
         read_document(path, **options)
-    assert caught.value.exit_code == (2 if kind is UsageError else 3)
+    assert caught.value.exit_code == 3
     return caught.value.problems
 
 
@@ -298,8 +298,8 @@ def test_all_errors_of_all_files_are_reported_at_once(project):
 
 
 def test_a_missing_main_file_is_a_usage_error(tmp_path):
-    only(refusal(UsageError, tmp_path / "none.toml"), "E-file-missing")
-    assert "is a folder" in only(refusal(UsageError, tmp_path), "E-file-missing").message
+    only(refusal(ScenarioError, tmp_path / "none.toml"), "E-file-missing")
+    assert "is a folder" in only(refusal(ScenarioError, tmp_path), "E-file-missing").message
 
 
 def test_fifty_errors_are_spelled_out_and_the_others_counted(project):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kpiopt.errors import ScenarioError, SecurityError, UsageError, format_problem
+from kpiopt.errors import ScenarioError, SecurityError, format_problem
 from kpiopt.reading.document import read_document
 
 
@@ -26,7 +26,7 @@ def project(tmp_path):
 def refusal(kind, path, **options):
     with pytest.raises(kind) as caught:
         read_document(path, **options)
-    assert caught.value.exit_code == (2 if kind is UsageError else 3)
+    assert caught.value.exit_code == 3
     return caught.value.problems
 
 
@@ -139,13 +139,13 @@ def test_a_missing_extended_document_is_named_as_given_and_resolved(project, tmp
 
 def test_a_name_that_no_file_system_takes(project, tmp_path):
     only(refusal(ScenarioError, project(a=f'schema = 1\nextends = "{"x" * 5000}"\n')), "E-file-missing")
-    only(refusal(UsageError, tmp_path / ("x" * 5000)), "E-file-missing")
+    only(refusal(ScenarioError, tmp_path / ("x" * 5000)), "E-file-missing")
 
 
 def test_a_link_to_itself(project, tmp_path):
     (tmp_path / "loop.toml").symlink_to("loop.toml")
     only(refusal(ScenarioError, project(a='schema = 1\nextends = "loop.toml"\n')), "E-file-missing")
-    only(refusal(UsageError, tmp_path / "loop.toml"), "E-file-missing")
+    only(refusal(ScenarioError, tmp_path / "loop.toml"), "E-file-missing")
 
 
 def test_a_folder_cannot_be_extended(project, tmp_path):

@@ -149,7 +149,7 @@ class Session:
         """Solve with columns that move by less than the solver's tolerance where they are; judge by the true boxes."""
         a = self._arrays
         span = a.column_upper - a.column_lower
-        narrow = (span > 0.0) & (span <= GOOD * np.maximum(1.0, np.abs(a.column_lower)))
+        narrow = (span > 0.0) & np.isfinite(span) & (span <= GOOD * np.maximum(1.0, np.abs(a.column_lower)))
         if not np.any(narrow) or np.any(a.integer):
             return Answer(Status.UNKNOWN)
         part = self._part(_fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)))
