@@ -212,3 +212,23 @@ def test_the_json_form_has_no_infinities():
     assert json.loads(text)["passed"] is False
     passed = verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([0.0, -1.5, -1.0])).as_dict()
     assert passed["kind"] == "optimal" and passed["passed"] is True and passed["objective"] == -36.0
+
+
+@pytest.mark.parametrize("x", [[101.0, 0.0], [-1.0, 0.0]])
+def test_a_column_outside_its_box_never_passes(x):
+    box = program([[1, 0]], [0, 0], columns=(0, 100), rows=(-INF, [1e9]))
+    residual, worst = primal_residual(box, np.array(x))
+    assert residual > 1e-3 and (worst.kind, worst.position) == ("column", 0)
+    assert not verify_optimal(box, np.array(x), np.zeros(1)).passed
+
+
+def test_a_column_without_an_end_bounds_nothing_where_the_objective_goes_there():
+    open_end = program([[1, 1]], [-1, 0], columns=(0, INF), rows=(-INF, [10]))
+    assert linear_bound(open_end, np.zeros(1)) == -INF
+    assert linear_bound(open_end, np.array([-1.0])) == pytest.approx(-10.0)
+
+
+def test_a_weight_below_zero_has_no_bound():
+    box = program([[1, 0]], [0, 0], columns=(0, 1), rows=(-INF, [1]))
+    concave = verify_quadratic(box, np.array([-1.0, 1.0]), np.zeros(2), np.zeros(2), np.zeros(1))
+    assert not concave.passed
