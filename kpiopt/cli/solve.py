@@ -85,6 +85,14 @@ def solve(
             help="Judge the plan of even, proportional, last-year+8% or column:NAME instead of solving.",
         ),
     ] = None,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="TABLE",
+            help="Judge targets made elsewhere (unit, kpi, target or stretch) instead of solving.",
+        ),
+    ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option("--beside", metavar="RULE", help="Judge the plan of this rule beside the optimal one."),
@@ -93,7 +101,6 @@ def solve(
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     deadline = Deadline.after(time_limit)
-    from kpiopt.plan.split_rule import parse_rule
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds
@@ -109,10 +116,10 @@ def solve(
         simulate=not no_simulation,
         executor=choose_executor(executor, workers),
         allow_code=allow_code,
-        beside=tuple(dict.fromkeys(parse_rule(text).text for text in beside)) if beside else None,
+        beside=_rules_beside(beside) if beside else None,
     )
-    if rule is not None:
-        _judge(scenarios, joined(variants), words, options, rule, as_json=as_json)
+    if rule is not None or given is not None:
+        _judge(scenarios, joined(variants), words, options, _one_plan(rule, given), as_json=as_json)
         return
     keeper = Keeper(out, options, occasion, summary_text, force, report_pages)
     scenarios = expand_patterns(scenarios)
@@ -127,6 +134,32 @@ def solve(
     if not as_json and (line := _past_odds(document)):
         print_lines([line])
     require_thresholds(answer.document, thresholds)
+
+
+def _rules_beside(texts: list[str]) -> tuple[str, ...]:
+    """Return rules once each; a table is no part of a run, which must be what its own folder says."""
+    from kpiopt.plan.split_rule import parse_rule
+
+    rules = [parse_rule(text) for text in dict.fromkeys(texts)]
+    for rule in rules:
+        if rule.kind == "table":
+            fix = "judge it with --plan, or side by side: kpiopt compare scenario.toml scenario.toml@plan.csv"
+            raise UsageError(Problem("E-rule", f"{rule.text} is a table, and --beside takes a rule", fix=fix))
+    return tuple(rule.text for rule in rules)
+
+
+def _one_plan(rule: str | None, given: Path | None) -> str:
+    """Return the rule or the table that is to be judged."""
+    if given is None:
+        return rule or ""
+    if rule is not None:
+        raise UsageError(Problem("E-rule", "--rule and --plan are two plans", fix="judge one after the other"))
+    from kpiopt.plan.split_rule import parse_rule
+
+    if parse_rule(str(given)).kind != "table":
+        fix = "name a table: .csv, .tsv, .parquet or .xlsx"
+        raise UsageError(Problem("E-rule", f"--plan takes a table, and {given} is a rule", fix=fix))
+    return str(given)
 
 
 def _marking(progress: Callable[[str], None]) -> Callable[[str], None]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, EdgeKind
 from kpiopt.graph.hand_down import share_below
-from kpiopt.scenario.scenario import Cells, Floats, Goal
+from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
 
+TABLE = re.compile(r".*\.(csv|tsv|parquet|xlsx)", re.IGNORECASE)
 GROWTH = re.compile(r"last-year\+(\d+(?:\.\d+)?) ?%")
 COLUMNS = ("baseline", "min_stretch", "max_stretch", "reference", "pay_rate", "weight", "size")
 """Columns of the cells table by which a gap can be split, beside effort.<resource>."""
@@ -30,7 +31,7 @@ class SplitRule:
     text : str
         As it was written.
     kind : str
-        "even", "proportional", "growth" or "column".
+        "even", "proportional", "growth", "column", or "table" for a plan made elsewhere.
     growth : float
         Share of its baseline by which every cell grows.
     column : str
@@ -60,7 +61,7 @@ class SplitPlan:
 
 
 def parse_rule(text: str) -> SplitRule:
-    """Read "even", "proportional", "last-year+8%" or "column:NAME".
+    """Read "even", "proportional", "last-year+8%", "column:NAME" or the name of a table.
 
     Raises
     ------
@@ -75,7 +76,9 @@ def parse_rule(text: str) -> SplitRule:
     kind, _, column = text.partition(":")
     if kind == "column" and column:
         return SplitRule(text, "column", column=column)
-    fix = "write even, proportional, last-year+8% or column:NAME"
+    if TABLE.fullmatch(text):
+        return SplitRule(text, "table")
+    fix = "write even, proportional, last-year+8%, column:NAME or the name of a table (.csv) with unit, kpi and target"
     raise UsageError(Problem("E-rule", f"there is no rule {text!r}", rule="a rule says how a gap is split", fix=fix))
 
 
@@ -92,7 +95,7 @@ def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
     UsageError
         Where the cells have no such column, or it cannot be a weight.
     """
-    cells, leaf = graph.scenario.cells, _leaf_cells(graph)
+    cells, leaf = graph.scenario.cells, leaf_cells(graph)
     wanted, notes = np.zeros(len(cells)), list[Problem]()
     if rule.kind == "growth":
         wanted[leaf] = rule.growth * np.abs(cells.baseline[leaf])
@@ -102,11 +105,11 @@ def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
             wanted = np.maximum(wanted, asked)
             if not asked.any() and not _has_cells(graph, goal, leaf):
                 notes.append(_no_cells(goal))
-    return SplitPlan(_with_locks(graph, wanted), (*notes, *_locked(cells)))
+    return SplitPlan(reach_locks(graph, wanted), (*notes, *_locked(cells)))
 
 
-def _leaf_cells(graph: CausalGraph) -> NDArray[np.bool_]:
-    """Which cells roll up from nothing, (n_cells,) bool."""
+def leaf_cells(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Return which cells roll up from nothing, (n_cells,) bool."""
     inner = np.zeros(graph.n_nodes, dtype=bool)
     inner[graph.head[graph.edge_kind == EdgeKind.ROLL_UP]] = True
     return np.asarray(~inner[graph.cell_node])
@@ -186,17 +189,31 @@ def _has_cells(graph: CausalGraph, goal: Goal, leaf: NDArray[np.bool_]) -> bool:
     return bool(np.any(leaf & below & (cells.kpi == kpi)))
 
 
-def _with_locks(graph: CausalGraph, wanted: Floats) -> Floats:
+def reach_locks(graph: CausalGraph, wanted: Floats) -> Floats:
     """Put locks in the place of what a rule asks: a lock's stretch, or what effects leave of a locked target."""
-    cells, node = graph.scenario.cells, graph.cell_node
-    stretch = np.where(np.isnan(cells.lock), wanted, cells.lock)
+    cells = graph.scenario.cells
     fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
-    stretch[fixed] = 0.0
-    for _ in range(len(graph.level_bounds) if len(fixed) else 0):  # a locked target may stand below another's effect
+    return reach_targets(graph, np.where(np.isnan(cells.lock), wanted, cells.lock), fixed, cells.fixed_target[fixed])
+
+
+def reach_targets(graph: CausalGraph, stretch: Floats, cell: Integers, target: Floats) -> Floats:
+    """Return stretches with which some cells are asked for their targets, initiatives at 0.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+        What is asked of the other cells.
+    cell : (n,) int
+        Positions of the cells with targets.
+    target : (n,) float
+    """
+    stretch, node = stretch.copy(), graph.cell_node[cell]
+    stretch[cell] = 0.0
+    for _ in range(len(graph.level_bounds) if len(cell) else 0):  # a target may stand below another's effect
         asked = graph.baseline + graph.asked_change(stretch, np.zeros(graph.n_levels))
-        missing = (graph.sign[node] * (cells.fixed_target - asked[node]))[fixed]
-        stretch[fixed] += missing
-        if not np.any(np.abs(missing) > 1e-12 * np.maximum(1.0, np.abs(cells.fixed_target[fixed]))):
+        missing = graph.sign[node] * (target - asked[node])
+        stretch[cell] += missing
+        if not np.any(np.abs(missing) > 1e-12 * np.maximum(1.0, np.abs(target))):
             break
     return stretch
 

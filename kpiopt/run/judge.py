@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan, build_plan
+from kpiopt.plan.given_plan import read_given_plan
 from kpiopt.plan.limits import sum_below
-from kpiopt.plan.split_rule import SplitPlan, parse_rule, split_gaps
+from kpiopt.plan.split_rule import SplitPlan, parse_rule, reach_locks, split_gaps
 from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.program.order.prices import BINDING, LimitResult
 from kpiopt.program.trust.arrays import dot
@@ -25,12 +27,12 @@ BROKEN = 1e-9
 
 
 def judge_rule(graph: CausalGraph, rule: str, draw: Draw | None = None) -> JudgedPlan:
-    """Judge the plan that a spreadsheet would give.
+    """Judge the plan that a spreadsheet would give, or one made elsewhere.
 
     Parameters
     ----------
     rule : str
-        As `parse_rule` reads it.
+        As `parse_rule` reads it: a rule, or the name of a table.
     draw : callable, optional
         Estimates the odds of a plan.
 
@@ -38,8 +40,12 @@ def judge_rule(graph: CausalGraph, rule: str, draw: Draw | None = None) -> Judge
     ------
     UsageError
         Where there is no such rule, or the cells have not what it needs.
+    TableError
+        With all that is wrong in the table.
     """
-    return judge_plan(graph, rule, split_gaps(graph, parse_rule(rule)), draw)
+    read = parse_rule(rule)
+    given = read_given_plan(graph, Path(rule)) if read.kind == "table" else split_gaps(graph, read)
+    return judge_plan(graph, rule, given, draw)
 
 
 def judge_plan(graph: CausalGraph, label: str, given: SplitPlan, draw: Draw | None = None) -> JudgedPlan:
@@ -154,6 +160,12 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
         for cell in np.flatnonzero((beyond > near) & ~cells.is_locked).tolist():
             where = graph.node_name(int(graph.cell_node[cell]))
             yield BrokenLimit(f"{name}@{where}", float(bound[cell]), float(stretch[cell]))
+    locked = np.flatnonzero(cells.is_locked)
+    fixed = reach_locks(graph, stretch)
+    for cell in locked[np.abs(stretch - fixed)[locked] > near[locked]].tolist():
+        yield BrokenLimit(
+            f"lock@{graph.node_name(int(graph.cell_node[cell]))}", float(fixed[cell]), float(stretch[cell])
+        )
 
 
 def _stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:
