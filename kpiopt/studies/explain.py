@@ -169,7 +169,7 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
         baseline + float(graph.asked_change(stretch, levels)[node]),
         float(own[node]),
         float(in_full[node]),
-        _direct_parts(graph, delta, node),
+        direct_parts(graph, delta, node),
         _origins(graph, own, node),
         _asked_parts(graph, graph.asked_change(stretch, levels), delta, node),
         *_among_peers(graph, stretch, node),
@@ -200,7 +200,14 @@ def _among_peers(graph: CausalGraph, stretch: Floats, node: int) -> tuple[float 
     return float(share[cell]), float(share[peers].mean()) if len(peers) else None, len(peers)
 
 
-def _direct_parts(graph: CausalGraph, delta: Floats, node: int) -> tuple[Part, ...]:
+def direct_parts(graph: CausalGraph, delta: Floats, node: int) -> tuple[Part, ...]:
+    """Return the direct causes of a node's change, the largest contribution first.
+
+    Parameters
+    ----------
+    delta : (n_nodes,) float
+        Expected change of every node.
+    """
     edges = np.flatnonzero(graph.head == node)
     pairs = zip(graph.tail[edges].tolist(), graph.coefficient[edges].tolist(), strict=True)
     return _ordered([_part(graph, tail, float(delta[tail]), coefficient) for tail, coefficient in pairs])

@@ -1,7 +1,9 @@
-"""`kpiopt report`: a kept run as one page."""
+"""`kpiopt report`: a kept run as one page, as a workbook, on paper, or as the scorecards of its units."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +12,13 @@ import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, Replace, RunName, RunsFolder
 from kpiopt.cli.terminal import say, showing_progress
-from kpiopt.errors import OutputError, Problem
+from kpiopt.errors import OutputError, Problem, UsageError, printable
 
 if TYPE_CHECKING:
+    from kpiopt.report.page.page import Page
     from kpiopt.report.page.source import ReportSource
+
+Render = Callable[["ReportSource"], bytes]
 
 
 def report(
@@ -22,7 +27,17 @@ def report(
         Path | None, typer.Option("--html", metavar="FILE", help="Where to write; RUN-report.html by default.")
     ] = None,
     xlsx: Annotated[
-        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write the plan as a workbook instead, with all rows.")
+        Path | None, typer.Option("--xlsx", metavar="FILE", help="Write the plan as a workbook, with all rows.")
+    ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option("--pdf", metavar="FILE", help="Write on paper: the report, or the scorecard.")
+    ] = None,
+    scorecard: Annotated[
+        str | None,
+        typer.Option("--scorecard", metavar="UNIT", help="The page of one unit or person instead, for them alone."),
+    ] = None,
+    everyone: Annotated[
+        Path | None, typer.Option("--all", metavar="FOLDER", help="Write the scorecard of every unit into a folder.")
     ] = None,
     no_levers: Annotated[
         bool, typer.Option("--no-levers", help="Leave out what answers 'what if': a smaller page.")
@@ -31,25 +46,89 @@ def report(
     force: Replace = False,
 ) -> None:
     """Write a run as one page: goals, odds, strategy map, who is asked what, what holds the plan back, proof."""
-    from kpiopt.report.page.report import render_report  # jinja2
     from kpiopt.report.page.source import source_of_kept
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
 
+    if everyone is not None and (html or xlsx or pdf or scorecard):
+        fix = "leave the others out; or write one scorecard with --scorecard UNIT"
+        raise UsageError(Problem("E-usage", "--all FOLDER names all its files itself", fix=fix))
+    if scorecard is not None and xlsx is not None:
+        raise UsageError(Problem("E-usage", "a scorecard is no workbook", fix="write --html or --pdf"))
     stored = RunStore(out).find(run)
-    files: dict[Path, Callable[[ReportSource], bytes]] = {}
-    if xlsx is not None:
-        files[xlsx] = _workbook
-    if html is not None or not files:
-        files[html or Path(f"{stored.name}-report.html")] = lambda s: render_report(s, levers=not no_levers).encode()
-    for file in files:
+    if everyone is not None:
+        with showing_progress("drawing"):
+            contents = _all_scorecards(source_of_kept(stored), everyone)
+        _make_folder(everyone)
+    else:
+        files = _files(stored.name, html, xlsx, pdf, scorecard, levers=not no_levers)
+        for file in files:
+            require_place(file, stored.files, force=force)
+        with showing_progress("drawing"):
+            source = source_of_kept(stored)
+            contents = {file: render(source) for file, render in files.items()}
+    for file in contents:
         require_place(file, stored.files, force=force)
-    with showing_progress("drawing"):
-        source = source_of_kept(stored)
-        contents = {file: render(source) for file, render in files.items()}
     for file, content in contents.items():
         write_output(file, content, stored.files, force=force)
-        say(f"wrote {file}")
+    told = list(contents) if everyone is None else [f"{len(contents):,} scorecards to {everyone}"]
+    for what in told:
+        say(f"wrote {printable(str(what))}")
+
+
+def _files(
+    name: str, html: Path | None, xlsx: Path | None, pdf: Path | None, unit: str | None, *, levers: bool
+) -> dict[Path, Render]:
+    """Return what is to be written and how."""
+    from kpiopt.report.page.page import render_page  # jinja2
+    from kpiopt.report.page.pdf import render_pdf
+    from kpiopt.report.page.report import build_report
+
+    def page(source: ReportSource, *, levers: bool = False) -> Page:
+        return build_report(source, levers=levers) if unit is None else _scorecard(source, unit)
+
+    files: dict[Path, Render] = {}
+    if xlsx is not None:
+        files[xlsx] = _workbook
+    if pdf is not None:
+        files[pdf] = lambda source: render_pdf(page(source), landscape=unit is None)
+    if html is not None or not files:
+        usual = f"{name}-report.html" if unit is None else f"{name}-{_slug(unit)}.html"
+        files[html or Path(usual)] = lambda source: render_page(page(source, levers=levers)).encode()
+    return files
+
+
+def _scorecard(source: ReportSource, unit: str) -> Page:
+    from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit
+
+    return build_scorecard(source, find_unit(source.graph, unit))
+
+
+def _all_scorecards(source: ReportSource, folder: Path) -> dict[Path, bytes]:
+    """Return the scorecards of all units by file: names of units become names of files that no two share."""
+    from kpiopt.report.page.page import render_page
+    from kpiopt.report.scorecard.scorecard import build_scorecard, units_with_scorecards
+
+    ids = source.scenario.units.ids
+    return {
+        folder / f"{_slug(ids[unit])}.html": render_page(build_scorecard(source, unit)).encode()
+        for unit in units_with_scorecards(source.graph)
+    }
+
+
+def _slug(text: str) -> str:
+    """Return a unit's id as a part of a file's name; where characters are lost, its digest tells ids apart."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
+    if plain == text and not re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)", plain):
+        return plain
+    return f"{plain or 'unit'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _make_folder(folder: Path) -> None:
+    from kpiopt.runs.durable import failing_as_output
+
+    with failing_as_output(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _workbook(source: ReportSource) -> bytes:

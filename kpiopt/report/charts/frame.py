@@ -37,9 +37,9 @@ RULES = """
 FILLS = "".join(f".chart .{c}{{fill:@{c}}}\n.chart .s-{c}{{stroke:@{c}}}\n" for c in COLOURS)
 
 
-def chart_style() -> str:
+def chart_style(*, dark: bool = True) -> str:
     """Return the style of charts."""
-    return css((RULES + FILLS).replace("@FONT", FONT))
+    return css((RULES + FILLS).replace("@FONT", FONT), dark=dark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,20 @@ LEVELS = ("#f6ece0", "#f3d9b8", "#edba80", "#e2955a", "#cb6a3c", "#a33f22")
 DARK_LEVELS = ("#2b2621", "#45351f", "#6b4a22", "#965f2a", "#c47c3d", "#f0a765")
 
 
-def shade_style() -> str:
+def shade_style(*, dark: bool = True) -> str:
     """Return the style of shades: light to dark on a light page, dark to light on a dark one."""
     light = "".join(
         f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#ffffff' if i > 3 else '#1c2733'}}}"
         for i, c in enumerate(LEVELS)
     )
-    dark = "".join(
+    none = css(".chart .none{fill:@track}", dark=dark)
+    if not dark:
+        return light + none
+    in_the_dark = "".join(
         f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#10151c' if i > 3 else '#e7ebf0'}}}"
         for i, c in enumerate(DARK_LEVELS)
     )
-    return f"{light}@media screen and (prefers-color-scheme:dark){{{dark}}}{css('.chart .none{fill:@track}')}"
+    return f"{light}@media screen and (prefers-color-scheme:dark){{{in_the_dark}}}{none}"
 
 
 def shade(share: float) -> int:

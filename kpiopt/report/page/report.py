@@ -27,6 +27,17 @@ def render_report(source: ReportSource, *, levers: bool = False) -> str:
     levers : bool
         Whether its map has levers: what happens when an action is taken, offline.
     """
+    return render_page(build_report(source, levers=levers))
+
+
+def build_report(source: ReportSource, *, levers: bool = False) -> Page:
+    """Return the report as a page, for a browser or for paper.
+
+    Parameters
+    ----------
+    levers : bool
+        Whether its map has levers: what happens when an action is taken, offline.
+    """
     found = fold_large(collect_map(source.map_source()))
     moved = lever_data(source, found) if levers else None
     drawn = source.document["simulation"]
@@ -44,9 +55,7 @@ def render_report(source: ReportSource, *, levers: bool = False) -> str:
     subtitle = f"run {source.name}{variant}{draws}"
     data = {"lever-data": moved} if moved else {}
     scripts = ("map.js", "levers.js") if moved else ("map.js",)
-    return render_page(
-        Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), data, scripts)
-    )
+    return Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), data, scripts)
 
 
 def render_map_page(found: StrategyMap) -> str:

@@ -16,6 +16,7 @@ from kpiopt.runs.kept_plan import load_kept_plan, read_targets
 from kpiopt.runs.stored_run import StoredRun
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, Simulation, simulate
+from kpiopt.studies.paths import Paths
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,6 +72,11 @@ class ReportSource:
         """Odds of all goals together, as the answer has them."""
         odds = self.document["all_goals"]
         return Estimate.from_dict(odds) if odds else None
+
+    @cached_property
+    def paths(self) -> Paths:
+        """The graph's edges, to be followed from a node to a goal."""
+        return Paths(self.graph)
 
     def map_source(self) -> MapSource:
         """Return what the strategy map is drawn from."""

@@ -100,7 +100,7 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         node = int(graph.find_nodes(np.array([unit]), position)[0])
         if node < 0:
             continue
-        before, after = _values(source, kpi, node)
+        before, after = values_on_card(graph, source.targets, kpi, node)
         goal = goals.get((kpi.id, unit))
         group = f"objective.{kpi.objective}" if kpi.objective else OTHER
         odds = source.goal_odds.get(goal or "") or _odds_at(source, node)
@@ -110,15 +110,15 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         )  # fmt: skip
 
 
-def _values(source: MapSource, kpi: Kpi, node: int) -> tuple[str, str]:
-    """Return baseline and target; short where they are large."""
-    baseline = float(source.graph.baseline[node])
-    target = baseline if source.targets is None or np.isnan(source.targets[node]) else float(source.targets[node])
+def values_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, node: int) -> tuple[str, str]:
+    """Return baseline and target as a card shows them; short where they are large."""
+    baseline = float(graph.baseline[node])
+    target = baseline if targets is None or np.isnan(targets[node]) else float(targets[node])
     if max(abs(baseline), abs(target)) >= LARGE:
         before, after = short_pair(baseline, target)
     else:
         before, after = amount(baseline, "", kpi.step), amount(target, "", kpi.step)
-    return before, "" if source.targets is None else after
+    return before, "" if targets is None else after
 
 
 def _odds_at(source: MapSource, node: int) -> Estimate | None:

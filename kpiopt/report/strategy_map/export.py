@@ -32,7 +32,7 @@ def svg_to_png(svg: Svg) -> bytes:
     try:
         import resvg_py  # an extra
     except ImportError:
-        raise _missing("png", "resvg-py") from None
+        raise missing_extra("png", "resvg-py") from None
     drawn = bytes(resvg_py.svg_to_bytes(svg_string=str(svg), zoom=int(PNG_SCALE), background="#ffffff"))
     return drawn[:PNG_HEADER] + _png_text("Software", WRITTEN_BY) + drawn[PNG_HEADER:]
 
@@ -54,7 +54,7 @@ def svg_to_pdf(svg: Svg, title: str) -> bytes:
     try:
         import typst  # an extra
     except ImportError:
-        raise _missing("pdf", "typst") from None
+        raise missing_extra("pdf", "typst") from None
     with TemporaryDirectory(prefix="kpiopt-") as name:
         folder = Path(name)
         (folder / "map.svg").write_text(svg, "utf-8")
@@ -63,6 +63,7 @@ def svg_to_pdf(svg: Svg, title: str) -> bytes:
         return bytes(typst.compile(str(folder / "page.typ"))) + f"\n% {WRITTEN_BY}\n".encode()
 
 
-def _missing(extra: str, package: str) -> UsageError:
+def missing_extra(extra: str, package: str) -> UsageError:
+    """Return the error for a form of output whose package is not installed."""
     message = f"{extra.upper()} needs the package {package}"
-    return UsageError(Problem("E-extra", message, fix=f"pip install 'kpiopt[{extra}]', or choose --format svg"))
+    return UsageError(Problem("E-extra", message, fix=f"pip install 'kpiopt[{extra}]', or choose another form"))

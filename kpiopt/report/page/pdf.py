@@ -1,0 +1,87 @@
+"""A page on paper: the same sections, tables and pictures as PDF by Typst, tagged for screen readers (PDF/UA)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kpiopt.errors import printable
+from kpiopt.report.charts.frame import chart_style
+from kpiopt.report.charts.heat import shade_style
+from kpiopt.report.drawing.svg import Svg, draw
+from kpiopt.report.page.page import Block, Page, PageMap, PageTable, template_text
+from kpiopt.report.strategy_map.drawing import map_style
+from kpiopt.report.strategy_map.export import missing_extra
+from kpiopt.runs.durable import WRITTEN_BY
+
+MOST_ROWS = 60
+"""Rows of one table on paper; the others are counted."""
+
+
+def render_pdf(page: Page, *, landscape: bool = False) -> bytes:
+    """Return a page as PDF; equal pages give equal bytes.
+
+    Raises
+    ------
+    UsageError
+        Where the extra `pdf` is not installed.
+    """
+    try:
+        import typst  # an extra
+    except ImportError:
+        raise missing_extra("pdf", "typst") from None
+    with TemporaryDirectory(prefix="kpiopt-") as name:
+        folder = Path(name)
+        document = _document(page, folder) | {"landscape": landscape}
+        (folder / "page.json").write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+        (folder / "page.typ").write_text(template_text("page.typ"), "utf-8")
+        content = bytes(typst.compile(str(folder / "page.typ"), pdf_standards=["ua-1"], timestamp=0))
+        return content + f"\n% {WRITTEN_BY}\n".encode()
+
+
+def _document(page: Page, folder: Path) -> dict[str, Any]:
+    """Return what the template reads; pictures are written beside it. Names from data are data, never markup."""
+    style = draw("style", Svg(chart_style(dark=False) + shade_style(dark=False) + map_style(dark=False)))
+    count = 0
+    sections = []
+    for section in page.sections:
+        blocks = []
+        for block in section.blocks:
+            count += 1
+            blocks.append(_block(block, f"picture{count}.svg", folder, style))
+        cards = [
+            {
+                "title": printable(c.title),
+                "value": printable(c.value),
+                "note": printable(c.note),
+                "tone": c.tone or "plain",
+            }
+            for c in section.cards
+        ]
+        lines = [printable(line) for line in section.lines]
+        sections.append({"title": printable(section.title), "lines": lines, "cards": cards, "blocks": blocks})
+    texts = {"title": page.title, "subtitle": page.subtitle, "headline": page.headline}
+    return {**{key: printable(text) for key, text in texts.items()}, "sections": sections}
+
+
+def _block(block: Block, name: str, folder: Path, style: Svg) -> dict[str, Any]:
+    if isinstance(block, PageTable):
+        return _table(block)
+    svg = block.picture if isinstance(block, PageMap) else block.figure.wide
+    head, mark, rest = svg.partition(">")
+    (folder / name).write_text(f"{head}{mark}{style}{rest}", "utf-8")
+    note = "" if isinstance(block, PageMap) else block.note
+    return {"kind": block.kind, "title": printable(block.title) or "picture", "caption": printable(block.caption),
+            "picture": name, "note": printable(note)}  # fmt: skip
+
+
+def _table(table: PageTable) -> dict[str, Any]:
+    rows = [[printable(field) for field in row] for row in table.rows[:MOST_ROWS]]
+    left = len(table.rows) - len(rows)
+    more = f" {left:,} more rows are left out on paper." if left else ""
+    return {
+        "kind": "table", "title": printable(table.title), "caption": printable(table.caption), "left": table.left,
+        "columns": [printable(name) for name in table.columns], "rows": rows, "note": printable(table.note) + more,
+    }  # fmt: skip

@@ -1,0 +1,200 @@
+"""Why a target matters: in words and on a small map, from a unit's own KPIs up to the goals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kpiopt.report.numbers import amount
+from kpiopt.report.page.source import ReportSource
+from kpiopt.report.strategy_map.collect import values_on_card
+from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
+from kpiopt.scenario.scenario import Goal, Kpi
+from kpiopt.studies.paths import Chain
+
+MOST_GOALS, MOST_LINES, MOST_CHAINS, MOST_CARDS = 3, 10, 2, 24
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The chains from one KPI of a unit to one goal.
+
+    Attributes
+    ----------
+    step : float
+        The improvement that is told, in the KPI's unit.
+    total : float
+        What it adds to the goal's value, along all chains.
+    """
+
+    kpi: Kpi
+    goal: Goal
+    goal_kpi: Kpi
+    chains: tuple[Chain, ...]
+    step: float
+    total: float
+    kpis: tuple[Kpi, ...]
+    is_own_goal: bool
+
+    @property
+    def change(self) -> float:
+        """The change of the KPI that is an improvement by `step`."""
+        return self.kpi.sign * self.step
+
+    @property
+    def improved(self) -> str:
+        """The improvement as text."""
+        return f"{_plain(self.step)} {self.kpi.unit}".rstrip()
+
+    @property
+    def goal_name(self) -> str:
+        """The goal as who does not see other units' names is told of it."""
+        return (
+            f"{self.goal_kpi.name} of the organization" if self.goal.unit == 0 else f"the goal for {self.goal_kpi.name}"
+        )
+
+
+def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
+    """Return for each node the goals that it does most for, with the chains that lead there.
+
+    The more nodes there are, the fewer goals are told of each; nodes of which nothing is asked come last.
+    """
+    changed = [n for n in nodes if source.targets[n] != source.graph.baseline[n]] or list(nodes)
+    most = max(1, min(MOST_GOALS, MOST_LINES // max(1, len(changed))))
+    graph, scenario = source.graph, source.scenario
+    kpis, found = list(scenario.kpis.values()), []
+    for node in changed[:MOST_LINES]:
+        kpi = kpis[graph.kpi[node]]
+        step = natural_step(source, node)
+        reached = []
+        for goal in scenario.goals.values():
+            at = graph.find_node(goal.kpi, goal.unit)
+            chains = source.paths.chains(node, at) if at != node else []
+            if chains:
+                size = abs(goal.target - float(graph.baseline[at])) or abs(goal.target) or 1.0
+                total = sum(chain.effect for chain in chains)
+                reached.append((abs(total) * step / size, goal, tuple(chains), total))
+        reached.sort(key=lambda entry: -entry[0])
+        found += [
+            Sight(
+                kpi,
+                goal,
+                scenario.kpis[goal.kpi],
+                chains,
+                step,
+                total,
+                tuple(kpis),
+                int(goal.unit) == int(graph.unit[node]),
+            )
+            for _, goal, chains, total in reached[:most]
+        ]
+    return found
+
+
+def natural_step(source: ReportSource, node: int) -> float:
+    """Return a round improvement of the size of what is asked: 1 day, 10,000 USD, 0.1 points."""
+    asked = abs(float(source.targets[node] - source.graph.baseline[node]))
+    size = asked or abs(float(source.graph.baseline[node])) / 100 or 1.0
+    return 10.0 ** math.floor(math.log10(size) + TINY)
+
+
+def sight_sentences(sights: Sequence[Sight]) -> Iterator[str]:
+    """Say in words how an improvement arrives at a goal."""
+    for sight in sights:
+        told = sight.chains[: MOST_CHAINS if len(sights) <= MOST_CHAINS * MOST_GOALS else 1]
+        yield from (_sentence(sight, chain) for chain in told)
+        if len(sight.chains) > 1:
+            rest = len(sight.chains) - len(told)
+            ways = "this way" if len(told) == 1 else "these ways"
+            ways += f" and {rest} more" if rest else ""
+            moved = _moved(sight.goal_kpi, sight.change * sight.total, sight.goal_name)
+            yield f"Along {ways} together, improving {sight.kpi.name} by {sight.improved} {moved}."
+
+
+def _sentence(sight: Sight, chain: Chain) -> str:
+    """Say one way: "Improving Training by 1 day raises your Satisfaction by 0.4 points, which raises the goal …"."""
+    parts, last = [], len(chain.links) - 1
+    for i, link in enumerate(chain.links):
+        if 0 < i < last or (0 < i == last and link.at_own and not sight.is_own_goal):
+            kpi = sight.kpis[link.kpi]
+            whose = f"your {kpi.name}" if link.at_own else f"{kpi.name} of the organization"
+            parts.append(_moved(kpi, sight.change * link.amount, whose))
+    parts.append(_moved(sight.goal_kpi, sight.change * chain.effect, sight.goal_name))
+    return f"Improving {sight.kpi.name} by {sight.improved} {', which '.join(parts)}."
+
+
+def _moved(kpi: Kpi, change: float, name: str) -> str:
+    size = abs(change)
+    rounded = float(f"{size:.2g}")
+    about = "" if abs(rounded - size) <= TINY * size else "about "
+    return f"{'raises' if change > 0 else 'lowers'} {name} by {about}{_plain(rounded)} {kpi.unit}".rstrip()
+
+
+def _plain(value: float) -> str:
+    """Write a number of two digits without those that mean nothing."""
+    text = amount(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def sight_map(source: ReportSource, nodes: Sequence[int], sights: Sequence[Sight]) -> StrategyMap | None:
+    """Return a small map: the unit's KPIs with its own values, and what they lead to, without anybody's values."""
+    scenario = source.scenario
+    kpis = list(scenario.kpis.values())
+    own = {int(source.graph.kpi[node]): node for node in nodes}
+    cards: dict[str, Card] = {}
+    arrows: dict[tuple[str, str], Arrow] = {}
+    for sight in sights:
+        start = next(position for position in own if kpis[position] is sight.kpi)
+        for chain in sight.chains[:MOST_CHAINS]:
+            before, moved = _own_card(source, own[start]), 1.0
+            cards.setdefault(before.id, before)
+            for i, link in enumerate(chain.links):
+                is_last, at_own = i == len(chain.links) - 1, link.at_own and link.kpi in own
+                if i == 0 and at_own and not is_last:
+                    moved = link.amount
+                    continue
+                card = _own_card(source, own[link.kpi]) if at_own and not is_last else _card(kpis[link.kpi], is_last)
+                cards.setdefault(card.id, card)
+                arrived = chain.effect if is_last else link.amount
+                if (before.id, card.id) not in arrows and before.id != card.id:
+                    arrows[before.id, card.id] = Arrow(before.id, card.id, arrived / moved, 0.5)
+                before, moved = card, arrived
+    if len(cards) < 2 or len(cards) > MOST_CARDS:
+        return None
+    return _as_map(source, list(cards.values()), list(arrows.values()))
+
+
+def _as_map(source: ReportSource, cards: Sequence[Card], arrows: Sequence[Arrow]) -> StrategyMap:
+    """Put cards into the bands of their perspectives."""
+    scenario = source.scenario
+    named = {o.id: o.perspective for o in scenario.objectives.values()}
+    bands = [*scenario.perspectives.values()]
+    place = {card.id: named.get(scenario.kpis[_kpi_id(card)].objective or "") or "" for card in cards}
+    used = [band for band in bands if band.id in place.values()]
+    rows = [Band(band.id, band.name) for band in used]
+    if "" in place.values():
+        rows.append(Band("other", "KPIs"))
+    at = {band.id: i for i, band in enumerate(rows)} | {"": len(rows) - 1}
+    groups = [Group(f"band.{band.id}", "", i) for i, band in enumerate(rows)]
+    placed = [replace(card, group=groups[at[place[card.id]]].id) for card in cards]
+    return StrategyMap("From your KPIs to the goals", "", tuple(rows), tuple(groups), tuple(placed), tuple(arrows))
+
+
+def _kpi_id(card: Card) -> str:
+    return card.id.split(".", 2)[2]
+
+
+def _own_card(source: ReportSource, node: int) -> Card:
+    kpi = list(source.scenario.kpis.values())[source.graph.kpi[node]]
+    before, after = values_on_card(source.graph, source.targets, kpi, node)
+    return Card(
+        f"kpi.own.{kpi.id}", f"Your {kpi.name}", "", before, after,
+        kpi.unit, sign=kpi.sign, node=node,
+    )  # fmt: skip
+
+
+def _card(kpi: Kpi, is_goal: bool) -> Card:
+    return Card(f"kpi.all.{kpi.id}", kpi.name, "", "a goal" if is_goal else "of the organization", unit="",
+                is_goal=is_goal, sign=kpi.sign)  # fmt: skip

@@ -1,0 +1,251 @@
+"""The scorecard of one unit or person: what is asked, why, what moves it, how likely it is, what it pays.
+
+Nothing of any other unit stands on it, neither a name nor a number: values of a unit's parts and of the units around
+it are left out, effects are told from its own KPIs upwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.reading.key_path import did_you_mean
+from kpiopt.report.numbers import amount, change, change_of_target, percent
+from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
+from kpiopt.report.page.source import ReportSource
+from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_map, sight_sentences
+from kpiopt.report.scorecard.pay import pay_blocks, unit_pay
+from kpiopt.report.strategy_map.drawing import draw_map
+from kpiopt.scenario.scenario import Kpi
+from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import CERTAIN
+from kpiopt.studies.explain import Part, direct_parts
+
+MOST_PARTS = 6
+WORDS = (
+    ("target", "the value that is asked of you"),
+    ("without new effort", "where things go if nothing new is done; the target is compared with it"),
+    ("odds", "how often the target is attained when the outcome is drawn thousands of times with everything that is "
+             "uncertain; in brackets what the number of draws leaves open"),
+    ("attainment", "the value that was attained as a share of the target"),
+)  # fmt: skip
+
+
+def find_unit(graph: CausalGraph, text: str) -> int:
+    """Return the position of the unit with an id or a name.
+
+    Raises
+    ------
+    UsageError
+    """
+    units = graph.scenario.units
+    if text in units.position:
+        return units.position[text]
+    named = [i for i, name in enumerate(units.names) if name.casefold() == text.casefold()]
+    if len(named) == 1:
+        return named[0]
+    message = f"'{text}' is the name of several units" if named else f"there is no unit '{text}'"
+    near = ", ".join(units.ids[i] for i in named[:5]) if named else did_you_mean(text, units.ids)
+    raise UsageError(Problem("E-unit", message, "a unit is named by its id, or by a name that only it has", near))
+
+
+def units_with_scorecards(graph: CausalGraph) -> list[int]:
+    """Return the units that have a target of their own to read, in the order of the file."""
+    units = graph.scenario.units
+    found = np.unique(units.home[graph.unit[graph.kind == NodeKind.KPI]])
+    return [int(unit) for unit in found[units.order_in_file(found)]]
+
+
+def build_scorecard(source: ReportSource, unit: int) -> Page:
+    """Return the scorecard of a unit as a page.
+
+    Parameters
+    ----------
+    source : ReportSource
+    unit : int
+        Position of the unit.
+
+    Raises
+    ------
+    UsageError
+        Where the unit has no target.
+    """
+    graph, units = source.graph, source.scenario.units
+    nodes = [int(n) for n in np.flatnonzero((graph.kind == NodeKind.KPI) & (units.home[graph.unit] == unit))]
+    nodes = sorted((n for n in nodes if np.isfinite(source.targets[n])), key=lambda n: (graph.unit[n], graph.kpi[n]))
+    if not nodes:
+        raise UsageError(Problem("E-unit", f"{units.ids[unit]} has no target", "a scorecard shows a unit's targets"))
+    at_unit = [n for n in nodes if graph.unit[n] == unit]
+    pay = unit_pay(source, unit)
+    sections = [
+        PageSection(cards=list(_tiles(source, nodes)), blocks=[_targets(source, nodes)]),
+        *_why(source, at_unit),
+        *_moves(source, unit, at_unit),
+    ]
+    if pay is not None:
+        sections.append(PageSection("What it pays", blocks=list(pay_blocks(pay))))
+    sections.append(PageSection("Words", blocks=[PageTable("", ("word", "what it means"), WORDS, 2)]))
+    return Page(
+        f"{units.names[unit]}: targets", f"plan {source.name.rpartition('-')[2]}; for {units.names[unit]} only",
+        sections, _headline(source, nodes),
+    )  # fmt: skip
+
+
+def _kpi(source: ReportSource, node: int) -> Kpi:
+    kpis = list(source.scenario.kpis.values())
+    return kpis[int(source.graph.kpi[node])]
+
+
+def _name(source: ReportSource, node: int) -> str:
+    own = source.scenario.units.is_own[source.graph.unit[node]]
+    return f"{_kpi(source, node).name}, own part" if own else _kpi(source, node).name
+
+
+def _odds(source: ReportSource, node: int) -> Estimate | None:
+    """Return the odds of a target with their interval; None where they were not drawn."""
+    drawn = source.simulation
+    if drawn is None or not np.isfinite(drawn.node_odds[node]):
+        return None
+    low, high = (float(end) for end in drawn.node_intervals[:, node])
+    return Estimate(float(drawn.node_odds[node]), low, high, CERTAIN if low == high else "exact")
+
+
+def _headline(source: ReportSource, nodes: list[int]) -> str:
+    asked = [n for n in nodes if source.targets[n] != source.graph.baseline[n]]
+    if not asked:
+        return "Nothing is asked of you beyond what is expected without new effort."
+    first = max(asked, key=lambda n: abs(_growth(source, n)))
+    kpi, target = _kpi(source, first), float(source.targets[first])
+    more = f" and of {len(asked) - 1} more KPIs" if len(asked) > 1 else ""
+    baseline = amount(float(source.graph.baseline[first]), "", kpi.step)
+    return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, kpi.step)}{more}."
+
+
+def _growth(source: ReportSource, node: int) -> float:
+    baseline = float(source.graph.baseline[node])
+    return (float(source.targets[node]) - baseline) / (abs(baseline) or 1.0)
+
+
+def _tiles(source: ReportSource, nodes: list[int]) -> Iterator[Card]:
+    """Return the unit's figures in large print."""
+    asked = sum(source.targets[n] != source.graph.baseline[n] for n in nodes)
+    yield Card("Targets", f"{len(nodes)}", f"{asked} ask for a change")
+    known = [(odds.estimate, n, odds) for n in nodes if (odds := _odds(source, n)) and not odds.is_certain]
+    if known:
+        estimate, node, odds = min(known, key=lambda entry: entry[:2])
+        value, _, interval = odds.text.partition(" (")
+        note = f"{_name(source, node)}{f', 95 % interval {interval.rstrip(chr(41))}' if interval else ''}"
+        yield Card("Least likely target", value, note, "good" if estimate >= 0.7 else "")
+
+
+def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
+    """Return what is asked: one row for each KPI."""
+    rows, cells = [], source.scenario.cells
+    for node in nodes:
+        kpi, cell = _kpi(source, node), int(source.graph.cell[node])
+        baseline, target = float(source.graph.baseline[node]), float(source.targets[node])
+        odds = _odds(source, node)
+        better = "higher" if kpi.sign > 0 else "lower"
+        rows.append((
+            _name(source, node), better, amount(baseline, kpi.unit, kpi.step), amount(target, kpi.unit, kpi.step),
+            change(target - baseline, "", kpi.step), change_of_target(target, baseline, kpi.unit, kpi.step),
+            odds.text if odds else "", _stopped(source, cell) if cell >= 0 else "",
+        ))  # fmt: skip
+        if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):
+            rows[-1] = (*rows[-1][:-1], f"fixed by a person: {cells.lock_reason[cell]}")
+    columns = ("KPI", "better is", "without new effort", "target", "change", "in %", "odds", "why not more")
+    note = "Without new effort: what is expected then. Odds: how likely the target is, with its 95 % interval."
+    return PageTable("What is asked of you", columns, rows, 2, note=note)
+
+
+def _stopped(source: ReportSource, cell: int) -> str:
+    """Say what keeps a target from being larger, without naming others."""
+    cells, stretch = source.scenario.cells, float(source.stretch[cell])
+    if cells.is_locked[cell]:
+        return "fixed by a person"
+    if not cells.has_decision[cell]:
+        return "follows from others"
+    span = float(cells.max_stretch[cell] - cells.min_stretch[cell])
+    if stretch >= cells.max_stretch[cell] - 1e-7 * span:
+        return "your range is used up"
+    if stretch <= cells.min_stretch[cell] + 1e-7 * span:
+        return "your least"
+    return "the goals need no more"
+
+
+def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
+    """Return the line of sight to the goals, in words and on a small map."""
+    sights = lines_of_sight(source, nodes)
+    found = sight_map(source, nodes, sights)
+    lines = list(sight_sentences(sights))
+    goals = {(g.kpi, g.unit) for g in source.scenario.goals.values()}
+    own = [_kpi(source, n).name for n in nodes if (_kpi(source, n).id, int(source.graph.unit[n])) in goals]
+    if own:
+        lines.insert(0, f"{', '.join(own)}: itself a goal.")
+    blocks: list[Block] = []
+    if found is not None:
+        blocks.append(PageMap(found.title, draw_map(found, standalone=False), "arrows: what raises or lowers what"))
+    yield PageSection("Why it matters", lines or ["No way leads from these KPIs to one of the goals."], blocks=blocks)
+
+
+def _moves(source: ReportSource, unit: int, nodes: list[int]) -> Iterator[PageSection]:
+    """Return what moves the targets: own effort, initiatives, other KPIs, outside influences."""
+    rows = []
+    own = source.graph.own_change(source.stretch, source.levels, executed=False)
+    delta = source.expected - source.graph.baseline
+    for node in nodes:
+        kpi, effort = _kpi(source, node), float(own[node])
+        shown = []
+        if effort:
+            shown.append(("your own effort", change(effort, kpi.unit), effort))
+        for part in direct_parts(source.graph, delta, node):
+            told = _part(source, unit, node, part)
+            if told and part.contribution:
+                shown.append((*told, part.contribution))
+        shown.sort(key=lambda entry: -abs(entry[2]))
+        rows += [(kpi.name, name, how, change(value, kpi.unit)) for name, how, value in shown[:MOST_PARTS]]
+    rows += list(_initiatives_not_taken(source, unit))
+    if rows:
+        columns = ("your KPI", "what moves it", "in the plan", "adds to your KPI")
+        yield PageSection("What moves it", blocks=[PageTable("Actions and causes", columns, rows, 2,
+                                                             note=_hours(source, unit))])  # fmt: skip
+
+
+def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, str] | None:
+    """Return a cause by name and what is planned of it; other units' values are left out, their parts altogether."""
+    graph, scenario = source.graph, source.scenario
+    kind = graph.kind[part.node]
+    if kind == NodeKind.FACTOR:
+        return list(scenario.factors.values())[graph.factor[part.node]].name, "outside influence"
+    is_own = scenario.units.home[graph.unit[part.node]] == unit
+    if kind == NodeKind.INITIATIVE:
+        initiative = list(scenario.initiatives.values())[graph.level_initiative[graph.level[part.node]]]
+        level = f"{amount(part.change)} of {amount(initiative.maximum)}" if is_own else "decided elsewhere"
+        return initiative.name, level
+    if graph.kpi[part.node] == graph.kpi[node]:
+        return None
+    kpi = _kpi(source, part.node)
+    return kpi.name, change(part.change, kpi.unit) if is_own else "elsewhere in the organization"
+
+
+def _initiatives_not_taken(source: ReportSource, unit: int) -> Iterator[tuple[str, str, str, str]]:
+    graph = source.graph
+    for row in np.flatnonzero((graph.level_unit == unit) & (source.levels <= 0)).tolist():
+        initiative = list(source.scenario.initiatives.values())[graph.level_initiative[row]]
+        yield "", initiative.name, f"0 of {amount(initiative.maximum)}: not in the plan", ""
+
+
+def _hours(source: ReportSource, unit: int) -> str:
+    """Say how much of the unit's own capacities the plan uses."""
+    here = f"@{source.scenario.units.ids[unit]}"
+    told = []
+    for limit in source.document["limits"]:
+        kind, _, rest = limit["name"].partition(".")
+        if kind == "capacity" and rest.endswith(here):
+            share = percent(limit["used"] / limit["limit"], 0) if limit["limit"] else "all"
+            what = rest.removesuffix(here)
+            told.append(f"{amount(limit['used'])} of your {amount(limit['limit'])} {what} ({share})")
+    return f"The plan uses {'; '.join(told)}." if told else ""

@@ -1,0 +1,159 @@
+"""A scorecard says what is asked of one unit and nothing of any other; what it says can be computed again."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.cli.app import main
+from kpiopt.graph import NodeKind
+from kpiopt.report.numbers import amount
+from kpiopt.report.page.page import Page, PageTable, render_page
+from kpiopt.report.page.source import ReportSource, source_of_run
+from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_sentences
+from kpiopt.report.scorecard.pay import unit_pay
+from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_with_scorecards
+
+SHIPPED = ("hand-solved", "scorecard", "adventureworks-base")
+
+
+@cache
+def source(name: str) -> ReportSource:
+    return source_of_run(
+        kpiopt.solve(f"scenarios/{name}.toml", overrides=("simulation.draws=512",)), f"{name}-12345678"
+    )
+
+
+def sample(name: str, most: int = 3) -> list[int]:
+    units = units_with_scorecards(source(name).graph)
+    return units[:: max(1, len(units) // most)]
+
+
+def table(page: Page, title: str) -> PageTable:
+    return next(b for s in page.sections for b in s.blocks if isinstance(b, PageTable) and b.title == title)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_no_other_unit_is_named_or_shown(name):
+    found, units = source(name), source(name).scenario.units
+    scenario = found.scenario
+    named = (scenario.kpis, scenario.perspectives, scenario.initiatives, scenario.factors)
+    allowed = " ".join(
+        [*(e.name for entries in named for e in entries.values()), *(k.unit for k in scenario.kpis.values())]
+    )
+    for unit in sample(name):
+        page = render_page(build_scorecard(found, unit))
+        body = html.unescape(page[page.index("<body>") :])
+        assert units.names[unit] in body
+        own = {unit, *np.flatnonzero(units.home == unit).tolist()}
+        for other in set(range(len(units))) - own:
+            for text in {units.names[other], units.ids[other]}:
+                word = rf"(?<!\w){re.escape(text)}(?!\w)"
+                if not re.search(word, f"{allowed} {units.names[unit]} {units.ids[unit]}", re.IGNORECASE):
+                    assert not re.search(word, body), (units.names[unit], text)
+        mine = {n for n in range(found.graph.n_nodes) if int(found.graph.unit[n]) in own}
+        ours = {shown(found, n, v) for n in mine for v in values(found, n)}
+        for node in set(np.flatnonzero(found.graph.kind == NodeKind.KPI).tolist()) - mine:
+            for value in values(found, node):
+                text = shown(found, node, value)
+                if len(re.sub(r"\D", "", text)) >= 5 and text not in ours:
+                    assert not re.search(rf"(?<![\d,.]){re.escape(text)}(?![\d,.]*\d)", body), (units.names[unit], text)
+
+
+def values(found: ReportSource, node: int) -> list[float]:
+    return [float(found.graph.baseline[node]), float(found.targets[node]), float(found.expected[node])]
+
+
+def shown(found: ReportSource, node: int, value: float) -> str:
+    return amount(value, "", list(found.scenario.kpis.values())[found.graph.kpi[node]].step)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_targets_and_odds_are_those_of_the_plan(name):
+    found = source(name)
+    for unit in sample(name):
+        rows = table(build_scorecard(found, unit), "What is asked of you").rows
+        at_unit = (found.graph.kind == NodeKind.KPI) & (found.scenario.units.home[found.graph.unit] == unit)
+        nodes = np.flatnonzero(at_unit & np.isfinite(found.targets)).tolist()
+        assert len(rows) == len(nodes)
+        for row, node in zip(rows, sorted(nodes, key=lambda n: (found.graph.unit[n], found.graph.kpi[n])), strict=True):
+            kpi = list(found.scenario.kpis.values())[found.graph.kpi[node]]
+            assert row[0].startswith(kpi.name)
+            assert row[3] == amount(float(found.targets[node]), kpi.unit, kpi.step)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_sentence_ends_with_what_moving_the_kpi_does_to_the_goal(name):
+    """Recomputed by moving the node in the graph, not by following chains."""
+    found = source(name)
+    graph = found.graph
+    for unit in sample(name):
+        nodes = [n for n in range(graph.n_nodes) if graph.kind[n] == NodeKind.KPI and graph.unit[n] == unit]
+        for sight in lines_of_sight(found, nodes):
+            node = graph.find_node(sight.kpi.id, unit)
+            own = np.zeros(graph.n_nodes)
+            own[node] = sight.change
+            moved = float(graph.sweep(own)[graph.find_node(sight.goal.kpi, sight.goal.unit)])
+            last = list(sight_sentences([sight]))[-1]
+            told = re.search(r"(raises|lowers) [^,]* by (?:about )?([\d,.]+)[^,]*\.$", last)
+            assert told, last
+            size = float(told[2].replace(",", "").rstrip(".")) * (1 if told[1] == "raises" else -1)
+            assert size == pytest.approx(moved, rel=0.06), last
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_pay_at_attainment_is_what_the_draws_would_pay(name):
+    found = source(name)
+    pay = found.simulation.pay
+    assert pay is not None
+    for unit, plan in zip(pay.units.tolist(), pay.unit_all_hit.tolist(), strict=True):
+        told = unit_pay(found, unit)
+        if told is not None:
+            assert told.total(1.0) == pytest.approx(plan, rel=1e-9)
+            assert told.total(1.1) >= told.total(1.0) >= told.total(0.9)
+
+
+def test_lower_is_better_is_attained_the_other_way():
+    found = source("scorecard")
+    cells = [
+        c for u in range(len(found.scenario.units)) if (p := unit_pay(found, u)) for c in p.cells if c.kpi.sign < 0
+    ]
+    assert cells and all(c.actual(0.9) == pytest.approx(1.1 * c.target) for c in cells)
+
+
+def test_commands_write_one_scorecard_or_all(tmp_path, capsys):
+    assert main(["solve", "scenarios/hand-solved.toml", "--out", str(tmp_path / "r"), "--draws", "512", "--json"]) == 0
+    run = str(next((tmp_path / "r").iterdir()))
+    one = tmp_path / "ann.html"
+    assert main(["report", run, "--scorecard", "ann", "--html", str(one)]) == 0
+    page = one.read_text("utf-8")
+    assert "Ann: targets" in page and not re.search(r"(?<!\w)Bob(?!\w)", page)
+    assert "<script" not in page and "default-src 'none'" in page
+    assert one.stat().st_mode & 0o077 == 0
+    assert main(["report", run, "--all", str(tmp_path / "cards")]) == 0
+    assert sorted(p.name for p in (tmp_path / "cards").iterdir()) == ["ann.html", "bob.html", "company.html"]
+    assert (tmp_path / "cards" / "ann.html").read_text("utf-8") == page
+    capsys.readouterr()
+    assert main(["report", run, "--scorecard", "anne"]) == 2
+    assert "ann" in capsys.readouterr().err
+    assert main(["report", run, "--scorecard", "ann", "--xlsx", "x.xlsx"]) == 2
+
+
+def test_names_find_units():
+    graph = source("adventureworks-base").graph
+    assert find_unit(graph, "michael-blythe") == find_unit(graph, "Michael Blythe")
+
+
+def test_on_paper_it_is_tagged_and_the_same_again(tmp_path):
+    pytest.importorskip("typst", reason="the extra pdf is not installed")
+    from kpiopt.report.page.pdf import render_pdf
+
+    page = build_scorecard(source("hand-solved"), 1)
+    content = render_pdf(page)
+    assert content.startswith(b"%PDF-") and b"pdfuaid" in content and b"Bob" not in content
+    assert render_pdf(page) == content
