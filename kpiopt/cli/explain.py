@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, RunName, RunsFolder
-from kpiopt.cli.terminal import print_answer, print_json, print_lines
+from kpiopt.cli.terminal import print_answer, print_json, print_lines, showing_progress
 from kpiopt.errors import printable
+
+if TYPE_CHECKING:
+    from kpiopt.runs.kept_plan import KeptPlan
+    from kpiopt.scenario.scenario import Initiative
 
 
 def explain(
@@ -16,27 +21,75 @@ def explain(
     target: Annotated[
         str | None,
         typer.Argument(
-            metavar="[UNIT/KPI]",
-            help="The target, as ann/sales, by ids or names; or a goal's id. Without it all are listed.",
+            metavar="[UNIT/KPI | GOAL | LIMIT | INITIATIVE]",
+            help="A target as ann/sales, a goal, a limit as budget.pay, an initiative; without it all are listed.",
             show_default=False,
         ),
     ] = None,
     out: RunsFolder = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Explain a target of a run: what it is made of, where its change comes from, what it does for the goals."""
-    from kpiopt.report.explanation import explanation_document, render_explanation
+    """Explain a target, a limit or an initiative: what it is made of, why not less or someone else, what it brings."""
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
-    from kpiopt.studies.explain import explain_target, find_target, list_targets  # numpy and scipy
+    from kpiopt.studies.explain import list_targets  # numpy and scipy
+    from kpiopt.studies.explain_limit import find_initiative, find_limit
 
-    plan = load_kept_plan(RunStore(out).find(run))
+    stored = RunStore(out).find(run)
+    plan, limits = load_kept_plan(stored), stored.document["limits"]
     if target is None:
-        names = list_targets(plan.graph)
-        print_json({"schema": "kpiopt.explain/1", "targets": names}) if as_json else print_lines(map(printable, names))
+        _list(list_targets(plan.graph), [limit["name"] for limit in limits], list(plan.graph.scenario.initiatives),
+              as_json=as_json)  # fmt: skip
         return
-    found = explain_target(plan.graph, plan.stretch, plan.levels, find_target(plan.graph, target))
-    if as_json:
-        print_json(explanation_document(plan, found))
+    limit = find_limit(limits, target)
+    named = None if limit or target in plan.graph.scenario.goals else find_initiative(plan.graph, target)
+    if limit is not None:
+        _explain_limit(plan, limit, as_json=as_json)
+    elif named is not None:
+        _explain_initiative(plan, limits, *named, as_json=as_json)
     else:
-        print_answer(render_explanation(plan, found))
+        _explain_target(plan, stored.document, target, as_json=as_json)
+
+
+def _list(targets: list[str], limits: list[str], initiatives: list[str], *, as_json: bool) -> None:
+    """Print what can be explained."""
+    if as_json:
+        print_json({"schema": "kpiopt.explain/1", "targets": targets, "limits": limits, "initiatives": initiatives})
+    else:
+        print_lines(map(printable, [*targets, *limits, *(f"initiative.{name}" for name in initiatives)]))
+
+
+def _explain_limit(plan: KeptPlan, entry: Mapping[str, Any], *, as_json: bool) -> None:
+    from kpiopt.report.explanation_limit import limit_document, render_limit
+    from kpiopt.studies.explain_limit import explain_limit
+
+    found = explain_limit(plan.graph, plan.stretch, plan.levels, entry)
+    print_json(limit_document(found)) if as_json else print_answer(render_limit(plan.graph, found))
+
+
+def _explain_initiative(
+    plan: KeptPlan, limits: Sequence[Mapping[str, Any]], initiative: Initiative, unit: str, *, as_json: bool
+) -> None:
+    from kpiopt.report.explanation_limit import initiative_document, render_initiative
+    from kpiopt.studies.explain_limit import explain_initiative
+
+    found = explain_initiative(plan.graph, plan.levels, limits, initiative, unit)
+    if as_json:
+        print_json(initiative_document(initiative, found))
+    else:
+        print_answer(render_initiative(plan.graph, initiative, found))
+
+
+def _explain_target(plan: KeptPlan, document: Mapping[str, Any], target: str, *, as_json: bool) -> None:
+    from kpiopt.report.explanation import explanation_document, render_explanation
+    from kpiopt.studies.explain import explain_target, find_target
+    from kpiopt.studies.swap import find_swap
+
+    graph = plan.graph
+    found = explain_target(graph, plan.stretch, plan.levels, find_target(graph, target))
+    with showing_progress("planning without it"):
+        swap = find_swap(graph, plan.stretch, plan.levels, document["steps"], int(graph.cell[found.node]))
+    if as_json:
+        print_json(explanation_document(plan, found, swap))
+    else:
+        print_answer(render_explanation(plan, found, swap, document["limits"]))

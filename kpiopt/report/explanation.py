@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change, lock_words, percent
+from kpiopt.report.page.limits import limit_words
 from kpiopt.runs.kept_plan import KeptPlan
-from kpiopt.scenario.scenario import Kpi
+from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Explanation, Part
+from kpiopt.studies.explain_limit import LimitExplanation
+from kpiopt.studies.paths import Chain, Paths
+from kpiopt.studies.swap import Swap, Taken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SHOWN_PARTS = 8
+SHOWN_TAKEN, SHOWN_WAYS, SHOWN_ROWS = 3, 3, 15
 
 
-def render_explanation(plan: KeptPlan, found: Explanation) -> Group:
-    """Lay out an explanation: what is asked, what it is made of, where it comes from, what it is good for."""
+def render_explanation(
+    plan: KeptPlan, found: Explanation, swap: Swap | None = None, limits: Sequence[Mapping[str, Any]] = ()
+) -> Group:
+    """Lay out an explanation: what is asked, what it is made of, why not less or someone else, what it is good for.
+
+    Parameters
+    ----------
+    swap : Swap, optional
+        What asking less of the cell would mean.
+    limits : sequence of mapping
+        Of the answer "kpiopt.solve/1".
+    """
     return Group(
         *_headline(plan, found), *_asked(plan, found), *_made_of(plan, found), *_origins(plan, found),
-        *_goals(plan, found),
+        *_changes(plan, found, swap, limits), *_goals(plan, found), *_ways(plan, found),
     )  # fmt: skip
 
 
-def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
-    """Return the JSON form: schema `kpiopt.explain/1`."""
+def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None = None) -> dict[str, Any]:
+    """Return the JSON form: schema `kpiopt.explain/1`; `total_effects`: what one more at each node adds here."""
+    graph = plan.graph
+    effects = Paths(graph).effects(found.node)
     target, odds = float(plan.targets[found.node]), _odds_of(plan, found.node)
     return {
         "schema": "kpiopt.explain/1",
@@ -44,7 +63,97 @@ def explanation_document(plan: KeptPlan, found: Explanation) -> dict[str, Any]:
         "stopped_by": plan.binding.get(found.name),
         "lock_reason": plan.graph.scenario.cells.lock_reason.get(int(plan.graph.cell[found.node])),
         "lock_owner": plan.graph.scenario.cells.lock_owner.get(int(plan.graph.cell[found.node])),
-    }
+        "total_effects": {graph.node_name(n): float(effects[n]) for n in np.flatnonzero(effects).tolist()},
+        "ways": [_way_as_dict(graph, goal, total, chain) for goal, total, chains in ways(graph, found.node)
+                 for chain in chains],
+        "swap": asdict(swap) if swap else None,
+    }  # fmt: skip
+
+
+def ways(graph: CausalGraph, node: int) -> Iterator[tuple[str, float, list[Chain]]]:
+    """Yield each goal that a node reaches with the total effect of one more and the chains that carry it."""
+    paths = Paths(graph)
+    for goal in graph.scenario.goals.values():
+        at = graph.find_node(goal.kpi, goal.unit)
+        chains = paths.chains(node, at) if at != node else []
+        if chains:
+            yield goal.id, float(paths.effects(at)[node]), chains
+
+
+def _way_as_dict(graph: CausalGraph, goal: str, total: float, chain: Chain) -> dict[str, Any]:
+    kpis = [graph.scenario.kpi_ids[link.kpi] for link in chain.links]
+    return {"goal": goal, "kpis": kpis, "effect": chain.effect, "share": chain.effect / total if total else None}
+
+
+def _ways(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+    """The ways to each goal with their shares, where there is more than one KPI on the way."""
+    scenario, rows = plan.graph.scenario, []
+    for goal, total, chains in ways(plan.graph, found.node):
+        for chain in chains[:SHOWN_WAYS]:
+            names = " → ".join(list(scenario.kpis.values())[link.kpi].name for link in chain.links)
+            share = percent(chain.effect / total, 0) if total else ""
+            rows.append((goal, names, change(chain.effect, scenario.kpis[scenario.goals[goal].kpi].unit), share))
+    if any(" → " in row[1] for row in rows):
+        yield Text("\nThe ways to the goals", style="bold")
+        grid = Grid(("goal", "way", "one more brings", "share"), left=2)
+        for row in rows[:SHOWN_ROWS]:
+            grid.add(*row)
+        yield grid
+
+
+def _changes(
+    plan: KeptPlan, found: Explanation, swap: Swap | None, limits: Sequence[Mapping[str, Any]]
+) -> Iterator[RenderableType]:
+    """Why not less, why not someone else, what would change it."""
+    lines = [*(swap_sentences(plan, found, swap) if swap else ()), *limit_lines(plan, found, limits)]
+    if lines:
+        yield Text("\nWhy not less, why not someone else, what would change it", style="bold")
+        yield from (Text(printable(f"  {line}")) for line in lines)
+
+
+def swap_sentences(plan: KeptPlan, found: Explanation, swap: Swap) -> Iterator[str]:
+    """Say who would take over if less were asked, and what that would cost; from a plan made anew."""
+    scenario, kpi = plan.graph.scenario, kpi_of(plan.graph, found.node)
+    unit = scenario.units.names[plan.graph.unit[found.node]]
+    less = f"If {amount(swap.less, kpi.unit)} less were asked of {unit}"
+    if not swap.has_plan:
+        yield f"{less}, there would be no plan: its limits clash."
+        return
+    told = [
+        *(_taken_words(scenario, t) for t in swap.taken),
+        *(_level_words(scenario, *entry) for entry in swap.levels),
+    ]
+    more = f" and {len(told) - SHOWN_TAKEN:,} more changes" if len(told) > SHOWN_TAKEN else ""
+    yield f"{less}, the cheapest swap would be: {', '.join(told[:SHOWN_TAKEN]) or 'nothing else'}{more}."
+    if swap.cost is None:
+        yield "That plan would be as good in every step; it is only further from the reference, which breaks ties."
+    else:
+        cost = swap.cost
+        yield f"It would cost: {cost.step} rises from {amount(cost.before)} to {amount(cost.after)} ({cost.unit})."
+
+
+def _taken_words(scenario: Scenario, taken: Taken) -> str:
+    kpi = scenario.kpis[taken.kpi]
+    return f"{change(taken.amount, kpi.unit)} {kpi.name} at {scenario.units.names[scenario.units.position[taken.unit]]}"
+
+
+def _level_words(scenario: Scenario, name: str, moved: float) -> str:
+    initiative, _, unit = name.removeprefix("initiative.").partition("@")
+    place = scenario.units.names[scenario.units.position[unit]]
+    return f"{change(moved)} {scenario.initiatives[initiative].name} at {place}"
+
+
+def limit_lines(plan: KeptPlan, found: Explanation, limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say what stops the target from being larger, with what one more of each limit is worth."""
+    stopped = plan.binding.get(found.name, "")
+    for entry in limits:
+        if entry["binding"] and entry["name"] in stopped.split("; "):
+            sentences = " ".join(limit_sentences(plan.graph.scenario, LimitExplanation(entry, ())))
+            yield f"It is held by {limit_words(plan.graph.scenario, entry['name'])}. {sentences}"
+    if "max_stretch" in stopped:
+        yield "It is as large as its range allows: a larger max_stretch would change it."
+    elif not stopped and found.own_asked:
+        yield "Nothing stops it from being larger: other goals, limits or prices would change it."
 
 
 def kpi_of(graph: CausalGraph, node: int) -> Kpi:

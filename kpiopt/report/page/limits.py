@@ -52,19 +52,19 @@ def _limit_row(scenario: Scenario, entry: Mapping[str, Any]) -> list[str]:
     if entry["binding"] and entry["name"].startswith("rules.") and not has_price and not entry["no_plan_with_less"]:
         worth = loss = "no price"
     elif entry["binding"]:
-        worth = _worth(
+        worth = worth_words(
             scenario, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
         )
         cost = more * (entry["shadow_price_less"] or 0.0)
-        loss = "no plan" if entry["no_plan_with_less"] else _worth(scenario, entry["step_less"], cost, "more")
+        loss = "no plan" if entry["no_plan_with_less"] else worth_words(scenario, entry["step_less"], cost, "more")
     ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
     name, used = limit_words(scenario, entry["name"]), percent(_used(entry), 1)
     size = amount(more) if entry["binding"] else ""
     return [name, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
 
-def _worth(scenario: Scenario, step: str | None, gain: float, verb: str) -> str:
-    """Say by how much a step's value changes, in the step's own measure."""
+def worth_words(scenario: Scenario, step: str | None, gain: float, verb: str) -> str:
+    """Say by how much a step's value changes, in the step's own measure; `verb` is "less" or "more"."""
     if not gain or not step:
         return "nothing"
     if step == "cost":

@@ -1,0 +1,131 @@
+"""What a limit or an initiative is about, on a terminal: who uses it, what more is worth, what it does for goals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.text import Text
+
+from kpiopt.errors import printable
+from kpiopt.graph import CausalGraph
+from kpiopt.report.grid import Grid
+from kpiopt.report.numbers import amount, change, percent, round_amount
+from kpiopt.report.page.limits import limit_words, worth_words
+from kpiopt.scenario.scenario import Initiative, Scenario
+from kpiopt.studies.explain_limit import LevelExplanation, LimitExplanation, Use
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SHOWN = 12
+
+
+def limit_document(found: LimitExplanation) -> dict[str, Any]:
+    """Return the JSON form: schema `kpiopt.explain/1`, with `limit` and `uses`."""
+    return {"schema": "kpiopt.explain/1", "limit": dict(found.entry), "uses": [asdict(use) for use in found.uses]}
+
+
+def initiative_document(initiative: Initiative, found: Sequence[LevelExplanation]) -> dict[str, Any]:
+    """Return the JSON form: schema `kpiopt.explain/1`, with `initiative` and `units`."""
+    units = [asdict(level) for level in found]
+    uses = dict(initiative.uses)
+    return {"schema": "kpiopt.explain/1", "initiative": initiative.id, "uses_per_level": uses, "units": units}
+
+
+def render_limit(graph: CausalGraph, found: LimitExplanation) -> Group:
+    """Lay out a limit: how much is used, by whom, what one more and one less are worth."""
+    entry, scenario = found.entry, graph.scenario
+    name = limit_words(scenario, entry["name"])
+    share = percent(entry["used"] / entry["limit"], 1) if entry["limit"] else "all"
+    used = "all of it is used" if entry["binding"] else f"{amount(entry['used'])} are used ({share})"
+    lines: list[RenderableType] = [Text(printable(f"{name}: {amount(entry['limit'])}; {used}."), style="bold")]
+    lines += [Text(printable(f"  {line}")) for line in limit_sentences(scenario, found)]
+    if found.uses:
+        lines.append(Text("\nWhat it is used for", style="bold"))
+        grid = Grid(("what", "uses", "share"))
+        total = sum(use.amount for use in found.uses)
+        for use in found.uses[:SHOWN]:
+            grid.add(use_name(graph, use), amount(use.amount), percent(use.amount / total))
+        rest = found.uses[SHOWN:]
+        if rest:
+            grid.add(f"… and {len(rest):,} more", amount(sum(use.amount for use in rest)), "")
+        lines.append(grid)
+    return Group(*lines)
+
+
+def limit_sentences(scenario: Scenario, found: LimitExplanation) -> Iterator[str]:
+    """Say what more and less of a limit would do."""
+    entry = found.entry
+    if not entry["binding"]:
+        left = entry["limit"] - entry["used"]
+        yield f"More of it would change nothing: {amount(left)} are left. Less than {amount(entry['used'])} would."
+        return
+    size = round_amount(abs(entry["limit"]))
+    more, less = entry["shadow_price_more"], entry["shadow_price_less"]
+    if more is None and less is None and not entry["no_plan_with_less"]:
+        yield "Its price is not computed: it is a rule of your own, or the time was up."
+        return
+    gain = worth_words(scenario, entry["step_more"] or entry["step"], size * (more or 0.0), "less")
+    yield f"{amount(size)} more would bring: {gain}."
+    if entry["no_plan_with_less"]:
+        yield "With less of it there is no plan."
+    else:
+        loss = worth_words(scenario, entry["step_less"], size * (less or 0.0), "more")
+        yield f"{amount(size)} less would cost: {loss}."
+    if entry["from"] is not None or entry["to"] is not None:
+        ends = [amount(entry[end]) if entry[end] is not None else "any amount" for end in ("from", "to")]
+        yield f"That holds for limits from {ends[0]} to {ends[1]}."
+
+
+def use_name(graph: CausalGraph, use: Use) -> str:
+    """Return what uses a limit, for a planner."""
+    scenario = graph.scenario
+    if use.name.startswith("target_incentive@"):
+        return f"target incentive of {scenario.units.names[scenario.units.position[use.name.partition('@')[2]]]}"
+    if use.name.startswith("initiative."):
+        initiative, _, unit = use.name.removeprefix("initiative.").partition("@")
+        return f"{scenario.initiatives[initiative].name} at {scenario.units.names[scenario.units.position[unit]]}"
+    unit, _, kpi = use.name.rpartition("/")
+    return f"{scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
+
+
+def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequence[LevelExplanation]) -> Group:
+    """Lay out an initiative: level by unit, what one more level adds to each goal, why not more."""
+    scenario = graph.scenario
+    lines: list[RenderableType] = [Text(printable(f"{initiative.name}"), style="bold")]
+    uses = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.uses.items())
+    lines.append(Text(printable(f"  One level uses {uses or 'nothing'}.")))
+    for level in found[:SHOWN]:
+        lines += [Text(printable(f"  {sentence}")) for sentence in level_sentences(scenario, level)]
+    if len(found) > SHOWN:
+        lines.append(Text(f"  … and {len(found) - SHOWN:,} more units; name one: initiative.{initiative.id}@UNIT"))
+    if found:
+        lines.append(Text("\nWhat it does for the goals", style="bold"))
+        grid = Grid(("goal", "one more level", "all planned levels"))
+        for i, first in enumerate(found[0].per_level):
+            goal = scenario.goals[first.goal]
+            kpi = scenario.kpis[goal.kpi]
+            planned = sum(level.planned[i].per_unit for level in found)
+            ends = sorted({level.per_level[i].per_unit for level in found})
+            one = change(ends[-1], kpi.unit) if len(ends) == 1 else f"{change(ends[0])} to {change(ends[-1], kpi.unit)}"
+            grid.add(f"{kpi.name} at {scenario.units.names[goal.unit]}", one, change(planned, kpi.unit))
+        lines.append(grid)
+    return Group(*lines)
+
+
+def level_sentences(scenario: Scenario, level: LevelExplanation) -> Iterator[str]:
+    """Say how much of an initiative a unit takes, and why not more."""
+    unit = scenario.units.names[scenario.units.position[level.unit]]
+    taken = f"{amount(level.level)} of {amount(level.maximum)}"
+    if level.level >= level.maximum * (1 - 1e-9):
+        why = "as much as it may"
+    elif level.limits:
+        why = f"it uses {', '.join(limit_words(scenario, name) for name in level.limits)}, which is used up"
+    elif not any(effect.per_unit for effect in level.per_level):
+        why = "it reaches no goal"
+    else:
+        why = "the goals need no more of it, or other ways are better by the order of decisions"
+    yield f"{unit}: {taken}; {why}."

@@ -1,0 +1,179 @@
+"""What a limit is used for, and what an initiative does: who takes how much, what each adds, what holds it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.graph import CausalGraph
+from kpiopt.reading.key_path import did_you_mean
+from kpiopt.scenario.scenario import Floats, Initiative
+from kpiopt.studies.explain import GoalEffect
+from kpiopt.studies.paths import Paths
+
+INITIATIVE = "initiative."
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What uses a limit.
+
+    Attributes
+    ----------
+    name : str
+        "unit/kpi" for effort or pay of a cell, "initiative.<id>@<unit>", "target_incentive@<unit>".
+    amount : float
+        In the resource's unit.
+    """
+
+    name: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class LimitExplanation:
+    """A limit with what uses it.
+
+    Attributes
+    ----------
+    entry : mapping
+        The limit in the answer "kpiopt.solve/1".
+    uses : tuple of Use
+        The largest first; they add up to what is used. Empty for a rule of the planner's own.
+    """
+
+    entry: Mapping[str, Any]
+    uses: tuple[Use, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelExplanation:
+    """An initiative at one unit.
+
+    Attributes
+    ----------
+    unit : str
+    level, maximum : float
+    per_level, planned : tuple of GoalEffect
+        What one more level adds to each goal's value, and what the planned level adds.
+    limits : tuple of str
+        Limits that it uses and that bind.
+    """
+
+    unit: str
+    level: float
+    maximum: float
+    per_level: tuple[GoalEffect, ...]
+    planned: tuple[GoalEffect, ...]
+    limits: tuple[str, ...]
+
+
+def find_limit(entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
+    """Return the limit with a name, as limits.csv has it; None where there is none."""
+    return next((entry for entry in entries if entry["name"] == text), None)
+
+
+def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | None:
+    """Return the initiative that "initiative.<id>", "<id>" or a name stands for, and the unit behind "@" or "".
+
+    Raises
+    ------
+    UsageError
+        Where "initiative.…" names none, or a unit that does not decide about it.
+    """
+    plain, _, unit = text.removeprefix(INITIATIVE).partition("@")
+    initiatives = graph.scenario.initiatives
+    found = initiatives.get(plain) or next(
+        (i for i in initiatives.values() if i.name.casefold() == plain.casefold()), None
+    )
+    if found is None:
+        if text.startswith(INITIATIVE):
+            raise UsageError(
+                Problem("E-target", f"there is no initiative {plain!r}", fix=did_you_mean(plain, initiatives))
+            )
+        return None
+    deciding = [graph.scenario.units.ids[u] for u in found.units.tolist()]
+    if unit and unit not in deciding:
+        raise UsageError(Problem("E-target", f"{unit} does not decide about {plain}", fix=did_you_mean(unit, deciding)))
+    return found, unit
+
+
+def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Mapping[str, Any]) -> LimitExplanation:
+    """Share the use of a capacity or budget out among cells and initiatives."""
+    kind, _, rest = entry["name"].partition(".")
+    scenario = graph.scenario
+    if kind == "capacity":
+        resource, _, unit = rest.partition("@")
+        scope = scenario.units.position[unit]
+    elif kind == "budget":
+        resource, scope = scenario.budgets[rest].resource, scenario.budgets[rest].scope
+    else:
+        return LimitExplanation(entry, ())
+    inside = range(scope, int(scenario.units.end[scope]))
+    uses = [*_of_cells(graph, stretch, resource, kind, inside), *_of_levels(graph, levels, resource, inside)]
+    if resource == "pay" and kind == "budget":
+        given = np.nan_to_num(scenario.units.target_incentive)
+        uses += [Use(f"target_incentive@{scenario.units.ids[u]}", float(given[u])) for u in inside if given[u]]
+    return LimitExplanation(entry, tuple(sorted((u for u in uses if u.amount), key=lambda u: (-u.amount, u.name))))
+
+
+def _of_cells(graph: CausalGraph, stretch: Floats, resource: str, kind: str, inside: range) -> list[Use]:
+    cells = graph.scenario.cells
+    if kind == "capacity":
+        rate = cells.effort.get(resource, np.zeros(len(cells)))
+    else:
+        rate = np.nan_to_num(cells.pay_rate) if resource == "pay" else np.zeros(len(cells))
+    used = rate * np.maximum(stretch, 0.0)
+    here = np.flatnonzero((used != 0) & (cells.unit >= inside.start) & (cells.unit < inside.stop))
+    return [Use(graph.node_name(int(graph.cell_node[c])), float(used[c])) for c in here.tolist()]
+
+
+def _of_levels(graph: CausalGraph, levels: Floats, resource: str, inside: range) -> list[Use]:
+    used = graph.use_per_level(resource) * levels
+    here = np.flatnonzero((used != 0) & (graph.level_unit >= inside.start) & (graph.level_unit < inside.stop))
+    return [Use(graph.node_name(int(graph.level_node[row])), float(used[row])) for row in here.tolist()]
+
+
+def explain_initiative(
+    graph: CausalGraph, levels: Floats, entries: Sequence[Mapping[str, Any]], initiative: Initiative, unit: str
+) -> tuple[LevelExplanation, ...]:
+    """Explain an initiative at each unit that decides about it, or at one.
+
+    Parameters
+    ----------
+    levels : (n_levels,) float
+        The plan's.
+    entries : sequence of mapping
+        Limits of the answer "kpiopt.solve/1".
+    """
+    scenario, paths, found = graph.scenario, Paths(graph), []
+    position = list(scenario.initiatives).index(initiative.id)
+    binding = [entry["name"] for entry in entries if entry["binding"]]
+    effects = {g.id: paths.effects(graph.find_node(g.kpi, g.unit)) for g in scenario.goals.values()}
+    for row in np.flatnonzero(graph.level_initiative == position).tolist():
+        at, level, node = int(graph.level_unit[row]), float(levels[row]), int(graph.level_node[row])
+        if unit and scenario.units.ids[at] != unit:
+            continue
+        one = tuple(GoalEffect(goal, float(effect[node])) for goal, effect in effects.items())
+        planned = tuple(GoalEffect(effect.goal, effect.per_unit * level) for effect in one)
+        limits = tuple(name for name in binding if _uses(graph, initiative, at, name))
+        found.append(LevelExplanation(scenario.units.ids[at], level, initiative.maximum, one, planned, limits))
+    return tuple(found)
+
+
+def _uses(graph: CausalGraph, initiative: Initiative, unit: int, limit: str) -> bool:
+    """Whether an initiative at a unit counts in a limit."""
+    kind, _, rest = limit.partition(".")
+    units = graph.scenario.units
+    if kind == "capacity":
+        resource, _, place = rest.partition("@")
+        scope = units.position[place]
+    elif kind == "budget":
+        resource, scope = graph.scenario.budgets[rest].resource, graph.scenario.budgets[rest].scope
+    else:
+        return False
+    return bool(initiative.uses.get(resource)) and scope <= unit < int(units.end[scope])

@@ -1,0 +1,129 @@
+"""Limits, initiatives and swaps explained: every figure is one that a plan made anew, or the graph moved, gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.cli.app import main
+from kpiopt.errors import UsageError
+from kpiopt.report.explanation_limit import level_sentences, limit_sentences
+from kpiopt.run.run import Run
+from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative
+from kpiopt.studies.swap import find_swap
+
+SHIPPED = ("hand-solved", "adventureworks-base")
+
+
+@cache
+def run(name: str) -> Run:
+    return kpiopt.solve(f"scenarios/{name}.toml", simulate=False)
+
+
+def limits(name: str) -> list[dict]:
+    return run(name).as_dict()["limits"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_uses_a_limit_adds_up_to_what_is_used(name):
+    plan = run(name).plan
+    for entry in limits(name):
+        found = explain_limit(run(name).graph, plan.stretch, plan.levels, entry)
+        assert sum(use.amount for use in found.uses) == pytest.approx(entry["used"], rel=1e-9, abs=1e-9), entry["name"]
+
+
+def test_what_one_more_of_a_limit_is_worth_is_what_solving_again_gives():
+    name = "adventureworks-base"
+    entry = next(e for e in limits(name) if e["name"] == "capacity.hours@michael-blythe")
+    found = explain_limit(run(name).graph, run(name).plan.stretch, run(name).plan.levels, entry)
+    told = next(iter(limit_sentences(run(name).scenario, found)))
+    worth = float(re.search(r"bring: ([\d.,]+) USD less cost", told)[1].replace(",", ""))
+    units = run(name).scenario.units
+    hours = dict(units.capacity)
+    hours["hours"] = hours["hours"].copy()
+    hours["hours"][units.position["michael-blythe"]] += 1.0
+    from dataclasses import replace
+
+    other = kpiopt.solve(replace(run(name).scenario, units=replace(units, capacity=hours)), simulate=False)
+    cost = [next(s.value for s in r.solution.steps if s.name == "cost") for r in (run(name), other)]
+    assert cost[0] - cost[1] == pytest.approx(worth, rel=1e-3)
+
+
+def test_an_initiative_adds_what_moving_its_level_adds():
+    name = "adventureworks-base"
+    graph, plan, scenario = run(name).graph, run(name).plan, run(name).scenario
+    initiative, unit = find_initiative(graph, "product_training")
+    assert unit == ""
+    for level in explain_initiative(graph, plan.levels, limits(name), initiative, ""):
+        row = next(i for i, u in enumerate(graph.level_unit.tolist()) if scenario.units.ids[u] == level.unit)
+        more = plan.levels.copy()
+        more[row] += 1.0
+        moved = graph.expected_change(plan.stretch, more) - graph.expected_change(plan.stretch, plan.levels)
+        for effect in level.per_level:
+            goal = scenario.goals[effect.goal]
+            assert effect.per_unit == pytest.approx(moved[graph.find_node(goal.kpi, goal.unit)], rel=1e-6, abs=1e-6)
+        (sentence,) = level_sentences(scenario, level)
+        assert ("as much as it may" in sentence) == (level.level == level.maximum)
+
+
+def test_a_swap_is_the_plan_made_anew_and_its_first_worse_step():
+    name, scenario = "hand-solved", run("hand-solved").scenario
+    graph, plan, steps = run(name).graph, run(name).plan, run(name).as_dict()["steps"]
+    told = 0
+    for cell in range(len(scenario.cells)):
+        swap = find_swap(graph, plan.stretch, plan.levels, steps, cell)
+        if swap is None:
+            assert plan.stretch[cell] <= scenario.cells.min_stretch[cell] + 1e-6
+            continue
+        told += 1
+        unit, kpi = scenario.units.ids[scenario.cells.unit[cell]], scenario.kpi_ids[scenario.cells.kpi[cell]]
+        most = float(plan.stretch[cell]) - swap.less
+        again = kpiopt.solve(
+            "scenarios/hand-solved.toml", simulate=False, overrides=[f'cell."{unit}/{kpi}".max_stretch={most!r}']
+        )
+        worse = [(a, b.value) for a, b in zip(steps, again.solution.steps, strict=True) if b.value > a["value"] + 1e-6]
+        assert swap.cost is not None and worse
+        assert swap.cost.after == pytest.approx(worse[0][1], rel=1e-6)
+        moved = again.plan.stretch - plan.stretch
+        for taken in swap.taken:
+            at = graph.cell[graph.find_node(taken.kpi, taken.unit)]
+            assert taken.amount == pytest.approx(moved[at], rel=1e-6)
+        assert np.count_nonzero(np.abs(moved) > 1e-3) <= len(swap.taken) + 1
+    assert told
+
+
+def test_names_that_are_none_are_told():
+    graph = run("adventureworks-base").graph
+    assert find_initiative(graph, "nothing") is None
+    assert find_initiative(graph, "Product training")[0].id == "product_training"
+    for text in ("initiative.product_trainin", "product_training@adventureworks"):
+        with pytest.raises(UsageError):
+            find_initiative(graph, text)
+
+
+def test_the_command_explains_each_kind(tmp_path, capsys):
+    assert main(["solve", "scenarios/hand-solved.toml", "--out", str(tmp_path), "--no-simulation", "--json"]) == 0
+    folder = str(next(tmp_path.iterdir()))
+    capsys.readouterr()
+
+    def answer(*words: str) -> dict:
+        assert main(["explain", folder, *words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    everything = answer()
+    assert "budget.pay" in everything["limits"] and "ann/sales" in everything["targets"]
+    assert answer("budget.pay")["limit"]["name"] == "budget.pay"
+    found = answer("ann/sales")
+    assert found["total_effects"]["ann/sales"] == 1.0 and found["swap"]["less"] == 1000.0
+    shares = {}
+    for way in found["ways"]:
+        shares[way["goal"]] = shares.get(way["goal"], 0.0) + way["share"]
+    assert shares and all(total == pytest.approx(1.0) for total in shares.values())
+    assert main(["explain", folder, "ann/sales"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "If 1,000 USD less were asked of Ann" in said and "It would cost: " in said
