@@ -178,3 +178,27 @@ def test_correlation_holds_for_the_pair_that_is_named_whatever_the_order(tmp_pat
     assert spread_of(run, "k") == pytest.approx(math.sqrt(1 + 4 + 9 + 2 * 0.5 * 1 * 2), rel=0.02)
     other = run_of(tmp_path, text + factors + '[correlation]\n"factor.c ~ factor.b" = -0.5\n', simulate=True)
     assert spread_of(other, "k") == pytest.approx(math.sqrt(1 + 4 + 9 - 2 * 0.5 * 2 * 3), rel=0.02)
+
+
+def test_pay_of_an_initiative_is_its_use_times_its_level_also_when_all_targets_are_hit(tmp_path: Path) -> None:
+    text = """
+    [kpi.g]
+    unit = "u"
+    [unit.co]
+    target_incentive = 1000
+    [cell."co/g"]
+    baseline = 100
+    weight = 1
+    [initiative.spiff]
+    max = 9
+    uses = { pay = 60 }
+    effects = { g = 10 }
+    [budget.pay]
+    limit = 9000
+    [goal.g]
+    target = 130
+    """
+    pay = run_of(tmp_path, "\n".join(line.strip() for line in text.splitlines()), simulate=True).as_dict()["pay"]
+    assert pay["plan"] == pytest.approx(1000 + 3 * 60)
+    assert pay["mean"] == pytest.approx(1000 + 3 * 60)
+    assert pay["all_hit"] == pytest.approx(1000 + 3 * 60)

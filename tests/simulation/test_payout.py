@@ -13,7 +13,7 @@ from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Budget, PayPlan, Scenario, SimulationSettings, Uncertainty
 from kpiopt.simulation import PayOdds, simulate
-from kpiopt.simulation.payout import payout_share
+from kpiopt.simulation.payout import build_payout, payout_share
 from tests.builders import Cell, build_kpi, build_scenario, build_units
 
 SETTINGS = SimulationSettings(16384, 5)
@@ -148,3 +148,13 @@ def test_nobody_paid_means_no_pay() -> None:
     scenario = replace(scenario, units=replace(scenario.units, target_incentive=np.full(3, np.nan)))
     graph = build_graph(scenario)
     assert simulate(graph, np.array([1.0]), np.zeros(0), settings=SETTINGS).pay is None
+
+
+def test_pay_varies_with_what_is_uncertain_however_little_it_pays() -> None:
+    scenario = staff([Cell("ann", "sales", 100.0, 50.0, pay_rate=0.5), Cell("bob", "sales", 100.0, 50.0)])
+    scenario = replace(scenario, units=replace(scenario.units, target_incentive=np.full(3, np.nan)))
+    graph = build_graph(scenario)
+    payout = build_payout(graph, np.array([10.0, 0.0]), np.zeros(0), graph.baseline)
+    nodes, cells = np.zeros(graph.n_nodes, dtype=bool), np.ones(2, dtype=bool)
+    assert payout.varies(nodes, cells).tolist() == [True]
+    assert payout.varies(nodes, ~cells).tolist() == [False]
