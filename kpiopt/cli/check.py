@@ -34,6 +34,10 @@ def check(
         ),
     ] = None,
     force: Replace = False,
+    lint: Annotated[
+        bool,
+        typer.Option("--lint", help="Ask what the strategy map leaves open: levers, balance, sight of goals, units."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a scenario and its tables: all errors at once, each with its place and a suggestion."""
@@ -46,12 +50,16 @@ def check(
         raise ScenarioError(*found.errors, *found.warnings)
     _check_rooms_behind(checked, found)
     _check_variants(scenario, checked, found, tuple(overrides or ()))
+    asked = _lint(checked, document) if lint and document else None
     if as_json:
         origins = _origins(document) if show_origin and document else None
-        print_json(_check_document(checked, [problem_as_dict(p) for p in found.warnings], origins))
+        answer = _check_document(checked, [problem_as_dict(p) for p in found.warnings], origins)
+        print_json(answer if asked is None else {**answer, "lint": [problem_as_dict(p) for p in asked]})
         return
     say_problems(found.warnings)
     print_lines(_summary_lines(checked))
+    if asked is not None:
+        print_lines([*map(str, asked), f"  questions about the map: {len(asked) or 'none'}"])
     if show_origin and document:
         print_lines(
             printable(f"{o['path']} = {json.dumps(o['value'], ensure_ascii=False)}    # {o['origin']}")
@@ -90,6 +98,13 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     if not others:
         raise typer.Exit
     raise ScenarioError(*others, *found.warnings)
+
+
+def _lint(scenario: Scenario, document: Document) -> tuple[Problem, ...]:
+    from kpiopt.graph import build_graph  # loads scipy
+    from kpiopt.studies.lint import lint_map  # pint, where units are declared
+
+    return lint_map(build_graph(scenario), document)
 
 
 def _check_rooms_behind(scenario: Scenario, found: Problems) -> None:

@@ -110,7 +110,7 @@ class MeasureChecks:
     def _check_scale(self, kpi: Kpi, driver: Driver) -> None:
         """Ask about one currency in two scales with a contribution as if they were one."""
         cause, size = self.kpis[driver.cause], abs(driver.contribution.mean)
-        ours, theirs = _measure(kpi.unit), _measure(cause.unit)
+        ours, theirs = money_of(kpi.unit), money_of(cause.unit)
         if ours is None or theirs is None or ours[1] != theirs[1] or ours[0] == theirs[0] or not size:
             return
         ratio = theirs[0] / ours[0]
@@ -137,12 +137,12 @@ class MeasureChecks:
         self.findings.at("W-sign", message, path, rule=rule, fix="turn the sign if that is not meant")
 
 
-def _measure(unit: str) -> tuple[float, str] | None:
+def money_of(unit: str) -> tuple[float, str] | None:
     """Return the scale and the currency of a unit of measure; None where it is no amount of money.
 
     Examples
     --------
-    >>> _measure("kEUR"), _measure("€"), _measure("days")
+    >>> money_of("kEUR"), money_of("€"), money_of("days")
     ((1000.0, 'eur'), (1.0, 'eur'), None)
     """
     text = unit.strip().casefold()

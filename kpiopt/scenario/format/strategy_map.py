@@ -45,6 +45,10 @@ class LinkEntry(Section):
     contribution: QuantityValue = Field(
         description="change of the driven KPI per unit change of the cause, both in their own units"
     )
+    unit: str = Field(
+        default="",
+        description='unit of the contribution, such as "USD per point"; `check --lint` compares it',
+    )
     lag: Annotated[int, Field(ge=0)] = Field(default=0, description="periods between cause and effect")
     between: NonNegative = Field(
         default=0.0,
