@@ -233,12 +233,6 @@ class OutputError(KpioptError):
     exit_code = ExitCode.OUTPUT
 
 
-class SweepPartial(KpioptError):
-    """Some points of a sweep failed; the others are kept."""
-
-    exit_code = ExitCode.PARTIAL
-
-
 class Locked(KpioptError):
     """Another process works in the same run folder."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,19 +74,3 @@ def _factor(covariance: Floats) -> Floats:
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
     return np.asarray(np.clip(rng.standard_t(T_FREEDOM, shape), -CLIP, CLIP), dtype=np.float64)
-
-
-def horizon_values(
-    pool: Pool, horizon: int, draws: int, rng: np.random.Generator, total: Callable[[Floats, int], Floats]
-) -> Floats:
-    """Return the horizon's value of each unit in each draw, (draws, n_units) float.
-
-    Parameters
-    ----------
-    total : callable
-        Takes a unit's values on the link scale, (draws, horizon), and its position; returns (draws,).
-    """
-    out = np.empty((draws, len(pool.data.values)))
-    for unit, values in draw_future(pool, horizon, draws, rng):
-        out[:, unit] = total(values, unit)
-    return out

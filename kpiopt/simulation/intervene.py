@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -207,56 +207,3 @@ def _position(name: str, names: Sequence[str], what: str, text: str) -> int:
 
 def _refusal(text: str, why: str, fix: str) -> UsageError:
     return UsageError(Problem("E-intervention", f'"{text}": {why}', fix=fix))
-
-
-def carry_plan(
-    graph: CausalGraph, stretch: Floats, levels: Floats, targets: Floats, other: CausalGraph
-) -> tuple[Floats, Floats, Floats]:
-    """Return a plan's stretch, levels and targets in the order of another scenario's graph.
-
-    Cells are matched by unit and KPI, initiative levels by initiative and unit; nodes that only the other scenario has
-    get no target (NaN).
-
-    Raises
-    ------
-    UsageError
-        Where the plan uses a cell or an initiative that the other scenario does not have.
-    """
-    missing = [
-        *_carry_missing(_cell_keys(graph), _cell_keys(other), stretch),
-        *_carry_missing(_level_keys(graph), _level_keys(other), levels),
-    ]
-    if missing:
-        raise UsageError(
-            *(
-                Problem("E-plan-elsewhere", f"the plan changes {m}, which the other scenario does not have")
-                for m in missing
-            )
-        )
-    return (
-        _carry(_cell_keys(graph), _cell_keys(other), stretch, 0.0),
-        _carry(_level_keys(graph), _level_keys(other), levels, 0.0),
-        _carry(_node_keys(graph), _node_keys(other), targets, np.nan),
-    )
-
-
-def _carry(keys: Sequence[str], other: Sequence[str], values: Floats, absent: float) -> Floats:
-    known: Mapping[str, float] = dict(zip(keys, values.tolist(), strict=True))
-    return np.array([known.get(key, absent) for key in other], dtype=np.float64)
-
-
-def _carry_missing(keys: Sequence[str], other: Sequence[str], values: Floats) -> list[str]:
-    there = set(other)
-    return [key for key, value in zip(keys, values.tolist(), strict=True) if value and key not in there]
-
-
-def _cell_keys(graph: CausalGraph) -> list[str]:
-    return [graph.node_name(node) for node in graph.cell_node.tolist()]
-
-
-def _level_keys(graph: CausalGraph) -> list[str]:
-    return [graph.node_name(node) for node in graph.level_node.tolist()]
-
-
-def _node_keys(graph: CausalGraph) -> list[str]:
-    return [graph.node_name(node) for node in range(graph.n_nodes)]

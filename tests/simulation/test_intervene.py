@@ -8,11 +8,10 @@ from scipy.stats import norm
 
 from kpiopt.errors import UsageError
 from kpiopt.graph import build_graph
-from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds
-from kpiopt.simulation.intervene import carry_plan, intervene
+from kpiopt.simulation.intervene import intervene
 from tests.builders import Cell, build_initiative, build_kpi, build_scenario, build_units
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 
@@ -122,24 +121,6 @@ def test_paired_intervals_are_far_narrower_than_independent_ones() -> None:
     assert paired.is_resolved
     with pytest.raises(UsageError, match="same seed"):
         compare_odds(first, simulate(graph, stretch, np.zeros(0), settings=SimulationSettings(16384, 2, "random")))
-
-
-def test_a_plan_is_carried_to_another_scenario_by_names() -> None:
-    """The other scenario has one more team and other uncertainty; stretch and targets find their cells."""
-    scenario, _ = teams(3)
-    wider, _ = teams(5, execution=Quantity("normal", (0.5, 0.1)))
-    graph, other = build_graph(scenario), build_graph(wider)
-    stretch = np.array([1.0, 2.0, 3.0])
-    targets = graph.baseline + graph.asked_change(stretch, np.zeros(0))
-    moved, levels, asked = carry_plan(graph, stretch, np.zeros(0), targets, other)
-    assert moved.tolist() == [1, 2, 3, 0, 0]
-    assert levels.tolist() == []
-    assert asked[other.find_node("sales", "t2")] == 103
-    assert np.isnan(asked[other.find_node("sales", "t4")])
-    simulation = simulate(other, moved, levels, asked, SETTINGS)
-    assert np.isnan(simulation.node_odds[other.find_node("sales", "t4")])
-    with pytest.raises(UsageError, match="t4/sales, which the other scenario does not have"):
-        carry_plan(other, np.ones(5), np.zeros(0), np.zeros(other.n_nodes), graph)
 
 
 def test_interventions_leave_the_plan_as_it_was() -> None:

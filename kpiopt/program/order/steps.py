@@ -33,7 +33,13 @@ from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
-from kpiopt.program.trust.certificate import Certificate, verify_infeasible, verify_optimal, verify_quadratic
+from kpiopt.program.trust.certificate import (
+    Certificate,
+    verify_infeasible,
+    verify_optimal,
+    verify_quadratic,
+    verify_unbounded,
+)
 from kpiopt.program.trust.whole_tree import TreeProof, worst_allowed
 
 Progress = Callable[[str], None]
@@ -396,8 +402,10 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
             raise InfeasibleProgram(certificate, answer.ray)
     if answer.status is Status.BORDERLINE:
         raise BorderlineProgram(borderline_problem(""))
-    if answer.status is Status.UNBOUNDED:
-        raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
+    if answer.status is Status.UNBOUNDED and answer.ray is not None:
+        certificate = verify_unbounded(arrays, answer.ray, answer.x)
+        if certificate.passed:
+            raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
     if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         raise LimitReached(
             Problem(

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, Uncertified, UsageError
 from kpiopt.plan import Plan, build_plan
+from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.ranges import find_ranges
 from kpiopt.program.order.steps import append_row, objectives_of
 from kpiopt.program.solver.answer import Status
@@ -26,7 +27,6 @@ from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.studies.family import Planned
-from kpiopt.studies.sensitivity.alternatives import target_coefficients
 
 ROUNDING = 1e-9
 """What a step may worsen beyond its slack, of its size: the accuracy of the plan itself."""
@@ -241,3 +241,18 @@ def _follow(session: Session, decisions: _Decisions, x: Floats, direction: Float
         best, distance = answer.x, reached
         direction = np.where(moved > 0.0, 1.0, np.where(moved < 0.0, -1.0, direction))
     return best, distance
+
+
+def target_coefficients(cascade: Cascade, node: int) -> Floats:
+    """Return the change of a node's target per unit of each column, (n_columns,) float.
+
+    Stretch counts in full where it is rolled up, and times its mean execution where it is a cause on the way.
+    """
+    graph, columns = cascade.graph, cascade.columns
+    rolled = graph.sweep_back(np.eye(1, graph.n_nodes, node)[0], graph.roll_up_matrix)
+    caused = graph.sweep_back(graph.cause_matrix.T @ rolled)
+    coefficients = np.zeros(cascade.program.n_columns)
+    at = columns.stretch_node
+    coefficients[columns.stretch.positions] = graph.sign[at] * (rolled[at] + columns.execution * caused[at])
+    coefficients[columns.level.positions] = caused[graph.level_node]
+    return coefficients

@@ -1,6 +1,7 @@
 """What the objectives leave open: ranges against SciPy, free columns against ranges, targets against the graph."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,21 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.session import Session
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Decide, Goal
-from kpiopt.studies.sensitivity.alternatives import target_ranges
+from kpiopt.studies.sensitivity.near_optimal import target_coefficients
 from tests.builders import Cell, build_kpi, build_scenario, build_units, random_scenario
 from tests.program.random_programs import program, random_program
+
+
+def target_ranges(cascade, solution, nodes=None):
+    """Least and largest target of some nodes among all plans that are as good in every step."""
+    graph, columns = cascade.graph, cascade.columns
+    chosen = columns.stretch_node if nodes is None else np.asarray(nodes, dtype=np.int64)
+    rows = [target_coefficients(cascade, node) for node in chosen.tolist()]
+    functions = sp.csr_array(np.array(rows).reshape(len(rows), cascade.program.n_columns))
+    low, high = find_ranges(solution.faces[-1], functions)
+    nothing = graph.asked_change(np.zeros(len(graph.scenario.cells)), np.zeros(graph.n_levels))
+    start = (graph.baseline + nothing)[chosen]
+    return SimpleNamespace(low=start + low, high=start + high)
 
 
 def scipy_range(arrays, cost):

@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpiopt.errors import Unbounded, Uncertified
+from kpiopt.program.formulation.blocks import Objective
+from kpiopt.program.order.steps import require_optimal
+from kpiopt.program.solver.answer import Answer, Status
 from kpiopt.program.trust.certificate import (
     linear_bound,
     primal_residual,
@@ -204,6 +208,17 @@ def test_unboundedness_needs_a_point_and_a_direction():
     assert not verify_unbounded(endless, -direction, start).passed
     assert not verify_unbounded(endless, direction, np.array([5.0, 0.0])).passed
     assert not verify_unbounded(WYNDOR, direction, start).passed
+
+
+def test_no_end_is_told_only_with_its_proof():
+    endless = program([[1, -1]], [-1, 0], columns=(0, INF), rows=(-INF, 1))
+    objective = Objective("goals", None, endless.cost)
+    proved = Answer(Status.UNBOUNDED, x=np.zeros(2), ray=np.ones(2))
+    with pytest.raises(Unbounded):
+        require_optimal(endless, proved, objective)
+    for wrong in ({"ray": np.array([1.0, 0.0])}, {"ray": None}, {"x": np.empty(0)}):
+        with pytest.raises(Uncertified):
+            require_optimal(endless, replace(proved, **wrong), objective)
 
 
 def test_the_json_form_has_no_infinities():
