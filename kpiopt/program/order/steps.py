@@ -402,10 +402,9 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
             raise InfeasibleProgram(certificate, answer.ray)
     if answer.status is Status.BORDERLINE:
         raise BorderlineProgram(borderline_problem(""))
-    if answer.status is Status.UNBOUNDED and answer.ray is not None:
-        certificate = verify_unbounded(arrays, answer.ray, answer.x)
-        if certificate.passed:
-            raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
+    ray = answer.ray if answer.status is Status.UNBOUNDED else None
+    if ray is not None and verify_unbounded(arrays, ray, answer.x).passed:
+        raise Unbounded(Problem("E-unbounded", f"the step {objective.label} has no end"))
     if answer.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         raise LimitReached(
             Problem(
