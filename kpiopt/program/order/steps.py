@@ -414,28 +414,19 @@ def require_optimal(arrays: ProgramArrays, answer: Answer, objective: Objective)
                 fix="allow more time with --time-limit",
             )
         )
-    raise Uncertified(
-        Problem(
-            "E-uncertified",
-            f"the step {objective.label} ended without a proof ({answer.status.value})",
-            rule="no certificate, no targets",
-            fix="look for numbers of very different size, or limits that contradict each other by a hair",
-        )
-    )
+    raise _uncertified(f"the step {objective.label} ended without a proof ({answer.status.value})")
+
+
+def _uncertified(message: str) -> Uncertified:
+    fix = "look for numbers of very different size, or limits that contradict each other by a hair"
+    return Uncertified(Problem("E-uncertified", message, rule="no certificate, no targets", fix=fix))
 
 
 def _require_certificate(certificate: Certificate, label: str) -> None:
-    if certificate.passed:
-        return
-    raise Uncertified(
-        Problem(
-            "E-uncertified",
-            f"the answer of step {label} failed its independent check: scaled residual "
-            f"{certificate.primal_residual:.1e}, relative gap {certificate.relative_gap:.1e}, both may be 1e-9",
-            rule="no certificate, no targets",
-            fix="look for numbers of very different size, or limits that contradict each other by a hair",
-        )
-    )
+    if not certificate.passed:
+        residual, gap = f"{certificate.primal_residual:.1e}", f"{certificate.relative_gap:.1e}"
+        said = f"scaled residual {residual}, relative gap {gap}, both may be {TOLERANCE:.0e}"
+        raise _uncertified(f"the answer of step {label} failed its independent check: {said}")
 
 
 def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x: Floats) -> None:
