@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
+from kpiopt.run.frames import as_pandas
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
@@ -212,6 +214,33 @@ class Run:
         goals = f"{len(self.goals)} goals, {short} fall short" if short else f"{len(self.goals)} goals, all met"
         odds = self.simulation.all_goals.text if self.simulation and self.simulation.all_goals else "not simulated"
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
+        return str(import_module("kpiopt.report.notebook").html_of(self))
+
+    def figure(self, name: str) -> Any:
+        """Return a figure that a notebook shows, by its name.
+
+        "map", "tornado", "cascade", "stretch", "fairness", "pay", "bridge", "odds"; "bridge GOAL" and
+        "odds GOAL" are those of one goal. "tornado" studies the scenario anew.
+
+        Raises
+        ------
+        UsageError
+            Where the run has no such figure; the message names those that it has.
+        """
+        return import_module("kpiopt.report.notebook").figure_of(self, name)
+
+    def to_pandas(self) -> Any:
+        """Return the targets table as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            Where pandas is not installed.
+        """
+        return as_pandas(self.targets)
 
 
 SCHEMA = "kpiopt.solve/1"

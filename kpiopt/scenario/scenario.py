@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -414,3 +415,7 @@ class Scenario:
             f"Scenario({self.name!r}: {len(self.units):,} units, {len(self.cells):,} cells, {len(self.kpis)} KPIs, "
             f"{len(self.goals)} goals, {len(self.initiatives)} initiatives, {len(self.budgets)} budgets)"
         )
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
+        return str(import_module("kpiopt.report.notebook").html_of(self))

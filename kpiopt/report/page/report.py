@@ -10,6 +10,7 @@ from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
 from kpiopt.report.page.proof import assumptions_section, proof_section
+from kpiopt.report.page.rules import rules_section
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.report.strategy_map.content import StrategyMap
@@ -43,12 +44,14 @@ def build_report(source: ReportSource, *, levers: bool = False) -> Page:
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
+    rules = rules_section(source)
     sections = (
         PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
         goals_section(source),
         cascade_section(source),
         limits_section(source),
         money_section(source),
+        *([rules] if rules else []),
         assumptions_section(source),
         proof_section(source),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ class Comparisons:
 
     def __repr__(self) -> str:
         return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
+        return str(import_module("kpiopt.report.notebook").html_of(self))
 
 
 def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from kpiopt.deadline import TIME_LIMIT, NotDone
 from kpiopt.errors import LimitReached, problem_as_dict
 from kpiopt.reading.toml.text import read_path
+from kpiopt.run.frames import as_pandas
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
@@ -72,6 +74,20 @@ class SweepAnswer:
     def frame(self) -> pl.DataFrame:
         """One row for each point, as in points.csv."""
         return points_frame(self)
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
+        return str(import_module("kpiopt.report.notebook").html_of(self))
+
+    def to_pandas(self) -> Any:
+        """Return the points as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            Where pandas is not installed.
+        """
+        return as_pandas(self.frame)
 
     def measure(self, of: Callable[[PointResult], float | None]) -> Floats:
         """Return one figure of every point, NaN where there is none, (n_points,) float."""

@@ -89,6 +89,15 @@ def test_results_are_for_their_owner_alone(solved, tmp_path):
         assert file.stat().st_mode & 0o077 == 0, file.name
 
 
+def test_plans_of_rules_stand_beside_ours(solved):
+    document = json.loads((solved[SHIPPED[1]] / "run.json").read_text("utf-8"))
+    said = words(page_of(solved[SHIPPED[1]]))
+    assert "What a simple rule would give" in said
+    judged = document["rules"]["proportional"]
+    assert Estimate.from_dict(judged["all_goals"]).text in said and amount(judged["pay"]["plan"]) in said
+    assert f"{len(judged['broken_limits'])}: " in said
+
+
 def test_bridges_add_up(solved):
     source = source_of_kept(read_run(solved[SHIPPED[0]]))
     from kpiopt.report.page.goals import _steps

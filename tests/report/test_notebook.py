@@ -1,0 +1,63 @@
+"""Notebooks show scenarios, runs, comparisons and sweeps; figures come by name; names from data stay text."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.util import find_spec
+
+import pytest
+
+import kpiopt
+from kpiopt.errors import UsageError
+from kpiopt.run.run import Run
+from tests.report.organizations import HOSTILE, write_scorecard
+
+
+@cache
+def run() -> Run:
+    return kpiopt.solve("scenarios/hand-solved.toml", overrides=("simulation.draws=512",))
+
+
+def test_values_show_their_figures():
+    shown = run()._repr_html_()
+    assert run().simulation.all_goals.text in shown and "108,000" in shown
+    assert "Sales" in run().scenario._repr_html_()
+    sweep = kpiopt.sweep("scenarios/hand-solved.toml", ["budget.pay.limit=600,700"], simulate=False)
+    assert sweep._repr_html_().count("<tr>") == 3
+    compared = kpiopt.compare("scenarios/hand-solved.toml", "scenarios/hand-solved.toml:lean", simulate=False)
+    assert compared._repr_html_().count("<tr>") == 3 and "2 of 2" in compared._repr_html_()
+
+
+def test_figures_by_name():
+    for name, title in (
+        ("map", "Strategy map"),
+        ("bridge Sales", "Bridge, Sales"),
+        ("odds", "Odds"),
+        ("cascade", "Cascade"),
+    ):
+        figure = run().figure(name)
+        assert figure.title.startswith(title) and figure.svg.startswith("<svg") and figure.svg in figure._repr_html_()
+    with pytest.raises(UsageError, match="tornado"):
+        run().figure("nothing of the kind")
+
+
+def test_a_tornado_is_studied_when_it_is_asked_for():
+    assert "Tornado" in run().figure("tornado").title
+
+
+def test_names_stay_text(tmp_path):
+    path = write_scorecard(tmp_path, len(HOSTILE), names=HOSTILE)
+    hostile = kpiopt.solve(path, simulate=False)
+    for shown in (hostile._repr_html_(), hostile.scenario._repr_html_(), hostile.figure("map").svg):
+        tags = {tag.lower() for tag in re.findall(r"<([a-zA-Z]+)", shown)}
+        assert not tags & {"script", "img", "iframe", "a", "object", "foreignobject"}
+
+
+def test_pandas_where_it_is_there(monkeypatch):
+    if find_spec("pandas") is None:
+        with pytest.raises(UsageError, match="pandas"):
+            run().to_pandas()
+    else:
+        frame = run().to_pandas()
+        assert list(frame.columns) == run().targets.columns and len(frame) == run().targets.height
