@@ -54,13 +54,13 @@ def used_up(run: Run) -> list[str]:
 
 
 def without_price(run: Run) -> list[str]:
-    """Return the names of rules of the planner's own that bind, and whose price is not computed."""
+    """Return the names of limits that bind and whose price is not computed: rules, and further whole numbers."""
     return [limit_name(run.scenario, x) for x in run.limits if x.binding and _has_no_price(x)]
 
 
 def _has_no_price(limit: LimitResult) -> bool:
-    """Whether neither side of a rule has a price, also none of 0."""
-    return limit.name.startswith("rules.") and limit.price_less is None and limit.price_more is None
+    """Whether neither side has a price, also none of 0."""
+    return limit.price_less is None and limit.price_more is None and not limit.shadow_price and limit.next_more is None
 
 
 def next_steps(run: Run) -> list[str]:

@@ -23,7 +23,7 @@ from kpiopt.scenario.scenario import Floats
 BINDING = 1e-9
 WORK = 100_000
 """Binding limits times columns up to which pieces are found exactly: that takes about as long as the solve."""
-STEPPED = 2
+STEPPED = 6
 """Limits used up by whole numbers whose next steps are solved."""
 SMALL = 2_000
 """Columns of a program up to which that is done."""
@@ -125,12 +125,12 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     results = (
         _with_next_steps(
             _priced(result, limit, by_name[limit.name], solution.steps, cascade),
-            limit, cascade.program, solution, is_solved=limit.name in stepped,
+            limit, cascade.program, solution, deadline, is_solved=limit.name in stepped,
         )
         if result.binding else result
         for limit, result in zip(limits, plain, strict=True)
     )  # fmt: skip
-    return (*(replace(result, in_time=result.name not in late) for result in results), *unpriced)
+    return (*(replace(result, in_time=result.in_time and result.name not in late) for result in results), *unpriced)
 
 
 def _rule_limits(program: LinearProgram, activity: Floats) -> tuple[list[Limit], list[LimitResult]]:
@@ -159,24 +159,36 @@ def _whole_uses(arrays: ProgramArrays, row: int) -> Floats:
 
 
 def _with_next_steps(
-    result: LimitResult, limit: Limit, program: LinearProgram, solution: Solution, *, is_solved: bool
+    result: LimitResult,
+    limit: Limit,
+    program: LinearProgram,
+    solution: Solution,
+    deadline: Deadline,
+    *,
+    is_solved: bool,
 ) -> LimitResult:
     """Add what the next steps of a limit that whole numbers use up would bring; without them "no plan" is not known."""
     arrays = program.arrays()
     if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][arrays.integer]):
         return result
     result = replace(result, price_less=None) if result.price_less == np.inf else result
-    if not is_solved:  # of capacities and budgets the price is that with whole numbers as they are, and so it is said
-        is_rule = limit.name.startswith("rules.") and not result.shadow_price
-        return replace(result, price_less=None, price_more=None) if is_rule else result
+    if not is_solved or deadline.ends(
+        "next steps", 0, 1
+    ):  # a price holds with whole numbers as they are; 0 says nothing
+        known = result if result.shadow_price else replace(result, price_less=None, price_more=None)
+        return replace(known, in_time=not is_solved)
     uses = _whole_uses(arrays, limit.row)
     fewer = uses[(uses > 0.0) & (np.rint(solution.x) > arrays.column_lower)]
     more = uses[(uses > 0.0) & (np.rint(solution.x) < arrays.column_upper)]
-    less = _next_step(program, limit, -float(fewer.min()), solution) if len(fewer) else None
+    try:
+        less = _next_step(program, limit, -float(fewer.min()), solution, deadline) if len(fewer) else None
+        further = _next_step(program, limit, float(more.min()), solution, deadline) if len(more) else None
+    except LimitReached:
+        return replace(result, in_time=False)
     return replace(
         result,
         next_less=less,
-        next_more=_next_step(program, limit, float(more.min()), solution) if len(more) else None,
+        next_more=further,
         price_less=np.inf if less is not None and not less.has_plan else result.price_less,
     )
 
@@ -193,8 +205,16 @@ def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone
     return (NotDone("prices", text, total - late, total),)
 
 
-def _next_step(program: LinearProgram, limit: Limit, change: float, solution: Solution) -> NextStep | None:
-    """Solve the program with one limit moved; None where that ends without a proof."""
+def _next_step(
+    program: LinearProgram, limit: Limit, change: float, solution: Solution, deadline: Deadline
+) -> NextStep | None:
+    """Solve the program with one limit moved; None where that ends without a proof.
+
+    Raises
+    ------
+    LimitReached
+        Where the deadline ends it.
+    """
     rows = []
     for block in program.rows:
         upper = block.upper.copy()
@@ -202,10 +222,14 @@ def _next_step(program: LinearProgram, limit: Limit, change: float, solution: So
             upper[limit.row - block.start] += change
         rows.append(replace(block, upper=upper))
     try:
-        found = solve_program(replace(program, rows=tuple(rows)), SolverOptions(), near=solution)
+        found = solve_program(replace(program, rows=tuple(rows)), SolverOptions(deadline=deadline), near=solution)
     except InfeasibleProgram:
         return NextStep(limit.value + change, None, 0.0, has_plan=False)
-    except (Uncertified, LimitReached):
+    except Uncertified:
+        return None
+    except LimitReached:
+        if deadline.is_over:
+            raise
         return None
     for now, then in zip(solution.steps[: len(program.objectives)], found.steps, strict=False):
         if abs(then.value - now.value) > BINDING * max(1.0, abs(now.value)):
