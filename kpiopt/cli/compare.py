@@ -11,6 +11,7 @@ import typer
 from kpiopt.cli.arguments import (
     DEFAULT_RUNS,
     NO_LIMIT,
+    AllowCode,
     AsJson,
     ExecutorName,
     Overrides,
@@ -50,6 +51,7 @@ def compare(
         bool, typer.Option("--no-study", help="Leave the first scenario's frontier and tornado out of the page.")
     ] = False,
     no_simulation: Annotated[bool, typer.Option("--no-simulation", help="Plans only, no odds.")] = False,
+    allow_code: AllowCode = False,
     force: Replace = False,
     time_limit: TimeLimit = NO_LIMIT,
     as_json: AsJson = False,
@@ -69,7 +71,8 @@ def compare(
     inputs = [file for contender in contenders for file in contender.scenario.files]
     if html is not None:
         require_place(html, inputs, force=force)
-    options = SolveOptions(SolverOptions(deadline=deadline), simulate=not no_simulation, executor=place)
+    solver = SolverOptions(deadline=deadline)
+    options = SolveOptions(solver, simulate=not no_simulation, executor=place, allow_code=allow_code)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
         if html is not None:

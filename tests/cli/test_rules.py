@@ -92,3 +92,12 @@ def test_components_of_the_page_are_those_of_the_model(tmp_path, capsys):
         separators = re.sub(r"[\w …]", "", form)
         assert all(all(mark in member for mark in separators) for member in members), (name, members[:2])
     assert {name for name in found if name != "fairness" and not name.startswith("capacity")} <= {n for n, _ in named}
+
+
+def test_scenarios_with_rules_are_compared_where_that_is_allowed(tmp_path, capsys):
+    solve(tmp_path, PYTHON, capsys)
+    [scenario] = tmp_path.glob("*.toml")
+    words = ["compare", str(scenario), f"{scenario}@even", "--no-simulation"]
+    assert main(words) == 3
+    assert "--allow-code" in capsys.readouterr().err
+    assert main([*words, "--allow-code"]) == 0
