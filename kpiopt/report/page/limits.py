@@ -19,6 +19,10 @@ MOST_LIMITS, MOST_LEVELS, MOST_GOALS = 40, 60, 6
 
 def limit_words(scenario: Scenario, name: str) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget"."""
+    bound, _, cell = name.partition("@")
+    unit, _, kpi = cell.rpartition("/")
+    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
+        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
     kind, _, rest = name.partition(".")
     if kind != "capacity":
         return {"budget": f"{rest} budget", "rules": f"rule {rest}"}.get(kind, name)

@@ -25,9 +25,9 @@ def rules_section(source: ReportSource) -> PageSection | None:
     ours = {"goals_met": met, "all_goals": document["all_goals"], "pay": document["pay"], "broken_limits": []}
     plans = {OURS: ours, **document["rules"]}
     rows = [_row(source, name, plan) for name, plan in plans.items()]
-    columns = ("plan", "goals met on average", "odds of all goals", "pay at plan", "largest stretch", "limits broken")
+    columns = ("plan", "limits broken", "goals met", "odds of all goals", "pay at plan", "largest stretch")
     note = "A spreadsheet's rule splits each goal down the tree and looks at no limit; same draws, same pay plans."
-    table = PageTable("Beside the plans of simple rules", columns, rows, 1, note=note)
+    table = PageTable("Beside the plans of simple rules", columns, rows, 2, note=note)
     return PageSection("What a simple rule would give", blocks=[*_figure(source, plans), table])
 
 
@@ -38,9 +38,9 @@ def _row(source: ReportSource, name: str, plan: Mapping[str, Any]) -> tuple[str,
     more = " …" if len(broken) > MOST_BROKEN else ""
     stretch = plan.get("worst_stretch")
     return (
-        name, f"{plan['goals_met']} of {goals}", odds,
+        name, f"{len(broken)}: {names}{more}" if broken else "none", f"{plan['goals_met']} of {goals}", odds,
         amount(plan["pay"]["plan"], source.scenario.currency) if plan["pay"] else "",
-        percent(stretch) if stretch is not None else "", f"{len(broken)}: {names}{more}" if broken else "none",
+        percent(stretch) if stretch is not None else "",
     )  # fmt: skip
 
 
