@@ -45,3 +45,16 @@ def test_every_place_that_the_page_names_is_there(path):
 def test_a_walk_goes_through_at_most_eight_rooms(walk):
     rooms = {name.split("/")[0] for name in re.findall(r"`(\w+/[\w/.]*)`", walk)}
     assert 1 <= len(rooms) <= 8
+
+
+def test_the_reference_is_written_from_the_docstrings():
+    """Bring the page up to date with `python docs/reference.py`."""
+    reference = script("reference")
+    assert reference.PAGE.read_text("utf-8") == reference.render_page()
+    assert set(re.findall(r"^## (\w+)", reference.render_page(), re.M)) >= {
+        "solve",
+        "load",
+        "Scenario",
+        "Run",
+        "Errors",
+    }

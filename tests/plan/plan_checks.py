@@ -108,6 +108,15 @@ def moved_stretch(board: Board) -> dict[Key, float]:
     return result
 
 
+def assert_box_holds(board: Board, key: tuple[str, str], i: int, x: float) -> None:
+    """A stretch stays within the range of its cell, or is its lock."""
+    scenario, cells = board.plan.graph.scenario, board.plan.graph.scenario.cells
+    low, high = (cells.lock[i],) * 2 if not np.isnan(cells.lock[i]) else (cells.min_stretch[i], cells.max_stretch[i])
+    noise = 1e-9 * max(1.0, abs(high)) + 1e-12 * abs(board.asked[key])
+    low = low if low != 0.0 else -float(scenario.kpi_step[cells.kpi[i]])
+    assert low - noise <= x <= high + noise, (key, low, x, high)
+
+
 def assert_limits_hold(board: Board) -> None:
     """Boxes, locks, capacities and pay budgets hold for the stretch that rounded targets ask."""
     plan = board.plan
@@ -115,13 +124,7 @@ def assert_limits_hold(board: Board) -> None:
     moved = moved_stretch(board)
     cell = {(units.ids[u], scenario.kpi_ids[k]): i for i, (u, k) in enumerate(zip(cells.unit, cells.kpi, strict=True))}
     for key, x in moved.items():
-        i = cell[key]
-        low, high = (
-            (cells.lock[i],) * 2 if not np.isnan(cells.lock[i]) else (cells.min_stretch[i], cells.max_stretch[i])
-        )
-        noise = 1e-9 * max(1.0, abs(high)) + 1e-12 * abs(board.asked[key])
-        low = low if low != 0.0 else -float(scenario.kpi_step[cells.kpi[i]])
-        assert low - noise <= x <= high + noise, (key, low, x, high)
+        assert_box_holds(board, key, cell[key], x)
 
     def holds(used: float, limit: float, size: float) -> bool:
         return used <= limit + 1e-9 * max(abs(limit), 1.0) + 1e-12 * size
@@ -135,12 +138,9 @@ def assert_limits_hold(board: Board) -> None:
             if not np.isnan(limit):
                 mine = [key for key in moved if is_below(key[0], top)]
                 used = sum(effort[cell[key]] * moved[key] for key in mine)
-                initiatives = list(scenario.initiatives.values())
-                for level, initiative, at in zip(
-                    plan.levels, plan.graph.level_initiative, plan.graph.level_unit, strict=True
-                ):
-                    if is_below(units.ids[at], top):
-                        used += initiatives[initiative].uses.get(resource, 0.0) * level
+                at = zip(plan.levels, plan.graph.level_initiative, plan.graph.level_unit, strict=True)
+                uses = [i.uses.get(resource, 0.0) for i in scenario.initiatives.values()]
+                used += sum(uses[initiative] * level for level, initiative, u in at if is_below(units.ids[u], top))
                 assert holds(used, limit, sum(abs(board.asked[k]) for k in mine)), (resource, top, used, limit)
     for budget in scenario.budgets.values():
         if budget.resource == "pay":

@@ -146,7 +146,7 @@ class Inputs:
         again = {name: value for name, value in named.items() if not self._is_plain_change(name, value)}
         inputs = Inputs(self._read_with(again), self.read) if again else self
         for name in named.keys() - again.keys():
-            inputs = Inputs(inputs._put(name, float(named[name]), named[name]), self.read)
+            inputs = Inputs(inputs.put(name, named[name]), self.read)
         return inputs.scenario
 
     def is_outside_file(self, name: str, value: Any) -> bool:
@@ -174,14 +174,15 @@ class Inputs:
         inside = number is not None and number.least < value < number.most
         return bool(number and number.change and inside and (not number.whole or float(value).is_integer()))
 
-    def _put(self, name: str, value: float, as_written: Any) -> Scenario:
+    def put(self, name: str, value: float) -> Scenario:
+        """Return the scenario with another number in memory, written down as the file would have it."""
         if name in self.quantities:
-            changed = replace_quantities(self.scenario, {name: Quantity.number(value)})
+            changed = replace_quantities(self.scenario, {name: Quantity.number(float(value))})
         else:
             number = self.number(name)
             assert number is not None and number.change is not None
-            changed = number.change(self.scenario, value)
-        return self._noted(name, as_written, changed)
+            changed = number.change(self.scenario, float(value))
+        return self._noted(name, value, changed)
 
     def _noted(self, name: str, value: Any, changed: Scenario) -> Scenario:
         """Write the value into the document as well, where the document has it."""
