@@ -119,7 +119,7 @@ def test_the_certificate_shares_nothing_with_builder_or_solver(path):
         for name in imported(tree)
         if name.startswith("kpiopt.program.")
     }
-    assert ours <= {"trust.exact", "trust.arrays"}
+    assert ours <= {"trust.exact", "trust.arrays", "trust.tolerances"}
 
 
 MAY_EXIT = {

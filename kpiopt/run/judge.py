@@ -14,16 +14,15 @@ from kpiopt.plan.given_plan import read_given_plan
 from kpiopt.plan.limits import sum_below
 from kpiopt.plan.split_rule import SplitPlan, parse_rule, reach_locks, split_gaps
 from kpiopt.program.formulation.columns import peer_groups
-from kpiopt.program.order.prices import BINDING, LimitResult
+from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.arrays import dot
+from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.hits import fall_short
 
 Draw = Callable[[Plan], Simulation]
-BROKEN = 1e-9
-"""What is used beyond a limit, relative to it, up to which it is kept: sums of numbers as the file gives them."""
 
 
 def judge_rule(graph: CausalGraph, rule: str, draw: Draw | None = None) -> JudgedPlan:
@@ -133,7 +132,7 @@ def use_of_limits(graph: CausalGraph, stretch: Floats) -> tuple[LimitResult, ...
 
 
 def _limit(name: str, resource: str, limit: float, used: float) -> LimitResult:
-    binding = used >= limit - BINDING * abs(limit)
+    binding = used >= limit - USED_UP * abs(limit)
     return LimitResult(name, resource, float(limit), float(used), bool(binding))
 
 
@@ -148,11 +147,11 @@ def _spending(graph: CausalGraph, stretch: Floats) -> Spending:
 def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]) -> Iterator[BrokenLimit]:
     """Yield capacities, budgets and ranges of cells that are not kept; a lock counts whatever the range says."""
     for limit in limits:
-        if limit.used > limit.limit + BROKEN * abs(limit.limit):
+        if limit.used > limit.limit + USED_UP * abs(limit.limit):
             yield BrokenLimit(limit.name, limit.limit, limit.used)
     cells = graph.scenario.cells
     size = np.maximum(np.abs(cells.baseline), graph.scenario.kpi_step[cells.kpi])
-    near = BROKEN * np.maximum(size, np.abs(stretch))
+    near = USED_UP * np.maximum(size, np.abs(stretch))
     for name, bound, beyond in (
         ("max_stretch", cells.max_stretch, stretch - cells.max_stretch),
         ("min_stretch", cells.min_stretch, cells.min_stretch - stretch),

@@ -18,7 +18,8 @@ from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.interior import scale_program, solve_interior
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
-from kpiopt.program.trust.whole_tree import NEAR, TIE, TOLERANCE, Bound, OrderStep, Relaxation, TreeProof, limit_slip
+from kpiopt.program.trust.tolerances import CERTIFIED, PROVED_CHOICE, SAME_REFERENCE
+from kpiopt.program.trust.whole_tree import Bound, OrderStep, Relaxation, TreeProof, limit_slip
 
 NODES = 4_000
 """Nodes of the tree at which the search gives up."""
@@ -240,9 +241,9 @@ class _StepSearch:
         if not len(step.witness):
             return False
         size, value = step.size(self.over.reach), step.value(step.witness)
-        if found.value < value - MARGIN * NEAR * size:
+        if found.value < value - MARGIN * PROVED_CHOICE * size:
             return False
-        is_far = self.reference is None or found.sure >= value + (1.0 + MARGIN) * TIE * size
+        is_far = self.reference is None or found.sure >= value + (1.0 + MARGIN) * SAME_REFERENCE * size
         return is_far or self.rivals.is_behind(*self.tree.boxes[node])
 
     def _close_choice(self, node: int, levels: Floats, relaxed: _Relaxed) -> Iterator[tuple[int, float]]:
@@ -261,7 +262,9 @@ class _StepSearch:
             return
         size, value = step.size(self.over.reach), step.value(step.witness)
         least = max(value, step.limit + 2.0 * limit_slip(step, self.over.reach)) + relaxed.bound.paid
-        least = max(least, value + 2.0 * TIE * size if self.reference is not None else value) + TOLERANCE * size
+        least = (
+            max(least, value + 2.0 * SAME_REFERENCE * size if self.reference is not None else value) + CERTIFIED * size
+        )
         arrays = self.over.arrays
         y = relaxed.multipliers[: arrays.n_rows]
         d = (step.cost - arrays.matrix.T @ y)[self.tree.whole]

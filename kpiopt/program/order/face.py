@@ -14,10 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
-
-SIGNIFICANT = 1e-11
-"""Share of the largest change of an objective below which a dual is taken for the solver's rounding."""
-CLOSE = 1e-7
+from kpiopt.program.trust.tolerances import NEAR_SIDE, ROUNDED_DUAL
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class SolvedStep:
     gap: float
 
 
-def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float = SIGNIFICANT) -> ProgramArrays:
+def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float = ROUNDED_DUAL) -> ProgramArrays:
     """Fix columns and rows that have a significant dual at the side it points to.
 
     A dual is significant where it could change the objective by more than a share of the largest such change within
@@ -57,7 +54,7 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
     column_impact = np.abs(step.reduced_cost) * span
     row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
     least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
-    near = CLOSE * np.maximum(span, 1e-300)
+    near = NEAR_SIDE * np.maximum(span, 1e-300)
     down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
     up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
     low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
@@ -99,6 +96,6 @@ def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats
 
 def _price(earlier: Floats, later: Floats, counts: NDArray[np.bool_]) -> float:
     """Return the least p >= 0 at which later + p earlier points the way of earlier where both are significant."""
-    size = SIGNIFICANT * np.abs(earlier).max(initial=0.0)
+    size = ROUNDED_DUAL * np.abs(earlier).max(initial=0.0)
     wrong = counts & (np.abs(earlier) > size) & (np.sign(earlier) * later < 0)
     return float(np.max(-later[wrong] / earlier[wrong], initial=0.0))

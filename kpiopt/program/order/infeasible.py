@@ -25,7 +25,7 @@ from kpiopt.program.trust.certificate import Certificate
 from kpiopt.scenario.scenario import Integers
 
 WEIGHTS = {"budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "lock": 30.0, "goal": 100.0}
-GLADLY = 1e-6
+COST_OF_A_WANTED_CHANGE = 1e-6
 SHOWN = 8
 TRIED = 16
 """Levers that are tried by themselves, the most promising first."""
@@ -107,7 +107,7 @@ def _opened(cascade: Cascade) -> ProgramArrays:
 
 def _weight(cascade: Cascade, kind: str, name: str) -> float:
     relax = cascade.graph.scenario.relax
-    return max(float(relax.get(name, relax.get(kind, WEIGHTS[kind]))), GLADLY)
+    return max(float(relax.get(name, relax.get(kind, WEIGHTS[kind]))), COST_OF_A_WANTED_CHANGE)
 
 
 def _levers(cascade: Cascade) -> Iterator[Lever]:

@@ -49,11 +49,10 @@ from kpiopt.program.solver.session import LADDER, Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_sides
 from kpiopt.program.trust.certificate import Certificate, verify_infeasible
 from kpiopt.program.trust.exact import exact_row_sums
+from kpiopt.program.trust.tolerances import KEEPS_LIMITS
 
 Progress = Callable[[str], None]
 
-POSSIBLE = 1e-11
-"""Largest residual of a plan that is taken to keep all limits."""
 TIGHT = 1e-9
 """Share of a limit's size that it keeps away from where a step loses its value."""
 
@@ -250,7 +249,9 @@ class LiveProgram:
         Then every step keeps its value, and only what is closest to the reference may be another plan.
         """
         untouched = (self._is_untouched(i, o, change) for i, o in enumerate(objectives_of(program)))
-        return all(untouched) and estimate_error(arrays, self.solution.x, np.zeros(arrays.n_rows)).primal <= POSSIBLE
+        return (
+            all(untouched) and estimate_error(arrays, self.solution.x, np.zeros(arrays.n_rows)).primal <= KEEPS_LIMITS
+        )
 
     def _change(self, program: LinearProgram, arrays: ProgramArrays) -> _Change:
         a, b = self._arrays, arrays
@@ -326,7 +327,7 @@ class LiveProgram:
 
     def _solve_large(self, posed: ProgramArrays, objective: Objective) -> SolvedStep:
         for answer in propose_answers(posed, self._options):
-            if estimate_error(posed, answer.x, answer.row_dual).within(POSSIBLE, POSSIBLE):
+            if estimate_error(posed, answer.x, answer.row_dual).within(KEEPS_LIMITS, KEEPS_LIMITS):
                 return _as_step(objective, answer)
         raise _NoProposal
 
@@ -365,7 +366,7 @@ class _Proposed:
     def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
         """Return the proposed plan where all steps were certified with it."""
         plan = self.proposal.plan
-        inside = estimate_error(face, plan.x, np.zeros(face.n_rows)).primal <= POSSIBLE
+        inside = estimate_error(face, plan.x, np.zeros(face.n_rows)).primal <= KEEPS_LIMITS
         return plan if inside else closest_plan(face, reference, plan.point)
 
 

@@ -18,9 +18,9 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution, StepResult
 from kpiopt.program.order.whole_numbers import fix_columns, solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.scenario import Floats
 
-BINDING = 1e-9
 WORK = 100_000
 """Binding limits times columns up to which pieces are found exactly: that takes about as long as the solve."""
 STEPPED = 6
@@ -146,7 +146,7 @@ def _rule_limits(program: LinearProgram, activity: Floats) -> tuple[list[Limit],
             priced.append(Limit(name, "", 0, float(upper), 0.0, row))
             continue
         side = upper if upper - used < used - lower else lower
-        binding = bool(abs(side - used) <= BINDING * max(1.0, abs(side)))
+        binding = bool(abs(side - used) <= USED_UP * max(1.0, abs(side)))
         others.append(LimitResult(name, "", float(side), float(used), binding))
     return priced, others
 
@@ -232,13 +232,13 @@ def _next_step(
             raise
         return None
     for now, then in zip(solution.steps[: len(program.objectives)], found.steps, strict=False):
-        if abs(then.value - now.value) > BINDING * max(1.0, abs(now.value)):
+        if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
             return NextStep(limit.value + change, now.label, then.value - now.value)
     return NextStep(limit.value + change, None, 0.0)
 
 
 def _plain(limit: Limit, used: float) -> LimitResult:
-    binding = bool(limit.value - used <= BINDING * max(1.0, abs(limit.value)))
+    binding = bool(limit.value - used <= USED_UP * max(1.0, abs(limit.value)))
     return LimitResult(limit.name, limit.resource, limit.value, used, binding)
 
 

@@ -19,13 +19,12 @@ from kpiopt.program.formulation.blocks import LinearProgram, Objective
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
+from kpiopt.program.trust.tolerances import CERTIFIED
 from kpiopt.program.trust.whole_tree import TreeProof
 
 if TYPE_CHECKING:  # the steps bring the solver along, and a proof is checked without it
     from kpiopt.program.order.face import SolvedStep
     from kpiopt.program.order.steps import Solution, StepResult
-
-FEASIBLE = 1e-9
 
 
 def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidence, ...]:
@@ -198,7 +197,7 @@ def _is_slack_row(earlier: Evidence, after: ProgramArrays) -> bool:
     top = replace(after, matrix=after.matrix[:-1])
     row = after.matrix[[-1]].toarray()[0]
     value = dot(before.cost, earlier.x)
-    keeps_value = after.row_upper[-1] >= value - FEASIBLE * max(1.0, abs(value)) and np.isneginf(after.row_lower[-1])
+    keeps_value = after.row_upper[-1] >= value - CERTIFIED * max(1.0, abs(value)) and np.isneginf(after.row_lower[-1])
     return bool(_same_matrix(before, top) and np.array_equal(row, before.cost) and keeps_value)
 
 
@@ -242,8 +241,8 @@ def is_feasible(arrays: ProgramArrays, x: Floats) -> bool:
     """Whether a point keeps all rows, boxes and whole numbers, to 1e-9 of each row's terms."""
     size = np.maximum(1.0, abs(arrays.matrix) @ np.abs(x))
     activity = arrays.matrix @ x
-    rows = (activity >= arrays.row_lower - FEASIBLE * size) & (activity <= arrays.row_upper + FEASIBLE * size)
-    near = FEASIBLE * np.maximum(1.0, np.abs(x))
+    rows = (activity >= arrays.row_lower - CERTIFIED * size) & (activity <= arrays.row_upper + CERTIFIED * size)
+    near = CERTIFIED * np.maximum(1.0, np.abs(x))
     box = (x >= arrays.column_lower - near) & (x <= arrays.column_upper + near)
     whole: NDArray[np.bool_] = (np.abs(x - np.rint(x)) <= near) | ~arrays.integer
     return bool(rows.all() and box.all() and whole.all())

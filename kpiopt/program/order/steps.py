@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
-from kpiopt.program.order.face import SIGNIFICANT, SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
@@ -40,17 +40,15 @@ from kpiopt.program.trust.certificate import (
     verify_quadratic,
     verify_unbounded,
 )
+from kpiopt.program.trust.tolerances import CERTIFIED, ROUNDED_DUAL, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import TreeProof, worst_allowed
 
 Progress = Callable[[str], None]
 
 REFERENCE_UNIT = "mean square of relative stretch"
-TOLERANCE = 1e-9
-CLOSER, LAST = (SIGNIFICANT, 1e-13), 1e-15
+CLOSER, LAST = (ROUNDED_DUAL, 1e-13), 1e-15
 """Shares below which duals are taken for rounding, one after the other: where weights or scales are far apart, a dual
 that counts can be small."""
-SETTLED = 1e-12
-"""A value counts as kept where it is worse by this share of its size: that much is rounding, whatever its price."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +251,7 @@ def _take_step(order: _Order, position: int, objective: Objective, options: Solv
     value = value_of(objective, answer.x)
     size = _size(posed, objective.cost, value - objective.offset)
     certificate = _certify(order, objective.label, found, size, answer.row_dual, objective.cost)
-    gap = max(0.0, certificate.relative_gap - SETTLED) * size
+    gap = max(0.0, certificate.relative_gap - VALUE_SLIP) * size
     step = SolvedStep(objective.cost, objective.offset, value, answer.row_dual, answer.reduced_cost, answer.x, gap)
     order.results.append(
         StepResult(
@@ -354,7 +352,7 @@ def _certify(
     """Add to a certificate over the face what the faces before it leave open: the priced gaps of their steps."""
     prices = price_faces(order.whole, order.done, row_dual, gradient)
     gap = found.relative_gap + float(prices @ [step.gap for step in order.done]) / size
-    certificate = replace(found, relative_gap=gap, passed=found.passed and gap <= TOLERANCE)
+    certificate = replace(found, relative_gap=gap, passed=found.passed and gap <= CERTIFIED)
     _require_certificate(certificate, label)
     return certificate
 
@@ -425,7 +423,7 @@ def _uncertified(message: str) -> Uncertified:
 def _require_certificate(certificate: Certificate, label: str) -> None:
     if not certificate.passed:
         residual, gap = f"{certificate.primal_residual:.1e}", f"{certificate.relative_gap:.1e}"
-        said = f"scaled residual {residual}, relative gap {gap}, both may be {TOLERANCE:.0e}"
+        said = f"scaled residual {residual}, relative gap {gap}, both may be {CERTIFIED:.0e}"
         raise _uncertified(f"the answer of step {label} failed its independent check: {said}")
 
 
@@ -435,7 +433,7 @@ def _check_values_kept(program: LinearProgram, results: Sequence[StepResult], x:
         kept = dot(objective.cost, x) + objective.offset
         allowed = result.value + objective.slack * abs(result.value)
         size = max(1.0, abs(result.value), float(np.abs(objective.cost * x).sum()))
-        if kept - allowed > 1e-9 * size:
+        if kept - allowed > CERTIFIED * size:
             raise Uncertified(
                 Problem(
                     "E-order",

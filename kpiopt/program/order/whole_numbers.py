@@ -36,9 +36,8 @@ from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import Certificate
+from kpiopt.program.trust.tolerances import SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import (
-    TIE,
-    VALUE_SLIP,
     OrderStep,
     Relaxation,
     comes_after,
@@ -201,7 +200,7 @@ class _Search:
         if step.value(found.x) < step.value(step.witness):
             self.lowest = found
         step = self.step
-        most = step.value(step.witness) + TIE * step.size(self._reach())
+        most = step.value(step.witness) + SAME_REFERENCE * step.size(self._reach())
         every = [other for other in self.evaluated.values() if other is not None and self._is_as_good(other)]
         equal = [other for other in every if step.value(other.x) <= most]
         self.best = max(equal, key=lambda other: np.rint(other.x[self.names]).tolist())

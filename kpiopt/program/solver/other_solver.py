@@ -24,8 +24,8 @@ from kpiopt.program.solver.gate import find_scaling
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import verify_optimal
+from kpiopt.program.trust.tolerances import OTHER_SOLVER
 
-AGREEMENT = 1e-7
 NOISE = 1e-10
 KNOWN = (
     "appsi_cbc", "appsi_highs", "cbc", "copt", "copt_direct", "cplex", "cplex_direct", "glpk", "gurobi",
@@ -227,7 +227,7 @@ def _require_agreement(arrays: ProgramArrays, ours: Answer, theirs: Opinion, nam
     value = dot(arrays.cost, theirs.x) + arrays.offset if len(theirs.x) else float("nan")
     extent = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
     size = max(abs(ours.objective), min(1.0, dot(np.abs(arrays.cost), extent)))
-    if same_ending and abs(value - ours.objective) <= AGREEMENT * size:
+    if same_ending and abs(value - ours.objective) <= OTHER_SOLVER * size:
         return
     said = f"{value:.12g}" if theirs.status is Status.OPTIMAL else theirs.status.value
     proved = f"{ours.objective:.12g}" if ours.status is Status.OPTIMAL else ours.status.value
@@ -235,7 +235,7 @@ def _require_agreement(arrays: ProgramArrays, ours: Answer, theirs: Opinion, nam
         Problem(
             "E-solvers-disagree",
             f"{name} says {said}, our own solver {proved}",
-            rule=f"two solvers agree on a step's value to {AGREEMENT:g} of its size",
+            rule=f"two solvers agree on a step's value to {OTHER_SOLVER:g} of its size",
             fix="look for numbers of very different size; leave --solver out to see the certified answer",
         )
     )

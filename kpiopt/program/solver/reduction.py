@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.tolerances import NEAR_SIDE, SIDES_MEET
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -23,10 +24,6 @@ Integers = NDArray[np.int64]
 LARGE = 20_000
 """Rows and columns from which a program is large."""
 ROUNDS = 20
-HAIR = 1e-11
-"""Sides that cross by less than this share of their size are taken for equal."""
-NEAR = 1e-7
-"""A column is at a bound where it is nearer to it than this share of its box."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class Reduction:
         """
         y = np.zeros(self.whole.n_rows)
         y[self.rows] = row_dual
-        near = NEAR * np.maximum(self.upper - self.lower, 0.0)
+        near = NEAR_SIDE * np.maximum(self.upper - self.lower, 0.0)
         at_lower, at_upper = point - self.lower <= near, self.upper - point <= near
         transposed = sp.csr_array(self.whole.matrix.T)
         for found in reversed(self.bounds):
@@ -209,7 +206,7 @@ class _State:
         if not len(crossed):
             return
         low, high = self.lower[crossed], self.upper[crossed]
-        if np.any(low - high > HAIR * np.maximum(1.0, np.abs(low))):
+        if np.any(low - high > SIDES_MEET * np.maximum(1.0, np.abs(low))):
             raise _Contradiction
         own_low, own_high = self.arrays.column_lower[crossed], self.arrays.column_upper[crossed]
         self.lower[crossed] = self.upper[crossed] = np.clip(0.5 * (low + high), own_low, own_high)
@@ -233,7 +230,7 @@ class _State:
         self.rows &= ~empty & (np.isfinite(self.row_lower) | np.isfinite(self.row_upper))
 
     def _require_consistent(self, least: Floats, most: Floats) -> None:
-        size = HAIR * np.maximum(1.0, np.maximum(np.abs(least), np.abs(most)))
+        size = SIDES_MEET * np.maximum(1.0, np.maximum(np.abs(least), np.abs(most)))
         if np.any(self.rows & ((least > self.row_upper + size) | (most < self.row_lower - size))):
             raise _Contradiction
 

@@ -24,12 +24,12 @@ from kpiopt.program.solver.highs import NamedProgram, Positions, Rung, Solver, r
 from kpiopt.program.solver.refinement import Error, estimate_error, pose_refinement
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import verify_infeasible
+from kpiopt.program.trust.tolerances import SOLVED
 
 __all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
 
 WELL, PRECISE = (1e-11, 1e-12), (1e-15, 1e-15)
 """Errors (of rows and of the gap) at which an answer is not refined any more."""
-GOOD = 1e-9
 ROUNDING = 1e-13
 REFINEMENTS = 3
 
@@ -149,12 +149,14 @@ class Session:
         """Solve with columns that move by less than the solver's tolerance where they are; judge by the true boxes."""
         a = self._arrays
         span = a.column_upper - a.column_lower
-        narrow = (span > 0.0) & np.isfinite(span) & (span <= GOOD * np.maximum(1.0, np.abs(a.column_lower)))
+        narrow = (span > 0.0) & np.isfinite(span) & (span <= SOLVED * np.maximum(1.0, np.abs(a.column_lower)))
         if not np.any(narrow) or np.any(a.integer):
             return Answer(Status.UNKNOWN)
         part = self._part(_fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)))
         answer = part.solve()
-        if answer.status is not Status.OPTIMAL or not estimate_error(a, answer.x, answer.row_dual).within(GOOD, GOOD):
+        if answer.status is not Status.OPTIMAL or not estimate_error(a, answer.x, answer.row_dual).within(
+            SOLVED, SOLVED
+        ):
             return Answer(Status.UNKNOWN)
         self._fixed = part
         return replace(answer, attempt="narrow boxes shut")
@@ -218,7 +220,7 @@ class Session:
             best = min(best, found, key=lambda point: point.error.larger)
         if best is not first:
             self._solver.set_basis(best.basis)
-        return self._answer(best) if best.error.within(GOOD, GOOD) else Answer(Status.UNKNOWN)
+        return self._answer(best) if best.error.within(SOLVED, SOLVED) else Answer(Status.UNKNOWN)
 
     def _read(self) -> _Point:
         x, y = self._solver.solution()

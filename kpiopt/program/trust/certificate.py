@@ -30,9 +30,7 @@ import scipy.sparse as sp
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_dot, exact_row_sums, lower_sum, split_products
-
-TOLERANCE = 1e-9
-BORDERLINE = 2e-7
+from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED
 
 
 class Worst(NamedTuple):
@@ -109,7 +107,7 @@ def verify_optimal(
     row_dual: Floats,
     *,
     size: float | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = CERTIFIED,
 ) -> Certificate:
     """Check a proposed optimum of a program without regard to whole numbers.
 
@@ -136,7 +134,7 @@ def verify_optimal(
     return _judge(arrays, x, _Gap(value, linear_bound(arrays, row_dual), size, slip), 0.0, tolerance)
 
 
-def verify_mip(arrays: ProgramArrays, x: Floats, bound: float, *, tolerance: float = TOLERANCE) -> Certificate:
+def verify_mip(arrays: ProgramArrays, x: Floats, bound: float, *, tolerance: float = CERTIFIED) -> Certificate:
     """Check a proposed optimum of a program with whole numbers; the bound is the one the solver reports."""
     if not _fits(arrays, x):
         return _failed("optimal")
@@ -155,7 +153,7 @@ def verify_quadratic(
     row_dual: Floats,
     *,
     size: float | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float = CERTIFIED,
 ) -> Certificate:
     """Check a proposed minimum of sum_j weight_j (x_j - centre_j)^2 + cost'x + offset over the program's rows and box.
 
@@ -204,7 +202,7 @@ def verify_infeasible(arrays: ProgramArrays, ray: Floats, *, margin: float = BOR
     return Certificate("infeasible", passed=share > margin, margin=share)
 
 
-def verify_unbounded(arrays: ProgramArrays, ray: Floats, x: Floats, *, tolerance: float = TOLERANCE) -> Certificate:
+def verify_unbounded(arrays: ProgramArrays, ray: Floats, x: Floats, *, tolerance: float = CERTIFIED) -> Certificate:
     """Check a proof of unboundedness: a feasible point and a direction that stays feasible and lowers the objective."""
     if not (_fits(arrays, x) and _all_finite(ray, arrays.n_columns)):
         return _failed("unbounded")

@@ -32,19 +32,9 @@ from numpy.typing import NDArray
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import Certificate, linear_bound, primal_residual, quadratic_bound
 from kpiopt.program.trust.exact import exact_dot
+from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_REFERENCE, VALUE_SLIP
 
 Integers = NDArray[np.int64]
-
-TOLERANCE = 1e-9
-"""Gap at the witness's own choice, as a share of the step's size: what a certificate without whole numbers allows."""
-NEAR = 1e-10
-"""Gap at other choices."""
-TIE = 1e-7
-"""References that differ by less than this share are the same."""
-ROW_SLIP, VALUE_SLIP = 1e-14, 1e-12
-"""By which share of its largest terms a row, and of its size a limit on an earlier step, may be missed."""
-BORDERLINE = 2e-7
-"""A contradiction by a smaller share of what the rows ask comes from rounded figures."""
 
 
 @dataclass(frozen=True)
@@ -332,7 +322,7 @@ class _Check:
             is_own = step.slack > 0.0 or np.array_equal(step.witness, self.proof.plan)
             residual = residual if is_own else math.inf
         gap, value = self._gap(k), step.value(step.witness)
-        passed = residual <= TOLERANCE and gap <= TOLERANCE
+        passed = residual <= CERTIFIED and gap <= CERTIFIED
         return Certificate("optimal", passed, residual, gap, value, value - gap * step.size(self.reach))
 
     def _residual(self, x: Floats, earlier: int) -> float:
@@ -389,16 +379,16 @@ class _Check:
         is_last = step.weight is not None
         gap = (value - found.value) / size
         if self._is_alone(node, step.witness):
-            gap, most = abs(gap), TOLERANCE
+            gap, most = abs(gap), CERTIFIED
         elif is_last and self._is_alone(node, plan):
-            gap, most = abs(step.value(plan) - found.value) / size, TOLERANCE
+            gap, most = abs(step.value(plan) - found.value) / size, CERTIFIED
         else:
-            most = NEAR
+            most = PROVED_CHOICE
         if gap > most:
             return math.inf
-        if is_last and found.sure < value + TIE * size and not self._comes_after(node):
+        if is_last and found.sure < value + SAME_REFERENCE * size and not self._comes_after(node):
             return math.inf
-        if is_last and self._is_alone(node, plan) and step.value(plan) > value + TIE * size:
+        if is_last and self._is_alone(node, plan) and step.value(plan) > value + SAME_REFERENCE * size:
             return math.inf
         return max(gap, 0.0)
 

@@ -14,6 +14,7 @@ from kpiopt.deadline import NotDone
 from kpiopt.errors import InputError, LimitReached, Problem
 from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate
@@ -23,7 +24,6 @@ from kpiopt.studies.sensitivity.moves import Move
 from kpiopt.studies.sensitivity.outcome import Measured, Outcome, difference, measure
 
 Count = Callable[[str, int, int], None]
-BROKEN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
     limits = [
         limit.name
         for limit in cascade.limits
-        if used[limit.row] > ours.row_upper[limit.row] + BROKEN * max(1.0, abs(limit.value))
+        if used[limit.row] > ours.row_upper[limit.row] + USED_UP * max(1.0, abs(limit.value))
     ]
     return (
         *limits,
@@ -198,6 +198,6 @@ def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
 
 def _outside(columns: Columns, what: str, x: Floats) -> Iterator[str]:
     """Yield the names of decisions outside of their ranges."""
-    values, room = columns.of(x), BROKEN * np.maximum(1.0, np.abs(columns.upper))
+    values, room = columns.of(x), USED_UP * np.maximum(1.0, np.abs(columns.upper))
     for i in np.flatnonzero((values > columns.upper + room) | (values < columns.lower - room)).tolist():
         yield what + columns.label(i)

@@ -20,6 +20,7 @@ from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
+from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -30,7 +31,6 @@ from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sweep.axes import Point, as_mapping
 
 OPTIMAL, INFEASIBLE = "optimal", "infeasible"
-BINDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,4 +274,4 @@ def _used_up(cascade: Cascade, solution: Solution) -> tuple[str, ...]:
     """Return the limits of which nothing is left."""
     activity = solution.faces[0].matrix @ solution.x
     used = ((limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits)
-    return tuple(limit.name for limit, use in used if limit.value - use <= BINDING * max(1.0, abs(limit.value)))
+    return tuple(limit.name for limit, use in used if limit.value - use <= USED_UP * max(1.0, abs(limit.value)))
