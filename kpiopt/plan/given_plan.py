@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.errors import Problem, TableError
 from kpiopt.graph import CausalGraph
 from kpiopt.plan.split_rule import SplitPlan, leaf_cells, reach_targets
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import ColumnRule, Table, TableRule, read_table
 from kpiopt.scenario.scenario import Floats, Integers
@@ -83,7 +83,7 @@ def _nodes(graph: CausalGraph, table: Table) -> tuple[Integers, list[Problem]]:
             ("kpi", kpi, scenario.kpi_position),
         ):
             if name not in ids:
-                rule, fix = f"a row names a {column} of the scenario by its id", did_you_mean(name, ids)
+                rule, fix = f"a row names a {column} of the scenario by its id", name_the_right_ones(name, ids)
                 message = f"there is no {column} {name!r}"
                 problems.append(Problem(f"E-unknown-{column}", message, rule, fix, table.location(row, column)))
                 known = False

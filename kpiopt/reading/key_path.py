@@ -9,6 +9,8 @@ from typing import Any
 KeyPath = tuple[str | int, ...]
 """Keys from the root of a document to a value; an int is the position in an array."""
 
+SHOWN = 8
+"""Names that a message lists."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _TWO_CHARACTER_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
 
@@ -98,6 +100,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = {_plain(candidate): candidate for candidate in known}
     near = difflib.get_close_matches(_plain(name), names, n=1, cutoff=0.6)
     return f"did you mean '{names[near[0]]}'?" if near else ""
+
+
+def name_the_right_ones(name: str, known: Iterable[str]) -> str:
+    """Return what to do about a name that is not known: the nearest one, else the first of those that there are.
+
+    Examples
+    --------
+    >>> name_the_right_ones("slaes", ["sales", "visits"]), name_the_right_ones("x", ["sales", "visits"])
+    ("did you mean 'sales'?", 'write one of sales, visits')
+    """
+    names = list(known)
+    listed = f"write one of {', '.join(names[:SHOWN])}{' …' if len(names) > SHOWN else ''}" if names else ""
+    return did_you_mean(name, names) or listed
 
 
 def _plain(name: str) -> str:

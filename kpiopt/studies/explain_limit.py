@@ -10,7 +10,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.scenario import Floats, Initiative
 from kpiopt.studies.explain import GoalEffect
 from kpiopt.studies.paths import Paths
@@ -93,12 +93,14 @@ def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | N
     if found is None:
         if text.startswith(INITIATIVE):
             raise UsageError(
-                Problem("E-target", f"there is no initiative {plain!r}", fix=did_you_mean(plain, initiatives))
+                Problem("E-target", f"there is no initiative {plain!r}", fix=name_the_right_ones(plain, initiatives))
             )
         return None
     deciding = [graph.scenario.units.ids[u] for u in found.units.tolist()]
     if unit and unit not in deciding:
-        raise UsageError(Problem("E-target", f"{unit} does not decide about {plain}", fix=did_you_mean(unit, deciding)))
+        raise UsageError(
+            Problem("E-target", f"{unit} does not decide about {plain}", fix=name_the_right_ones(unit, deciding))
+        )
     return found, unit
 
 

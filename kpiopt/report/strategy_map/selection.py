@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.report.strategy_map.content import Arrow, Card, Group, StrategyMap
 from kpiopt.report.strategy_map.tracing import reached
 
@@ -28,7 +28,7 @@ def unit_of(selections: Sequence[str], known: Sequence[str]) -> int:
         return 0
     if len(named) > 1 or named[0] not in known:
         message = "a map is of one unit" if len(named) > 1 else f'there is no unit "{named[0]}"'
-        raise UsageError(Problem("E-select", message, fix=did_you_mean(named[0], known)))
+        raise UsageError(Problem("E-select", message, fix=name_the_right_ones(named[0], known)))
     return list(known).index(named[0])
 
 
@@ -105,7 +105,7 @@ def _require(name: str, known: Sequence[str], what: str, text: str) -> None:
     if name not in known:
         rule = "write +KPI, KPI+, perspective:ID, objective:ID or unit:ID"
         message = f'"{text}": there is no {what} "{name}" on this map'
-        raise UsageError(Problem("E-select", message, rule, did_you_mean(name, known)))
+        raise UsageError(Problem("E-select", message, rule, name_the_right_ones(name, known)))
 
 
 def fold_large(found: StrategyMap) -> StrategyMap:

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.numbers.inputs import Inputs, bare
 from kpiopt.scenario.numbers.plain_numbers import PlainNumber
 from kpiopt.scenario.numbers.quantities import canonical
@@ -126,7 +126,7 @@ def _confined(
         found = {p: m for p, m in candidates.items() if any(fnmatchcase(bare(p), name) for name in names)}
         if not found and not any(fnmatchcase(path, pattern) for path in given):
             rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
-            fix = did_you_mean(pattern, candidates)
+            fix = name_the_right_ones(pattern, candidates)
             raise UsageError(Problem("E-sensitivity-path", f"{pattern} is no input that is moved here", rule, fix))
         chosen |= found
     return chosen

@@ -15,7 +15,7 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.columns import scale_of_goals
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.certainty import varying_nodes
@@ -164,7 +164,9 @@ def _kpi_outcome(scenario: Scenario, text: str) -> Outcome:
 
 def _no_such(what: str, name: str, known: object) -> UsageError:
     ids = list(known)  # type: ignore[call-overload]
-    return UsageError(Problem("E-sensitivity-output", f"there is no {what} {name!r}", fix=did_you_mean(name, ids)))
+    return UsageError(
+        Problem("E-sensitivity-output", f"there is no {what} {name!r}", fix=name_the_right_ones(name, ids))
+    )
 
 
 def measure(outcome: Outcome, graph: CausalGraph, plan: Decisions, draws: CommonDraws) -> Measured:

@@ -18,7 +18,7 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.formulation.columns import scale_of_goals
-from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 from kpiopt.simulation.hits import goal_rule
 from kpiopt.simulation.inputs import ORGANIZATION_PART, RandomInputs, correlation_by_name
@@ -114,7 +114,7 @@ def _match(patterns: Iterable[str], members: Mapping[str, object]) -> list[str]:
         if not matching:
             rule = "a group lists uncertain quantities by name, by patterns such as factor.*, or execution"
             message = f"{pattern} is no uncertain quantity that matters here"
-            raise UsageError(Problem("E-group-member", message, rule, did_you_mean(pattern, members)))
+            raise UsageError(Problem("E-group-member", message, rule, name_the_right_ones(pattern, members)))
         found |= matching
     return [name for name in members if name in found]
 

@@ -11,6 +11,7 @@ from kpiopt.errors import KpioptError, UsageError
 from kpiopt.reading.toml.text import read_path
 from kpiopt.scenario.checks.axes import axis_path
 from kpiopt.scenario.numbers.inputs import WRITTEN, Inputs
+from kpiopt.studies.sensitivity.outcome import parse_outcome
 
 ROOT = Path(__file__).parents[3]
 SCENARIOS = ROOT / "scenarios"
@@ -162,3 +163,11 @@ def test_an_override_of_a_driver_that_is_a_table_keeps_its_place():
     assert short.document == full.document
     (driver,) = (d for d in short.kpis["satisfaction"].drivers if d.cause == "availability")
     assert (driver.contribution.mean, driver.at) == (2.5, "team")
+
+
+@pytest.mark.parametrize("outcome", ["odds:zzz", "shortfall:zzz"])
+def test_a_wrong_name_lists_the_right_ones(outcome):
+    scenario = kpiopt.load(SCENARIOS / "scorecard.toml")
+    with pytest.raises(UsageError) as refused:
+        parse_outcome(scenario, outcome)
+    assert refused.value.problems[0].fix.startswith(f"write one of {', '.join(list(scenario.goals)[:8])}")
