@@ -18,6 +18,7 @@ from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted
 from kpiopt.reading.layer import Clash, Layer, entries, is_table, merge
 from kpiopt.reading.override import read_overrides
 from kpiopt.reading.regular_file import display_path, resolve_inside
+from kpiopt.reading.sections import TableDocument
 from kpiopt.reading.toml.checks import case_problems
 from kpiopt.reading.toml.emit import emit_toml
 
@@ -106,6 +107,12 @@ class Document:
         file = found[0].file if found else None
         folder = file.path.parent if file else self.source.parent
         return resolve_inside(text, folder, self.root, self.origin(path))
+
+    def shown_as_percent(self) -> Iterator[KeyPath]:
+        """Yield the paths of final values that a workbook shows as percentages: 0.9 as 90 %."""
+        for path, mark in self.layer.marks.items():
+            if isinstance(mark.file, TableDocument) and mark.path in mark.file.percent:
+                yield path
 
     def show_origin(self) -> list[tuple[str, Any, Location]]:
         """List every final value with its dotted path and place, in order of appearance."""

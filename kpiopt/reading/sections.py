@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Location, Problem, ScenarioError, TableError
-from kpiopt.reading.key_path import KeyPath, did_you_mean
+from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted
 from kpiopt.reading.layer import Layer, Mark, entries
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import read_table
@@ -91,6 +91,8 @@ class TableDocument:
     places : TablePlaces
     problems : tuple of Problem
         Notes.
+    percent : set of path
+        Values that a workbook shows as percentages: 0.9 as 90 %.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class TableDocument:
     data: dict[str, Any] = field(repr=False)
     places: TablePlaces = field(repr=False)
     problems: tuple[Problem, ...] = ()
+    percent: set[KeyPath] = field(default_factory=set, repr=False)
 
     def layer(self) -> Layer:
         """Return the values with their marks."""
@@ -136,7 +139,21 @@ def read_section(path: Path, name: str, **options: str | None) -> TableDocument:
     table = read_table(path, display, section_rule(name), **options)
     document = TableDocument(path, display, table.sha256, {}, TablePlaces(display), table.notes)
     _fill(document, name, table)
+    if problems := list(_misplaced(document)):
+        raise TableError(*problems)
     return document
+
+
+def _misplaced(document: TableDocument) -> Iterator[Problem]:
+    """Yield a problem for each setting that only the file that names the table can make."""
+    keys: list[KeyPath] = [("extends",)] if "extends" in document.data else []
+    keys += [("schema",)] if document.data.get("schema", 1) != 1 else []
+    tables = document.data.get("tables")
+    keys += [("tables", name) for name in tables if name in SECTIONS] if isinstance(tables, dict) else []
+    for key in keys:
+        message, place = f"a table of settings cannot set {dotted(key)}", document.places.value_location(key)
+        rule = "the format's version and other documents are named by the file that names this table"
+        yield Problem("E-table-setting", message, rule, "move it there", place)
 
 
 def read_workbook_document(path: Path) -> TableDocument:
@@ -197,11 +214,14 @@ def _fill(document: TableDocument, name: str, table: Table) -> None:
                 _add_point(document, base, given, place)
             if set(given) == {_ALONE.get(name)}:  # the short form: a value instead of a table
                 column = next(iter(given))
-                _put(document, base, given[column], table.location(row, column))
-                continue
-            _put(document, base, {}, place)
+                paths = {column: base}
+            else:
+                _put(document, base, {}, place)
+                paths = {column: (*base, *inner[column]) for column in given}
             for column, value in given.items():
-                _put(document, (*base, *inner[column]), value, table.location(row, column))
+                _put(document, paths[column], value, table.location(row, column))
+                if row in table.percent.get(column, ()):
+                    document.percent.add(paths[column])
         except ScenarioError as error:
             problems += error.problems
     if problems:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log10
 
-from kpiopt.errors import ModelError, Problem
+from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
+from kpiopt.reading.key_path import KeyPath, value_at
 from kpiopt.reading.tables.table import Table
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.links import Driver
@@ -17,10 +18,17 @@ from kpiopt.scenario.scenario import Initiative, Kpi
 PERCENT = ("%", "percent", "per cent", "pct")
 """Units of measure in which 15 % is written 15."""
 
+_PERCENT = re.compile(r"[%％]|\bper ?cent|\bpct\b|\bprozent|\bpp\b|\bpercentage")
+
 _LARGE_GROWTH = 2.0
 """Guardrails beyond this share of the baseline are asked about: 200 % is rarely meant, 2 % often."""
 
-_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "reference")
+_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "lock_target", "reference", "noise_sd")
+"""Columns of cells in their KPI's unit."""
+
+_SETTINGS = ("min", "max", "step", "scale", "baseline")
+"""Keys of a KPI in its own unit."""
+
 _SCALES = {
     "k": 1e3, "t": 1e3, "tsd": 1e3, "thousand": 1e3, "000": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6,
     "bn": 1e9, "mrd": 1e9, "billion": 1e9,
@@ -63,25 +71,40 @@ class MeasureChecks:
 
     def check_percent_formats(self) -> None:
         """A workbook's cell that shows 81 % holds 0.81, which is not what a KPI in % needs."""
+        for path in self.findings.document.shown_as_percent():
+            kpi = self._measured(path)
+            value = value_at(self.findings.document.data, path)
+            if kpi is not None and is_percent(kpi.unit) and isinstance(value, int | float):
+                place = self.findings.document.origin(path)
+                self.findings.add(_percent_problem(float(value), kpi, "", place), ModelError)
         if self.cells is None:
             return
         kpis = self.cells.texts("kpi")
         for column in (name for name in _FIELDS if name in self.cells.percent):
             shown = sorted(self.cells.percent[column])
             for kpi in self.kpis.values():
-                rows = [row for row in shown if kpis[row] == kpi.id and kpi.unit.strip().casefold() in PERCENT]
+                rows = [row for row in shown if kpis[row] == kpi.id and is_percent(kpi.unit)]
                 if rows:
-                    self.findings.add(self._percent_problem(self.cells, column, kpi, rows), ModelError)
+                    value, place = float(self.cells.numbers(column)[rows[0]]), self.cells.location(rows[0], column)
+                    more = f" ({len(rows):,} such cells of this KPI)" if len(rows) > 1 else ""
+                    self.findings.add(_percent_problem(value, kpi, more, place), ModelError)
 
-    def _percent_problem(self, table: Table, column: str, kpi: Kpi, rows: list[int]) -> Problem:
-        value = float(table.numbers(column)[rows[0]])
-        more = f" ({len(rows):,} such cells of this KPI)" if len(rows) > 1 else ""
-        message = (
-            f"the sheet shows {100 * value:.4g} % here but holds {value:.4g}, and '{kpi.id}' is in {kpi.unit}{more}"
-        )
-        fix = f'type {100 * value:.4g} in a cell with a number format, or set unit = "share" for the KPI'
-        rule = "a workbook is read by what its cells hold, not by how they are shown"
-        return Problem("E-percent-format", message, rule, fix, table.location(rows[0], column))
+    def _measured(self, path: KeyPath) -> Kpi | None:
+        """Return the KPI in whose unit the value at a path of the document is; None where it is in no KPI's unit."""
+        match path:
+            case ("kpi", kpi, field) if field in _SETTINGS:
+                return self.kpis.get(str(kpi))
+            case ("kpi", kpi, "drivers", cause) | ("kpi", kpi, "drivers", cause, "contribution"):
+                other = self.kpis.get(str(cause))  # 50 % of a change in % is a share, and in % as well
+                return None if other is not None and is_percent(other.unit) else self.kpis.get(str(kpi))
+            case ("initiative", _, "effects", kpi) | ("initiative", _, "effects", kpi, "contribution"):
+                return self.kpis.get(str(kpi))
+            case ("goal", goal, "target"):
+                entry = self.model.goal.get(str(goal))
+                return None if entry is None else self.kpis.get(entry.kpi or str(goal))
+            case ("cell", cell, field) if field in _FIELDS:
+                return self.kpis.get(str(cell).rpartition("/")[2])
+        return None
 
     def check_growth(self) -> None:
         """A guardrail is a share of the baseline: 0.15 for 15 %."""
@@ -135,6 +158,24 @@ class MeasureChecks:
         rule = "an effect is the change of the KPI: below 0 where less is wanted"
         path = ("initiative", initiative.id, "effects", worse[0].kpi)
         self.findings.at("W-sign", message, path, rule=rule, fix="turn the sign if that is not meant")
+
+
+def is_percent(unit: str) -> bool:
+    """Whether 15 % is written 15 in a unit of measure.
+
+    Examples
+    --------
+    >>> is_percent("% satisfied"), is_percent("Prozent"), is_percent("share")
+    (True, True, False)
+    """
+    return _PERCENT.search(unit.casefold()) is not None
+
+
+def _percent_problem(value: float, kpi: Kpi, more: str, place: Location) -> Problem:
+    message = f"the sheet shows {100 * value:.4g} % here but holds {value:.4g}, and '{kpi.id}' is in {kpi.unit}{more}"
+    fix = f'type {100 * value:.4g} in a cell with a number format, or set unit = "share" for the KPI'
+    rule = "a workbook is read by what its cells hold, not by how they are shown"
+    return Problem("E-percent-format", message, rule, fix, place)
 
 
 def money_of(unit: str) -> tuple[float, str] | None:
