@@ -20,6 +20,7 @@ from kpiopt.reading.tables.raw import (
     check_header,
     find_header,
     nameless_problem,
+    refuse_data_as_titles,
     title_note,
 )
 from kpiopt.reading.tables.records import BadQuote, Records, scan_records
@@ -72,6 +73,8 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings
     header, body = filled[above], filled[above + 1 :]
     place = Location(display, int(records.line[header]))
     if above:
+        lines, titles = records.line[filled], [_split(record, separator) for record in first[: above + 1]]
+        refuse_data_as_titles(titles[:above], titles[above], lambda i: Location(display, int(lines[i])), findings)
         findings.notes.append(title_note([record.strip(f"{separator} ") for record in first[:above]], place))
     _check_delimiter(first[above], separator, rule, place)
     names = _split(first[above], separator)

@@ -63,7 +63,9 @@ class NumberForm:
 
     @property
     def _grouped(self) -> str:
-        return rf"[+-]?[0-9]{{1,3}}(?:{_separators(self.thousands)}[0-9]{{3}})+(?:{re.escape(self.decimal)}[0-9]*)?"
+        return (
+            rf"[+-]?[1-9][0-9]{{0,2}}(?:{_separators(self.thousands)}[0-9]{{3}})+(?:{re.escape(self.decimal)}[0-9]*)?"
+        )
 
     @property
     def could_be_grouped(self) -> str:
@@ -179,9 +181,10 @@ def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
             f"the decimal mark is '{decimal}'",
             f"write {text.replace(other, decimal)}, or {declare}",
         )
-    if percent := re.fullmatch(r"([+-]?[0-9]+(?:\.[0-9]+)?)\s*%", text):
-        share = (Decimal(percent[1]) / 100).normalize()
-        fix = f"write {percent[1]} where the KPI's unit is %, {share:f} where a share is meant"
+    if percent := re.fullmatch(r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s*%", text):
+        points = percent[1].replace(other, decimal)
+        share = f"{(Decimal(percent[1].replace(',', '.')) / 100).normalize():f}".replace(".", decimal)
+        fix = f"write {points} where the KPI's unit is %, {share} where a share is meant"
         return "E-number-unit", "a percent sign is no part of a number", fix
     symbols = [c for c in text if unicodedata.category(c) == "Sc"]
     if symbols:
@@ -221,7 +224,7 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         "no column of this table holds dates; elsewhere they are written YYYY-MM-DD",
     ),
     (
-        r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?",
+        r"[+-]?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?",
         "E-number-thousands",
         "the comma could separate thousands or decimals",
         'write {digits} or declare thousands = "," if it separates thousands, declare decimal = "," if it does not',
@@ -233,7 +236,7 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         _NO_SEPARATORS,
     ),
     (
-        r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?|[+-]?[0-9]+(?:\.[0-9]+){2,}",
+        r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?:,[0-9]+)?|[+-]?[0-9]+(?:\.[0-9]+){2,}",
         "E-number-thousands",
         "its points seem to separate thousands",
         _NO_SEPARATORS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -63,6 +64,34 @@ def find_header(rows: Sequence[Sequence[str]], rule: TableRule) -> int:
     """Return which of the first rows is the header: the one with all required columns, else the first."""
     names = [set(row) for row in rows[:HEADER_ROWS]]
     return next((i for i, found in enumerate(names) if found.issuperset(rule.required)), 0)
+
+
+def refuse_data_as_titles(
+    titles: Sequence[Sequence[str]], header: Sequence[str], at: Callable[[int], Location], findings: TableFindings
+) -> None:
+    """Refuse rows above the header that look like rows of the table: nothing that is data is passed over.
+
+    Parameters
+    ----------
+    titles : sequence of sequence of str
+        The fields of the rows above the header.
+    header : sequence of str
+        The fields of the header.
+    at : callable
+        Position among `titles` -> place.
+    """
+    columns = sum(bool(name) for name in header)
+    for i, row in enumerate(titles):
+        filled = [field for field in row if field]
+        is_data = len(filled) >= max(2, columns) or (len(filled) > 1 and any(_NUMBER.match(f) for f in filled))
+        if is_data and not filled[0].startswith("#"):
+            message = f"the row above the header looks like a row of the table: {listing([show(f) for f in filled])}"
+            fix = 'move it below the header; if it is a remark, delete it or let it begin with "#"'
+            rule = "above the header are titles: fewer fields than the header has, and no numbers"
+            findings.error(Problem("E-table-header", message, rule, fix, at(i)))
+
+
+_NUMBER = re.compile(r"[+-]?[0-9][0-9.,' \u00a0]*%?$")
 
 
 def title_note(titles: Sequence[str], at: Location) -> Problem:

@@ -18,6 +18,7 @@ from kpiopt.reading.tables.raw import (
     check_header,
     find_header,
     is_remark,
+    refuse_data_as_titles,
     text_from_numbers_note,
     title_note,
 )
@@ -77,7 +78,7 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFin
         message = f"the sheet {show(entry.name)} has {'a header but ' if filled else ''}0 rows"
         findings.error(Problem("E-table-empty", message, location=at))
         findings.raise_errors()
-    _note_titles(grid, filled[:above], at, findings)
+    _note_titles(grid, filled[:above], filled[above], at, findings)
     header, remarks = _header(grid, filled[above], rule, at, findings)
     read = set(range(facts.last_column)) - remarks
     _check_facts(facts, filled[above], read, at, findings)
@@ -98,8 +99,13 @@ def _names(cells: list[Cell]) -> list[str]:
     return [clean_header(str(cell)) for cell in cells]
 
 
-def _note_titles(grid: Grid, rows: list[int], at: Location, findings: TableFindings) -> None:
+def _note_titles(grid: Grid, rows: list[int], header: int, at: Location, findings: TableFindings) -> None:
     """Note the rows above the header, but for those that say themselves that they are remarks."""
+
+    def place(i: int) -> Location:
+        return Location(at.file, cell=f"{at.cell}!{cell_reference(rows[i] + 1, 1)}")
+
+    refuse_data_as_titles([_names(grid[row]) for row in rows], _names(grid[header]), place, findings)
     titles = [next(str(cell) for cell in grid[row] if _is_filled(cell)) for row in rows]
     titles = [title for title in titles if not title.startswith("#")]
     if titles:

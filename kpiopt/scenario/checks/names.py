@@ -16,7 +16,7 @@ from kpiopt.scenario.scenario import Scenario
 
 KEYED = (
     "perspective", "objective", "kpi", "factor", "initiative", "goal", "capacity", "budget", "pay_plan", "unit", "cell",
-    "guardrail", "adjust", "execution",
+    "guardrail", "adjust", "execution", "noise",
 )  # fmt: skip
 """Sections of entries by id."""
 

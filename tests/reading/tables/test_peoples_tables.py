@@ -181,3 +181,30 @@ class TestWorkbooks:
         cells = HEADER | {"A2": "a", "B2": "x", "C2": Raw('s="1"|<v>0.81</v>'), "A3": "b", "B3": "x", "C3": 5}
         given = parts({"cells": sheet_xml(cells)}) | {"xl/styles.xml": STYLES.format(number)}
         assert read_book(tmp_path, packed(given)).percent.get("baseline", set()) == shown
+
+
+class TestGroupsThatCannotBeThousands:
+    @pytest.mark.parametrize("options", [{"decimal": ","}, {"thousands": "."}, {"thousands": ".", "decimal": ","}])
+    def test_the_point_of_a_number_below_one_is_its_decimal_mark(self, tmp_path: Path, options) -> None:
+        found = problems(tmp_path, SEMICOLONS + "a;x;0.125\nb;x;0.250\n", delimiter=";", **options)
+        assert [p.code for p in found] == ["E-number-decimal"] * 2
+        assert 'declare decimal = "."' in found[0].fix and "thousands" not in found[0].fix
+
+    def test_nor_in_a_range_or_with_commas(self, tmp_path: Path) -> None:
+        assert refused(tmp_path, "0.125 to 0.250", thousands=".") == ["E-number-decimal cells.csv:2 column baseline"]
+        assert refused(tmp_path, "0,125", thousands=",") == ["E-number-decimal cells.csv:2 column baseline"]
+
+    def test_a_decimal_comma_before_a_percent_sign_has_the_same_advice(self, tmp_path: Path) -> None:
+        fix = only(problems(tmp_path, SEMICOLONS + "a;x;8,4 %\n", delimiter=";", decimal=",")).fix
+        assert "write 8,4 where" in fix and "0,084 where" in fix
+
+
+class TestDataAboveTheHeader:
+    @pytest.mark.parametrize("above", ["a,sales,5\nb,sales,7", "Unit,KPI,Base", "a,,5"])
+    def test_is_refused_in_csv(self, tmp_path: Path, above: str) -> None:
+        found = problems(tmp_path, f"{above}\nunit,kpi,baseline\nc,sales,1\n")
+        assert [p.code for p in found] == ["E-table-header"] * (above.count("\n") + 1)
+
+    def test_titles_and_remarks_are_not(self, tmp_path: Path) -> None:
+        text = "Plan 2027\nas of,June\n#a,sales,5\nunit,kpi,baseline\nc,sales,1\n"
+        assert read(tmp_path, text).numbers("baseline").tolist() == [1]

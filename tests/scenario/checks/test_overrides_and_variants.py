@@ -21,6 +21,8 @@ value = 1
 target = 330
 [budget.pay]
 limit = 50
+[noise.weather]
+sd = 0.1
 [cell."north/sales"]
 baseline = 100
 max_stretch = 20
@@ -39,6 +41,7 @@ max_stretch = 20
         ("kpi.salse.step=5", "sales"),
         ('cell."nort/sales".max_stretch=3', "north/sales"),
         ("unit.nrth.size=3", "north"),
+        ("noise.weathr.sd=0.2", "weather"),
     ],
 )
 def test_an_override_of_something_that_does_not_exist(check: Check, override: str, known: str) -> None:
