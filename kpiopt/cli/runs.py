@@ -87,9 +87,11 @@ def _result_text(row: dict[str, Any]) -> str:
     if row["kind"] == "sweep":
         points = f"sweep of {row['points']:,} points"
         return f"{points}, {row['points_failed']:,} failed" if row["points_failed"] else points
+    from kpiopt.simulation.odds import Estimate  # numpy
+
     odds = row["all_goals"]
-    interval = f", odds {100 * odds['low']:.1f} % to {100 * odds['high']:.1f} %" if odds else ""
-    return f"{row['goals_met']} of {row['goals']} goals met{interval}"
+    said = f", odds {Estimate.from_dict(odds).text}" if odds else ""
+    return f"{row['goals_met']} of {row['goals']} goals met{said}"
 
 
 @runs.command("show")

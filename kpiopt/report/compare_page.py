@@ -24,14 +24,14 @@ from kpiopt.report.comparison_text import (
     money_lines,
     odds_note,
     odds_rows,
-    points,
     rule_lines,
     setting_text,
+    side_names,
     target_row,
     targets_line,
     verdict,
 )
-from kpiopt.report.numbers import amount, change
+from kpiopt.report.numbers import amount, change, points
 from kpiopt.report.page.page import Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
@@ -191,7 +191,7 @@ def _inputs(found: Comparison) -> Iterator[PageTable]:
     ]
     if rows:
         caption = _first_of(len(listed), len(rows))
-        columns = ("value", "first", "second", "where")
+        columns = ("value", *side_names(found), "where")
         yield PageTable("What was asked differently", columns, rows, left=4, caption=caption)
 
 
@@ -206,7 +206,7 @@ def _odds(found: Comparison) -> Iterator[PageTable]:
         for name, odds in odds_rows(found)
     ]
     if rows:
-        columns = ("goal", "first", "second", "difference in percentage points", "verdict")
+        columns = ("goal", *side_names(found), "difference in percentage points", "verdict")
         note = odds_note(found)
         caption = f"from the same draws, with 95 % intervals{'; ' + note[0].lower() + note[1:] if note else ''}"
         yield PageTable("Odds", columns, rows, caption=caption)
@@ -216,7 +216,7 @@ def _levels(found: Comparison) -> Iterator[PageTable]:
     rows = [level_row(found, item) for item in found.initiatives[:MOST_LEVELS]]
     if rows:
         caption = _first_of(len(found.initiatives), len(rows))
-        columns = ("initiative", "unit", "first", "second", "change")
+        columns = ("initiative", "unit", *side_names(found), "change")
         yield PageTable("Initiatives at another level", columns, rows, left=2, caption=caption)
 
 
@@ -224,7 +224,7 @@ def _limits(found: Comparison) -> Iterator[PageTable]:
     rows = [_limit_row(found, item) for item in found.limits[:MOST_LIMITS]]
     if rows:
         caption = _first_of(len(found.limits), len(rows))
-        columns = ("limit", "used, first", "used, second", "")
+        columns = ("limit", *(f"used, {name}" for name in side_names(found)), "")
         yield PageTable("What holds the plan back", columns, rows, caption=caption)
 
 
@@ -274,4 +274,4 @@ def _targets(found: Comparison) -> Iterator[PageTable]:
     if len(found.targets) > len(rows):
         caption = f"{caption}; the {len(rows)} farthest"
     if rows:
-        yield PageTable("Targets", ("unit", "KPI", "first", "second", "change"), rows, left=2, caption=caption)
+        yield PageTable("Targets", ("unit", "KPI", *side_names(found), "change"), rows, left=2, caption=caption)

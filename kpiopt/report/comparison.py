@@ -24,7 +24,6 @@ from kpiopt.report.comparison_text import (
     money_lines,
     odds_note,
     odds_rows,
-    points,
     rule_lines,
     setting_text,
     side_names,
@@ -33,7 +32,7 @@ from kpiopt.report.comparison_text import (
     verdict,
 )
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, change
+from kpiopt.report.numbers import amount, change, points
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge
 from kpiopt.studies.comparison.compare import Comparison, InputChange, Side
@@ -48,7 +47,7 @@ SHOWN_LEVELS = 8
 SHOWN_LIMITS = 6
 SHOWN_PARTS = 7
 SHOWN_BRIDGES = 5
-STYLES = {"better": "green", "worse": "yellow", "not resolved": "dim"}
+STYLES = {"better": "green", "worse": "yellow", "not resolved": "dim", "the same": "dim"}
 
 
 def render_comparisons(found: Comparisons) -> Group:

@@ -14,13 +14,11 @@ from kpiopt.report.goal_names import goal_kpi
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.report.rule import broken_words
 from kpiopt.scenario.scenario import Kpi, Scenario
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge, BridgePart
 from kpiopt.studies.comparison.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side
 from kpiopt.studies.comparison.plan_changes import LevelChange, TargetMove
 
-MOST_DECIMALS = 4
 LABEL_LENGTH = 24
 ABOUT = re.compile(r'([^."]+\.(?:"(?:[^"\\]|\\.)*"|[^."]+))\.')
 
@@ -142,25 +140,10 @@ def odds_note(found: Comparison) -> str:
     return "" if found.same_goals else "The two do not have the same goals, so hitting all of them is not the same."
 
 
-def points(difference: Estimate) -> str:
-    """Write a difference of odds in percentage points with its interval, as "-17.4 (-17.9 to -16.8)".
-
-    There are as many decimals as it takes to tell the ends of the interval from 0 and from each other.
-    """
-    values = [100 * value for value in (difference.estimate, difference.low, difference.high)]
-    smallest = min((abs(value) for value in (*values, (values[2] - values[1]) / 4) if value), default=1.0)
-    decimals = min(MOST_DECIMALS, max(1, math.ceil(-math.log10(2 * smallest))))
-    estimate, low, high = (_signed(value, decimals) for value in values)
-    return f"{estimate} ({low} to {high})"
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = f"{value:+.{decimals}f}"
-    return text if float(text) else text[1:]
-
-
 def verdict(odds: OddsDifference) -> str:
-    """Say whether a difference of odds is more than chance."""
+    """Say whether a difference of odds is more than chance, and where there cannot be one."""
+    if odds.is_unchanged:
+        return "the same"
     if not odds.is_resolved:
         return "not resolved"
     return "better" if odds.difference.estimate > 0 else "worse"

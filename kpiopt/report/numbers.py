@@ -12,6 +12,7 @@ from kpiopt.simulation.odds import Estimate
 
 MAX_DECIMALS = 6
 MOST_DECIMALS = 12
+MOST_POINT_DECIMALS = 4
 
 
 def amount(value: float, unit: str = "", step: float | None = None) -> str:
@@ -71,9 +72,16 @@ def goal_amounts(kpi: Kpi, target: float, plan: float, *further: float) -> tuple
 
 
 def change(value: float, unit: str = "", step: float | None = None) -> str:
-    """Write a change with its sign, as "+150,000 USD"."""
-    text = amount(abs(value), unit, step)
-    return f"{'-' if value < 0 else '+'}{text}"
+    """Write a change with its sign, as "+150,000 USD"; of a KPI in % it is so many points.
+
+    Examples
+    --------
+    >>> change(150_000, "USD"), change(-1.0, "%", 0.5), change(-0.01, "", 0.1)
+    ('+150,000 USD', '-1.0 points', '0.0')
+    """
+    text = amount(abs(value), "points" if unit.strip() == "%" else unit, step)
+    is_nothing = not text.partition(" ")[0].strip("0.,")
+    return text if is_nothing else f"{'-' if value < 0 else '+'}{text}"
 
 
 def percent(share: float, decimals: int = 1) -> str:
@@ -85,7 +93,25 @@ def relative_change(new: float, old: float) -> str:
     """Write by how much a value grows or shrinks, as "+6.2 %"; "new" where it was 0."""
     if old == 0:
         return "new" if new else "±0 %"
-    return f"{100 * (new - old) / abs(old):+,.1f} %"
+    return f"{signed(100 * (new - old) / abs(old), 1)} %"
+
+
+def points(difference: Estimate) -> str:
+    """Write a difference of odds in percentage points with its interval, as "-17.4 (-17.9 to -16.8)".
+
+    There are as many decimals as it takes to tell the ends of the interval from 0 and from each other.
+    """
+    values = [100 * value for value in (difference.estimate, difference.low, difference.high)]
+    smallest = min((abs(value) for value in (*values, (values[2] - values[1]) / 4) if value), default=1.0)
+    decimals = min(MOST_POINT_DECIMALS, max(1, math.ceil(-math.log10(2 * smallest))))
+    estimate, low, high = (signed(value, decimals) for value in values)
+    return f"{estimate} ({low} to {high})"
+
+
+def signed(value: float, decimals: int) -> str:
+    """Write a number with its sign, but none before what is written as 0."""
+    text = f"{value:+,.{decimals}f}"
+    return text if text.strip("+-0.,") else text[1:]
 
 
 def certain_words(odds: Estimate) -> str:
@@ -95,7 +121,7 @@ def certain_words(odds: Estimate) -> str:
 
 def change_of_target(new: float, old: float, unit: str, step: float | None = None) -> str:
     """Write by how much a KPI's value changes: as a share of the old one, in points where the KPI itself is in %."""
-    return f"{change(new - old, '', step)} points" if unit.strip() == "%" else relative_change(new, old)
+    return change(new - old, unit, step) if unit.strip() == "%" else relative_change(new, old)
 
 
 def round_amount(size: float) -> float:

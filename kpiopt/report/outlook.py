@@ -11,7 +11,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, certain_words, change, percent
+from kpiopt.report.numbers import amount, certain_words, change, percent, points
 from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.simulation.importance import GoalDrivers
@@ -217,8 +217,9 @@ def _short(odds: Estimate) -> str:
 
 
 def _points(entry: OddsDifference) -> str:
-    d = entry.difference
-    if d.low == d.estimate == d.high == 0.0:
+    if entry.is_unchanged:
         return "unchanged"
-    text = f"{100 * d.estimate:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+    text = points(entry.difference)
+    if not entry.difference.estimate:
+        return f"{text}, no difference seen"
     return text if entry.is_resolved else f"{text}, could be chance alone"

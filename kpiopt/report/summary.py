@@ -275,7 +275,7 @@ def _unassigned_lines(run: Run) -> Iterator[str]:
     units, found = run.scenario.units, unassigned_of(run)
     for row in found[:SHOWN_LOCKS]:
         kpi, where = run.scenario.kpis[row["kpi"]], units.names[units.position[row["unit"]]]
-        much = change(row["amount"], "points" if kpi.unit.strip() == "%" else kpi.unit, kpi.step)
+        much = change(row["amount"], kpi.unit, kpi.step)
         yield f"Nobody's: {much} of {kpi.name} at {where} stands in no target below it."
     if len(found) > SHOWN_LOCKS:
         yield f"… and {len(found) - SHOWN_LOCKS:,} more; see the column unassigned of targets.csv."

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from kpiopt.report.charts.tornado import TornadoBar, tornado_figure
 from kpiopt.report.drawing.short import short
 from kpiopt.report.input_names import input_name
-from kpiopt.report.numbers import amount, percent
+from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
+from kpiopt.simulation import Estimate
 from kpiopt.studies.sensitivity.study import Sensitivity
 from kpiopt.studies.sensitivity.tornado import Bar, End, Tornado
 
@@ -34,36 +35,39 @@ def tornado_section(found: Sensitivity, label: str) -> PageSection:
     text = base.text if is_share else amount(base.estimate, outcome.measure)
     figure = tornado_figure(bars, base.estimate, name, is_share=is_share, base_text=text)
     caption = f"each input moved alone, {found.settings.draws:,} draws; bars: the plan as it is, marks: planned anew"
-    table = _table(bars, is_share=is_share)
+    table = _table(found, _shown(found.tornado), is_share=is_share)
     lines = [f"Not moved ({item.count:,}): {item.what}." for item in found.left_out]
     return PageSection(
         title, lines=lines, blocks=[PageFigure(f"Tornado, {outcome.label}", figure, caption, wide=True, table=table)]
     )
 
 
-def _table(bars: Sequence[TornadoBar], *, is_share: bool) -> PageTable:
-    """Return the figure's numbers."""
+def _table(found: Sensitivity, bars: Sequence[Bar], *, is_share: bool) -> PageTable:
+    """Return the figure's numbers; odds with their intervals."""
 
-    def write(value: float | None) -> str:
-        return "" if value is None else percent(value) if is_share else amount(value)
+    def write(value: Estimate | None) -> str:
+        return "" if value is None else value.text if is_share else amount(value.estimate)
 
     columns = ("input", "low", "high", "outcome at low", "at high", "planned anew at low", "at high, planned anew")
     rows = [
         (
-            bar.name,
-            bar.low_label,
-            bar.high_label,
-            *map(write, (bar.at_low, bar.at_high, bar.replanned_low, bar.replanned_high)),
+            _name(found, bar),
+            short(bar.move.low),
+            short(bar.move.high),
+            *map(write, (bar.low.fixed, bar.high.fixed, bar.low.replanned, bar.high.replanned)),
         )
         for bar in bars
     ]
     return PageTable("", columns, rows)
 
 
+def _shown(tornado: Tornado) -> list[Bar]:
+    return [b for b in tornado.bars[:MOST_BARS] if b.low.fixed is not None and b.high.fixed is not None]
+
+
 def _bars(found: Sensitivity, tornado: Tornado) -> Iterator[TornadoBar]:
-    for bar in tornado.bars[:MOST_BARS]:
-        if bar.low.fixed is None or bar.high.fixed is None:
-            continue
+    for bar in _shown(tornado):
+        assert bar.low.fixed is not None and bar.high.fixed is not None
         yield TornadoBar(
             _name(found, bar),
             bar.low.fixed.estimate,

@@ -35,6 +35,11 @@ class OddsDifference:
     difference: Estimate
 
     @property
+    def is_unchanged(self) -> bool:
+        """Whether it is known that both odds are the same."""
+        return self.difference.low == self.difference.high == 0
+
+    @property
     def is_resolved(self) -> bool:
         """Whether the interval of the difference leaves out 0."""
         return self.difference.low > 0 or self.difference.high < 0

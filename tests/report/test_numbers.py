@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpiopt.report.numbers import amount, change, decimals_of_step, percent, relative_change, round_amount
+from kpiopt.cli.runs import _result_text
+from kpiopt.report.numbers import (
+    amount,
+    change,
+    change_of_target,
+    decimals_of_step,
+    percent,
+    points,
+    relative_change,
+    round_amount,
+)
+from kpiopt.simulation.odds import Estimate
 
 
 @pytest.mark.parametrize(
@@ -57,3 +68,18 @@ def test_what_is_shown_is_near_what_is_meant(value):
 def test_a_little_more_is_a_round_small_part_of_a_limit(size):
     more = round_amount(size)
     assert more == 1 or (size / 1001 < more < size / 99 and math.log10(more) % 1 == 0)
+
+
+def test_changes_of_a_percentage_are_points_and_nothing_has_no_sign():
+    assert change(-1.0, "%", 0.5) == "-1.0 points"
+    assert change(-0.01, "%", 0.1) == "0.0 points"
+    assert change_of_target(36.0, 37.0, "%", 0.5) == "-1.0 points"
+    assert relative_change(99.99, 100.0) == "0.0 %"
+    assert points(Estimate(0.0, -0.0, 0.0, "certain")) == "0.0 (0.0 to 0.0)"
+
+
+def test_a_list_of_runs_writes_odds_as_the_summary_does():
+    row = {"complete": True, "kind": "run", "goals": 1, "goals_met": 1}
+    rare, sure = Estimate(0.0, 0.0, 2e-4, "exact"), Estimate(1.0, 1.0, 1.0, "certain")
+    assert _result_text({**row, "all_goals": rare.as_dict()}) == "1 of 1 goals met, odds less than 0.020 %"
+    assert _result_text({**row, "all_goals": sure.as_dict()}) == "1 of 1 goals met, odds certain"

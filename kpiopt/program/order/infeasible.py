@@ -207,7 +207,7 @@ def _problems(details: dict[str, Any]) -> Iterator[Problem]:
             "N-conflict", "these contradict each other, and without any one of them they do not: " + "; ".join(conflict)
         )
     elif conflict:
-        yield Problem("N-conflict", f"no plan keeps this, whatever else gives way: {conflict[0]}")
+        yield Problem("N-conflict", f"this cannot be kept within the ranges as they are: {conflict[0]}")
 
 
 def _assignments(repair: dict[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kpiopt.report.drawing.fit import text_width
 from kpiopt.report.drawing.palette import FONT, css
-from kpiopt.report.drawing.short import MINUS, short
+from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw
 
 WIDE, NARROW = 620.0, 340.0
@@ -90,7 +90,7 @@ def tick_texts(values: Sequence[float], *, share: bool = False) -> list[str]:
         texts = [short(v, digits) for v in values]
         if len(set(texts)) == len(texts) and all(_is_near(v, digits) for v in values):
             return texts
-    return [f"{v:,.6g}".replace("-", MINUS) for v in values]
+    return [f"{v:,.6g}" for v in values]
 
 
 def _is_near(value: float, digits: int) -> bool:

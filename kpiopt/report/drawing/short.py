@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-MINUS = "\u2212"
-
 
 def short(value: float, digits: int = 3, *, sign: bool = False) -> str:
     """Write an amount with a few digits, as "1.64 M" or "+98,027".
@@ -20,7 +18,7 @@ def short(value: float, digits: int = 3, *, sign: bool = False) -> str:
 
 
 def short_steps(values: Sequence[float]) -> list[str]:
-    """Write changes with their signs, all in the scale of the largest, as "+210 k" and "−9.2 k"."""
+    """Write changes with their signs, all in the scale of the largest, as "+210 k" and "-9.2 k"."""
     scale, suffix = _scale(max(map(abs, values), default=0.0), 1e4)
     texts = [_signed(value, _stripped(_rounded(abs(value) / scale, 3)), sign=True) for value in values]
     return [text + suffix if text != "0" else text for text in texts]
@@ -51,7 +49,7 @@ def _scale(size: float, thousands: float) -> tuple[float, str]:
 def _signed(value: float, size: str, *, sign: bool) -> str:
     if not size.strip("0.,"):
         return size
-    return f"{MINUS if value < 0 else '+' if sign else ''}{size}"
+    return f"{'-' if value < 0 else '+' if sign else ''}{size}"
 
 
 def _rounded(size: float, digits: int) -> str:

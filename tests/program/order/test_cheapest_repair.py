@@ -186,6 +186,6 @@ def test_one_limit_that_nothing_can_keep_is_not_said_to_contradict_itself(tmp_pa
     path = tmp_path / "s.toml"
     path.write_text(f"{HEAD}{unit}[goal.s]\ntarget = 130\n[budget.pay]\nlimit = 50_000\n")
     with pytest.raises(
-        Infeasible, match=r"no plan keeps this, whatever else gives way: budget\.pay <= 50,000, of which"
+        Infeasible, match=r"this cannot be kept within the ranges as they are: budget\.pay <= 50,000, of which"
     ):
         kpiopt.solve(kpiopt.load(path), simulate=False)

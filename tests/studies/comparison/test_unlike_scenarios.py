@@ -5,7 +5,8 @@ import pytest
 
 from kpiopt.graph import build_graph
 from kpiopt.plan import build_plan
-from kpiopt.report.comparison_text import listed_inputs, listed_targets, money_lines, odds_rows, points, setting_text
+from kpiopt.report.comparison_text import listed_inputs, listed_targets, money_lines, odds_rows, setting_text
+from kpiopt.report.numbers import points
 from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
 from kpiopt.simulation import Estimate
