@@ -303,4 +303,5 @@ class _StepSearch:
         if share[i] <= WHOLE:
             v = float(np.clip(np.rint(levels[i]), low[i], high[i] - 1.0))
             return i, v, False
-        return i, float(np.floor(levels[i])), bool(levels[i] - np.floor(levels[i]) > 0.5)
+        below = np.floor(levels[i])  # the box may have shrunk since this point was found
+        return i, float(np.clip(below, low[i], high[i] - 1.0)), bool(levels[i] - below > 0.5)

@@ -115,3 +115,16 @@ def test_a_sweep_may_start_where_nothing_can_move(tmp_path):
 @pytest.mark.parametrize("seed", KNOWN)
 def test_seeds_that_went_without_once(tmp_path, seed):
     assert solves(tmp_path, seed)
+
+
+@pytest.mark.parametrize("largest", [1e8, 1e9, 1e12])
+@pytest.mark.parametrize(("direction", "target"), [("down", 0.744), ("up", 43.256)])
+def test_a_largest_stretch_that_means_no_limit_takes_no_digits_away(tmp_path, largest, direction, target):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        f'schema = 1\nname = "far"\n[kpi.k]\ndirection = "{direction}"\n[unit.co]\n[unit.a]\nparent = "co"\n'
+        f'[cell."a/k"]\nbaseline = 22\nmax_stretch = {largest}\n[goal.k]\ntarget = {target}\n'
+        "[decide]\nslack = { fairness = 0.01 }\n",
+        "utf-8",
+    )
+    assert kpiopt.solve(kpiopt.load(path), simulate=False).plan.stretch == pytest.approx([21.256], rel=1e-9)
