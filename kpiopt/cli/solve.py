@@ -103,7 +103,7 @@ def solve(
     deadline = Deadline.after(time_limit)
     from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
     from kpiopt.run.solve import SolveOptions
-    from kpiopt.runs.batch import expand_patterns, read_thresholds
+    from kpiopt.runs.batch import expand_patterns, read_thresholds, require_files, require_goals
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
     from kpiopt.workers.executor import choose_executor
@@ -124,9 +124,11 @@ def solve(
     keeper = Keeper(out, options, occasion, summary_text, force, report_pages)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
+        require_files(scenarios)
         solve_files(scenarios, joined(variants), words, keeper, thresholds, as_json=as_json)
         return
     checked, document = read_scenario(scenarios[0], joined(variants), words)
+    require_goals(thresholds, checked.goals)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, _marking(progress))
     say_problems(answer.notes)

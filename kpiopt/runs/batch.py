@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,34 @@ def expand_patterns(files: Sequence[Path]) -> list[Path]:
     A path that is there, or a pattern that nothing matches, stays what it is.
     """
     return [found for file in files for found in (_matches(file) or [file])]
+
+
+def require_files(files: Sequence[Path]) -> None:
+    """Refuse a batch that names files that are not there, before the first is solved.
+
+    Raises
+    ------
+    ScenarioError
+        With all that are missing.
+    """
+    missing = [file for file in files if not os.path.lexists(file)]
+    if missing:
+        fix = "correct the name; nothing was solved"
+        raise ScenarioError(*(Problem("E-file-missing", f"there is no file {file}", fix=fix) for file in missing))
+
+
+def require_goals(thresholds: Sequence[Threshold], goals: Collection[str]) -> None:
+    """Refuse thresholds for the odds of goals that there are not, before anything is solved.
+
+    Raises
+    ------
+    UsageError
+    """
+    named = {t.measure: t.measure.removeprefix("odds.") for t in thresholds if t.measure.startswith("odds.")}
+    unknown = [measure for measure, goal in named.items() if goal not in goals]
+    if unknown:
+        fix = f"the goals are {', '.join(goals)}" if goals else "the scenario has no goals"
+        raise UsageError(*(Problem("E-threshold", f"{m}: there is no such goal", rule=FORM, fix=fix) for m in unknown))
 
 
 def _matches(file: Path) -> list[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +70,10 @@ class StoredRun:
 
     @property
     def files(self) -> list[Path]:
-        """The document and every file that it lists; they need not be there."""
-        return [self.folder / name for name in (*DOCUMENT_FILES, *self.manifest.get("files", ()))]
+        """The document, every file that it lists and every file that it was made of; they need not be there."""
+        around = Path(self.manifest.get("working_folder", "."))
+        inputs = [around / entry["file"] for entry in self.manifest.get("inputs", ())]
+        return [*(self.folder / name for name in (*DOCUMENT_FILES, *self.manifest.get("files", ()))), *inputs]
 
     @property
     def is_sweep(self) -> bool:
@@ -188,6 +192,21 @@ def damaged_run(run: StoredRun, what: str) -> OutputError:
             fix="solve its scenario again",
         )
     )
+
+
+@contextmanager
+def reading_kept(run: StoredRun) -> Iterator[None]:
+    """Turn what a figure of another kind than was written leads to, wherever it is used, into a damaged run.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        yield
+    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise damaged_run(run, f"a value is not what stood there ({type(error).__name__}: {reason})") from error
 
 
 def _document_file(folder: Path) -> str | None:

@@ -22,7 +22,15 @@ from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
-from kpiopt.runs.stored_run import EVIDENCE_FILE, SUMMARY_FILE, StoredRun, altered_files, is_run_name, read_run_file
+from kpiopt.runs.stored_run import (
+    EVIDENCE_FILE,
+    SUMMARY_FILE,
+    StoredRun,
+    altered_files,
+    is_run_name,
+    read_run_file,
+    reading_kept,
+)
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.workers.job import SERIAL, Executor
@@ -86,7 +94,8 @@ def verify_run(
     proved = verify_proof(run)
     if not all(finding.passed for finding in proved):
         return (*proved, *_inputs(run)) if run.is_complete else proved
-    return (*proved, *_recomputed(run, told, executor, allow_code=allow_code), *_inputs(run))
+    with reading_kept(run):
+        return (*proved, *_recomputed(run, told, executor, allow_code=allow_code), *_inputs(run))
 
 
 def verify_proof(run: StoredRun) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ from kpiopt.errors import InputError, NumericsError, Problem, Problems, Scenario
 from kpiopt.reading.document import Document, read_document
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import dotted, walk
-from kpiopt.reading.regular_file import display_path
+from kpiopt.reading.regular_file import display_path, read_regular_file
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
 from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
@@ -56,6 +56,9 @@ from kpiopt.scenario.resolve.strategy_map import (
 )
 from kpiopt.scenario.resolve.units import ResolvedUnits, resolve_units
 from kpiopt.scenario.scenario import Scenario
+
+LARGEST_RULES = 1_000_000
+"""Bytes of a rules file."""
 
 
 def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Sequence[str] = ()) -> Scenario:
@@ -311,7 +314,9 @@ def _rules(findings: Findings, model: ScenarioDocument) -> str | None:
     if model.rules is None:
         return None
     try:
-        return str(findings.document.resolve(("rules", "file"), model.rules.file))
+        path = findings.document.resolve(("rules", "file"), model.rules.file)
+        read_regular_file(path, model.rules.file, LARGEST_RULES, findings.document.origin(("rules", "file")))
+        return str(path)
     except InputError as error:
         findings.extend(error)
         return None

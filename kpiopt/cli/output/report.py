@@ -49,6 +49,7 @@ def report(
     from kpiopt.report.page.source import source_of_kept
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
+    from kpiopt.runs.stored_run import reading_kept
 
     if everyone is not None and (html or xlsx or pdf or scorecard):
         fix = "leave the others out; or write one scorecard with --scorecard UNIT"
@@ -57,14 +58,14 @@ def report(
         raise UsageError(Problem("E-usage", "a scorecard is no workbook", fix="write --html or --pdf"))
     stored = RunStore(out).find(run)
     if everyone is not None:
-        with showing_progress("drawing"):
+        with showing_progress("drawing"), reading_kept(stored):
             contents = _all_scorecards(source_of_kept(stored), everyone)
         _make_folder(everyone)
     else:
         files = _files(stored.name, html, xlsx, pdf, scorecard, levers=not no_levers)
         for file in files:
             require_place(file, stored.files, force=force)
-        with showing_progress("drawing"):
+        with showing_progress("drawing"), reading_kept(stored):
             source = source_of_kept(stored)
             contents = {file: render(source) for file, render in files.items()}
     for file in contents:

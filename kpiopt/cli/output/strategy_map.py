@@ -101,6 +101,7 @@ def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tu
     from kpiopt.report.page.source import map_source_of_kept
     from kpiopt.report.strategy_map.collect import MapSource
     from kpiopt.runs.store import RunStore
+    from kpiopt.runs.stored_run import reading_kept
 
     if Path(of).is_file():
         scenario, _ = read_scenario(Path(of), variant, overrides)
@@ -110,7 +111,8 @@ def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tu
             Problem("E-usage", "--variant and --set need a scenario", fix="a run is what it was solved as")
         )
     stored = RunStore(out).find(of)
-    return map_source_of_kept(stored), list(stored.files)
+    with reading_kept(stored):
+        return map_source_of_kept(stored), list(stored.files)
 
 
 def _marked(content: bytes, chosen: MapFormat) -> bytes:

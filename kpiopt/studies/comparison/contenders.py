@@ -134,6 +134,8 @@ def _numbered(contender: Contender, all_of_them: Sequence[Contender], position: 
 def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
     path = Path(text)
     if not is_regular(path):
+        if _names_file(text):
+            raise _missing(text)
         rule = "one source alone is a scenario file, which is compared with its variants"
         fix = "name what it is to be compared with, or one scenario file with variants"
         raise UsageError(Problem("E-compare-source", f"there is no scenario file {text!r}", rule=rule, fix=fix))
@@ -155,15 +157,19 @@ def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Conten
     file, mark, variant = text.rpartition(":")
     if mark and is_regular(Path(file)):
         return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
-    if is_regular(path / RUN_FILE) or not (mark or path.suffix == ".toml"):
+    if is_regular(path / RUN_FILE) or not (mark or _names_file(text)):
         return _read_stored(store.find(text), overrides)
-    raise _unknown(
-        text, "write a scenario file, file.toml:variant, file.toml@proportional, a run folder or the name of a run"
-    )
+    raise _missing(text)
 
 
-def _unknown(text: str, fix: str) -> UsageError:
-    return UsageError(Problem("E-compare-source", f"there is no scenario or run {text!r}", fix=fix))
+def _names_file(text: str) -> bool:
+    """Whether a source that does not exist is written as a scenario file, with or without a variant and a rule."""
+    return Path(text.partition("@")[0].partition(":")[0]).suffix.lower() in (".toml", ".xlsx")
+
+
+def _missing(text: str) -> ScenarioError:
+    fix = "write a scenario file, file.toml:variant, file.toml@proportional, a run folder or the name of a run"
+    return ScenarioError(Problem("E-compare-source", f"there is no scenario or run {text!r}", fix=fix))
 
 
 def _read_file(path: Path, variant: str | None, label: str, overrides: Sequence[str]) -> Contender:
