@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,7 @@ def _print(answer: KeptAnswer, as_json: bool) -> None:
     """Print an answer; one that was kept reads as when it was solved."""
     if as_json:
         print_json(answer.document)
-    elif answer.run is None or not sys.stdout.isatty():
+    elif answer.run is None or not (sys.stdout.isatty() or "COLUMNS" in os.environ):
         print_lines([answer.summary.rstrip("\n")])
     else:
         print_answer(_summary(answer.run, answer.folder))

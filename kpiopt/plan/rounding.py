@@ -172,12 +172,13 @@ def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Pr
     return [
         Problem(
             "W-rounding-total",
-            f"limits hold the rounded total of {graph.node_name(int(parts.node[part]))} at {got:,.15g}, "
-            f"where {near:,.15g} would be nearest to the plan",
+            f"limits hold the rounded total of {graph.node_name(int(parts.node[part]))} at {got:,.{digits}f}, "
+            f"where {near:,.{digits}f} would be nearest to the plan",
             rule="a total is the multiple of the step nearest to the plan, unless limits of its parts forbid it",
             fix="write a finer step, or give the binding limits a little more room",
         )
         for part, got, near in zip(top.tolist(), rounded.tolist(), usual.tolist(), strict=True)
+        for digits in (max(0, -int(Decimal(repr(float(parts.step[part]))).normalize().as_tuple().exponent)),)
     ]
 
 

@@ -232,6 +232,8 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
 def _peer_words(found: Explanation) -> str:
     if found.peer_share is None:
         return "there are no peers to compare with"
+    if found.peers == 1:
+        return f"that of its only peer is {percent(found.peer_share)}"
     return f"the mean of {found.peers} peers is {percent(found.peer_share)}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.run.run import GoalResult, Run
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import Kpi, Scenario
 
 
 @dataclass(frozen=True)
@@ -183,3 +183,15 @@ def _scale(result: GoalResult) -> float:
 
 def _side(value: float | None) -> str:
     return amount(value) if value is not None and math.isfinite(value) else "any"
+
+
+def locked_text(run: Run, cell: int, kpi: Kpi) -> str:
+    """Return the target of a locked cell; where its stretch is locked and causes add to it, both of these too."""
+    target = float(run.plan.target[run.graph.cell_node[cell]])
+    text, cells = amount(target, kpi.unit, kpi.step), run.scenario.cells
+    own = float(kpi.sign * run.plan.stretch[cell])
+    caused = target - float(cells.baseline[cell]) - own
+    if not math.isnan(cells.fixed_target[cell]) or abs(caused) <= max(0.5 * (kpi.step or 0.0), 1e-9 * abs(target)):
+        return text
+    added = f"{change(caused, kpi.unit, kpi.step)} from what drives it"
+    return f"a stretch of {change(own, kpi.unit, kpi.step)}; with {added} the target is {text}"

@@ -14,7 +14,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.goal_names import goal_kpi
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import next_steps, priced_limits, prices_of_less, used_up, without_price
+from kpiopt.report.limits import locked_text, next_steps, priced_limits, prices_of_less, used_up, without_price
 from kpiopt.report.numbers import (
     amount,
     certain_words,
@@ -123,16 +123,18 @@ def _weakest_goal(run: Run) -> Iterator[str]:
         return
     drawn = zip(run.goals, run.simulation.goals, strict=True)
     weakest, found = min(drawn, key=lambda pair: pair[1].odds.estimate)
+    odds = "never reached" if found.odds.is_certain else f"odds {found.odds.text}"
+    why = "A plan that meets goals on average keeps no margin; a" if all(goal.met for goal in run.goals) else "A"
     yield (
-        f"Missed most often: {_goal_name(run, weakest)}, odds {found.odds.text}. A plan that meets goals on average "
-        "keeps no margin; a lower target, or more of what holds the plan back, would raise the odds."
+        f"Missed most often: {_goal_name(run, weakest)}, {odds}. {why} lower target, or more of what holds the plan "
+        "back, would raise the odds."
     )
 
 
 def _is_unlikely(run: Run) -> bool:
-    """Whether the goals are met on average, and yet are more likely missed than hit, all together."""
+    """Whether the goals are more likely missed than hit, all together."""
     together = run.simulation.all_goals if run.simulation else None
-    return together is not None and together.estimate < 0.5 and all(goal.met for goal in run.goals)
+    return together is not None and together.estimate < 0.5
 
 
 def _missed_odds(run: Run) -> str:
@@ -263,7 +265,7 @@ def _lock_lines(run: Run) -> Iterator[str]:
     locked = locked[scenario.units.order_in_file(cells.unit[locked])]
     for cell in locked[:SHOWN_LOCKS].tolist():
         kpi = kpis[cells.kpi[cell]]
-        target = amount(float(run.plan.target[run.graph.cell_node[cell]]), kpi.unit, kpi.step)
+        target = locked_text(run, cell, kpi)
         said = lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))
         yield f"Locked: {kpi.name} of {scenario.units.names[cells.unit[cell]]} at {target}{said}."
     if len(locked) > SHOWN_LOCKS:
@@ -326,13 +328,14 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
     kpis = list(scenario.kpis.values())
     for cell in largest.tolist():
         kpi, target = kpis[cells.kpi[cell]], float(plan.target[run.graph.cell_node[cell]])
+        moved = change(kpi.sign * plan.stretch[cell], "%" if kpi.unit.strip() == "%" else "", kpi.step)
         grid.add(
             scenario.units.names[cells.unit[cell]],
             kpi.name,
             str(plan.binding[cell]),
             amount(float(cells.baseline[cell]), "", kpi.step),
             amount(target, kpi.unit, kpi.step),
-            f"{change(kpi.sign * plan.stretch[cell], '', kpi.step)} ({_relative(cells.baseline[cell], share[cell])})",
+            f"{moved} ({_relative(cells.baseline[cell], share[cell])})",
         )
     return grid
 
@@ -362,6 +365,8 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         yield grid
     if len(priced) > SHOWN_PRICES:
         yield _line(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
+    if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):
+        yield _line("These prices hold with the whole-number levels of initiatives as they are.")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield _line(f"Used up too, but more would be worth nothing: {named}.")
@@ -372,8 +377,6 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         )
     for sentence in sentences[:SHOWN_PRICES]:
         yield _line(sentence)
-    if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):
-        yield _line("These prices hold with the whole-number levels of initiatives as they are.")
 
 
 def _money(run: Run) -> Iterator[RenderableType]:

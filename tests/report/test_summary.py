@@ -6,6 +6,9 @@ import pytest
 
 from kpiopt.cli.terminal import plain_text
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
+from kpiopt.report.page.proof import assumptions_section
+from kpiopt.report.page.source import source_of_run
+from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
@@ -126,3 +129,46 @@ def test_it_fits_terminals_of_every_width(tmp_path, monkeypatch, width):
     text = text_of(solved(tmp_path))
     assert max(map(len, text.splitlines())) <= width
     assert "1,600" in text
+
+
+LOCKED = """schema = 1
+name = "Locks"
+[kpi.sales]
+name = "Sales"
+unit = "EUR"
+step = 10
+drivers.visits = 5
+[kpi.visits]
+unit = "visits"
+step = 1
+[unit.c]
+[cell."c/sales"]
+baseline = 1000
+lock = 20
+[cell."c/visits"]
+baseline = 50
+max_stretch = 10
+[goal.sales]
+target = 1050
+[uncertainty]
+execution = 0.8
+"""
+
+
+def test_a_locked_stretch_is_shown_as_one_and_a_card_has_the_goals_number(tmp_path):
+    (tmp_path / "s.toml").write_text(LOCKED)
+    run = solve_scenario(load_scenario(tmp_path / "s.toml"))
+    said = plain_text(render_summary(run))
+    target = int(run.plan.target[run.graph.find_node("sales")])
+    caused = f"+{target - 1020} EUR from what drives it"
+    assert f"Sales of c at a stretch of +20 EUR; with {caused} the target is {target:,} EUR" in said
+    card = collect_map(source_of_run(run, "s").map_source()).card("kpi.sales")
+    assert (card.before, card.after) == ("1,000", "1,050")
+    assert target > 1050
+
+
+def test_the_report_lists_noise_among_what_is_uncertain(tmp_path):
+    (tmp_path / "s.toml").write_text(f"{LOCKED}[noise.all]\nsd = 0.05\n")
+    run = solve_scenario(load_scenario(tmp_path / "s.toml"), options=SolveOptions(simulate=False))
+    (table,) = assumptions_section(source_of_run(run, "s")).blocks
+    assert ("2 baselines", "noise.all", "standard deviation 5.0 %", "no change") in table.rows

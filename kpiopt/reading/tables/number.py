@@ -184,7 +184,10 @@ def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
     if percent := re.fullmatch(r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s*%", text):
         points = percent[1].replace(other, decimal)
         share = f"{(Decimal(percent[1].replace(',', '.')) / 100).normalize():f}".replace(".", decimal)
-        fix = f"write {points} where the KPI's unit is %, {share} where a share is meant"
+        fix = (
+            f"write {points} where the KPI's unit is %, {share} where a share is meant, as in a weight; other values "
+            f"are in the KPI's unit: write {points} % as an amount, or as the growth of a guardrail"
+        )
         return "E-number-unit", "a percent sign is no part of a number", fix
     symbols = [c for c in text if unicodedata.category(c) == "Sc"]
     if symbols:

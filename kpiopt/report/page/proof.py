@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from kpiopt import __version__
 from kpiopt.errors import problem_as_dict
 from kpiopt.report.input_names import input_name
-from kpiopt.report.numbers import amount
+from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.scenario import Scenario
 
 MOST_ASSUMPTIONS, MOST_NOTES = 60, 40
 
@@ -21,12 +24,28 @@ def assumptions_section(source: ReportSource) -> PageSection:
     rows = [(input_name(scenario, q.name), q.name, q.quantity.text, amount(q.quantity.mean)) for q in used]
     execution = zip(scenario.uncertainty.paths, scenario.uncertainty.execution, strict=True)
     rows += [(input_name(scenario, path), path, q.text, amount(q.mean)) for path, q in execution if not q.is_number]
+    rows += _noise_rows(scenario)
     caption = f"the first {MOST_ASSUMPTIONS} of {len(rows):,}" if len(rows) > MOST_ASSUMPTIONS else ""
     columns = ("what", "in the file", "assumed", "mean")
     order = " → ".join(scenario.decide.order)
     lines = [f"Order of decisions: {order}. Peers: same {' and '.join(scenario.decide.peers)}."]
     table = PageTable("What is uncertain", columns, rows[:MOST_ASSUMPTIONS], 3, caption)
     return PageSection("Assumptions", lines, blocks=[table] if rows else [])
+
+
+def _noise_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
+    """Yield how baselines scatter: for each noise how many, and by how much."""
+    noise = scenario.noise
+    if noise is None:
+        return
+    for group, name in enumerate(noise.names):
+        sd = noise.sd[noise.group == group]
+        if not np.any(sd > 0):
+            continue
+        ends = dict.fromkeys(amount(end) if noise.additive[group] else percent(end) for end in (sd.min(), sd.max()))
+        one = "baseline" if len(sd) == 1 else "baselines"
+        path = f"noise.{name}" if name else "cells.noise_sd"
+        yield f"{len(sd):,} {one}", path, f"standard deviation {' to '.join(ends)}", "no change"
 
 
 def proof_section(source: ReportSource) -> PageSection:
@@ -52,7 +71,10 @@ def _certificate(source: ReportSource) -> PageTable:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
         numbers = f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}"
-        value = f"{amount(step['value'])} {step['unit'] or ''}".strip()
+        reached = (
+            -step["value"] if step["step"] == "maximize" else step["value"]
+        )  # it is minimized with its sign turned
+        value = f"{amount(reached)} {step['unit'] or ''}".strip()
         rows.append((name, value, *numbers, "yes" if proof.get("passed", True) else "no"))
     columns = ("step", "value", "residual", "gap", "proved")
     note = "Each step was checked from the original numbers by code that shares nothing with the solver. Check again: "

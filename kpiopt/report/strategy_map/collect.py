@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.hand_down import share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
-from kpiopt.report.numbers import amount
+from kpiopt.report.numbers import amount, goal_amounts
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Initiative, Kpi
@@ -100,8 +100,9 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         node = int(graph.find_nodes(np.array([unit]), position)[0])
         if node < 0:
             continue
-        before, after = values_on_card(graph, source.targets, kpi, node)
         goal = goals.get((kpi.id, unit))
+        wanted = scenario.goals[goal].target if goal and goal in source.goal_odds else None
+        before, after = values_on_card(graph, source.targets, kpi, node, wanted)
         group = f"objective.{kpi.objective}" if kpi.objective else OTHER
         odds = source.goal_odds.get(goal or "") or _odds_at(source, node)
         yield Card(
@@ -110,10 +111,21 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         )  # fmt: skip
 
 
-def values_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, node: int) -> tuple[str, str]:
-    """Return baseline and target as a card shows them; short where they are large."""
+def values_on_card(
+    graph: CausalGraph, targets: Floats | None, kpi: Kpi, node: int, wanted: float | None = None
+) -> tuple[str, str]:
+    """Return baseline and target as a card shows them; short where they are large.
+
+    Where the card has the odds of a goal, what is `wanted` stands in the target's place: one number with its own odds.
+    """
     baseline = float(graph.baseline[node])
-    target = baseline if targets is None or np.isnan(targets[node]) else float(targets[node])
+    if targets is not None and wanted is not None and max(abs(baseline), abs(wanted)) < LARGE:
+        after, _, _, before = goal_amounts(kpi, wanted, wanted, baseline)
+        return before, after
+    if wanted is not None:
+        target = wanted
+    else:
+        target = baseline if targets is None or np.isnan(targets[node]) else float(targets[node])
     if max(abs(baseline), abs(target)) >= LARGE:
         before, after = short_pair(baseline, target)
     else:

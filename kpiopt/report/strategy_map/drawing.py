@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from kpiopt.report.drawing.fit import fit, fold, text_width
 from kpiopt.report.drawing.palette import BANDS, FONT, css, tone_of_odds
+from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw, join
 from kpiopt.report.numbers import percent
 from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
@@ -189,17 +190,19 @@ def _arrow(found: StrategyMap, number: Mapping[str, int], arrow: Arrow, route: R
 
 
 def arrow_text(found: StrategyMap, arrow: Arrow) -> str:
-    """Say what an arrow does: "1 point more of A raises B by 0.3 %"."""
+    """Say what an arrow does: "1 point more raises B by 0.3 points"."""
     cause, effect = found.card(arrow.cause), found.card(arrow.effect)
     verb = "raises" if arrow.amount >= 0 else "lowers"
     one = (
-        f"1 {cause.unit} more"
+        "1 point more"
+        if cause.unit.strip() == "%"
+        else f"1 {cause.unit} more"
         if cause.unit
         else "one more level everywhere"
         if cause.kind == "initiative"
         else "1 more"
     )
-    by = f"{abs(arrow.amount):.3g} {effect.unit}".strip()
+    by = f"{short(abs(arrow.amount))} {'points' if effect.unit.strip() == '%' else effect.unit}".strip()
     later = f", {arrow.lag} periods later" if arrow.lag else ""
     if cause.kind == "objective":
         return f"{cause.name} acts on {effect.name}"

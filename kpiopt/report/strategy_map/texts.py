@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kpiopt.errors import printable
+from kpiopt.report.drawing.short import short
 from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
 
 SCHEMA = "kpiopt.map/1"
@@ -88,7 +89,7 @@ def _label(card: Card, new_line: str, escaped: Callable[[str], str]) -> str:
 
 
 def _amount(arrow: Arrow) -> str:
-    return f"{arrow.amount:+.3g}"
+    return short(arrow.amount, sign=True)
 
 
 def _mermaid(text: str) -> str:

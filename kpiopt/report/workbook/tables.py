@@ -211,8 +211,11 @@ def proof_sheet(plan: PlanRows) -> Sheet:
     for step in plan.source.document["steps"]:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
+        reached = (
+            -step["value"] if step["step"] == "maximize" else step["value"]
+        )  # it is minimized with its sign turned
         rows.append([
-            name, step["value"], step["unit"], f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}",
+            name, reached, step["unit"], f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}",
             "yes" if proof["passed"] else "no",
         ])  # fmt: skip
     remark = f"Each step was checked without the solver; check it again: kpiopt verify {plan.source.name}"
