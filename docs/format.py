@@ -142,6 +142,7 @@ HEADINGS = {
     "UncertaintySection": "[uncertainty]",
     "ExecutionEntry": "[execution.NAME]",
     "NoiseEntry": "[noise.NAME]",
+    "OddsSection": "[odds]",
     "SimulationSection": "[simulation]",
     "SweepAxis": "[sweep] PATH = { … }",
     "RulesSection": "[rules]",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kpiopt.program.formulation import columns, constraints, elimination, objectives
+from kpiopt.program.formulation import columns, constraints, elimination, objectives, promises
+from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -59,6 +60,7 @@ def page() -> str:
                 "level": columns.add_levels,
                 "change": columns.add_changes,
                 "shortfall": columns.add_shortfalls,
+                "together": columns.shared_shortfall,
                 "largest": columns.add_largest,
             },
         ),
@@ -78,6 +80,7 @@ def page() -> str:
         section(
             "Steps",
             {
+                "hard promises": objectives.hard_promises,
                 "goals": objectives.goal_objectives,
                 "maximize": objectives.maximize_objective,
                 "fairness": objectives.fairness_objective,
@@ -85,6 +88,7 @@ def page() -> str:
                 "reference": objectives.build_reference,
             },
         ),
+        f"## Promised odds\n\n{inspect.getdoc(promises)}\n\n{inspect.getdoc(search)}\n",
         f"## Order\n\n{inspect.getdoc(steps)}\n\n## The last step\n\n{inspect.getdoc(ties)}\n",
     ]
     return "\n".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.keep import KeptAnswer
     from kpiopt.scenario.scenario import Scenario
+    from kpiopt.studies.risk import RiskStudy
 
 
 def solve(
@@ -60,6 +62,12 @@ def solve(
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")
+    ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            "--confidence", metavar="ODDS", help="Odds that the plan promises of all goals together, such as 0.8."
+        ),
     ] = None,
     time_limit: TimeLimit = NO_LIMIT,
     executor: ExecutorName = None,
@@ -98,6 +106,9 @@ def solve(
         list[str] | None,
         typer.Option("--beside", metavar="RULE", help="Judge the plan of this rule beside the optimal one."),
     ] = None,
+    risk: Annotated[
+        bool, typer.Option("--risk", help="Tell what odds of 50 to 90 % cost and what planning on draws is worth.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
@@ -111,7 +122,7 @@ def solve(
 
     thresholds = read_thresholds(fail_under or ())
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
-    words = [*(overrides or ()), *_settings(draws, seed)]
+    words = [*(overrides or ()), *_settings(draws, seed, confidence)]
     options = SolveOptions(
         SolverOptions(deadline=deadline, solver=solver),
         simulate=not no_simulation,
@@ -132,8 +143,13 @@ def solve(
     require_goals(thresholds, checked.goals)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, _marking(progress))
+        study = _risk(checked, options, progress) if risk else None
     say_problems(answer.notes)
+    if as_json and study is not None:
+        answer = replace(answer, document={**answer.document, "risk": study.as_dict()})
     _print(answer, as_json)
+    if not as_json and study is not None:
+        print_answer(_risk_text(study, checked))
     if not as_json and (line := _past_odds(document)):
         print_lines([line])
     require_thresholds(answer.document, thresholds)
@@ -163,6 +179,18 @@ def _one_plan(rule: str | None, given: Path | None) -> str:
         fix = "name a table: .csv, .tsv, .parquet or .xlsx"
         raise UsageError(Problem("E-rule", f"--plan takes a table, and {given} is a rule", fix=fix))
     return str(given)
+
+
+def _risk(scenario: Scenario, options: SolveOptions, progress: Callable[[str], None]) -> RiskStudy | None:
+    from kpiopt.studies.risk import study_risk
+
+    return study_risk(scenario, options.solver, allow_code=options.allow_code, progress=progress)
+
+
+def _risk_text(study: RiskStudy, scenario: Scenario) -> RenderableType:
+    from kpiopt.report.promised.prices import render_risk  # rich
+
+    return render_risk(study, scenario.currency)
 
 
 def _marking(progress: Callable[[str], None]) -> Callable[[str], None]:
@@ -214,10 +242,10 @@ def _past_odds(document: Document) -> str | None:
     return next((f"Back-test: {line}." for folder in folders if (line := read_odds_line(folder))), None)
 
 
-def _settings(draws: int | None, seed: int | None) -> list[str]:
-    """Return `--draws` and `--seed` as overrides: they are part of the question like any other value."""
-    named = {"draws": draws, "seed": seed}
-    return [f"simulation.{name}={value}" for name, value in named.items() if value is not None]
+def _settings(draws: int | None, seed: int | None, confidence: float | None = None) -> list[str]:
+    """Return `--draws`, `--seed`, `--confidence` as overrides: they are part of the question like any other value."""
+    named = {"simulation.draws": draws, "simulation.seed": seed, "odds.p_min": confidence}
+    return [f"{name}={value}" for name, value in named.items() if value is not None]
 
 
 def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tuple[Scenario, Document]:

@@ -24,10 +24,12 @@ from kpiopt.report.numbers import (
     lock_words,
     percent,
 )
+from kpiopt.report.promised.sentences import missed_promises, promise_sentences, required_words
 from kpiopt.report.rule import beside_lines
 from kpiopt.run.run import GoalResult, Run, unassigned_of
 from kpiopt.scenario.scenario import Integers, Kpi, Scenario
 from kpiopt.simulation.certainty import certain_inputs, count_inputs
+from kpiopt.simulation.hits import fall_short
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,7 +84,8 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
     else:
         verdict = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short{_together_words(run)}"
         style = "bold yellow"
-    yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{_missed_odds(run)}."), style=style)
+    yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}."), style=style)
+    yield from (_line(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
     yield from (_line(text) for text in _weakest_goal(run))
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
     gap = max(step.certificate.relative_gap for step in run.solution.steps)
@@ -97,13 +100,14 @@ def _met_words(run: Run) -> str:
     """Say what is met, the worst truth first: on average, and how likely all of it is."""
     count = len(run.goals)
     subject = "the goal is" if count == 1 else f"all {count} goals are"
+    met = "met on average" if fall_short(run.graph, run.plan.expected)[1].all() else "met"
     if run.simulation is None:
-        return f"{subject} met on average (odds were not estimated)"
+        return f"{subject} {met} (odds were not estimated)"
     together = run.simulation.all_goals if count > 1 else run.simulation.goals[0].odds
     if together is None:
-        return f"{subject} met on average"
+        return f"{subject} {met}"
     what = "its odds are" if count == 1 else "the odds of both are" if count == 2 else f"the odds of all {count} are"
-    return f"{subject} met on average; {what} {together.text}"
+    return f"{subject} {met}; {what} {together.text}"
 
 
 def _together_words(run: Run) -> str:
@@ -119,7 +123,7 @@ def _is_likely(run: Run) -> bool:
 
 def _weakest_goal(run: Run) -> Iterator[str]:
     """Say which goal is missed most often: what would raise the odds begins there."""
-    if run.simulation is None or not _is_unlikely(run):
+    if run.simulation is None or run.promises or not _is_unlikely(run):
         return
     drawn = zip(run.goals, run.simulation.goals, strict=True)
     weakest, found = min(drawn, key=lambda pair: pair[1].odds.estimate)
@@ -135,15 +139,6 @@ def _is_unlikely(run: Run) -> bool:
     """Whether the goals are more likely missed than hit, all together."""
     together = run.simulation.all_goals if run.simulation else None
     return together is not None and together.estimate < 0.5
-
-
-def _missed_odds(run: Run) -> str:
-    """Name the goals whose odds are below what is required."""
-    if run.simulation is None:
-        return ""
-    odds = zip(run.goals, run.simulation.goals, strict=True)
-    missed = [_goal_name(run, g) for g, o in odds if g.goal.p_min is not None and o.odds.estimate < g.goal.p_min]
-    return f"; the odds required of {' and '.join(missed)} are missed" if missed else ""
 
 
 def _tiny(value: float) -> str:
@@ -193,12 +188,11 @@ def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
     kpi, goal = run.scenario.kpis[result.goal.kpi], result.goal
     name = f"{_goal_name(run, result)}, {kpi.unit}" if _says_more(kpi) else _goal_name(run, result)
     target, plan, missing, baseline = goal_amounts(kpi, result.target, result.plan, result.baseline)
+    if goal.p_min is not None:
+        missing = amount(result.shortfall, "", kpi.step)
     short = Text("met", style="green") if result.met else Text(missing, style="yellow")
     odds = run.simulation.goals[i].odds if run.simulation else None
-    required = ""
-    if goal.p_min is not None:
-        met = "" if odds is None else ", met" if odds.estimate >= goal.p_min else ", missed"
-        required = f"{percent(goal.p_min, 0)}{met}"
+    required = "" if goal.p_min is None else required_words(run, goal.id, goal.p_min)
     return [name, baseline, target, plan, short, odds.text.replace(" %", "") if odds else "", required]
 
 

@@ -17,6 +17,7 @@ from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.arrays import dot
 from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.run.promised import PromiseResult, about_odds
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Simulation
@@ -94,10 +95,10 @@ def round_freely(graph: CausalGraph, stretch: Floats) -> Plan:
     return replace(plan, graph=graph)
 
 
-def goal_results(plan: Plan) -> tuple[GoalResult, ...]:
-    """Compare every goal with the plan value at its node."""
+def goal_results(plan: Plan, promises: tuple[PromiseResult, ...] = ()) -> tuple[GoalResult, ...]:
+    """Compare every goal with the plan value at its node, or with what was promised of its odds."""
     graph, units = plan.graph, plan.graph.scenario.units
-    short, met = fall_short(graph, plan.expected)
+    short, met = about_odds(graph, *fall_short(graph, plan.expected), promises)
     return tuple(
         GoalResult(
             goal,

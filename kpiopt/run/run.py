@@ -18,6 +18,7 @@ from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.frames import as_pandas
+from kpiopt.run.promised import PromiseResult
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
@@ -171,6 +172,8 @@ class Run:
         The plans that a spreadsheet would give, judged from the same draws.
     seconds : dict of str to float
         Wall time of each phase.
+    promises : tuple of PromiseResult
+        What became of promised odds.
     not_done : tuple of NotDone
         Parts that the time did not reach: prices, odds. The plan stands without them.
     """
@@ -187,6 +190,7 @@ class Run:
     seconds: dict[str, float]
     not_done: tuple[NotDone, ...] = ()
     rules: tuple[JudgedPlan, ...] = ()
+    promises: tuple[PromiseResult, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -256,6 +260,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "steps": [_step_as_dict(step) for step in run.solution.steps],
         "goals": [_goal_as_dict(run, i) for i in range(len(run.goals))],
         "all_goals": everything.as_dict() if everything else None,
+        "promises": [promise.as_dict() for promise in run.promises],
         "limits": [_limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
         "initiatives": _initiatives_as_dict(run),

@@ -23,11 +23,11 @@ from kpiopt.program.order.kept_solution import with_checked_certificates
 from kpiopt.program.order.prices import LimitResult, not_priced, price_limits
 from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
-from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.program.trust.arrays import dot
 from kpiopt.run.judge import goal_results, judge_rule
+from kpiopt.run.promised import fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Scenario
@@ -95,7 +95,7 @@ def solve_scenario(
     with _timed(seconds, "program"):
         cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
     with _timed(seconds, "solve"):
-        solution = solve_cascade(cascade, options.solver, progress)
+        cascade, solution = solve_cascade(cascade, options.solver, progress)
     return complete_run(cascade, solution, options, progress, seconds)
 
 
@@ -120,9 +120,10 @@ def complete_run(
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution, options.solver.deadline)
         plan = make_plan(cascade, solution, limits)
+        promises = promise_results(cascade, plan.stretch, plan.levels)
     run = Run(
-        graph.scenario, graph, cascade, solution, plan, goal_results(plan), limits,
-        plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits),
+        graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
+        plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits), promises=promises,
     )  # fmt: skip
     if not options.simulate:
         return _with_rules(run, options)
@@ -147,7 +148,9 @@ def _with_odds(run: Run, options: SolveOptions) -> Run:
         return replace(run, not_done=(*run.not_done, late))
     odds = np.vstack([simulation.node_odds, simulation.node_intervals])
     plan = plan.annotate(odds=odds)
-    return replace(run, simulation=simulation, plan=plan, not_done=(*run.not_done, *simulation.not_done))
+    promises = tuple(replace(promise, fresh=fresh_odds(promise, simulation)) for promise in run.promises)
+    not_done = (*run.not_done, *simulation.not_done)
+    return replace(run, simulation=simulation, plan=plan, promises=promises, not_done=not_done)
 
 
 def judge_scenario(scenario: Scenario, rule: str, options: SolveOptions) -> JudgedPlan:
@@ -199,15 +202,23 @@ def _with_rules(run: Run, options: SolveOptions) -> Run:
         return run
 
 
-def solve_cascade(cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None) -> Solution:
+def solve_cascade(
+    cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None
+) -> tuple[Cascade, Solution]:
     """Solve the program; a proof that there is no plan becomes a diagnosis in the planner's words.
+
+    Returns
+    -------
+    Cascade, Solution
+        The cascade with what holds it to promised odds, and its certified solution.
 
     Raises
     ------
     Infeasible, Unbounded, Uncertified, LimitReached
     """
     try:
-        return with_checked_certificates(cascade.program, solve_program(cascade.program, options, progress))
+        cascade, solution = solve_with_promises(cascade, options, progress)
+        return cascade, with_checked_certificates(cascade.program, solution)
     except InfeasibleProgram as failure:
         progress("looking for what would mend it")
         raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None

@@ -33,6 +33,8 @@ def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions |
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the steps before have no answer.
     """
+    if cascade.promises and not cascade.cuts.cuts:
+        cascade, _ = solve_cascade(cascade, options or SolverOptions())
     program = cascade.program
     labels = [objective.label for objective in program.objectives]
     position = len(labels) if step == "reference" else labels.index(step) if step in labels else 0
@@ -40,7 +42,7 @@ def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions |
     if not earlier:
         return program
     posed = replace(cascade, program=replace(program, objectives=earlier, reference=None))
-    solution = solve_cascade(posed, options or SolverOptions())
+    posed, solution = solve_cascade(posed, options or SolverOptions())
     if any(block.integer.any() for block in program.columns):
         return _with_kept_rows(program, earlier, _limits(earlier, solution))
     face = solution.faces[-1]

@@ -30,6 +30,7 @@ from kpiopt.program.order.proof import gather_evidence
 from kpiopt.program.trust.evidence import evidence_bytes
 from kpiopt.run.run import Run, odds_frame, tables_of
 from kpiopt.runs.csv_text import csv_bytes
+from kpiopt.runs.kept_cuts import CUTS_FILE, cuts_bytes
 from kpiopt.runs.question import Question, hash_again
 from kpiopt.runs.run_document import seal
 from kpiopt.runs.store import Staging
@@ -109,6 +110,7 @@ def answer_files(run: Run) -> dict[str, bytes]:
         **files_of_document(run.as_dict()),
         **files_of_plan(run),
         EVIDENCE_FILE: evidence_bytes(gather_evidence(run.cascade.program, run.solution)),
+        **({CUTS_FILE: cuts_bytes(run.cascade.cuts)} if run.cascade.cuts.cuts else {}),
     }
 
 

@@ -20,6 +20,7 @@ from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.evidence import Evidence, load_evidence
+from kpiopt.runs.kept_cuts import held_to
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
 from kpiopt.runs.stored_run import (
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from kpiopt.runs.recomputation import Told
 
 SAME = 1e-9
+PROMISES = "the rows of promised odds are what their draws say"
 SHOWN = 5
 """How many differences of one file are spelled out."""
 WRITTEN = ("scenario.toml", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv", "initiatives.csv",
@@ -110,14 +112,15 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
     try:
         evidence = load_evidence(run.folder / EVIDENCE_FILE)
         scenario = load_scenario(run.folder / "scenario.toml")
-        cascade = build_cascade(build_graph(scenario))
+        has_rules = scenario.rules is not None
+        cascade, wrong = build_cascade(build_graph(scenario)), None
+        if cascade.promises and not has_rules:
+            cascade, wrong = held_to(cascade, run.folder)
         return (
             Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
             _question(run, scenario),
-            *(
-                Finding(*found)
-                for found in check_proof(evidence, cascade.program, has_rules=scenario.rules is not None)
-            ),
+            *([] if wrong is None else [Finding(PROMISES, not wrong, "; ".join(wrong[:SHOWN]))]),
+            *(Finding(*found) for found in check_proof(evidence, cascade.program, has_rules=has_rules)),
         )
     except TableError as error:
         return (Finding("evidence can be read", False, error.problems[0].message),)
@@ -158,10 +161,13 @@ def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: b
         yield from _plan_only(run, cascade, evidence)
         return
     try:
-        found = recompute_run(run, apply_rules(cascade, allow_code=allow_code), evidence, executor)
+        cascade, wrong = held_to(apply_rules(cascade, allow_code=allow_code), run.folder)
+        found = recompute_run(run, cascade, evidence, executor)
     except KpioptError as error:
         yield Finding("the run follows from its proof", False, error.problems[0].message)
         return
+    if scenario.rules is not None and cascade.promises:
+        yield Finding(PROMISES, not wrong, "; ".join(wrong[:SHOWN]))
     for what, wrong in differences(run, found, told):
         more = f" and {len(wrong) - SHOWN:,} more" if len(wrong) > SHOWN else ""
         yield Finding(f"{what} follows from the proof", not wrong, "; ".join(wrong[:SHOWN]) + more)

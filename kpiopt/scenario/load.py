@@ -42,6 +42,7 @@ from kpiopt.scenario.resolve.plan import (
     resolve_budgets,
     resolve_decide,
     resolve_goals,
+    resolve_odds,
     resolve_pay_plans,
     resolve_simulation,
 )
@@ -192,7 +193,7 @@ def _check_numbers(findings: Findings, data: dict[str, Any]) -> None:
     """Note numbers of the document that cannot be computed with safely."""
     for path, value in walk(data):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and path[0] != "simulation" and out_of_range(float(value)):
+        if is_number and path[0] not in ("simulation", "odds") and out_of_range(float(value)):
             message, fix = f"{dotted(path)} is {value:g}", "choose a larger or smaller unit of measure"
             findings.at("E-number-range", message, path, rule=RANGE_RULE, fix=fix, kind=NumericsError)
 
@@ -280,6 +281,7 @@ def _resolve(
         noise=resolve_noise(findings, model, units, found),
         correlation=resolve_correlation(findings, model, names),
         simulation=resolve_simulation(model),
+        odds=resolve_odds(findings, model),
         sweep=resolve_sweep(findings, model),
         relax=dict(model.relax),
         rules=_rules(findings, model),
@@ -298,10 +300,14 @@ def _resolve(
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
-    if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
-        check_reconciliation(findings, list(kpis.values()), found)
-        check_outliers(findings, list(kpis.values()), units, found.table)
+    _check_baselines(findings, scenario, found)
     return None if findings.has_errors else replace(scenario, warnings=tuple(findings.sorted()))
+
+
+def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCells) -> None:
+    if findings.is_whole("kpi", "cell", "cells", "unit", "joins"):
+        check_reconciliation(findings, list(scenario.kpis.values()), found)
+        check_outliers(findings, list(scenario.kpis.values()), scenario.units, found.table)
 
 
 def _resources(model: ScenarioDocument, resolved: ResolvedUnits, found: ResolvedCells) -> set[str]:

@@ -135,7 +135,7 @@ class Goal:
     priority : int
         Lower is served first, strictly.
     p_min : float or None
-        Required odds, compared with the simulated odds.
+        Odds that the plan promises; the goal is then about these and not about the plan value.
     hard : bool
         A hard goal has no shortfall: the plan meets it or there is none.
     """
@@ -180,6 +180,7 @@ class Decide:
     slack: Mapping[str, float] = field(default_factory=dict)
     peers: tuple[str, ...] = ("level", "role")
     effort_price: Mapping[str, float] = field(default_factory=dict)
+    cvar: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,28 @@ class Uncertainty:
     execution: tuple[Quantity, ...]
     paths: tuple[str, ...] = ("uncertainty.execution",)
     common: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OddsSettings:
+    """What the plan promises of several goals at once, and the draws it is made on.
+
+    Attributes
+    ----------
+    p_min : float or None
+        Odds of hitting all of `goals` together; None where nothing is promised of them.
+    goals : tuple of str
+        All goals where empty.
+    priority : int or None
+        After the goals of which priority; after the last one where None.
+    draws, seed : int
+    """
+
+    p_min: float | None = None
+    goals: tuple[str, ...] = ()
+    priority: int | None = None
+    draws: int = 16384
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +403,7 @@ class Scenario:
     noise: Noise | None = None
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)
     simulation: SimulationSettings = field(default_factory=SimulationSettings)
+    odds: OddsSettings = field(default_factory=OddsSettings)
     sweep: Mapping[str, Any] = field(default_factory=dict)
     relax: Mapping[str, float] = field(default_factory=dict)
     rules: str | None = None

@@ -7,6 +7,7 @@ same order, so that the odds are those of `simulate`, draw by draw.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
-from kpiopt.scenario.scenario import Floats, Integers, Scenario
+from kpiopt.scenario.scenario import Floats, Integers, Scenario, SimulationSettings
 from kpiopt.simulation.certainty import varying_nodes
 from kpiopt.simulation.hits import HitRule, as_rows, goal_rule
 from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
@@ -80,10 +81,18 @@ class DrawBook:
         return self.graph is graph or _same_chance(self.graph, graph)
 
 
-def draw_book(graph: CausalGraph) -> DrawBook | None:
-    """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size."""
+def draw_book(graph: CausalGraph, settings: SimulationSettings | None = None, *, apart: str = "") -> DrawBook | None:
+    """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size.
+
+    Parameters
+    ----------
+    settings : SimulationSettings, optional
+        The scenario's own by default.
+    apart : str
+        What the names of the streams begin with: such draws have nothing to do with those of `simulate`.
+    """
     scenario = graph.scenario
-    settings = scenario.simulation
+    settings = settings or scenario.simulation
     if settings.precision is not None:
         return None
     inputs = build_inputs(graph, scenario.cells.has_decision.astype(np.float64))
@@ -96,23 +105,23 @@ def draw_book(graph: CausalGraph) -> DrawBook | None:
     sizes = [min(chunk, layout.draws - start) for start in range(0, layout.draws, chunk)]
     execution = tuple(np.empty((len(inputs.cells), size)) for size in sizes)
     noise = np.empty((n_noisy, layout.draws))
-    _fill(graph, inputs, layout, values, execution, noise)
+    streams = Streams(settings.seed, [apart + name for name in inputs.names], layout)
+    _fill(streams, block_size(graph.n_nodes, layout), inputs, values, execution, noise)
     row = np.full(len(scenario.cells), -1, dtype=np.int64)
     row[inputs.cells] = np.arange(len(inputs.cells))
     return DrawBook(graph, layout, values, inputs.quantity_row, execution, row, inputs.noise, noise)
 
 
 def _fill(
-    graph: CausalGraph,
+    streams: Streams,
+    block: int,
     inputs: RandomInputs,
-    layout: Layout,
     values: Floats,
     execution: tuple[Floats, ...],
     noise: Floats,
 ) -> None:
     """Draw block by block, as `simulate` does."""
-    streams = Streams(graph.scenario.simulation.seed, inputs.names, layout)
-    block = block_size(graph.n_nodes, layout)
+    layout = streams.layout
     for replicate in range(layout.replicates):
         points = streams.replicate(replicate)
         for start in range(0, layout.size, block):
@@ -287,14 +296,18 @@ class Redraw:
         """
         layout = self.book.layout
         hits = np.empty((len(self.rule.nodes), layout.draws), dtype=bool)
-        plan = self._plan(stretch, levels)
-        chunk = self.book.chunk
-        room = np.empty((self._n_rows, chunk))
-        for number, start in enumerate(range(0, layout.draws, chunk)):
-            here = slice(start, min(start + chunk, layout.draws))
-            rows = room if here.stop - start == chunk else np.empty((self._n_rows, here.stop - start))
-            hits[:, here] = self.rule.hits(self._deviations(plan, here, self.book.execution[number], rows))
+        for here, delta in self._chunks(stretch, levels):
+            hits[:, here] = self.rule.hits(delta)
         return GoalDraws(hits.reshape(len(hits), layout.replicates, layout.size), self._varies(hits, stretch, levels))
+
+    def _chunks(self, stretch: Floats, levels: Floats) -> Iterator[tuple[slice, Floats]]:
+        """Yield draws and the deviations of the relevant nodes in them; these are overwritten by the next ones."""
+        plan, chunk, draws = self._plan(stretch, levels), self.book.chunk, self.book.layout.draws
+        room = np.empty((self._n_rows, chunk))
+        for number, start in enumerate(range(0, draws, chunk)):
+            here = slice(start, min(start + chunk, draws))
+            rows = room if here.stop - start == chunk else np.empty((self._n_rows, here.stop - start))
+            yield here, self._deviations(plan, here, self.book.execution[number], rows)
 
     def _varies(self, hits: NDArray[np.bool_], stretch: Floats, levels: Floats) -> NDArray[np.bool_]:
         """Whether goals vary; looked up only where all draws agree."""

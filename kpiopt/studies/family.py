@@ -20,6 +20,7 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.run.promised import solve_with_promises
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -28,7 +29,7 @@ NO_PLAN = (Infeasible, Uncertified, Unbounded)
 
 TOLD = frozenset({"document", "files", "warnings", "source", "sweep", "variants", "variant", "relax"})
 LIMITS = TOLD | {"budgets", "units.capacity"}
-OUTSIDE_GRAPH = LIMITS | {"goals", "pay_plans", "decide", "simulation", "correlation", "units.target_incentive"}
+OUTSIDE_GRAPH = LIMITS | {"goals", "pay_plans", "decide", "simulation", "odds", "correlation", "units.target_incentive"}
 """Parts of a scenario that say nothing to the program, that are limits in it, and that neither nodes nor edges hold."""
 
 Progress = Callable[[str], None]
@@ -132,6 +133,8 @@ class PlanFamily:
             Where it has none.
         """
         try:
+            if self.cascade.promises:
+                return Planned(*solve_with_promises(self.cascade, self._options, self._progress))
             return Planned(self.cascade, self._live.solution)
         except InfeasibleProgram as failure:
             raise explain_infeasible(self.cascade, failure.certificate, failure.ray, self._options) from None
@@ -148,13 +151,18 @@ class PlanFamily:
             return self._write(replace(self.cascade.graph, scenario=scenario))
         return self._write(build_graph(scenario))
 
-    def solve(self, program: LinearProgram) -> Solution:
+    def solve(self, cascade: Cascade) -> Planned:
         """Solve another program of the family from where the first one's solution is, if it has any.
 
         Raises
         ------
         InfeasibleProgram, Unbounded, Uncertified, LimitReached
         """
+        if cascade.promises or self.cascade.promises:
+            return Planned(*solve_with_promises(cascade, self._options))
+        return Planned(cascade, self._solve(cascade.program))
+
+    def _solve(self, program: LinearProgram) -> Solution:
         try:
             live = self._live
         except (KpioptError, InfeasibleProgram):
@@ -191,7 +199,7 @@ class PlanFamily:
         LimitReached
             Where the time is up.
         """
-        return _solved(cascade, lambda program: solve_program(program, self._options))
+        return _solved(cascade, lambda posed: Planned(*solve_with_promises(posed, self._options)))
 
     def _is_same(self, program: LinearProgram) -> bool:
         """Whether a program is the first one, number by number."""
@@ -227,9 +235,9 @@ def _moved(first: Scenario, second: Scenario) -> set[str]:
     return apart - {"units"} | {f"units.{f.name}" for f in fields(a) if getattr(a, f.name) is not getattr(b, f.name)}
 
 
-def _solved(cascade: Cascade, solve: Callable[[LinearProgram], Solution]) -> Planned:
+def _solved(cascade: Cascade, solve: Callable[[Cascade], Planned]) -> Planned:
     try:
-        return Planned(cascade, solve(cascade.program))
+        return solve(cascade)
     except InfeasibleProgram:
         raise NoPlan(Problem("E-infeasible", "the limits leave no plan")) from None
     except NO_PLAN as error:

@@ -113,9 +113,9 @@ def test_odds_stand_beside_what_is_required(tmp_path):
     (odds,) = [g.odds for g in run.simulation.goals]
     text = text_of(run)
     assert odds.text.replace(" %", "") in text
-    verdict = "50 %, met" if odds.estimate >= 0.5 else "50 %, missed"
-    assert verdict in text
-    assert ("the odds required of Sales are missed" in text) == (odds.estimate < 0.5)
+    assert "50 %, met" in text and "Promised: Sales, odds of at least 50 %. Kept: 51." in text
+    short = text_of(solved(tmp_path, execution="{ uniform = [0.6, 1.0] }", target=2400, simulate=True))
+    assert "the odds required of Sales are missed" in short and "50 %, missed" in short
 
 
 def test_the_next_commands_name_the_folder(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
@@ -18,7 +18,8 @@ from kpiopt.program.formulation.constraints import (
     add_total_rows,
     add_value_rows,
 )
-from kpiopt.program.formulation.objectives import OBJECTIVES, build_reference
+from kpiopt.program.formulation.objectives import OBJECTIVES, RISK_OBJECTIVES, build_reference, hard_promises
+from kpiopt.program.formulation.promises import Cuts, Promise, promises_of
 from kpiopt.scenario.scenario import Budget, Scenario
 
 
@@ -34,11 +35,19 @@ class Cascade:
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
+    cuts : Cuts
+        What holds the plan to promised odds; a cascade as it is written has none of them yet.
     """
 
     program: LinearProgram
     columns: DecisionColumns
     limits: tuple[Limit, ...]
+    cuts: Cuts = field(default_factory=Cuts)
+
+    @property
+    def promises(self) -> tuple[Promise, ...]:
+        """What the plan is held to over draws."""
+        return promises_of(self.columns, self.cuts.odds)
 
     @property
     def graph(self) -> CausalGraph:
@@ -58,7 +67,9 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]
-    objectives = [o for step in order for o in OBJECTIVES[step](columns, build.n_columns)]
+    steps = {**OBJECTIVES, **RISK_OBJECTIVES}
+    objectives = hard_promises(columns, build.n_columns)
+    objectives += [o for step in order for o in steps[step](columns, build.n_columns)]
     program = build.finish(objectives, build_reference(columns, build.n_columns))
     return Cascade(program, columns, tuple(limits))
 

@@ -20,6 +20,10 @@ from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
+RISK_STEPS = ("odds", "cvar")
+TOGETHER = "all goals"
+"""What a promise about several goals is called."""
+
 
 @dataclass(frozen=True)
 class PeerGroups:
@@ -59,7 +63,11 @@ class DecisionColumns:
     change : Columns
         delta_h, one for each hub of `ways`.
     shortfall : Columns
-        f_g, one for each goal that is not hard.
+        f_g, one for each goal that is not hard; a hard goal with promised odds has one as well, which has to be 0.
+    together : Columns
+        t, what all goals lack together of their promised odds, as a share of each one's scale; empty without.
+    risk : Columns
+        What the steps "odds" and "cvar" minimise, one for each of them in the order.
     largest : Columns
         m_G, one for each peer group; empty where the order has no step "fairness".
     fixed : (n_fixed,) int
@@ -85,6 +93,8 @@ class DecisionColumns:
     change: Columns
     ways: Elimination
     shortfall: Columns
+    together: Columns
+    risk: Columns
     largest: Columns
     peers: PeerGroups
     fixed: Integers
@@ -99,6 +109,11 @@ class DecisionColumns:
     def scenario(self) -> Scenario:
         """The scenario behind the graph."""
         return self.graph.scenario
+
+    @property
+    def on_average(self) -> Integers:
+        """Positions of the goals that are about plan values, in the order of the rows `goal`."""
+        return np.array([i for i, goal in enumerate(self.goals) if goal.p_min is None], dtype=np.int64)
 
     @property
     def soft_goals(self) -> tuple[Goal, ...]:
@@ -166,7 +181,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     change = add_changes(build, graph, ways, cell, stretch, level)
     goal_hub = np.searchsorted(ways.hub, goal_node)
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
-    soft = np.array([i for i, goal in enumerate(goals) if not goal.hard], dtype=np.int64)
+    soft = np.array([i for i, goal in enumerate(goals) if not goal.hard or goal.p_min is not None], dtype=np.int64)
     scale = graph.stretch_scale[cell]
     peers = peer_groups(scenario, cell, np.flatnonzero(~scenario.cells.is_locked[cell]))
     return DecisionColumns(
@@ -181,6 +196,8 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         change=change,
         ways=ways,
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
+        together=shared_shortfall(build, scenario),
+        risk=risk_of_steps(build, scenario),
         largest=add_largest(build, scenario, stretch, scale, peers),
         peers=peers,
         fixed=fixed,
@@ -253,6 +270,23 @@ def add_shortfalls(
     worst = np.where(sign > 0, change.lower[hub], -change.upper[hub])
     largest = np.maximum(sign * gap - worst, 0.0) + scale
     return build.add_columns("shortfall", np.zeros(len(soft)), largest[soft], lambda i: goals[soft[i]].id)
+
+
+def shared_shortfall(build: ProgramBuilder, scenario: Scenario) -> Columns:
+    """T >= 0, where odds of several goals together are promised; the cuts of the promise widen its box."""
+    n = int(scenario.odds.p_min is not None and bool(scenario.goals) and "goals" in scenario.decide.order)
+    return build.add_columns("together", np.zeros(n), np.ones(n), lambda _: TOGETHER)
+
+
+def risk_of_steps(build: ProgramBuilder, scenario: Scenario) -> Columns:
+    """r_step >= 0 for each of the steps "odds" and "cvar"; their cuts widen its box."""
+    steps = risk_steps(scenario)
+    return build.add_columns("risk", np.zeros(len(steps)), np.ones(len(steps)), steps.__getitem__)
+
+
+def risk_steps(scenario: Scenario) -> tuple[str, ...]:
+    """Return the steps of the order that look at draws; none without goals."""
+    return tuple(step for step in scenario.decide.order if step in RISK_STEPS and scenario.goals)
 
 
 def add_largest(

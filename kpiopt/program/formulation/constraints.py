@@ -89,15 +89,19 @@ def _ways_between(columns: DecisionColumns) -> list[Terms]:
 
 
 def add_goal_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """s_k (b_g + delta_g - target_g) + f_g >= 0;  a hard goal has no f_g."""
-    goals, soft = columns.goals, columns.soft
+    """s_k (b_g + delta_g - target_g) + f_g >= 0;  a hard goal has no f_g.
+
+    A goal with p_min has no such row: it is about its odds, and the cuts of its promise stand in its place.
+    """
+    goals, here = columns.goals, columns.on_average
     sign, baseline = columns.graph.sign[columns.goal_node], columns.graph.baseline[columns.goal_node]
     gap = np.array([g.target for g in goals]) - baseline
+    soft, member = np.flatnonzero(np.isin(here, columns.soft)), np.flatnonzero(np.isin(columns.soft, here))
     terms = [
-        Terms(columns.change, np.arange(len(goals)), columns.goal_hub, sign),
-        Terms(columns.shortfall, soft, np.arange(len(soft)), np.ones(len(soft))),
+        Terms(columns.change, np.arange(len(here)), columns.goal_hub[here], sign[here]),
+        Terms(columns.shortfall, soft, member, np.ones(len(soft))),
     ]
-    build.add_rows("goal", terms, sign * gap, np.full(len(goals), np.inf), lambda i: goals[i].id)
+    build.add_rows("goal", terms, (sign * gap)[here], np.full(len(here), np.inf), lambda i: goals[here[i]].id)
 
 
 def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:

@@ -7,24 +7,55 @@ from collections.abc import Callable
 import numpy as np
 
 from kpiopt.program.formulation.blocks import Columns, Objective, Reference
-from kpiopt.program.formulation.columns import DecisionColumns
+from kpiopt.program.formulation.columns import DecisionColumns, risk_steps
 from kpiopt.scenario.scenario import Floats
 
 LEVEL_WEIGHT = 0.001
 
 
+def hard_promises(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Min sum_{hard g with p_min} f_g / scale_g;  there is no plan unless it is 0."""
+    value = np.array([g.hard for g in columns.soft_goals]) / columns.goal_scale[columns.soft]
+    cost = _cost(columns.shortfall, value, n_columns)
+    return [Objective("hard promises", None, cost, 0.0, 0.0, "goal shortfall")] if np.any(cost) else []
+
+
 def goal_objectives(columns: DecisionColumns, n_columns: int) -> list[Objective]:
-    """For each priority p:  min sum_{g of p} weight_g f_g / scale_g."""
+    """For each priority p:  min sum_{g of p} weight_g f_g / scale_g;  then, where they are promised together, min t."""
     goals, scale = columns.soft_goals, columns.goal_scale[columns.soft]
-    value = np.array([g.weight for g in goals]) / scale
+    value = np.where([g.hard for g in goals], 0.0, [g.weight for g in goals]) / scale
     priority = np.array([g.priority for g in goals], dtype=np.int64)
     slack = _slack(columns, "goals")
-    return [
+    found = [
         Objective(
             "goals", p, _cost(columns.shortfall, value * (priority == p), n_columns), 0.0, slack, "goal shortfall"
         )
-        for p in sorted(set(priority.tolist()))
+        for p in sorted({g.priority for g in goals if not g.hard})
     ]
+    if len(columns.together):
+        after = columns.scenario.odds.priority
+        cost = _cost(columns.together, np.ones(1), n_columns)
+        place = next((i for i, o in enumerate(found) if after is not None and (o.priority or 0) > after), len(found))
+        found.insert(place, Objective("promise", None, cost, 0.0, slack, "share of every goal's way"))
+    return found
+
+
+def odds_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Min r_odds, what all goals lack together of the best odds that were found, as a share of each one's way."""
+    return _risk_objective(columns, n_columns, "odds", "share of every goal's way")
+
+
+def cvar_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """Min r_cvar, the mean over the worst 1 - cvar of the draws of sum_g weight_g (what g lacks) / scale_g."""
+    return _risk_objective(columns, n_columns, "cvar", "weighted shortfall in the worst draws")
+
+
+def _risk_objective(columns: DecisionColumns, n_columns: int, step: str, unit: str) -> list[Objective]:
+    steps = risk_steps(columns.scenario)
+    if step not in steps:
+        return []
+    cost = _cost(columns.risk, np.array([float(name == step) for name in steps]), n_columns)
+    return [Objective(step, None, cost, 0.0, _slack(columns, step), unit)]
 
 
 def maximize_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
@@ -107,3 +138,9 @@ OBJECTIVES: dict[str, Callable[[DecisionColumns, int], list[Objective]]] = {
     "fairness": fairness_objective,
     "cost": cost_objective,
 }
+
+RISK_OBJECTIVES: dict[str, Callable[[DecisionColumns, int], list[Objective]]] = {
+    "odds": odds_objective,
+    "cvar": cvar_objective,
+}
+"""The steps that look at draws."""

@@ -119,11 +119,12 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
     yield from _stretch_levers(cascade)
     yield from _total_levers(cascade)
     rows = cascade.program.row_block("goal")
-    for i, goal in enumerate(cascade.columns.goals):
+    for row, i in enumerate(cascade.columns.on_average.tolist()):
+        goal = cascade.columns.goals[i]
         if goal.hard and rows is not None:
             name = f"goal.{goal.id}"
             price = _weight(cascade, "goal", name) / float(cascade.columns.goal_scale[i])
-            yield Lever(name, "goal", Handle(name, (Side("row", rows.start + i, False),), (1.0,), price))
+            yield Lever(name, "goal", Handle(name, (Side("row", rows.start + row, False),), (1.0,), price))
 
 
 def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:

@@ -84,7 +84,7 @@ def solve_whole(
 
 
 @dataclass
-class _WithoutRanges(FreshSolver):
+class WithoutRanges(FreshSolver):
     """Steps from scratch, without ranges; the closest plan from the active limits of another one where there is one."""
 
     near: Solution | None
@@ -231,7 +231,7 @@ class _Search:
         key = (levels + 0.0).tobytes()  # 0 and -0 are the same choice
         if key not in self.evaluated:
             try:
-                self.evaluated[key] = self._solve_choice(levels, _WithoutRanges(self.near))
+                self.evaluated[key] = self._solve_choice(levels, WithoutRanges(self.near))
             except (InfeasibleProgram, Uncertified):
                 self.evaluated[key] = None
         return self.evaluated[key]

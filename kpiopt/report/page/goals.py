@@ -122,9 +122,13 @@ def _row(source: ReportSource, goal: Goal) -> list[str]:
     kpi = source.scenario.kpis[goal["kpi"]]
     name = f"{goal_title(source, goal)}, {kpi.unit}" if kpi.unit else goal_title(source, goal)
     target, plan, missing, baseline = goal_amounts(kpi, goal["target"], goal["plan"], goal["baseline"])
+    if goal["p_min"] is not None:
+        missing = amount(goal["shortfall"], "", kpi.step)
     short = "met" if goal["met"] else missing
     odds = Estimate.from_dict(goal["odds"]).text if goal["odds"] else "not simulated"
-    required = f"{100 * goal['p_min']:.0f} %" if goal["p_min"] is not None else ""
+    kept = {promise["promise"]: promise["kept"] for promise in source.document.get("promises", ())}
+    verdict = "" if goal["goal"] not in kept else ", met" if kept[goal["goal"]] else ", missed"
+    required = f"{100 * goal['p_min']:.4g} %{verdict}" if goal["p_min"] is not None else ""
     return [name, baseline, target, plan, short, odds, required]
 
 

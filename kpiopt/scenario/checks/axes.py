@@ -26,7 +26,7 @@ KEYED = (
     "adjust", "budget", "capacity", "cell", "execution", "factor", "goal", "guardrail", "initiative", "kpi", "pay_plan",
     "unit",
 )  # fmt: skip
-SETTINGS = ("correlation", "decide", "simulation", "uncertainty")
+SETTINGS = ("correlation", "decide", "odds", "simulation", "uncertainty")
 
 _NOT_SWEPT = {
     "tables": "files are not swept; write a variant for each, and kpiopt compare solves them all",

@@ -17,6 +17,7 @@ from kpiopt.scenario.format.plan import (
     GoalEntry,
     GuardrailEntry,
     NoiseEntry,
+    OddsSection,
     PayPlanEntry,
     RulesSection,
     SimulationSection,
@@ -70,6 +71,7 @@ class ScenarioDocument(Section):
         description='correlation of normal scores, keyed "a ~ b" by the paths of two quantities in this file',
     )
     simulation: SimulationSection = Field(default=SimulationSection(), description="how odds are estimated")
+    odds: OddsSection = Field(default=OddsSection(), description="what the plan promises of several goals at once")
     sweep: dict[str, Axis] = Field(default={}, description="values to try, keyed by the path of a number in this file")
     relax: dict[str, NonNegative] = Field(
         default={}, description="how unwilling you are to relax a limit, by its name or family; 0 means gladly"

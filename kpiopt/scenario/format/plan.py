@@ -16,7 +16,7 @@ from kpiopt.scenario.format.values import (
     Text,
 )
 
-Step = Literal["goals", "fairness", "cost", "reference", "maximize"]
+Step = Literal["goals", "fairness", "cost", "reference", "maximize", "odds", "cvar"]
 Peer = Literal["level", "role", "parent", "pay_plan"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -32,7 +32,9 @@ class GoalEntry(Section):
     )
     priority: Annotated[int, Field(ge=0)] = Field(default=1, description="lower is served first, strictly")
     p_min: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        default=None, description="required odds of hitting the goal"
+        default=None,
+        description="odds that the plan promises: the goal counts as met when it is hit with at least these odds, and "
+        "not when it is met on average",
     )
     hard: bool = Field(default=False, description="whether there is no plan at all unless the goal is met")
     description: str = Field(default="", description="free text for the report")
@@ -149,14 +151,18 @@ class DecideSection(Section):
 
     order: list[Step] = Field(
         default=["goals", "fairness", "cost", "reference"],
-        description="steps, first to last; `reference` is always last and makes the plan unique",
+        description="steps, first to last; `reference` is always last and makes the plan unique; `odds` maximises the "
+        "odds of all goals together, `cvar` minimises the mean of the worst shortfalls",
     )
-    slack: dict[Literal["goals", "fairness", "cost", "maximize"], NonNegative] = Field(
+    slack: dict[Literal["goals", "fairness", "cost", "maximize", "cvar"], NonNegative] = Field(
         default={}, description="by step: share of its value that may be given up for the next ones"
     )
     peers: list[Peer] = Field(default=["level", "role"], description="attributes of a unit that tell who is compared")
     effort_price: dict[str, NonNegative] = Field(
         default={}, description="what a unit of a resource costs in the step `cost`"
+    )
+    cvar: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.9, description="share of the draws that the step `cvar` leaves out; the mean is over the worst rest"
     )
 
 
@@ -217,6 +223,27 @@ class SimulationSection(Section):
     precision: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None, description="stop when the interval of every goal's odds is at most this far to either side"
     )
+
+
+class OddsSection(Section):
+    """What the plan promises of several goals at once, and the draws it is planned on.
+
+    The draws of planning are others than those of `[simulation]`, which judge the plan.
+    """
+
+    p_min: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="odds that the plan promises of hitting all goals together"
+    )
+    goals: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="goals that `p_min` is about; all where absent"
+    )
+    priority: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="after the goals of which priority it is served; after the last one where absent"
+    )
+    draws: Annotated[int, Field(ge=32, le=1_000_000)] = Field(
+        default=16384, description="number of draws that the plan is made on"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(default=0, description="seed of these draws")
 
 
 class SweepAxis(Section):

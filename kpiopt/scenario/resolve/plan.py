@@ -12,7 +12,16 @@ from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.plan import GoalEntry
 from kpiopt.scenario.resolve.strategy_map import check_reference
 from kpiopt.scenario.roll_up import RollUp
-from kpiopt.scenario.scenario import ORGANIZATION, Budget, Decide, Goal, PayPlan, SimulationSettings, Units
+from kpiopt.scenario.scenario import (
+    ORGANIZATION,
+    Budget,
+    Decide,
+    Goal,
+    OddsSettings,
+    PayPlan,
+    SimulationSettings,
+    Units,
+)
 
 PAY = "pay"
 """The built-in resource: variable compensation."""
@@ -115,7 +124,9 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
             message = f"there is slack for the step `{step}`, which is not in the order"
             findings.at("W-slack", message, ("decide", "slack", step), fix="remove it, or add the step", key=True)
     order = (*steps, "reference")
-    return Decide(order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price))
+    return Decide(
+        order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price), entry.cvar
+    )
 
 
 def check_common(
@@ -130,6 +141,23 @@ def check_common(
         message = f"the common shares add up to {sum(common.values()):g}"
         rule = "together they stay below 1; the rest of the variance is each cell's own"
         findings.at("E-common", message, path, rule=rule, fix="lower them", kind=ModelError)
+
+
+def resolve_odds(findings: Findings, model: ScenarioDocument) -> OddsSettings:
+    """Return what the plan promises of several goals at once."""
+    entry, counted = model.odds, "goals" in model.decide.order
+    for i, name in enumerate(entry.goals or ()):
+        check_reference(findings, "goal", name, model.goal, ("odds", "goals", i))
+    fix = 'add "goals" to the order, or remove p_min'
+    for key, goal in model.goal.items():
+        if goal.p_min is not None and not counted:
+            message = f"the odds required of goal '{key}' change nothing: the step `goals` is not in the order"
+            findings.at("W-no-effect", message, ("goal", key, "p_min"), fix=fix, key=True)
+    if entry.p_min is not None and not (counted and model.goal):
+        message = "the odds required of all goals change nothing: "
+        message += "the step `goals` is not in the order" if model.goal else "there are no goals"
+        findings.at("W-no-effect", message, ("odds", "p_min"), fix=fix if model.goal else "name goals", key=True)
+    return OddsSettings(entry.p_min, tuple(entry.goals or ()), entry.priority, entry.draws, entry.seed)
 
 
 def resolve_simulation(model: ScenarioDocument) -> SimulationSettings:

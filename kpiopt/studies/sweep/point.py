@@ -21,6 +21,7 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
 from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.run.promised import about_odds, promise_results
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -158,7 +159,7 @@ class PointSolver:
         self._job.solver.deadline.require("this point was begun")
         cascade = self._family.pose(self._inputs.written(as_mapping(point)))
         try:
-            planned = Planned(cascade, self._family.solve(cascade.program))
+            planned = self._family.solve(cascade)
         except (InfeasibleProgram, Infeasible):
             return PointResult(point, INFEASIBLE)
         return self._result(point, planned)
@@ -235,7 +236,8 @@ def _same_draws(first: CausalGraph, second: CausalGraph) -> bool:
 def _goals(planned: Planned, odds: tuple[Estimate, ...] | None) -> tuple[GoalAtPoint, ...]:
     graph = planned.graph
     expected = graph.baseline + graph.expected_change(planned.stretch, planned.levels)
-    short, met = fall_short(graph, expected)
+    promises = promise_results(planned.cascade, planned.stretch, planned.levels)
+    short, met = about_odds(graph, *fall_short(graph, expected), promises)
     columns = planned.cascade.columns
     return tuple(
         GoalAtPoint(

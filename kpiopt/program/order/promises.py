@@ -1,0 +1,355 @@
+"""Plans with promised odds: the strict order is solved again and again, each time with what the last plan lacked.
+
+    1. Where the mean margin of a promise's worst draws falls short at the plan, the tangent there becomes a row (Kelley
+       1960, DOI 10.1137/0108053; the rows are those of `kpiopt.program.formulation.cuts`).
+    2. How many draws count as the worst is chosen so that their mean margin is the margin that the promised share of
+       draws reaches; it is chosen anew once the cuts hold, since it depends on the shape of the distribution.
+    3. What is left between the two is taken out by the rows' side, until the promised share of the planning draws, and
+       hardly a draw more, reaches the target less the shortfall.
+
+Every plan on the way is the unique one of its program, so that neither the order of rows nor the number of workers
+enters. Whole numbers stay as they are until the promises hold with them, and are then chosen anew with all cuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from kpiopt.errors import Problem, Uncertified
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
+from kpiopt.program.formulation.promises import Cut, Cuts, Flags, Promise
+from kpiopt.program.order.steps import Solution, solve_order
+from kpiopt.program.order.whole_numbers import WithoutRanges, fix_columns, solve_program
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.trust.arrays import Floats, dot
+from kpiopt.scenario.target_grid import target_noise
+
+Progress = Callable[[str], None]
+
+MOST_PLANS = 400
+"""Plans after which the search for one that keeps its promises ends."""
+MOST_CHOICES = 12
+"""How often whole numbers are chosen anew."""
+REMATCHES = 4
+NEAR = 1e-6
+"""Share of the spread of margins that is as good as nothing."""
+FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
+GIVEN_UP = (0.001, 0.003, 0.01)
+"""Shares of the best odds that are left to the steps after it, one after the other: at the very best a single plan is
+left, so tightly held that rounding decides whether its rows can be kept at all."""
+FAR = 100.0
+"""How many times its way from the baseline a goal may be exceeded or missed where the best odds are looked for."""
+SPARE = 0.001
+"""Share of the draws that may hit beyond what is promised."""
+MATCHED = 0.002
+"""Share of the draws by which the number of the worst may be another before it is chosen anew."""
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A plan and one promise's margins in it; which of its goals are certain, and what each lies beyond in one draw."""
+
+    at: tuple[Floats, Floats]
+    margin: Floats
+    counted: Flags
+    certain: Flags
+    first: Floats
+
+
+@dataclass
+class _Held:
+    """One promise: how many draws count as the worst, the side of its rows, and the plans at which it has a row."""
+
+    promise: Promise
+    size: float
+    noise: float = 0.0
+    tail: float = 0.0
+    lift: float = 0.0
+    low: float = -np.inf
+    high: float = np.inf
+    rematches: int = 0
+    is_settled: bool = False
+    points: list[_Point] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    exact: dict[int, Cut] = field(default_factory=dict)
+    direction: int = 0
+    strides: int = 0
+
+
+def solve_promised(
+    cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None
+) -> tuple[Cascade, Solution]:
+    """Solve a cascade so that it keeps its promises, or lacks as little as its order allows.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Without cuts.
+    draws : Margins
+
+    Returns
+    -------
+    Cascade, Solution
+        The cascade with its cuts, and the certified solution of its program.
+
+    Raises
+    ------
+    InfeasibleProgram, Unbounded, Uncertified, LimitReached
+    """
+    if not any(promise.name == "odds" for promise in cascade.promises):
+        return _Search(cascade, draws, options, progress).run()
+    best = best_odds(cascade, draws, options, progress)
+    for given_up in GIVEN_UP:
+        with suppress(Uncertified):
+            odds = best * (1.0 - given_up)
+            return _Search(replace(cascade, cuts=Cuts(odds=odds)), draws, options, progress).run()
+    return _Search(replace(cascade, cuts=Cuts(odds=best * 0.95)), draws, options, progress).run()
+
+
+def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None) -> float:
+    """Return the largest share of the planning draws in which all goals are hit together, as far as it is found.
+
+    What all goals have in hand at odds of p is made as large as the steps before allow; the share of draws that are hit
+    by that plan is the next p, until it grows no more. Then nothing is in hand, and nothing is lacking.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Without cuts; its order has the step "odds".
+    draws : Margins
+    """
+    program = cascade.program
+    position = next(i for i, objective in enumerate(program.objectives) if objective.name == "odds")
+    risk = program.column_block("risk")
+    is_odds = np.array([risk.label(i) == "odds" for i in range(len(risk))])
+    opened = replace(risk, lower=np.where(is_odds, -FAR, risk.lower), upper=np.where(is_odds, FAR, risk.upper))
+    blocks = tuple(opened if block.name == "risk" else block for block in program.columns)
+    posed = replace(program, columns=blocks, objectives=program.objectives[: position + 1], reference=None)
+    best, share = 0.0, FIRST_SHARE
+    for _ in range(MOST_SHARES):
+        search = _Search(replace(cascade, program=posed, cuts=Cuts(odds=share)), draws, options, progress)
+        hit = search.reached("odds")
+        if hit <= best + FEWEST_MORE:
+            return max(best, hit) or FIRST_SHARE
+        best = share = hit
+    return best
+
+
+class _Search:
+    """The plan so far and the cuts that led to it."""
+
+    def __init__(self, cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress) -> None:
+        self.bare, self.draws, self.options, self.progress = cascade, draws, options, progress
+        scale = cascade.columns.goal_scale
+        self.held = [_Held(p, float(np.max(scale[p.goals] / p.scale))) for p in cascade.promises]
+        target = np.array([goal.target for goal in cascade.columns.goals])
+        noise = 0.1 * target_noise(target, cascade.graph.baseline[cascade.columns.goal_node])
+        for held in self.held:
+            held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
+            held.is_settled = held.promise.is_mean
+        self.plans = 0
+        self.solution = self._solve_all() if self.is_whole else self._solve_choice()
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.bare.program.arrays().integer.any())
+
+    @property
+    def cascade(self) -> Cascade:
+        """The cascade with the cuts so far."""
+        cuts = tuple(cut for held in self.held for cut in (*held.cuts, *held.exact.values()))
+        return with_cuts(self.bare, Cuts(cuts, np.array([held.lift for held in self.held]), self.bare.cuts.odds))
+
+    def reached(self, name: str) -> float:
+        """Hold the plan to all promises and return the share of draws in which one of them has nothing lacking."""
+        for _ in range(MOST_CHOICES):
+            self._settle()
+            choice = self._choice().tobytes()
+            if self.is_whole:
+                self.solution = self._solve_all()
+            if self._choice().tobytes() == choice:
+                break
+        points = zip(self.held, self._points(), strict=True)
+        margin = next(point.margin for held, point in points if held.promise.name == name)
+        return float(np.mean(margin >= 0.0))
+
+    def run(self) -> tuple[Cascade, Solution]:
+        seen: list[bytes] = []
+        for _ in range(MOST_CHOICES):
+            self._settle()
+            choice, cascade = self._choice().tobytes(), self.cascade
+            self.solution = solve_program(cascade.program, self.options, self.progress)
+            if self._choice().tobytes() == choice and self._is_kept():
+                return cascade, self.solution
+            if choice in seen and self._is_kept():
+                return cascade, self.solution  # two choices in turn: the promises hold, with a draw or two to spare
+            seen.append(choice)
+        raise self._not_settled()
+
+    def _choice(self) -> Floats:
+        """Return the whole numbers of the plan."""
+        return np.rint(self.solution.x[: self.bare.program.n_columns][self.bare.program.arrays().integer]) + 0.0
+
+    def _settle(self) -> None:
+        """Hold the plan to all promises, whole numbers as they are."""
+        while self.plans < MOST_PLANS:
+            self.options.deadline.require("the promised odds were settled")
+            if not self._improve():
+                return
+            self.solution = self._solve_choice()
+        raise self._not_settled()
+
+    def _solve_all(self) -> Solution:
+        self.plans += 1
+        return solve_program(self.cascade.program, self.options, self.progress)
+
+    def _solve_choice(self) -> Solution:
+        """Solve the order with the whole numbers that there are."""
+        self.plans += 1
+        self.progress(f"odds, plan {self.plans}")
+        program = self.cascade.program
+        arrays = program.arrays()
+        if arrays.integer.any():
+            arrays = fix_columns(arrays, np.flatnonzero(arrays.integer), self._choice())
+        return solve_order(program, arrays, replace(self.options, solver="highs"), solver=WithoutRanges(None))
+
+    def _improve(self) -> bool:
+        """Change cuts, tails or sides by what the plan shows; whether anything had to be changed."""
+        points = self._points()
+        cut = [self._add_exact(i, held, point) for i, (held, point) in enumerate(zip(self.held, points, strict=True))]
+        cut += [self._add_cut(i, held, point) for i, (held, point) in enumerate(zip(self.held, points, strict=True))]
+        if any(cut):
+            return True
+        matched = [self._match(i, held, point) for i, (held, point) in enumerate(zip(self.held, points, strict=True))]
+        if any(matched):
+            return True
+        moved = [self._lift(held, point) for held, point in zip(self.held, points, strict=True)]
+        return any(moved)
+
+    def _points(self) -> list[_Point]:
+        columns, x = self.bare.columns, self.solution.x
+        at = columns.stretch.of(x), columns.level.of(x)
+        margins = self.draws.margins(columns.stretch_of_cells(x), at[1])
+        return [
+            _Point(at, *held.promise.margins(margins), held.promise.certain(margins), margins[held.promise.goals, 0])
+            for held in self.held
+        ]
+
+    def _add_exact(self, position: int, held: _Held, point: _Point) -> bool:
+        """Add a row for each certain goal that is missed: it is the same in all draws."""
+        promise, columns, n = held.promise, self.bare.columns, len(point.margin)
+        if point.certain.all():
+            return False
+        lacking = point.first / promise.scale + self._shortfall(held) < -held.noise
+        found = [g for g in np.flatnonzero(point.certain & lacking).tolist() if g not in held.exact]
+        for g in found:
+            counted = np.zeros((len(promise.goals), n), dtype=bool)
+            counted[g] = True
+            row = build_cut(self.draws, columns, position, promise, np.ones(n), counted, point.at)
+            held.exact[g] = replace(row, is_exact=True)
+        return bool(found)
+
+    def _add_cut(self, position: int, held: _Held, point: _Point) -> bool:
+        """Add the tangent at the plan where the mean of the worst draws falls short of what the rows ask."""
+        if not held.tail:
+            n, promise = len(point.margin), held.promise
+            held.tail = (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(point.margin, promise.needed(n))
+        mean = self._tail_mean(held, point)
+        if held.points and mean + self._shortfall(held) >= held.lift - 2.0 * self._near(held, point):
+            return False
+        held.points.append(point)
+        held.cuts.append(self._tangent(position, held, point))
+        return True
+
+    def _match(self, position: int, held: _Held, point: _Point) -> bool:
+        """Choose anew how many draws count as the worst, where the promise is what holds the plan."""
+        n = len(point.margin)
+        if held.promise.is_mean:
+            return False
+        tail = matching_tail(point.margin, held.promise.needed(n))
+        is_idle = self._room(held, point) > 4.0 * self._near(held, point) and self._excess(held, point) >= 0.0
+        if is_idle or held.rematches >= REMATCHES or abs(tail - held.tail) <= MATCHED * n:
+            return False
+        held.tail, held.lift, held.low, held.high = tail, 0.0, -np.inf, np.inf
+        held.rematches, held.is_settled = held.rematches + 1, False
+        held.points.append(point)
+        held.cuts = [self._tangent(position, held, other) for other in held.points]
+        return True
+
+    def _lift(self, held: _Held, point: _Point) -> bool:
+        """Move the side of a promise's rows by what its draws hit too rarely or too often, ever farther one way."""
+        excess, near = self._excess(held, point), self._near(held, point)
+        room, lift = self._room(held, point), held.lift
+        if excess < 0.0:
+            held.low, held.is_settled = max(held.low, lift), False
+            lift = max(lift, lift + room) + self._stride(held, 1, 0.5 * near - excess)
+            if lift >= held.high:
+                lift = held.high if held.high - held.low <= near else 0.5 * (held.low + held.high)
+        elif room <= 4.0 * near and not held.is_settled and (excess > near or self._spare(held, point) > SPARE):
+            held.high = min(held.high, lift)
+            lift -= self._stride(held, -1, max(excess, near) - 0.5 * near)
+            if lift <= held.low:
+                held.is_settled = held.high - held.low <= near
+                lift = held.high if held.is_settled else 0.5 * (held.low + held.high)
+        else:
+            return False
+        moved, held.lift = lift != held.lift, lift
+        return moved
+
+    def _stride(self, held: _Held, direction: int, least: float) -> float:
+        held.strides = held.strides + 1 if direction == held.direction else 0
+        held.direction = direction
+        return least * 2.0 ** max(0, held.strides - 1)
+
+    def _spare(self, held: _Held, point: _Point) -> float:
+        """Return the share of draws that hit beyond what is promised."""
+        n = len(point.margin)
+        hits = np.count_nonzero(point.margin + self._shortfall(held) >= -held.noise)
+        return float(hits - held.promise.needed(n)) / n
+
+    def _tangent(self, position: int, held: _Held, point: _Point) -> Cut:
+        promise, columns = held.promise, self.bare.columns
+        weight = tail_weights(point.margin, held.tail)
+        mean = dot(weight, point.margin) / held.tail
+        return build_cut(self.draws, columns, position, promise, weight, point.counted, point.at, mean)
+
+    def _tail_mean(self, held: _Held, point: _Point) -> float:
+        return dot(tail_weights(point.margin, held.tail), point.margin) / held.tail
+
+    def _shortfall(self, held: _Held) -> float:
+        return float(self.solution.x[held.promise.column])
+
+    def _room(self, held: _Held, point: _Point) -> float:
+        """By how much the mean of the worst draws is above what the rows ask."""
+        return self._tail_mean(held, point) + self._shortfall(held) - held.lift
+
+    def _excess(self, held: _Held, point: _Point) -> float:
+        """By how much the margin that the promised share of draws reaches is above minus the shortfall, 0 for noise."""
+        n = len(point.margin)
+        if held.promise.is_mean:
+            return 0.0
+        reached = np.partition(point.margin, n - held.promise.needed(n))[n - held.promise.needed(n)]
+        excess = float(reached) + self._shortfall(held)
+        is_certain = point.certain.all() or float(np.ptp(point.margin)) <= held.noise
+        return 0.0 if is_certain and abs(excess) <= held.noise else excess
+
+    def _near(self, held: _Held, point: _Point) -> float:
+        return NEAR * max(float(point.margin.std()), 1e-3 * held.size)
+
+    def _is_kept(self) -> bool:
+        return all(self._excess(held, point) >= 0.0 for held, point in zip(self.held, self._points(), strict=True))
+
+    def _not_settled(self) -> Uncertified:
+        return Uncertified(
+            Problem(
+                "E-odds-not-settled",
+                f"no plan was found in {self.plans} tries whose promised odds hold on the planning draws",
+                rule="odds are promised only where the draws that the plan was made on keep them",
+                fix="ask for other odds, or for more draws to plan on ([odds] draws)",
+            )
+        )

@@ -1,0 +1,1 @@
+"""Promised odds and what they cost, in words."""

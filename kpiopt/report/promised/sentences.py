@@ -1,0 +1,76 @@
+"""What a plan promises, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kpiopt.program.formulation.columns import TOGETHER
+from kpiopt.report.numbers import amount, percent
+from kpiopt.run.promised import PromiseResult
+from kpiopt.run.run import Run
+
+
+def promise_name(run: Run, promise: PromiseResult) -> str:
+    """Return what a promise is about: the goal's KPI and unit, or several goals."""
+    if len(promise.goals) > 1 or promise.name in (TOGETHER, "odds"):
+        every = len(promise.goals) == len(run.goals)
+        return "all goals together" if every else f"{' and '.join(promise.goals)} together"
+    goal = run.scenario.goals[promise.goals[0]]
+    name = run.scenario.kpis[goal.kpi].name
+    return name if goal.unit == 0 else f"{name} of {run.scenario.units.names[goal.unit]}"
+
+
+def missed_promises(run: Run) -> str:
+    """Name the promises that are not kept; "" where all are."""
+    missed = [promise_name(run, promise) for promise in run.promises if not promise.is_kept and promise.name != "odds"]
+    return f"; the odds required of {' and '.join(missed)} are missed" if missed else ""
+
+
+def promise_sentences(run: Run) -> Iterator[tuple[str, bool]]:
+    """Yield what is promised and what became of it, and whether that is as it should be."""
+    for promise in run.promises:
+        name, odds = promise_name(run, promise), percent(promise.p_min, _decimals(promise.p_min))
+        fresh = f"{promise.fresh.text} in draws that it was not made on" if promise.fresh else "odds were not estimated"
+        if promise.name == "odds":
+            yield (
+                f"The best odds that were found of {name}: {percent(promise.planned)} of {promise.draws:,} draws that "
+                f"the plan was made on; {fresh}.",
+                True,
+            )
+            continue
+        planned = f"{percent(promise.planned)} of the {promise.draws:,} draws that the plan was made on; {fresh}"
+        if promise.is_kept:
+            yield f"Promised: {name}, odds of at least {odds}. Kept: {planned}.{_cushion(run, promise)}", True
+        else:
+            yield f"Promised: {name}, odds of at least {odds}. Missed: {planned}. {_lacking(run, promise)}", False
+        if promise.is_doubtful:
+            yield f"The draws that judge the plan say less than {odds}; more [odds] draws would tell.", False
+
+
+def required_words(run: Run, goal: str, p_min: float) -> str:
+    """Return the promised odds of a goal and whether they are met."""
+    found = next((promise for promise in run.promises if promise.name == goal), None)
+    met = "" if found is None else ", met" if found.is_kept else ", missed"
+    return f"{percent(p_min, _decimals(p_min))}{met}"
+
+
+def _cushion(run: Run, promise: PromiseResult) -> str:
+    if promise.cushion <= 0.0:
+        return ""
+    if promise.name not in run.scenario.goals:
+        return f" On average {percent(promise.cushion)} of each goal's way are kept in hand for that."
+    kpi = run.scenario.kpis[run.scenario.goals[promise.goals[0]].kpi]
+    return f" On average {amount(promise.cushion, kpi.unit, kpi.step)} are kept in hand for that."
+
+
+def _lacking(run: Run, promise: PromiseResult) -> str:
+    if promise.name not in run.scenario.goals:
+        return f"These odds could be promised if every goal gave way by {percent(promise.shortfall)} of its way."
+    goal = run.scenario.goals[promise.goals[0]]
+    kpi = run.scenario.kpis[goal.kpi]
+    target = amount(goal.target - kpi.sign * promise.shortfall, kpi.unit, kpi.step)
+    return f"These odds could be promised of {target}."
+
+
+def _decimals(share: float) -> int:
+    return next((d for d in range(4) if abs(round(100 * share, d) - 100 * share) < 1e-9), 4)

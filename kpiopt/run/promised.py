@@ -1,0 +1,202 @@
+"""Promised odds in a run: the draws that the plan is made on, and what became of each promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import Problem, Uncertified
+from kpiopt.graph import CausalGraph
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.columns import TOGETHER
+from kpiopt.program.formulation.promises import Promise
+from kpiopt.program.order.promises import solve_promised
+from kpiopt.program.order.steps import Solution
+from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.trust.arrays import Floats
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.simulation import Estimate, Simulation
+from kpiopt.simulation.odds import estimate_odds, judge_together
+from kpiopt.simulation.planning.margins import is_certain, planning_draws
+
+Progress = Callable[[str], None]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class PromiseResult:
+    """What became of promised odds.
+
+    Attributes
+    ----------
+    name : str
+        The goal's id, or "all goals".
+    goals : tuple of str
+    p_min : float
+    hits, draws : int
+        Planning draws that hit, and all of them.
+    shortfall : float
+        The least by which the target would have to give way for the odds: in the KPI's unit, or for several goals the
+        share of each one's way from its baseline.
+    cushion : float
+        How far the mean over the draws lies above what the promised share of them reaches, in the same unit.
+    fresh : Estimate or None
+        The odds from draws that the plan was not made on.
+    """
+
+    name: str
+    goals: tuple[str, ...]
+    p_min: float
+    hits: int
+    draws: int
+    shortfall: float
+    cushion: float
+    fresh: Estimate | None = None
+
+    @property
+    def planned(self) -> float:
+        """Share of the planning draws that hit."""
+        return self.hits / self.draws
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether enough planning draws hit."""
+        return self.shortfall == 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is kept on the draws it was planned on, and other draws are resolved to say otherwise."""
+        return self.is_kept and self.fresh is not None and self.fresh.high < self.p_min
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "promise": self.name,
+            "goals": list(self.goals),
+            "p_min": self.p_min,
+            "kept": self.is_kept,
+            "planned": self.planned,
+            "draws": self.draws,
+            "shortfall": self.shortfall,
+            "cushion": self.cushion,
+            "odds": self.fresh.as_dict() if self.fresh else None,
+        }
+
+
+def solve_with_promises(
+    cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None, near: Solution | None = None
+) -> tuple[Cascade, Solution]:
+    """Solve a cascade, whether or not it promises odds.
+
+    Parameters
+    ----------
+    near : Solution, optional
+        As for `solve_program`; only without promises.
+
+    Returns
+    -------
+    Cascade, Solution
+        The cascade with what holds it to its promises, and the solution of its program.
+
+    Raises
+    ------
+    InfeasibleProgram, Unbounded, Uncertified, LimitReached
+    """
+    if not cascade.promises or cascade.cuts.cuts:
+        return cascade, solve_program(cascade.program, options, progress, near)
+    held, solution = solve_promised(cascade, planning_draws(cascade.graph), options, progress)
+    _require_hard(held, solution)
+    return held, solution
+
+
+def _require_hard(cascade: Cascade, solution: Solution) -> None:
+    """Refuse a plan that lacks anything of the odds of a hard goal; what else there is cannot be proved impossible."""
+    columns = cascade.columns
+    hard = {goal.id for goal in columns.goals if goal.hard}
+    at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
+    missed = [p for p in promise_results(cascade, *at) if p.name in hard and not p.is_kept]
+    if missed:
+        raise Uncertified(*(_out_of_reach(columns.scenario, promise) for promise in missed))
+
+
+def _out_of_reach(scenario: Scenario, promise: PromiseResult) -> Problem:
+    goal = scenario.goals[promise.name]
+    kpi = scenario.kpis[goal.kpi]
+    target = f"{goal.target - kpi.sign * promise.shortfall:,.6g} {kpi.unit}".rstrip()
+    return Problem(
+        "E-odds-out-of-reach",
+        f"no plan was found that hits the hard goal '{goal.id}' with odds of {promise.p_min:.4g}; the closest one hits "
+        f"it in {promise.planned:.1%} of {promise.draws:,} draws",
+        rule="a hard goal with p_min is met with these odds, or there is no plan",
+        fix=f"these odds can be had of {target}; lower the target or p_min, give more room, or take `hard` away",
+    )
+
+
+def promise_results(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[PromiseResult, ...]:
+    """Judge a plan by the promises of its scenario, draw by draw.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+    levels : (n_levels,) float
+    """
+    if not cascade.promises:
+        return ()
+    draws = planning_draws(cascade.graph)
+    margins, ids = draws.margins(stretch, levels), [goal.id for goal in cascade.columns.goals]
+    held = [promise for promise in cascade.promises if not promise.is_mean]
+    return tuple(_judge(promise, margins, draws.leeway, ids) for promise in held)
+
+
+def _judge(promise: Promise, margins: Floats, leeway: Floats, ids: Sequence[str]) -> PromiseResult:
+    """Count the hits; where they are too few, what is lacking is lacking of the whole target."""
+    certain, n = is_certain(margins), margins.shape[1]
+    needed = promise.needed(n)
+    hits = int(np.count_nonzero(promise.hits(margins + np.where(certain, leeway, 0.0)[:, None])))
+    margin = promise.worst(margins - np.where(certain, 0.0, leeway)[:, None])
+    reached = float(np.partition(margin, n - needed)[n - needed])
+    return PromiseResult(
+        promise.name,
+        tuple(ids[g] for g in promise.goals.tolist()),
+        promise.p_min,
+        hits,
+        n,
+        0.0 if hits >= needed else -reached,
+        float(margin.mean()) - reached,
+    )
+
+
+def about_odds(
+    graph: CausalGraph, short: Floats, met: Flags, promises: Sequence[PromiseResult]
+) -> tuple[Floats, Flags]:
+    """Return what goals lack and whether they are met, with promised odds in place of plan values where there are any.
+
+    Parameters
+    ----------
+    short, met : (n_goals,) float and bool
+        By plan values.
+    """
+    own = {promise.goals[0]: promise for promise in promises if promise.name != TOGETHER}
+    for i, goal in enumerate(graph.scenario.goals.values()):
+        if goal.p_min is not None and goal.id in own:
+            short[i], met[i] = own[goal.id].shortfall, own[goal.id].is_kept
+    return short, met
+
+
+def fresh_odds(result: PromiseResult, simulation: Simulation) -> Estimate | None:
+    """Return the odds of a promise's goals together from the draws that judge the plan."""
+    place = [i for i, goal in enumerate(simulation.goals) if goal.goal in result.goals]
+    own = [simulation.goals[i].odds for i in place]
+    if len(place) == 1:
+        return own[0]
+    if len(place) == len(simulation.goals):
+        return simulation.all_goals
+    hits = simulation.kept.hits[place].all(axis=0)
+    if hits.shape[1] < simulation.layout.size and simulation.layout.replicates > 1:
+        return estimate_odds(np.array([int(hits.sum())]), hits.size)
+    return judge_together(own, np.count_nonzero(hits, axis=1), hits.shape[1])

@@ -1,0 +1,1 @@
+"""Draws that plans are made on."""

@@ -1,0 +1,248 @@
+"""What odds cost: the plan for each of several odds, and what planning on draws is worth against planning on averages.
+
+    average plan      made on means, without any promise; judged on the planning draws
+    best plan         the largest odds of all goals that were found within the same limits
+    known draw        share of draws in which all goals could be hit by a plan made for that draw alone
+
+Value of planning on draws: best plan less average plan. Value of knowing: known draw less best plan (an upper end, as
+what is known there is known before anything is decided).
+
+Reference: Birge and Louveaux (2011), Introduction to Stochastic Programming, chapter 4. DOI 10.1007/978-1-4614-0237-4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from kpiopt.graph import build_graph
+from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.columns import RISK_STEPS, TOGETHER
+from kpiopt.program.formulation.cuts import build_cut
+from kpiopt.program.formulation.objectives import cost_objective
+from kpiopt.program.formulation.promises import Cut, Promise
+from kpiopt.program.formulation.rules_file import apply_rules
+from kpiopt.program.order.infeasible import explain_infeasible
+from kpiopt.program.order.steps import InfeasibleProgram
+from kpiopt.program.solver.answer import SolverOptions, Status
+from kpiopt.program.solver.session import Session
+from kpiopt.program.trust.arrays import Floats, dot
+from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
+from kpiopt.scenario.scenario import Scenario
+from kpiopt.simulation.planning.margins import is_certain, planning_draws
+
+SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+KNOWN_DRAWS = 200
+"""Draws for which a plan of their own is sought."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class OddsPrice:
+    """The plan that promises some odds of all goals together.
+
+    Attributes
+    ----------
+    odds : float
+        What is promised.
+    planned : float
+        Share of the planning draws that hit.
+    kept : bool
+    shortfall : float
+        What is lacking, as a share of every goal's way.
+    cost : float
+        Pay at plan, what initiatives take, and effort at its price; in the scenario's currency.
+    """
+
+    odds: float
+    planned: float
+    kept: bool
+    shortfall: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class RiskStudy:
+    """What odds cost in a scenario.
+
+    Attributes
+    ----------
+    prices : tuple of OddsPrice
+    knee : float or None
+        The odds after which each further point costs much more; None where fewer than three can be kept.
+    average, best : float
+        Odds of the plan on averages and of the best plan, on the planning draws.
+    average_cost : float
+    known : float or None
+        Share of draws that could be hit if each were known before; None with whole numbers.
+    draws : int
+        Planning draws.
+    """
+
+    prices: tuple[OddsPrice, ...]
+    knee: float | None
+    average: float
+    average_cost: float
+    best: float
+    known: float | None
+    draws: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        known = None if self.known is None else max(self.known, self.best)
+        return {
+            "prices": [
+                {"odds": p.odds, "planned": p.planned, "kept": p.kept, "shortfall": p.shortfall, "cost": p.cost}
+                for p in self.prices
+            ],
+            "knee": self.knee,
+            "average": {"odds": self.average, "cost": self.average_cost},
+            "best": self.best,
+            "known": known,
+            "value_of_planning_on_draws": self.best - self.average,
+            "value_of_knowing": None if known is None else known - self.best,
+            "draws": self.draws,
+        }
+
+
+def study_risk(
+    scenario: Scenario,
+    options: SolverOptions | None = None,
+    *,
+    shares: Sequence[float] = SHARES,
+    allow_code: bool = False,
+    progress: Progress = lambda _: None,
+) -> RiskStudy | None:
+    """Solve a scenario for several odds of all goals; None where it has no goals.
+
+    Raises
+    ------
+    Infeasible, Unbounded, Uncertified, LimitReached
+        Where the scenario has no plan.
+    """
+    if not scenario.goals:
+        return None
+    solver = _Solver(options or SolverOptions(), allow_code=allow_code)
+    order = scenario.decide.order
+    order = order if "goals" in order else ("goals", *order)
+    progress("odds: the plan on averages")
+    plain = _plain(scenario)
+    cascade, average, average_cost = solver.plan(plain)
+    progress("odds: the best plan")
+    first = ("odds", *(step for step in order if step not in RISK_STEPS))
+    _, best, _ = solver.plan(replace(plain, decide=replace(plain.decide, order=first)))
+    prices = []
+    for share in shares:
+        progress(f"odds of {share:.0%}")
+        odds = replace(scenario.odds, p_min=share, goals=(), priority=None)
+        asked = replace(scenario, odds=odds, decide=replace(scenario.decide, order=order))
+        held, planned, cost = solver.plan(asked)
+        found = next(p for p in solver.promises(held) if p.name == TOGETHER)
+        prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost))
+    known = None if cascade.program.arrays().integer.any() else known_share(cascade)
+    best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
+    return RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws)
+
+
+def _plain(scenario: Scenario) -> Scenario:
+    """Return the scenario planned on averages: without promised odds, and without steps that look at draws."""
+    return replace(
+        scenario,
+        goals={key: replace(goal, p_min=None) for key, goal in scenario.goals.items()},
+        odds=replace(scenario.odds, p_min=None, goals=(), priority=None),
+        decide=replace(scenario.decide, order=tuple(s for s in scenario.decide.order if s not in RISK_STEPS)),
+    )
+
+
+class _Solver:
+    """Plans one scenario after the other, and judges each on the planning draws."""
+
+    def __init__(self, options: SolverOptions, *, allow_code: bool) -> None:
+        self._options, self._allow_code = options, allow_code
+        self._at: tuple[Floats, Floats] = np.empty(0), np.empty(0)
+
+    def plan(self, scenario: Scenario) -> tuple[Cascade, float, float]:
+        """Return the solved cascade, the odds of all goals on the planning draws, and the cost."""
+        cascade = apply_rules(build_cascade(build_graph(scenario)), allow_code=self._allow_code)
+        try:
+            held, solution = solve_with_promises(cascade, self._options)
+        except InfeasibleProgram as failure:
+            raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
+        columns, draws = held.columns, planning_draws(held.graph)
+        self._at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
+        margins = draws.margins(*self._at)
+        hits = np.all(margins + np.where(is_certain(margins), draws.leeway, 0.0)[:, None] >= 0.0, axis=0)
+        (cost,) = cost_objective(columns, len(solution.x))
+        return held, float(hits.mean()), dot(cost.cost, solution.x) + cost.offset
+
+    def promises(self, cascade: Cascade) -> tuple[PromiseResult, ...]:
+        """Return what became of the last plan's promises."""
+        return promise_results(cascade, *self._at)
+
+
+def known_share(cascade: Cascade, most: int = KNOWN_DRAWS) -> float:
+    """Return the share of planning draws in which a plan made for the draw alone hits all goals.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Without promises and whole numbers.
+    most : int
+        How many draws are looked at, evenly spread over all.
+    """
+    columns, draws = cascade.columns, planning_draws(cascade.graph)
+    margins = draws.margins(np.zeros(len(columns.scenario.cells)), np.zeros(len(columns.level)))
+    n = margins.shape[1]
+    certain = is_certain(margins)
+    looked_at = np.unique(np.linspace(0, n - 1, min(most, n)).astype(np.int64))
+    at = np.zeros(len(columns.stretch)), np.zeros(len(columns.level))
+    hit = 0
+    for draw in looked_at.tolist():
+        weight = np.zeros(n)
+        weight[draw] = 1.0
+        cuts = [
+            build_cut(draws, columns, g, _alone(g), weight, np.ones((1, n), dtype=bool), at, float(margins[g, draw]))
+            for g in range(len(columns.goals))
+        ]
+        hit += _is_possible(cascade, cuts, np.where(certain, draws.leeway, 0.0))
+    return hit / len(looked_at)
+
+
+def _alone(goal: int) -> Promise:
+    return Promise("", np.array([goal]), np.ones(1), 1.0, -1)
+
+
+def _is_possible(cascade: Cascade, cuts: Sequence[Cut], leeway: Floats) -> bool:
+    """Whether the limits leave a plan that hits every goal in one draw; goals on average are not looked at."""
+    arrays, columns = cascade.program.arrays(), cascade.columns
+    rows = np.zeros((len(cuts), arrays.n_columns))
+    rows[:, columns.stretch.positions] = [cut.stretch for cut in cuts]
+    rows[:, columns.level.positions] = [cut.level for cut in cuts]
+    side = np.array([-cut.constant for cut in cuts]) - leeway
+    posed = replace(
+        arrays,
+        matrix=sp.csr_array(sp.vstack([arrays.matrix, sp.csr_array(rows)])),
+        row_lower=np.concatenate([arrays.row_lower, side]),
+        row_upper=np.concatenate([arrays.row_upper, np.full(len(cuts), np.inf)]),
+    )
+    return Session(posed).solve().status is Status.OPTIMAL
+
+
+def find_knee(prices: Sequence[OddsPrice]) -> float | None:
+    """Return the odds that lie furthest below the line from the first to the last price that is kept.
+
+    Reference: Satopaa et al. (2011), Finding a "Kneedle" in a Haystack. DOI 10.1109/ICDCSW.2011.20
+    """
+    kept = [price for price in prices if price.kept]
+    if len(kept) < 3:
+        return None
+    odds, cost = np.array([p.odds for p in kept]), np.array([p.cost for p in kept])
+    if cost[-1] <= cost[0]:
+        return None
+    below = (odds - odds[0]) / (odds[-1] - odds[0]) - (cost - cost[0]) / (cost[-1] - cost[0])
+    at = int(below.argmax())
+    return float(odds[at]) if below[at] > 1e-6 else None
