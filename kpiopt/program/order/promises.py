@@ -33,8 +33,9 @@ Progress = Callable[[str], None]
 
 MOST_PLANS = 400
 """Plans after which the search for one that keeps its promises ends."""
-MOST_CHOICES = 12
-"""How often whole numbers are chosen anew."""
+MOST_CHOICES, FREE_CHOICES = 24, 4
+"""How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
+otherwise take turns, each with sides at which the other is better."""
 REMATCHES = 4
 NEAR = 1e-6
 """Share of the spread of margins that is as good as nothing."""
@@ -152,7 +153,7 @@ class _Search:
         for held in self.held:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
-        self.plans = 0
+        self.plans, self.only_up = 0, False
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
 
     @property
@@ -180,7 +181,8 @@ class _Search:
 
     def run(self) -> tuple[Cascade, Solution]:
         seen: list[bytes] = []
-        for _ in range(MOST_CHOICES):
+        for number in range(MOST_CHOICES):
+            self.only_up = number >= FREE_CHOICES
             self._settle()
             choice, cascade = self._choice().tobytes(), self.cascade
             self.solution = solve_program(cascade.program, self.options, self.progress)
@@ -189,6 +191,8 @@ class _Search:
             if choice in seen and self._is_kept():
                 return cascade, self.solution  # two choices in turn: the promises hold, with a draw or two to spare
             seen.append(choice)
+            for held in self.held:  # where sides were too low or high enough was so with other whole numbers
+                held.low, held.high, held.strides, held.is_settled = -np.inf, np.inf, 0, held.promise.is_mean
         raise self._not_settled()
 
     def _choice(self) -> Floats:
@@ -290,7 +294,11 @@ class _Search:
             lift = max(lift, lift + room) + self._stride(held, 1, 0.5 * near - excess)
             if lift >= held.high:
                 lift = held.high if held.high - held.low <= near else 0.5 * (held.low + held.high)
-        elif room <= 4.0 * near and not held.is_settled and (excess > near or self._spare(held, point) > SPARE):
+        elif (
+            room <= 4.0 * near
+            and not (held.is_settled or self.only_up)
+            and (excess > near or self._spare(held, point) > SPARE)
+        ):
             held.high = min(held.high, lift)
             lift -= self._stride(held, -1, max(excess, near) - 0.5 * near)
             if lift <= held.low:
