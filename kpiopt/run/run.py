@@ -17,7 +17,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.run.frames import as_pandas
+from kpiopt.run.frames import GOAL_COLUMNS, INITIATIVE_COLUMNS, LIMIT_COLUMNS, ODDS_COLUMNS, as_pandas
 from kpiopt.run.promised import PromiseResult
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
@@ -396,22 +396,6 @@ def unassigned_of(run: Run) -> list[dict[str, Any]]:
         }
         for node in nodes.tolist()
     ]
-
-
-GOAL_COLUMNS = {
-    "goal": str, "kpi": str, "unit": str, "period": str, "baseline": float, "target": float, "plan": float,
-    "asked": float, "shortfall": float, "met": bool, "priority": int, "hard": bool, "p_min": float, "estimate": float,
-    "low": float, "high": float,
-}  # fmt: skip
-LIMIT_COLUMNS = {
-    "name": str, "limit": float, "used": float, "binding": bool, "step": str, "shadow_price": float, "from": float,
-    "to": float, "unit": str,
-}  # fmt: skip
-ODDS_COLUMNS = {
-    "kpi": str, "unit": str, "period": str, "goal": float, "mean": float, "sd": float, "p5": float, "p50": float,
-    "p95": float, "estimate": float, "low": float, "high": float,
-}  # fmt: skip
-INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
 
 
 def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
