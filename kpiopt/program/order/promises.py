@@ -33,7 +33,7 @@ Progress = Callable[[str], None]
 
 MOST_PLANS = 400
 """Plans after which the search for one that keeps its promises ends."""
-MOST_CHOICES, FREE_CHOICES = 24, 4
+MOST_CHOICES, FREE_CHOICES = 24, 12
 """How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
 otherwise take turns, each with sides at which the other is better."""
 REMATCHES = 4
