@@ -43,11 +43,14 @@ class NumberForm:
         What separates thousands, where that is declared; else "".
     is_certain : bool
         Whether "1.234" can only be one number: the form is declared, or commas separate the file's fields.
+    may_declare : bool
+        Whether the form can be declared: of a typed file it cannot.
     """
 
     decimal: DecimalMark = "."
     thousands: str = ""
     is_certain: bool = True
+    may_declare: bool = True
 
     def plain(self, text: str) -> str:
         """Return a grouped number without its separators, any other text as it is."""
@@ -161,6 +164,8 @@ def ask_thousands(values: Sequence[str], form: NumberForm) -> Explanation:
         f'under [tables], declare thousands = "{mark}" (and decimal = "{other}") or decimal = "{mark}" for this table; '
         "or write the numbers without separators"
     )
+    if not form.may_declare:
+        fix = f"write the numbers without separators, or with another number of decimals: {value}0"
     return "E-number-thousands", message, "a number has one meaning", fix
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from kpiopt.errors import LimitReached, Location, Problem
+from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.parquet_pages import check_pages
 from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header, text_from_numbers_note
 from kpiopt.reading.tables.table import ColumnRule, Floats, Place, TableRule
@@ -63,7 +64,11 @@ def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFind
     if frame.height != n_rows:
         raise _damaged(f"it announces {n_rows:,} rows and holds {frame.height:,}", display)
     place = Place(display, np.arange(1, n_rows + 1))
-    return RawTable({c.name: _column(frame[c.name], c, place, findings) for c in rules}, place)
+    return RawTable(
+        {c.name: _column(frame[c.name], c, place, findings) for c in rules},
+        place,
+        NumberForm(is_certain=False, may_declare=False),
+    )
 
 
 def _damaged(what: str, display: str) -> Exception:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from kpiopt.errors import TableError
 from kpiopt.reading.tables.read import UNITS_TABLE, read_table
+from kpiopt.reading.tables.table import CELLS_TABLE
 from tests.reading.tables.test_csv_file import only, problems, read
 from tests.reading.tables.test_workbook import HEADER, MAIN, Raw, book, packed, parts, sheet_xml
 from tests.reading.tables.test_workbook import problems as book_problems
@@ -208,3 +210,11 @@ class TestDataAboveTheHeader:
     def test_titles_and_remarks_are_not(self, tmp_path: Path) -> None:
         text = "Plan 2027\nas of,June\n#a,sales,5\nunit,kpi,baseline\nc,sales,1\n"
         assert read(tmp_path, text).numbers("baseline").tolist() == [1]
+
+
+@pytest.mark.parametrize("text", ["1.299", "1.299 to 2.599"])
+def test_text_of_a_parquet_file_that_could_be_either_is_asked_about(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "cells.parquet"
+    pl.DataFrame({"unit": ["a"], "kpi": ["sales"], "baseline": [text]}).write_parquet(path)
+    with pytest.raises(TableError, match=r"E-number-thousands.*1299 or 1.299"):
+        read_table(path, "cells.parquet", CELLS_TABLE)
