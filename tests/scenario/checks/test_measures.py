@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kpiopt.program.order.infeasible import WEIGHTS
-from kpiopt.scenario.checks.measures import _measure
+from kpiopt.scenario.checks.measures import money_of
 from kpiopt.scenario.checks.names import LIMIT_FAMILIES
 from tests.scenario.conftest import ORGANIZATION, Check
 
@@ -93,10 +93,10 @@ class TestScales:
         assert ("W-scale" in result.codes) == asked
 
     def test_ways_to_write_money(self) -> None:
-        assert [_measure(text) for text in ("T€", "EUR thousand", "million USD", "€", "1,000 EUR", "Mio. €")] == [
+        assert [money_of(text) for text in ("T€", "EUR thousand", "million USD", "€", "1,000 EUR", "Mio. €")] == [
             (1e3, "eur"), (1e3, "eur"), (1e6, "usd"), (1.0, "eur"), (1e3, "eur"), (1e6, "eur"),
         ]  # fmt: skip
-        assert [_measure(text) for text in ("days", "%", "", "cases", "the")] == [None] * 5
+        assert [money_of(text) for text in ("days", "%", "", "cases", "the")] == [None] * 5
 
 
 class TestIdle:
