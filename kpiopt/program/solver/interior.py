@@ -28,6 +28,10 @@ SETTINGS = {
 """A gap closed so far leaves multipliers and slacks of every side far apart, for three more iterations."""
 FAR = 1e-3
 """Share of its box below which what the rows leave of a column tells its size: ends such as 1e9 mean "no limit"."""
+NOTHING = 1e-8
+"""Share of the largest column below which what the rows leave of one is rounding: it cannot move, and has no size."""
+NOISE = 1e-11
+"""Share of its box below which what the rows leave of a column is rounding too."""
 PASSES = 8
 """How often ranges are passed on through rows, at most; each pass leads one level further."""
 COST_SIZES = (1 / 3, 1 / 30, 3.0)
@@ -61,7 +65,8 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_b
     """
     span = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
     implied = _implied_span(arrays)
-    span = np.where(implied < FAR * span, implied, span)
+    is_far = (implied < FAR * span) & (implied > NOTHING * implied.max(initial=0.0)) & (implied > NOISE * span)
+    span = np.where(is_far, implied, span)
     decided = weight > 0.0
     box = np.where(span > 0.0, span, 1.0)
     scale = np.where(decided & (not by_boxes), 1.0 / np.sqrt(2.0 * np.where(decided, weight, 1.0)), box)
