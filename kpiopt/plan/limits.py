@@ -24,6 +24,8 @@ class LimitRows:
         What the unrounded plan leaves of each limit, tolerance included, in the limit's unit.
     matrix : (n_rows, m) CSR
         Use of one step of each part.
+    planned : (m,) float
+        Steps of stretch that the unrounded plan asks of each part.
     group : (n_rows,) int
         Limits of the same group have no part in common; groups of the lowest units come first.
     """
@@ -31,12 +33,19 @@ class LimitRows:
     names: tuple[str, ...]
     room: Floats
     matrix: sp.csr_array
+    planned: Floats
     group: Integers
 
     def room_left(self, parts: Parts, counts: Integers) -> Floats:
         """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
-        left: Floats = self.room - self.matrix @ (counts - parts.value / parts.step)
+        used = np.maximum(self.steps_asked(parts, counts), 0.0) - np.maximum(self.planned, 0.0)
+        left: Floats = self.room - self.matrix @ used
         return left
+
+    def steps_asked(self, parts: Parts, counts: Integers, some: Integers | slice = slice(None)) -> Floats:
+        """Steps of stretch that some parts are asked at their counts; only what is above 0 takes effort and pay."""
+        asked: Floats = self.planned[some] + (counts[some] - parts.value[some] / parts.step[some])
+        return asked
 
 
 def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> LimitRows:
@@ -79,7 +88,7 @@ class _Draft:
         spent = np.where(cells.has_decision, rate * np.maximum(self.stretch, 0.0), 0.0)
         use = sum_below(self.units, fixed + _sum_at(cells.unit, spent, len(self.units)))
         decided = np.flatnonzero((parts.cell >= 0) & (rate[parts.cell] != 0.0))
-        of_part = np.where(self.stretch[parts.cell[decided]] < 0.0, 0.0, rate[parts.cell[decided]])
+        of_part = rate[parts.cell[decided]]
         size = _sum_at(parts.unit[decided], np.abs(of_part * parts.value[decided]), len(self.units))
         tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
         self.names += names
@@ -96,7 +105,8 @@ class _Draft:
         batch = np.repeat(np.arange(len(self.depths)), [len(d) for d in self.depths])
         depth = np.concatenate([np.empty(0, dtype=np.int64), *self.depths])
         group = np.unique(np.stack([-depth, batch], axis=1), axis=0, return_inverse=True)[1].ravel()
-        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix, group)
+        planned = np.where(self.parts.cell >= 0, self.stretch[self.parts.cell], 0.0) / self.parts.step
+        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix, planned, group)
 
 
 def _sum_at(position: Integers, values: Floats, n: int) -> Floats:

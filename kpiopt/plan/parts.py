@@ -271,15 +271,15 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
     cell, value, step = parts.cell[here], parts.value[here], parts.step[here]
     least, most = (bound[cell] for bound in stretch_box(cells, stretch))
     # A least stretch of 0 is nobody's promise: a baseline off the grid may be rounded to the multiple below it.
-    least = np.where(least == 0.0, -step, least)
+    may_fall = (least == 0.0) & ~cells.is_locked[cell]
     for bound, side, limits in ((least, -1.0, low), (most, 1.0, high)):
         room = bound - stretch[cell]
         slack = BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + FLOAT_TOLERANCE * np.abs(value)
         slack = np.where(np.isnan(cells.fixed_target[cell]), slack, noise(value / step) * step)
-        counts = (value + room + side * slack) / step
-        limits[here] = np.clip(
-            np.floor(counts) if side > 0 else np.ceil(counts), floor[here] - FARTHEST, ceil[here] + FARTHEST
-        )
+        is_floor = may_fall | (side > 0)
+        counts = (value + room + np.where(is_floor, slack, -slack)) / step
+        counts = np.where(is_floor, np.floor(counts), np.ceil(counts))
+        limits[here] = np.clip(counts, floor[here] - FARTHEST, ceil[here] + FARTHEST)
     fixed = parts.cell < 0
     low[fixed], high[fixed] = floor[fixed], ceil[fixed]
     return low.astype(np.int64), high.astype(np.int64)

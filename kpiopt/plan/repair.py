@@ -53,6 +53,7 @@ class _Repair:
         self.parts = parts
         self.start = counts
         self.counts = counts.copy()
+        self.rows = rows
         self.room = rows.room_left(parts, counts)
         self.by_row = rows.matrix
         self.group = rows.group
@@ -74,6 +75,7 @@ class _Repair:
         """Take one step from as many parts as each of some disjoint limits needs; tell whether there was one."""
         entry, row = _entries(self.by_row, rows)
         member, rate = self.by_row.indices[entry], self.by_row.data[entry]
+        rate = rate * self._taken(member, -1)
         excess = self.counts[member] - self.parts.steps[member]
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
         rounded_up = able & (excess > 0.0)
@@ -90,16 +92,23 @@ class _Repair:
         """Parts of a limit that can go down and their rates, those farthest above their unrounded value first."""
         here = slice(self.by_row.indptr[row], self.by_row.indptr[row + 1])
         member, rate = self.by_row.indices[here], self.by_row.data[here]
+        rate = rate * self._taken(member, -1)
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
         member, rate = member[able], rate[able]
         order = np.lexsort((-member, -binned(self.counts[member] - self.parts.steps[member])))
         return member[order], rate[order]
 
     def _move(self, moved: Positions, by: int) -> None:
-        """Move some parts by whole steps and book what that takes of each limit."""
+        """Move some parts by one step and book what that takes of each limit."""
+        entry, line = _entries(self.by_part, moved)
+        taken = by * self._taken(moved, by)[line]
         self.counts[moved] += by
-        entry, _ = _entries(self.by_part, moved)
-        np.subtract.at(self.room, self.by_part.indices[entry], by * self.by_part.data[entry])
+        np.subtract.at(self.room, self.by_part.indices[entry], taken * self.by_part.data[entry])
+
+    def _taken(self, some: Positions, by: int) -> Floats:
+        """How much of the next step up (1) or down (-1) lies above a stretch of 0, from 0 to 1."""
+        asked = self.rows.steps_asked(self.parts, self.counts, some)
+        return np.clip(asked + (by > 0), 0.0, 1.0)
 
     def hand_over(self) -> None:
         """Give the steps that were taken back to others of the same KPI, as near in the organization as can be."""
@@ -151,6 +160,7 @@ class _Repair:
                 break
             here = slice(self.by_part.indptr[part], self.by_part.indptr[part + 1])
             row, rate = self.by_part.indices[here], self.by_part.data[here]
+            rate = rate * self._taken(np.array([part]), 1)
             if np.any((rate > 0.0) & (rate > self.room[row])):
                 self.full[part] = True
                 continue
@@ -178,7 +188,7 @@ class _Repair:
         The limit is `row`, or the one that blocks most of the takers where `row` is -1.
         """
         entry, line = _entries(self.by_part, takers)
-        rows, rate = self.by_part.indices[entry], self.by_part.data[entry]
+        rows, rate = self.by_part.indices[entry], self.by_part.data[entry] * self._taken(takers, 1)[line]
         blocks = (rate > 0.0) & (rate > self.room[rows])
         if row < 0:
             row = int(np.bincount(rows[blocks], minlength=1).argmax())

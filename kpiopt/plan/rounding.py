@@ -7,8 +7,9 @@ Rules
   0). The top takes the multiple nearest to its unrounded target, halves in the KPI's sense up, unless limits forbid.
 - `mean` and `none`: every unit takes the nearest multiple on its own, because a mean of multiples is none.
 - A rounded target moves the stretch of its cell by the same amount. The moved stretch stays in its box, and every
-  capacity and pay budget holds with it, initiatives unchanged; a least stretch of 0 does not keep a baseline off the
-  grid from being rounded to the multiple below it. Cells without a decision take one of the two nearest multiples.
+  capacity and pay budget holds with it (what is below 0 earns nothing), initiatives unchanged; a least stretch of 0
+  does not keep a baseline off the grid from being rounded to the multiple below it. Cells without a decision take one
+  of the two nearest multiples.
 - A cell whose lock or range holds no multiple stays off the grid, and what it lies off is on top of the totals above
   it; all others are multiples of the step.
 - Where no multiples keep a capacity, a budget or a hard goal, the step of that KPI is refused: its targets stay as they

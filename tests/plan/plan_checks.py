@@ -108,12 +108,24 @@ def moved_stretch(board: Board) -> dict[Key, float]:
     return result
 
 
+def below_the_grid(board: Board, key: Key, stretch: float) -> float:
+    """How far the multiple below lies from the target of a cell without stretch: 0 where that is a multiple itself."""
+    scenario = board.plan.graph.scenario
+    kpi = scenario.kpis[key[1]]
+    step = float(kpi.step or 0.0)
+    if not step:
+        return 0.0
+    value = kpi.sign * (board.asked[key] - sum(board.asked[b] for b in board.below(*key))) - stretch
+    return max(value - step * float(np.floor(value / step + 1e-6)), 0.0)
+
+
 def assert_box_holds(board: Board, key: tuple[str, str], i: int, x: float) -> None:
     """A stretch stays within the range of its cell, or is its lock."""
-    scenario, cells = board.plan.graph.scenario, board.plan.graph.scenario.cells
+    cells = board.plan.graph.scenario.cells
     low, high = (cells.lock[i],) * 2 if not np.isnan(cells.lock[i]) else (cells.min_stretch[i], cells.max_stretch[i])
     noise = 1e-9 * max(1.0, abs(high)) + 1e-12 * abs(board.asked[key])
-    low = low if low != 0.0 else -float(scenario.kpi_step[cells.kpi[i]])
+    if low == 0.0 and not cells.is_locked[i]:
+        low = -below_the_grid(board, key, float(board.plan.stretch[i]))
     assert low - noise <= x <= high + noise, (key, low, x, high)
 
 
@@ -137,7 +149,7 @@ def assert_limits_hold(board: Board) -> None:
         for top, limit in zip(units.ids, capacity.tolist(), strict=True):
             if not np.isnan(limit):
                 mine = [key for key in moved if is_below(key[0], top)]
-                used = sum(effort[cell[key]] * moved[key] for key in mine)
+                used = sum(effort[cell[key]] * max(moved[key], 0.0) for key in mine)
                 at = zip(plan.levels, plan.graph.level_initiative, plan.graph.level_unit, strict=True)
                 uses = [i.uses.get(resource, 0.0) for i in scenario.initiatives.values()]
                 used += sum(uses[initiative] * level for level, initiative, u in at if is_below(units.ids[u], top))
@@ -146,7 +158,7 @@ def assert_limits_hold(board: Board) -> None:
         if budget.resource == "pay":
             top = units.ids[budget.scope]
             mine = [key for key in moved if is_below(key[0], top)]
-            used = sum(float(np.nan_to_num(cells.pay_rate[cell[key]])) * moved[key] for key in mine)
+            used = sum(float(np.nan_to_num(cells.pay_rate[cell[key]])) * max(moved[key], 0.0) for key in mine)
             used += sum(
                 t for u, t in zip(units.ids, units.target_incentive, strict=True) if is_below(u, top) and t == t
             )

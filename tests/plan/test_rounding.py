@@ -96,6 +96,38 @@ def test_random_locks_stay_where_they_are_and_all_others_on_the_grid() -> None:
     assert seen > 50
 
 
+@pytest.mark.parametrize("limit", ["pay", "hours"])
+def test_what_falls_below_a_baseline_pays_for_nobody_else(limit: str) -> None:
+    """5 below 196 would give the 2 that the last step to 105 lacks; b stands on the grid and stays there."""
+    for baseline, right in ((196.0, (104.0, 196.0)), (196.4, (104.0, 196.0))):
+        units = build_units({"co": None, "a": "co", "b": "co"})
+        rows = [Cell("a", "sales", 100.0, 8.0), Cell("b", "sales", baseline, 40.0)]
+        scenario = build_scenario(units, [build_kpi("sales", step=1.0)], rows)
+        rate, cells = np.array([2.0, 5.0]), scenario.cells
+        if limit == "pay":
+            scenario = replace(scenario, budgets={"pay": Budget("pay", "pay", 9.5, 0)})
+            scenario = replace(scenario, cells=replace(cells, pay_rate=rate))
+        else:
+            capacity = {"hours": np.array([9.5, np.nan, np.nan])}
+            scenario = replace(scenario, units=replace(scenario.units, capacity=capacity))
+            scenario = replace(scenario, cells=replace(cells, effort={"hours": rate}))
+        plan = plan_of(scenario, [4.75, 0.0])
+        targets = targets_of(plan)
+        assert (targets["a"], targets["b"]) == right
+        assert targets["co"] == sum(right)
+        assert codes(plan) == ["W-rounding-total"]
+        assert_limits_hold(lay_out(plan))
+
+
+@pytest.mark.parametrize("lock", [0.0, 1.0, -2.0])
+def test_a_lock_at_0_is_kept_like_any_other(lock: float) -> None:
+    scenario = flat_sales([25.0, 40.0], step=10.0)
+    cells = replace(scenario.cells, lock=np.array([lock, np.nan]))
+    plan = plan_of(replace(scenario, cells=cells), [lock, 0.0])
+    assert targets_of(plan) == {"co": 65.0 + lock, "a": 25.0 + lock, "b": 40.0}
+    assert codes(plan) == ["W-off-grid"]
+
+
 @pytest.mark.parametrize("seed", range(150))
 def test_free_targets_move_less_than_a_step_and_totals_at_most_half(seed: int) -> None:
     narrow = random_scenario(seed, n_units=15, steps=(1.0, 0.1, 2.5, 10.0))
