@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kpiopt.deadline import NotDone
-from kpiopt.errors import InputError, LimitReached, UsageError
-from kpiopt.graph import build_graph
+from kpiopt.errors import InputError, LimitReached, Problem, UsageError
+from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.columns import level_range
+from kpiopt.program.formulation.elimination import held_at_zero
 from kpiopt.program.formulation.objectives import money_per_level
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
@@ -237,8 +239,24 @@ def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, .
     """Turn a solution's columns into a plan whose cells know which limits stop them."""
     columns = cascade.columns
     plan = build_plan(cascade.graph, columns.stretch_of_cells(solution.x), columns.level.of(solution.x))
-    plan = replace(plan, notes=(*plan.notes, *broken_rules(cascade, plan.rounded_stretch, plan.levels)))
+    notes = (*_held_locks(cascade.graph), *broken_rules(cascade, plan.rounded_stretch, plan.levels))
+    plan = replace(plan, notes=(*plan.notes, *notes))
     return plan.annotate(binding_limits=binding_of_cells(cascade, limits))
+
+
+def _held_locks(graph: CausalGraph) -> list[Problem]:
+    """Note every locked target that keeps initiatives and causes from bringing more than it says."""
+    target = graph.scenario.cells.fixed_target
+    return [
+        Problem(
+            "W-lock-target-held",
+            f"{graph.node_name(int(graph.cell_node[cell]))} is locked at {target[cell]:,.10g}: the plan leaves out "
+            "what would bring more, though giving up stretch there might allow it",
+            rule="what may lie on both sides of 0 stays at 0 or above where effort, pay or execution count it",
+            fix="to plan with less than 0 there, write `lock` with that stretch instead of lock_target",
+        )
+        for cell in held_at_zero(graph, level_range(graph)).tolist()
+    ]
 
 
 def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.ndarray[Any, Any]:

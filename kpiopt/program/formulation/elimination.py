@@ -92,8 +92,9 @@ def _follow(graph: CausalGraph, hub: Integers, edges: Integers) -> tuple[Integer
 def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     """Return the least and the largest stretch of every cell, locks applied, a pair of (n_cells,) float.
 
-    A lock counts whatever the range says. Where the target is locked, the stretch is what effects leave of it; it stays
-    at least 0 where it can, else it is what is given up.
+    A lock counts whatever the range says. Where the target is locked, the stretch is what effects leave of it, below 0
+    too. Only where it may lie on both sides of 0 and a stretch above 0 counts otherwise than one below (`is_priced`),
+    it stays at least 0, and the plan says so.
 
     Parameters
     ----------
@@ -111,13 +112,34 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
     lower[fixed], upper[fixed] = 0.0, 0.0
     for level in np.unique(graph.topological_level[graph.cell_node[fixed]]).tolist():
         here = fixed[graph.topological_level[graph.cell_node[fixed]] == level]
-        node = graph.cell_node[here]
-        low, high = change_interval(graph, (lower, upper), levels)
-        sign, gap = graph.sign[node], target[here] - graph.baseline[node]
-        ends = np.stack([sign * (gap - low[node]), sign * (gap - high[node])])
-        least, most = ends.min(axis=0), ends.max(axis=0)
-        lower[here], upper[here] = np.where(most > 0.0, np.maximum(least, 0.0), least), most
+        least, most = _left_of_target(graph, here, change_interval(graph, (lower, upper), levels))
+        held = (most > 0.0) & is_priced(graph)[here]
+        lower[here], upper[here] = np.where(held, np.maximum(least, 0.0), least), most
     return lower, upper
+
+
+def _left_of_target(graph: CausalGraph, cell: Integers, change: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Least and largest stretch that changes of their nodes leave of locked targets, 0 where noise alone parts it."""
+    node, target = graph.cell_node[cell], graph.scenario.cells.fixed_target[cell]
+    ends = np.stack([graph.sign[node] * (target - graph.baseline[node] - end[node]) for end in change])
+    ends[np.abs(ends) <= 1e-12 * np.maximum(np.abs(target), np.abs(graph.baseline[node]))] = 0.0
+    return ends.min(axis=0), ends.max(axis=0)
+
+
+def is_priced(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Whether a stretch above 0 takes effort or pay, or is not realised in full, as none below 0 is. (n_cells,)."""
+    cells = graph.scenario.cells
+    efforts = [np.nan_to_num(effort) != 0.0 for effort in cells.effort.values()]
+    return np.any([np.nan_to_num(cells.pay_rate) != 0.0, graph.execution_mean != 1.0, *efforts], axis=0)
+
+
+def held_at_zero(graph: CausalGraph, levels: tuple[Floats, Floats]) -> Integers:
+    """Return the cells whose locked target could leave less than 0, which `stretch_range` does not follow."""
+    fixed = np.flatnonzero(~np.isnan(graph.scenario.cells.fixed_target) & graph.scenario.cells.has_decision)
+    lower, upper = stretch_range(graph, levels)
+    lower[fixed], upper[fixed], box = 0.0, 0.0, (lower[fixed], upper[fixed])
+    least, most = _left_of_target(graph, fixed, change_interval(graph, (lower, upper), levels))
+    return fixed[(least < 0.0) & (most > 0.0) & (box[0] == 0.0) & (box[1] > 0.0) & is_priced(graph)[fixed]]
 
 
 def _inside_bounds(graph: CausalGraph, lower: Floats, upper: Floats) -> Floats:
