@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
 from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
@@ -42,7 +43,7 @@ class LimitRows:
         left: Floats = self.room - self.matrix @ used
         return left
 
-    def steps_asked(self, parts: Parts, counts: Integers, some: Integers | slice = slice(None)) -> Floats:
+    def steps_asked(self, parts: Parts, counts: Integers, some: NDArray[np.integer] | slice = slice(None)) -> Floats:
         """Steps of stretch that some parts are asked at their counts; only what is above 0 takes effort and pay."""
         asked: Floats = self.planned[some] + (counts[some] - parts.value[some] / parts.step[some])
         return asked
