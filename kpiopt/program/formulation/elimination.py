@@ -130,7 +130,7 @@ def is_priced(graph: CausalGraph) -> NDArray[np.bool_]:
     """Whether a stretch above 0 takes effort or pay, or is not realised in full, as none below 0 is. (n_cells,)."""
     cells = graph.scenario.cells
     efforts = [np.nan_to_num(effort) != 0.0 for effort in cells.effort.values()]
-    return np.any([np.nan_to_num(cells.pay_rate) != 0.0, graph.execution_mean != 1.0, *efforts], axis=0)
+    return np.asarray(np.any([np.nan_to_num(cells.pay_rate) != 0.0, graph.execution_mean != 1.0, *efforts], axis=0))
 
 
 def held_at_zero(graph: CausalGraph, levels: tuple[Floats, Floats]) -> Integers:
@@ -139,7 +139,8 @@ def held_at_zero(graph: CausalGraph, levels: tuple[Floats, Floats]) -> Integers:
     lower, upper = stretch_range(graph, levels)
     lower[fixed], upper[fixed], box = 0.0, 0.0, (lower[fixed], upper[fixed])
     least, most = _left_of_target(graph, fixed, change_interval(graph, (lower, upper), levels))
-    return fixed[(least < 0.0) & (most > 0.0) & (box[0] == 0.0) & (box[1] > 0.0) & is_priced(graph)[fixed]]
+    cells: Integers = fixed[(least < 0.0) & (most > 0.0) & (box[0] == 0.0) & (box[1] > 0.0) & is_priced(graph)[fixed]]
+    return cells
 
 
 def _inside_bounds(graph: CausalGraph, lower: Floats, upper: Floats) -> Floats:
