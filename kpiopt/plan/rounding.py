@@ -82,7 +82,7 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
     rounded += parts.offset
     node = parts.node[~parts.is_own]
     target[node] = graph.sign[node] * rounded[~parts.is_own] + 0.0
-    return Rounding(target, moved, (*notes, *_means_apart(graph, asked, target)))
+    return Rounding(target, moved, tuple(notes))
 
 
 def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> tuple[Integers, dict[int, Problem]]:
@@ -180,25 +180,6 @@ def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Pr
         )
         for part, got, near in zip(top.tolist(), rounded.tolist(), usual.tolist(), strict=True)
         for digits in (max(0, -int(Decimal(repr(float(parts.step[part]))).normalize().as_tuple().exponent)),)
-    ]
-
-
-def _means_apart(graph: CausalGraph, asked: Floats, target: Floats) -> list[Problem]:
-    """Note every target of a mean that is not the multiple nearest to the mean of the rounded targets below it."""
-    node = np.unique(graph.roll_up_above[0][graph.roll_up_above[0] >= 0])
-    is_mean = np.array([k.roll_up == "mean" for k in graph.scenario.kpis.values()], dtype=bool)
-    node = node[is_mean[graph.kpi[node]] & (graph.scenario.kpi_step[graph.kpi[node]] > 0.0)]
-    mean = (asked + graph.roll_up_matrix @ (target - asked))[node]
-    half = graph.scenario.kpi_step[graph.kpi[node]] * (0.5 + 1e-6)
-    return [
-        Problem(
-            "W-rounding-total",
-            f"the rounded targets below {graph.node_name(at)} come to a mean of {got:,.6g}, not to its {said:,.15g}",
-            rule="a mean is rounded on its own; limits or few parts can keep the rounded targets below away from it",
-            fix="write a finer step, or give the ranges below a little more room",
-        )
-        for at, got, said, limit in zip(node.tolist(), mean.tolist(), target[node].tolist(), half, strict=True)
-        if abs(got - said) > limit
     ]
 
 
