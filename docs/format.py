@@ -122,6 +122,8 @@ capacity.hours.scale = 0.4
 """
 
 HEADINGS = {
+    "PeriodsEntry": "[periods]",
+    "PeriodSeries": "[periods] names = { … }",
     "PerspectiveEntry": "[perspective.ID]",
     "ObjectiveEntry": "[objective.ID]",
     "KpiEntry": "[kpi.ID]",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.scenario.links import Driver, Effect
+from kpiopt.scenario.links import Driver, Effect, Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import (
     Budget,
@@ -16,7 +16,6 @@ from kpiopt.scenario.scenario import (
     Factor,
     Floats,
     Goal,
-    Initiative,
     Kpi,
     Scenario,
     Uncertainty,

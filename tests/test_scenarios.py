@@ -95,6 +95,17 @@ def test_plan_is_the_expected_one(name: str) -> None:
         assert_close(found[key], expected[key], rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.nightly
+def test_the_plan_by_quarter_is_the_expected_one() -> None:
+    """`scenarios/by_period`: without the odds, and its targets by quarter add up."""
+    found = answer_of(solve("by_period/scorecard-quarters", simulate=True))
+    expected = json.loads((SCENARIOS / "by_period" / "expected.json").read_text(encoding="utf-8"))
+    assert_close(without_odds(found), without_odds(expected), rel=1e-6, abs=1e-6)
+    for key in ("scenario", "steps", "binding", "levels", "targets"):
+        assert_close(found[key], expected[key], rel=1e-6, abs=1e-6)
+    assert found["all_goals"] == pytest.approx(expected["all_goals"], abs=ODDS)
+
+
 @each_scenario
 def test_odds_and_pay_are_near_the_expected_ones(name: str) -> None:
     found, expected = answer_of(solve(name, simulate=True)), expected_answer(name)

@@ -145,8 +145,8 @@ def _counts(scenario: Scenario) -> dict[str, int]:
     """Return how many of each thing the scenario holds."""
     return {
         "units": len(scenario.units),
-        "cells": len(scenario.cells),
-        "decisions": int(scenario.cells.has_decision.sum()),
+        "cells": len(scenario.horizon),
+        "decisions": int(scenario.horizon.has_decision.sum()),
         "kpis": len(scenario.kpis),
         "goals": len(scenario.goals),
         "initiatives": len(scenario.initiatives),

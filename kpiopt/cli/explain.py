@@ -13,7 +13,7 @@ from kpiopt.errors import printable
 
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
-    from kpiopt.scenario.scenario import Initiative
+    from kpiopt.scenario.links import Initiative
 
 
 def explain(

@@ -1,8 +1,9 @@
 """The weighted causal graph: scenario -> nodes in topological order and sparse coefficients.
 
-A node is a (unit, KPI) pair of the plan's only period, a factor, or the level of an initiative at one unit. Nodes are
-numbered so that every edge goes from a lower to a higher number; the same arrays serve the program, the simulation,
-the explanation and the picture. Total effects (I - C)^-1 are swept, never formed.
+A node is a (unit, KPI) pair of the horizon or of one of its periods, what a stock has built up, a factor, or the level
+of an initiative at one unit. Nodes are numbered so that every edge goes from a lower to a higher number; the same
+arrays serve the program, the simulation, the explanation and the picture. Total effects (I - C)^-1 are swept, never
+formed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import scipy.sparse as sp
 
 from kpiopt.graph.topology import look_up
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Floats, Integers, Scenario
+from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
 
 class NodeKind(IntEnum):
@@ -27,6 +28,7 @@ class NodeKind(IntEnum):
     KPI = 0
     FACTOR = 1
     INITIATIVE = 2
+    BUILT = 3
 
 
 class EdgeKind(IntEnum):
@@ -36,6 +38,7 @@ class EdgeKind(IntEnum):
     CAUSE = 1
     FACTOR = 2
     INITIATIVE = 3
+    TIME = 4
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,11 @@ class CausalGraph:
         What it was built from.
     kind, unit, kpi, factor, level : (n,) int
         Kind of each node and its position among units, KPIs, factors and initiative levels; -1 where it has none.
-    cell : (n,) int
-        Row in `scenario.cells`, -1 for nodes without a row of their own.
+    period : (n,) int
+        Position among the periods, the start of a level; -1 for the horizon, for factors and without periods.
+    cell, whole_cell : (n,) int
+        Row in `scenario.cells` of a period's node and in `scenario.horizon` of the horizon's, -1 where there is none.
+        Without periods the two are the same.
     sign : (n,) float
         +1 where higher is better, -1 where lower is better; +1 for factors and initiatives.
     baseline : (n,) float
@@ -81,17 +87,21 @@ class CausalGraph:
         Uncertain factors, contributions, effects and baselines (execution is apart: it belongs to cells).
     node_quantity : (n,) int
         Index into `quantities` of a factor's value or of a node's uncertain baseline, else -1.
-    level_initiative, level_unit, level_node : (n_levels,) int
-        The initiative decisions: which initiative, at which unit, which node.
+    quantity_share : (n,) float
+        Part of a drawn baseline that a node has: the share of a period in a flow, else 1.
+    level_initiative, level_unit, level_start, level_node : (n_levels,) int
+        The initiative decisions: which initiative, at which unit, begun in which period (-1 without any), which node.
     """
 
     scenario: Scenario
     kind: Integers
     unit: Integers
     kpi: Integers
+    period: Integers
     factor: Integers
     level: Integers
     cell: Integers
+    whole_cell: Integers
     sign: Floats
     baseline: Floats
     size: Floats
@@ -105,8 +115,10 @@ class CausalGraph:
     edge_between: Integers
     quantities: tuple[NamedQuantity, ...]
     node_quantity: Integers
+    quantity_share: Floats
     level_initiative: Integers
     level_unit: Integers
+    level_start: Integers
     level_node: Integers
 
     @property
@@ -132,8 +144,26 @@ class CausalGraph:
 
     @cached_property
     def roll_up_matrix(self) -> sp.csr_array:
-        """The roll-up part of C."""
-        return self.select_edges([EdgeKind.ROLL_UP])
+        """The part of C that adds up values of one KPI: roll-up over units and over time."""
+        return self.select_edges([EdgeKind.ROLL_UP, EdgeKind.TIME])
+
+    @cached_property
+    def time_matrix(self) -> sp.csr_array:
+        """The part of C that leads over time: what a stock has built up, and the horizon's value."""
+        return self.select_edges([EdgeKind.TIME])
+
+    @cached_property
+    def units_matrix(self) -> sp.csr_array:
+        """Roll-up over units alone, in every period and over the horizon."""
+        if self.scenario.periods is None:
+            return self.roll_up_matrix
+        above, coefficient = self.roll_up_above
+        tail = np.flatnonzero(above >= 0)
+        return sp.csr_array((coefficient[tail], (above[tail], tail)), shape=(self.n_nodes, self.n_nodes))
+
+    def over_time(self, own: Floats) -> Floats:
+        """Return what is each node's own with what stocks have built up of it, and over the horizon, (n,) float."""
+        return own if self.scenario.periods is None else self.sweep(own, self.time_matrix)
 
     @cached_property
     def cause_matrix(self) -> sp.csr_array:
@@ -155,6 +185,36 @@ class CausalGraph:
         return node
 
     @cached_property
+    def whole_node(self) -> Integers:
+        """Node of each cell of `scenario.horizon`: that of the horizon, (n_horizon_cells,) int."""
+        node = np.empty(len(self.scenario.horizon), dtype=np.int64)
+        has_cell = np.flatnonzero(self.whole_cell >= 0)
+        node[self.whole_cell[has_cell]] = has_cell
+        return node
+
+    @cached_property
+    def entry_node(self) -> Integers:
+        """Node that the stretch of each cell changes first: what a stock builds up, else the cell's node."""
+        entry, built = self.cell_node.copy(), np.flatnonzero(self.kind == NodeKind.BUILT)
+        if len(built):
+            keys = self._keys(self.unit[built], self.kpi[built], self.period[built])
+            order = np.argsort(keys)
+            own = self._keys(self.unit[entry], self.kpi[entry], self.period[entry])
+            found = look_up(keys[order], built[order], own)
+            entry = np.where(found >= 0, found, entry)
+        return entry
+
+    @cached_property
+    def per_stretch(self) -> Floats:
+        """Change of the entry node per unit of stretch: the direction sign, of a rate over w_t; (n_cells,) float."""
+        sign, scenario = self.sign[self.cell_node], self.scenario
+        if scenario.periods is None:
+            return sign
+        rate = np.array([k.kind == "rate" for k in scenario.kpis.values()])[scenario.cells.kpi]
+        share = scenario.periods.season[scenario.cells.kpi, scenario.cell_period]
+        return np.where(rate, sign / share, sign)
+
+    @cached_property
     def execution_mean(self) -> Floats:
         """Mean execution of each cell, (n_cells,) float."""
         means = np.array([q.mean for q in self.scenario.uncertainty.execution])
@@ -166,6 +226,12 @@ class CausalGraph:
         edges = np.flatnonzero(self.edge_kind == EdgeKind.ROLL_UP)
         above, coefficient = np.full(self.n_nodes, -1, dtype=np.int64), np.zeros(self.n_nodes)
         above[self.tail[edges]], coefficient[self.tail[edges]] = self.head[edges], self.coefficient[edges]
+        if self.scenario.periods is not None:  # the horizon's values add up as those of each period do
+            first = edges[self.period[self.head[edges]] == 0]
+            tail, head = (
+                self.find_nodes(self.unit[end], self.kpi[end]) for end in (self.tail[first], self.head[first])
+            )
+            above[tail], coefficient[tail] = head, self.coefficient[first]
         return above, coefficient
 
     def ways_up(self, node: Integers, top: Integers) -> tuple[Integers, Integers, Floats]:
@@ -195,9 +261,13 @@ class CausalGraph:
 
     @cached_property
     def bounds(self) -> Floats:
-        """Least and largest value of each node by its KPI's bounds, (2, n) float; infinite where there is none."""
+        """Least and largest value of each node by its KPI's bounds, (2, n) float; infinite where there is none.
+
+        A flow's bounds are those of the horizon; a period has its share of them.
+        """
         ends = [(k.low, k.high) for k in self.scenario.kpis.values()] + [(-np.inf, np.inf)]
-        return np.array(ends, dtype=np.float64)[self.kpi].T
+        kpi = np.where(self.kind == NodeKind.KPI, self.kpi, -1)
+        return np.array(ends, dtype=np.float64)[kpi].T * self.quantity_share
 
     @cached_property
     def bounded(self) -> Integers:
@@ -229,8 +299,8 @@ class CausalGraph:
         w_n = max(|b_n|, step) by baseline; max(distance to the bound in the KPI's direction, step) by headroom (where
         both are 0, the size of the bound); else the amount that the KPI gives.
         """
-        kpi, kpis = self.scenario.cells.kpi, list(self.scenario.kpis.values())
-        baseline, step = self.baseline[self.cell_node], self.scenario.kpi_step[kpi]
+        kpi, kpis = self.scenario.horizon.kpi, list(self.scenario.kpis.values())
+        baseline, step = self.baseline[self.whole_node], self.scenario.kpi_step[kpi]
         scale = np.maximum(np.abs(baseline), step)
         for position, entry in enumerate(kpis):
             here = kpi == position
@@ -240,7 +310,7 @@ class CausalGraph:
                 scale[here] = np.where(room > 0.0, room, abs(bound) or 1.0)
             elif entry.scale != "baseline":
                 scale[here] = float(entry.scale)
-        return scale
+        return scale[self.scenario.cell_base]
 
     @cached_property
     def factor_mean(self) -> Floats:
@@ -251,23 +321,35 @@ class CausalGraph:
     @cached_property
     def _node_by_key(self) -> tuple[Integers, Integers]:
         nodes = np.flatnonzero(self.kind == NodeKind.KPI)
-        keys = self.unit[nodes] * len(self.scenario.kpis) + self.kpi[nodes]
+        keys = self._keys(self.unit[nodes], self.kpi[nodes], self.period[nodes])
         order = np.argsort(keys)
         return keys[order], nodes[order]
 
-    def find_nodes(self, unit: Integers, kpi: Integers | int) -> Integers:
-        """Return the nodes of (unit, KPI) pairs given by position; -1 where there is none."""
-        keys, nodes = self._node_by_key
-        wanted = np.asarray(unit) * len(self.scenario.kpis) + np.asarray(kpi)
-        return look_up(keys, nodes, wanted)
+    def _keys(self, unit: Integers, kpi: Integers | int, period: Integers | int) -> Integers:
+        """Return a number for each (unit, KPI, period); the horizon is period -1."""
+        pair = np.asarray(unit) * len(self.scenario.kpis) + np.asarray(kpi)
+        return np.asarray(pair * (self.scenario.n_periods + 1) + np.asarray(period) + 1, dtype=np.int64)
 
-    def find_node(self, kpi: str, unit: str | int = 0) -> int:
+    def find_nodes(self, unit: Integers, kpi: Integers | int, period: Integers | int = -1) -> Integers:
+        """Return the nodes of (unit, KPI) pairs by position, of the horizon by default; -1 where there is none."""
+        keys, nodes = self._node_by_key
+        return look_up(keys, nodes, self._keys(unit, kpi, period))
+
+    def find_node(self, kpi: str, unit: str | int = 0, period: int = -1) -> int:
         """Return the node of a KPI at a unit (the root by default), or -1 where there is none."""
         position = self.scenario.units.position[unit] if isinstance(unit, str) else unit
-        return int(self.find_nodes(np.array([position]), self.scenario.kpi_position[kpi])[0])
+        return int(self.find_nodes(np.array([position]), self.scenario.kpi_position[kpi], period)[0])
+
+    def goal_node(self, goal: Goal) -> int:
+        """Return the node that a goal is about."""
+        return self.find_node(goal.kpi, goal.unit, goal.period)
 
     def node_name(self, node: int) -> str:
-        """Return a node's name: "unit/kpi", "factor.<id>" or "initiative.<id>@<unit>"."""
+        """Return a node's name: "unit/kpi", "factor.<id>" or "initiative.<id>@<unit>"; in a period "…/<period>"."""
+        name, period = self._name(node), self.scenario.period_name(int(self.period[node]))
+        return name if period is None else f"{name}/{period}"
+
+    def _name(self, node: int) -> str:
         scenario = self.scenario
         if self.kind[node] == NodeKind.FACTOR:
             return f"factor.{list(scenario.factors)[self.factor[node]]}"
@@ -277,10 +359,20 @@ class CausalGraph:
             return f"initiative.{list(scenario.initiatives)[self.level_initiative[level]]}@{unit}"
         return f"{unit}/{scenario.kpi_ids[self.kpi[node]]}"
 
-    def use_per_level(self, resource: str) -> Floats:
-        """Return the use of a resource per unit of each initiative level, (n_levels,) float."""
-        uses = [i.uses.get(resource, 0.0) for i in self.scenario.initiatives.values()]
-        return np.array([*uses, 0.0])[self.level_initiative]
+    def use_per_level(self, resource: str, period: int | None = None) -> Floats:
+        """Return the use of a resource per unit of each level, in all periods or in one, (n_levels,) float."""
+        initiatives = list(self.scenario.initiatives.values())
+        used = np.array([*(i.uses.get(resource, 0.0) for i in initiatives), 0.0])[self.level_initiative]
+        if self.scenario.periods is None:
+            return used
+        count = self.scenario.n_periods
+        runs = [[len(i.runs_in(u, count)) for u in range(count)] for i in initiatives]
+        if period is not None:
+            used = np.where(self.level_start == period, used, 0.0)
+            runs = [[int(period in i.runs_in(u, count)) for u in range(count)] for i in initiatives]
+        rate = np.array([*(i.runs.get(resource, 0.0) for i in initiatives), 0.0])[self.level_initiative]
+        times = np.array(runs, dtype=np.float64).reshape(-1, count)
+        return used + rate * times[self.level_initiative, self.level_start] if len(used) else used
 
     def sweep(self, own: Floats, matrix: sp.csr_array | None = None) -> Floats:
         """Propagate along the edges: solve y = own + C y in topological order.
@@ -341,7 +433,7 @@ class CausalGraph:
         (n,) float
         """
         own = self.factor_mean + self.clipped
-        own[self.cell_node] += self.sign[self.cell_node] * (self.executed(stretch) if executed else stretch)
+        own[self.entry_node] += self.per_stretch * (self.executed(stretch) if executed else stretch)
         own[self.level_node] += levels
         return own
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
-from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity, NodeKind
+from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity
 from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
+from kpiopt.graph.unroll import Edges, Unrolled, kinds_of_nodes
 from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
@@ -35,16 +36,22 @@ def build_graph(scenario: Scenario) -> CausalGraph:
     return draft.compile()
 
 
-class _Edges(NamedTuple):
-    """A batch of edges of one kind and one coefficient's quantity."""
+class _Nodes(NamedTuple):
+    """What is known of each node, in the order of the draft; -1 or NaN where a node has none of it."""
 
-    tail: Integers
-    head: Integers
-    coefficient: Floats
-    share: Floats
-    kind: EdgeKind
-    quantity: int
-    between: Integers
+    kind: Integers
+    unit: Integers
+    kpi: Integers
+    period: Integers
+    factor: Integers
+    level: Integers
+    cell: Integers
+    whole_cell: Integers
+    baseline: Floats
+    size: Floats
+    quantity: Integers
+    quantity_share: Floats
+    sign: Floats
 
 
 class _Draft:
@@ -55,13 +62,13 @@ class _Draft:
         self.n_kpis = len(scenario.kpis)
         self.keys = np.empty(0, dtype=np.int64)
         self.n_kpi_nodes = 0
-        self.edges: list[_Edges] = []
+        self.edges: list[Edges] = []
         self.quantities: list[NamedQuantity] = []
         self.problems: list[Problem] = []
 
     def add_kpi_nodes(self) -> None:
         """Add a node for every cell, for its ancestors where the KPI rolls up, and for KPIs given at the root."""
-        cells, units = self.scenario.cells, self.scenario.units
+        cells, units = self.scenario.horizon, self.scenario.units
         keys = cells.unit * self.n_kpis + cells.kpi
         rolls = np.array([k.roll_up != "none" for k in self.scenario.kpis.values()], dtype=bool)
         at_root = [i for i, k in enumerate(self.scenario.kpis.values()) if k.baseline is not None]
@@ -106,12 +113,12 @@ class _Draft:
         with np.errstate(divide="ignore", invalid="ignore"):
             coefficient[is_mean] = self.size[child[is_mean]] / total[parent[is_mean]]
         nobody = np.full(len(child), -1)
-        self.edges.append(_Edges(child, parent, coefficient, np.ones(len(child)), EdgeKind.ROLL_UP, -1, nobody))
+        self.edges.append(Edges(child, parent, coefficient, np.ones(len(child)), EdgeKind.ROLL_UP, -1, nobody))
         self.roll_up_edges = child, parent, coefficient
 
     def _fill_sizes(self, is_mean: NDArray[np.bool_], child: Integers, parent: Integers) -> None:
         """Size of a node: its cell's, else its unit's, else the sum of its children's, else 1."""
-        cells, units = self.scenario.cells, self.scenario.units
+        cells, units = self.scenario.horizon, self.scenario.units
         own = np.where(self.cell >= 0, cells.size[self.cell], np.nan) if len(cells) else self.size
         self.size = np.where(is_mean, np.where(np.isnan(own), units.size[self.unit], own), np.nan)
         depth = units.depth[self.unit]
@@ -138,7 +145,7 @@ class _Draft:
         factors = {f: i for i, f in enumerate(self.scenario.factors)}
         for position, kpi in enumerate(self.scenario.kpis.values()):
             for driver in kpi.drivers:
-                if driver.lag > 0:
+                if driver.lag > 0 and self.scenario.periods is None:
                     continue
                 head = self._nodes(driver.units, position)
                 if driver.is_factor:
@@ -156,7 +163,7 @@ class _Draft:
             tail = first + np.arange(len(initiative.units))
             first += len(tail)
             for effect in initiative.effects:
-                if effect.lag > 0:
+                if effect.lag > 0 and self.scenario.periods is None:
                     continue
                 kpi = self.scenario.kpi_position[effect.kpi]
                 head = self._nodes(initiative.units, kpi)
@@ -194,7 +201,7 @@ class _Draft:
             each, place = np.unique(unit, return_inverse=True)
             between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in each.tolist()], dtype=np.int64)
             between = between[place]
-        self.edges.append(_Edges(tail, head, link.contribution.mean * share, share, kind, quantity, between))
+        self.edges.append(Edges(tail, head, link.contribution.mean * share, share, kind, quantity, between, link.lag))
 
     def _hand_down(self, tail: Integers, head: Integers, spread: str) -> tuple[Integers, Integers, Floats]:
         """Replace edges into nodes above cells of the KPI by edges into these cells.
@@ -217,7 +224,7 @@ class _Draft:
         return np.concatenate([empty, *tails]), np.concatenate([empty, *heads]), np.concatenate([np.empty(0), *shares])
 
     def _shares(self, node: Integers, spread: str) -> Floats:
-        cells, units = self.scenario.cells, self.scenario.units
+        cells, units = self.scenario.horizon, self.scenario.units
         if list(self.scenario.kpis.values())[self.kpi[node[0]]].roll_up == "mean":
             return np.ones(len(node))
         weight = np.ones(len(node))
@@ -238,7 +245,7 @@ class _Draft:
 
     def _baselines(self) -> tuple[Floats, Integers]:
         """Baselines of nodes without children from their cell or the root, of the others by the same roll-up."""
-        cells = self.scenario.cells
+        cells = self.scenario.horizon
         baseline = np.where(self.cell >= 0, cells.baseline[self.cell], 0.0) if len(cells) else np.zeros(len(self.cell))
         quantity = np.full(len(baseline), -1, dtype=np.int64)
         node_of_cell = np.empty(len(cells), dtype=np.int64)
@@ -262,6 +269,11 @@ class _Draft:
             baseline += np.bincount(parent[here], coefficient[here] * baseline[child[here]], len(baseline))
         return baseline, quantity
 
+    @property
+    def _n_named(self) -> int:
+        """Number of KPI nodes, by period and for the horizon."""
+        return self.n_kpi_nodes * (1 if self.scenario.periods is None else self.scenario.n_periods + 1)
+
     def _number_nodes(self, n: int, tail: Integers, head: Integers) -> tuple[Integers, Integers]:
         """Return each node's topological level and the order that sorts by it."""
         level = topological_levels(n, tail, head)
@@ -271,55 +283,136 @@ class _Draft:
 
     def compile(self) -> CausalGraph:
         """Number the nodes topologically and freeze everything."""
-        baseline, baseline_quantity = self._baselines()
+        baseline, quantity = self._baselines()
         if self.problems:
             raise ModelError(*self.problems)
-        counts = [self.n_kpi_nodes, len(self.factor_quantity), len(self.level_unit)]
-        n = sum(counts)
-        tail = np.concatenate([e.tail for e in self.edges]).astype(np.int64)
-        head = np.concatenate([e.head for e in self.edges]).astype(np.int64)
+        unrolled = self._unroll()
+        if unrolled is None:
+            nodes, edges = self._nodes_at_once(baseline, quantity), self.edges
+            once, start = np.arange(len(self.level_unit)), np.full(len(self.level_unit), -1)
+        else:
+            nodes, edges = self._nodes_by_period(unrolled, baseline, quantity), unrolled.edges(self.edges)
+            once, start = unrolled.once, unrolled.starts
+        return self._freeze(nodes, edges, once, start)
+
+    def _freeze(self, nodes: _Nodes, edges: Sequence[Edges], once: Integers, start: Integers) -> CausalGraph:
+        """Number nodes and edges; levels come last among the nodes, each of a decision `once` with its start."""
+        tail = np.concatenate([e.tail for e in edges]).astype(np.int64)
+        head = np.concatenate([e.head for e in edges]).astype(np.int64)
+        n = len(nodes.kind)
         level, order = self._number_nodes(n, tail, head)
         number = np.empty(n, dtype=np.int64)
         number[order] = np.arange(n)
         edge_order = np.lexsort((number[tail], number[head]))
 
-        def laid_out(kpi: Any, factor: Any, initiative: Any) -> Any:
-            """Join per-kind arrays (or one value for all of a kind) into node order."""
-            parts = [np.broadcast_to(p, (c,)) for p, c in zip((kpi, factor, initiative), counts, strict=True)]
-            return np.concatenate(parts)[order]
-
         def joined(values: Sequence[int]) -> Integers:
             """Repeat one value per batch of edges into edge order."""
-            return np.repeat(np.array(values, dtype=np.int64), [len(e.tail) for e in self.edges])[edge_order]
+            return np.repeat(np.array(values, dtype=np.int64), [len(e.tail) for e in edges])[edge_order]
 
+        laid = _Nodes._make(values[order] for values in nodes)
         return CausalGraph(
             scenario=self.scenario,
-            kind=laid_out(int(NodeKind.KPI), int(NodeKind.FACTOR), int(NodeKind.INITIATIVE)),
-            unit=laid_out(self.unit, -1, self.level_unit),
-            kpi=laid_out(self.kpi, -1, -1),
-            factor=laid_out(-1, np.arange(counts[1]), -1),
-            level=laid_out(-1, -1, np.arange(counts[2])),
-            cell=laid_out(self.cell, -1, -1),
-            sign=laid_out(self.scenario.kpi_sign[self.kpi], 1.0, 1.0),
-            baseline=laid_out(baseline, 0.0, 0.0),
-            size=laid_out(self.size, np.nan, np.nan),
+            kind=laid.kind,
+            unit=laid.unit,
+            kpi=laid.kpi,
+            period=laid.period,
+            factor=laid.factor,
+            level=laid.level,
+            cell=laid.cell,
+            whole_cell=laid.whole_cell,
+            sign=laid.sign,
+            baseline=laid.baseline,
+            size=laid.size,
             topological_level=level[order],
             tail=number[tail][edge_order],
             head=number[head][edge_order],
-            coefficient=np.concatenate([e.coefficient for e in self.edges])[edge_order],
-            share=np.concatenate([e.share for e in self.edges])[edge_order],
-            edge_kind=joined([int(e.kind) for e in self.edges]),
-            edge_quantity=joined([e.quantity for e in self.edges]),
-            edge_between=np.concatenate([e.between for e in self.edges]).astype(np.int64)[edge_order],
+            coefficient=np.concatenate([e.coefficient for e in edges])[edge_order],
+            share=np.concatenate([e.share for e in edges])[edge_order],
+            edge_kind=joined([int(e.kind) for e in edges]),
+            edge_quantity=joined([e.quantity for e in edges]),
+            edge_between=np.concatenate([e.between for e in edges]).astype(np.int64)[edge_order],
             quantities=tuple(self.quantities),
-            node_quantity=laid_out(baseline_quantity, np.array(self.factor_quantity, dtype=np.int64), -1),
-            level_initiative=self.level_initiative,
-            level_unit=self.level_unit,
-            level_node=number[self.first_level + np.arange(counts[2])],
+            node_quantity=laid.quantity,
+            quantity_share=laid.quantity_share,
+            level_initiative=self.level_initiative[once],
+            level_unit=self.level_unit[once],
+            level_start=start,
+            level_node=number[n - len(once) + np.arange(len(once))],
+        )
+
+    def _nodes_at_once(self, baseline: Floats, quantity: Integers) -> _Nodes:
+        """Lay out the nodes of a plan without periods: KPIs, factors, levels."""
+        n_factors, n_levels = len(self.factor_quantity), len(self.level_unit)
+        nowhere, unknown = np.full(n_factors, -1), np.full(n_factors + n_levels, np.nan)
+        both = np.full(n_factors + n_levels, -1)
+        cell = np.concatenate([self.cell, both])
+        return _Nodes(
+            kind=kinds_of_nodes([self.n_kpi_nodes, 0, n_factors, n_levels]),
+            unit=np.concatenate([self.unit, nowhere, self.level_unit]),
+            kpi=np.concatenate([self.kpi, both]),
+            period=np.full(len(cell), -1),
+            factor=np.concatenate([np.full(self.n_kpi_nodes, -1), np.arange(n_factors), np.full(n_levels, -1)]),
+            level=np.concatenate([np.full(self.n_kpi_nodes, -1), nowhere, np.arange(n_levels)]),
+            cell=cell,
+            whole_cell=cell,
+            baseline=np.concatenate([baseline, np.zeros(len(both))]),
+            size=np.concatenate([self.size, unknown]),
+            quantity=np.concatenate([quantity, np.array(self.factor_quantity, dtype=np.int64), np.full(n_levels, -1)]),
+            quantity_share=np.ones(len(cell)),
+            sign=np.concatenate([self.scenario.kpi_sign[self.kpi], np.ones(len(both))]),
+        )
+
+    def _unroll(self) -> Unrolled | None:
+        """Return what lays nodes and edges out by period; None where there are no periods."""
+        scenario = self.scenario
+        if scenario.periods is None:
+            return None
+        stock = np.array([k.kind == "stock" for k in scenario.kpis.values()], dtype=bool)
+        flow = np.array([k.kind == "flow" for k in scenario.kpis.values()], dtype=bool)
+        builds = np.zeros(self.n_kpi_nodes, dtype=bool)
+        builds[self.cell >= 0] = scenario.horizon.has_decision[self.cell[self.cell >= 0]]
+        for batch in self.edges:
+            if batch.kind == EdgeKind.CAUSE:
+                builds[batch.head[flow[self.kpi[batch.tail]]]] = True
+        return Unrolled(
+            scenario, self.unit, self.kpi, builds & stock[self.kpi], len(self.factor_quantity),
+            self.level_initiative, self.level_unit,
+        )  # fmt: skip
+
+    def _nodes_by_period(self, plan: Unrolled, baseline: Floats, quantity: Integers) -> _Nodes:
+        """Lay out the nodes of a plan with periods, see `Unrolled`."""
+        count, built, n_factors, n_levels = plan.counts
+        periods, rest = plan.n_periods, built + n_factors + n_levels
+        kpi_period = np.repeat([*range(periods), -1], plan.count)
+        share = np.where(plan.kind == "flow", plan.season.T, 1.0).ravel()
+        by_period, whole = np.where(self.cell >= 0, self.cell * periods, -1), np.full(plan.count, -1)
+        cell = np.concatenate([np.where(by_period >= 0, by_period + t, -1) for t in range(periods)])
+        none, places = np.full(rest, -1), np.tile(plan.built, periods)
+        draws = np.concatenate([np.tile(quantity, periods), whole, np.full(built, -1)])
+        kpi = np.concatenate([np.tile(self.kpi, periods + 1), self.kpi[places], np.full(n_factors + n_levels, -1)])
+        return _Nodes(
+            kind=kinds_of_nodes(plan.counts),
+            unit=np.concatenate(
+                [np.tile(self.unit, periods + 1), self.unit[places], np.full(n_factors, -1), self.level_unit[plan.once]]
+            ),
+            kpi=kpi,
+            period=np.concatenate(
+                [kpi_period, np.repeat(np.arange(periods), len(plan.built)), np.full(n_factors, -1), plan.starts]
+            ),
+            factor=np.concatenate([np.full(count + built, -1), np.arange(n_factors), np.full(n_levels, -1)]),
+            level=np.concatenate([np.full(count + built + n_factors, -1), np.arange(n_levels)]),
+            cell=np.concatenate([cell, whole, none]),
+            whole_cell=np.concatenate([np.full(periods * plan.count, -1), self.cell, none]),
+            baseline=np.concatenate([np.tile(baseline, periods) * share, baseline, np.zeros(rest)]),
+            size=np.concatenate([np.tile(self.size, periods + 1), np.full(rest, np.nan)]),
+            quantity=np.concatenate([draws, np.array(self.factor_quantity, dtype=np.int64), np.full(n_levels, -1)]),
+            quantity_share=np.concatenate([share, np.ones(plan.count + rest)]),
+            sign=np.append(self.scenario.kpi_sign, 1.0)[kpi],
         )
 
     def _cycle_problem(self, nodes: Integers, tail: Integers, head: Integers) -> Problem:
-        cycle = [self._name(node) for node in shortest_cycle(nodes, tail, head)]
+        found = shortest_cycle(nodes, tail, head)
+        cycle = [self._name(node % self.n_kpi_nodes) for node in found if node < self._n_named]
         return Problem(
             "E-cycle",
             "cause and effect go in a circle: " + " -> ".join([*cycle, cycle[0]]),

@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.plan.parts import Parts, binned, noise
+from kpiopt.plan.over_time import apportion_over_time, tops_over_time
+from kpiopt.plan.parts import Parts, binned, nearest, noise
 from kpiopt.scenario.scenario import Floats, Integers
 
 
@@ -38,14 +39,13 @@ def apportion(parts: Parts) -> Integers:
     """
     low, high = preferred_range(parts)
     counts = np.clip(nearest(parts.steps), parts.low, parts.high)
+    for flow in parts.flows:
+        counts[flow.part] = tops_over_time(parts, flow)
     for children in reversed(parts.children_by_depth):
         counts[children] = _split(parts, children, counts, low, high)
+    for flow in parts.flows:
+        counts[flow.part] = apportion_over_time(parts, flow, counts[flow.part], low[flow.part], high[flow.part])
     return counts
-
-
-def nearest(steps: Floats) -> Integers:
-    """Nearest whole count, halves up, (m,) int."""
-    return np.floor(steps + 0.5 + noise(steps)).astype(np.int64)
 
 
 def preferred_range(parts: Parts) -> tuple[Integers, Integers]:

@@ -8,7 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
 from kpiopt.scenario.scenario import Floats, Integers, Units
 
@@ -49,8 +50,43 @@ class LimitRows:
         return asked
 
 
+@dataclass(frozen=True)
+class Moves:
+    """How rounded targets move stretches: cell `cell[i]` by `per_unit[i]` for each unit that part `part[i]` moves.
+
+    Attributes
+    ----------
+    part, cell : (n,) int
+    per_unit : (n,) float
+        Stretch per unit of the target, in the KPI's sense.
+    """
+
+    part: Integers
+    cell: Integers
+    per_unit: Floats
+
+
+def build_moves(graph: CausalGraph, parts: Parts) -> Moves:
+    """Collect what each part moves: its own cell, and of a stock what is to be done again one period later."""
+    part = np.flatnonzero(parts.cell >= 0)
+    cell, periods = parts.cell[part], graph.scenario.periods
+    per_unit = 1.0 / np.abs(graph.per_stretch[cell])
+    if periods is None:
+        return Moves(part, cell, per_unit)
+    builds = graph.kind[graph.entry_node[cell]] == NodeKind.BUILT
+    later = np.flatnonzero(builds & (graph.scenario.cell_period[cell] < len(periods) - 1))
+    carry = periods.carry[graph.scenario.cells.kpi[cell[later]]]
+    return Moves(
+        np.concatenate([part, part[later]]),
+        np.concatenate([cell, cell[later] + 1]),
+        np.concatenate([per_unit, -carry]),
+    )
+
+
 def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> LimitRows:
     """Collect capacities of all resources and pay budgets; what initiatives spend does not change by rounding.
+
+    With periods, the largest stretch over the horizon of each cell as well.
 
     Parameters
     ----------
@@ -61,15 +97,28 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
     draft = _Draft(graph, parts, stretch)
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
-        fixed = _sum_at(graph.level_unit, graph.use_per_level(resource) * levels, len(units))
-        names = [f"capacity.{resource}@{units.ids[u]}" for u in holder.tolist()]
-        if resource in scenario.cells.effort:
-            draft.add(names, holder, capacity[holder], scenario.cells.effort[resource], fixed)
+        share = season_of_capacity(scenario, resource)
+        names = capacity_names(scenario, resource, holder)
+        for i, period in enumerate(range(len(share)) if scenario.periods is not None else (-1,)):
+            fixed = _sum_at(graph.level_unit, graph.use_per_level(resource, period) * levels, len(units))
+            some = names[i * len(holder) : (i + 1) * len(holder)]
+            effort = scenario.cells.effort.get(resource)
+            if effort is not None:
+                draft.add(some, holder, share[i] * capacity[holder], effort, fixed, period)
     budgets = [b for b in scenario.budgets.values() if b.resource == "pay"]
     rate, spent = np.nan_to_num(scenario.cells.pay_rate), graph.use_per_level("pay") * levels
     fixed = np.nan_to_num(units.target_incentive) + _sum_at(graph.level_unit, spent, len(units))
     for budget in budgets:
-        draft.add([f"budget.{budget.id}"], np.array([budget.scope]), np.array([budget.limit]), rate, fixed)
+        scope, limit = np.array([budget.scope]), np.array([budget.limit])
+        if not budget.by_period:
+            draft.add([f"budget.{budget.id}"], scope, limit, rate, fixed)
+            continue
+        for period in range(scenario.n_periods):
+            spent = _sum_at(graph.level_unit, graph.use_per_level("pay", period) * levels, len(units))
+            due = np.nan_to_num(units.target_incentive) / scenario.n_periods + spent
+            draft.add([f"budget.{budget.id}/{scenario.period_name(period)}"], scope, limit, rate, due, period)
+    if scenario.periods is not None:
+        draft.add_ranges()
     return draft.finish()
 
 
@@ -77,27 +126,50 @@ class _Draft:
     """Rows while they are collected."""
 
     def __init__(self, graph: CausalGraph, parts: Parts, stretch: Floats) -> None:
+        self.graph, self.moves = graph, build_moves(graph, parts)
         self.cells, self.units, self.parts, self.stretch = graph.scenario.cells, graph.scenario.units, parts, stretch
         self.names: list[str] = []
         self.rooms: list[Floats] = []
         self.matrices: list[sp.csr_array] = []
         self.depths: list[Integers] = []
 
-    def add(self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats) -> None:
+    def add(
+        self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats, period: int = -1
+    ) -> None:
         """Add one row for each unit in `holder`: the use of its subtree, `fixed` by unit plus rate x stretch."""
-        cells, parts = self.cells, self.parts
+        cells, parts, moves = self.cells, self.parts, self.moves
+        if period >= 0:
+            rate = np.where(self.graph.scenario.cell_period == period, rate, 0.0)
         spent = np.where(cells.has_decision, rate * np.maximum(self.stretch, 0.0), 0.0)
         use = sum_below(self.units, fixed + _sum_at(cells.unit, spent, len(self.units)))
-        decided = np.flatnonzero((parts.cell >= 0) & (rate[parts.cell] != 0.0))
-        of_part = rate[parts.cell[decided]]
-        size = _sum_at(parts.unit[decided], np.abs(of_part * parts.value[decided]), len(self.units))
+        moved = np.flatnonzero(rate[moves.cell] != 0.0)
+        part, cell = moves.part[moved], moves.cell[moved]
+        of_part = rate[cell] * moves.per_unit[moved]
+        unit = parts.unit[part]
+        size = _sum_at(unit, np.abs(of_part * parts.value[part]), len(self.units))
         tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
         self.names += names
         self.depths.append(self.units.depth[holder])
         self.rooms.append(np.maximum(limit - use[holder], 0.0) + tolerance)
-        row, member = _pairs_below(self.units, holder, parts.unit[decided])
-        per_step = (of_part * parts.step[decided])[member]
-        self.matrices.append(sp.csr_array((per_step, (row, decided[member])), shape=(len(holder), len(parts))))
+        row, member = _pairs_below(self.units, holder, unit)
+        per_step = (of_part * parts.step[part])[member]
+        self.matrices.append(sp.csr_array((per_step, (row, part[member])), shape=(len(holder), len(parts))))
+
+    def add_ranges(self) -> None:
+        """Add one row for each cell with a decision: its stretch over the horizon is at most the largest."""
+        scenario, moves, parts = self.graph.scenario, self.moves, self.parts
+        base, horizon = scenario.cell_base, scenario.horizon
+        cell, row = np.unique(base[moves.cell], return_inverse=True)
+        whole = np.bincount(base, self.stretch, len(horizon))[cell]
+        most = np.where(np.isnan(horizon.lock), horizon.max_stretch, horizon.lock)[cell]
+        step = scenario.kpi_step[horizon.kpi[cell]]
+        size = np.bincount(row, np.abs(moves.per_unit * parts.value[moves.part]), len(cell))
+        tolerance = BOUND_TOLERANCE * np.maximum(np.abs(most), step) + FLOAT_TOLERANCE * size
+        self.names += [f"max_stretch@{self.graph.node_name(int(self.graph.whole_node[c]))}" for c in cell.tolist()]
+        self.depths.append(np.zeros(len(cell), dtype=np.int64))
+        self.rooms.append(np.maximum(most - whole, 0.0) + tolerance)
+        per_step = moves.per_unit * parts.step[moves.part]
+        self.matrices.append(sp.csr_array((per_step, (row, moves.part)), shape=(len(cell), len(parts))))
 
     def finish(self) -> LimitRows:
         """Stack the rows."""

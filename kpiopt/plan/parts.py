@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
+from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.scenario.scenario import Cells, Floats, Integers
 
 MOST_STEPS = 2**40  # beyond this many steps a float no longer tells the remainder
@@ -24,8 +24,25 @@ FLOAT_TOLERANCE = 1e-15  # of a value, relative: a few units in its last place
 
 
 @dataclass(frozen=True)
+class FlowParts:
+    """The parts of one flow: as many in every period, in the same order.
+
+    Attributes
+    ----------
+    part : (T, m) int
+        The parts, by period.
+    low, high : (m,) int
+        Least and largest count over the horizon that ranges and locks allow; `low > high` where there is none.
+    """
+
+    part: Integers
+    low: Integers
+    high: Integers
+
+
+@dataclass(frozen=True)
 class Parts:
-    """The quantities that are rounded, sorted by KPI, then unit.
+    """The quantities that are rounded, sorted by KPI, then period, then unit.
 
     A part is the target of a node, or the own part of an inner unit in a `sum` roll-up: what its own stretch and its
     own causes add to the sum of its children. Own parts stand behind their node and are children of it.
@@ -52,6 +69,8 @@ class Parts:
         children's. `low > high` where there is no such count.
     last : (m,) int
         The parts below part i in its roll-up are i + 1 ... last[i] - 1.
+    flows : tuple of FlowParts
+        The KPIs whose targets add up over periods as well.
     """
 
     node: Integers
@@ -66,6 +85,7 @@ class Parts:
     low: Integers
     high: Integers
     last: Integers
+    flows: tuple[FlowParts, ...] = ()
 
     def __len__(self) -> int:
         return len(self.node)
@@ -73,9 +93,7 @@ class Parts:
     @cached_property
     def steps(self) -> Floats:
         """Unrounded value in steps, (m,) float; whole where it is so but for noise."""
-        steps = self.value / self.step
-        whole = np.rint(steps)
-        return np.where(np.abs(steps - whole) <= noise(steps), whole, steps)
+        return snapped(self.value / self.step)
 
     @cached_property
     def is_own(self) -> NDArray[np.bool_]:
@@ -123,6 +141,17 @@ def noise(steps: Floats) -> Floats:
     return np.clip(1e-9 * np.abs(steps), 1e-6, 1e-3)
 
 
+def nearest(steps: Floats) -> Integers:
+    """Nearest whole count, halves up, (m,) int."""
+    return np.floor(steps + 0.5 + noise(steps)).astype(np.int64)
+
+
+def snapped(steps: Floats) -> Floats:
+    """Return the whole number where there is one but for noise."""
+    whole = np.rint(steps)
+    return np.where(np.abs(steps - whole) <= noise(steps), whole, steps)
+
+
 def binned(remainder: Floats, quantum: Floats | float = 1e-6) -> Floats:
     """Give remainders that differ by noise only the same number, (m,) float."""
     return np.floor(remainder / quantum + TIE_OFFSET)
@@ -141,21 +170,21 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
     wanted : (n_kpis,) bool
         Which KPIs are rounded; each needs a step.
     """
-    node = np.flatnonzero(graph.kind == NodeKind.KPI)
-    node = node[wanted[graph.kpi[node]]]
+    node = _rounded_nodes(graph, wanted)
     above = _roll_up_parent(graph)
     inner = np.zeros(graph.n_nodes, dtype=bool)
     inner[above[above >= 0]] = True
     step = graph.scenario.kpi_step
-    has_own = inner[node] & (np.abs(own[node]) > 1e-6 * step[graph.kpi[node]])
+    has_own = _in_all_periods(graph, node, inner[node] & (np.abs(own[node]) > 1e-6 * step[graph.kpi[node]]))
     is_own = np.arange(len(node) + np.count_nonzero(has_own)) >= len(node)
     node = np.concatenate([node, node[has_own]])
-    order = np.lexsort((is_own, graph.unit[node], graph.kpi[node]))
+    order = np.lexsort((is_own, graph.unit[node], graph.period[node], graph.kpi[node]))
     node, is_own = node[order], is_own[order]
     place = np.empty(graph.n_nodes, dtype=np.int64)
     place[node[~is_own]] = np.flatnonzero(~is_own)
     kpi, n_units = graph.kpi[node], len(graph.scenario.units)
-    key = kpi * n_units + graph.unit[node]
+    tree = (kpi * (graph.scenario.n_periods + 1) + graph.period[node] + 1) * n_units
+    key = tree + graph.unit[node]
     nothing = np.zeros(len(node), dtype=np.int64)
     parts = Parts(
         node=node,
@@ -169,19 +198,94 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
         step=step[kpi],
         low=nothing,
         high=nothing,
-        last=np.searchsorted(key, kpi * n_units + graph.scenario.units.end[graph.unit[node]]),
+        last=np.searchsorted(key, tree + graph.scenario.units.end[graph.unit[node]]),
     )
-    low, high = _boxes(parts, graph.scenario.cells, stretch)
-    return _take_offsets(parts, low, high, *_boxes_of_totals(graph, parts, stretch))
+    low, high = _boxes(graph, parts, stretch)
+    if graph.scenario.periods is not None:
+        flows, offset = flow_parts(graph, parts, stretch)
+        parts = replace(parts, flows=flows)
+        nothing_said = np.full(len(parts), np.nan)
+        return _take_offsets(parts, low, high, nothing_said, nothing_said, offset)
+    least, most = _boxes_of_totals(graph, parts, stretch)
+    return _take_offsets(parts, low, high, least, most, parts.offset)
 
 
-def _take_offsets(parts: Parts, low: Integers, high: Integers, least: Floats, most: Floats) -> Parts:
+def _rounded_nodes(graph: CausalGraph, wanted: NDArray[np.bool_]) -> Integers:
+    """Return the nodes that are rounded: over the horizon only rates, where there are periods."""
+    node = np.flatnonzero(graph.kind == NodeKind.KPI)
+    node = node[wanted[graph.kpi[node]]]
+    if graph.scenario.periods is None:
+        return node
+    is_rate = np.array([k.kind == "rate" for k in graph.scenario.kpis.values()], dtype=bool)
+    kept = (graph.period[node] >= 0) | is_rate[graph.kpi[node]]
+    return np.asarray(node[kept], dtype=np.int64)
+
+
+def _in_all_periods(graph: CausalGraph, node: Integers, has_own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Give a node of a flow an own part in every period if it has one in any."""
+    if graph.scenario.periods is None or not np.any(has_own):
+        return has_own
+    pair = graph.unit[node] * len(graph.scenario.kpis) + graph.kpi[node]
+    return np.asarray(np.isin(pair, pair[has_own]))
+
+
+def flow_parts(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[tuple[FlowParts, ...], Floats]:
+    """Collect the flows and their boxes over the horizon; what no multiple keeps is an offset in the largest period.
+
+    Returns
+    -------
+    flows : tuple of FlowParts
+    offset : (m,) float
+        What locks and ranges over the horizon keep off the grid.
+    """
+    scenario, offset = graph.scenario, np.zeros(len(parts))
+    count, flows, totals = scenario.n_periods, [], scenario.totals
+    whole = np.bincount(scenario.cell_base, stretch, len(scenario.horizon)).astype(np.float64)
+    least, most = stretch_box(scenario.horizon, whole)
+    for position, kpi in enumerate(scenario.kpis.values()):
+        here = np.flatnonzero(parts.kpi == position)
+        if kpi.kind != "flow" or not len(here):
+            continue
+        part = here.reshape(count, -1)
+        value, step = parts.value[part].sum(axis=0), float(parts.step[here[0]])
+        steps = snapped(value / step)
+        low, high = np.floor(steps) - FARTHEST, np.ceil(steps) + FARTHEST
+        decided = np.flatnonzero(parts.cell[part[0]] >= 0)
+        cell = scenario.cell_base[parts.cell[part[0]][decided]]
+        floor = np.where(least[cell] == 0.0, -step, least[cell])
+        slack = BOUND_TOLERANCE * np.maximum(np.abs(most[cell]), step) + FLOAT_TOLERANCE * np.abs(value[decided])
+        low[decided] = np.ceil((value[decided] + floor - whole[cell] - slack) / step)
+        high[decided] = np.floor((value[decided] + most[cell] - whole[cell] + slack) / step)
+        off = np.flatnonzero(low > high)
+        rest = value[off] - np.rint(steps[off]) * step
+        largest = np.argmax(np.abs(stretch[parts.cell[part[:, off]]]), axis=0) if len(off) else off
+        offset[part[largest, off]] = rest
+        low[off] = high[off] = np.rint(steps[off])
+        below = parts.parent[part[0]] - part[0, 0]
+        inner = np.unique(below[parts.parent[part[0]] >= 0])
+        low[inner] = high[inner] = 0.0
+        for j in range(len(low) - 1, -1, -1):  # parts stand behind the one that they add to
+            if parts.parent[part[0, j]] >= 0:
+                low[below[j]], high[below[j]] = low[below[j]] + low[j], high[below[j]] + high[j]
+        for row in np.flatnonzero(scenario.horizon.kpi[totals.cell] == position).tolist():
+            unit = scenario.horizon.unit[totals.cell[row]]
+            i = np.flatnonzero((parts.unit[part[0]] == unit) & ~parts.is_own[part[0]])
+            inside = (scenario.horizon.unit >= unit) & (scenario.horizon.unit < scenario.units.end[unit])
+            asked = whole[inside & (scenario.horizon.kpi == position)].sum()
+            hair = noise(steps[i])
+            low[i] = np.maximum(low[i], np.ceil((value[i] + totals.low[row] - asked) / step - hair))
+            high[i] = np.minimum(high[i], np.floor((value[i] + totals.high[row] - asked) / step + hair))
+        flows.append(FlowParts(part, low.astype(np.int64), high.astype(np.int64)))
+    return tuple(flows), offset
+
+
+def _take_offsets(parts: Parts, low: Integers, high: Integers, least: Floats, most: Floats, known: Floats) -> Parts:
     """Give parts their boxes; what a box without any multiple keeps off the grid becomes an offset.
 
     Where it is the box of a total in a sum, the cell below it with most stretch to decide takes the offset.
     """
     off = np.flatnonzero((low > high) & ~parts.is_inner)
-    offset = np.zeros(len(parts))
+    offset = known.copy()
     low[off] = high[off] = np.rint(parts.steps[off]).astype(np.int64)
     offset[off] = (parts.value - low * parts.step)[off]
     for total in np.flatnonzero(least == most)[::-1].tolist():
@@ -235,11 +339,8 @@ def _boxes_of_totals(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple
 def _roll_up_parent(graph: CausalGraph) -> Integers:
     """The node above in a `sum` roll-up, -1 where there is none, (n_nodes,) int."""
     adds_up = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()], dtype=bool)
-    edges = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
-    edges = edges[adds_up[graph.kpi[graph.head[edges]]]]
-    above = np.full(graph.n_nodes, -1, dtype=np.int64)
-    above[graph.tail[edges]] = graph.head[edges]
-    return above
+    above = graph.roll_up_above[0]
+    return np.asarray(np.where((above >= 0) & adds_up[graph.kpi], above, -1), dtype=np.int64)
 
 
 def _decided(graph: CausalGraph) -> Integers:
@@ -263,8 +364,12 @@ def stretch_box(cells: Cells, stretch: Floats) -> tuple[Floats, Floats]:
     return np.where(free, cells.min_stretch, fixed), np.where(free, cells.max_stretch, fixed)
 
 
-def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integers]:
-    """Least and largest counts: the cell's box where there is a decision, the nearest two counts elsewhere."""
+def _boxes(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Integers, Integers]:
+    """Least and largest counts: the cell's box where there is a decision, the nearest two counts elsewhere.
+
+    The stretch of a stock counts in later periods too: its targets stay next to the plan's.
+    """
+    scenario, cells = graph.scenario, graph.scenario.cells
     floor, ceil = np.floor(parts.steps), np.ceil(parts.steps)
     low, high = floor - FARTHEST, ceil + FARTHEST
     here = np.flatnonzero(parts.cell >= 0)
@@ -272,8 +377,12 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
     least, most = (bound[cell] for bound in stretch_box(cells, stretch))
     # A least stretch of 0 is nobody's promise: a baseline off the grid may be rounded to the multiple below it.
     may_fall = (least == 0.0) & ~cells.is_locked[cell]
+    gain = np.abs(graph.per_stretch[cell])
+    if scenario.periods is not None:
+        least, may_fall = np.where(may_fall, -step / gain, least), np.zeros(len(here), dtype=bool)
+        least, most = np.where(least < 0.0, np.minimum(least, -step / gain), least), np.maximum(most, 0.0)
     for bound, side, limits in ((least, -1.0, low), (most, 1.0, high)):
-        room = bound - stretch[cell]
+        room = (bound - stretch[cell]) * gain
         slack = BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + FLOAT_TOLERANCE * np.abs(value)
         slack = np.where(np.isnan(cells.fixed_target[cell]), slack, noise(value / step) * step)
         is_floor = may_fall | (side > 0)
@@ -281,5 +390,6 @@ def _boxes(parts: Parts, cells: Cells, stretch: Floats) -> tuple[Integers, Integ
         counts = np.where(is_floor, np.floor(counts), np.ceil(counts))
         limits[here] = np.clip(counts, floor[here] - FARTHEST, ceil[here] + FARTHEST)
     fixed = parts.cell < 0
+    fixed[here] = graph.kind[graph.entry_node[cell]] == NodeKind.BUILT
     low[fixed], high[fixed] = floor[fixed], ceil[fixed]
     return low.astype(np.int64), high.astype(np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,20 +69,34 @@ class Plan:
 
     @cached_property
     def nodes(self) -> Integers:
-        """Nodes of the table's rows: by unit, depth first, then KPI in the order of the file."""
-        node = np.flatnonzero(self.graph.kind == NodeKind.KPI)
-        return node[np.lexsort((self.graph.kpi[node], self.graph.unit[node]))]
+        """Nodes of the table's rows: by unit, depth first, then KPI as in the file, the horizon before its periods."""
+        graph, node = self.graph, np.flatnonzero(self.graph.kind == NodeKind.KPI)
+        return node[np.lexsort((graph.period[node], graph.kpi[node], graph.unit[node]))]
 
     @cached_property
     def binding(self) -> Texts:
         """What stops each cell, (n_cells,) str: "max_stretch", "min_stretch" or "lock", then limits; else ""."""
-        cells = self.graph.scenario.cells
-        own = _own_binding(cells, self.stretch)
-        own[self.graph.scenario.totals.cell] = self._binding_of_totals()
+        scenario = self.graph.scenario
+        own = self.whole_binding if scenario.periods is None else np.full(len(scenario.cells), "", dtype=object)
         if self.binding_limits is None:
             return own
         both = (own != "") & (self.binding_limits != "")
         return np.asarray(own + np.where(both, "; ", "") + self.binding_limits, dtype=object)
+
+    @cached_property
+    def whole_binding(self) -> Texts:
+        """The bound at which each cell's stretch over the horizon stands, (n_horizon_cells,) str."""
+        own = _own_binding(self.graph.scenario.horizon, self.whole_stretch)
+        own[self.graph.scenario.totals.cell] = self._binding_of_totals()
+        return own
+
+    @cached_property
+    def whole_stretch(self) -> Floats:
+        """Stretch of each cell over the horizon, (n_horizon_cells,) float."""
+        scenario = self.graph.scenario
+        if scenario.periods is None:
+            return self.stretch
+        return np.bincount(scenario.cell_base, self.stretch, len(scenario.horizon)).astype(np.float64)
 
     def _binding_of_totals(self) -> Texts:
         """The bound at which the total of each row about one stands."""
@@ -105,35 +119,36 @@ class Plan:
         """
         import polars as pl  # only where a table is wanted
 
-        graph, cells, node = self.graph, self.graph.scenario.cells, self.nodes
-        cell = graph.cell[node]
+        graph, scenario, node = self.graph, self.graph.scenario, self.nodes
+        cell = np.where(graph.whole_cell[node] >= 0, graph.whole_cell[node], graph.cell[node] // scenario.n_periods)
         stretch, low, high = self._ranges()
-        unit = np.array(graph.scenario.units.ids, dtype=object)[graph.unit[node]]
-        kpi = np.array(graph.scenario.kpi_ids, dtype=object)[graph.kpi[node]]
+        unit = np.array(scenario.units.ids, dtype=object)[graph.unit[node]]
+        kpi = np.array(scenario.kpi_ids, dtype=object)[graph.kpi[node]]
+        horizon = scenario.horizon
         columns = {
             "baseline": graph.baseline[node],
             "plan": self.expected[node],
             "target": self.target[node],
-            "stretch": _at_cells(stretch, cell),
-            "min_stretch": _at_cells(low, cell),
-            "max_stretch": _at_cells(high, cell),
-            "reference": _at_cells(cells.reference, cell),
+            "stretch": self._at_rows(stretch, None if scenario.periods is None else self.stretch),
+            "min_stretch": self._at_rows(low),
+            "max_stretch": self._at_rows(high),
+            "reference": self._at_rows(horizon.reference, scenario.cells.reference),
         }
         odds = np.full((3, graph.n_nodes), np.nan) if self.odds is None else self.odds
-        binding = np.append(self.binding, "")[cell]
+        binding = self._at_rows(self.whole_binding, self.binding)
         return pl.DataFrame(
             [
                 pl.Series("unit", unit.tolist(), dtype=pl.String),
                 pl.Series("kpi", kpi.tolist(), dtype=pl.String),
-                pl.Series("period", [None] * len(node), dtype=pl.String),
+                pl.Series("period", [scenario.period_name(p) for p in graph.period[node].tolist()], dtype=pl.String),
                 *(pl.Series(name, values, dtype=pl.Float64).fill_nan(None) for name, values in columns.items()),
                 pl.Series("binding", binding.tolist(), dtype=pl.String),
                 *(
                     pl.Series(name, values[node], dtype=pl.Float64).fill_nan(None)
                     for name, values in zip(("odds", "odds_low", "odds_high"), odds, strict=True)
                 ),
-                pl.Series("lock_reason", [cells.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
-                pl.Series("lock_owner", [cells.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
+                pl.Series("lock_reason", [horizon.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
+                pl.Series("lock_owner", [horizon.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("unassigned", self.unassigned[node], dtype=pl.Float64).fill_nan(None),
                 pl.Series("unassigned_target", self._unassigned_target[node], dtype=pl.Float64).fill_nan(None),
             ]
@@ -145,7 +160,7 @@ class Plan:
         graph, inner = self.graph, self._is_inner
         delta = self.expected - graph.baseline
         own = graph.own_change(self.stretch, self.levels) + graph.cause_matrix @ delta
-        return np.where(inner, own, np.nan)
+        return np.where(inner, graph.over_time(own), np.nan)
 
     @property
     def _unassigned_target(self) -> Floats:
@@ -154,7 +169,7 @@ class Plan:
         adds_up = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()], dtype=bool)
         here = np.flatnonzero(self._is_inner)
         here = here[adds_up[graph.kpi[here]]]
-        left, below = np.full(graph.n_nodes, np.nan), graph.roll_up_matrix @ self.target
+        left, below = np.full(graph.n_nodes, np.nan), graph.units_matrix @ self.target
         left[here] = self.target[here] - below[here]
         hair = 1e-12 * (np.abs(self.target) + np.abs(below))
         return np.where(np.abs(left) <= hair, 0.0, left)
@@ -169,13 +184,26 @@ class Plan:
 
     def _ranges(self) -> tuple[Floats, Floats, Floats]:
         """Stretch of every cell and its range, NaN where there is none; of a total, what rolls up to it."""
-        cells, totals = self.graph.scenario.cells, self.graph.scenario.totals
+        cells, totals = self.graph.scenario.horizon, self.graph.scenario.totals
         decided = np.where(cells.has_decision, 0.0, np.nan)
-        stretch, low, high = self.stretch.copy(), cells.min_stretch + decided, cells.max_stretch + decided
-        stretch[totals.cell] = rolled_up_stretch(self.graph, self.stretch)[self.graph.cell_node[totals.cell]]
+        stretch, low, high = self.whole_stretch.copy(), cells.min_stretch + decided, cells.max_stretch + decided
+        node = self.graph.whole_node
+        stretch[totals.cell] = rolled_up_stretch(self.graph, stretch)[node[totals.cell]]
         low[totals.cell] = np.where(np.isfinite(totals.low), totals.low, np.nan)
         high[totals.cell] = np.where(np.isfinite(totals.high), totals.high, np.nan)
         return stretch, low, high
+
+    def _at_rows(self, whole: NDArray[Any], by_period: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Values of cells at the table's rows: of the horizon and, where they are given, of each period."""
+        graph, node = self.graph, self.nodes
+        nothing = np.array(["" if whole.dtype == object else np.nan], dtype=whole.dtype)
+        if graph.scenario.periods is None:
+            return np.concatenate([whole if by_period is None else by_period, nothing])[graph.cell[node]]
+        if by_period is None:
+            by_period = np.repeat(nothing, len(graph.scenario.cells))
+        at = np.where(graph.period[node] < 0, graph.whole_cell[node], len(whole) + graph.cell[node])
+        at = np.where((graph.whole_cell[node] < 0) & (graph.cell[node] < 0), -1, at)
+        return np.concatenate([whole, by_period, nothing])[at]
 
     def __repr__(self) -> str:
         stretched = np.count_nonzero(self.stretch)
@@ -195,7 +223,7 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
     own = graph.own_change(stretch, levels, executed=False) + graph.cause_matrix @ delta
     own[graph.bounded] -= _beyond_bounds(graph, own)
     asked = graph.baseline + graph.sweep(own, graph.roll_up_matrix)
-    rounding = round_targets(graph, own, asked, stretch, levels)
+    rounding = round_targets(graph, graph.over_time(own), asked, stretch, levels)
     expected = np.clip(graph.baseline + delta, *graph.bounds)
     return Plan(graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.notes)
 
@@ -205,20 +233,26 @@ def _beyond_bounds(graph: CausalGraph, own: Floats) -> Floats:
     node = graph.bounded
     leaf = np.ones(graph.n_nodes, dtype=bool)
     leaf[graph.roll_up_above[0][graph.roll_up_above[0] >= 0]] = False
-    asked = graph.baseline[node] + own[node]
+    if graph.scenario.periods is not None:
+        leaf &= graph.period >= 0
+    asked = graph.baseline[node] + graph.over_time(own)[node]
     return np.where(leaf[node], asked - np.clip(asked, *graph.bounds[:, node]), 0.0)
 
 
 def rolled_up_stretch(graph: CausalGraph, stretch: Floats) -> Floats:
-    """Return the stretch of every node: its cell's, and what rolls up to it, (n_nodes,) float."""
-    own = np.zeros(graph.n_nodes)
-    own[graph.cell_node] = stretch
-    return graph.sweep(own, graph.roll_up_matrix)
+    """Return the stretch of every node over the horizon: its cell's, and what rolls up to it, (n_nodes,) float.
 
-
-def _at_cells(values: Floats, cell: Integers) -> Floats:
-    """Values of cells at rows, NaN where a row has no cell."""
-    return np.append(values, np.nan)[cell]
+    Parameters
+    ----------
+    stretch : (n_horizon_cells,) float
+    """
+    total = np.zeros(graph.n_nodes)
+    total[graph.whole_node] = stretch
+    if graph.scenario.periods is None:
+        return graph.sweep(total, graph.roll_up_matrix)
+    row, member, weight = graph.ways_up(graph.whole_node, np.flatnonzero(graph.period < 0))
+    top = np.flatnonzero(graph.period < 0)[row]
+    return np.bincount(top, weight * stretch[member], graph.n_nodes).astype(np.float64)
 
 
 def _own_binding(cells: Cells, stretch: Floats) -> Texts:

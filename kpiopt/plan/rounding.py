@@ -24,10 +24,10 @@ from decimal import Decimal
 import numpy as np
 
 from kpiopt.errors import Problem
-from kpiopt.graph import CausalGraph
-from kpiopt.plan.apportionment import apportion, nearest
-from kpiopt.plan.limits import build_limit_rows
-from kpiopt.plan.parts import MOST_STEPS, Parts, build_parts, noise, stretch_box
+from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.plan.apportionment import apportion
+from kpiopt.plan.limits import build_limit_rows, build_moves
+from kpiopt.plan.parts import MOST_STEPS, Parts, build_parts, nearest, noise, snapped, stretch_box
 from kpiopt.plan.repair import repair
 from kpiopt.scenario.scenario import Floats, Integers
 
@@ -77,12 +77,27 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
     notes += [*_off_grid(graph, parts, stretch), *_moved_totals(graph, parts, counts)]
     rounded = step_values(counts, parts.kpi, parts.step)
     target, moved = asked.copy(), stretch.copy()
-    decided = parts.cell >= 0
-    moved[parts.cell[decided]] += (rounded - parts.value)[decided]
+    moves = build_moves(graph, parts)
+    np.add.at(moved, moves.cell, moves.per_unit * (rounded - parts.value)[moves.part])
     rounded += parts.offset
     node = parts.node[~parts.is_own]
     target[node] = graph.sign[node] * rounded[~parts.is_own] + 0.0
+    _add_up_periods(graph, parts, counts, target)
     return Rounding(target, moved, tuple(notes))
+
+
+def _add_up_periods(graph: CausalGraph, parts: Parts, counts: Integers, target: Floats) -> None:
+    """Give the horizon the sum of its periods in a flow, and the last period's target in a stock."""
+    if graph.scenario.periods is None:
+        return
+    node = np.flatnonzero((graph.period < 0) & (graph.kind == NodeKind.KPI))
+    node = node[np.array([k.kind == "stock" for k in graph.scenario.kpis.values()])[graph.kpi[node]]]
+    target[node] = target[graph.find_nodes(graph.unit[node], graph.kpi[node], graph.scenario.n_periods - 1)]
+    for flow in parts.flows:
+        part = flow.part[:, ~parts.is_own[flow.part[0]]]
+        node = graph.find_nodes(parts.unit[part[0]], parts.kpi[part[0]])
+        total = step_values(counts[part].sum(axis=0), parts.kpi[part[0]], parts.step[part[0]])
+        target[node] = graph.sign[node] * (total + parts.offset[part].sum(axis=0)) + 0.0
 
 
 def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) -> tuple[Integers, dict[int, Problem]]:
@@ -99,7 +114,33 @@ def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) ->
     for part in np.flatnonzero(parts.is_inner & ((counts < parts.low) | (counts > parts.high))).tolist():
         why = f"no multiples of {parts.step[part]:,g} near the plan keep the total of {_name(graph, parts, part)}"
         refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "leave that total more room"))
+    refused = refused or _refuse_ranges(graph, parts, counts, stretch)
     return counts, refused or _refuse_goals(graph, parts, counts)
+
+
+def _refuse_ranges(graph: CausalGraph, parts: Parts, counts: Integers, stretch: Floats) -> dict[int, Problem]:
+    """Refuse the step of KPIs whose rounded targets leave the range of a cell over the horizon."""
+    refused: dict[int, Problem] = {}
+    scenario, horizon = graph.scenario, graph.scenario.horizon
+    if scenario.periods is None:
+        return refused
+    left = []
+    for flow in parts.flows:
+        total = counts[flow.part].sum(axis=0)
+        left += flow.part[0, (total < flow.low) | (total > flow.high)].tolist()
+    moves, base = build_moves(graph, parts), scenario.cell_base
+    moved = moves.per_unit * parts.step[moves.part] * (counts - parts.value / parts.step)[moves.part]
+    whole = np.bincount(base, stretch, len(horizon))
+    after = whole + np.bincount(base[moves.cell], moved, len(whole))
+    least = np.where(np.isnan(horizon.lock), horizon.min_stretch, horizon.lock)
+    hair = 1e-9 * np.maximum(np.abs(least), scenario.kpi_step[horizon.kpi])
+    flows = np.array([k.kind == "flow" for k in scenario.kpis.values()] + [False])
+    broken = (least != 0.0) & (after < np.minimum(least, whole) - hair) & ~flows[horizon.kpi]
+    for part in [*left, *moves.part[broken[base[moves.cell]]].tolist()]:
+        node = int(graph.find_nodes(parts.unit[[part]], parts.kpi[[part]])[0])
+        why = f"no multiples of {parts.step[part]:,g} near the plan keep the range of {graph.node_name(node)}"
+        refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "leave that range more room"))
+    return refused
 
 
 def _name(graph: CausalGraph, parts: Parts, part: int) -> str:
@@ -143,12 +184,19 @@ def _refuse_goals(graph: CausalGraph, parts: Parts, counts: Integers) -> dict[in
     """Refuse the step of KPIs whose rounded target at a hard goal falls more than half a step short of the plan."""
     place = np.full(graph.n_nodes, -1, dtype=np.int64)
     place[parts.node[~parts.is_own]] = np.flatnonzero(~parts.is_own)
+    steps, got, kpi = parts.steps, counts, parts.kpi
+    for flow in parts.flows:  # goals over the horizon are about the sum
+        part = flow.part[:, ~parts.is_own[flow.part[0]]]
+        place[graph.find_nodes(parts.unit[part[0]], parts.kpi[part[0]])] = len(steps) + np.arange(part.shape[1])
+        steps = np.concatenate([steps, snapped((parts.value[part] / parts.step[part]).sum(axis=0))])
+        got, kpi = np.concatenate([got, counts[part].sum(axis=0)]), np.concatenate([kpi, parts.kpi[part[0]]])
     refused: dict[int, Problem] = {}
     for goal in graph.scenario.goals.values():
-        part = int(place[graph.find_node(goal.kpi, goal.unit)])
-        if goal.hard and part >= 0 and parts.steps[part] - counts[part] > 0.5 + noise(parts.steps[[part]])[0]:
+        at = int(place[graph.goal_node(goal)])
+        if goal.hard and at >= 0 and steps[at] - got[at] > 0.5 + noise(steps[[at]])[0]:
             why = f"limits would round the hard goal {goal.id} down by more than half a step"
-            refused.setdefault(int(parts.kpi[part]), _refusal(graph, parts, part, why, "leave the limits more room"))
+            first = int(np.flatnonzero(parts.kpi == kpi[at])[0])
+            refused.setdefault(int(kpi[at]), _refusal(graph, parts, first, why, "leave the limits more room"))
     return refused
 
 
@@ -163,23 +211,38 @@ def _refusal(graph: CausalGraph, parts: Parts, part: int, why: str, fix: str) ->
 
 
 def _moved_totals(graph: CausalGraph, parts: Parts, counts: Integers) -> list[Problem]:
-    """Note every total that limits keep away from the multiple nearest to it."""
-    top = np.flatnonzero(parts.is_inner & (parts.parent < 0))
-    wanted = nearest(parts.steps[top])
-    moved = np.flatnonzero(counts[top] != wanted)
-    top, sign = top[moved], graph.sign[parts.node[top[moved]]]
-    rounded = sign * (step_values(counts[top], parts.kpi[top], parts.step[top]) + parts.offset[top])
-    usual = sign * (step_values(wanted[moved], parts.kpi[top], parts.step[top]) + parts.offset[top])
+    """Note every total that limits keep away from the multiple nearest to it; of a flow, that of the horizon."""
+    by_period, notes = np.zeros(len(parts), dtype=bool), []
+    for flow in parts.flows:
+        by_period[flow.part] = True
+        part = flow.part[:, parts.is_inner[flow.part[0]] & (parts.parent[flow.part[0]] < 0)]
+        node = graph.find_nodes(parts.unit[part[0]], parts.kpi[part[0]])
+        wanted = nearest(snapped((parts.value[part] / parts.step[part]).sum(axis=0)))
+        notes += _moved(graph, parts, part[0], node, counts[part].sum(axis=0), wanted, parts.offset[part].sum(axis=0))
+    top = np.flatnonzero(parts.is_inner & (parts.parent < 0) & ~by_period)
+    return notes + _moved(graph, parts, top, parts.node[top], counts[top], nearest(parts.steps[top]), parts.offset[top])
+
+
+def _moved(
+    graph: CausalGraph, parts: Parts, part: Integers, node: Integers, counts: Integers, wanted: Integers, offset: Floats
+) -> list[Problem]:
+    """Note totals whose count is not the wanted one."""
+    moved = np.flatnonzero(counts != wanted)
+    part, node, offset, sign = part[moved], node[moved], offset[moved], graph.sign[node[moved]]
+    rounded = sign * (step_values(counts[moved], parts.kpi[part], parts.step[part]) + offset)
+    usual = sign * (step_values(wanted[moved], parts.kpi[part], parts.step[part]) + offset)
     return [
         Problem(
             "W-rounding-total",
-            f"limits hold the rounded total of {graph.node_name(int(parts.node[part]))} at {got:,.{digits}f}, "
+            f"limits hold the rounded total of {graph.node_name(at)} at {got:,.{digits}f}, "
             f"where {near:,.{digits}f} would be nearest to the plan",
             rule="a total is the multiple of the step nearest to the plan, unless limits of its parts forbid it",
             fix="write a finer step, or give the binding limits a little more room",
         )
-        for part, got, near in zip(top.tolist(), rounded.tolist(), usual.tolist(), strict=True)
-        for digits in (max(0, -int(Decimal(repr(float(parts.step[part]))).normalize().as_tuple().exponent)),)
+        for at, step, got, near in zip(
+            node.tolist(), parts.step[part].tolist(), rounded.tolist(), usual.tolist(), strict=True
+        )
+        for digits in (max(0, -int(Decimal(repr(step)).normalize().as_tuple().exponent)),)
     ]
 
 

@@ -161,7 +161,7 @@ def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) ->
     together = max(1, MOST_NUMBERS // max(1, graph.n_nodes))
     for first in range(0, len(goals), together):
         some = goals[first : first + together]
-        node = np.array([graph.find_node(goal.kpi, goal.unit) for goal in some])
+        node = np.array([graph.goal_node(goal) for goal in some])
         at = np.zeros((graph.n_nodes, len(some)))
         at[node, np.arange(len(some))] = 1.0
         share = share_below(graph, at, weight)[graph.cell_node] * leaf[:, None]

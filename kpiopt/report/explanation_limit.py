@@ -14,7 +14,8 @@ from kpiopt.graph import CausalGraph
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.limits import limit_words, worth_words
-from kpiopt.scenario.scenario import Initiative, Scenario
+from kpiopt.scenario.links import Initiative
+from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.explain_limit import LevelExplanation, LimitExplanation, Use
 
 if TYPE_CHECKING:

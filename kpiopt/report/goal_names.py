@@ -1,13 +1,42 @@
-"""Names of goals as they are shown."""
+"""Goals by name, and targets by period, as the summary shows them."""
 
 from __future__ import annotations
 
-from kpiopt.scenario.scenario import Scenario
+from collections.abc import Sequence
+
+from kpiopt.report.grid import Grid
+from kpiopt.report.numbers import amount
+from kpiopt.run.run import Run
+from kpiopt.scenario.scenario import Kpi, Scenario
+
+SHOWN_PERIODS = 6
 
 
 def goal_kpi(scenario: Scenario, goal: str) -> str:
     """Return the name of a goal's KPI; with the goal's id where another goal is about the same value."""
     wanted = scenario.goals[goal]
-    about = [g.id for g in scenario.goals.values() if (g.kpi, g.unit) == (wanted.kpi, wanted.unit)]
+    at = wanted.kpi, wanted.unit, wanted.period
+    about = [g.id for g in scenario.goals.values() if (g.kpi, g.unit, g.period) == at]
     name = scenario.kpis[wanted.kpi].name
     return name if len(about) == 1 else f"{name} ({goal})"
+
+
+def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
+    """Lay out the targets of the horizon and of the first periods.
+
+    Parameters
+    ----------
+    run : Run
+        With periods.
+    kpis : sequence of (str, Kpi)
+        What is shown, with the name it bears.
+    """
+    assert run.scenario.periods is not None
+    names = run.scenario.periods.names
+    more = (f"… {len(names) - SHOWN_PERIODS} more",) if len(names) > SHOWN_PERIODS else ()
+    grid = Grid(("targets by period", "in all", *names[:SHOWN_PERIODS], *more))
+    for name, kpi in kpis:
+        nodes = [run.graph.find_node(kpi.id, 0, t) for t in range(-1, min(len(names), SHOWN_PERIODS))]
+        shown = ["" if node < 0 else amount(float(run.plan.target[node]), "", kpi.step) for node in nodes]
+        grid.add(name, *shown, *("" for _ in more))
+    return grid

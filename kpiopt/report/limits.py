@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.run.run import GoalResult, Run
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
 
 
@@ -109,13 +110,14 @@ def _less_in_words(run: Run, limit: LimitResult) -> str:
 
 def limit_name(scenario: Scenario, limit: LimitResult) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
-    kind, _, rest = limit.name.partition(".")
+    name, when = split_period(scenario.periods, limit.name)
+    kind, _, rest = name.partition(".")
     if kind == "budget":
-        return f"{rest} budget"
+        return f"{rest} budget{when}"
     if kind == "rules":
-        return f"rule {rest}"
+        return f"rule {rest}{when}"
     unit = rest.rpartition("@")[2]
-    return f"{limit.resource} of {scenario.units.names[scenario.units.position[unit]]}"
+    return f"{limit.resource} of {scenario.units.names[scenario.units.position[unit]]}{when}"
 
 
 def limit_unit(scenario: Scenario, limit: LimitResult) -> str:
@@ -187,9 +189,9 @@ def _side(value: float | None) -> str:
 
 def locked_text(run: Run, cell: int, kpi: Kpi) -> str:
     """Return the target of a locked cell; where its stretch is locked and causes add to it, both of these too."""
-    target = float(run.plan.target[run.graph.cell_node[cell]])
-    text, cells = amount(target, kpi.unit, kpi.step), run.scenario.cells
-    own = float(kpi.sign * run.plan.stretch[cell])
+    target = float(run.plan.target[run.graph.whole_node[cell]])
+    text, cells = amount(target, kpi.unit, kpi.step), run.scenario.horizon
+    own = float(kpi.sign * run.plan.whole_stretch[cell])
     caused = target - float(cells.baseline[cell]) - own
     if not math.isnan(cells.fixed_target[cell]) or abs(caused) <= max(0.5 * (kpi.step or 0.0), 1e-9 * abs(target)):
         return text

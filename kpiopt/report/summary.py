@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.goal_names import goal_kpi
+from kpiopt.report.goal_names import goal_kpi, targets_by_period
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import locked_text, next_steps, priced_limits, prices_of_less, used_up, without_price
 from kpiopt.report.numbers import (
@@ -197,8 +197,9 @@ def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
 
 
 def _goal_name(run: Run, result: GoalResult) -> str:
-    name = goal_kpi(run.scenario, result.goal.id)
-    return name if result.goal.unit == 0 else f"{name} of {run.scenario.units.names[result.goal.unit]}"
+    name, period = goal_kpi(run.scenario, result.goal.id), run.scenario.period_name(result.goal.period)
+    name = name if result.goal.unit == 0 else f"{name} of {run.scenario.units.names[result.goal.unit]}"
+    return name if period is None else f"{name} in {period}"
 
 
 def _kpi_name(kpi: Kpi) -> str:
@@ -223,7 +224,7 @@ def _asked_sentences(run: Run) -> Iterator[str]:
 
 def _asks(run: Run) -> Iterator[RenderableType]:
     """Who is asked what: the units below the root, and the largest relative stretches."""
-    plan, cells = run.plan, run.scenario.cells
+    cells = run.scenario.horizon
     yield _heading("Who is asked what")
     shown = _shown_kpis(run)
     if shown and len(run.scenario.units) > 1:
@@ -233,7 +234,9 @@ def _asks(run: Run) -> Iterator[RenderableType]:
             yield _line(
                 f"{len(shown)} of {len(shown) + left} KPIs are shown, those of the goals first; all are in targets.csv."
             )
-    asked = np.flatnonzero(plan.stretch > 0)
+    if shown and run.scenario.periods is not None:
+        yield targets_by_period(run, [(_kpi_name(kpi), kpi) for kpi in shown])
+    asked = np.flatnonzero(run.plan.whole_stretch > 0)
     decided = int(cells.has_decision.sum())
     largest = "; the largest, relative to baseline:" if len(asked) else "."
     yield _line(
@@ -254,7 +257,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
 
 def _lock_lines(run: Run) -> Iterator[str]:
     """Say what a person fixed, why, and who answers for it."""
-    scenario, cells, kpis = run.scenario, run.scenario.cells, list(run.scenario.kpis.values())
+    scenario, cells, kpis = run.scenario, run.scenario.horizon, list(run.scenario.kpis.values())
     locked = np.flatnonzero(cells.is_locked)
     locked = locked[scenario.units.order_in_file(cells.unit[locked])]
     for cell in locked[:SHOWN_LOCKS].tolist():
@@ -268,7 +271,7 @@ def _lock_lines(run: Run) -> Iterator[str]:
 
 def _unassigned_lines(run: Run) -> Iterator[str]:
     """Say what is expected of a unit that is nobody's below it."""
-    units, found = run.scenario.units, unassigned_of(run)
+    units, found = run.scenario.units, [row for row in unassigned_of(run) if row.get("period") is None]
     for row in found[:SHOWN_LOCKS]:
         kpi, where = run.scenario.kpis[row["kpi"]], units.names[units.position[row["unit"]]]
         much = change(row["amount"], kpi.unit, kpi.step)
@@ -284,7 +287,7 @@ def _shown_kpis(run: Run) -> list[Kpi]:
 
 def _targeted_kpis(run: Run) -> list[Kpi]:
     """Return the KPIs of the goals first, then others that have targets."""
-    with_cells = (run.scenario.kpi_ids[k] for k in np.unique(run.scenario.cells.kpi).tolist())
+    with_cells = (run.scenario.kpi_ids[k] for k in np.unique(run.scenario.horizon.kpi).tolist())
     shown = dict.fromkeys([*(g.goal.kpi for g in run.goals), *with_cells])
     return [run.scenario.kpis[kpi] for kpi in shown]
 
@@ -313,20 +316,21 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
 
 def _ask_table(run: Run, asked: Integers) -> Grid:
     """The cells with the largest stretch relative to their baseline."""
-    scenario, cells, plan = run.scenario, run.scenario.cells, run.plan
-    size = run.graph.stretch_scale
-    share = plan.stretch / np.where(size > 0, size, 1.0)
+    scenario, cells, plan = run.scenario, run.scenario.horizon, run.plan
+    size, stretch = run.graph.stretch_scale[:: scenario.n_periods], plan.whole_stretch
+    share = stretch / np.where(size > 0, size, 1.0)
+    stopped = plan.binding if scenario.periods is None else plan.whole_binding
     asked = asked[scenario.units.order_in_file(cells.unit[asked])]
     largest = asked[np.argsort(-np.round(share[asked], 6), kind="stable")[:LARGEST_ASKS]]
     grid = Grid(("unit", "KPI", "stopped by", "baseline", "target", "stretch"), left=3)
     kpis = list(scenario.kpis.values())
     for cell in largest.tolist():
-        kpi, target = kpis[cells.kpi[cell]], float(plan.target[run.graph.cell_node[cell]])
-        moved = change(kpi.sign * plan.stretch[cell], "%" if kpi.unit.strip() == "%" else "", kpi.step)
+        kpi, target = kpis[cells.kpi[cell]], float(plan.target[run.graph.whole_node[cell]])
+        moved = change(kpi.sign * stretch[cell], "%" if kpi.unit.strip() == "%" else "", kpi.step)
         grid.add(
             scenario.units.names[cells.unit[cell]],
             kpi.name,
-            str(plan.binding[cell]),
+            str(stopped[cell]),
             amount(float(cells.baseline[cell]), "", kpi.step),
             amount(target, kpi.unit, kpi.step),
             f"{moved} ({_relative(cells.baseline[cell], share[cell])})",
@@ -418,9 +422,13 @@ def _initiative_lines(run: Run) -> Iterator[str]:
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
         uses = ", ".join(
-            _use(scenario, resource, rate * float(levels[i])) for resource, rate in initiative.uses.items()
+            _use(scenario, resource, float(graph.use_per_level(resource)[i] * levels[i]))
+            for resource in initiative.resources
         )
-        yield f"  {initiative.name} at {unit}: {amount(float(levels[i]))} of {amount(initiative.maximum)} ({uses})"
+        start = scenario.period_name(int(graph.level_start[i]))
+        begun = "" if start is None else f", begun in {start}"
+        level = f"{amount(float(levels[i]))} of {amount(initiative.maximum)}"
+        yield f"  {initiative.name} at {unit}{begun}: {level} ({uses})"
     if len(chosen) > SHOWN_INITIATIVES:
         yield f"  … and {len(chosen) - SHOWN_INITIATIVES:,} more"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.plan.given_plan import read_given_plan
@@ -44,6 +45,10 @@ def judge_rule(graph: CausalGraph, rule: str, draw: Draw | None = None) -> Judge
         With all that is wrong in the table.
     """
     read = parse_rule(rule)
+    if graph.scenario.periods is not None:
+        fix = "leave it out, or judge it without [periods]"
+        why = "a rule splits the gap of one period and a table names the targets of one, and the plan has several"
+        raise UsageError(Problem("E-periods-rule", f"{rule} cannot be judged", why, fix))
     given = read_given_plan(graph, Path(rule)) if read.kind == "table" else split_gaps(graph, read)
     return judge_plan(graph, rule, given, draw)
 
@@ -111,7 +116,7 @@ def goal_results(plan: Plan, promises: tuple[PromiseResult, ...] = ()) -> tuple[
             bool(met[i]),
         )
         for i, goal in enumerate(graph.scenario.goals.values())
-        for node in [graph.find_node(goal.kpi, goal.unit)]
+        for node in [graph.goal_node(goal)]
     )
 
 

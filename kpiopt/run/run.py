@@ -98,10 +98,9 @@ class JudgedPlan:
     limits : tuple of LimitResult
         Use of every capacity and budget, without prices.
     broken : tuple of BrokenLimit
-    worst_stretch : float
-        Largest stretch relative to max(|baseline|, step), of cells that nobody locked.
-    fairness : float or None
-        Value of the step "fairness"; None without peers.
+    worst_stretch, fairness : float, float or None
+        Largest stretch relative to max(|baseline|, step), of cells that nobody locked; value of the step "fairness",
+        None without peers.
     notes : tuple of Problem
         What the rule leaves.
     """
@@ -291,7 +290,7 @@ def _goal_as_dict(run: Run | JudgedPlan, position: int) -> dict[str, Any]:
         "goal": result.goal.id,
         "kpi": result.goal.kpi,
         "unit": result.unit,
-        "period": None,
+        "period": run.scenario.period_name(result.goal.period),
         "baseline": result.baseline,
         "target": result.target,
         "plan": result.plan,
@@ -341,7 +340,8 @@ def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
     if run.simulation is None or run.simulation.pay is None:
         return {"plan": run.spending.pay, "limit": run.spending.pay_limit}
     pay = run.simulation.pay
-    budgets = [b.id for b in run.scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    over_all = (b for b in run.scenario.budgets.values() if not b.by_period)
+    budgets = [b.id for b in over_all if b.resource == "pay" and b.scope == 0]
     over = pay.over.get(budgets[0]) if budgets else None
     return {
         "plan": run.spending.pay,
@@ -356,27 +356,26 @@ def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
 
 def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
     graph, initiatives = run.graph, list(run.scenario.initiatives.values())
+    places = zip(graph.level_initiative, graph.level_unit, graph.level_start, run.plan.levels, strict=True)
     return [
         {
-            "initiative": initiatives[i].id,
-            "unit": run.scenario.units.ids[u],
-            "level": float(level),
-            "max": initiatives[i].maximum,
+            "initiative": initiatives[i].id, "unit": run.scenario.units.ids[u],
+            "start": run.scenario.period_name(int(start)), "level": float(level), "max": initiatives[i].maximum,
         }
-        for i, u, level in zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), run.plan.levels, strict=True)
-    ]
+        for i, u, start, level in places
+    ]  # fmt: skip
 
 
 def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
     """Return every lock with what it comes to, its reason and who answers for it."""
-    scenario, cells = run.scenario, run.scenario.cells
+    scenario, cells = run.scenario, run.scenario.horizon
     return [
         {
             "unit": scenario.units.ids[cells.unit[cell]],
             "kpi": scenario.kpi_ids[cells.kpi[cell]],
             "lock": finite(float(cells.lock[cell])),
             "lock_target": finite(float(cells.fixed_target[cell])),
-            "target": float(run.plan.target[run.graph.cell_node[cell]]),
+            "target": float(run.plan.target[run.graph.whole_node[cell]]),
             "reason": cells.lock_reason.get(cell),
             "owner": cells.lock_owner.get(cell),
         }
@@ -392,6 +391,7 @@ def unassigned_of(run: Run) -> list[dict[str, Any]]:
         {
             "unit": run.scenario.units.ids[graph.unit[node]],
             "kpi": run.scenario.kpi_ids[graph.kpi[node]],
+            **({} if run.scenario.periods is None else {"period": run.scenario.period_name(int(graph.period[node]))}),
             "amount": float(amounts[node]),
         }
         for node in nodes.tolist()
@@ -408,8 +408,7 @@ def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame
 def tables_of(document: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     """Return the tables that a document "kpiopt.solve/1" holds, by file name, one row for each of its entries.
 
-    goals.csv: the goals with their odds; limits.csv: use, shadow price and range of every capacity and budget;
-    initiatives.csv: the level of each initiative at each deciding unit.
+    goals.csv: with their odds; limits.csv: use, price and range of each; initiatives.csv: levels at deciding units.
     """
     return {
         "goals.csv": _frame([{**goal, **(goal["odds"] or {})} for goal in document["goals"]], GOAL_COLUMNS),
@@ -430,6 +429,7 @@ def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:
     for node, distribution in zip(simulation.nodes.tolist(), simulation.distributions, strict=True):
         plain = {
             "kpi": run.scenario.kpi_ids[run.graph.kpi[node]], "unit": run.scenario.units.ids[run.graph.unit[node]],
+            "period": run.scenario.period_name(int(run.graph.period[node])),
             "mean": distribution.mean.estimate, "sd": distribution.sd,
             "p5": distribution.p5, "p50": distribution.p50, "p95": distribution.p95,
         }  # fmt: skip

@@ -275,6 +275,6 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
 def plan_spending(cascade: Cascade, solution: Solution) -> Spending:
     """Return pay at plan and the initiatives' use of other money."""
     columns, scenario = cascade.columns, cascade.graph.scenario
-    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0 and not b.by_period]
     initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
     return Spending(columns.pay_at_plan(solution.x), min(whole, default=None), initiatives)

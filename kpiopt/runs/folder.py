@@ -199,7 +199,7 @@ def sizes_of(run: Run) -> dict[str, int]:
     program = run.cascade.program
     return {
         "units": len(run.scenario.units),
-        "cells": len(run.scenario.cells),
+        "cells": len(run.scenario.horizon),
         "nodes": run.graph.n_nodes,
         "columns": program.n_columns,
         "rows": program.n_rows,

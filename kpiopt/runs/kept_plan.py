@@ -108,13 +108,19 @@ def _nodes_of(graph: CausalGraph, targets: pl.DataFrame) -> Integers:
     units, kpis = graph.scenario.units.position, graph.scenario.kpi_position
     unit = np.array([units.get(u, -1) for u in targets["unit"]], dtype=np.int64)
     kpi = np.array([kpis.get(k, -1) for k in targets["kpi"]], dtype=np.int64)
-    nodes = graph.find_nodes(unit, kpi)
-    return np.where((unit >= 0) & (kpi >= 0), nodes, -1)
+    places: dict[str | None, int] = {None: -1}
+    if graph.scenario.periods is not None:
+        places = {None: -1, **{name: t for t, name in enumerate(graph.scenario.periods.names)}}
+    period = np.array([places.get(p, -2) for p in targets["period"]], dtype=np.int64)
+    nodes = graph.find_nodes(unit, kpi, np.maximum(period, -1))
+    return np.where((unit >= 0) & (kpi >= 0) & (period >= -1), nodes, -1)
 
 
 def _stretch(graph: CausalGraph, nodes: Integers, targets: pl.DataFrame) -> Floats:
     """Return the stretch of each cell; every stretch of the plan must find its cell."""
     given = targets["stretch"].is_not_null()
+    if graph.scenario.periods is not None:
+        given &= targets["period"].is_not_null()
     stretched, at = targets.filter(given), nodes[given.to_numpy()]
     cells = np.where(at >= 0, graph.cell[at], -1)
     _require_cells(cells, stretched)
@@ -140,9 +146,13 @@ def _require_cells(cells: Integers, stretched: pl.DataFrame) -> None:
 def _levels(graph: CausalGraph, run: StoredRun) -> Floats:
     """Return the levels of initiatives; 0 where the run did not know an initiative."""
     initiatives, units = list(graph.scenario.initiatives), graph.scenario.units.ids
-    kept = {(entry["initiative"], entry["unit"]): float(entry["level"]) for entry in run.document["initiatives"]}
-    places = zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), strict=True)
-    return np.array([kept.get((initiatives[i], units[u]), 0.0) for i, u in places], dtype=np.float64)
+    kept = {
+        (entry["initiative"], entry["unit"], entry.get("start")): float(entry["level"])
+        for entry in run.document["initiatives"]
+    }
+    starts = [graph.scenario.period_name(start) for start in graph.level_start.tolist()]
+    places = zip(graph.level_initiative.tolist(), graph.level_unit.tolist(), starts, strict=True)
+    return np.array([kept.get((initiatives[i], units[u], start), 0.0) for i, u, start in places], dtype=np.float64)
 
 
 def _at_nodes(graph: CausalGraph, nodes: Integers, values: pl.Series) -> Floats:

@@ -1,8 +1,9 @@
-"""What moves a KPI from outside: its drivers, and the effects of initiatives."""
+"""What moves a KPI from outside: its drivers, and initiatives with their effects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +60,54 @@ class Effect:
     path: str
     between: float = 0.0
     spread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Initiative:
+    """An action that units can fund: one level in [0, maximum] for each unit in `units`.
+
+    Attributes
+    ----------
+    units : (n,) int
+        Deciding units, positions in `Units`.
+    maximum : float
+        Largest level.
+    whole : bool
+        Whether the level must be a whole number.
+    uses, runs : mapping of str to float
+        Resource use per unit of level: once, when it begins, and in every period in which it runs.
+    starts : tuple of int, optional
+        Periods in which it may begin; all where None.
+    build_up : tuple of float
+        Share of its effect in the first, second … period in which it runs, the last one for good.
+    lasts : int, optional
+        Number of periods in which it runs; to the end of the plan where None.
+    """
+
+    id: str
+    name: str
+    units: Integers
+    maximum: float
+    whole: bool
+    uses: Mapping[str, float]
+    effects: tuple[Effect, ...]
+    runs: Mapping[str, float] = field(default_factory=dict)
+    starts: tuple[int, ...] | None = None
+    build_up: tuple[float, ...] = (1.0,)
+    lasts: int | None = None
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What it uses."""
+        return tuple(dict.fromkeys((*self.uses, *self.runs)))
+
+    def runs_in(self, start: int, n_periods: int) -> range:
+        """Return the periods in which a level begun in one of them runs."""
+        return range(start, n_periods if self.lasts is None else min(n_periods, start + self.lasts))
+
+    def strength(self, start: int, period: int) -> float:
+        """Return the share of its effect in a period of a level begun in one; 0 where it does not run."""
+        after = period - start
+        if after < 0 or (self.lasts is not None and after >= self.lasts):
+            return 0.0
+        return self.build_up[min(after, len(self.build_up) - 1)]

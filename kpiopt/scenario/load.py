@@ -36,6 +36,7 @@ from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.noise import resolve_noise
+from kpiopt.scenario.resolve.periods import resolve_periods, spread_over_periods
 from kpiopt.scenario.resolve.plan import (
     PAY,
     check_common,
@@ -290,18 +291,34 @@ def _resolve(
         source=str(document.source),
         document=document.data,
         files={**document.files, **tables.files, **reader.files},
+        periods=resolve_periods(findings, model, units, found.cells),
     )
+    _check(findings, model, scenario, resolved, found, tables)
+    if findings.has_errors:
+        return None
+    return spread_over_periods(replace(scenario, warnings=tuple(findings.sorted())))
+
+
+def _check(
+    findings: Findings,
+    model: ScenarioDocument,
+    scenario: Scenario,
+    resolved: ResolvedUnits,
+    found: ResolvedCells,
+    tables: _Tables,
+) -> None:
+    """Note what does not fit together."""
+    units, kpis = resolved.units, scenario.kpis
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
-    MapChecks(findings, model, kpis, goals, units, found).run()
-    MeasureChecks(findings, model, kpis, initiatives, tables.cells).run()
+    MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
+    MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
     check_letter_case(findings, resolved, found)
     check_relax(findings, scenario)
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)
-    return None if findings.has_errors else replace(scenario, warnings=tuple(findings.sorted()))
 
 
 def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCells) -> None:
@@ -311,7 +328,7 @@ def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCell
 
 
 def _resources(model: ScenarioDocument, resolved: ResolvedUnits, found: ResolvedCells) -> set[str]:
-    used = {name for entry in model.initiative.values() for name in entry.uses}
+    used = {name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs)}
     budgets = {entry.resource or key for key, entry in model.budget.items()}
     return {PAY, *used, *budgets, *resolved.units.capacity, *found.cells.effort}
 

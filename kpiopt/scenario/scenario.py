@@ -18,8 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
-from kpiopt.scenario.links import Driver, Effect
+from kpiopt.scenario.links import Driver, Initiative
+from kpiopt.scenario.money import Budget as Budget
+from kpiopt.scenario.money import PayPlan as PayPlan
 from kpiopt.scenario.noise import Noise
+from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.totals import Totals, no_totals
 
@@ -64,7 +67,7 @@ class Kpi:
     step : float or None
         Rounding step of targets in the KPI's unit; None: targets are not rounded.
     kind : str
-        "flow" or "stock".
+        "flow" adds up over periods, "rate" averages, "stock" is a level of which the last counts.
     baseline : Quantity or None
         Baseline at the root, for a KPI without cells.
     owner : str
@@ -100,31 +103,6 @@ class Factor:
 
 
 @dataclass(frozen=True, slots=True)
-class Initiative:
-    """An action that units can fund: one level in [0, maximum] for each unit in `units`.
-
-    Attributes
-    ----------
-    units : (n,) int
-        Deciding units, positions in `Units`.
-    maximum : float
-        Largest level.
-    whole : bool
-        Whether the level must be a whole number.
-    uses : mapping of str to float
-        Resource use per unit of level.
-    """
-
-    id: str
-    name: str
-    units: Integers
-    maximum: float
-    whole: bool
-    uses: Mapping[str, float]
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Goal:
     """What the organization wants of a KPI; about plan values.
 
@@ -138,6 +116,8 @@ class Goal:
         Odds that the plan promises; the goal is then about these and not about the plan value.
     hard : bool
         A hard goal has no shortfall: the plan meets it or there is none.
+    period : int
+        Position in `Periods`; -1 for the horizon.
     """
 
     id: str
@@ -149,27 +129,7 @@ class Goal:
     p_min: float | None = None
     hard: bool = False
     description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A limit on what a subtree spends of a resource; "pay" is variable compensation."""
-
-    id: str
-    resource: str
-    limit: float
-    scope: int
-    money: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PayPlan:
-    """Payout curve: attainment -> share of target incentive, piecewise linear, flat outside its points."""
-
-    id: str
-    attainment: tuple[float, ...]
-    share: tuple[float, ...]
-    cap: float | None = None
+    period: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +343,9 @@ class Scenario:
         Correlation of normal scores by pairs of quantity names.
     warnings : tuple of Problem
         What `check` has to say although the scenario can be solved.
+    periods, whole : Periods or None, Cells or None
+        With several periods: they, and what is said about each (unit, KPI) pair over the horizon; `cells` are then one
+        for each of these and each period, in that order.
     """
 
     name: str
@@ -413,6 +376,33 @@ class Scenario:
     document: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    periods: Periods | None = None
+    whole: Cells | None = None
+
+    @property
+    def horizon(self) -> Cells:
+        """The (unit, KPI) pairs of the table, over all periods."""
+        return self.cells if self.whole is None else self.whole
+
+    @property
+    def n_periods(self) -> int:
+        """Number of periods; 1 where none are written."""
+        return 1 if self.periods is None else len(self.periods)
+
+    @cached_property
+    def cell_base(self) -> Integers:
+        """Row in `horizon` of each cell, (n_cells,) int."""
+        return np.arange(len(self.cells)) // self.n_periods
+
+    @cached_property
+    def cell_period(self) -> Integers:
+        """Period of each cell, (n_cells,) int; -1 where there are none."""
+        each = np.arange(len(self.cells)) % self.n_periods
+        return each if self.periods is not None else np.full_like(each, -1)
+
+    def period_name(self, period: int) -> str | None:
+        """Return the name of a period, None for the horizon."""
+        return None if self.periods is None or period < 0 else self.periods.names[period]
 
     @cached_property
     def kpi_ids(self) -> tuple[str, ...]:

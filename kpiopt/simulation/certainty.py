@@ -37,7 +37,7 @@ def varying_nodes(
     """
     spread = np.array([*(_is_spread(q.quantity) for q in graph.quantities), False])
     varies: Flags = spread[graph.node_quantity]
-    varies[graph.cell_node[drawn_cells(graph, stretch)]] = True
+    varies[graph.entry_node[drawn_cells(graph, stretch)]] = True
     varies[noisy_nodes(graph)] = True
     delta, drawn = graph.own_change(stretch, levels), spread[graph.edge_quantity] | spread[graph.edge_between]
     for start, stop in pairwise(graph.level_bounds.tolist()):
@@ -71,7 +71,8 @@ def _inputs(scenario: Scenario) -> Iterator[tuple[str, bool]]:
     cells, used = scenario.cells, np.unique(scenario.cells.execution[scenario.cells.has_decision])
     for i in used.tolist():
         yield scenario.uncertainty.paths[i], not _is_spread(scenario.uncertainty.execution[i])
-    uncertain = {int(cells.kpi[row]) for row, quantity in cells.baseline_quantity.items() if _is_spread(quantity)}
+    baselines = scenario.horizon.baseline_quantity.items()
+    uncertain = {int(scenario.horizon.kpi[row]) for row, quantity in baselines if _is_spread(quantity)}
     if scenario.noise is not None:
         uncertain |= set(cells.kpi[scenario.noise.sd > 0].tolist())
     for position, kpi in enumerate(scenario.kpis.values()):

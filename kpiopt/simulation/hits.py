@@ -51,7 +51,7 @@ def build_hit_rule(graph: CausalGraph, nodes: Integers, targets: Floats) -> HitR
 def goal_rule(graph: CausalGraph) -> HitRule:
     """Return the hit rule of all goals, in the scenario's order."""
     goals = graph.scenario.goals.values()
-    nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    nodes = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
     return build_hit_rule(graph, nodes, np.array([g.target for g in goals], dtype=np.float64))
 
 

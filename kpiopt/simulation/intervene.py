@@ -17,6 +17,7 @@ from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.hand_down import leaves_below
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 from kpiopt.simulation.odds import Estimate
@@ -99,6 +100,7 @@ def intervene(
     LimitReached
         Where the time is up before all draws of both: only the same draws can be compared.
     """
+    refuse_periods(graph.scenario.periods, "an intervention")
     moves = [text for text in do if "+=" in text]
     fixed = dict(read_do(graph, text) for text in do if "+=" not in text)
     shift = sum_of_shifts(graph, moves)

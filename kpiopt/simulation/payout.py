@@ -110,22 +110,27 @@ def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: F
         Where a target that decides about pay is not above 0 (`E-pay-target`), or a pay plan does not exist.
     """
     scenario = graph.scenario
-    cells, units = scenario.cells, scenario.units
+    cells, whole, units = scenario.cells, scenario.horizon, scenario.units
     incentive = np.nan_to_num(units.target_incentive)
-    rate, weight = np.nan_to_num(cells.pay_rate), np.nan_to_num(cells.weight)
+    rate, weight = np.nan_to_num(cells.pay_rate), np.nan_to_num(whole.weight)
     rated = np.flatnonzero(rate != 0)
     use = graph.use_per_level("pay")
     paid = np.unique(np.concatenate([np.flatnonzero(incentive != 0), cells.unit[rated], graph.level_unit[use != 0]]))
-    weighted = np.flatnonzero((weight != 0) & (incentive[cells.unit] != 0))
-    _check_targets(graph, weighted, targets)
+    weighted = np.flatnonzero((weight != 0) & (incentive[whole.unit] != 0))
+    _check_targets(graph, graph.whole_node[weighted], targets)
     rate_by_unit = _by_unit(cells.unit[rated], paid, rate[rated])
     full_shares = np.zeros(len(paid))
     incentives = []
-    for name in sorted({units.pay_plans[u] for u in cells.unit[weighted].tolist()}):
+    for name in sorted({units.pay_plans[u] for u in whole.unit[weighted].tolist()}):
         plan = scenario.pay_plans[name] if name else None
-        rows = weighted[[units.pay_plans[u] == name for u in cells.unit[weighted].tolist()]]
-        money = _by_unit(cells.unit[rows], paid, weight[rows] * incentive[cells.unit[rows]])
-        nodes = graph.cell_node[rows]
+        rows = weighted[[units.pay_plans[u] == name for u in whole.unit[weighted].tolist()]]
+        nodes, times = graph.whole_node[rows], 1
+        if plan is not None and plan.by_period:
+            times = scenario.n_periods
+            rows, period = np.repeat(rows, times), np.tile(np.arange(times), len(rows))
+            nodes = graph.find_nodes(whole.unit[rows], whole.kpi[rows], period)
+            _check_targets(graph, nodes, targets)
+        money = _by_unit(whole.unit[rows], paid, weight[rows] * incentive[whole.unit[rows]] / times)
         incentives.append(_Incentive(plan, nodes, graph.baseline[nodes], targets[nodes], graph.sign[nodes], money))
         full_shares += money @ payout_share(plan, np.ones(len(rows)))
     commission = rate_by_unit @ np.maximum(stretch[rated], 0.0)
@@ -147,8 +152,7 @@ def _by_unit(unit: Integers, paid: Integers, money: Floats) -> sp.csr_array:
     return sp.csr_array((money, (rows, np.arange(len(unit)))), shape=(len(paid), len(unit)))
 
 
-def _check_targets(graph: CausalGraph, cells: Integers, targets: Floats) -> None:
-    nodes = graph.cell_node[cells]
+def _check_targets(graph: CausalGraph, nodes: Integers, targets: Floats) -> None:
     bad = nodes[~(targets[nodes] > 0)]
     if len(bad):
         raise ModelError(*(_no_attainment(graph, int(node), float(targets[node])) for node in bad))

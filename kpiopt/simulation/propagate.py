@@ -105,6 +105,7 @@ def scale_noise(
     factor *= base
     if len(drawn):
         factor[drawn] *= values[quantity_row[quantity[drawn]]]
+        factor[drawn] *= graph.quantity_share[noise.nodes[drawn], None]
     return factor
 
 
@@ -138,7 +139,7 @@ class _PlacedTile:
     is_alone : bool
         Whether nothing else is added at these nodes: they can be written instead of read, added to and written.
     kept, kept_row, kept_sign : (n_kept,) int, (n_kept,) int, (n_kept, 1) float
-        Which of the cells are kept one by one, where, and their signs.
+        Which of the cells are kept one by one, where, and their stretch per unit of change.
     """
 
     tile: Tile
@@ -201,9 +202,9 @@ class Propagation:
         """What is the same in every draw: initiative levels, certain factors, stretch with certain execution."""
         graph = self.graph
         certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
-        executed = graph.sign[graph.cell_node] * graph.executed(self.stretch)
+        executed = graph.per_stretch * graph.executed(self.stretch)
         executed[self.inputs.cells] = 0.0
-        certain[graph.cell_node] += executed
+        certain[graph.entry_node] += executed
         certain[graph.level_node] += levels
         return certain
 
@@ -262,11 +263,11 @@ class Propagation:
         return Block(delta, realised)
 
     def _add_uncertain_nodes(self, delta: Floats, values: Floats) -> None:
-        nodes, n_draws = self._uncertain_nodes, delta.shape[1]
+        graph, nodes, n_draws = self.graph, self._uncertain_nodes, delta.shape[1]
         size = max(1, TILE // n_draws)
         for start in range(0, len(nodes), size):
             part = slice(start, start + size)
-            drawn = values[self._uncertain_row[part]]
+            drawn = values[self._uncertain_row[part]] * graph.quantity_share[nodes[part], None]
             drawn += self._uncertain_start[part]
             delta[nodes[part]] = drawn
 
@@ -295,16 +296,16 @@ class Propagation:
     def _place_tile(self, tile: Tile) -> _PlacedTile:
         graph = self.graph
         cells = self.inputs.cells[tile.start : tile.stop]
-        nodes = graph.cell_node[cells]
+        nodes = graph.entry_node[cells]
         kept = np.flatnonzero(self._kept_row[cells] >= 0)
         return _PlacedTile(
             tile=tile,
-            change=(self.stretch[cells] * graph.sign[nodes])[:, None],
+            change=(self.stretch[cells] * graph.per_stretch[cells])[:, None],
             nodes=as_rows(nodes),
             is_alone=bool(np.all(self._certain_change[nodes] == 0) and not np.any(self._is_drawn[nodes])),
             kept=kept,
             kept_row=self._kept_row[cells[kept]],
-            kept_sign=graph.sign[nodes[kept], None],
+            kept_sign=1.0 / graph.per_stretch[cells[kept], None],
         )
 
     def _sweep(self, rows: Floats, values: Floats) -> None:

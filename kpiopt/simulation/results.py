@@ -235,8 +235,8 @@ class Simulation:
 
     @cached_property
     def cell_odds(self) -> Floats:
-        """Probability that each cell attains its target, (n_cells,) float."""
-        odds: Floats = self.node_odds[self.graph.cell_node]
+        """Probability that each cell attains its target over the horizon, (n_horizon_cells,) float."""
+        odds: Floats = self.node_odds[self.graph.whole_node]
         return odds
 
     def goal(self, goal: str) -> GoalOdds:
@@ -251,7 +251,7 @@ class Simulation:
     @cached_property
     def peer_spreads(self) -> tuple[PeerSpread, ...]:
         """Equal-chance fairness: the spread of attainment odds across peers, by KPI and group."""
-        intervals = self.node_intervals[:, self.graph.cell_node]
+        intervals = self.node_intervals[:, self.graph.whole_node]
         return measure_peer_spreads(self.graph, np.vstack([self.cell_odds, intervals]))
 
     def as_dict(self) -> dict[str, Any]:
@@ -377,16 +377,16 @@ def measure_peer_spreads(graph: CausalGraph, cell_odds: Floats) -> tuple[PeerSpr
 
     Parameters
     ----------
-    cell_odds : (3, n_cells) float
+    cell_odds : (3, n_horizon_cells) float
         Odds of each cell and the ends of their intervals.
     """
-    scenario = graph.scenario
+    scenario, whole = graph.scenario, graph.scenario.horizon
     groups: dict[tuple[str, ...], list[int]] = {}
-    decided = np.flatnonzero(scenario.cells.has_decision & np.isfinite(cell_odds[0]))
+    decided = np.flatnonzero(whole.has_decision & np.isfinite(cell_odds[0]))
     labels = [peer_labels(graph, name) for name in scenario.decide.peers]
     for cell in decided.tolist():
-        unit = int(scenario.cells.unit[cell])
-        key = (scenario.kpi_ids[scenario.cells.kpi[cell]], *(label[unit] for label in labels))
+        unit = int(whole.unit[cell])
+        key = (scenario.kpi_ids[whole.kpi[cell]], *(label[unit] for label in labels))
         groups.setdefault(key, []).append(cell)
     return tuple(
         _peer_spread(key, cell_odds[:, members]) for key, members in sorted(groups.items()) if len(members) > 1

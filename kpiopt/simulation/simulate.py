@@ -95,7 +95,8 @@ def simulate(
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
     study = _Study.prepare(graph, stretch, levels, targets, settings.seed, fixed, watch_nodes, shift)
-    study = replace(study, deadline=deadline, rare=rare)
+    # A cell has the same scores in all periods: importance sampling would count them more than once.
+    study = replace(study, deadline=deadline, rare=rare and graph.scenario.periods is None)
     spread = spread or map
     if settings.precision is None:
         return study.run(lay_out(settings.draws, settings.method), spread, progress)
@@ -178,7 +179,7 @@ class _Study:
         propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells, shift)
         goals = goal_rule(graph)
         own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))
-        budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay"]
+        budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay" and not b.by_period]
         varies = varying_nodes(graph, stretch, levels, fixed)
         watch = Watch(
             goals=goals,

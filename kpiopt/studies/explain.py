@@ -13,6 +13,7 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.reading.key_path import did_you_mean
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats
 
 TARGET_RULE = "a target is named unit/kpi, by ids or by names"
@@ -113,7 +114,7 @@ def find_target(graph: CausalGraph, text: str) -> int:
     scenario = graph.scenario
     goal = scenario.goals.get(text.removeprefix("goal."))
     if goal is not None and "/" not in text:
-        return graph.find_node(goal.kpi, goal.unit)
+        return graph.goal_node(goal)
     unit, _, kpi = text.rpartition("/")
     names = {kpi_id: entry.name for kpi_id, entry in scenario.kpis.items()}
     unit = _id_of("unit", unit, dict(zip(scenario.units.ids, scenario.units.names, strict=True)), text)
@@ -158,6 +159,7 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
     levels : (n_levels,) float
     node : int
     """
+    refuse_periods(graph.scenario.periods, "an explanation")
     own, delta = graph.own_change(stretch, levels), graph.expected_change(stretch, levels)
     in_full = graph.own_change(stretch, levels, executed=False)
     baseline = float(graph.baseline[node])
@@ -237,4 +239,4 @@ def _goal_effects(graph: CausalGraph, node: int) -> tuple[GoalEffect, ...]:
     unit[node] = 1.0
     reached = graph.sweep(unit)
     goals = graph.scenario.goals.values()
-    return tuple(GoalEffect(g.id, float(reached[graph.find_node(g.kpi, g.unit)])) for g in goals)
+    return tuple(GoalEffect(g.id, float(reached[graph.goal_node(g)])) for g in goals)

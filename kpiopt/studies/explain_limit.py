@@ -11,7 +11,9 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.reading.key_path import name_the_right_ones
-from kpiopt.scenario.scenario import Floats, Initiative
+from kpiopt.scenario.links import Initiative
+from kpiopt.scenario.periods import refuse_periods
+from kpiopt.scenario.scenario import Floats
 from kpiopt.studies.explain import GoalEffect
 from kpiopt.studies.paths import Paths
 
@@ -106,6 +108,7 @@ def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | N
 
 def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Mapping[str, Any]) -> LimitExplanation:
     """Share the use of a capacity or budget out among cells and initiatives."""
+    refuse_periods(graph.scenario.periods, "an explanation")
     kind, _, rest = entry["name"].partition(".")
     scenario = graph.scenario
     if kind == "capacity":
@@ -152,6 +155,7 @@ def explain_initiative(
     entries : sequence of mapping
         Limits of the answer "kpiopt.solve/1".
     """
+    refuse_periods(graph.scenario.periods, "an explanation")
     scenario, paths, found = graph.scenario, Paths(graph), []
     position = list(scenario.initiatives).index(initiative.id)
     binding = [entry["name"] for entry in entries if entry["binding"]]

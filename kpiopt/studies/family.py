@@ -23,6 +23,7 @@ from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.run.promised import solve_with_promises
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats, Scenario
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded)
@@ -112,6 +113,7 @@ class PlanFamily:
         allow_code: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
+        refuse_periods(scenario.periods, "a study of many plans")
         self.scenario, self._options = scenario, options or SolverOptions()
         self._allow_code, self._progress = allow_code, progress
         self.cascade = self._write(build_graph(scenario))

@@ -105,7 +105,7 @@ def _strongest(graph: CausalGraph, most: int) -> list[int]:
     reach = np.zeros(graph.n_levels)
     largest = np.array([i.maximum for i in graph.scenario.initiatives.values()] + [0.0])[graph.level_initiative]
     for goal in graph.scenario.goals.values():
-        at, node = np.zeros(graph.n_nodes), graph.find_node(goal.kpi, goal.unit)
+        at, node = np.zeros(graph.n_nodes), graph.goal_node(goal)
         at[node] = 1.0
         distance = abs(goal.target - float(graph.baseline[node])) or abs(goal.target) or 1.0
         reach = np.maximum(reach, np.abs(graph.sweep_back(at)[graph.level_node]) * largest / distance)

@@ -32,6 +32,9 @@ BLOCKS = {
     "add_lock_target_rows": "lock_target[",
     "add_total_rows": "total[",
     "add_bound_rows": "bound[",
+    "add_range_rows": "range[",
+    "add_ramp_rows": "ramp[",
+    "add_start_rows": "start[",
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
@@ -43,7 +46,7 @@ def text_of(path: Path) -> str:
 
 
 def sources() -> list[Path]:
-    return [HERE / "everything.toml", *CASES]
+    return [HERE / "everything.toml", HERE / "by_period.toml", *CASES]
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: p.stem)
@@ -52,7 +55,7 @@ def test_program_is_the_golden_one(path: Path) -> None:
 
 
 def test_every_rule_has_a_golden_program() -> None:
-    written = (HERE / "everything.txt").read_text(encoding="utf-8")
+    written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in ("everything", "by_period"))
     rules = [
         name
         for module in (columns, constraints)
@@ -92,6 +95,34 @@ def test_rules_worked_out_by_hand() -> None:
     assert "budget[cash]: 50 level[training@ann] + 50 level[training@bob] <= 150" in lines
     assert "3 = stretch[bob/visits]" in lines or "stretch[bob/visits] = 3" in lines
     assert "whole 0 <= level[training@ann] <= 2" in lines
+
+
+def test_rules_by_period_worked_out_by_hand() -> None:
+    """Each line below was written from the scenario and the formula, not from the program."""
+    lines = (HERE / "by_period.txt").read_text(encoding="utf-8").splitlines()
+    # 40 % of a year's 1,000 are the first half's; 420 are 20 more, the year's 1,100 are 100 more
+    assert "goal[first]: 20 <= 1 change[co/sales/H1] + 1 shortfall[first]" in lines
+    assert "goal[sales]: 100 <= 1 change[co/sales] + 1 shortfall[sales]" in lines
+    # half of what the skill was raised by in H1 is left in H2; 1 of skill held all year is worth 10 of sales
+    assert "value[co/skill/H1]: -1 stretch[co/skill/H1] + 1 change[co/skill/H1] = 0" in lines
+    # 8 of sales a session in a year, 40 % of it in H1; 0.75 of Bob's quality counts, worth 5 and half a year later
+    (first,) = [line for line in lines if line.startswith("value[co/sales/H1]")]
+    assert "- 3.2 level[training@ann/H1]" in first
+    assert "- 4 change[co/skill/H1]" in first
+    assert "quality" not in first
+    (year,) = [line for line in lines if line.startswith("value[co/sales]:")]
+    # all of a year of 5 per point, 0.6 of it in H2, from H1's quality: x / 0.4 x 0.75 x 5 x 0.6
+    assert "- 5.625 stretch[bob/quality/H1]" in year
+    # a stretch of quality in H2 comes to nothing any more, one of skill to 10 x 0.6
+    assert "stretch[bob/quality/H2]" not in year
+    assert "-6 stretch[co/skill/H2]" in year
+    assert "range[ann/sales]: 0 <= 1 stretch[ann/sales/H1] + 1 stretch[ann/sales/H2] <= 60" in lines
+    assert "range[bob/sales]: 1 stretch[bob/sales/H1] + 1 stretch[bob/sales/H2] = 20" in lines
+    # ann's stretch relative to her 240 of H1 and 360 of H2
+    assert any(line.startswith("ramp[ann/sales/H2]: -0.05 <= -0.0041666666666") for line in lines)
+    assert "start[training@ann]: 1 level[training@ann/H1] + 1 level[training@ann/H2] <= 3" in lines
+    assert "capacity.hours[ann/H1]: 2 stretch[ann/sales/H1] + 5 level[training@ann/H1] <= 30" in lines
+    assert "capacity.hours[ann/H2]: 2 stretch[ann/sales/H2] + 5 level[training@ann/H2] <= 70" in lines
 
 
 def test_formulation_page_is_current() -> None:

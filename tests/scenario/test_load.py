@@ -35,7 +35,7 @@ kind = "flow"
 
 [kpi.sales.drivers]
 coverage = "0.8 to 1.6"
-satisfaction = { contribution = 120_000, lag = 1, at = "organization" }
+satisfaction = { contribution = 120_000, at = "organization" }
 market = { contribution = 900_000 }
 
 [kpi.coverage]
@@ -173,7 +173,7 @@ def test_the_map_is_complete(example: Scenario) -> None:
     coverage, satisfaction, market = sales.drivers
     assert (coverage.cause, coverage.is_factor, coverage.path) == ("coverage", False, "kpi.sales.drivers.coverage")
     assert coverage.contribution.kind == "lognormal"
-    assert (satisfaction.lag, satisfaction.at, satisfaction.units.tolist()) == (1, "organization", [0])
+    assert (satisfaction.lag, satisfaction.at, satisfaction.units.tolist()) == (0, "organization", [0])
     assert market.is_factor and market.contribution.mean == 900_000
     assert example.objectives["grow"].critical
     assert example.kpis["satisfaction"].baseline is not None

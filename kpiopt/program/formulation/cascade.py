@@ -15,6 +15,9 @@ from kpiopt.program.formulation.constraints import (
     add_fairness_rows,
     add_goal_rows,
     add_lock_target_rows,
+    add_ramp_rows,
+    add_range_rows,
+    add_start_rows,
     add_total_rows,
     add_value_rows,
 )
@@ -31,7 +34,7 @@ class Cascade:
     ----------
     program : LinearProgram
         Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
-        capacity.<resource>, budget, fairness.
+        range, ramp, start, capacity.<resource>, budget, fairness.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -64,6 +67,9 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_lock_target_rows(build, columns)
     add_total_rows(build, columns)
     add_bound_rows(build, columns)
+    add_range_rows(build, columns)
+    add_ramp_rows(build, columns)
+    add_start_rows(build, columns)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]

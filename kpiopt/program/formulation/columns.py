@@ -32,7 +32,7 @@ class PeerGroups:
     Attributes
     ----------
     member : (n_members,) int
-        The stretch columns that are compared, ascending.
+        Which of the decided cells are compared, ascending; a cell with its stretches of all periods is one.
     group : (n_members,) int
         Group of each of them.
     count : (n_groups,) int
@@ -55,11 +55,15 @@ class DecisionColumns:
     stretch : Columns
         x_n, one for each cell with a decision.
     stretch_cell, stretch_unit, stretch_kpi, stretch_node : (n_stretch,) int
-        Cell, unit, KPI and node of each stretch column.
+        Cell, unit and KPI of each stretch column, and the node that it changes first.
+    decided : (n_decided,) int
+        The rows of `scenario.horizon` with a decision: those of the stretch columns, where there are no periods.
+    stretch_decided, stretch_period : (n_stretch,) int
+        Position in `decided` and period of each stretch column.
     scale : (n_stretch,) float
         w_n = max(|b_n|, step).
     level : Columns
-        a_l, one for each initiative and deciding unit (order of `graph.level_node`).
+        a_l, one for each initiative, deciding unit and start (order of `graph.level_node`).
     change : Columns
         delta_h, one for each hub of `ways`.
     shortfall : Columns
@@ -88,6 +92,9 @@ class DecisionColumns:
     stretch_unit: Integers
     stretch_kpi: Integers
     stretch_node: Integers
+    decided: Integers
+    stretch_decided: Integers
+    stretch_period: Integers
     scale: Floats
     level: Columns
     change: Columns
@@ -126,9 +133,14 @@ class DecisionColumns:
         stretch[self.stretch_cell] = self.stretch.of(x)
         return stretch
 
-    def use_per_level(self, resource: str) -> Floats:
-        """Return the use of a resource per unit of each level, (n_levels,) float."""
-        return self.graph.use_per_level(resource)
+    def use_per_level(self, resource: str, period: int | None = None) -> Floats:
+        """Return the use of a resource per unit of each level, in all periods or in one, (n_levels,) float."""
+        return self.graph.use_per_level(resource, period)
+
+    @property
+    def per_stretch(self) -> Floats:
+        """Change of its node per unit of each stretch, before execution, (n_stretch,) float."""
+        return self.graph.per_stretch[self.stretch_cell]
 
     def effort_per_stretch(self, resource: str) -> Floats:
         """Return the effort per unit of each stretch, (n_stretch,) float."""
@@ -165,13 +177,14 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     """Add all columns of a cascade."""
     scenario = graph.scenario
     cell = np.flatnonzero(scenario.cells.has_decision)
-    unit, kpi, node = scenario.cells.unit[cell], scenario.cells.kpi[cell], graph.cell_node[cell]
+    unit, kpi, node = scenario.cells.unit[cell], scenario.cells.kpi[cell], graph.entry_node[cell]
+    decided, of_decided = np.unique(scenario.cell_base[cell], return_inverse=True)
     stretch = add_stretch(build, graph, cell)
     level = add_levels(build, graph)
     goals = tuple(scenario.goals.values())
-    goal_node = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    goal_node = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
     fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
-    promised = graph.cell_node[scenario.totals.cell[~np.isnan(scenario.totals.target)]]
+    promised = graph.whole_node[scenario.totals.cell[~np.isnan(scenario.totals.target)]]
     at_risk = graph.bounded
     if len(at_risk):
         ranges = level_range(graph)
@@ -183,7 +196,8 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard or goal.p_min is not None], dtype=np.int64)
     scale = graph.stretch_scale[cell]
-    peers = peer_groups(scenario, cell, np.flatnonzero(~scenario.cells.is_locked[cell]))
+    largest = np.bincount(of_decided, stretch.upper / scale, len(decided)).astype(np.float64)
+    peers = peer_groups(scenario, decided, np.flatnonzero(~scenario.horizon.is_locked[decided]))
     return DecisionColumns(
         graph=graph,
         stretch=stretch,
@@ -191,6 +205,9 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         stretch_unit=unit,
         stretch_kpi=kpi,
         stretch_node=node,
+        decided=decided,
+        stretch_decided=of_decided,
+        stretch_period=scenario.cell_period[cell],
         scale=scale,
         level=level,
         change=change,
@@ -198,7 +215,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
-        largest=add_largest(build, scenario, stretch, scale, peers),
+        largest=add_largest(build, scenario, largest, peers),
         peers=peers,
         fixed=fixed,
         at_risk=at_risk,
@@ -212,19 +229,20 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
 
 def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:
     """x_n in [min_stretch_n, max_stretch_n];  a lock fixes x_n = lock_n, a lock_target what effects leave of it."""
-    cells, ids, kpis = graph.scenario.cells, graph.scenario.units.ids, graph.scenario.kpi_ids
-    unit, kpi = cells.unit[cell], cells.kpi[cell]
+    node = graph.cell_node[cell]
     lower, upper = closed(*(bound[cell] for bound in stretch_range(graph, level_range(graph))))
-    return build.add_columns("stretch", lower, upper, lambda i: f"{ids[unit[i]]}/{kpis[kpi[i]]}")
+    return build.add_columns("stretch", lower, upper, lambda i: graph.node_name(int(node[i])))
 
 
 def add_levels(build: ProgramBuilder, graph: CausalGraph) -> Columns:
     """a_l in [0, max_l], a whole number where the initiative says so."""
-    initiatives, ids = list(graph.scenario.initiatives.values()), graph.scenario.units.ids
-    which, where = graph.level_initiative, graph.level_unit
-    whole = np.array([*(i.whole for i in initiatives), False])[which]
+    whole = np.array([*(i.whole for i in graph.scenario.initiatives.values()), False])[graph.level_initiative]
     lower, upper = level_range(graph)
-    return build.add_columns("level", lower, upper, lambda i: f"{initiatives[which[i]].id}@{ids[where[i]]}", whole)
+
+    def name(member: int) -> str:
+        return graph.node_name(int(graph.level_node[member])).removeprefix("initiative.")
+
+    return build.add_columns("level", lower, upper, name, whole)
 
 
 def level_range(graph: CausalGraph) -> tuple[Floats, Floats]:
@@ -289,14 +307,12 @@ def risk_steps(scenario: Scenario) -> tuple[str, ...]:
     return tuple(step for step in scenario.decide.order if step in RISK_STEPS and scenario.goals)
 
 
-def add_largest(
-    build: ProgramBuilder, scenario: Scenario, stretch: Columns, scale: Floats, peers: PeerGroups
-) -> Columns:
+def add_largest(build: ProgramBuilder, scenario: Scenario, largest: Floats, peers: PeerGroups) -> Columns:
     """m_G in [0, the largest x_n / w_n that the boxes of group G allow]."""
     if "fairness" not in scenario.decide.order:
         return build.add_columns("largest", np.empty(0), np.empty(0), str)
     highest = np.zeros(len(peers.count))
-    np.maximum.at(highest, peers.group, (stretch.upper / scale)[peers.member])
+    np.maximum.at(highest, peers.group, largest[peers.member])
     return build.add_columns("largest", np.zeros(len(highest)), 1.01 * highest, lambda i: peers.names[i])
 
 
@@ -313,14 +329,14 @@ def peer_groups(scenario: Scenario, cell: Integers, member: Integers) -> PeerGro
     Parameters
     ----------
     cell : (n,) int
-        Positions in `scenario.cells`.
+        Positions in `scenario.horizon`.
     member : (n_members,) int
         Which of them are compared.
     """
-    key, values = scenario.cells.kpi[cell[member]].copy(), []
+    key, values = scenario.horizon.kpi[cell[member]].copy(), []
     for peer in scenario.decide.peers:
         names, code = _attribute(scenario, peer)
-        key = key * len(names) + code[scenario.cells.unit[cell[member]]]
+        key = key * len(names) + code[scenario.horizon.unit[cell[member]]]
         values.append(names)
     distinct, group, count = np.unique(key, return_inverse=True, return_counts=True)
     return PeerGroups(member, group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))

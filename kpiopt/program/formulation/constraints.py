@@ -18,8 +18,10 @@ from functools import partial
 import numpy as np
 
 from kpiopt.graph import NodeKind
+from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
+from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.scenario import Budget, Floats, Integers
 
 EMPTY = np.empty(0, dtype=np.int64)
@@ -42,6 +44,8 @@ class Limit:
         Use that no decision changes: target incentives for pay, 0 elsewhere.
     row : int
         Row of the program.
+    period : str or None
+        The period that it is about; None for the horizon.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Limit:
     value: float
     base: float
     row: int
+    period: str | None = None
 
 
 def add_value_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
@@ -69,18 +74,18 @@ def add_value_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 
 def _stretch_ways(columns: DecisionColumns) -> Terms:
     """- s_k e_n c_nh x_n, for each cell that reaches a hub."""
-    graph, ways = columns.graph, columns.ways
+    ways = columns.ways
     member = np.flatnonzero(ways.hub_of[columns.stretch_node] >= 0)
     node = columns.stretch_node[member]
-    execution = columns.execution[member]
-    return Terms(columns.stretch, ways.hub_of[node], member, -graph.sign[node] * execution * ways.coefficient[node])
+    change = columns.per_stretch[member] * columns.execution[member]
+    return Terms(columns.stretch, ways.hub_of[node], member, -change * ways.coefficient[node])
 
 
 def _ways_between(columns: DecisionColumns) -> list[Terms]:
     """- c_mh delta_m for ways from other hubs, - c_lh a_l for ways from initiatives."""
     graph, ways = columns.graph, columns.ways
     kind = graph.kind[ways.tail]
-    hubs, levels = kind == NodeKind.KPI, kind == NodeKind.INITIATIVE
+    hubs, levels = (kind == NodeKind.KPI) | (kind == NodeKind.BUILT), kind == NodeKind.INITIATIVE
     member = np.searchsorted(ways.hub, ways.tail[hubs])
     return [
         Terms(columns.change, ways.into[hubs], member, -ways.weight[hubs]),
@@ -112,8 +117,8 @@ def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> Non
     graph, totals = columns.graph, columns.scenario.totals
     total = totals.cell[~np.isnan(totals.target)]
     cell = np.concatenate([columns.stretch_cell[columns.fixed], total])
-    node = graph.cell_node[cell]
-    gap = graph.scenario.cells.fixed_target[cell] - graph.baseline[node]
+    node = graph.whole_node[cell]
+    gap = graph.scenario.horizon.fixed_target[cell] - graph.baseline[node]
     row, member, weight = graph.ways_up(columns.stretch_node, node)
     weight = weight * graph.sign[node[row]] * (1.0 - columns.execution[member])
     terms = [
@@ -138,7 +143,7 @@ def add_bound_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     member = member_of[node[own]]
     terms = [
         Terms(columns.change, each, place[each], np.ones(len(each))),
-        Terms(columns.stretch, own, member, graph.sign[node[own]] * columns.execution[member]),
+        Terms(columns.stretch, own, member, columns.per_stretch[member] * columns.execution[member]),
     ]
     low, high = graph.bounds[:, node] - graph.baseline[node]
     build.add_rows("bound", terms, low, high, lambda i: graph.node_name(int(node[i])))
@@ -148,10 +153,11 @@ def add_total_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """min_stretch_u <= sum_{m in u} r_mu x_m <= max_stretch_u for the total of u;  a lock is both.
 
     r_mu is 1 in a sum, and the cell's share of the size in a mean. Left out where the cells' own ranges say as much.
+    With periods x_m is the sum of the cell's stretches.
     """
     graph, totals, stretch = columns.graph, columns.scenario.totals, columns.stretch
-    node = graph.cell_node[totals.cell]
-    row, member, weight = graph.ways_up(columns.stretch_node, node)
+    node = graph.whole_node[totals.cell]
+    row, member, weight = graph.ways_up(graph.whole_node[columns.decided][columns.stretch_decided], node)
     least, most = (np.bincount(row, weight * b[member], len(node)) for b in (stretch.lower, stretch.upper))
     hair = 1e-9 * np.maximum(np.abs(least), np.abs(most))
     kept = np.flatnonzero((totals.low > least + hair) | (totals.high < most - hair))
@@ -161,31 +167,83 @@ def add_total_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     build.add_rows("total", terms, totals.low[kept], totals.high[kept], lambda i: graph.node_name(int(node[kept[i]])))
 
 
+def add_range_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """min_stretch_n <= sum_t x_nt <= max_stretch_n for each cell of a plan with periods;  a lock is both."""
+    scenario = columns.scenario
+    horizon, count = scenario.horizon, len(columns.decided) if scenario.periods is not None else 0
+    lock, cell = horizon.lock[columns.decided[:count]], columns.decided[:count]
+    low, high = (np.where(np.isnan(lock), b[cell], lock) for b in (horizon.min_stretch, horizon.max_stretch))
+    n = len(columns.stretch) if count else 0
+    terms = [Terms(columns.stretch, columns.stretch_decided[:n], np.arange(n), np.ones(n))]
+    node = columns.graph.whole_node[cell]
+    build.add_rows("range", terms, *closed(low, high), lambda i: columns.graph.node_name(int(node[i])))
+
+
+def add_ramp_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """-ramp_n <= x_nt / (w_t w_n) - x_nu / (w_u w_n) <= ramp_n for u = t - 1, where a guardrail gives a ramp."""
+    periods, cell = columns.scenario.periods, columns.stretch_cell
+    if periods is None:
+        return
+    ramp = periods.ramp[columns.decided[columns.stretch_decided]]
+    now = np.flatnonzero(~np.isnan(ramp) & (columns.stretch_period > 0))
+    value = 1.0 / (periods.season[columns.stretch_kpi, columns.stretch_period] * columns.scale)
+    each, before = np.arange(len(now)), now - 1
+    terms = [
+        Terms(columns.stretch, each, now, value[now]),
+        Terms(columns.stretch, each, before, -value[before]),
+    ]
+    node = columns.graph.cell_node[cell[now]]
+    build.add_rows("ramp", terms, -ramp[now], ramp[now], partial(_node_of, columns, node))
+
+
+def add_start_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """sum_u a_lu <= max_l over the periods u in which an initiative may begin."""
+    graph, ids = columns.graph, columns.scenario.units.ids
+    initiatives = list(columns.scenario.initiatives.values())
+    pair = graph.level_initiative * len(ids) + graph.level_unit
+    each, row = np.unique(pair[graph.level_start >= 0], return_inverse=True)
+    which, unit = np.divmod(each, len(ids))
+    most = np.zeros(len(each))
+    np.maximum.at(most, row, columns.level.upper[graph.level_start >= 0])
+    terms = [Terms(columns.level, row, np.arange(len(row)), np.ones(len(row)))]
+    label = partial(_label_of, [f"{initiatives[i].id}@{ids[u]}" for i, u in zip(which, unit, strict=True)])
+    build.add_rows("start", terms, np.full(len(each), -np.inf), most, label)
+
+
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
-    """For each unit u, resource r:  sum_{n below u} effort_nr x_n + sum_{l below u} use_lr a_l <= capacity_ur."""
+    """For each unit u, resource r:  sum_{n below u} effort_nr x_n + sum_{l below u} use_lr a_l <= capacity_ur.
+
+    In each period t with what is worked, begun and available in it.
+    """
     units, limits = columns.scenario.units, []
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
-        row_of = np.full(len(units), -1, dtype=np.int64)
-        row_of[holder] = np.arange(len(holder))
-        terms = [
-            _in_rows_above(
-                columns, columns.stretch, columns.stretch_unit, columns.effort_per_stretch(resource), row_of
-            ),
-            _in_rows_above(columns, columns.level, columns.graph.level_unit, columns.use_per_level(resource), row_of),
-        ]
-        label = partial(_id_of, units.ids, holder)
-        rows = build.add_rows(f"capacity.{resource}", terms, np.full(len(holder), -np.inf), capacity[holder], label)
-        names = [f"capacity.{resource}@{units.ids[u]}" for u in holder.tolist()]
+        share = season_of_capacity(columns.scenario, resource)
+        row_of, terms = np.full(len(units), -1, dtype=np.int64), []
+        for period in range(len(share)) if columns.scenario.periods is not None else (-1,):
+            row_of[holder] = np.arange(len(holder)) + max(period, 0) * len(holder)
+            effort = np.where(columns.stretch_period == period, columns.effort_per_stretch(resource), 0.0)
+            use = columns.use_per_level(resource, period)
+            terms += [
+                _in_rows_above(columns, columns.stretch, columns.stretch_unit, effort, row_of),
+                _in_rows_above(columns, columns.level, columns.graph.level_unit, use, row_of),
+            ]
+        available = np.outer(share, capacity[holder]).ravel()
+        names = capacity_names(columns.scenario, resource, holder)
+        label = partial(_label_of, [name.partition("@")[2] for name in names])
+        rows = build.add_rows(f"capacity.{resource}", terms, np.full(len(available), -np.inf), available, label)
         limits += [
-            Limit(name, resource, u, float(capacity[u]), 0.0, rows.start + i)
-            for i, (name, u) in enumerate(zip(names, holder.tolist(), strict=True))
-        ]
+            Limit(
+                name, resource, int(holder[i % len(holder)]), float(available[i]), 0.0, rows.start + i,
+                None if columns.scenario.periods is None else columns.scenario.periods.names[i // len(holder)],
+            )
+            for i, name in enumerate(names)
+        ]  # fmt: skip
     return limits
 
 
-def _id_of(ids: Sequence[str], positions: Integers, member: int) -> str:
-    return ids[int(positions[member])]
+def _label_of(labels: Sequence[str], member: int) -> str:
+    return labels[member]
 
 
 def _in_rows_above(columns: DecisionColumns, block: Columns, unit: Integers, value: Floats, row_of: Integers) -> Terms:
@@ -203,15 +261,25 @@ def _in_rows_above(columns: DecisionColumns, block: Columns, unit: Integers, val
 
 
 def add_budget_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
-    """pay: sum incentive_u + sum pay_rate_n x_n + sum_l use_l a_l <= limit;  others: sum_l use_lr a_l <= limit."""
-    budgets = list(columns.scenario.budgets.values())
-    base = np.array([target_incentives(columns, b) for b in budgets])
-    limit = np.array([b.limit for b in budgets])
-    terms = [term for row, budget in enumerate(budgets) for term in _spending(columns, row, budget)]
-    rows = build.add_rows("budget", terms, np.full(len(budgets), -np.inf), limit - base, lambda i: budgets[i].id)
+    """pay: sum incentive_u + sum pay_rate_n x_n + sum_l use_l a_l <= limit;  others: sum_l use_lr a_l <= limit.
+
+    A budget that holds in every period has a row for each, with 1 / T of the incentives.
+    """
+    each = [
+        (budget, period)
+        for budget in columns.scenario.budgets.values()
+        for period in (range(columns.scenario.n_periods) if budget.by_period else (-1,))
+    ]
+    base = np.array([target_incentives(columns, b) / (columns.scenario.n_periods if t >= 0 else 1) for b, t in each])
+    limit = np.array([b.limit for b, _ in each])
+    terms = [term for row, (budget, period) in enumerate(each) for term in _spending(columns, row, budget, period)]
+    names = [columns.scenario.period_name(t) for _, t in each]
+    labels = [b.id if name is None else f"{b.id}/{name}" for (b, _), name in zip(each, names, strict=True)]
+    label = partial(_label_of, labels)
+    rows = build.add_rows("budget", terms, np.full(len(each), -np.inf), limit - base, label)
     return [
-        Limit(f"budget.{b.id}", b.resource, b.scope, b.limit, float(base[i]), rows.start + i)
-        for i, b in enumerate(budgets)
+        Limit(f"budget.{labels[i]}", b.resource, b.scope, b.limit, float(base[i]), rows.start + i, names[i])
+        for i, (b, _) in enumerate(each)
     ]
 
 
@@ -223,13 +291,15 @@ def target_incentives(columns: DecisionColumns, budget: Budget) -> float:
     return float(np.nansum(units.target_incentive[budget.scope : units.end[budget.scope]]))
 
 
-def _spending(columns: DecisionColumns, row: int, budget: Budget) -> list[Terms]:
+def _spending(columns: DecisionColumns, row: int, budget: Budget, period: int) -> list[Terms]:
     first, last = budget.scope, columns.scenario.units.end[budget.scope]
     at = columns.graph.level_unit
-    use = np.where((at >= first) & (at < last), columns.use_per_level(budget.resource), 0.0)
-    terms = [_one_row(columns.level, row, use)]
+    spent = columns.use_per_level(budget.resource, period if period >= 0 else None)
+    terms = [_one_row(columns.level, row, np.where((at >= first) & (at < last), spent, 0.0))]
     if budget.resource == "pay":
         inside = (columns.stretch_unit >= first) & (columns.stretch_unit < last)
+        if period >= 0:
+            inside &= columns.stretch_period == period
         terms.append(_one_row(columns.stretch, row, np.where(inside, columns.pay_rate, 0.0)))
     return terms
 
@@ -240,11 +310,19 @@ def _one_row(block: Columns, row: int, value: Floats) -> Terms:
 
 
 def add_fairness_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """x_n / w_n - m_G <= 0 for every cell n of peer group G that no lock takes."""
+    """x_n / w_n - m_G <= 0 for every cell n of peer group G that no lock takes;  with periods x_n is sum_t x_nt."""
     n = len(columns.peers.member) if len(columns.largest) else 0
-    each, member = np.arange(n), columns.peers.member[:n]
+    each, node = np.arange(n), columns.graph.whole_node[columns.decided[columns.peers.member[:n]]]
+    row_of = np.full(len(columns.decided), -1, dtype=np.int64)
+    row_of[columns.peers.member[:n]] = each
+    member = np.flatnonzero(row_of[columns.stretch_decided] >= 0)
     terms = [
-        Terms(columns.stretch, each, member, 1.0 / columns.scale[member]),
+        Terms(columns.stretch, row_of[columns.stretch_decided[member]], member, 1.0 / columns.scale[member]),
         Terms(columns.largest, each, columns.peers.group[:n], -np.ones(n)),
     ]
-    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), lambda i: columns.stretch.label(member[i]))
+    label = partial(_node_of, columns, node)
+    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), label)
+
+
+def _node_of(columns: DecisionColumns, nodes: Integers, member: int) -> str:
+    return columns.graph.node_name(int(nodes[member]))

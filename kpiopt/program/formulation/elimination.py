@@ -46,7 +46,7 @@ def eliminate(graph: CausalGraph, goal_nodes: Integers) -> Elimination:
     relevant = _reaches(graph, goal_nodes)
     edges = np.flatnonzero(relevant[graph.head] & (graph.coefficient != 0.0))
     ways_on = np.bincount(graph.tail[edges], minlength=graph.n_nodes)
-    is_source = graph.kind != NodeKind.KPI
+    is_source = (graph.kind == NodeKind.FACTOR) | (graph.kind == NodeKind.INITIATIVE)
     is_hub = relevant & ~is_source & (ways_on != 1)
     is_hub[goal_nodes] = True
     hub = np.flatnonzero(is_hub)
@@ -149,8 +149,10 @@ def _inside_bounds(graph: CausalGraph, lower: Floats, upper: Floats) -> Floats:
         return upper
     node, cells = graph.cell_node, graph.scenario.cells
     alone = (graph.topological_level[node] == 0) & cells.has_decision & ~cells.is_locked
+    alone &= graph.entry_node == node
     start, (least, most) = graph.baseline[node], graph.bounds[:, node]
     room = np.where(graph.sign[node] > 0, most - start, start - least) / graph.execution_mean
+    room = room / np.abs(graph.per_stretch)
     room = np.where(room > 1e-12 * np.abs(start), room, 0.0)
     return np.where(alone & (room >= lower), np.minimum(upper, room), upper)
 

@@ -7,7 +7,7 @@ what giving way by 100 % of the limit costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,11 @@ import numpy as np
 
 from kpiopt.deadline import NotDone, not_done_problems
 from kpiopt.errors import Infeasible, Problem, Uncertified
+from kpiopt.graph.capacities import season_of_capacity
 from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.diagnosis import Handle, Repair, Side, cheapest_repair, find_conflict, find_repairs
-from kpiopt.program.order.repair_words import Lever, Words
+from kpiopt.program.order.repair_words import Lever, Words, without_period
 from kpiopt.program.order.steps import borderline_problem
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
@@ -102,6 +104,8 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     lower[columns.change.positions] = -np.inf
     for block in (columns.change, columns.shortfall, columns.largest):
         upper[block.positions] = np.inf
+    if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
+        upper[columns.stretch.positions] = np.inf
     return replace(arrays, column_lower=lower, column_upper=upper)
 
 
@@ -112,7 +116,10 @@ def _weight(cascade: Cascade, kind: str, name: str) -> float:
 
 def _levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield everything that can give way."""
+    yield from _levers_of_all_periods(cascade)
     for limit in cascade.limits:
+        if limit.period is not None:
+            continue
         kind = limit.name.partition(".")[0]
         price = _weight(cascade, kind, limit.name) / (abs(limit.value) or 1.0)
         yield Lever(limit.name, kind, Handle(limit.name, (Side("row", limit.row, True),), (1.0,), price))
@@ -127,9 +134,41 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
             yield Lever(name, "goal", Handle(name, (Side("row", rows.start + row, False),), (1.0,), price))
 
 
+def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
+    """Yield what is said about the horizon and holds in parts of it: capacities, ranges and locks of cells."""
+    scenario, rows = cascade.graph.scenario, cascade.program.row_block("range")
+    by_name: dict[str, list[Limit]] = {}
+    for limit in cascade.limits:
+        if limit.period is not None:
+            by_name.setdefault(without_period(limit), []).append(limit)
+    for name, limits in by_name.items():
+        kind, sides = name.partition(".")[0], tuple(Side("row", limit.row, True) for limit in limits)
+        whole = sum(limit.value for limit in limits) if kind == "capacity" else limits[0].value
+        share = season_of_capacity(scenario, limits[0].resource).tolist() if kind == "capacity" else [1.0] * len(limits)
+        price = _weight(cascade, kind, name) / (whole or 1.0)
+        yield Lever(name, kind, Handle(name, sides, tuple(share), price))
+    if rows is None:
+        return
+    cell = cascade.columns.decided
+    at = scenario.horizon.unit[cell]
+    group, is_locked = np.where(at > 0, scenario.units.parent[at], at), rows.lower == rows.upper
+    for above in np.unique(group).tolist():
+        for kind, bound in (("min_stretch", rows.lower), ("max_stretch", rows.upper)):
+            member = np.flatnonzero((group == above) & ~is_locked & (bound > 0.0))
+            if len(member):
+                name = f"{kind} under {scenario.units.ids[above]}"
+                sides = tuple(Side("row", rows.start + j, kind == "max_stretch") for j in member.tolist())
+                most = 1.0 if kind == "min_stretch" else np.inf
+                handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
+                yield Lever(name, kind, handle, tuple(member.tolist()))
+    yield from _row_levers(cascade, "range", np.flatnonzero(is_locked).tolist())
+
+
 def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield the smallest and largest stretches below each unit as one share, and every lock by itself."""
     columns, scenario = cascade.columns, cascade.graph.scenario
+    if scenario.periods is not None:
+        return
     is_locked = scenario.cells.is_locked[columns.stretch_cell]
     parent = scenario.units.parent[columns.stretch_unit]
     group = np.where(parent >= 0, parent, columns.stretch_unit)
@@ -147,27 +186,28 @@ def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
 
 def _total_levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield what rows about totals say, to be moved in its own unit; a lock both ways."""
-    program, scenario = cascade.program, cascade.graph.scenario
     for block, skipped in (("total", 0), ("lock_target", len(cascade.columns.fixed))):
-        rows = program.row_block(block)
-        for i in range(skipped, 0 if rows is None else len(rows)):
-            assert rows is not None
-            ends, label = (float(rows.lower[i]), float(rows.upper[i])), rows.label(i)
-            node_kpi = scenario.kpis[label.rpartition("/")[2]]
-            for end, kind, is_upper in ((ends[0], "min_stretch", False), (ends[1], "max_stretch", True)):
-                if not np.isfinite(end):
-                    continue
-                locked = ends[0] == ends[1]
-                field = ("lock" if block == "total" else block) if locked else kind
-                family, name = "lock" if locked else kind, f"{field} of {label}"
-                price = _weight(cascade, family, name) / (abs(end) or node_kpi.step or 1.0)
-                handle = Handle(
-                    f"{'raise' if is_upper else 'lower'} {name}",
-                    (Side("row", rows.start + i, is_upper),),
-                    (1.0,),
-                    price,
-                )
-                yield Lever(name, "total", handle)
+        rows = cascade.program.row_block(block)
+        yield from _row_levers(cascade, block, range(skipped, 0 if rows is None else len(rows)))
+
+
+def _row_levers(cascade: Cascade, block: str, members: Iterable[int]) -> Iterator[Lever]:
+    """Yield both sides of some rows that are about sums of stretches, or about a target."""
+    rows = cascade.program.row_block(block)
+    for i in members:
+        assert rows is not None
+        ends, label = (float(rows.lower[i]), float(rows.upper[i])), rows.label(i)
+        node_kpi = cascade.graph.scenario.kpis[label.rpartition("/")[2]]
+        for end, kind, is_upper in ((ends[0], "min_stretch", False), (ends[1], "max_stretch", True)):
+            if not np.isfinite(end):
+                continue
+            locked = ends[0] == ends[1]
+            field = ("lock_target" if block == "lock_target" else "lock") if locked else kind
+            family, name = "lock" if locked else kind, f"{field} of {label}"
+            price = _weight(cascade, family, name) / (abs(end) or node_kpi.step or 1.0)
+            side = Side("row", rows.start + i, is_upper)
+            handle = Handle(f"{'raise' if is_upper else 'lower'} {name}", (side,), (1.0,), price)
+            yield Lever(name, "total", handle)
 
 
 def _lock_levers(cascade: Cascade, locked: Integers) -> Iterator[Lever]:

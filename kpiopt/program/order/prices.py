@@ -84,6 +84,8 @@ class LimitResult:
         Of the first limits that whole numbers use up; prices hold with the whole numbers as they are.
     in_time : bool
         False where the time was up before both sides were known, and the price is the dual as the solver found it.
+    period : str or None
+        The period that a capacity is about.
     """
 
     name: str
@@ -103,6 +105,7 @@ class LimitResult:
     next_less: NextStep | None = None
     next_more: NextStep | None = None
     in_time: bool = True
+    period: str | None = None
 
 
 def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVER) -> tuple[LimitResult, ...]:
@@ -239,7 +242,7 @@ def _next_step(
 
 def _plain(limit: Limit, used: float) -> LimitResult:
     binding = bool(limit.value - used <= USED_UP * max(1.0, abs(limit.value)))
-    return LimitResult(limit.name, limit.resource, limit.value, used, binding)
+    return LimitResult(limit.name, limit.resource, limit.value, used, binding, period=limit.period)
 
 
 def _with_fixed_whole_numbers(arrays: ProgramArrays, x: Floats) -> ProgramArrays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.diagnosis import Change, Handle, Repair, Side
 from kpiopt.scenario.scenario import OWN
 
@@ -56,7 +57,7 @@ class Words:
     def __init__(self, cascade: Cascade, levers: dict[str, Lever]) -> None:
         self.cascade, self.levers = cascade, levers
         self.scenario = cascade.graph.scenario
-        self.limits = {limit.name: limit for limit in cascade.limits}
+        self.limits = {without_period(limit): limit for limit in cascade.limits}
 
     def repair(self, repair: Repair) -> dict[str, Any]:
         """Return a repair: its changes in words and as assignments, and its price by the weights of `[relax]`."""
@@ -92,7 +93,8 @@ class Words:
         return text, [f"budget.{_key(budget)}.limit={_digits(after)}"], limit.value, after
 
     def _capacity(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
-        limit = self.limits[lever.name]
+        limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
+        limit = replace(limits[0], value=sum(limit.value for limit in limits))
         after = _outward(limit.value + amount, amount)
         unit = self.scenario.units.ids[limit.unit]
         scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
@@ -124,7 +126,10 @@ class Words:
     def _total(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         side = lever.handle.sides[0]
         field, _, label = lever.name.partition(" of ")
-        rows = self.cascade.program.row_block("lock_target" if field == "lock_target" else "total")
+        program = self.cascade.program
+        rows = program.row_block(
+            "lock_target" if field == "lock_target" else program.row_name(side.position).split("[")[0]
+        )
         assert rows is not None
         unit, _, kpi = label.rpartition("/")
         start = float(self.cascade.graph.baseline[self.cascade.graph.find_node(kpi, unit)])
@@ -142,7 +147,8 @@ class Words:
         members = np.array(lever.columns)
         together = self._together(lever, members, factor, number) if len(members) > BY_CELL else None
         if together is None:
-            bound = self.cascade.columns.stretch.upper if raised else self.cascade.columns.stretch.lower
+            block = self.cascade.program.row_block("range") or self.cascade.columns.stretch
+            bound = block.upper if raised else block.lower
             cells = zip(members.tolist(), (bound[members] * factor).tolist(), strict=True)
             together = [f"{self._cell_path(j)}.{lever.kind}={_digits(value)}" for j, value in cells]
         return f"{verb} {lever.name} by {100 * share:.4g} %", together, 1.0, factor
@@ -150,6 +156,8 @@ class Words:
     def _together(self, lever: Lever, members: NDArray[np.int64], factor: float, number: int) -> list[str] | None:
         """Return one bulk edit or guardrail for all cells of a group; None where it would mean other cells as well."""
         columns, cells = self.cascade.columns, self.scenario.cells
+        if self.scenario.periods is not None:
+            return None
         own, parent = columns.stretch_unit[members], self.scenario.units.parent
         if cells.growth is None or len(np.unique(parent[own])) > 1:
             return None
@@ -174,7 +182,8 @@ class Words:
         return int(self.cascade.columns.stretch_cell[member])
 
     def _cell_path(self, member: int) -> str:
-        return f"cell.{json.dumps(self.cascade.columns.stretch.label(member).replace(f'{OWN}/', '/'))}"
+        block = self.cascade.program.row_block("range") or self.cascade.columns.stretch
+        return f"cell.{json.dumps(block.label(member).replace(f'{OWN}/', '/'))}"
 
     def _bound(self, side: Side) -> str:
         arrays = self.cascade.program.arrays()
@@ -192,25 +201,44 @@ class Words:
             if limit is not None:
                 due = f", of which {plain(limit.base)} are due as target incentives" if limit.base else ""
                 return f"{limit.name} <= {plain(limit.value)}{due}"
-            if name.startswith("rules["):
-                return f"the rule {name[6:-1]} of {Path(self.scenario.rules or 'the rules file').name}"
-            if name.startswith("lock_target["):
-                return f"lock_target of {name[12:-1]}"
-            if name.startswith("bound["):
-                return f"the {'max' if side.is_upper else 'min'} of the KPI at {name[6:-1]}"
-            if name.startswith("total["):
-                return f"the total of {name[6:-1]} {'at most' if side.is_upper else 'at least'} {self._bound(side)}"
-            return f"goal.{name[5:-1]} (hard)" if name.startswith("goal[") else ""
+            return self._row(side, name)
+        return self._column(side)
+
+    def _row(self, side: Side, name: str) -> str:
+        """Say a side of a row that is no capacity and no budget; nothing of one that only follows from others."""
+        block, _, at = name.removesuffix("]").partition("[")
+        end, least = ("max", "at most") if side.is_upper else ("min", "at least")
+        words = {
+            "rules": f"the rule {at} of {Path(self.scenario.rules or 'the rules file').name}",
+            "lock_target": f"lock_target of {at}",
+            "bound": f"the {end} of the KPI at {at}",
+            "range": f"{end}_stretch of {at}, {self._bound(side)} over the periods",
+            "ramp": f"the ramp of {at}",
+            "start": f"max of the initiative {at}, {self._bound(side)}",
+            "total": f"the total of {at} {least} {self._bound(side)}",
+            "goal": f"goal.{at} (hard)",
+        }
+        return words.get(block, "")
+
+    def _column(self, side: Side) -> str:
+        program = self.cascade.program
         name = program.column_name(side.position)
         if not name.startswith(("stretch[", "level[")):
             return ""
         block = self.cascade.columns.stretch if name.startswith("stretch[") else self.cascade.columns.level
         member = side.position - block.start
         bound = float(block.upper[member] if side.is_upper else block.lower[member])
+        if self.scenario.periods is not None and name.startswith("stretch["):
+            return ""
         if name.startswith("stretch[") and self.scenario.cells.is_locked[self._cell(member)]:
             return f"lock of {block.label(member)} = {plain(bound)}"
         what = ("max_stretch" if side.is_upper else "min_stretch") if name.startswith("stretch[") else "level"
         return f"{what} of {block.label(member)} {'<=' if side.is_upper else '>='} {plain(bound)}"
+
+
+def without_period(limit: Limit) -> str:
+    """Return the name of a limit as the file has it, the same in all periods."""
+    return limit.name if limit.period is None else limit.name.removesuffix(f"/{limit.period}")
 
 
 def _table(values: dict[str, Any]) -> str:

@@ -37,7 +37,8 @@ def _plain_title(source: ReportSource, goal: Goal) -> str:
     units = source.scenario.units
     name = source.scenario.kpis[goal["kpi"]].name
     position = units.position[goal["unit"]]
-    return name if position == 0 else f"{name} of {units.names[position]}"
+    name = name if position == 0 else f"{name} of {units.names[position]}"
+    return name if goal["period"] is None else f"{name} in {goal['period']}"
 
 
 def headline(source: ReportSource) -> str:
@@ -112,6 +113,8 @@ def goals_section(source: ReportSource) -> PageSection:
     rows = [_row(source, goal) for goal in goals]
     columns = ("goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required")
     blocks: list[PageTable | PageFigure] = [PageTable("Goals", columns, rows)]
+    if source.scenario.periods is not None:
+        return PageSection("Goals", blocks=blocks)
     for goal in goals[:MOST_GOALS]:
         blocks += [*_bridge(source, goal), *_curve(source, goal)]
     lines = [f"The first {MOST_GOALS} goals have pictures."] if len(goals) > MOST_GOALS else []

@@ -11,6 +11,7 @@ from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
 
@@ -23,12 +24,13 @@ def limit_words(scenario: Scenario, name: str) -> str:
     unit, _, kpi = cell.rpartition("/")
     if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
         return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
-    kind, _, rest = name.partition(".")
+    plain, when = split_period(scenario.periods, name)
+    kind, _, rest = plain.partition(".")
     if kind != "capacity":
-        return {"budget": f"{rest} budget", "rules": f"rule {rest}"}.get(kind, name)
+        return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
     resource, _, unit = rest.partition("@")
     position = scenario.units.position.get(unit)
-    return name if position is None else f"{resource} of {scenario.units.names[position]}"
+    return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
 
 
 def limits_section(source: ReportSource) -> PageSection:

@@ -9,6 +9,7 @@ from kpiopt.report.page.goals import goals_section, headline, tiles
 from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
+from kpiopt.report.page.periods import periods_section
 from kpiopt.report.page.proof import assumptions_section, proof_section
 from kpiopt.report.page.rules import rules_section
 from kpiopt.report.page.source import ReportSource
@@ -39,6 +40,8 @@ def build_report(source: ReportSource, *, levers: bool = False) -> Page:
     levers : bool
         Whether its map has levers: what happens when an action is taken, offline.
     """
+    if source.scenario.periods is not None:
+        return _build_periods(source)
     found = fold_large(collect_map(source.map_source()))
     moved = lever_data(source, found) if levers else None
     drawn = source.document["simulation"]
@@ -59,6 +62,23 @@ def build_report(source: ReportSource, *, levers: bool = False) -> Page:
     data = {"lever-data": moved} if moved else {}
     scripts = ("map.js", "levers.js") if moved else ("map.js",)
     return Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), data, scripts)
+
+
+def _build_periods(source: ReportSource) -> Page:
+    """Return the report of a plan by period: its tables; the pictures are of plans of one period."""
+    drawn = source.document["simulation"]
+    draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
+    variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
+    sections = (
+        PageSection(cards=tiles(source)),
+        goals_section(source),
+        periods_section(source),
+        limits_section(source),
+        assumptions_section(source),
+        proof_section(source),
+    )
+    subtitle = f"run {source.name}{variant}{draws}"
+    return Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source))
 
 
 def render_map_page(found: StrategyMap) -> str:

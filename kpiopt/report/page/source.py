@@ -89,7 +89,7 @@ class ReportSource:
         effects = {}
         for goal in self.scenario.goals.values():
             at = np.zeros(self.graph.n_nodes)
-            at[self.graph.find_node(goal.kpi, goal.unit)] = 1.0
+            at[self.graph.goal_node(goal)] = 1.0
             effects[goal.id] = self.graph.sweep_back(at)
         return effects
 

@@ -19,6 +19,7 @@ from kpiopt.report.page.source import ReportSource
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_map, sight_sentences
 from kpiopt.report.scorecard.pay import pay_blocks, unit_pay
 from kpiopt.report.strategy_map.drawing import draw_map
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.odds import CERTAIN
@@ -73,6 +74,7 @@ def build_scorecard(source: ReportSource, unit: int) -> Page:
     UsageError
         Where the unit has no target.
     """
+    refuse_periods(source.scenario.periods, "a scorecard")
     graph, units = source.graph, source.scenario.units
     nodes = [int(n) for n in np.flatnonzero((graph.kind == NodeKind.KPI) & (units.home[graph.unit] == unit))]
     nodes = sorted((n for n in nodes if np.isfinite(source.targets[n])), key=lambda n: (graph.unit[n], graph.kpi[n]))

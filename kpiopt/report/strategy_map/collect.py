@@ -12,8 +12,10 @@ from kpiopt.graph.hand_down import share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
 from kpiopt.report.numbers import amount, goal_amounts
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
+from kpiopt.scenario.links import Initiative
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Floats, Initiative, Kpi
+from kpiopt.scenario.scenario import Floats, Kpi
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.odds import CERTAIN
 
@@ -57,6 +59,7 @@ def collect_map(source: MapSource, unit: int = 0) -> StrategyMap:
         it and below it.
     """
     graph, scenario = source.graph, source.graph.scenario
+    refuse_periods(scenario.periods, "a strategy map")
     cards = [*_kpi_cards(source, unit), *_initiative_cards(source, unit), *_factor_cards(graph)]
     arrows = _arrows(graph, unit)
     joined = {a.cause for a in arrows} | {a.effect for a in arrows}

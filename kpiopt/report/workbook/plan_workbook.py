@@ -20,6 +20,7 @@ from kpiopt.report.workbook.tables import (
     rules_sheet,
 )
 from kpiopt.report.workbook.targets import targets_sheet, tree_sheets
+from kpiopt.scenario.periods import refuse_periods
 
 ROWS_OF_RUNS = 4_000
 """Rows of one table in the workbook that every run writes; `kpiopt report --xlsx` writes all."""
@@ -47,6 +48,7 @@ def render_workbook(source: ReportSource, most: int = ROWS_OF_RUNS) -> bytes:
     most : int
         Rows that one table may have; what is left out is said on its sheet.
     """
+    refuse_periods(source.scenario.periods, "a workbook of targets")
     plan = PlanRows(source, most)
     trees, positions, left = tree_sheets(plan)
     found: list[Sheet | None] = [goals_sheet(plan), targets_sheet(plan), *trees, odds_sheet(plan), limits_sheet(plan),

@@ -169,7 +169,7 @@ def _names(scenario: Scenario, section: str) -> Collection[str]:
 
 
 def _resources(scenario: Scenario) -> set[str]:
-    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.uses}
+    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.resources}
     limited = {budget.resource for budget in scenario.budgets.values()}
     return {PAY, *used, *limited, *scenario.units.capacity, *scenario.cells.effort}
 

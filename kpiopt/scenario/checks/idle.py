@@ -56,7 +56,7 @@ def _check_uncertainty(scenario: Scenario, note: Note) -> None:
 def _check_resources(model: ScenarioDocument, scenario: Scenario, note: Note) -> None:
     """A capacity or a price is of something that effort or initiatives use."""
     used = {name for name, effort in scenario.cells.effort.items() if np.any(effort)}
-    used |= {name for initiative in scenario.initiatives.values() for name in initiative.uses}
+    used |= {name for initiative in scenario.initiatives.values() for name in initiative.resources}
     for resource in scenario.units.capacity:
         if resource not in used:
             path: KeyPath = ("capacity", resource) if resource in model.capacity else ("tables", "units")

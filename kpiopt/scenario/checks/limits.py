@@ -42,7 +42,7 @@ class LimitChecks:
         """Whatever an initiative uses is limited somewhere."""
         limited = {*self.scenario.units.capacity, *(b.resource for b in self.scenario.budgets.values())}
         for initiative in self.scenario.initiatives.values():
-            for resource in initiative.uses:
+            for resource in initiative.resources:
                 if resource not in limited:
                     message = f"initiative '{initiative.id}' uses '{resource}', of which there is no budget or capacity"
                     rule = "a resource that initiatives use has a budget or a capacity"

@@ -12,8 +12,8 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, value_at
 from kpiopt.reading.tables.table import Table
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.links import Driver
-from kpiopt.scenario.scenario import Initiative, Kpi
+from kpiopt.scenario.links import Driver, Initiative
+from kpiopt.scenario.scenario import Kpi
 
 PERCENT = ("%", "percent", "per cent", "pct")
 """Units of measure in which 15 % is written 15."""

@@ -13,6 +13,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.checks.measures import PERCENT
 from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.scenario import Goal, Kpi, Units
 from kpiopt.scenario.target_grid import target_grid
@@ -32,6 +33,7 @@ class MapChecks:
     goals : mapping of str to Goal
     units : Units
     resolved : ResolvedCells
+    periods : Periods or None
     """
 
     findings: Findings
@@ -40,6 +42,7 @@ class MapChecks:
     goals: Mapping[str, Goal]
     units: Units
     resolved: ResolvedCells
+    periods: Periods | None = None
 
     def run(self) -> None:
         """Note everything that is wrong with the map."""
@@ -123,8 +126,13 @@ class MapChecks:
             baseline = float(self.resolved.baseline[pair]) if pair >= 0 else np.nan
             path, kpi = ("goal", goal.id, "target"), self.kpis[goal.kpi]
             self._check_step(goal, kpi)
-            if not kpi.low <= goal.target <= kpi.high:
-                bound = f"max {kpi.high:,.12g}" if goal.target > kpi.high else f"min {kpi.low:,.12g}"
+            share = 1.0  # of the horizon, in the period that the goal is about
+            if self.periods is not None and goal.period >= 0 and kpi.kind == "flow":
+                share = float(self.periods.season[ids.index(goal.kpi), goal.period])
+            baseline *= share
+            if not share * kpi.low <= goal.target <= share * kpi.high:
+                high, low = share * kpi.high, share * kpi.low
+                bound = f"max {high:,.12g}" if goal.target > high else f"min {low:,.12g}"
                 message = f"goal '{goal.id}' asks for {goal.target:,.12g}, beyond the {bound} of '{kpi.id}'"
                 rule, fix = "values of a KPI stay between its min and its max", "correct the target, or the bound"
                 self.findings.at("W-goal-bound", message, path, rule=rule, fix=fix)

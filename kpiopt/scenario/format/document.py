@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
     Axis,
@@ -47,6 +48,7 @@ class ScenarioDocument(Section):
     extends: Names | None = Field(
         default=None, description="document or documents that this one builds on and patches, relative to this file"
     )
+    periods: PeriodsSection | None = Field(default=None, description="the periods of the plan; one where absent")
     perspective: dict[str, PerspectiveEntry] = Field(default={}, description="bands of the strategy map, by id")
     objective: dict[str, ObjectiveEntry] = Field(default={}, description="intended results, by id")
     kpi: dict[str, KpiEntry] = Field(default={}, description="indicators, by id")

@@ -37,6 +37,7 @@ class GoalEntry(Section):
         "not when it is met on average",
     )
     hard: bool = Field(default=False, description="whether there is no plan at all unless the goal is met")
+    period: Text | None = Field(default=None, description="name of the period it is about; the horizon where absent")
     description: str = Field(default="", description="free text for the report")
 
 
@@ -44,6 +45,9 @@ class CapacityEntry(Section):
     """A resource that units have in limited supply; the amounts stand in the units table, capacity.<resource>."""
 
     scale: NonNegative = Field(default=1.0, description="factor on every unit's capacity")
+    season: list[NonNegative] | None = Field(
+        default=None, description="share of the horizon's capacity in each period, together 1; equal where absent"
+    )
 
 
 class BudgetEntry(Section):
@@ -56,6 +60,9 @@ class BudgetEntry(Section):
     )
     scope: Text | None = Field(default=None, description="unit id whose subtree it limits; the root where absent")
     money: bool = Field(default=True, description="whether the resource is money and so counts in the step `cost`")
+    every: Literal["period", "horizon"] = Field(
+        default="horizon", description="whether the limit holds in each period or over all of them"
+    )
 
 
 class PayPlanEntry(Section):
@@ -65,6 +72,10 @@ class PayPlanEntry(Section):
         description="points [attainment, share of target incentive], attainment ascending"
     )
     cap: NonNegative | None = Field(default=None, description="largest share of target incentive that is paid")
+    every: Literal["period", "horizon"] = Field(
+        default="horizon",
+        description="whether pay goes by what is attained in each period, with equal parts of the incentive, or in all",
+    )
 
 
 class UnitEntry(Section):
@@ -119,8 +130,16 @@ class GuardrailEntry(Section):
     """
 
     where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
-    growth: Annotated[list[NonNegative], Field(min_length=2, max_length=2)] = Field(
-        description="[smallest, largest] stretch as a share of |baseline|"
+    growth: Annotated[list[NonNegative], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="[smallest, largest] stretch as a share of |baseline|"
+    )
+    ramp: NonNegative | None = Field(
+        default=None,
+        description="largest change, from one period to the next, of the stretch relative to the period's share of the "
+        "baseline",
+    )
+    per_period: bool = Field(
+        default=False, description="whether the stretch of a period is at most its share of the largest stretch"
     )
 
 

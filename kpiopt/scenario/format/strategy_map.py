@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from kpiopt.scenario.format.periods import Season
 from kpiopt.scenario.format.values import (
     DISTRIBUTIONS,
     QUANTITY_SCHEMA,
+    Names,
     NonNegative,
     Number,
     OrShort,
@@ -110,8 +112,18 @@ class KpiEntry(Section):
         description='what stretch is compared with among peers: "baseline" (its amount, at least the step), "headroom" '
         "(the distance to the bound in the KPI's direction), or a number in the KPI's unit",
     )
-    kind: Literal["flow", "stock"] = Field(
-        default="flow", description='"flow" adds up over periods, "stock" is a level of which the last period counts'
+    kind: Literal["flow", "rate", "stock"] | None = Field(
+        default=None,
+        description='"flow" adds up over periods, "rate" averages over them, "stock" is a level of which the last '
+        'period counts; where absent "rate" for a mean and "flow" for a sum',
+    )
+    season: Season | None = Field(
+        default=None,
+        description="share of the horizon's volume in each period, together 1, or the id of a KPI whose season it "
+        "has; equal where absent",
+    )
+    carry: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="share of a stock's improvement that is still there one period later; 1 where absent"
     )
     baseline: QuantityValue | None = Field(
         default=None, description="value at the root without new effort, for a KPI that has no cells below"
@@ -150,7 +162,20 @@ class InitiativeEntry(Section):
     )
     max: NonNegative = Field(description="largest level; the level lies in [0, max]")
     whole: bool = Field(default=False, description="whether the level must be a whole number")
-    uses: dict[str, NonNegative] = Field(default={}, description="resource use per unit of level, by resource")
+    uses: dict[str, NonNegative] = Field(
+        default={}, description="resource use per unit of level, by resource; with periods in that in which it begins"
+    )
+    runs: dict[str, NonNegative] = Field(
+        default={}, description="resource use per unit of level in every period in which it runs, the first included"
+    )
+    start: Names | None = Field(default=None, description="periods in which it may begin; all where absent")
+    build_up: Annotated[list[NonNegative], Field(min_length=1)] | None = Field(
+        default=None,
+        description="share of its effect in the first, second … period in which it runs, the last one for good",
+    )
+    lasts: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="number of periods in which it runs; to the end where absent"
+    )
     effects: dict[str, Link] = Field(
         default={},
         description="by KPI: contribution per unit of level to the deciding unit's value (else to the root's)",

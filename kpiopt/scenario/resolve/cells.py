@@ -159,6 +159,8 @@ def _growth(model: ScenarioDocument, given: CellTable, selector: Selector) -> Fl
     growth = np.full((2, len(given)), np.nan)
     for name, entry in model.guardrail.items():
         chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
+        if entry.growth is None:
+            continue
         growth[:, chosen] = np.array(entry.growth)[:, None]
     own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
     return np.where(np.isnan(own), growth, np.nan)

@@ -10,6 +10,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.plan import GoalEntry
+from kpiopt.scenario.resolve.periods import find_period
 from kpiopt.scenario.resolve.strategy_map import check_reference
 from kpiopt.scenario.roll_up import RollUp
 from kpiopt.scenario.scenario import (
@@ -49,7 +50,10 @@ def _goal(
         rule = "a goal needs a value: a cell at or below the unit, or a baseline at the root"
         fix = "correct `at`, or give the KPI cells"
         findings.at("E-goal-nowhere", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
-    return Goal(key, kpi, unit, entry.target, entry.weight, entry.priority, entry.p_min, entry.hard, entry.description)
+    return Goal(
+        key, kpi, unit, entry.target, entry.weight, entry.priority, entry.p_min, entry.hard, entry.description,
+        find_period(findings, model, entry.period, (*path, "period")),
+    )  # fmt: skip
 
 
 def _unit_at(findings: Findings, units: Units, name: str | None, path: KeyPath) -> int | None:
@@ -70,12 +74,12 @@ def resolve_budgets(findings: Findings, model: ScenarioDocument, units: Units) -
         resource = entry.resource or key
         _check_spent(findings, model, key, resource)
         if scope is not None:
-            budgets[key] = Budget(key, resource, entry.limit, scope, entry.money)
+            budgets[key] = Budget(key, resource, entry.limit, scope, entry.money, entry.every == "period")
     return budgets
 
 
 def _check_spent(findings: Findings, model: ScenarioDocument, key: str, resource: str) -> None:
-    used = {PAY, *(name for entry in model.initiative.values() for name in entry.uses)}
+    used = {PAY, *(name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs))}
     if resource in used or not findings.is_whole("initiative"):
         return
     path: KeyPath = ("budget", key, "resource") if model.budget[key].resource else ("budget", key)
@@ -101,7 +105,7 @@ def resolve_pay_plans(findings: Findings, model: ScenarioDocument) -> dict[str, 
         if any(b < a for a, b in pairwise(share)):
             message = f"pay plan '{key}' pays less for more attainment"
             findings.at("W-payout", message, path, rule=rule, fix="check the points")
-        plans[key] = PayPlan(key, attainment, share, entry.cap)
+        plans[key] = PayPlan(key, attainment, share, entry.cap, entry.every == "period")
     return plans
 
 

@@ -14,8 +14,9 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry
-from kpiopt.scenario.links import Driver, Effect
+from kpiopt.scenario.links import Driver, Effect, Initiative
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.periods import find_period, kind_of, period_names
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Selector
 from kpiopt.scenario.resolve.shown_names import shown_names
@@ -23,7 +24,6 @@ from kpiopt.scenario.roll_up import RollUp
 from kpiopt.scenario.scenario import (
     ORGANIZATION,
     Factor,
-    Initiative,
     Integers,
     Kpi,
     Objective,
@@ -121,7 +121,7 @@ class MapResolver:
                 sign=1 if entry.direction == "up" else -1,
                 roll_up=entry.roll_up,
                 step=entry.step,
-                kind=entry.kind,
+                kind=kind_of(entry),
                 baseline=root_baseline.get(key),
                 drivers=self._drivers(key, entry),
                 description=entry.description,
@@ -258,10 +258,15 @@ class MapResolver:
         self.findings.at("W-unassigned", message, path, rule=rule, fix=fix, key=True)
 
     def _check_lag(self, lag: int, path: KeyPath) -> None:
-        if lag:
-            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
-            fix = "set lag = 0 if it works within the period"
-            self.findings.at("W-lag", message, path, rule="a lag counts periods", fix=fix, key=True)
+        """An effect arrives within the plan."""
+        names = period_names(self.model)
+        if lag and lag >= max(1, len(names)):
+            last = f"the last of {len(names)} periods" if names else "the plan's only period"
+            message = f"{dotted(path)} takes effect after {last} (lag {lag}) and changes nothing"
+            fix = "set lag = 0 if it works within the period, or write [periods]"
+            fix = f"write a lag below {len(names)}, or leave the effect out" if names else fix
+            rule = "a lag counts periods, and what comes after the last one is no part of the plan"
+            self.findings.at("E-lag", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
 
     def initiatives(self) -> dict[str, Initiative]:
         """Return the initiatives in order of appearance."""
@@ -282,7 +287,19 @@ class MapResolver:
             message, rule = f"initiative '{key}' has no effects", "an initiative is worth what it changes"
             fix = f"write [initiative.{key}.effects]"
             self.findings.at("W-no-effects", message, path, rule=rule, fix=fix, key=True)
-        return Initiative(key, entry.name or key, units, entry.max, entry.whole, dict(entry.uses), kept)
+        build_up = tuple(entry.build_up or (1.0,))
+        return Initiative(
+            key, entry.name or key, units, entry.max, entry.whole, dict(entry.uses), kept, dict(entry.runs),
+            self._starts(key, entry), build_up, entry.lasts,
+        )  # fmt: skip
+
+    def _starts(self, key: str, entry: InitiativeEntry) -> tuple[int, ...] | None:
+        """Return the periods in which an initiative may begin; None for all of them."""
+        if entry.start is None:
+            return None
+        path = ("initiative", key, "start")
+        found = [find_period(self.findings, self.model, name, path) for name in entry.start]
+        return tuple(sorted({period for period in found if period >= 0}))
 
     def _effect(self, key: str, kpi: str, units: Integers) -> Effect | None:
         path = ("initiative", key, "effects", kpi)

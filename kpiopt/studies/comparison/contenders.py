@@ -24,6 +24,7 @@ from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
 from kpiopt.scenario.load import check_scenario
+from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.studies.comparison.compare import Comparison, GoalValue, Side, compare
@@ -205,6 +206,8 @@ def compare_contenders(
     KpioptError
         Where the first has no plan; of the others that is part of the answer.
     """
+    for contender in contenders:
+        refuse_periods(contender.scenario.periods, "a comparison")
     base = _side(contenders[0], options, progress)
     sides: list[Side | Unsolved] = []
     for contender in contenders[1:]:

@@ -88,7 +88,7 @@ def _weights(outcome: Outcome, graph: CausalGraph) -> Iterator[Floats]:
         yield np.bincount(graph.cell_node, pay, graph.n_nodes).astype(np.float64)
     else:
         goals = [g for g in graph.scenario.goals.values() if outcome.name in ("", g.id)]
-        nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+        nodes = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
         for node, scale in zip(nodes.tolist(), scale_of_goals(tuple(goals), graph.baseline[nodes]), strict=True):
             yield np.eye(1, graph.n_nodes, node)[0] / scale
 

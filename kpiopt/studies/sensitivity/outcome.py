@@ -197,7 +197,7 @@ def _varies(outcome: Outcome, graph: CausalGraph, plan: Decisions) -> bool:
     """Whether anything uncertain reaches the goals that odds are about."""
     varies = varying_nodes(graph, plan.stretch, plan.levels)
     goals = [g for g in graph.scenario.goals.values() if outcome.name in ("", g.id)]
-    return any(bool(varies[graph.find_node(g.kpi, g.unit)]) for g in goals)
+    return any(bool(varies[graph.goal_node(g)]) for g in goals)
 
 
 def mean_of(sample: Floats) -> Estimate:
@@ -272,7 +272,7 @@ def realised_shortfall(outcome: Outcome, graph: CausalGraph, delta: Floats) -> F
     goals = tuple(graph.scenario.goals.values())
     if not goals:
         return np.zeros(delta.shape[1])
-    nodes = np.array([graph.find_node(g.kpi, g.unit) for g in goals], dtype=np.int64)
+    nodes = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
     target = np.array([g.target for g in goals])
     gap = graph.sign[nodes] * (target - graph.baseline[nodes])
     short = gap[:, None] - graph.sign[nodes, None] * delta[nodes]

@@ -82,11 +82,9 @@ class TestDrivers:
         text = base().replace("[unit.north]", "[unit.team]\nparent = 'co'\n[unit.north]")
         check(text, cells=CELLS).only("E-ambiguous-at")
 
-    def test_a_lag_is_kept_and_said_to_have_no_effect_in_one_period(self, check: Check) -> None:
+    def test_a_lag_out_of_the_only_period_is_an_error(self, check: Check) -> None:
         links = LINKS.replace("morale = 1", "morale = { contribution = 1, lag = 2 }")
-        result = check(base(links=links), cells=CELLS)
-        assert result.fine().kpis["sales"].drivers[1].lag == 2
-        assert "lag 2" in result.one("W-lag").message
+        assert "lag 2" in check(base(links=links), cells=CELLS).one("E-lag").message
 
 
 class TestCycles:
@@ -116,7 +114,8 @@ class TestCycles:
         assert result.codes.count("E-cycle") == 2
 
     def test_a_lag_breaks_a_circle(self, check: Check) -> None:
-        assert check(self.text("b -> a = 1", "a -> b = { contribution = 1, lag = 1 }")).fine()
+        text = self.text("b -> a = 1", "a -> b = { contribution = 1, lag = 1 }")
+        assert check(f'{text}\n[periods]\nnames = ["H1", "H2"]\n').fine()
 
     def test_causes_at_different_places_are_no_circle_here(self, check: Check) -> None:
         text = f"""{ORGANIZATION}

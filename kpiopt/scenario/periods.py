@@ -1,0 +1,108 @@
+"""The periods of a plan, and cells by period: one decision becomes one for each period.
+
+A stretch x_nt is what is worked for in period t; summed over the periods it is the stretch of a plan without any. What
+a planner says about a cell (range, lock, effort, weight, noise) is said about the horizon and stands in
+`Periods.cells`; the cells of the scenario are then one for each of them and each period, in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpiopt.errors import Problem, UsageError
+from kpiopt.scenario.noise import Noise
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Periods and what KPIs and capacities do in them.
+
+    Attributes
+    ----------
+    names : tuple of str
+        First to last; T of them.
+    season : (n_kpis, T) float
+        w_t: share of the horizon's volume in each period, equal for a stock.
+    carry : (n_kpis,) float
+        Share of a stock's improvement that is still there one period later.
+    capacity : mapping of str to (T,) float
+        By resource: share of the horizon's capacity in each period.
+    ramp : (n_horizon_cells,) float
+        Largest change of x_nt / (w_t w_n) from one period to the next; NaN where there is no limit.
+    by_period : (n_horizon_cells,) bool
+        Whether x_nt is at most w_t times the largest stretch.
+    """
+
+    names: tuple[str, ...]
+    season: Floats
+    carry: Floats
+    capacity: Mapping[str, Floats]
+    ramp: Floats
+    by_period: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Name -> position."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    def by_row(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Repeat what holds for a cell in every period."""
+        return np.repeat(values, len(self))
+
+    def rows(self, of_cell: Mapping[int, Row]) -> dict[int, Row]:
+        """Repeat what some cells have in every period."""
+        count = len(self)
+        return {cell * count + t: value for cell, value in of_cell.items() for t in range(count)}
+
+
+def split_period(periods: Periods | None, name: str) -> tuple[str, str]:
+    """Split "name/period" into the name and " in period"; the second is empty where no period is named."""
+    rest, _, last = name.rpartition("/")
+    return (rest, f" in {last}") if periods is not None and last in periods.names else (name, "")
+
+
+def refuse_periods(periods: Periods | None, what: str) -> None:
+    """Raise where a question does not understand periods yet.
+
+    Parameters
+    ----------
+    what : str
+        Such as "a sweep".
+
+    Raises
+    ------
+    UsageError
+        `E-periods-study`
+    """
+    if periods is not None:
+        rule = "a plan by period is solved, simulated, kept, shown and verified; other questions ask about one period"
+        fix = "ask it of the plan without [periods]"
+        raise UsageError(Problem("E-periods-study", f"{what} does not understand periods yet", rule, fix))
+
+
+def spread_noise(noise: Noise | None, periods: Periods, share: Floats) -> Noise | None:
+    """Return the noise of cells by period: one score for the horizon, so that all periods move together.
+
+    Parameters
+    ----------
+    share : (n_cells * T,) float
+        What additive noise of the horizon comes to in each period.
+    """
+    if noise is None:
+        return None
+    group, sd = np.repeat(noise.group, len(periods)), np.repeat(noise.sd, len(periods))
+    additive = np.array([*noise.additive, False])[group]
+    return replace(noise, group=group, sd=np.where(additive, sd * share, sd))
