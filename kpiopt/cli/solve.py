@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -226,7 +225,7 @@ def _print(answer: KeptAnswer, as_json: bool) -> None:
     """Print an answer; one that was kept reads as when it was solved."""
     if as_json:
         print_json(answer.document)
-    elif answer.run is None or not (sys.stdout.isatty() or "COLUMNS" in os.environ):
+    elif answer.run is None or not sys.stdout.isatty():
         print_lines([answer.summary.rstrip("\n")])
     else:
         print_answer(_summary(answer.run, answer.folder))

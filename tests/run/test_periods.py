@@ -544,9 +544,8 @@ def test_what_cannot_be_is_said(tmp_path: Path, old: str, new: str, code: str) -
     assert code in faults(tmp_path, text.replace(old, new, 1))
 
 
-def test_a_lag_or_a_period_needs_periods(tmp_path: Path) -> None:
+def test_a_period_needs_periods(tmp_path: Path) -> None:
     text = YEAR.replace("SALES", "")
-    assert "E-lag" in faults(tmp_path, text.replace("quality = 30", "quality = { contribution = 30, lag = 1 }"))
     assert "E-no-periods" in faults(tmp_path, text.replace("target = 2400", 'target = 2400\nperiod = "Q1"'))
 
 

@@ -37,7 +37,7 @@ def optimum(path: Path, feasibility: float = 1e-6) -> float:
 
 
 def check_steps(cascade: Cascade, tmp_path: Path, formats: tuple[str, ...] = ("lp", "mps"), rel: float = 1e-6) -> None:
-    solution = solve_cascade(cascade, SolverOptions())
+    _, solution = solve_cascade(cascade, SolverOptions())
     assert len(solution.steps) == len(cascade.program.objectives) + 1
     for step in solution.steps[:-1]:
         program = program_of_step(cascade, step.label)
@@ -141,7 +141,7 @@ def test_the_reference_stands_over_what_all_steps_leave(tmp_path):
     path = tmp_path / "step.lp"
     program = program_of_step(cascade, "reference")
     path.write_text("\n".join(export_lines(program, "lp", "reference")) + "\n", "utf-8")
-    solution = solve_cascade(cascade, SolverOptions())
+    _, solution = solve_cascade(cascade, SolverOptions())
     assert read_mps(path).arrays.column_upper.tolist() == solution.faces[-1].column_upper.tolist()
     assert optimum(path, 1e-9) == pytest.approx(solution.steps[-1].value, rel=1e-6)
 

@@ -258,14 +258,16 @@ class MapResolver:
         self.findings.at("W-unassigned", message, path, rule=rule, fix=fix, key=True)
 
     def _check_lag(self, lag: int, path: KeyPath) -> None:
-        """An effect arrives within the plan."""
+        """An effect arrives within the plan; where there are no periods, a lag is told and changes nothing."""
         names = period_names(self.model)
-        if lag and lag >= max(1, len(names)):
-            last = f"the last of {len(names)} periods" if names else "the plan's only period"
-            message = f"{dotted(path)} takes effect after {last} (lag {lag}) and changes nothing"
+        rule = "a lag counts periods, and what comes after the last one is no part of the plan"
+        if lag and not names:
+            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
             fix = "set lag = 0 if it works within the period, or write [periods]"
-            fix = f"write a lag below {len(names)}, or leave the effect out" if names else fix
-            rule = "a lag counts periods, and what comes after the last one is no part of the plan"
+            self.findings.at("W-lag", message, path, rule=rule, fix=fix, key=True)
+        elif lag and lag >= len(names):
+            message = f"{dotted(path)} takes effect after the last of {len(names)} periods (lag {lag})"
+            fix = f"write a lag below {len(names)}, or leave the effect out"
             self.findings.at("E-lag", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
 
     def initiatives(self) -> dict[str, Initiative]:

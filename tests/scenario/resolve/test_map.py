@@ -82,9 +82,11 @@ class TestDrivers:
         text = base().replace("[unit.north]", "[unit.team]\nparent = 'co'\n[unit.north]")
         check(text, cells=CELLS).only("E-ambiguous-at")
 
-    def test_a_lag_out_of_the_only_period_is_an_error(self, check: Check) -> None:
+    def test_a_lag_is_kept_and_said_to_have_no_effect_in_one_period(self, check: Check) -> None:
         links = LINKS.replace("morale = 1", "morale = { contribution = 1, lag = 2 }")
-        assert "lag 2" in check(base(links=links), cells=CELLS).one("E-lag").message
+        result = check(base(links=links), cells=CELLS)
+        assert result.fine().kpis["sales"].drivers[1].lag == 2
+        assert "lag 2" in result.one("W-lag").message
 
 
 class TestCycles:

@@ -173,7 +173,7 @@ def test_rows_of_tables_that_differ_are_found_with_their_place(copies, store):
         (["nowhere.toml", str(HAND)], "no scenario or run 'nowhere.toml'"),
         ([str(HAND), f"{HAND}:leen"], "there is no variant 'leen'"),
         ([str(HAND), "some-run"], "no run 'some-run'"),
-        (["nowhere.toml"], "no scenario file 'nowhere.toml'"),
+        (["nowhere.toml"], "no scenario or run 'nowhere.toml'"),
     ],
 )
 def test_sources_that_do_not_exist(store, sources, message):
