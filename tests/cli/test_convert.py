@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +91,12 @@ def test_init_excel_gives_a_scenario_that_solves(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.nightly
-def test_a_workbook_is_compared(tmp_path: Path) -> None:
+def test_a_workbook_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("init", "--excel", tmp_path / "plan.xlsx")
-    run("compare", tmp_path / "plan.xlsx", "--no-simulation")
+    capsys.readouterr()
+    run("compare", tmp_path / "plan.xlsx", "--no-simulation", "--json")
+    compared = json.loads(capsys.readouterr().out)["comparisons"]
+    assert len(compared) == len(load_scenario(tmp_path / "plan.xlsx").variants) > 0
 
 
 def test_the_workbook_has_all_sheets_help_and_no_formula(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def tiles(source: ReportSource) -> list[Card]:
     goals = document["goals"]
     met = sum(g["met"] for g in goals)
     certificate = document["certificate"]
-    proof = f"every step checked without the solver, gap {certificate['relative_gap']:.0e}"
+    gap = certificate["relative_gap"]
+    proof = f"every step checked without the solver, {f'gap {gap:.0e}' if gap else 'no gap'}"
     cards = [Card("Plan", "certified" if certificate["passed"] else "not certified", proof,
                   "good" if certificate["passed"] else "bad")]  # fmt: skip
     if goals:

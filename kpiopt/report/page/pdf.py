@@ -13,8 +13,7 @@ from kpiopt.report.charts.heat import shade_style
 from kpiopt.report.drawing.svg import Svg, draw
 from kpiopt.report.page.page import Block, Page, PageMap, PageTable, template_text
 from kpiopt.report.strategy_map.drawing import map_style
-from kpiopt.report.strategy_map.export import missing_extra
-from kpiopt.runs.durable import WRITTEN_BY
+from kpiopt.report.strategy_map.export import typeset
 
 MOST_ROWS = 60
 """Rows of one table on paper; the others are counted."""
@@ -28,17 +27,11 @@ def render_pdf(page: Page, *, landscape: bool = False) -> bytes:
     UsageError
         Where the extra `pdf` is not installed.
     """
-    try:
-        import typst  # an extra
-    except ImportError:
-        raise missing_extra("pdf", "typst") from None
     with TemporaryDirectory(prefix="kpiopt-") as name:
         folder = Path(name)
         document = _document(page, folder) | {"landscape": landscape}
         (folder / "page.json").write_text(json.dumps(document, ensure_ascii=False), "utf-8")
-        (folder / "page.typ").write_text(template_text("page.typ"), "utf-8")
-        content = bytes(typst.compile(str(folder / "page.typ"), pdf_standards=["ua-1"], timestamp=0))
-        return content + f"\n% {WRITTEN_BY}\n".encode()
+        return typeset(folder, template_text("page.typ"), pdf_standards=["ua-1"], timestamp=0)
 
 
 def _document(page: Page, folder: Path) -> dict[str, Any]:

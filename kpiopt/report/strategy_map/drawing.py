@@ -82,13 +82,14 @@ def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, 
     style = [draw("style", Svg(map_style(dark=dark)))] if standalone else []
     title = "Strategy map: causes and effects between KPIs, by perspective"
     routes = zip(found.arrows, route_arrows(found, layout), strict=True)
-    width, height = layout.width, layout.height
+    heading, legend_end = _heading(found, layout)
+    width, height = max(layout.width, legend_end), layout.height
     return draw(
         "svg",
         draw("title", found.title),
         draw("desc", f"{title}. {len(found.cards)} cards, {len(found.arrows)} arrows. {found.note}".strip()),
         *style,
-        _heading(found, layout),
+        heading,
         join(_bands(found, layout)),
         join(_groups(found, layout)),
         draw("g", *(_arrow(found, number, arrow, route) for arrow, route in routes)),
@@ -110,8 +111,8 @@ def _name_lines(card: Card) -> list[str]:
     return fold(card.name, 12.5, NAME_ROOM - (10.0 if card.is_goal else 0.0), 2, bold=True)
 
 
-def _heading(found: StrategyMap, layout: Layout) -> Svg:
-    """Write the title and the legend; the legend goes below where both do not fit side by side."""
+def _heading(found: StrategyMap, layout: Layout) -> tuple[Svg, float]:
+    """Write the title and the legend below it; return how far to the right they reach, too."""
     pieces, x = [], 6.0
     y = 44.0
 
@@ -136,7 +137,7 @@ def _heading(found: StrategyMap, layout: Layout) -> Svg:
             x += 28
             say(label)
     heading = fit(found.title, 16, layout.width - 12, bold=True)
-    return draw("g", draw("text", heading, x=6, y=20, class_="heading"), *pieces)
+    return draw("g", draw("text", heading, x=6, y=20, class_="heading"), *pieces), x
 
 
 def _bands(found: StrategyMap, layout: Layout) -> Iterable[Svg]:

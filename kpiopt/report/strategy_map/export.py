@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.report.drawing.svg import Svg
@@ -51,16 +52,27 @@ def svg_to_pdf(svg: Svg, title: str) -> bytes:
     UsageError
         Where the extra `pdf` is not installed.
     """
-    try:
-        import typst  # an extra
-    except ImportError:
-        raise missing_extra("pdf", "typst") from None
     with TemporaryDirectory(prefix="kpiopt-") as name:
         folder = Path(name)
         (folder / "map.svg").write_text(svg, "utf-8")
         (folder / "title.json").write_text(json.dumps(title), "utf-8")
-        (folder / "page.typ").write_text(PAGE, "utf-8")
-        return bytes(typst.compile(str(folder / "page.typ"))) + f"\n% {WRITTEN_BY}\n".encode()
+        return typeset(folder, PAGE)
+
+
+def typeset(folder: Path, template: str, **options: Any) -> bytes:
+    """Return the PDF of a Typst template that reads what stands in a folder.
+
+    Raises
+    ------
+    UsageError
+        Where the extra `pdf` is not installed.
+    """
+    try:
+        import typst  # an extra
+    except ImportError:
+        raise missing_extra("pdf", "typst") from None
+    (folder / "page.typ").write_text(template, "utf-8")
+    return bytes(typst.compile(str(folder / "page.typ"), **options)) + f"\n% {WRITTEN_BY}\n".encode()
 
 
 def missing_extra(extra: str, package: str) -> UsageError:
