@@ -73,9 +73,7 @@ def test_stretches_may_stand_beside_targets_and_totals_are_compared(tmp_path):
     judged = judged_plan(tmp_path, plan)
     assert [goal.asked for goal in judged.goals] == pytest.approx([236.0])
     assert judged.broken == ()
-    (note,) = [n for n in judged.plan.notes if n.code == "W-plan-total"] or [
-        n for n in judged.notes if n.code == "W-plan-total"
-    ]
+    (note,) = [n for n in judged.notes if n.code == "W-plan-total"]
     assert "company/sales is 240 in the table, and what is below adds up to 236" in note.message
 
 
