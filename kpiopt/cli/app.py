@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ from kpiopt.cli.output import report, strategy_map
 from kpiopt.cli.signals import handled_signals, run_guarded
 from kpiopt.cli.terminal import DOCUMENT, open_missing_streams, write_in_any_encoding
 from kpiopt.errors import ExitCode
+
+YOUNG_OBJECTS = 50_000
+"""New objects before the collector of garbage looks: a start makes that many that stay, and looking took a tenth of it."""
 
 EPILOG = (
     "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "
@@ -124,6 +128,7 @@ def console() -> NoReturn:
     After an interruption the process ends at once: a solver's thread that still runs while the interpreter is taken
     apart would abort it, and the exit code would not be the documented one.
     """
+    gc.set_threshold(YOUNG_OBJECTS)
     open_missing_streams()
     write_in_any_encoding()
     code = run_guarded(main, sys.argv[1:])
