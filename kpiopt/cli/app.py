@@ -34,7 +34,7 @@ from kpiopt.cli.terminal import DOCUMENT, open_missing_streams, write_in_any_enc
 from kpiopt.errors import ExitCode
 
 YOUNG_OBJECTS = 50_000
-"""New objects before the collector of garbage looks: a start makes that many that stay, and looking took a tenth of it."""
+"""New objects before the collector of garbage looks: a start makes that many that stay; looking took a tenth of it."""
 
 EPILOG = (
     "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "

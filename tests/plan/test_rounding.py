@@ -24,6 +24,7 @@ from tests.builders import (
     random_decisions,
     random_scenario,
 )
+from tests.nights import rest_at_night
 from tests.plan.plan_checks import assert_adds_up, assert_limits_hold, lay_out, off_grid_kpis
 
 STEPS = (1.0, 0.1, 2.5, 10.0, 0.05, None)
@@ -71,7 +72,7 @@ def random_question(seed: int) -> tuple[Scenario, Floats, Floats]:
     return scenario, stretch, levels
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", rest_at_night(range(10), 4))
 def test_totals_are_exact_and_limits_hold_in_random_organizations(block: int) -> None:
     seen = set()
     for seed in range(200 * block, 200 * block + 200):

@@ -17,6 +17,7 @@ from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
+from tests.nights import rest_at_night
 from tests.second_linprog import solve_by_linprog
 
 ROOT = Path(__file__).parents[3]
@@ -256,7 +257,7 @@ def random_world(seed: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", rest_at_night(range(4), 2))
 def test_random_totals_agree_with_a_second_solution(tmp_path: Path, block: int) -> None:
     answered = 0
     for seed in range(25 * block, 25 * block + 25):

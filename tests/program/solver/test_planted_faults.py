@@ -11,6 +11,7 @@ import pytest
 from kpiopt.program.solver.session import Answer, Session, Status
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import verify_infeasible, verify_mip, verify_optimal
+from tests.nights import rest_at_night
 from tests.program.random_programs import INF, program, random_program
 
 CASES = 200
@@ -251,9 +252,10 @@ def test_faults_in_proofs_of_infeasibility_are_caught():
         caught += 1
 
 
-def test_true_answers_never_raise_an_alarm():
-    rng = np.random.default_rng(2026)
-    for _ in range(2000):
+@pytest.mark.parametrize("seed", rest_at_night(range(2026, 2028), 1))
+def test_true_answers_never_raise_an_alarm(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(1000):
         arrays = random_program(rng, spread=6.0, most=8)
         answer = solve(arrays)
         certificate = verify_optimal(arrays, answer.x, answer.row_dual)
