@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
@@ -16,7 +15,7 @@ from kpiopt.scenario.scenario import Floats, Integers, Units
 
 @dataclass(frozen=True)
 class LimitRows:
-    """Limits that rounding can break.
+    """Limits that rounding can break: what is used by the stretch of every cell that rounded parts move.
 
     Attributes
     ----------
@@ -24,29 +23,32 @@ class LimitRows:
         "capacity.<resource>@<unit>" or "budget.<id>".
     room : (n_rows,) float
         What the unrounded plan leaves of each limit, tolerance included, in the limit's unit.
-    matrix : (n_rows, m) CSR
-        Use of one step of each part.
-    planned : (m,) float
-        Steps of stretch that the unrounded plan asks of each part.
+    use : (n_rows, n_cells) CSR
+        Use per unit of stretch of each cell; only what is above 0 takes effort and pay.
+    move : (n_cells, m) CSR
+        Change of each cell's stretch per step of each part.
+    planned : (n_cells,) float
+        Stretch that the unrounded plan asks.
     group : (n_rows,) int
         Limits of the same group have no part in common; groups of the lowest units come first.
     """
 
     names: tuple[str, ...]
     room: Floats
-    matrix: sp.csr_array
+    use: sp.csr_array
+    move: sp.csr_array
     planned: Floats
     group: Integers
 
     def room_left(self, parts: Parts, counts: Integers) -> Floats:
         """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
-        used = np.maximum(self.steps_asked(parts, counts), 0.0) - np.maximum(self.planned, 0.0)
-        left: Floats = self.room - self.matrix @ used
+        used = np.maximum(self.stretch_at(parts, counts), 0.0) - np.maximum(self.planned, 0.0)
+        left: Floats = self.room - self.use @ used
         return left
 
-    def steps_asked(self, parts: Parts, counts: Integers, some: NDArray[np.integer] | slice = slice(None)) -> Floats:
-        """Steps of stretch that some parts are asked at their counts; only what is above 0 takes effort and pay."""
-        asked: Floats = self.planned[some] + (counts[some] - parts.value[some] / parts.step[some])
+    def stretch_at(self, parts: Parts, counts: Integers) -> Floats:
+        """Stretch that counts of steps ask of each cell, (n_cells,) float."""
+        asked: Floats = self.planned + self.move @ (counts - parts.value / parts.step)
         return asked
 
 
@@ -145,15 +147,15 @@ class _Draft:
         moved = np.flatnonzero(rate[moves.cell] != 0.0)
         part, cell = moves.part[moved], moves.cell[moved]
         of_part = rate[cell] * moves.per_unit[moved]
-        unit = parts.unit[part]
-        size = _sum_at(unit, np.abs(of_part * parts.value[part]), len(self.units))
+        size = _sum_at(parts.unit[part], np.abs(of_part * parts.value[part]), len(self.units))
         tolerance = BOUND_TOLERANCE * np.abs(limit) + FLOAT_TOLERANCE * sum_below(self.units, size)[holder]
         self.names += names
         self.depths.append(self.units.depth[holder])
         self.rooms.append(np.maximum(limit - use[holder], 0.0) + tolerance)
-        row, member = _pairs_below(self.units, holder, unit)
-        per_step = (of_part * parts.step[part])[member]
-        self.matrices.append(sp.csr_array((per_step, (row, part[member])), shape=(len(holder), len(parts))))
+        used = np.unique(cell)
+        row, member = _pairs_below(self.units, holder, cells.unit[used])
+        each = rate[used[member]]
+        self.matrices.append(sp.csr_array((each, (row, used[member])), shape=(len(holder), len(cells))))
 
     def add_ranges(self) -> None:
         """Add one row for each cell with a decision: its stretch over the horizon is at most the largest."""
@@ -168,18 +170,21 @@ class _Draft:
         self.names += [f"max_stretch@{self.graph.node_name(int(self.graph.whole_node[c]))}" for c in cell.tolist()]
         self.depths.append(np.zeros(len(cell), dtype=np.int64))
         self.rooms.append(np.maximum(most - whole, 0.0) + tolerance)
-        per_step = moves.per_unit * parts.step[moves.part]
-        self.matrices.append(sp.csr_array((per_step, (row, moves.part)), shape=(len(cell), len(parts))))
+        moved, first = np.unique(moves.cell, return_index=True)
+        each = np.ones(len(moved))
+        self.matrices.append(sp.csr_array((each, (row[first], moved)), shape=(len(cell), len(self.cells))))
 
     def finish(self) -> LimitRows:
         """Stack the rows."""
-        empty = sp.csr_array((0, len(self.parts)))
-        matrix = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
+        empty, moves, step = sp.csr_array((0, len(self.cells))), self.moves, self.parts.step
+        use = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
+        per_step = moves.per_unit * step[moves.part]
+        move = sp.csr_array((per_step, (moves.cell, moves.part)), shape=(len(self.cells), len(step)))
         batch = np.repeat(np.arange(len(self.depths)), [len(d) for d in self.depths])
         depth = np.concatenate([np.empty(0, dtype=np.int64), *self.depths])
         group = np.unique(np.stack([-depth, batch], axis=1), axis=0, return_inverse=True)[1].ravel()
-        planned = np.where(self.parts.cell >= 0, self.stretch[self.parts.cell], 0.0) / self.parts.step
-        return LimitRows(tuple(self.names), np.concatenate([np.empty(0), *self.rooms]), matrix, planned, group)
+        room = np.concatenate([np.empty(0), *self.rooms])
+        return LimitRows(tuple(self.names), room, use, move, self.stretch, group)
 
 
 def _sum_at(position: Integers, values: Floats, n: int) -> Floats:

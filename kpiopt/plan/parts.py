@@ -367,7 +367,7 @@ def stretch_box(cells: Cells, stretch: Floats) -> tuple[Floats, Floats]:
 def _boxes(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Integers, Integers]:
     """Least and largest counts: the cell's box where there is a decision, the nearest two counts elsewhere.
 
-    The stretch of a stock counts in later periods too: its targets stay next to the plan's.
+    The stretch of a stock counts in later periods too: its targets stay near the plan's.
     """
     scenario, cells = graph.scenario, graph.scenario.cells
     floor, ceil = np.floor(parts.steps), np.ceil(parts.steps)
@@ -389,7 +389,10 @@ def _boxes(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Integers,
         counts = (value + room + np.where(is_floor, slack, -slack)) / step
         counts = np.where(is_floor, np.floor(counts), np.ceil(counts))
         limits[here] = np.clip(counts, floor[here] - FARTHEST, ceil[here] + FARTHEST)
-    fixed = parts.cell < 0
-    fixed[here] = graph.kind[graph.entry_node[cell]] == NodeKind.BUILT
-    low[fixed], high[fixed] = floor[fixed], ceil[fixed]
+    builds = np.zeros(len(parts), dtype=bool)
+    builds[here] = graph.kind[graph.entry_node[cell]] == NodeKind.BUILT
+    # What is less by a step has to be done again one period later, unless that is less by a step as well.
+    fewer = np.where(builds, graph.period[parts.node], 0)
+    fixed = (parts.cell < 0) | builds
+    low[fixed], high[fixed] = (floor - fewer)[fixed], ceil[fixed]
     return low.astype(np.int64), high.astype(np.int64)

@@ -53,11 +53,10 @@ class _Repair:
         self.parts = parts
         self.start = counts
         self.counts = counts.copy()
-        self.rows = rows
-        self.room = rows.room_left(parts, counts)
-        self.by_row = rows.matrix
+        self.room, self.stretch = rows.room_left(parts, counts), rows.stretch_at(parts, counts)
         self.group = rows.group
-        self.by_part = rows.matrix.tocsc()
+        self.cells_of_row, self.rows_of_cell = rows.use, rows.use.tocsc()
+        self.parts_of_cell, self.cells_of_part = rows.move, rows.move.tocsc()
         self.full = np.zeros(len(parts), dtype=bool)
         self.tries = float(TRIES)
 
@@ -73,9 +72,7 @@ class _Repair:
 
     def _lower_in(self, rows: Positions) -> bool:
         """Take one step from as many parts as each of some disjoint limits needs; tell whether there was one."""
-        entry, row = _entries(self.by_row, rows)
-        member, rate = self.by_row.indices[entry], self.by_row.data[entry]
-        rate = rate * self._taken(member, -1)
+        row, member, rate = self._saved(rows)
         excess = self.counts[member] - self.parts.steps[member]
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
         rounded_up = able & (excess > 0.0)
@@ -90,9 +87,7 @@ class _Repair:
 
     def _givers(self, row: int) -> tuple[Positions, Floats]:
         """Parts of a limit that can go down and their rates, those farthest above their unrounded value first."""
-        here = slice(self.by_row.indptr[row], self.by_row.indptr[row + 1])
-        member, rate = self.by_row.indices[here], self.by_row.data[here]
-        rate = rate * self._taken(member, -1)
+        _, member, rate = self._saved(np.array([row]))
         able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
         member, rate = member[able], rate[able]
         order = np.lexsort((-member, -binned(self.counts[member] - self.parts.steps[member])))
@@ -100,15 +95,35 @@ class _Repair:
 
     def _move(self, moved: Positions, by: int) -> None:
         """Move some parts by one step and book what that takes of each limit."""
-        entry, line = _entries(self.by_part, moved)
-        taken = by * self._taken(moved, by)[line]
+        entry, _ = _entries(self.cells_of_part, moved)
+        cell, place = np.unique(self.cells_of_part.indices[entry], return_inverse=True)
+        before = self.stretch[cell]
         self.counts[moved] += by
-        np.subtract.at(self.room, self.by_part.indices[entry], taken * self.by_part.data[entry])
+        self.stretch[cell] += by * np.bincount(place, self.cells_of_part.data[entry], len(cell))
+        taken = np.maximum(self.stretch[cell], 0.0) - np.maximum(before, 0.0)
+        entry, line = _entries(self.rows_of_cell, cell)
+        np.subtract.at(self.room, self.rows_of_cell.indices[entry], taken[line] * self.rows_of_cell.data[entry])
 
-    def _taken(self, some: Positions, by: int) -> Floats:
-        """How much of the next step up (1) or down (-1) lies above a stretch of 0, from 0 to 1."""
-        asked = self.rows.steps_asked(self.parts, self.counts, some)
-        return np.clip(asked + (by > 0), 0.0, 1.0)
+    def _saved(self, rows: Positions) -> tuple[Positions, Positions, Floats]:
+        """What a step down of each part saves in some limits: position in `rows`, part and amount."""
+        entry, line = _entries(self.cells_of_row, rows)
+        cell = self.cells_of_row.indices[entry]
+        at, of = _entries(self.parts_of_cell, cell)
+        saved = self.cells_of_row.data[entry][of] * -self._taken(cell[of], -self.parts_of_cell.data[at])
+        return _merged(line[of], self.parts_of_cell.indices[at], saved)
+
+    def _asked(self, some: Positions) -> tuple[Positions, Positions, Floats]:
+        """What a step up of some parts takes of every limit that it counts in: position in `some`, limit and amount."""
+        entry, line = _entries(self.cells_of_part, some)
+        cell = self.cells_of_part.indices[entry]
+        at, of = _entries(self.rows_of_cell, cell)
+        taken = self.rows_of_cell.data[at] * self._taken(cell, self.cells_of_part.data[entry])[of]
+        return _merged(line[of], self.rows_of_cell.indices[at], taken)
+
+    def _taken(self, cell: Positions, change: Floats) -> Floats:
+        """What changes of stretch change above 0, where effort and pay count, (n,) float."""
+        stretch = self.stretch[cell]
+        return np.asarray(np.maximum(stretch + change, 0.0) - np.maximum(stretch, 0.0))
 
     def hand_over(self) -> None:
         """Give the steps that were taken back to others of the same KPI, as near in the organization as can be."""
@@ -158,14 +173,11 @@ class _Repair:
         for part in candidates.tolist():
             if taken == missing:
                 break
-            here = slice(self.by_part.indptr[part], self.by_part.indptr[part + 1])
-            row, rate = self.by_part.indices[here], self.by_part.data[here]
-            rate = rate * self._taken(np.array([part]), 1)
+            _, row, rate = self._asked(np.array([part]))
             if np.any((rate > 0.0) & (rate > self.room[row])):
                 self.full[part] = True
                 continue
-            self.counts[part] += 1
-            self.room[row] -= rate
+            self._move(np.array([part]), 1)
             taken += 1
         return taken
 
@@ -187,8 +199,7 @@ class _Repair:
 
         The limit is `row`, or the one that blocks most of the takers where `row` is -1.
         """
-        entry, line = _entries(self.by_part, takers)
-        rows, rate = self.by_part.indices[entry], self.by_part.data[entry] * self._taken(takers, 1)[line]
+        line, rows, rate = self._asked(takers)
         blocks = (rate > 0.0) & (rate > self.room[rows])
         if row < 0:
             row = int(np.bincount(rows[blocks], minlength=1).argmax())
@@ -199,7 +210,7 @@ class _Repair:
 
     def _make_room(self, part: int, chain: int) -> bool:
         """Lower one part so that the limits of a raised one hold again; leave everything as it was if none helps."""
-        rows = self.by_part.indices[self.by_part.indptr[part] : self.by_part.indptr[part + 1]]
+        _, rows, _ = self._asked(np.array([part]))
         broken = rows[self.room[rows] < 0.0]
         if not len(broken):
             return True
@@ -224,6 +235,15 @@ def _in_turn(first: Positions, second: Positions) -> list[int]:
     """Take the beginnings of two orders in turn, each part once, WIDTH parts in all."""
     pairs = zip_longest(first[:WIDTH].tolist(), second[:WIDTH].tolist())
     return list(dict.fromkeys(part for pair in pairs for part in pair if part is not None))[:WIDTH]
+
+
+def _merged(line: Positions, other: Positions, amount: Floats) -> tuple[Positions, Positions, Floats]:
+    """Add up amounts of the same pair: a step of a stock moves the stretch of two periods."""
+    if not len(line):
+        return line, other, amount
+    width = int(other.max()) + 1
+    pair, place = np.unique(line * width + other, return_inverse=True)
+    return pair // width, pair % width, np.bincount(place, amount).astype(np.float64)
 
 
 def _entries(matrix: sp.csr_array | sp.csc_array, lines: Positions) -> tuple[Positions, Positions]:

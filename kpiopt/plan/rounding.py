@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
+import scipy.sparse as sp
 
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
@@ -106,8 +107,8 @@ def _count(graph: CausalGraph, parts: Parts, stretch: Floats, levels: Floats) ->
     counts = repair(parts, rows, apportion(parts))
     refused: dict[int, Problem] = {}
     for row in np.flatnonzero(rows.room_left(parts, counts) < 0.0).tolist():
-        here = slice(rows.matrix.indptr[row], rows.matrix.indptr[row + 1])
-        member, rate = rows.matrix.indices[here], rows.matrix.data[here]
+        by_part = sp.csr_array(rows.use[[row]] @ rows.move)
+        member, rate = by_part.indices, by_part.data
         worst = member[np.argmax(rate * (counts[member] - parts.steps[member]))]
         why = f"no multiples of {parts.step[worst]:,g} near the plan keep {rows.names[row]}"
         refused.setdefault(int(parts.kpi[worst]), _refusal(graph, parts, worst, why, f"raise {rows.names[row]}"))
