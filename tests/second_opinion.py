@@ -250,7 +250,7 @@ class Opinion:
 
     def cost(self) -> np.ndarray:
         """Money and priced effort of each decision."""
-        money = {entry.get("resource", name) for name, entry in self.tree["budget"].items()} | {"pay"}
+        money = {entry.get("resource", name) for name, entry in self.tree.get("budget", {}).items()} | {"pay"}
         prices = self.tree.get("decide", {}).get("effort_price", {})
         return sum(self.use(resource, self.root) for resource in sorted(money)) + sum(
             price * self.use(resource, self.root) for resource, price in prices.items()
@@ -266,8 +266,10 @@ class Opinion:
             node = (goal.get("at", self.root), goal.get("kpi", name))
             row, constant = self.change(node)
             sign, short = self.sign(node[1]), np.eye(g)[i]
-            rows.append(np.concatenate([sign * row, short, np.zeros(m)]))
-            lows.append(sign * (goal["target"] - self.value_before(node) - constant))
+            gap = goal["target"] - self.value_before(node)
+            unit = min(1.0, abs(gap)) or 1.0  # the solver drops coefficients below 1e-9: one case of a billion
+            rows.append(np.concatenate([sign * row, short, np.zeros(m)]) / unit)
+            lows.append(sign * (gap - constant) / unit)
             highs.append(np.inf)
         for row, limit in self.limits():
             rows.append(np.concatenate([row, np.zeros(g + m)]))
@@ -289,7 +291,10 @@ class Opinion:
         return values
 
     def scale(self, decision: tuple[str, str]) -> float:
-        return max(abs(self.baseline[decision]), self.tree["kpi"][decision[1]].get("step", 0.0))
+        kpi = self.tree["kpi"][decision[1]]
+        if kpi.get("scale") == "headroom":
+            return max(kpi["max"] - self.baseline[decision], kpi.get("step", 0.0))
+        return max(abs(self.baseline[decision]), kpi.get("step", 0.0))
 
     def _peers(self) -> dict[tuple[str | None, ...], list[Any]]:
         groups: dict[tuple[str | None, ...], list[Any]] = defaultdict(list)

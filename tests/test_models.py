@@ -322,7 +322,7 @@ def test_the_scorecard_has_kpis_at_organization_department_and_team() -> None:
     assert 100 <= len(scenario.cells) <= 200
 
 
-@pytest.mark.parametrize("model", ["adventureworks", "service_scorecard", "hand_solved"])
+@pytest.mark.parametrize("model", ["adventureworks", "service_scorecard", "hand_solved", "canada_service_standards"])
 def test_every_model_loads_by_itself_and_has_a_readme(model: str) -> None:
     assert load_scenario(MODELS / model / "model.toml").cells.has_decision.any()
     assert len((MODELS / model / "README.md").read_text(encoding="utf-8")) > 300

@@ -21,7 +21,8 @@ from kpiopt.scenario.load import check_scenario, load_scenario
 from tests.second_opinion import Opinion
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
-SOLVED = ("hand-solved", "adventureworks-base", "adventureworks-stretched", "scorecard")
+IMPOSSIBLE = ("hand-solved", "adventureworks-base", "adventureworks-stretched", "scorecard")
+SOLVED = (*IMPOSSIBLE, "canada-service-standards")
 VARIANTS = (
     ("hand-solved", "lean"),
     ("adventureworks-base", "lean"),
@@ -52,7 +53,7 @@ def answer_of(run: Run) -> dict[str, Any]:
         "steps": [{key: step[key] for key in ("step", "priority", "value") if key in step} for step in answer["steps"]],
         "goals": [{key: goal[key] for key in keys} | {"odds": goal["odds"]["estimate"]} for goal in answer["goals"]],
         "all_goals": answer["all_goals"]["estimate"],
-        "pay": {key: answer["pay"][key] for key in ("plan", "limit", "mean")},
+        "pay": {key: answer["pay"][key] for key in ("plan", "limit", "mean") if key in answer["pay"]},
         "binding": sorted(limit["name"] for limit in answer["limits"] if limit["binding"]),
         "levels": {
             graph.node_name(node): round(float(level), 9)
@@ -112,7 +113,7 @@ def test_odds_and_pay_are_near_the_expected_ones(name: str) -> None:
     odds = [goal["odds"] for goal in found["goals"]]
     assert odds == pytest.approx([goal["odds"] for goal in expected["goals"]], abs=ODDS)
     assert found["all_goals"] == pytest.approx(expected["all_goals"], abs=ODDS)
-    assert found["pay"] == pytest.approx(expected["pay"], rel=0.01)
+    assert_close(found["pay"], expected["pay"], rel=0.01)
 
 
 @each_question
@@ -145,7 +146,7 @@ def test_every_step_is_certified(name: str, variant: str | None) -> None:
     assert all(step.certificate.passed for step in solve(name, variant).solution.steps)
 
 
-@pytest.mark.parametrize("name", SOLVED)
+@pytest.mark.parametrize("name", IMPOSSIBLE)
 def test_the_impossible_variant_is_proved_impossible_and_says_what_would_help(name: str) -> None:
     with pytest.raises(Infeasible) as failure:
         solve(name, "impossible")

@@ -176,7 +176,7 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
 def _stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:
     """Return the largest relative stretch, and the value of the step "fairness"; None without peers."""
     scenario, cells = graph.scenario, graph.scenario.cells
-    size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
+    size = graph.stretch_scale
     relative = stretch / np.where(size > 0.0, size, 1.0)
     cell = np.flatnonzero(cells.has_decision & ~cells.is_locked)
     worst = float(relative[~cells.is_locked].max(initial=0.0))

@@ -194,7 +194,7 @@ def _among_peers(graph: CausalGraph, stretch: Floats, node: int) -> tuple[float 
     cells = scenario.cells
     if cell < 0 or not cells.has_decision[cell]:
         return None, None, 0
-    share = stretch / np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
+    share = stretch / np.where(graph.stretch_scale > 0.0, graph.stretch_scale, 1.0)
     decided = np.flatnonzero(cells.has_decision)
     groups = peer_groups(scenario, decided, np.arange(len(decided))).group
     peers = decided[groups == groups[np.searchsorted(decided, cell)]]

@@ -170,3 +170,36 @@ def test_rules_that_the_time_does_not_reach_are_told():
     assert run.simulation is not None
     inside = solve_scenario(found, options=SolveOptions(SolverOptions(deadline=Deadline.after(600))))
     assert len(inside.rules) == 1 and inside.not_done == ()
+
+
+HEADROOM = """
+schema = 1
+name = "Shares"
+[kpi.share]
+roll_up = "mean"
+min = 0
+max = 1
+scale = "headroom"
+step = 0.01
+[goal.share]
+target = 0.8
+[unit.co]
+[unit.a]
+parent = "co"
+[unit.b]
+parent = "co"
+[cell."a/share"]
+baseline = 0.2
+max_stretch = 0.8
+[cell."b/share"]
+baseline = 0.8
+max_stretch = 0.2
+"""
+
+
+def test_a_rule_is_judged_by_what_its_kpi_is_compared_by(tmp_path):
+    """Both gain 60 % of what they have, b only up to its bound: 0.12 and 0.48 of 0.8 and 0.2, so 0.15 and 2.4."""
+    path = tmp_path / "scenario.toml"
+    path.write_text(HEADROOM, encoding="utf-8")
+    judged = judge_rule(build_graph(load_scenario(path)), "proportional")
+    assert (judged.worst_stretch, judged.fairness) == pytest.approx((2.4, 2.4))
