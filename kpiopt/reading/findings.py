@@ -8,6 +8,7 @@ from typing import Any
 from kpiopt.errors import InputError, Location, Problem
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath, did_you_mean
+from kpiopt.reading.layer import COMMAND_LINE
 
 SHOWN = 50
 """How many errors of one kind in table rows are spelled out; the others are counted."""
@@ -106,7 +107,8 @@ class Findings:
         """Note that `name` is not the id of any `what`, unless that cannot be told."""
         if what in ("unit", "level", "role") and not self.is_whole("units"):
             return
-        rule = f"an id stands for something that is defined in the file or its tables: here a {what}"
+        article = "an" if what[0] in "aeio" else "a"  # not before "unit"
+        rule = f"an id stands for something that is defined in the file or its tables: here {article} {what}"
         fix = self.nearest(name, known) or f"define the {what}, or correct the id"
         code = f"E-unknown-{what.lower().replace(' ', '-')}"
         self.at(code, f"there is no {what} '{name}'", path, rule=rule, fix=fix, kind=kind)
@@ -115,6 +117,13 @@ class Findings:
         """Ids that the document declares in a section, those of entries with errors included."""
         entries: Any = self.document.data.get(section, {})
         return list(entries) if isinstance(entries, dict) else []
+
+    def is_new_in_variant(self, path: KeyPath) -> bool:
+        """Whether the entry at `path[:2]` stands in the chosen variant and nowhere below it."""
+        document = self.document
+        below = document.merged.data.get(str(path[0]), {})
+        typed = document.key_location(path[:2]).file == COMMAND_LINE
+        return document.variant is not None and path[1] not in below and not typed
 
     def sorted(self) -> list[Problem]:
         """Return everything found, in the order of the files and of the lines in them."""

@@ -26,7 +26,7 @@ from kpiopt.scenario.checks.cells import CellChecks
 from kpiopt.scenario.checks.idle import check_idle
 from kpiopt.scenario.checks.limits import LimitChecks
 from kpiopt.scenario.checks.measures import MeasureChecks
-from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax
+from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax, check_variant_names
 from kpiopt.scenario.checks.outliers import check_outliers
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.strategy_map import MapChecks
@@ -316,6 +316,7 @@ def _check(
     check_letter_case(findings, resolved, found)
     check_relax(findings, scenario)
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
+    check_variant_names(findings)
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)

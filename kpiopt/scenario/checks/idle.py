@@ -8,11 +8,15 @@ import numpy as np
 
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
+from kpiopt.scenario.checks.names import note_variant_name
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.scenario import Scenario
 
 _RULE = "what is written in a scenario changes something"
 _SHOWN = 5
+
+NAMED = ("factor", "perspective", "objective", "pay_plan")
+"""Sections of entries that do nothing unless something names them."""
 
 Note = Callable[[str, KeyPath, str], None]
 """Takes a message, the path of the setting and what to do."""
@@ -22,7 +26,13 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
     """Note factors, pay plans, objectives, units, capacities, prices and shares that nothing depends on."""
 
     def note(message: str, path: KeyPath, fix: str) -> None:
+        if path[0] in NAMED and findings.is_new_in_variant(path):
+            note_variant_name(findings, path, message, findings.nearest(str(path[1]), known(path)) or fix)
+            return
         findings.at("W-no-effect", message, path, rule=_RULE, fix=fix, key=True)
+
+    def known(path: KeyPath) -> list[str]:
+        return list(findings.document.merged.data.get(str(path[0]), {}))
 
     if not findings.is_whole("kpi", "factor", "unit", "units", "cell", "cells", "initiative", "joins"):
         return
@@ -31,6 +41,11 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
         if factor not in driving:
             fix = f"name it as a driver, [kpi.….drivers] {factor} = …, or remove it"
             note(f"factor '{factor}' drives no KPI", ("factor", factor), fix)
+    banded = {objective.perspective for objective in scenario.objectives.values()}
+    for perspective in scenario.perspectives:
+        path = ("perspective", perspective)
+        if perspective not in banded and findings.is_new_in_variant(path):
+            note(f"perspective '{perspective}' has no objective", path, "name it in an objective, or remove it")
     measured = {kpi.objective for kpi in scenario.kpis.values()}
     for objective in scenario.objectives:
         if objective not in measured:

@@ -52,7 +52,8 @@ class LimitChecks:
                         if fix.startswith("did")
                         else f"write [budget.{resource}], or give units capacity.{resource}"
                     )
-                    path = ("initiative", initiative.id, "uses", resource)
+                    key = "uses" if resource in initiative.uses else "runs"
+                    path = ("initiative", initiative.id, key, resource)
                     self.findings.at("E-resource", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
 
     def check_effort(self) -> None:

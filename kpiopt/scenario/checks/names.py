@@ -83,6 +83,30 @@ def check_overrides(findings: Findings, rows: Mapping[str, Rows]) -> None:
             findings.add(Problem("E-set-unknown", message, rule, fix, place), ModelError)
 
 
+SELECTIVE = ("guardrail", "adjust", "execution", "noise")
+"""Sections whose entries mean all cells where they do not say which."""
+
+
+def check_variant_names(findings: Findings) -> None:
+    """A variant changes what there is; a new entry that could mean all cells says which ones it means."""
+    for section in SELECTIVE:
+        for name in findings.declared(section):
+            path: KeyPath = (section, name)
+            entry = findings.document.data[section][name]
+            if not isinstance(entry, dict) or "where" in entry or not findings.is_new_in_variant(path):
+                continue
+            known = [other for other in findings.declared(section) if other != name]
+            fix = findings.nearest(name, known)
+            fix = f"{fix}{'; ' if fix else ''}to add it, write in it where = {{…}}, the cells that it means"
+            note_variant_name(findings, path, f"there is no {section} '{name}' that this variant could change", fix)
+
+
+def note_variant_name(findings: Findings, path: KeyPath, message: str, fix: str) -> None:
+    """Note that an entry of a variant changes nothing that there is."""
+    rule = "a variant changes what there is, and what it adds is used"
+    findings.at("E-variant-unknown-name", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+
+
 def check_letter_case(findings: Findings, organization: ResolvedUnits, found: ResolvedCells) -> None:
     """No two ids of units, levels, roles, pay plans or resources differ by letter case alone.
 

@@ -86,7 +86,8 @@ def _check_spent(findings: Findings, model: ScenarioDocument, key: str, resource
     message = f"nothing spends '{resource}', so budget '{key}' limits nothing"
     rule = 'a budget limits "pay" or a resource that initiatives use'
     fix = findings.nearest(resource, sorted(used))
-    findings.at("W-budget-unused", message, path, rule=rule, fix=fix, key=True)
+    code = "E-variant-unknown-name" if findings.is_new_in_variant(path) else "W-budget-unused"
+    findings.at(code, message, path, rule=rule, fix=fix, key=True, kind=ModelError)
 
 
 def resolve_pay_plans(findings: Findings, model: ScenarioDocument) -> dict[str, PayPlan]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt.cli import main
-from kpiopt.errors import UsageError
+from kpiopt.errors import ModelError, UsageError
 from kpiopt.scenario.load import load_scenario
 from tests.scenario.conftest import ORGANIZATION, Check
 
@@ -86,6 +86,44 @@ class TestVariants:
         told = capsys.readouterr().err
         assert words in told and "'fine'" not in told
         assert main(["check", str(written(tmp_path, "[variant.fine]\ngoal.sales.target = 320\n"))]) == 0
+
+    @pytest.mark.parametrize(
+        ("patch", "known"),
+        [
+            ("noise.weathr.sd = 0.2", "weather"),
+            ("noise.other = { sd = 0.2 }", "where"),
+            ("guardrail.nope.growth = [0, 0.1]", "where"),
+            ("adjust.nope.scale = { max_stretch = 2 }", "where"),
+            ("execution.nope.value = 0.5", "where"),
+            ("factor.markt.value = 3", "market"),
+            ("budget.pya = { limit = 30 }", "pay"),
+            ("pay_plan.nope.payout = [[0, 0], [1, 1]]", "pay_plan"),
+            ('objective.nope.name = "x"', "KPI"),
+            ('perspective.nope.name = "x"', "objective"),
+        ],
+    )
+    def test_a_name_that_nobody_knows(self, tmp_path: Path, patch: str, known: str) -> None:
+        path = written(tmp_path, f"[variant.wrong]\n{patch}\n")
+        with pytest.raises(ModelError) as caught:
+            load_scenario(path, variant="wrong")
+        (problem,) = caught.value.problems
+        assert problem.code == "E-variant-unknown-name"
+        assert str(problem.location).endswith("scenario.toml:33:" + str(len(patch.split(".")[0]) + 2))
+        assert known in problem.message + problem.fix
+
+    @pytest.mark.parametrize(
+        "patch",
+        [
+            "noise.weather.sd = 0.2",
+            'noise.more = { where = { unit = "north" }, sd = 0.2 }',
+            "noise.more = { where = {}, sd = 0.2 }",
+            'adjust.more = { where = { unit = "north" }, scale = { max_stretch = 2 } }',
+            "factor.rain.value = 3\nkpi.sales.drivers.rain = 2",
+            'budget.south = { resource = "pay", scope = "south", limit = 30 }',
+        ],
+    )
+    def test_what_it_adds_and_uses(self, tmp_path: Path, patch: str) -> None:
+        load_scenario(written(tmp_path, f"[variant.fine]\n{patch}\n"), variant="fine")
 
     def test_two_compose_in_order(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = written(
