@@ -124,7 +124,7 @@ def _is_number(value: Any) -> bool:
 def _column(rule: TableRule, name: str, table: Table | None, count: int) -> NDArray[Any]:
     """Return a column of the file, made longer for the document's own rows; it may be written to."""
     column_rule = rule.column(name)
-    is_text = column_rule is not None and column_rule.kind in ("id", "text")
+    is_text = column_rule is not None and column_rule.kind in ("id", "text", "flag")
     column: NDArray[Any] = np.full(count, "" if is_text else np.nan, dtype=object if is_text else np.float64)
     if table is not None and table.has(name):
         column[: table.n_rows] = table.columns[name]

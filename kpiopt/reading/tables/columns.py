@@ -143,12 +143,32 @@ def _read_numbers(column: _Column, text: pl.Series) -> NDArray[np.float64]:
     parsed = parse_numbers(text, column.form.decimal)
     column.errors(parsed.out_of_range, lambda row: explain_range(text[row]))
     if parsed.malformed.any() or not column.form.is_certain:
-        column.errors(parsed.malformed, lambda row: explain_number(text[row], column.form.decimal))
+        _refuse_malformed(column, text, np.flatnonzero(parsed.malformed))
         suspects = np.flatnonzero(thousands_suspects(text, column.form) & ~parsed.malformed)
         if suspects.size:
             asked = ask_thousands(text.gather(suspects).to_list(), column.form)
             column.findings.errors_at(column.place, column.rule.name, suspects[:1], lambda _: asked)
     return parsed.values
+
+
+def _refuse_malformed(column: _Column, text: pl.Series, rows: NDArray[np.integer[Any]]) -> None:
+    """Report what is no plain number; another decimal mark once for the column, for it is one thing to declare."""
+    mark, other = column.form.decimal, "." if column.form.decimal == "," else ","
+    marked = text.gather(rows).str.contains(rf"^[+-]?[0-9]+{re.escape(other)}[0-9]+$").to_numpy()
+
+    def explain(row: int) -> Explanation:
+        return explain_number(text[row], mark)
+
+    def explain_all(row: int) -> Explanation:
+        code, message, rule, fix = explain(row)
+        return code, f"{message} ({len(same):,} such numbers in this column)", rule, fix
+
+    same = [row for row in rows[marked].tolist() if explain(row)[0] == "E-number-decimal"]
+    others = np.setdiff1d(rows, same[1:], assume_unique=True)
+    first = same[0] if len(same) > 1 else -1
+    column.findings.errors_at(
+        column.place, column.rule.name, others, lambda row: (explain_all if row == first else explain)(row)
+    )
 
 
 def _read_values(column: _Column) -> NDArray[np.object_]:
@@ -161,6 +181,10 @@ def _read_values(column: _Column) -> NDArray[np.object_]:
         plain = column.form.without_groups(text)
         is_number = plain.str.contains(f"^{number_pattern(column.form.decimal)}$")
         numbers = _read_numbers(column, plain.zip_with(is_number, pl.Series([""]).new_from_index(0, len(plain))))
+    if not column.form.is_certain:
+        ranges = enumerate(_sides(value) for value in text.to_list())
+        number = number_pattern(column.form.decimal)
+        _ask_about_ranges(column, {r: s for r, s in ranges if len(s) == 2 and all(re.fullmatch(number, x) for x in s)})
     values = [float(n) if n == n else t or None for n, t in zip(numbers.tolist(), text.to_list(), strict=True)]
     return np.array([*values, None], dtype=object)[:-1]
 
@@ -216,19 +240,29 @@ def _check_ranges(column: _Column, distributions: dict[int, str]) -> None:
     def explain(row: int) -> Explanation:
         bad = next((side for side in ranges[row] if not re.fullmatch(number, side)), distributions[row])
         code, message, _, fix = explain_number(bad, form.decimal)
+        if "declare" in fix and not form.may_declare:
+            fix = f"write it with points and without separators of thousands, such as {plain_digits(bad)}"
         return code, f"in {show(distributions[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
-
-    def ask(row: int) -> Explanation:
-        return ask_thousands([side for side in ranges[row] if re.fullmatch(form.could_be_grouped, side)], form)
 
     wrong = [row for row, is_plain in plain.items() if not is_plain]
     column.findings.errors_at(column.place, column.rule.name, np.array(wrong, dtype=np.int64), explain)
-    marked = {row: [side for side in sides if form.decimal in side] for row, sides in ranges.items() if plain[row]}
+    if not form.is_certain:
+        _ask_about_ranges(column, {row: sides for row, sides in ranges.items() if plain[row]})
+
+
+def _ask_about_ranges(column: _Column, ranges: dict[int, list[str]]) -> None:
+    """Ask what the marks of ranges mean where all of their numbers could be grouped by thousands."""
+    form = column.form
+    marked = {row: [side for side in sides if form.decimal in side] for row, sides in ranges.items()}
     doubtful = [
         r for r, sides in marked.items() if sides and all(re.fullmatch(form.could_be_grouped, s) for s in sides)
     ]
-    if not form.is_certain:
-        column.findings.errors_at(column.place, column.rule.name, np.array(doubtful, dtype=np.int64), ask)
+
+    def ask(row: int) -> Explanation:
+        code, message, rule, fix = ask_thousands(marked[row][:1], form)
+        return code, f"in {show(' to '.join(ranges[row]))}, {message}", rule, fix
+
+    column.findings.errors_at(column.place, column.rule.name, np.array(doubtful, dtype=np.int64), ask)
 
 
 def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindings) -> None:
@@ -240,7 +274,7 @@ def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindin
     if not complete.all():
         void = np.flatnonzero(~complete & _is_void(raw))
         findings.errors_at(raw.place, next(iter(keys)), void, _explain_void)
-        totals = np.setdiff1d(np.flatnonzero(_is_total(keys, complete)), void, assume_unique=True)
+        totals = np.setdiff1d(np.flatnonzero(_is_total(raw, keys, complete)), void, assume_unique=True)
         findings.errors_at(raw.place, next(iter(keys)), totals, _explain_total)
         known = np.union1d(void, totals)
         for name, has_value in filled.items():
@@ -263,18 +297,26 @@ def _is_void(raw: RawTable) -> NDArray[np.bool_]:
 _TOTAL = r"^(?i:(?:grand |sub)?totals?|sum|all|overall|summe|gesamt|insgesamt|total général|totale)\b"
 
 
-def _is_total(keys: dict[str, pl.Series], complete: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark rows that seem to sum up those above: a part of the key is missing, and what is there says so, (n,) bool."""
+def _is_total(raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark rows that seem to sum up those above, (n,) bool.
+
+    A part of the key is missing and what is there says so, or the row holds nothing but numbers.
+    """
     says_so = np.logical_or.reduce([series.str.contains(_TOTAL).to_numpy() for series in keys.values()])
-    return np.asarray(~complete & says_so)
+    only_numbers = ~complete
+    for column in raw.columns.values():
+        only_numbers &= column.text.str.contains(r"^[\s+.,0-9-]*$").to_numpy()
+    for series in keys.values():
+        only_numbers &= (series == "").to_numpy()
+    return np.asarray((~complete & says_so) | only_numbers)
 
 
 def _explain_total(_: int) -> Explanation:
     return (
         "E-table-total",
-        "the row seems to be a total of the rows above",
+        "the row has no key and seems to be a total of the rows above",
         "totals follow from the rows below a unit; they are no rows of a table",
-        "delete the row, or move it to another sheet or file",
+        "delete the row, or move it to another sheet or file; write its key if it is no total",
     )
 
 

@@ -256,6 +256,12 @@ _REASONS: tuple[tuple[str, str, str, str], ...] = (
         "a letter stands for the thousands or millions",
         "write it in full: {digits}",
     ),
+    (
+        r"[0-9][0-9.,]*\s*[-\u2012\u2013\u2014]\s*[0-9][0-9.,]*",
+        "E-number",
+        "it looks like a range",
+        'write one number, or, where a quantity may stand, a range with "to": 300 to 700',
+    ),
     (r"\(.+\)", "E-number", "brackets do not mean minus here", "write {digits}"),
     (r"[\u2212\u2012\u2013\u2014].+", "E-number", "its minus is a typographic dash", "write {digits} with a hyphen"),
     (r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)", "E-number", "it is a spreadsheet's error", "mend the formula"),

@@ -118,9 +118,10 @@ def _pass_on(text: bytes) -> None:
 
 
 def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: TableFindings) -> None:
-    if dtype in _TEXTS or dtype in _INTEGERS or (column.kind in ("number", "quantity") and dtype in _FLOATS):
+    is_number, is_flag = column.kind in ("number", "quantity"), column.kind == "flag" and dtype == pl.Boolean
+    if dtype in _TEXTS or dtype in _INTEGERS or (is_number and dtype in _FLOATS) or is_flag:
         return
-    fix = f"write it as {'text' if column.kind in ('id', 'text') else 'a float'}"
+    fix = f"write it as {'text' if column.kind in ('id', 'text', 'flag') else 'a float'}"
     message = (
         f"the column is of type {dtype}, which is not read as {'an' if column.kind == 'id' else 'a'} {column.kind}"
     )
@@ -134,6 +135,8 @@ def _column(series: pl.Series, column: ColumnRule, place: Place, findings: Table
         text = series.fill_null("")
         # A Parquet column has one type, so where one quantity is "38 to 42" the numbers beside it are text as well.
         return RawColumn(text, None if column.kind == "quantity" else np.full(len(text), np.nan))
+    if column.kind == "flag":
+        return RawColumn(series.cast(pl.String).fill_null(""))
     if column.kind in ("id", "text"):
         findings.notes.append(text_from_numbers_note(series.len() - series.null_count(), place.header(column.name)))
         return RawColumn(series.cast(pl.String).fill_null(""))

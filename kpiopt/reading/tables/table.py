@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem
 
-Kind = Literal["id", "text", "number", "quantity", "value"]
+Kind = Literal["id", "text", "flag", "number", "quantity", "value"]
 Texts = NDArray[np.object_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,7 +29,7 @@ class ColumnRule:
     ----------
     name : str
         Its name in the header.
-    kind : {"id", "text", "number", "quantity", "value"}
+    kind : {"id", "text", "flag", "number", "quantity", "value"}
         An id is text that other parts of the scenario refer to; a quantity is a number or text such as "38 to 42",
         a value a number or any text.
     required : bool
@@ -114,7 +114,7 @@ CELLS_TABLE = TableRule(
         ColumnRule("lock_reason", "text"),
         ColumnRule("lock_owner", "text"),
         ColumnRule("reference", "number"),
-        ColumnRule("own", "text"),
+        ColumnRule("own", "flag"),
         ColumnRule("execution", "quantity"),
         ColumnRule("noise_sd", "number"),
     ),

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem, SecurityError
+from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.raw import (
     HEADER_ROWS,
     RawColumn,
@@ -92,7 +93,7 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFin
         found = rule.column(name)
         if found is not None:
             columns[name] = reader.column(found, column, [grid[row][column] for row in body])
-    return RawTable(columns, place)
+    return RawTable(columns, place, NumberForm(is_certain=False, may_declare=False))
 
 
 def _names(cells: list[Cell]) -> list[str]:
@@ -242,7 +243,7 @@ class _Reader:
 
     def column(self, rule: ColumnRule, position: int, cells: list[Cell]) -> RawColumn:
         """Read one column, counted from 0; dates, logical values and what is not finite are refused in all of them."""
-        if rule.kind == "value":
+        if rule.kind in ("value", "flag"):
             cells = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
         wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
         self._findings.errors_at(
@@ -256,20 +257,23 @@ class _Reader:
             return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0, shown)
         for row in wrong:
             text[row] = str(cells[row])  # else the field would be reported as empty as well
-        return RawColumn(self._with_digits(rule.name, text, number))
+        return RawColumn(self._with_digits(rule, text, number))
 
-    def _with_digits(self, name: str, text: list[str], number: NDArray[np.float64]) -> pl.Series:
+    def _with_digits(self, rule: ColumnRule, text: list[str], number: NDArray[np.float64]) -> pl.Series:
         """Take whole numbers in a text column by their digits; refuse others, whose digits Excel may not show."""
         given = np.flatnonzero(~np.isnan(number))
         if given.size:
             values = number[given]
             fits = (np.floor(values) == values) & (np.abs(values) < MAX_WHOLE)
-            self._findings.errors_at(self._place, name, given[~fits], lambda row: _explain_fraction(float(number[row])))
-            first = self._place.location(int(given[0]), name)
-            self._findings.notes.append(text_from_numbers_note(given.size, first))
+            self._findings.errors_at(
+                self._place, rule.name, given[~fits], lambda row: _explain_fraction(float(number[row]))
+            )
+            if rule.kind != "flag":  # 1 and 0 are how a sheet says yes and no
+                first = self._place.location(int(given[0]), rule.name)
+                self._findings.notes.append(text_from_numbers_note(given.size, first))
         for row in given.tolist():
             text[row] = f"{number[row] + 0.0:.0f}"
-        return pl.Series(name, text, dtype=pl.String)
+        return pl.Series(rule.name, text, dtype=pl.String)
 
     def _explain(self, cell: Cell) -> Explanation:
         if isinstance(cell, bool):

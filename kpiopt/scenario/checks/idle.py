@@ -36,6 +36,14 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
 
     if not findings.is_whole("kpi", "factor", "unit", "units", "cell", "cells", "initiative", "joins"):
         return
+    _check_named(findings, scenario, note)
+    _check_uncertainty(scenario, note)
+    _check_resources(model, scenario, note)
+    _check_units(findings, scenario)
+
+
+def _check_named(findings: Findings, scenario: Scenario, note: Note) -> None:
+    """What something else has to name is named."""
     driving = {driver.cause for kpi in scenario.kpis.values() for driver in kpi.drivers if driver.is_factor}
     for factor in scenario.factors:
         if factor not in driving:
@@ -43,7 +51,7 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
             note(f"factor '{factor}' drives no KPI", ("factor", factor), fix)
     banded = {objective.perspective for objective in scenario.objectives.values()}
     for perspective in scenario.perspectives:
-        path = ("perspective", perspective)
+        path: KeyPath = ("perspective", perspective)
         if perspective not in banded and findings.is_new_in_variant(path):
             note(f"perspective '{perspective}' has no objective", path, "name it in an objective, or remove it")
     measured = {kpi.objective for kpi in scenario.kpis.values()}
@@ -54,9 +62,6 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
     for plan in scenario.pay_plans:
         if plan not in scenario.units.pay_plans:
             note(f"no unit has the pay plan '{plan}'", ("pay_plan", plan), "name it in a unit's pay_plan, or remove it")
-    _check_uncertainty(scenario, note)
-    _check_resources(model, scenario, note)
-    _check_units(findings, scenario)
 
 
 def _check_uncertainty(scenario: Scenario, note: Note) -> None:

@@ -118,7 +118,8 @@ def _name_own_parts(findings: Findings, rows: Rows) -> None:
     wrong = [row for row, text in enumerate(folded) if text not in _TRUE and text not in _FALSE]
 
     def unclear(row: int) -> Problem:
-        message, rule = f"own is '{texts[row]}'", 'own is "true" or "false"; empty means "false"'
+        message = f"own is '{texts[row]}'"
+        rule = "own is true, yes or 1, or false, no or 0; empty means false"
         return Problem(
             "E-own", message, rule, "write true where the row is what the unit does itself", rows.location(row, "own")
         )
