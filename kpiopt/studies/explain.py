@@ -5,6 +5,7 @@ The graph is linear, so every account is exact: the parts add up to the change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats
 
 TARGET_RULE = "a target is named unit/kpi, by ids or by names"
+SHOWN = 12
+"""How many names a message spells out."""
 NOISE = 1e-12
 """Contributions that are a smaller share of the largest one are rounding residue."""
 
@@ -109,12 +112,15 @@ def find_target(graph: CausalGraph, text: str) -> int:
     Raises
     ------
     UsageError
-        When there is none, or a name that several have; the message names what comes near.
+        When there is none, or a name that several have; the message names what comes near, or what there is.
     """
     scenario = graph.scenario
     goal = scenario.goals.get(text.removeprefix("goal."))
     if goal is not None and "/" not in text:
         return graph.goal_node(goal)
+    if "/" not in text:
+        message = f"there is nothing to explain that is called {text!r}"
+        raise UsageError(Problem("E-target", message, TARGET_RULE, _what_there_is(graph, text)))
     unit, _, kpi = text.rpartition("/")
     names = {kpi_id: entry.name for kpi_id, entry in scenario.kpis.items()}
     unit = _id_of("unit", unit, dict(zip(scenario.units.ids, scenario.units.names, strict=True)), text)
@@ -125,6 +131,31 @@ def find_target(graph: CausalGraph, text: str) -> int:
     there = [name for name in list_targets(graph) if name.rpartition("/")[0] == unit]
     fix = f"there are: {', '.join(there)}" if there else "this unit has no KPI"
     raise UsageError(Problem("E-target", f"{kpi} has no value at {unit}", rule=TARGET_RULE, fix=fix))
+
+
+def _what_there_is(graph: CausalGraph, text: str) -> str:
+    """Say which targets hold a name, which name comes near, or what there is."""
+    scenario, targets = graph.scenario, list_targets(graph)
+    holding = [name for name in targets if text.casefold() in name.casefold().split("/")]
+    if holding:
+        return f"say which target: {_some(holding)}"
+    initiatives, budgets = tuple(scenario.initiatives), tuple(f"budget.{name}" for name in scenario.budgets)
+    near = did_you_mean(text, (*scenario.goals, *initiatives, *budgets, *targets))
+    kinds = (
+        ("goals", tuple(scenario.goals)),
+        ("units", scenario.units.ids),
+        ("KPIs", scenario.kpi_ids),
+        ("initiatives", initiatives),
+        ("budgets", budgets),
+    )
+    there = "; ".join(f"{kind} {_some(ids)}" for kind, ids in kinds if ids)
+    return near or f"there are {there}; kpiopt explain RUN lists all targets, limits and initiatives"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names in a row; the others are counted."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
@@ -143,7 +174,7 @@ def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
     raise UsageError(
         Problem(
             "E-target", f"there is no target {target!r}: no {what} is called {text!r}", rule=TARGET_RULE,
-            fix=near or "kpiopt explain RUN lists what there is",
+            fix=near or f"there are: {_some(list(names))}",
         )
     )  # fmt: skip
 

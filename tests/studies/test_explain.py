@@ -130,6 +130,24 @@ def test_unknown_targets_name_what_is_near(graph):
         find_target(graph, "bob/complaints")
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("nix", "goals sales; units shop, ann, bob; KPIs sales, visits, complaints; initiatives coaching"),
+        ("ann", "say which target: ann/"),
+        ("visits", "ann/visits"),
+        ("slaes", "did you mean 'sales'"),
+        ("budget.cahs", "did you mean 'budget.cash'"),
+        ("nix/sales", "there are: shop, ann, bob"),
+        ("ann/nix", "there are: sales, visits, complaints"),
+    ],
+)
+def test_a_name_that_nobody_knows_lists_what_there_is(graph, text, fix):
+    with pytest.raises(UsageError) as caught:
+        find_target(graph, text)
+    assert fix in caught.value.problems[0].fix and text.partition("/")[0] in str(caught.value)
+
+
 def test_what_is_asked_adds_up_to_the_target(graph, plan):
     stretch, levels = plan
     for name in list_targets(graph):

@@ -34,6 +34,7 @@ _NOT_SWEPT = {
     "variant": "variants are not swept; kpiopt compare solves them all",
 }
 
+_WORDS = ("name", "description", "unit", "lock_reason", "lock_owner")
 _BY_RESOURCE = ("capacity", "effort", "uses", "effort_price")
 _QUANTITIES = (
     ("cell", "*", "baseline"), ("cell", "*", "execution"), ("execution", "*", "value"), ("factor", "*", "value"),
@@ -138,7 +139,9 @@ def _section_fault(section: str) -> str:
 
 
 def _inner_fault(scenario: Scenario, key: KeyPath) -> str:
-    """Say what is wrong further inside: a cause or a resource that is not there."""
+    """Say what is wrong further inside: a cause or a resource that is not there, or words that change nothing."""
+    if key[-1] in _WORDS and key[-2] not in ("drivers", "effects", *_BY_RESOURCE):
+        return f"{dotted(key)} is a text for people, not a number: it changes no figure of a plan"
     for depth, part in enumerate(key[1:-1], start=1):
         if part in ("drivers", "effects") and key[0] in ("kpi", "initiative") and depth == 2:
             what = "driver" if part == "drivers" else "effect"
