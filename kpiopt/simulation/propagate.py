@@ -41,14 +41,6 @@ class Block:
     realised: Floats
 
 
-def keep_inside(graph: CausalGraph, rows: Floats, start: int, stop: int) -> None:
-    """Clip the deviations of nodes start … stop - 1 to their KPIs' bounds, in place; the rest is not passed on."""
-    if len(graph.bounded):
-        node = graph.bounded[slice(*np.searchsorted(graph.bounded, [start, stop]).tolist())]
-        low, high = (graph.bounds[:, node] - graph.baseline[node])[:, :, None]
-        rows[node] = np.clip(rows[node], low, high)
-
-
 @dataclass(frozen=True)
 class EdgeFactors:
     """What uncertain edges multiply their tails by: a drawn contribution, a drawn factor of the unit, or both.
@@ -110,12 +102,13 @@ def scale_noise(
 
 
 @dataclass(frozen=True)
-class _Level:
+class Level:
     """The nodes start … stop - 1 of one topological level and the edges that lead to them.
 
     Edges with an uncertain contribution have a row of their own behind the nodes' rows, first … last - 1, for the drawn
     contribution times the deviation of `tail[i]`. `matrix` adds up nodes' rows with certain
-    coefficients and these rows with coefficient 1.
+    coefficients and these rows with coefficient 1. `bounds`: which of the nodes are bounded, and between which
+    deviations each stays.
     """
 
     start: int
@@ -125,6 +118,94 @@ class _Level:
     last: int
     tail: Integers
     factors: EdgeFactors
+    bounds: tuple[Integers, Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The way of draws through some nodes of a graph: level by level, each from those before it.
+
+    Attributes
+    ----------
+    nodes : (n,) int
+        Ascending; with each node all that lead to it.
+    levels : tuple of Level
+        Nodes in them are positions among `nodes`.
+    drawn_edges : (n_drawn,) int
+        Uncertain edges between these nodes; each has a row of its own.
+    """
+
+    nodes: Integers
+    levels: tuple[Level, ...]
+    drawn_edges: Integers
+
+    @property
+    def n_rows(self) -> int:
+        """Nodes, and one row for each uncertain edge between them."""
+        return len(self.nodes) + len(self.drawn_edges)
+
+    def sweep(self, rows: Floats, values: Floats, fixed: Mapping[int, float] | None = None) -> None:
+        """Add to each node what its causes do to it, in place; what goes beyond a bound is not passed on.
+
+        Parameters
+        ----------
+        rows : (n_rows, n_draws) float
+            Own deviations of the nodes; then what uncertain edges carry, which is written.
+        values : (n_values, n_draws) float
+            Drawn values of the named quantities.
+        fixed : mapping of int to float, optional
+            Nodes that deviate by so much whatever their causes do.
+        """
+        for level in self.levels:
+            if level.last > level.first:
+                level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
+            if level.matrix.nnz:
+                rows[level.start : level.stop] += level.matrix @ rows
+            place, low, high = level.bounds
+            if len(place):
+                rows[place] = np.clip(rows[place], low, high)
+            for node, change in (fixed or {}).items():
+                if level.start <= node < level.stop:
+                    rows[node] = change
+
+
+def build_passage(graph: CausalGraph, quantity_row: Integers, nodes: Integers | None = None) -> Passage:
+    """Return the way through some nodes, all where none are given.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+    quantity_row : (n_quantities,) int
+        Row of each of the graph's quantities among the drawn values.
+    nodes : (n,) int, optional
+        Ascending; with each node all that lead to it.
+    """
+    nodes = np.arange(graph.n_nodes) if nodes is None else nodes
+    place = np.full(graph.n_nodes, -1, dtype=np.int64)
+    place[nodes] = np.arange(len(nodes))
+    edges = np.flatnonzero(place[graph.head] >= 0)
+    head, tail = place[graph.head[edges]], place[graph.tail[edges]]
+    quantity, coefficient = graph.edge_quantity[edges], graph.coefficient[edges].copy()
+    is_drawn = (quantity >= 0) | (graph.edge_between[edges] >= 0)
+    row = len(nodes) + np.concatenate([[0], np.cumsum(is_drawn)])
+    column = np.where(is_drawn, row[:-1], tail)
+    coefficient[quantity >= 0] = graph.share[edges][quantity >= 0]
+    levels = []
+    for start, stop in pairwise(np.searchsorted(nodes, graph.level_bounds).tolist()):
+        e = slice(*np.searchsorted(head, [start, stop]).tolist())
+        matrix = sp.csr_array((coefficient[e], (head[e] - start, column[e])), shape=(stop - start, int(row[-1])))
+        factors = edge_factors(graph, quantity_row, edges[e][is_drawn[e]])
+        ends = int(row[e.start]), int(row[e.stop])
+        bounds = _bounds(graph, nodes[start:stop], start)
+        levels.append(Level(start, stop, matrix, *ends, tail[e][is_drawn[e]], factors, bounds))
+    return Passage(nodes, tuple(levels), edges[is_drawn])
+
+
+def _bounds(graph: CausalGraph, nodes: Integers, start: int) -> tuple[Integers, Floats, Floats]:
+    """Return which of some nodes are bounded, counted from `start`, and between which deviations each stays."""
+    place = np.flatnonzero(np.isin(nodes, graph.bounded))
+    low, high = (graph.bounds[:, nodes[place]] - graph.baseline[nodes[place]])[:, :, None]
+    return start + place, low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +273,7 @@ class Propagation:
         self._is_drawn = graph.node_quantity >= 0
         if self.inputs.noise is not None:
             self._is_drawn[self.inputs.noise.nodes] = True
-        self._uncertain_edges = np.flatnonzero((graph.edge_quantity >= 0) | (graph.edge_between >= 0))
-        self._levels = [self._compile_level(start, stop) for start, stop in pairwise(graph.level_bounds.tolist())]
+        self._passage = build_passage(graph, self.inputs.quantity_row)
         self._kept_row = np.full(len(self.stretch), -1, dtype=np.int64)
         self._kept_row[self.kept_cells] = np.arange(len(self.kept_cells))
         self._tiles: dict[int, tuple[_PlacedTile, ...]] = {}
@@ -208,28 +288,9 @@ class Propagation:
         certain[graph.level_node] += levels
         return certain
 
-    def _compile_level(self, start: int, stop: int) -> _Level:
-        graph = self.graph
-        edges = slice(*np.searchsorted(graph.head, [start, stop]).tolist())
-        uncertain = np.flatnonzero((graph.edge_quantity[edges] >= 0) | (graph.edge_between[edges] >= 0))
-        first, last = (graph.n_nodes + np.searchsorted(self._uncertain_edges, [edges.start, edges.stop])).tolist()
-        column, coefficient = graph.tail[edges].copy(), graph.coefficient[edges].copy()
-        column[uncertain], is_drawn = np.arange(first, last), graph.edge_quantity[edges][uncertain] >= 0
-        coefficient[uncertain] = np.where(is_drawn, graph.share[edges][uncertain], coefficient[uncertain])
-        shape = (stop - start, graph.n_nodes + len(self._uncertain_edges))
-        return _Level(
-            start,
-            stop,
-            matrix=sp.csr_array((coefficient, (graph.head[edges] - start, column)), shape=shape),
-            first=first,
-            last=last,
-            tail=graph.tail[edges][uncertain],
-            factors=edge_factors(graph, self.inputs.quantity_row, np.arange(edges.start, edges.stop)[uncertain]),
-        )
-
     def make_workspace(self, n_draws: int) -> Floats:
         """Return an array that `run` may fill again and again: fresh memory for each block costs more than the sums."""
-        return np.empty((self.graph.n_nodes + len(self._uncertain_edges), n_draws))
+        return np.empty((self._passage.n_rows, n_draws))
 
     def run(self, scores: ScoreSource, n_draws: int, first_draw: int = 0, workspace: Floats | None = None) -> Block:
         """Return one block of draws.
@@ -258,7 +319,7 @@ class Propagation:
             self._add_uncertain_nodes(delta, values)
             self._add_noise(delta, values, scores, common)
             realised = self._add_execution(delta, scores, common)
-            self._sweep(rows, values)
+            self._passage.sweep(rows, values, self.fixed)
             self._check_finite(delta, first_draw)
         return Block(delta, realised)
 
@@ -308,17 +369,6 @@ class Propagation:
             kept_sign=1.0 / graph.per_stretch[cells[kept], None],
         )
 
-    def _sweep(self, rows: Floats, values: Floats) -> None:
-        for level in self._levels:
-            if level.last > level.first:
-                level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
-            if level.matrix.nnz:
-                rows[level.start : level.stop] += level.matrix @ rows
-            keep_inside(self.graph, rows, level.start, level.stop)
-            for node, change in self.fixed.items():
-                if level.start <= node < level.stop:
-                    rows[node] = change
-
     def respond(self, values: Floats, own: Floats, workspace: Floats) -> tuple[Floats, Floats]:
         """Return what a change at some nodes does in each draw, along all paths.
 
@@ -339,9 +389,9 @@ class Propagation:
         """
         graph = self.graph
         workspace[: graph.n_nodes] = own[:, None]
-        self._sweep(workspace, values)
+        self._passage.sweep(workspace, values, self.fixed)
         carried = graph.coefficient * workspace[: graph.n_nodes].mean(axis=1)[graph.tail]
-        carried[self._uncertain_edges] = workspace[graph.n_nodes :].mean(axis=1)
+        carried[self._passage.drawn_edges] = workspace[graph.n_nodes :].mean(axis=1)
         return workspace[: graph.n_nodes], carried
 
     def _check_finite(self, delta: Floats, first_draw: int) -> None:

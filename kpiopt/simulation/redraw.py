@@ -13,7 +13,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
@@ -23,7 +22,7 @@ from kpiopt.simulation.hits import HitRule, as_rows, goal_rule
 from kpiopt.simulation.inputs import RandomInputs, Tile, build_inputs
 from kpiopt.simulation.noise import NoiseDraws
 from kpiopt.simulation.odds import Estimate, judge_odds, judge_together
-from kpiopt.simulation.propagate import EdgeFactors, edge_factors, scale_noise
+from kpiopt.simulation.propagate import Passage, build_passage, scale_noise
 from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 
@@ -199,20 +198,6 @@ class GoalDraws:
 
 
 @dataclass(frozen=True)
-class _Level:
-    """Nodes start … stop - 1 of the relevant ones and the edges into them; uncertain edges have rows of their own."""
-
-    start: int
-    stop: int
-    matrix: sp.csr_array
-    first: int
-    last: int
-    tail: Integers
-    factors: EdgeFactors
-    bounds: tuple[Integers, Floats, Floats]
-
-
-@dataclass(frozen=True)
 class Redraw:
     """A graph whose plans go through kept draws.
 
@@ -253,37 +238,8 @@ class Redraw:
         return place
 
     @cached_property
-    def _edges(self) -> Integers:
-        """Edges between relevant nodes, by head."""
-        return np.flatnonzero(self._place[self.graph.head] >= 0)
-
-    @cached_property
-    def _levels(self) -> tuple[_Level, ...]:
-        graph, edges, n = self.graph, self._edges, len(self._relevant)
-        head, tail = self._place[graph.head[edges]], self._place[graph.tail[edges]]
-        quantity, coefficient = graph.edge_quantity[edges], graph.coefficient[edges].copy()
-        is_drawn = (quantity >= 0) | (graph.edge_between[edges] >= 0)
-        column = tail.copy()
-        column[is_drawn] = n + np.arange(np.count_nonzero(is_drawn))
-        coefficient[quantity >= 0] = graph.share[edges][quantity >= 0]
-        own_row = np.concatenate([[0], np.cumsum(is_drawn)]) + n
-        levels = []
-        for start, stop in pairwise(np.searchsorted(self._relevant, graph.level_bounds).tolist()):
-            e = slice(*np.searchsorted(head, [start, stop]).tolist())
-            drawn = is_drawn[e]
-            shape = (stop - start, n + int(is_drawn.sum()))
-            matrix = sp.csr_array((coefficient[e], (head[e] - start, column[e])), shape=shape)
-            factors = edge_factors(graph, self.book.quantity_row, edges[e][drawn])
-            ends = int(own_row[e.start]), int(own_row[e.stop])
-            levels.append(_Level(start, stop, matrix, *ends, tail[e][drawn], factors, self._bounds(start, stop)))
-        return tuple(levels)
-
-    def _bounds(self, start: int, stop: int) -> tuple[Integers, Floats, Floats]:
-        """Return which of some relevant nodes are bounded, and between which deviations each stays."""
-        graph, node = self.graph, self._relevant[start:stop]
-        place = np.flatnonzero(np.isin(node, graph.bounded))
-        low, high = (graph.bounds[:, node[place]] - graph.baseline[node[place]])[:, :, None]
-        return start + place, low, high
+    def _passage(self) -> Passage:
+        return build_passage(self.graph, self.book.quantity_row, self._relevant)
 
     def draw(self, stretch: Floats, levels: Floats) -> GoalDraws:
         """Send a plan through the draws.
@@ -303,10 +259,10 @@ class Redraw:
     def _chunks(self, stretch: Floats, levels: Floats) -> Iterator[tuple[slice, Floats]]:
         """Yield draws and the deviations of the relevant nodes in them; these are overwritten by the next ones."""
         plan, chunk, draws = self._plan(stretch, levels), self.book.chunk, self.book.layout.draws
-        room = np.empty((self._n_rows, chunk))
+        room = np.empty((self._passage.n_rows, chunk))
         for number, start in enumerate(range(0, draws, chunk)):
             here = slice(start, min(start + chunk, draws))
-            rows = room if here.stop - start == chunk else np.empty((self._n_rows, here.stop - start))
+            rows = room if here.stop - start == chunk else np.empty((self._passage.n_rows, here.stop - start))
             yield here, self._deviations(plan, here, self.book.execution[number], rows)
 
     def _varies(self, hits: NDArray[np.bool_], stretch: Floats, levels: Floats) -> NDArray[np.bool_]:
@@ -315,11 +271,6 @@ class Redraw:
         if not varies.all():
             varies |= varying_nodes(self.graph, stretch, levels)[goal_rule(self.graph).nodes]
         return varies
-
-    @property
-    def _n_rows(self) -> int:
-        """Relevant nodes, and one row for each uncertain edge between them."""
-        return self._levels[-1].last if self._levels else len(self._relevant)
 
     @cached_property
     def _drawn(self) -> Integers:
@@ -359,15 +310,7 @@ class Redraw:
             rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
         self._add_noise(rows, here)
         rows[self._drawn_place] += execution[self._drawn_row] * plan.change
-        values = book.values[:, here]
-        for level in self._levels:
-            if level.last > level.first:
-                level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
-            if level.matrix.nnz:
-                rows[level.start : level.stop] += level.matrix @ rows
-            place, low, high = level.bounds
-            if len(place):
-                rows[place] = np.clip(rows[place], low, high)
+        self._passage.sweep(rows, book.values[:, here])
         return rows[:n]
 
     def _add_noise(self, rows: Floats, here: slice) -> None:

@@ -80,7 +80,7 @@ class PlanningDraws(Redraw):
             counted = np.flatnonzero(weight[:, here].any(axis=0))
             if not len(counted):
                 continue
-            back = np.zeros((self._n_rows, len(counted)))
+            back = np.zeros((self._passage.n_rows, len(counted)))
             np.add.at(back, self.rule.nodes, sign * weight[:, here][:, counted])
             cut_off = None if clipped is None else clipped[:, counted]
             self._go_back(back, cut_off, self.book.values[:, here][:, counted])
@@ -99,14 +99,14 @@ class PlanningDraws(Redraw):
             return
         for here, delta in self._chunks(stretch, levels):
             clipped = np.zeros(delta.shape, dtype=bool)
-            for level in self._levels:
+            for level in self._passage.levels:
                 place, low, high = level.bounds
                 clipped[place] = (delta[place] <= low) | (delta[place] >= high)
             yield here, clipped
 
     def _go_back(self, back: Floats, clipped: Flags | None, values: Floats) -> None:
         """Add to each node's weight that of all that it moves, (n_rows, n) float, in place."""
-        for level, (tails, together) in zip(reversed(self._levels), reversed(self._tails), strict=True):
+        for level, (tails, together) in zip(reversed(self._passage.levels), reversed(self._tails), strict=True):
             here = slice(level.start, level.stop)
             if clipped is not None:
                 back[here][clipped[here]] = 0.0
@@ -121,7 +121,7 @@ class PlanningDraws(Redraw):
     def _tails(self) -> list[tuple[Integers, sp.csr_array]]:
         """Of each level the nodes that its uncertain edges come from, and which edges come from each."""
         found = []
-        for level in self._levels:
+        for level in self._passage.levels:
             tails, row = np.unique(level.tail, return_inverse=True)
             entries = np.ones(len(row)), (row, np.arange(len(row)))
             found.append((tails, sp.csr_array(entries, shape=(len(tails), len(row)))))
