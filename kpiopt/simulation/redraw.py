@@ -27,7 +27,7 @@ from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Streams, lay_out
 
 MOST_NUMBERS = 1 << 27
-"""Draws that would take more numbers (1 GB) are not kept."""
+"""Draws that would take more numbers (1 GB) are not kept, wherever: they are drawn again, with the same result."""
 
 CHUNK_NUMBERS = 1 << 18
 LEAST_CHUNK, LARGEST_CHUNK = 1 << 4, 1 << 10

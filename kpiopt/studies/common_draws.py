@@ -10,11 +10,9 @@ import numpy as np
 from kpiopt.deadline import NEVER, Deadline
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.propagate import Block, Propagation
+from kpiopt.simulation.redraw import MOST_NUMBERS
 from kpiopt.simulation.simulate import block_size
 from kpiopt.simulation.streams import Layout, Points, Streams, lay_out
-
-MOST_KEPT = 1 << 24
-"""Scores that are kept in memory; beyond, they are drawn again each time, with the same result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ class CommonDraws:
         """Return the points of every replicate."""
         streams = Streams(self.settings.seed, names, self.layout)
         fresh = [streams.replicate(r) for r in range(self.layout.replicates)]
-        if len(names) * self.layout.draws > MOST_KEPT:
+        if len(names) * self.layout.draws > MOST_NUMBERS:
             return fresh
         if self._kept[0] != names:
             self._kept = names, [points.scores(0, self.layout.size)(slice(None)) for points in fresh]
