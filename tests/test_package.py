@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 import kpiopt
 
@@ -64,6 +67,43 @@ def test_functions_take_paths_runs_and_kept_runs(tmp_path, monkeypatch) -> None:
     assert kpiopt.check(path).errors == []
 
 
+def test_scenarios_and_runs_at_hand_are_taken_as_they_are() -> None:
+    path = ROOT / "scenarios" / "hand-solved.toml"
+    scenario, lean = kpiopt.load(path), kpiopt.load(path, variant="lean")
+    run = kpiopt.solve(scenario, draws=512, seed=3)
+    assert (run.simulation.draws, run.simulation.seed) == (512, 3)
+    named = kpiopt.compare(path, f"{path}:lean", overrides=["simulation.draws=512", "simulation.seed=3"])
+    at_hand = kpiopt.compare(run, replace(lean, simulation=run.scenario.simulation))
+    assert at_hand.others[0].goals == named.others[0].goals
+    assert {change.path for change in at_hand.others[0].inputs} >= {"budget.pay.limit"}
+    with pytest.raises(kpiopt.UsageError, match="stands alone"):
+        kpiopt.compare(run)
+    with pytest.raises(kpiopt.UsageError, match="cannot be changed by overrides"):
+        kpiopt.compare(run, scenario, overrides=["simulation.draws=512"])
+    axis = "budget.pay.limit=100:130:3"
+    of_file, of_scenario = (kpiopt.sweep(it, [axis], simulate=False).frame for it in (path, scenario))
+    assert of_file.equals(of_scenario)
+    bars = [kpiopt.sensitivity(it, only=["budget.pay.limit"], draws=512).tornado.bars for it in (path, scenario, run)]
+    assert bars[0] == bars[1]
+    assert [bar.move for bar in bars[2]] == [bar.move for bar in bars[0]]
+
+
+def test_options_of_the_command_are_those_of_the_function(tmp_path) -> None:
+    path = ROOT / "scenarios" / "hand-solved.toml"
+    assert not kpiopt.solve(path, simulate=False, beside=[]).rules
+    assert len(kpiopt.solve(path, simulate=False, beside=["even", "proportional"]).rules) == 2
+    assert kpiopt.solve(path, draws=512, confidence=0.2).promises
+    with pytest.raises(kpiopt.UsageError, match="confidence = 2"):
+        kpiopt.solve(path, confidence=2)
+    run = kpiopt.solve(path, simulate=False)
+    limit = run.as_dict()["limits"][0]["name"]
+    assert kpiopt.explain(run, limit).entry["name"] == limit
+    for name in run.scenario.initiatives:
+        assert kpiopt.explain(run, name)[0].level >= 0
+    with pytest.raises(kpiopt.LimitReached):
+        kpiopt.compare(path, path, time_limit=0)
+
+
 def test_every_function_of_the_surface_is_the_same_word_as_a_command() -> None:
     from kpiopt.cli.manual import commands
 
@@ -72,8 +112,6 @@ def test_every_function_of_the_surface_is_the_same_word_as_a_command() -> None:
 
 
 def test_names_that_are_not_there_are_told() -> None:
-    import pytest
-
     with pytest.raises(AttributeError, match="it has Infeasible, InputError"):
         _ = kpiopt.solve_scenario
 

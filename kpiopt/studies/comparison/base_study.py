@@ -78,7 +78,7 @@ def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> 
     if math.prod(len(axis.values) for axis in axes) > MOST_POINTS:
         return None
     points = points_of(axes)
-    source, variant = base.document.source, scenario.variant
+    source, variant = base.path, scenario.variant
     job = SweepJob(source, variant, tuple(overrides), options.solver, options.simulate, options.allow_code)
     answer = job.prepare()
     results: list[PointResult | Failure] = []
@@ -98,7 +98,7 @@ def _sensitivity(
 
     def read(further: Sequence[str]) -> Scenario:
         words = [*overrides, *further]
-        return load_scenario(base.document.source, variant=base.scenario.variant, overrides=words)
+        return load_scenario(base.path, variant=base.scenario.variant, overrides=words)
 
     question = SensitivityQuestion(kinds=KINDS)
     return study_sensitivity(

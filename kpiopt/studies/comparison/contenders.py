@@ -27,10 +27,11 @@ from kpiopt.scenario.load import check_scenario
 from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
-from kpiopt.studies.comparison.compare import Comparison, GoalValue, Side, compare
-from kpiopt.studies.comparison.settings import document_settings, table_settings
+from kpiopt.studies.comparison.compare import Comparison, GoalValue, Setting, Side, compare
+from kpiopt.studies.comparison.settings import document_settings, table_settings, written_settings
 
 Progress = Callable[[str], None]
+Source = str | Path | Scenario | Run
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,27 @@ class Contender:
     ----------
     label : str
     scenario : Scenario
-    document : Document
+    document : Document or None
+        None where the scenario was not read here.
     stored : StoredRun or None
         The finished run whose plan is taken instead of solving again.
     rule : str or None
         The rule whose plan is taken instead of an optimal one.
+    run : Run or None
+        The run whose plan is taken, where it is at hand.
     """
 
     label: str
     scenario: Scenario
-    document: Document
+    document: Document | None
     stored: StoredRun | None = None
     rule: str | None = None
+    run: Run | None = None
+
+    @property
+    def path(self) -> Path:
+        """The scenario file."""
+        return self.document.source if self.document else Path(self.scenario.source)
 
 
 @dataclass(frozen=True)
@@ -94,14 +104,14 @@ class Comparisons:
         return str(import_module("kpiopt.report.notebook").html_of(self))
 
 
-def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:
+def read_contenders(sources: Sequence[Source], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:
     """Read what is to be compared.
 
     Parameters
     ----------
-    sources : sequence of str
-        Scenario files, `file.toml:variant`, both also with `@rule`, run folders, or names of runs in `store`. A
-        single file stands for itself and all its variants.
+    sources : sequence of str, Path, Scenario or Run
+        Scenarios and runs at hand, scenario files, `file.toml:variant`, both also with
+        `@rule`, run folders, or names of runs in `store`. A single file stands for itself and all its variants.
     overrides : sequence of str
         "path=value" for all of them; a finished run is what it is and takes none.
 
@@ -112,16 +122,21 @@ def read_contenders(sources: Sequence[str], store: RunStore, overrides: Sequence
     UsageError
         Where a source does not exist, or there is nothing to compare.
     """
-    if len(sources) == 1:
-        return _file_with_variants(sources[0], overrides)
-    found = [_read_source(text, store, overrides) for text in sources]
+    if len(sources) == 1 and isinstance(sources[0], str | Path):
+        return _file_with_variants(str(sources[0]), overrides)
+    found = [_take_source(source, store, overrides) for source in sources]
+    if len(found) == 1:
+        fix = "name what it is to be compared with"
+        raise UsageError(Problem("E-compare-alone", f"{found[0].label!r} stands alone", fix=fix))
     by_folder = [_with_folder(contender, found) for contender in found]
     return [_numbered(contender, by_folder, i) for i, contender in enumerate(by_folder)]
 
 
 def _with_folder(contender: Contender, all_of_them: Sequence[Contender]) -> Contender:
     """Tell equal labels of files in different folders apart by the folder."""
-    twins = {c.document.source for c in all_of_them if c.label == contender.label}
+    if contender.document is None:
+        return contender
+    twins = {c.document.source for c in all_of_them if c.document and c.label == contender.label}
     folder = contender.document.source.resolve().parent.name
     return replace(contender, label=f"{folder}/{contender.label}") if len(twins) > 1 else contender
 
@@ -145,6 +160,17 @@ def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
         fix = "add a [variant.NAME] to the file, or name a second scenario"
         raise UsageError(Problem("E-compare-alone", f"{text} has no variants to compare it with", fix=fix))
     return [base, *(_read_file(path, variant, variant, overrides) for variant in base.scenario.variants)]
+
+
+def _take_source(source: Source, store: RunStore, overrides: Sequence[str]) -> Contender:
+    """Take a scenario or a run that is at hand as it is, or read what is named."""
+    if isinstance(source, str | Path):
+        return _read_source(str(source), store, overrides)
+    if overrides:
+        fix = "give the overrides to kpiopt.load, or name the file"
+        raise UsageError(Problem("E-compare-set", "a scenario at hand cannot be changed by overrides", fix=fix))
+    run, scenario = (source, source.scenario) if isinstance(source, Run) else (None, source)
+    return Contender(scenario.name, scenario, None, run=run)
 
 
 def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Contender:
@@ -274,11 +300,11 @@ def _simulated(side: Side, settings: SimulationSettings, options: SolveOptions, 
 def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
     options = replace(options, simulate=False, beside=())
     if contender.rule is None:
-        found: Run | JudgedPlan = solve_scenario(contender.scenario, options=options)
+        found: Run | JudgedPlan = contender.run or solve_scenario(contender.scenario, options=options)
     else:
         found = judge_scenario(contender.scenario, contender.rule, options)
     goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall, g.met) for g in found.goals)
-    inputs, spent = document_settings(contender.document), found.spending
+    inputs, spent = _settings(contender), found.spending
     broken = found.broken if isinstance(found, JudgedPlan) else ()
     return Side(
         contender.label, inputs, found.plan, goals, found.limits, spent.pay, spent.initiatives, None,
@@ -306,7 +332,7 @@ def _side_of_run(contender: Contender) -> Side:
         for goal, entry in zip(scenario.goals.values(), document["goals"], strict=True)
     )
     limits = tuple(_limit(scenario, entry) for entry in document["limits"])
-    inputs = document_settings(contender.document)
+    inputs = _settings(contender)
     uses = _money_for_initiatives(scenario, document["initiatives"])
     return Side(contender.label, inputs, plan, goals, limits, document["pay"]["plan"], uses, None)
 
@@ -355,7 +381,16 @@ def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]
     return total
 
 
+def _settings(contender: Contender) -> dict[str, Setting]:
+    """Return what a planner wrote; a scenario at hand still has the values of its document."""
+    if contender.document is not None:
+        return document_settings(contender.document)
+    return written_settings(contender.scenario.document, contender.scenario.source)
+
+
 def _with_tables(first: Contender, a: Side, second: Contender, b: Side) -> tuple[Side, Side]:
     """Add the values of tables whose bytes differ, so that the rows that differ are found."""
+    if first.document is None or second.document is None:
+        return a, b
     extra = table_settings(first.document, second.document)
     return (replace(a, inputs={**a.inputs, **extra[0]}), replace(b, inputs={**b.inputs, **extra[1]}))

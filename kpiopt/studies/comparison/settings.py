@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,21 @@ def document_settings(document: Document) -> dict[str, Setting]:
     """Return the final values of a document by path; of files that it names, the digest of their bytes."""
     files = dict(file_references(document.data))
     found: dict[str, Setting] = {}
-    for path, value in _leaves(document):
+    for path, value in _leaves(document.data):
         text = files.get(path)
         shown = value if text is None else _file_digest(document, path, text)
         found[dotted(path)] = Setting(shown, str(document.origin(path)))
     return found
 
 
-def _leaves(document: Document) -> Iterator[tuple[KeyPath, Any]]:
+def written_settings(data: Mapping[str, Any], origin: str) -> dict[str, Setting]:
+    """Return the final values of a document that is not at hand any more, all from one place."""
+    return {dotted(path): Setting(value, origin) for path, value in _leaves(dict(data))}
+
+
+def _leaves(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """Yield every value that is no table, arrays as a whole."""
-    for path, value in walk(document.data):
+    for path, value in walk(data):
         inside_array = any(isinstance(part, int) for part in path)
         if path and path[0] not in TALK and not inside_array and not (isinstance(value, dict) and value):
             yield path, value

@@ -110,6 +110,8 @@ class SweepJob:
         Whether the scenario's rules file may be run.
     files : tuple of (str, bytes)
         The scenario file and its inputs, named from the file's folder, for workers on machines that cannot read them.
+    scenario : Scenario, optional
+        Taken as it is instead of being read; only numbers that need no reading can then be changed.
     """
 
     path: Path
@@ -119,6 +121,7 @@ class SweepJob:
     simulate: bool = True
     allow_code: bool = False
     files: tuple[tuple[str, bytes], ...] = ()
+    scenario: Scenario | None = None
 
     def prepare(self) -> Callable[[Point], PointResult]:
         """Return the function that answers a point, after loading the scenario and solving it once."""
@@ -136,8 +139,8 @@ class PointSolver:
     def __init__(self, job: SweepJob) -> None:
         self._job = job
         self._own, self._path = _unpack(job)
-        base = self._read(())
-        self._inputs = Inputs(base, self._read)
+        base = job.scenario or self._read(())
+        self._inputs = Inputs(base, self._read if job.scenario is None else None)
         self._family = PlanFamily(base, job.solver, allow_code=job.allow_code)
         graph = self._family.cascade.graph
         self._book = draw_book(graph) if job.simulate else None

@@ -45,10 +45,10 @@ def sweep_in_memory(
     LimitReached
         Where workers die without having begun a point.
     """
-    scenario = load_scenario(job.path, variant=job.variant, overrides=job.overrides)
+    scenario = job.scenario or load_scenario(job.path, variant=job.variant, overrides=job.overrides)
     axes = read_axes(scenario, over)
     points = points_of(axes, zipped=zipped)
-    if executor.place is Place.DASK:
+    if executor.place is Place.DASK and job.scenario is None:
         job = _packed(job, scenario)
     return SweepAnswer(scenario, axes, points, _answer(job, points, executor, on_progress))
 
