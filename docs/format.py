@@ -141,6 +141,7 @@ HEADINGS = {
     "AdjustEntry": "[adjust.NAME]",
     "FieldChanges": "scale, set and add of [adjust.NAME]",
     "DecideSection": "[decide]",
+    "CushionEntry": "[over_assignment] LEVEL = { … }",
     "UncertaintySection": "[uncertainty]",
     "ExecutionEntry": "[execution.NAME]",
     "NoiseEntry": "[noise.NAME]",

@@ -204,8 +204,7 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
     if graph.scenario.periods is not None:
         flows, offset = flow_parts(graph, parts, stretch)
         parts = replace(parts, flows=flows)
-        nothing_said = np.full(len(parts), np.nan)
-        return _take_offsets(parts, low, high, nothing_said, nothing_said, offset)
+        return with_offsets(replace(parts, offset=offset), low, high)
     least, most = _boxes_of_totals(graph, parts, stretch)
     return _take_offsets(parts, low, high, least, most, parts.offset)
 
@@ -313,6 +312,12 @@ def _take_offsets(parts: Parts, low: Integers, high: Integers, least: Floats, mo
     low[bounded] = np.maximum(low[bounded], np.maximum(first, -FARTHEST * FARTHEST)).astype(np.int64)
     high[bounded] = np.minimum(high[bounded], np.minimum(last, FARTHEST * FARTHEST)).astype(np.int64)
     return replace(parts, value=value, offset=offset, low=low, high=high)
+
+
+def with_offsets(parts: Parts, low: Integers, high: Integers) -> Parts:
+    """Give parts their boxes; what a box without any multiple keeps off the grid becomes an offset."""
+    nothing_said = np.full(len(parts), np.nan)
+    return _take_offsets(parts, low, high, nothing_said, nothing_said, parts.offset)
 
 
 def _boxes_of_totals(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Floats, Floats]:

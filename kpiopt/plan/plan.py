@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.plan.factors import without_cushioned_locks
 from kpiopt.plan.parts import stretch_box
 from kpiopt.plan.rounding import round_targets
 from kpiopt.scenario.scenario import Cells, Floats, Integers
@@ -40,12 +41,16 @@ class Plan:
         Rounded targets.
     rounded_stretch : (n_cells,) float
         Stretch that the rounded targets ask of each cell.
+    is_rounded : (n_kpis,) bool
+        KPIs whose targets are multiples of their step.
     notes : tuple of Problem
         What rounding had to give up.
     binding_limits : (n_cells,) object array of str, or None
         Binding capacities and budgets of each cell, where the caller knows them.
     odds : (3, n_nodes) float, or None
         Probability that each node attains its target and the ends of its interval, where it was simulated.
+    factor, cushioned : (n_nodes,) float, or None
+        With over-assignment: what each target is multiplied by, and the unrounded target with that.
     """
 
     graph: CausalGraph
@@ -55,9 +60,12 @@ class Plan:
     asked: Floats
     target: Floats
     rounded_stretch: Floats
+    is_rounded: NDArray[np.bool_]
     notes: tuple[Problem, ...] = ()
     binding_limits: Texts | None = None
     odds: Floats | None = None
+    factor: Floats | None = None
+    cushioned: Floats | None = None
 
     def annotate(self, *, binding_limits: Texts | None = None, odds: Floats | None = None) -> Plan:
         """Return the plan with findings that its table shows, keeping those that are not given."""
@@ -113,7 +121,8 @@ class Plan:
         """One row for each cell and each inner unit that has the KPI.
 
         Columns unit, kpi, period, baseline, plan, target, stretch, min_stretch, max_stretch, reference, binding, odds,
-        odds_low, odds_high, lock_reason, lock_owner, unassigned, unassigned_target; full precision except `target`.
+        odds_low, odds_high, lock_reason, lock_owner, unassigned, unassigned_target, over_assignment; full precision
+        except `target`.
         Null where there is nothing to say. For a total, the stretch is the roll-up of those
         below.
         """
@@ -151,6 +160,7 @@ class Plan:
                 pl.Series("lock_owner", [horizon.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("unassigned", self.unassigned[node], dtype=pl.Float64).fill_nan(None),
                 pl.Series("unassigned_target", self._unassigned_target[node], dtype=pl.Float64).fill_nan(None),
+                pl.Series("over_assignment", self.over_assignment[node], dtype=pl.Float64).fill_nan(None),
             ]
         )
 
@@ -171,8 +181,19 @@ class Plan:
         here = here[adds_up[graph.kpi[here]]]
         left, below = np.full(graph.n_nodes, np.nan), graph.units_matrix @ self.target
         left[here] = self.target[here] - below[here]
+        if self.factor is not None:  # children with a cushion of their own add up to more
+            child = np.flatnonzero(graph.roll_up_above[0] >= 0)
+            parent = graph.roll_up_above[0][child]
+            left[parent[self.factor[child] != self.factor[parent]]] = np.nan
         hair = 1e-12 * (np.abs(self.target) + np.abs(below))
         return np.where(np.abs(left) <= hair, 0.0, left)
+
+    @property
+    def over_assignment(self) -> Floats:
+        """Share by which each target is more than the plan asks, on purpose; NaN where it is not. (n_nodes,) float."""
+        if self.factor is None:
+            return np.full(self.graph.n_nodes, np.nan)
+        return np.where(self.factor != 1.0, np.round(np.abs(self.factor - 1.0), 12), np.nan)
 
     @cached_property
     def _is_inner(self) -> NDArray[np.bool_]:
@@ -223,9 +244,12 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
     own = graph.own_change(stretch, levels, executed=False) + graph.cause_matrix @ delta
     own[graph.bounded] -= _beyond_bounds(graph, own)
     asked = graph.baseline + graph.sweep(own, graph.roll_up_matrix)
-    rounding = round_targets(graph, graph.over_time(own), asked, stretch, levels)
+    opened = without_cushioned_locks(graph, stretch)
+    rounding = round_targets(opened, graph.over_time(own), asked, stretch, levels)
     expected = np.clip(graph.baseline + delta, *graph.bounds)
-    return Plan(graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.notes)
+    return Plan(
+        graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.is_rounded, rounding.notes
+    )
 
 
 def _beyond_bounds(graph: CausalGraph, own: Floats) -> Floats:

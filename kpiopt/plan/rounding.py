@@ -23,6 +23,7 @@ from decimal import Decimal
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
@@ -45,11 +46,14 @@ class Rounding:
         Stretch that the rounded targets ask of each cell.
     notes : tuple of Problem
         Refused steps, cells off the grid and totals that limits keep away from their nearest multiple.
+    is_rounded : (n_kpis,) bool
+        KPIs with a step that is not refused.
     """
 
     target: Floats
     stretch: Floats
     notes: tuple[Problem, ...]
+    is_rounded: NDArray[np.bool_]
 
 
 def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats, levels: Floats) -> Rounding:
@@ -84,7 +88,7 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
     node = parts.node[~parts.is_own]
     target[node] = graph.sign[node] * rounded[~parts.is_own] + 0.0
     _add_up_periods(graph, parts, counts, target)
-    return Rounding(target, moved, tuple(notes))
+    return Rounding(target, moved, tuple(notes), wanted)
 
 
 def _add_up_periods(graph: CausalGraph, parts: Parts, counts: Integers, target: Floats) -> None:

@@ -60,6 +60,7 @@ def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None =
         **asdict(found),
         "target": target if math.isfinite(target) else None,
         "odds": odds.as_dict() if odds else None,
+        "over_assignment": cushion if math.isfinite(cushion := float(plan.cushion[found.node])) else None,
         "stopped_by": plan.binding.get(found.name),
         "lock_reason": plan.graph.scenario.cells.lock_reason.get(int(plan.graph.cell[found.node])),
         "lock_owner": plan.graph.scenario.cells.lock_owner.get(int(plan.graph.cell[found.node])),
@@ -219,9 +220,14 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     rest = [part for part in found.asked_parts if part.contribution][SHOWN_PARTS:]
     if rest:
         grid.add(f"… and {len(rest):,} more", change(math.fsum(part.contribution for part in rest)))
+    cushion, asked = float(plan.cushion[found.node]), found.asked
+    if math.isfinite(cushion):
+        low, high = plan.graph.bounds[:, found.node].tolist()
+        asked = min(max(asked * (1.0 + kpi.sign * cushion), low), high)
+        grid.add(f"cushion of {percent(cushion)}, asked and not planned", change(asked - found.asked))
     if math.isfinite(target):
         step = "rounding" if kpi.step is None else f"rounding to {amount(kpi.step, kpi.unit)}"
-        grid.add(step, change(target - found.asked))
+        grid.add(step, change(target - asked))
         grid.add("target", amount(target, "", kpi.step))
     yield grid
     if found.own_share is not None:

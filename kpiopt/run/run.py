@@ -17,6 +17,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
+from kpiopt.run.asks import CushionResult
 from kpiopt.run.frames import GOAL_COLUMNS, INITIATIVE_COLUMNS, LIMIT_COLUMNS, ODDS_COLUMNS, as_pandas
 from kpiopt.run.promised import PromiseResult
 from kpiopt.scenario.scenario import Goal, Scenario
@@ -175,6 +176,8 @@ class Run:
         What became of promised odds.
     not_done : tuple of NotDone
         Parts that the time did not reach: prices, odds. The plan stands without them.
+    cushions : tuple of CushionResult
+        What levels are asked on top of the plan, from the top down.
     """
 
     scenario: Scenario
@@ -190,6 +193,7 @@ class Run:
     not_done: tuple[NotDone, ...] = ()
     rules: tuple[JudgedPlan, ...] = ()
     promises: tuple[PromiseResult, ...] = ()
+    cushions: tuple[CushionResult, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -207,6 +211,10 @@ class Run:
         return max(
             (step.certificate for step in self.solution.steps), key=lambda c: max(c.primal_residual, c.relative_gap)
         )
+
+    def beside_as_dict(self) -> dict[str, Any]:
+        """Return the entries of the JSON document about what stands on top of the plan and beside it."""
+        return {"over_assignment": [cushion.as_dict() for cushion in self.cushions]}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document "kpiopt.solve/1" without the run folder's name."""
@@ -260,6 +268,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "goals": [_goal_as_dict(run, i) for i in range(len(run.goals))],
         "all_goals": everything.as_dict() if everything else None,
         "promises": [promise.as_dict() for promise in run.promises],
+        **run.beside_as_dict(),
         "limits": [_limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
         "initiatives": _initiatives_as_dict(run),
@@ -374,7 +383,7 @@ def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
             "unit": scenario.units.ids[cells.unit[cell]],
             "kpi": scenario.kpi_ids[cells.kpi[cell]],
             "lock": finite(float(cells.lock[cell])),
-            "lock_target": finite(float(cells.fixed_target[cell])),
+            "lock_target": finite(float(cells.written_target[cell])),
             "target": float(run.plan.target[run.graph.whole_node[cell]]),
             "reason": cells.lock_reason.get(cell),
             "owner": cells.lock_owner.get(cell),

@@ -29,10 +29,11 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.program.trust.arrays import dot
 from kpiopt.run.judge import goal_results, judge_rule
+from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.streams import lay_out
 from kpiopt.workers.job import SERIAL, Executor
@@ -121,11 +122,13 @@ def complete_run(
     progress("prices")
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution, options.solver.deadline)
-        plan = make_plan(cascade, solution, limits)
+        plan, cushions = over_assign(make_plan(cascade, solution, limits))
+        plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits), promises=promises,
+        cushions=cushions,
     )  # fmt: skip
     if not options.simulate:
         return _with_rules(run, options)
@@ -152,7 +155,23 @@ def _with_odds(run: Run, options: SolveOptions) -> Run:
     plan = plan.annotate(odds=odds)
     promises = tuple(replace(promise, fresh=fresh_odds(promise, simulation)) for promise in run.promises)
     not_done = (*run.not_done, *simulation.not_done)
-    return replace(run, simulation=simulation, plan=plan, promises=promises, not_done=not_done)
+    run = replace(run, simulation=simulation, plan=plan, promises=promises, not_done=not_done)
+    return _with_odds_of_cushions(run, options)
+
+
+def _with_odds_of_cushions(run: Run, options: SolveOptions) -> Run:
+    """Draw the odds that cushions were found for once more, where the time allows."""
+
+    def draw(stretch: Floats) -> Simulation:
+        if options.solver.deadline.ends("cushions", 0, 1):
+            raise options.solver.deadline.reached("the odds with cushions were drawn")
+        return _draw(options, replace(run.plan, stretch=stretch), like=run.simulation)
+
+    try:
+        return replace(run, cushions=with_fresh_odds(run.cushions, run.plan, draw))
+    except LimitReached:
+        late = NotDone("cushions", "the odds with cushions were not drawn in the time")
+        return replace(run, not_done=(*run.not_done, late))
 
 
 def judge_scenario(scenario: Scenario, rule: str, options: SolveOptions) -> JudgedPlan:
@@ -246,7 +265,7 @@ def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, .
 
 def _held_locks(graph: CausalGraph) -> list[Problem]:
     """Note every locked target that keeps initiatives and causes from bringing more than it says."""
-    target = graph.scenario.cells.fixed_target
+    target = graph.scenario.cells.written_target
     return [
         Problem(
             "W-lock-target-held",

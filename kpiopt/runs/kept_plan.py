@@ -38,6 +38,8 @@ class KeptPlan:
         "unit/kpi" -> what stops the cell, where something does.
     odds : (3, n_nodes) float
         Probability of attaining the target as it was simulated and the ends of its interval; NaN where it was not.
+    cushion : (n_nodes,) float
+        Share of each target that is asked on top of the plan; NaN where none is.
     """
 
     graph: CausalGraph
@@ -46,6 +48,7 @@ class KeptPlan:
     targets: Floats
     binding: dict[str, str]
     odds: Floats
+    cushion: Floats
 
 
 def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
@@ -78,6 +81,9 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
         _at_nodes(graph, nodes, targets["target"]),
         {f"{unit}/{kpi}": text for unit, kpi, text in names},
         np.array([_at_nodes(graph, nodes, targets[name]) for name in ("odds", "odds_low", "odds_high")]),
+        _at_nodes(graph, nodes, targets["over_assignment"])
+        if "over_assignment" in targets.columns
+        else np.full(graph.n_nodes, np.nan),
     )
 
 

@@ -87,7 +87,12 @@ def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, l
     tuple of str and list of str
         A part of the document or a file, and its differences; none where it is as it should be.
     """
-    claimed = {"rules": {}, "promises": [], **{k: v for k, v in run.answer.items() if k not in ("run", "folder")}}
+    claimed = {
+        "rules": {},
+        "promises": [],
+        "over_assignment": [],
+        **{k: v for k, v in run.answer.items() if k not in ("run", "folder")},
+    }
     claiming = _claiming(found, claimed["steps"])
     expected = _claiming(found, claimed["steps"], attempts_only=True).as_dict()
     yield "run.json", [*_compare(claimed, expected, ""), *_compare(_manifest(run), _manifest_of(found), "manifest")]

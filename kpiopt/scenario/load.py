@@ -36,6 +36,11 @@ from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.noise import resolve_noise
+from kpiopt.scenario.resolve.over_assignment import (
+    check_cushioned_locks,
+    resolve_over_assignment,
+    take_out_of_locks,
+)
 from kpiopt.scenario.resolve.periods import resolve_periods, spread_over_periods
 from kpiopt.scenario.resolve.plan import (
     PAY,
@@ -278,6 +283,7 @@ def _resolve(
         cells=found.cells,
         totals=found.totals,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
+        over_assignment=resolve_over_assignment(findings, model, units),
         uncertainty=found.uncertainty,
         noise=resolve_noise(findings, model, units, found),
         correlation=resolve_correlation(findings, model, names),
@@ -296,7 +302,7 @@ def _resolve(
     _check(findings, model, scenario, resolved, found, tables)
     if findings.has_errors:
         return None
-    return spread_over_periods(replace(scenario, warnings=tuple(findings.sorted())))
+    return spread_over_periods(take_out_of_locks(replace(scenario, warnings=tuple(findings.sorted()))))
 
 
 def _check(
@@ -313,6 +319,7 @@ def _check(
     LimitChecks(findings, scenario, resolved).run()
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
     MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
+    check_cushioned_locks(findings, scenario)
     check_letter_case(findings, resolved, found)
     check_relax(findings, scenario)
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})

@@ -22,6 +22,7 @@ from kpiopt.scenario.links import Driver, Initiative
 from kpiopt.scenario.money import Budget as Budget
 from kpiopt.scenario.money import PayPlan as PayPlan
 from kpiopt.scenario.noise import Noise
+from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.totals import Totals, no_totals
@@ -294,6 +295,8 @@ class Cells:
         Shares of |baseline| that gave min_stretch and max_stretch where a guardrail did; NaN elsewhere.
     lock_target : (n,) float or None
         Target fixed by a person, which what is asked of the cell comes to exactly; NaN where free.
+    lock_factor : (n,) float or None
+        What over-assignment multiplies `lock_target` by: the two make the target that was written.
     """
 
     unit: Integers
@@ -314,6 +317,7 @@ class Cells:
     growth: Floats | None = None
     lock_owner: Mapping[int, str] = field(default_factory=dict)
     lock_target: Floats | None = None
+    lock_factor: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -322,6 +326,11 @@ class Cells:
     def fixed_target(self) -> Floats:
         """Target fixed by a person, NaN where free, (n,) float."""
         return np.full(len(self), np.nan) if self.lock_target is None else self.lock_target
+
+    @property
+    def written_target(self) -> Floats:
+        """Target fixed by a person as it was written, cushion included, NaN where free, (n,) float."""
+        return self.fixed_target if self.lock_factor is None else self.fixed_target * self.lock_factor
 
     @property
     def is_locked(self) -> NDArray[np.bool_]:
@@ -362,6 +371,7 @@ class Scenario:
     cells: Cells
     totals: Totals = field(default_factory=no_totals)
     decide: Decide = field(default_factory=Decide)
+    over_assignment: OverAssignment = field(default_factory=OverAssignment)
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
     noise: Noise | None = None
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)

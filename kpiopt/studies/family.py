@@ -20,6 +20,7 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.run.over_assign import over_assign
 from kpiopt.run.promised import solve_with_promises
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
@@ -52,7 +53,7 @@ class Planned:
     @cached_property
     def plan(self) -> Plan:
         """The plan with its rounded targets, without odds."""
-        return build_plan(self.graph, self.stretch, self.levels)
+        return over_assign(build_plan(self.graph, self.stretch, self.levels))[0]
 
     @cached_property
     def stretch(self) -> Floats:

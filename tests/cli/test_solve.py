@@ -17,7 +17,7 @@ from kpiopt.runs.lock import hold_lock
 
 TARGET_COLUMNS = ["unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch"]
 TARGET_COLUMNS += ["reference", "binding", "odds", "odds_low", "odds_high", "lock_reason", "lock_owner"]
-TARGET_COLUMNS += ["unassigned", "unassigned_target"]
+TARGET_COLUMNS += ["unassigned", "unassigned_target", "over_assignment"]
 
 ROOT = Path(__file__).parents[2]
 

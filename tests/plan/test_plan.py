@@ -14,7 +14,7 @@ from tests.builders import Cause, Cell, build_initiative, build_kpi, build_scena
 COLUMNS = [
     "unit", "kpi", "period", "baseline", "plan", "target", "stretch", "min_stretch", "max_stretch", "reference",
     "binding", "odds", "odds_low", "odds_high", "lock_reason", "lock_owner",
-    "unassigned", "unassigned_target",
+    "unassigned", "unassigned_target", "over_assignment",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from kpiopt.program.formulation.objectives import OBJECTIVES
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
+WRITTEN = ("everything", "by_period", "shared_out")
 BLOCKS = {
     "add_stretch": "stretch[",
     "add_levels": "level[",
@@ -46,7 +47,7 @@ def text_of(path: Path) -> str:
 
 
 def sources() -> list[Path]:
-    return [HERE / "everything.toml", HERE / "by_period.toml", *CASES]
+    return [HERE / f"{name}.toml" for name in WRITTEN] + CASES
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: p.stem)
@@ -55,7 +56,7 @@ def test_program_is_the_golden_one(path: Path) -> None:
 
 
 def test_every_rule_has_a_golden_program() -> None:
-    written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in ("everything", "by_period"))
+    written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
         for module in (columns, constraints)

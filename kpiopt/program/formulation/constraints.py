@@ -110,9 +110,10 @@ def add_goal_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 
 
 def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """delta_n + s_k sum_{m in n} r_mn (1 - e_m) x_m = lock_target_n - b_n, so that all that is asked is the target.
+    """delta_n + s_k sum_{m in n} r_mn (1 - e_m) x_m = lock_target_n / F_n - b_n: all that is asked is the target.
 
-    The sum is over the cells that roll up to a total, r_mn their weight in it; for a cell it is the cell alone.
+    F_n is what over-assignment multiplies the target by, 1 without any. The sum is over the cells that roll up to a
+    total, r_mn their weight in it; for a cell it is the cell alone.
     """
     graph, totals = columns.graph, columns.scenario.totals
     total = totals.cell[~np.isnan(totals.target)]

@@ -119,9 +119,15 @@ class Words:
         if np.isnan(before):
             field, before = "lock_target", float(self.scenario.cells.fixed_target[self._cell(member)])
             move *= 1.0 if side.kind == "row" else float(columns.graph.sign[columns.stretch_node[member]])
+            before, move = (value * self._lock_factor(self._cell(member)) for value in (before, move))
         after = before + move
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
         return text, [f"{self._cell_path(member)}.{field}={_digits(after)}"], before, after
+
+    def _lock_factor(self, cell: int) -> float:
+        """Return what over-assignment makes of one unit of a locked target."""
+        factor = self.scenario.cells.lock_factor
+        return 1.0 if factor is None else float(factor[cell])
 
     def _total(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         side = lever.handle.sides[0]
@@ -136,6 +142,9 @@ class Words:
         bound = (rows.upper if side.is_upper else rows.lower)[side.position - rows.start]
         before = float(bound) + (start if field == "lock_target" else 0.0)
         after = before + (_outward(amount, amount) if side.is_upper else -_outward(amount, amount))
+        if field == "lock_target":
+            factor = self._lock_factor(int(self.cascade.graph.cell[self.cascade.graph.find_node(kpi, unit)]))
+            before, after = before * factor, after * factor
         text = f"move the {field} of the total of {label} from {plain(before)} to {plain(after)}"
         return text, [f"cell.{json.dumps(label)}.{field}={_digits(after)}"], before, after
 

@@ -40,7 +40,10 @@ def _icicles(source: ReportSource) -> Iterator[PageFigure]:
             continue
         shown += 1
         gap = " What is open at the right is nobody's: causes above add it." if _has_gap(source, kpi) else ""
-        note = f"Each row adds up to the row above. Shade: growth.{gap}{left_out}"
+        adds = "Each row adds up to the row above."
+        if source.document.get("over_assignment"):
+            adds = "Rows are as wide as the row above; targets with a cushion add up to more."
+        note = f"{adds} Shade: growth.{gap}{left_out}"
         title = f"Cascade, {kpi.name}"
         yield PageFigure(title, icicle_figure(slices, title), f"targets in {kpi.unit}" if kpi.unit else "", note=note,
                          wide=len(slices) > 12, table=_cascade_table(source, kpi, slices))  # fmt: skip
@@ -89,7 +92,7 @@ def _has_gap(source: ReportSource, kpi: Kpi) -> bool:
     inside = (graph.edge_kind == EdgeKind.ROLL_UP) & (graph.kpi[graph.tail] == source.scenario.kpi_position[kpi.id])
     below = np.bincount(graph.head[inside], source.targets[graph.tail[inside]], graph.n_nodes)
     above = np.unique(graph.head[inside])
-    return bool(np.any(np.abs(source.targets[above] - below[above]) > 1e-9 * np.abs(source.targets[above])))
+    return bool(np.any(source.targets[above] - below[above] > 1e-9 * np.abs(source.targets[above])))
 
 
 def _growth(source: ReportSource) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kpiopt.report.asks.section import asks_section
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section, headline, tiles
 from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
@@ -47,14 +48,14 @@ def build_report(source: ReportSource, *, levers: bool = False) -> Page:
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
-    rules = rules_section(source)
+    beside = [section for section in (asks_section(source), rules_section(source)) if section]
     sections = (
         PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
         goals_section(source),
         cascade_section(source),
         limits_section(source),
         money_section(source),
-        *([rules] if rules else []),
+        *beside,
         assumptions_section(source),
         proof_section(source),
     )

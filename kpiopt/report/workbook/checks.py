@@ -60,7 +60,8 @@ def _tree_checks(plan: PlanRows, sheets: Mapping[str, Sheet], name: str, positio
     tops = plan.tops(position)
     if len(tops) != 1:
         return
-    row = plan.row_at[tops[0]]
+    row, graph = plan.row_at[tops[0]], plan.source.graph
+    nodes = plan.nodes[graph.kpi[plan.nodes] == position].tolist()
     for header in ("baseline", "plan", "target"):
         top = number(plan.rows[row][header])
         if top is None or row not in plan.chosen:
@@ -71,7 +72,8 @@ def _tree_checks(plan: PlanRows, sheets: Mapping[str, Sheet], name: str, positio
             here,
             Formula(f"={targets.cell(header, plan.chosen.index(row))}", top),
         )
-        if kpi.roll_up == "sum":
+        cushioned = header == "target" and any(plan.rows[plan.row_at[n]].get("over_assignment") for n in nodes)
+        if kpi.roll_up == "sum" and not cushioned:
             leaves = _leaves(sheet, header)
             text = f"=SUMPRODUCT({sheet.span('last')},{sheet.span(header)})"
             yield f"{kpi.name}: {header} of the last units, and what is nobody's, add up", Formula(text, leaves), here

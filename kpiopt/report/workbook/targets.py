@@ -21,7 +21,7 @@ TARGET_COLUMNS = (
     Column("least stretch", "number"), Column("most stretch", "number"), Column("used of range", "share", "heat"),
     Column("headroom", "number"), Column("reference", "number"), Column("odds", "odds", "bar"),
     Column("odds from", "odds"), Column("odds to", "odds"), Column("stopped by", "text", "red"),
-    Column("nobody's", "number"), Column("lock reason"), Column("lock owner"),
+    Column("nobody's", "number"), Column("lock reason"), Column("lock owner"), Column("cushion", "share"),
 )  # fmt: skip
 TREE_COLUMNS = (
     Column("unit"), Column("unit id"),
@@ -49,6 +49,7 @@ def targets_sheet(plan: PlanRows) -> Sheet:
             *_room(at, FIRST + place, values["stretch"], low, high), values["reference"],
             *odds_fields(values["odds"], row["odds_low"], row["odds_high"]), row["binding"],
             number(row["unassigned"]) or None, row["lock_reason"], row["lock_owner"],
+            row.get("over_assignment"),
         ])  # fmt: skip
         formats.append(plan.number_formats[int(graph.kpi[node])])
     left = len(plan.nodes) - len(rows)
@@ -152,7 +153,8 @@ class _Tree:
         what = "sum" if self.is_sum else "mean"
         more = f"; {hidden:,} units further down are left out" if hidden else ""
         title = f"{self.kpi.name}, {self.kpi.unit}" if self.kpi.unit else self.kpi.name
-        remark = f"Each unit is the {what} of the indented rows below it{how}{more}."
+        cushion = ", but for targets with a cushion" if self.plan.source.document.get("over_assignment") else ""
+        remark = f"Each unit is the {what} of the indented rows below it{cushion}{how}{more}."
         return Sheet(self.name, title, TREE_COLUMNS, rows, remark, formats,
                      [depth for _, depth, _ in self.order], [bool(below) for below in self.children],
                      charts=tuple(self._charts(rows)))  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from kpiopt.scenario.format.asks import Cushion
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
@@ -65,6 +66,11 @@ class ScenarioDocument(Section):
     guardrail: dict[str, GuardrailEntry] = Field(default={}, description="ranges of stretch for many cells, by name")
     adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
+    over_assignment: dict[str, Cushion] = Field(
+        default={},
+        description="by level: what is asked on top of targets as a cushion, such as team = 0.05; "
+        '`kpi = ["sales"]` names the KPIs, all flows that add up where absent',
+    )
     uncertainty: UncertaintySection = Field(default=UncertaintySection(), description="execution risk")
     execution: dict[str, ExecutionEntry] = Field(default={}, description="execution of some cells, by name")
     noise: dict[str, NoiseEntry] = Field(default={}, description="noise of baselines, by name")

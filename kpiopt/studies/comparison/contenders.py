@@ -17,6 +17,7 @@ from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
+from kpiopt.run.over_assign import over_assign
 from kpiopt.run.run import JudgedPlan, Run
 from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
 from kpiopt.run.spread import spread_by
@@ -317,7 +318,7 @@ def _side_of_run(contender: Contender) -> Side:
     stored, scenario = contender.stored, contender.scenario
     assert stored is not None
     kept = load_kept_plan(stored, scenario)
-    plan = build_plan(kept.graph, kept.stretch, kept.levels)
+    plan, _ = over_assign(build_plan(kept.graph, kept.stretch, kept.levels))
     _require_same_targets(stored, plan, kept)
     document = stored.document
     goals = tuple(

@@ -25,6 +25,7 @@ from kpiopt.program.order.steps import append_row, objectives_of
 from kpiopt.program.solver.answer import Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.run.over_assign import over_assign
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.studies.family import Planned
 
@@ -129,7 +130,7 @@ def find_alternatives(
     deadline.require("a plan as different as could be was found")
     far, distance = _push_away(room, decisions, planned.solution.x)
     columns = planned.cascade.columns
-    plan = build_plan(planned.graph, columns.stretch_of_cells(far), columns.level.of(far))
+    plan, _ = over_assign(build_plan(planned.graph, columns.stretch_of_cells(far), columns.level.of(far)))
     return Alternatives(slack, steps, ranges, plan, distance)
 
 

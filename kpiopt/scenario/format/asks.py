@@ -1,0 +1,39 @@
+"""The format, fourth part: how what is asked is shared out, and what stands beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from kpiopt.scenario.format.values import OrShort, Section, Text
+
+
+class CushionEntry(Section):
+    """What a level is asked on top of its targets: a share of them, or the smallest one that gives a goal its odds."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="share of its targets; a number alone means this"
+    )
+    goal: Text | None = Field(default=None, description="id of the goal that should get the odds")
+    odds: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="odds of the goal when what is asked, cushion included, is realised by execution; the smallest "
+        "share that gives them is taken, to 0.1 %",
+    )
+    kpis: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="under the key `kpi` only: the KPIs that are meant; a list alone means this"
+    )
+
+
+def _as_cushion(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    return {"kpis": [value] if isinstance(value, str) else value} if isinstance(value, str | list) else {"share": value}
+
+
+Cushion = Annotated[
+    CushionEntry,
+    BeforeValidator(_as_cushion),
+    OrShort({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
