@@ -74,7 +74,8 @@ def test_the_answer_is_one_document_and_agrees_with_the_run_folder(starter, caps
 
 def test_targets_add_up_through_the_tables(starter, capsys):
     folder = starter.parent / solved(capsys)["folder"]
-    targets = pl.read_csv(folder / "targets.csv", schema_overrides={"period": pl.String, "reference": pl.Float64})
+    numbers = dict.fromkeys(("reference", "over_assignment"), pl.Float64)
+    targets = pl.read_csv(folder / "targets.csv", schema_overrides={"period": pl.String, **numbers})
     assert targets.columns == TARGET_COLUMNS
     assert targets.drop("period").equals(pl.read_parquet(folder / "targets.parquet").drop("period"))
     value = {(u, k): t for u, k, t in zip(targets["unit"], targets["kpi"], targets["target"], strict=True)}
