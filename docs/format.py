@@ -130,7 +130,7 @@ HEADINGS = {
     "DriverEntry": "[kpi.ID.drivers] CAUSE = { … }",
     "FactorEntry": "[factor.ID]",
     "InitiativeEntry": "[initiative.ID]",
-    "LinkEntry": "[initiative.ID.effects] KPI = { … }",
+    "EffectEntry": "[initiative.ID.effects] KPI = { … }",
     "GoalEntry": "[goal.ID]",
     "CapacityEntry": "[capacity.RESOURCE]",
     "BudgetEntry": "[budget.ID]",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kpiopt.program.formulation import columns, constraints, elimination, objectives, promises
+from kpiopt.program.formulation import actions, columns, constraints, elimination, objectives, promises
 from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
 
@@ -62,6 +62,7 @@ def page() -> str:
                 "shortfall": columns.add_shortfalls,
                 "together": columns.shared_shortfall,
                 "largest": columns.add_largest,
+                "on, choice, idle": actions.add_switches,
             },
         ),
         section(
@@ -75,6 +76,12 @@ def page() -> str:
                 "capacity": constraints.add_capacity_rows,
                 "budget": constraints.add_budget_rows,
                 "fairness": constraints.add_fairness_rows,
+                "on": actions.add_on_rows,
+                "run, least": actions.add_run_rows,
+                "levels, steps": actions.add_choice_rows,
+                "once": actions.add_once_rows,
+                "needs": actions.add_needs_rows,
+                "not_with": actions.add_not_with_rows,
             },
         ),
         section(

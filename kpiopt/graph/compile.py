@@ -166,13 +166,17 @@ class _Draft:
                 if effect.lag > 0 and self.scenario.periods is None:
                     continue
                 kpi = self.scenario.kpi_position[effect.kpi]
-                head = self._nodes(initiative.units, kpi)
+                source, unit = tail, np.asarray(initiative.units, dtype=np.int64)
                 root = self._nodes(np.zeros(1, dtype=np.int64), kpi)[0]
+                if effect.places is not None:
+                    pairs = np.array(effect.places, dtype=np.int64).reshape(-1, 2)
+                    source, unit, root = tail[pairs[:, 0]], pairs[:, 1], np.int64(-1)
+                head = self._nodes(unit, kpi)
                 head = np.where(head >= 0, head, root)
                 if np.any(head < 0):
                     self._report_no_target(initiative.id, effect.kpi)
                     continue
-                self._add_edges(tail, head, initiative.units, effect, EdgeKind.INITIATIVE)
+                self._add_edges(source, head, unit, effect, EdgeKind.INITIATIVE)
 
     def _report_no_target(self, initiative: str, kpi: str) -> None:
         self.problems.append(

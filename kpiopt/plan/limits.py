@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
 from kpiopt.scenario.scenario import Floats, Integers, Units
 
@@ -102,13 +103,13 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
         share = season_of_capacity(scenario, resource)
         names = capacity_names(scenario, resource, holder)
         for i, period in enumerate(range(len(share)) if scenario.periods is not None else (-1,)):
-            fixed = _sum_at(graph.level_unit, graph.use_per_level(resource, period) * levels, len(units))
+            fixed = _sum_at(graph.level_unit, use_of_levels(graph, levels, resource, period), len(units))
             some = names[i * len(holder) : (i + 1) * len(holder)]
             effort = scenario.cells.effort.get(resource)
             if effort is not None:
                 draft.add(some, holder, share[i] * capacity[holder], effort, fixed, period)
     budgets = [b for b in scenario.budgets.values() if b.resource == "pay"]
-    rate, spent = np.nan_to_num(scenario.cells.pay_rate), graph.use_per_level("pay") * levels
+    rate, spent = np.nan_to_num(scenario.cells.pay_rate), use_of_levels(graph, levels, "pay")
     fixed = np.nan_to_num(units.target_incentive) + _sum_at(graph.level_unit, spent, len(units))
     for budget in budgets:
         scope, limit = np.array([budget.scope]), np.array([budget.limit])
@@ -116,7 +117,7 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
             draft.add([f"budget.{budget.id}"], scope, limit, rate, fixed)
             continue
         for period in range(scenario.n_periods):
-            spent = _sum_at(graph.level_unit, graph.use_per_level("pay", period) * levels, len(units))
+            spent = _sum_at(graph.level_unit, use_of_levels(graph, levels, "pay", period), len(units))
             due = np.nan_to_num(units.target_incentive) / scenario.n_periods + spent
             draft.add([f"budget.{budget.id}/{scenario.period_name(period)}"], scope, limit, rate, due, period)
     if scenario.periods is not None:

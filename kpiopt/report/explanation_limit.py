@@ -32,8 +32,8 @@ def limit_document(found: LimitExplanation) -> dict[str, Any]:
 def initiative_document(initiative: Initiative, found: Sequence[LevelExplanation]) -> dict[str, Any]:
     """Return the JSON form: schema `kpiopt.explain/1`, with `initiative` and `units`."""
     units = [asdict(level) for level in found]
-    uses = dict(initiative.uses)
-    return {"schema": "kpiopt.explain/1", "initiative": initiative.id, "uses_per_level": uses, "units": units}
+    uses, setup = dict(initiative.uses), {"setup": dict(initiative.setup)} if initiative.setup else {}
+    return {"schema": "kpiopt.explain/1", "initiative": initiative.id, "uses_per_level": uses, **setup, "units": units}
 
 
 def render_limit(graph: CausalGraph, found: LimitExplanation) -> Group:
@@ -99,6 +99,9 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
     lines: list[RenderableType] = [Text(printable(f"{initiative.name}"), style="bold")]
     uses = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.uses.items())
     lines.append(Text(printable(f"  One level uses {uses or 'nothing'}.")))
+    setup = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.setup.items())
+    if setup:
+        lines.append(Text(printable(f"  It is set up once with {setup}, whatever the level.")))
     for level in found[:SHOWN]:
         lines += [Text(printable(f"  {sentence}")) for sentence in level_sentences(scenario, level)]
     if len(found) > SHOWN:

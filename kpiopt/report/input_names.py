@@ -50,6 +50,8 @@ def _plain_names(scenario: Scenario) -> dict[str, str]:
         names[f"initiative.{initiative.id}.max"] = f"Largest level of {initiative.name}"
         for resource in initiative.uses:
             names[f"initiative.{initiative.id}.uses.{resource}"] = f"{resource} that {initiative.name} uses"
+        for resource in initiative.setup:
+            names[f"initiative.{initiative.id}.setup.{resource}"] = f"{resource} that sets up {initiative.name}"
     for plan in scenario.pay_plans:
         names[f"pay_plan.{plan}.payout"] = f"Payout of pay plan {plan} (1 = as planned)"
         names[f"pay_plan.{plan}.cap"] = f"Cap of pay plan {plan}"

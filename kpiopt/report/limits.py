@@ -1,4 +1,4 @@
-"""What holds the plan back, in words: limits that are used up, and what a little more of each would be worth."""
+"""What holds the plan back and what it runs, in words: limits and what more of each is worth; chosen initiatives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
+from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.periods import split_period
-from kpiopt.scenario.scenario import Kpi, Scenario
+from kpiopt.scenario.scenario import Floats, Kpi, Scenario
+
+SHOWN_INITIATIVES = 8
+SHOWN_ADDED = 3
 
 
 @dataclass(frozen=True)
@@ -197,3 +204,48 @@ def locked_text(run: Run, cell: int, kpi: Kpi) -> str:
         return text
     added = f"{change(caused, kpi.unit, kpi.step)} from what drives it"
     return f"a stretch of {change(own, kpi.unit, kpi.step)}; with {added} the target is {text}"
+
+
+def initiative_lines(run: Run) -> Iterator[str]:
+    """Say which initiatives are chosen, where and when, what they use and what they add to the first goals."""
+    graph, scenario = run.graph, run.scenario
+    initiatives = list(scenario.initiatives.values())
+    levels = run.plan.levels
+    chosen = np.flatnonzero(levels > 1e-9)
+    if not initiatives:
+        return
+    if not len(chosen):
+        yield "No initiative is chosen."
+        return
+    cost, pay = amount(run.spending.initiatives, scenario.currency), float(use_of_levels(graph, levels, "pay").sum())
+    paid = f", and {amount(pay, scenario.currency)} that is counted in pay" if pay else ""
+    yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}{paid}."
+    chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
+    chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
+    goals = {g.id: graph.goal_node(g) for g in list(scenario.goals.values())[:SHOWN_ADDED]}
+    added = contributions(graph, levels, goals)
+    for i in chosen[:SHOWN_INITIATIVES].tolist():
+        initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
+        uses = ", ".join(
+            _use(scenario, resource, float(use_of_levels(graph, levels, resource)[i]))
+            for resource in initiative.resources
+        )
+        start = scenario.period_name(int(graph.level_start[i]))
+        begun = "" if start is None else f", begun in {start}"
+        level = f"{amount(float(levels[i]))} of {amount(initiative.maximum)}"
+        yield f"  {initiative.name} at {unit}{begun}: {level} ({uses}){_added(scenario, added, i)}"
+    if len(chosen) > SHOWN_INITIATIVES:
+        yield f"  … and {len(chosen) - SHOWN_INITIATIVES:,} more"
+
+
+def _added(scenario: Scenario, added: dict[str, Floats], row: int) -> str:
+    """Say what an initiative is expected to change of the first goals' values."""
+    kpis = {goal.id: scenario.kpis[goal.kpi] for goal in scenario.goals.values()}
+    parts = [f"{change(float(by[row]), kpis[g].unit)} of {kpis[g].name}" for g, by in added.items() if by[row]]
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _use(scenario: Scenario, resource: str, used: float) -> str:
+    """Say how much of a resource is used; of a budget that is money, in the currency."""
+    is_money = any(budget.resource == resource and budget.money for budget in scenario.budgets.values())
+    return f"{amount(used, scenario.currency)} of {resource}" if is_money else amount(used, resource)

@@ -15,7 +15,15 @@ from kpiopt.errors import printable
 from kpiopt.report.asks.sentences import cushion_sentences
 from kpiopt.report.goal_names import goal_kpi, targets_by_period
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import locked_text, next_steps, priced_limits, prices_of_less, used_up, without_price
+from kpiopt.report.limits import (
+    initiative_lines,
+    locked_text,
+    next_steps,
+    priced_limits,
+    prices_of_less,
+    used_up,
+    without_price,
+)
 from kpiopt.report.numbers import (
     amount,
     certain_words,
@@ -28,7 +36,7 @@ from kpiopt.report.numbers import (
 from kpiopt.report.promised.sentences import missed_promises, promise_sentences, required_words
 from kpiopt.report.rule import beside_lines
 from kpiopt.run.run import GoalResult, Run, unassigned_of
-from kpiopt.scenario.scenario import Integers, Kpi, Scenario
+from kpiopt.scenario.scenario import Integers, Kpi
 from kpiopt.simulation.certainty import certain_inputs, count_inputs
 from kpiopt.simulation.hits import fall_short
 
@@ -39,7 +47,6 @@ LARGEST_ASKS = 5
 SHOWN_UNITS = 8
 SHOWN_KPIS = 3
 SHOWN_PRICES = 6
-SHOWN_INITIATIVES = 8
 SHOWN_LOCKS = 8
 SHOWN_INPUTS = 4
 LIKELY = 0.8
@@ -380,7 +387,7 @@ def _limits(run: Run) -> Iterator[RenderableType]:
 
 def _money(run: Run) -> Iterator[RenderableType]:
     """Pay and initiatives."""
-    lines = [*_pay_lines(run), *_initiative_lines(run)]
+    lines = [*_pay_lines(run), *initiative_lines(run)]
     if lines:
         yield _heading("What it costs")
         yield from (_line(text) for text in lines)
@@ -403,41 +410,6 @@ def _pay_lines(run: Run) -> Iterator[str]:
     )
     for budget, odds in pay.over.items():
         yield f"Probability of paying more than budget {budget}: {odds.text}."
-
-
-def _initiative_lines(run: Run) -> Iterator[str]:
-    graph, scenario = run.graph, run.scenario
-    initiatives = list(scenario.initiatives.values())
-    levels = run.plan.levels
-    chosen = np.flatnonzero(levels > 1e-9)
-    if not initiatives:
-        return
-    if not len(chosen):
-        yield "No initiative is chosen."
-        return
-    cost, pay = amount(run.spending.initiatives, scenario.currency), float(graph.use_per_level("pay") @ levels)
-    paid = f", and {amount(pay, scenario.currency)} that is counted in pay" if pay else ""
-    yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}{paid}."
-    chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
-    chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
-    for i in chosen[:SHOWN_INITIATIVES].tolist():
-        initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
-        uses = ", ".join(
-            _use(scenario, resource, float(graph.use_per_level(resource)[i] * levels[i]))
-            for resource in initiative.resources
-        )
-        start = scenario.period_name(int(graph.level_start[i]))
-        begun = "" if start is None else f", begun in {start}"
-        level = f"{amount(float(levels[i]))} of {amount(initiative.maximum)}"
-        yield f"  {initiative.name} at {unit}{begun}: {level} ({uses})"
-    if len(chosen) > SHOWN_INITIATIVES:
-        yield f"  … and {len(chosen) - SHOWN_INITIATIVES:,} more"
-
-
-def _use(scenario: Scenario, resource: str, used: float) -> str:
-    """Say how much of a resource is used; of a budget that is money, in the currency."""
-    is_money = any(budget.resource == resource and budget.money for budget in scenario.budgets.values())
-    return f"{amount(used, scenario.currency)} of {resource}" if is_money else amount(used, resource)
 
 
 def _next_steps(folder: Path) -> Iterator[RenderableType]:

@@ -19,6 +19,7 @@ from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.asks import CushionResult
 from kpiopt.run.frames import GOAL_COLUMNS, INITIATIVE_COLUMNS, LIMIT_COLUMNS, ODDS_COLUMNS, as_pandas
+from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.promised import PromiseResult
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
@@ -271,7 +272,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         **run.beside_as_dict(),
         "limits": [_limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
-        "initiatives": _initiatives_as_dict(run),
+        "initiatives": initiatives_as_dict(run.plan),
         "rules": {judged.label: judged_as_dict(judged) for judged in run.rules},
         "locks": _locks_as_dict(run),
         "unassigned": unassigned_of(run),
@@ -361,18 +362,6 @@ def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
         "p95": pay.total.p95,
         "over_limit": over.as_dict() if over else None,
     }
-
-
-def _initiatives_as_dict(run: Run) -> list[dict[str, Any]]:
-    graph, initiatives = run.graph, list(run.scenario.initiatives.values())
-    places = zip(graph.level_initiative, graph.level_unit, graph.level_start, run.plan.levels, strict=True)
-    return [
-        {
-            "initiative": initiatives[i].id, "unit": run.scenario.units.ids[u],
-            "start": run.scenario.period_name(int(start)), "level": float(level), "max": initiatives[i].maximum,
-        }
-        for i, u, start, level in places
-    ]  # fmt: skip
 
 
 def _locks_as_dict(run: Run) -> list[dict[str, Any]]:

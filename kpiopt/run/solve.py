@@ -18,7 +18,7 @@ from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.formulation.columns import level_range
 from kpiopt.program.formulation.elimination import held_at_zero
-from kpiopt.program.formulation.objectives import money_per_level
+from kpiopt.program.formulation.objectives import money_at_plan
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
 from kpiopt.program.order.kept_solution import with_checked_certificates
@@ -27,7 +27,6 @@ from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
-from kpiopt.program.trust.arrays import dot
 from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import fresh_odds, promise_results, solve_with_promises
@@ -295,5 +294,5 @@ def plan_spending(cascade: Cascade, solution: Solution) -> Spending:
     """Return pay at plan and the initiatives' use of other money."""
     columns, scenario = cascade.columns, cascade.graph.scenario
     whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0 and not b.by_period]
-    initiatives = dot(money_per_level(columns), columns.level.of(solution.x))
+    initiatives = money_at_plan(columns, solution.x)
     return Spending(columns.pay_at_plan(solution.x), min(whole, default=None), initiatives)

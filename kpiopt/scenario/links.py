@@ -52,7 +52,14 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one unit of an initiative's level adds to a KPI at the deciding unit."""
+    """What one unit of an initiative's level adds to a KPI.
+
+    Attributes
+    ----------
+    places : tuple of (int, int), optional
+        Pairs of a position among the deciding units and the unit at which it works; at the deciding unit itself, else
+        at the root, where None.
+    """
 
     kpi: str
     contribution: Quantity
@@ -60,6 +67,7 @@ class Effect:
     path: str
     between: float = 0.0
     spread: str | None = None
+    places: tuple[tuple[int, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,12 @@ class Initiative:
         Share of its effect in the first, second … period in which it runs, the last one for good.
     lasts : int, optional
         Number of periods in which it runs; to the end of the plan where None.
+    levels : tuple of float
+        The levels there are, ascending; empty where every level up to the largest is possible.
+    needs, not_with : tuple of str
+        Initiatives that must be above 0 where this one is, and those that must not.
+    setup : mapping of str to float
+        Resource use once where the level is above 0, in the period in which it begins.
     """
 
     id: str
@@ -95,11 +109,20 @@ class Initiative:
     starts: tuple[int, ...] | None = None
     build_up: tuple[float, ...] = (1.0,)
     lasts: int | None = None
+    levels: tuple[float, ...] = ()
+    needs: tuple[str, ...] = ()
+    not_with: tuple[str, ...] = ()
+    setup: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def resources(self) -> tuple[str, ...]:
         """What it uses."""
-        return tuple(dict.fromkeys((*self.uses, *self.runs)))
+        return tuple(dict.fromkeys((*self.uses, *self.runs, *self.setup)))
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether it is more than a level: whether it runs at all counts by itself."""
+        return bool(self.levels or self.needs or self.not_with or self.setup)
 
     def runs_in(self, start: int, n_periods: int) -> range:
         """Return the periods in which a level begun in one of them runs."""

@@ -336,7 +336,7 @@ def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCell
 
 
 def _resources(model: ScenarioDocument, resolved: ResolvedUnits, found: ResolvedCells) -> set[str]:
-    used = {name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs)}
+    used = {name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs, *entry.setup)}
     budgets = {entry.resource or key for key, entry in model.budget.items()}
     return {PAY, *used, *budgets, *resolved.units.capacity, *found.cells.effort}
 

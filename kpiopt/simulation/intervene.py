@@ -182,6 +182,9 @@ def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:
     initiative = graph.scenario.initiatives[key]
     if not 0 <= level <= initiative.maximum:
         raise _refusal(text, f"a level of {key} is 0 to {initiative.maximum:g}", "choose a level in this range")
+    if initiative.levels and level not in (0.0, *initiative.levels):
+        there_are = ", ".join(f"{v:g}" for v in initiative.levels)
+        raise _refusal(text, f"the levels of {key} are {there_are}", "choose one of them, or 0")
     if initiative.whole and level != int(level):
         raise _refusal(text, f"levels of {key} are whole numbers", f"write {round(level)}")
     return rows, level

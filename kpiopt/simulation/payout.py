@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.scenario.scenario import Floats, Integers, PayPlan, Scenario
 from kpiopt.simulation.propagate import Block
 
@@ -114,7 +115,7 @@ def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: F
     incentive = np.nan_to_num(units.target_incentive)
     rate, weight = np.nan_to_num(cells.pay_rate), np.nan_to_num(whole.weight)
     rated = np.flatnonzero(rate != 0)
-    use = graph.use_per_level("pay")
+    use = use_of_levels(graph, levels, "pay")
     paid = np.unique(np.concatenate([np.flatnonzero(incentive != 0), cells.unit[rated], graph.level_unit[use != 0]]))
     weighted = np.flatnonzero((weight != 0) & (incentive[whole.unit] != 0))
     _check_targets(graph, graph.whole_node[weighted], targets)
@@ -134,7 +135,7 @@ def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: F
         incentives.append(_Incentive(plan, nodes, graph.baseline[nodes], targets[nodes], graph.sign[nodes], money))
         full_shares += money @ payout_share(plan, np.ones(len(rows)))
     commission = rate_by_unit @ np.maximum(stretch[rated], 0.0)
-    spent = np.bincount(graph.level_unit, use * levels, len(units))[paid].astype(np.float64)
+    spent = np.bincount(graph.level_unit, use, len(units))[paid].astype(np.float64)
     return Payout(
         units=paid,
         incentives=tuple(incentives),

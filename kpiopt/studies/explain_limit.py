@@ -10,6 +10,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import refuse_periods
@@ -138,7 +139,7 @@ def _of_cells(graph: CausalGraph, stretch: Floats, resource: str, kind: str, ins
 
 
 def _of_levels(graph: CausalGraph, levels: Floats, resource: str, inside: range) -> list[Use]:
-    used = graph.use_per_level(resource) * levels
+    used = use_of_levels(graph, levels, resource)
     here = np.flatnonzero((used != 0) & (graph.level_unit >= inside.start) & (graph.level_unit < inside.stop))
     return [Use(graph.node_name(int(graph.level_node[row])), float(used[row])) for row in here.tolist()]
 
@@ -182,4 +183,5 @@ def _uses(graph: CausalGraph, initiative: Initiative, unit: int, limit: str) -> 
         resource, scope = graph.scenario.budgets[rest].resource, graph.scenario.budgets[rest].scope
     else:
         return False
-    return bool(initiative.uses.get(resource)) and scope <= unit < int(units.end[scope])
+    used = initiative.uses.get(resource) or initiative.setup.get(resource)
+    return bool(used) and scope <= unit < int(units.end[scope])

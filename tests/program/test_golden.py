@@ -14,14 +14,14 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation import columns, constraints
+from kpiopt.program.formulation import actions, columns, constraints
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
-WRITTEN = ("everything", "by_period", "shared_out")
+WRITTEN = ("everything", "by_period", "shared_out", "actions")
 BLOCKS = {
     "add_stretch": "stretch[",
     "add_levels": "level[",
@@ -36,10 +36,20 @@ BLOCKS = {
     "add_range_rows": "range[",
     "add_ramp_rows": "ramp[",
     "add_start_rows": "start[",
+    "add_switches": "idle[",
+    "add_on_rows": "on[",
+    "add_run_rows": "run[",
+    "add_choice_rows": "levels[",
+    "add_once_rows": "once[",
+    "add_needs_rows": "needs[",
+    "add_not_with_rows": "not_with[",
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
 }
+
+
+NO_RULES = ("add_columns", "add_action_rows")
 
 
 def text_of(path: Path) -> str:
@@ -59,9 +69,9 @@ def test_every_rule_has_a_golden_program() -> None:
     written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
-        for module in (columns, constraints)
+        for module in (columns, constraints, actions)
         for name, function in inspect.getmembers(module, inspect.isfunction)
-        if name.startswith("add_") and function.__module__ == module.__name__ and name != "add_columns"
+        if name.startswith("add_") and function.__module__ == module.__name__ and name not in NO_RULES
     ]
     assert sorted(rules) == sorted(BLOCKS)
     assert [name for name in rules if BLOCKS[name] not in written] == []
@@ -124,6 +134,29 @@ def test_rules_by_period_worked_out_by_hand() -> None:
     assert "start[training@ann]: 1 level[training@ann/H1] + 1 level[training@ann/H2] <= 3" in lines
     assert "capacity.hours[ann/H1]: 2 stretch[ann/sales/H1] + 5 level[training@ann/H1] <= 30" in lines
     assert "capacity.hours[ann/H2]: 2 stretch[ann/sales/H2] + 5 level[training@ann/H2] <= 70" in lines
+
+
+def test_rules_of_actions_worked_out_by_hand() -> None:
+    """Each line below was written from the scenario and the formula, not from the program."""
+    lines = (HERE / "actions.txt").read_text(encoding="utf-8").splitlines()
+    # what runs is not idle; it is 10 or 25 where it runs, and begins once
+    assert "on[crm@plant/H1]: 1 on[crm@plant/H1] + 1 idle[crm@plant/H1] = 1" in lines
+    assert (
+        "levels[crm@plant/H2]: 1 level[crm@plant/H2] - 10 choice[crm@plant/H2>=10] - 15 choice[crm@plant/H2>=25] = 0"
+    ) in lines
+    assert "steps[crm@plant/H2>=10]: -1 on[crm@plant/H2] + 1 choice[crm@plant/H2>=10] = 0" in lines
+    assert "steps[crm@plant/H2>=25]: -1 choice[crm@plant/H2>=10] + 1 choice[crm@plant/H2>=25] <= 0" in lines
+    assert "once[crm@plant]: 1 on[crm@plant/H1] + 1 on[crm@plant/H2] <= 1" in lines
+    # the course begins in H2: the CRM may have begun in either half
+    assert ("needs[course@a/H2: crm]: -1 on[crm@plant/H1] - 1 on[crm@plant/H2] + 1 on[course@a/H2] <= 0") in lines
+    assert "run[course@a/H2]: 1 level[course@a/H2] - 4 on[course@a/H2] <= 0" in lines
+    assert "not_with[press@a: course@a]: 1 on[course@a/H2] + 1 on[press@a/H1] <= 1" in lines
+    # a press that another needs runs with one at least
+    assert "least[press@a/H1]: 0 <= 1 level[press@a/H1] - 1 on[press@a/H1]" in lines
+    # set up in the half in which it begins
+    assert "capacity.hours[a/H2]: 1 level[course@a/H2] + 6 on[course@a/H2] <= 20" in lines
+    (cash,) = [line for line in lines if line.startswith("budget[cash]")]
+    assert "+ 30 on[crm@plant/H1] + 30 on[crm@plant/H2] <= 100" in cash
 
 
 def test_formulation_page_is_current() -> None:

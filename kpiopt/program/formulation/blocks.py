@@ -186,6 +186,18 @@ class LinearProgram:
         """Return "block[ids]" of a row."""
         return _name_at(self.rows, position)
 
+    def order_of_ties(self) -> Integers:
+        """Return the whole-number columns in the order that tells equal choices apart: of the first, more is better.
+
+        By name, blocks in their order; but idle ones from the last name on, so that of two initiatives of which either
+        would do the first one runs.
+        """
+        order: list[int] = []
+        for block in self.columns:
+            whole = block.positions[block.integer].tolist()
+            order += sorted(whole, key=self.column_name, reverse=block.name == "idle")
+        return np.array(order, dtype=np.int64)
+
     def arrays(self, objective: Objective | None = None) -> ProgramArrays:
         """Return the program as plain arrays with one of its objectives (none: cost 0)."""
         n = self.n_columns

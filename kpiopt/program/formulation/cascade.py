@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from kpiopt.graph import CausalGraph
+from kpiopt.program.formulation.actions import add_action_rows
 from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
@@ -34,7 +35,7 @@ class Cascade:
     ----------
     program : LinearProgram
         Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
-        range, ramp, start, capacity.<resource>, budget, fairness.
+        range, ramp, start, those of `actions`, capacity.<resource>, budget, fairness.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -70,6 +71,7 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_range_rows(build, columns)
     add_ramp_rows(build, columns)
     add_start_rows(build, columns)
+    add_action_rows(build, graph, columns.actions, columns.level)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]

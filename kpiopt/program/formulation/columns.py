@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.initiative_use import setup_use
+from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.program.formulation.elimination import (
     Elimination,
@@ -64,6 +66,8 @@ class DecisionColumns:
         w_n = max(|b_n|, step).
     level : Columns
         a_l, one for each initiative, deciding unit and start (order of `graph.level_node`).
+    actions : ActionColumns
+        Whether those run that are more than a level.
     change : Columns
         delta_h, one for each hub of `ways`.
     shortfall : Columns
@@ -97,6 +101,7 @@ class DecisionColumns:
     stretch_period: Integers
     scale: Floats
     level: Columns
+    actions: ActionColumns
     change: Columns
     ways: Elimination
     shortfall: Columns
@@ -137,6 +142,10 @@ class DecisionColumns:
         """Return the use of a resource per unit of each level, in all periods or in one, (n_levels,) float."""
         return self.graph.use_per_level(resource, period)
 
+    def setup_use(self, resource: str, period: int | None = None) -> Floats:
+        """Return what each switched initiative uses of a resource once, (n_switched,) float."""
+        return setup_use(self.graph, resource, period)[self.actions.level]
+
     @property
     def per_stretch(self) -> Floats:
         """Change of its node per unit of each stretch, before execution, (n_stretch,) float."""
@@ -170,6 +179,7 @@ class DecisionColumns:
         """Return sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay, of the whole organization."""
         incentives = float(np.nansum(self.scenario.units.target_incentive))
         levels = dot(self.use_per_level("pay"), self.level.of(x))
+        levels += dot(self.setup_use("pay"), self.actions.on.of(x))
         return incentives + dot(self.pay_rate, self.stretch.of(x)) + levels
 
 
@@ -185,10 +195,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goal_node = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
     fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
     promised = graph.whole_node[scenario.totals.cell[~np.isnan(scenario.totals.target)]]
-    at_risk = graph.bounded
-    if len(at_risk):
-        ranges = level_range(graph)
-        at_risk = nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
+    at_risk = nodes_that_may_leave(graph)
     alone = np.isin(at_risk, node) & (graph.topological_level[at_risk] == 0)
     ways = eliminate(graph, np.unique(np.concatenate([goal_node, node[fixed], promised, at_risk[~alone]])))
     change = add_changes(build, graph, ways, cell, stretch, level)
@@ -216,6 +223,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
         largest=add_largest(build, scenario, largest, peers),
+        actions=add_switches(build, graph, level),
         peers=peers,
         fixed=fixed,
         at_risk=at_risk,
@@ -225,6 +233,14 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         goal_hub=goal_hub,
         goal_scale=goal_scale,
     )
+
+
+def nodes_that_may_leave(graph: CausalGraph) -> Integers:
+    """Return the nodes whose value could leave its KPI's bounds, as far as interval arithmetic tells."""
+    if not len(graph.bounded):
+        return graph.bounded
+    ranges = level_range(graph)
+    return nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
 
 
 def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:

@@ -214,9 +214,11 @@ def add_start_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
     """For each unit u, resource r:  sum_{n below u} effort_nr x_n + sum_{l below u} use_lr a_l <= capacity_ur.
 
-    In each period t with what is worked, begun and available in it.
+    In each period t with what is worked, begun and available in it. What an initiative is set up with, setup_lr o_l,
+    counts as well.
     """
     units, limits = columns.scenario.units, []
+    switched = columns.graph.level_unit[columns.actions.level]
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
         share = season_of_capacity(columns.scenario, resource)
@@ -228,6 +230,7 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
             terms += [
                 _in_rows_above(columns, columns.stretch, columns.stretch_unit, effort, row_of),
                 _in_rows_above(columns, columns.level, columns.graph.level_unit, use, row_of),
+                _in_rows_above(columns, columns.actions.on, switched, columns.setup_use(resource, period), row_of),
             ]
         available = np.outer(share, capacity[holder]).ravel()
         names = capacity_names(columns.scenario, resource, holder)
@@ -264,7 +267,8 @@ def _in_rows_above(columns: DecisionColumns, block: Columns, unit: Integers, val
 def add_budget_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
     """pay: sum incentive_u + sum pay_rate_n x_n + sum_l use_l a_l <= limit;  others: sum_l use_lr a_l <= limit.
 
-    A budget that holds in every period has a row for each, with 1 / T of the incentives.
+    A budget that holds in every period has a row for each, with 1 / T of the incentives. What an initiative is set up
+    with, setup_lr o_l, counts as well.
     """
     each = [
         (budget, period)
@@ -297,6 +301,8 @@ def _spending(columns: DecisionColumns, row: int, budget: Budget, period: int) -
     at = columns.graph.level_unit
     spent = columns.use_per_level(budget.resource, period if period >= 0 else None)
     terms = [_one_row(columns.level, row, np.where((at >= first) & (at < last), spent, 0.0))]
+    once, at = columns.setup_use(budget.resource, period if period >= 0 else None), at[columns.actions.level]
+    terms.append(_one_row(columns.actions.on, row, np.where((at >= first) & (at < last), once, 0.0)))
     if budget.resource == "pay":
         inside = (columns.stretch_unit >= first) & (columns.stretch_unit < last)
         if period >= 0:

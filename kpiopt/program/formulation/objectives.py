@@ -8,7 +8,8 @@ import numpy as np
 
 from kpiopt.program.formulation.blocks import Columns, Objective, Reference
 from kpiopt.program.formulation.columns import DecisionColumns, risk_steps
-from kpiopt.scenario.scenario import Floats
+from kpiopt.program.trust.arrays import dot
+from kpiopt.scenario.scenario import Floats, Integers
 
 LEVEL_WEIGHT = 0.001
 
@@ -84,10 +85,13 @@ def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
     """Min sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay and money budgets + effort x effort_price."""
     scenario = columns.scenario
     stretch, level = columns.pay_rate, columns.use_per_level("pay") + money_per_level(columns)
+    once = columns.setup_use("pay") + money_of_setup(columns)
     for resource, price in scenario.decide.effort_price.items():
         stretch = stretch + price * columns.effort_per_stretch(resource)
         level = level + price * columns.use_per_level(resource)
+        once = once + price * columns.setup_use(resource)
     cost = _cost(columns.stretch, stretch, n_columns) + _cost(columns.level, level, n_columns)
+    cost += _cost(columns.actions.on, once, n_columns)
     incentives = float(np.nansum(scenario.units.target_incentive))
     return [Objective("cost", None, cost, incentives, _slack(columns, "cost"), scenario.currency or "money")]
 
@@ -97,13 +101,27 @@ def money_per_level(columns: DecisionColumns) -> Floats:
 
     Pay is apart: what initiatives use of it is a part of pay, see `DecisionColumns.pay_at_plan`.
     """
-    units, at = columns.scenario.units, columns.graph.level_unit
-    covered: dict[str, Floats] = {}
+    return _of_money(columns, columns.graph.level_unit, columns.use_per_level)
+
+
+def money_of_setup(columns: DecisionColumns) -> Floats:
+    """Return what each switched initiative takes from these budgets once, (n_switched,) float."""
+    return _of_money(columns, columns.graph.level_unit[columns.actions.level], columns.setup_use)
+
+
+def money_at_plan(columns: DecisionColumns, x: Floats) -> float:
+    """Return what all initiatives take from budgets of money other than pay."""
+    once = dot(money_of_setup(columns), columns.actions.on.of(x))
+    return dot(money_per_level(columns), columns.level.of(x)) + once
+
+
+def _of_money(columns: DecisionColumns, at: Integers, use: Callable[[str], Floats]) -> Floats:
+    units, covered = columns.scenario.units, dict[str, Floats]()
     for budget in columns.scenario.budgets.values():
         if budget.money and budget.resource != "pay":
             inside = (at >= budget.scope) & (at < units.end[budget.scope])
             covered[budget.resource] = np.maximum(covered.get(budget.resource, 0.0), inside)
-    return sum((mask * columns.use_per_level(r) for r, mask in sorted(covered.items())), np.zeros(len(at)))
+    return sum((mask * use(r) for r, mask in sorted(covered.items())), np.zeros(len(at)))
 
 
 def build_reference(columns: DecisionColumns, n_columns: int) -> Reference:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.deadline import NEVER, Deadline, NotDone
 from kpiopt.errors import LimitReached, Uncertified
+from kpiopt.program.formulation.actions import next_steps
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
@@ -124,11 +126,12 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     fixed = _with_fixed_whole_numbers(arrays, solution.x)
     slopes, late = _slopes(cascade, fixed, solution, bound, deadline)
     by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
-    stepped = [limit.name for limit in bound if np.any(_whole_uses(arrays, limit.row))][:STEPPED]
+    stepped = [limit.name for limit in bound if any(map(len, _whole_steps(cascade, arrays, limit.row, solution.x)))]
+    stepped = stepped[:STEPPED]
     results = (
         _with_next_steps(
             _priced(result, limit, by_name[limit.name], solution.steps, cascade),
-            limit, cascade.program, solution, deadline, is_solved=limit.name in stepped,
+            limit, cascade, solution, deadline, is_solved=limit.name in stepped,
         )
         if result.binding else result
         for limit, result in zip(limits, plain, strict=True)
@@ -161,18 +164,40 @@ def _whole_uses(arrays: ProgramArrays, row: int) -> Floats:
     return np.where(arrays.integer, np.maximum(arrays.matrix[[row]].toarray()[0], 0.0), 0.0)
 
 
+def _decided(cascade: Cascade, arrays: ProgramArrays) -> NDArray[np.bool_]:
+    """Which columns are whole numbers, or follow from some, (n,) bool."""
+    found, actions = arrays.integer.copy(), cascade.columns.actions
+    found[actions.on.positions] = True
+    found[cascade.columns.level.positions[actions.level[actions.choice_of]]] = True
+    return found
+
+
+def _whole_steps(cascade: Cascade, arrays: ProgramArrays, row: int, x: Floats) -> tuple[Floats, Floats]:
+    """Return what single whole numbers of a plan would take less and more of a limit, by their next steps."""
+    uses = _whole_uses(arrays, row)
+    less = uses[(uses > 0.0) & (np.rint(x) > arrays.column_lower)]
+    more = uses[(uses > 0.0) & (np.rint(x) < arrays.column_upper)]
+    columns = cascade.columns
+    if not len(columns.actions.level) or arrays.n_columns > SMALL:
+        return less, more
+    taken = arrays.matrix[[row]].toarray()[0]
+    steps = next_steps(columns.actions, columns.level.of(taken), columns.actions.on.of(taken), columns.level.of(x))
+    return np.concatenate([less, steps[0]]), np.concatenate([more, steps[1]])
+
+
 def _with_next_steps(
     result: LimitResult,
     limit: Limit,
-    program: LinearProgram,
+    cascade: Cascade,
     solution: Solution,
     deadline: Deadline,
     *,
     is_solved: bool,
 ) -> LimitResult:
     """Add what the next steps of a limit that whole numbers use up would bring; without them "no plan" is not known."""
+    program = cascade.program
     arrays = program.arrays()
-    if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][arrays.integer]):
+    if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][_decided(cascade, arrays)]):
         return result
     result = replace(result, price_less=None) if result.price_less == np.inf else result
     if not is_solved or deadline.ends(
@@ -180,9 +205,7 @@ def _with_next_steps(
     ):  # a price holds with whole numbers as they are; 0 says nothing
         known = result if result.shadow_price else replace(result, price_less=None, price_more=None)
         return replace(known, in_time=not is_solved)
-    uses = _whole_uses(arrays, limit.row)
-    fewer = uses[(uses > 0.0) & (np.rint(solution.x) > arrays.column_lower)]
-    more = uses[(uses > 0.0) & (np.rint(solution.x) < arrays.column_upper)]
+    fewer, more = _whole_steps(cascade, arrays, limit.row, solution.x)
     try:
         less = _next_step(program, limit, -float(fewer.min()), solution, deadline) if len(fewer) else None
         further = _next_step(program, limit, float(more.min()), solution, deadline) if len(more) else None

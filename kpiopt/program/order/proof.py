@@ -124,7 +124,7 @@ def is_same_tree(found: Evidence | None, program: LinearProgram) -> bool:
     if found is None or found.tree is None:
         return not arrays.integer.any()
     sides = ("row_lower", "row_upper", "column_lower", "column_upper", "integer")
-    names = sorted(np.flatnonzero(arrays.integer).tolist(), key=program.column_name)
+    names = program.order_of_ties().tolist()
     return bool(
         _same_matrix(found.arrays, arrays)
         and all(np.array_equal(getattr(found.arrays, side), getattr(arrays, side)) for side in sides)

@@ -112,7 +112,7 @@ class _Search:
         self.program, self.options, self.near = program, options, near
         self.arrays = program.arrays()
         self.whole = np.flatnonzero(self.arrays.integer)
-        self.names = np.array(sorted(self.whole.tolist(), key=program.column_name), dtype=np.int64)
+        self.names = program.order_of_ties()
         self.tree = Branching(self.arrays, options)
         self.settled: list[OrderStep] = []
         self.limits: dict[int, float] = {}

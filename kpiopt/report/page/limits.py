@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
@@ -110,7 +111,8 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
         return
     goals = list(scenario.goals.values())[:MOST_GOALS]
     effects = source.effect_on_goals()
-    resources = list(dict.fromkeys(r for i in initiatives for r in i.uses))
+    resources = list(dict.fromkeys(r for i in initiatives for r in i.resources))
+    used = {r: use_of_levels(graph, source.levels, r) for r in resources}
     rows = []
     for row in chosen[:MOST_LEVELS].tolist():
         initiative, level = initiatives[graph.level_initiative[row]], float(source.levels[row])
@@ -118,7 +120,7 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
         rows.append([
             initiative.name, scenario.units.names[graph.level_unit[row]],
             f"{amount(level)} of {amount(initiative.maximum)}",
-            *(amount(initiative.uses[r] * level) if r in initiative.uses else "" for r in resources),
+            *(amount(float(used[r][row])) if r in initiative.resources else "" for r in resources),
             *(change(add) if add else "" for add in adds),
         ])  # fmt: skip
     named = [f"{scenario.kpis[g.kpi].name}, {scenario.kpis[g.kpi].unit}".rstrip(", ") for g in goals]

@@ -25,7 +25,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "drivers": strategy_map.DriverEntry,
     "factors": strategy_map.FactorEntry,
     "initiatives": strategy_map.InitiativeEntry,
-    "effects": strategy_map.LinkEntry,
+    "effects": strategy_map.EffectEntry,
     "goals": plan.GoalEntry,
     "budgets": plan.BudgetEntry,
     "pay_plans": plan.PayPlanEntry,

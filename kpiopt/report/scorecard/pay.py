@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.charts.pay_curve import pay_curve_figure
 from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageTable
@@ -93,7 +94,7 @@ def unit_pay(source: ReportSource, unit: int) -> UnitPay | None:
             paid.append(PaidCell(kpis[cells.kpi[cell]], target, float(source.stretch[cell]), weight, rate))
     if not paid:
         return None
-    uses = graph.use_per_level("pay") * source.levels
+    uses = use_of_levels(graph, source.levels, "pay")
     spent = float(uses[graph.level_unit == unit].sum())
     return UnitPay(source, incentive, units.pay_plans[unit], tuple(paid), spent)
 

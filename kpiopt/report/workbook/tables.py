@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.page.goals import goal_title
 from kpiopt.report.page.limits import limit_words
 from kpiopt.report.workbook.book import FORMATS
@@ -136,7 +137,7 @@ def initiatives_sheet(plan: PlanRows) -> Sheet | None:
     initiatives = list(scenario.initiatives.values())
     if not initiatives:
         return None
-    resources = list(dict.fromkeys(r for i in initiatives for r in i.uses))
+    resources = list(dict.fromkeys(r for i in initiatives for r in i.resources))
     goals = source.document["goals"][:MOST_GOALS_BESIDE]
     effects = source.effect_on_goals()
     columns = (
@@ -145,6 +146,7 @@ def initiatives_sheet(plan: PlanRows) -> Sheet | None:
         *(Column(f"adds to {goal_title(source, g)}", "plain", width=14) for g in goals),
     )  # fmt: skip
     at, rows = letters_of(columns), list[list[Field]]()
+    used = {r: use_of_levels(graph, source.levels, r) for r in resources}
     order = scenario.units.order_in_file(graph.level_unit)
     order = order[np.argsort(graph.level_initiative[order], kind="stable")][: plan.most]
     for place, i in enumerate(order.tolist()):
@@ -154,7 +156,7 @@ def initiatives_sheet(plan: PlanRows) -> Sheet | None:
         rows.append([
             initiative.name, scenario.units.names[int(graph.level_unit[i])], level, initiative.maximum,
             Formula(f'=IF({at["at most"]}{r}=0,"",{at["level"]}{r}/{at["at most"]}{r})', share),
-            *(initiative.uses[x] * level if x in initiative.uses else None for x in resources), *adds,
+            *(float(used[x][i]) if x in initiative.resources else None for x in resources), *adds,
         ])  # fmt: skip
     left = len(graph.level_unit) - len(rows)
     more = f"; {left:,} are left out, all are in initiatives.csv" if left else ""

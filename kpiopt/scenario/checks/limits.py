@@ -52,8 +52,8 @@ class LimitChecks:
                         if fix.startswith("did")
                         else f"write [budget.{resource}], or give units capacity.{resource}"
                     )
-                    key = "uses" if resource in initiative.uses else "runs"
-                    path = ("initiative", initiative.id, key, resource)
+                    field = next(f for f in ("uses", "runs", "setup") if resource in getattr(initiative, f))
+                    path = ("initiative", initiative.id, field, resource)
                     self.findings.at("E-resource", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
 
     def check_effort(self) -> None:

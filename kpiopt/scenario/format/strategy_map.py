@@ -78,13 +78,26 @@ class DriverEntry(LinkEntry):
     trade_off: bool = Field(default=False, description="confirms that an improvement of the cause makes this KPI worse")
 
 
+class EffectEntry(LinkEntry):
+    """What an initiative does to a KPI: its key is the id of the KPI.
+
+    The value is the contribution (a quantity), or a table where a lag or a place is to be said as well.
+    """
+
+    at: Text | None = Field(
+        default=None,
+        description='where it works: a level (at each unit of it at or below the deciding unit), "organization" (the '
+        "root) or a unit id; at the deciding unit where absent",
+    )
+
+
 def _as_link(value: Any) -> Any:
     is_table = isinstance(value, dict) and not (len(value) == 1 and next(iter(value)) in DISTRIBUTIONS)
     return value if is_table else {"contribution": value}
 
 
 Driver = Annotated[DriverEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
-Link = Annotated[LinkEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
+Link = Annotated[EffectEntry, BeforeValidator(_as_link), OrShort(QUANTITY_SCHEMA)]
 
 
 class KpiEntry(Section):
@@ -160,8 +173,25 @@ class InitiativeEntry(Section):
         default=None,
         description='deciding units: a selection such as { level = "team" }, or a list of ids; the root if absent',
     )
-    max: NonNegative = Field(description="largest level; the level lies in [0, max]")
+    max: NonNegative | None = Field(
+        default=None, description="largest level; the level lies in [0, max]; may be left out where `levels` is given"
+    )
     whole: bool = Field(default=False, description="whether the level must be a whole number")
+    levels: Annotated[list[NonNegative], Field(min_length=1)] | None = Field(
+        default=None, description="the levels there are, such as [0, 10, 25]: the level is one of these"
+    )
+    needs: Names | None = Field(
+        default=None,
+        description="initiatives that it needs: its level is above 0 only where theirs are, at the same unit or else "
+        "at the nearest one above that decides on them",
+    )
+    not_with: Names | None = Field(
+        default=None,
+        description="initiatives that it excludes: not both are above 0 at one unit, or at a unit and one above it",
+    )
+    setup: dict[str, NonNegative] = Field(
+        default={}, description="resource use, by resource, once where the level is above 0, whatever the level"
+    )
     uses: dict[str, NonNegative] = Field(
         default={}, description="resource use per unit of level, by resource; with periods in that in which it begins"
     )

@@ -123,17 +123,18 @@ def _initiatives(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
     for initiative in scenario.initiatives.values():
         path, change = f"initiative.{initiative.id}", partial(_put, "initiatives", initiative.id, "maximum")
         most = PlainNumber("assumption", initiative.maximum, change, 0.0, whole=initiative.whole)
-        yield f"{path}.max", most
-        for resource, use in initiative.uses.items():
-            yield (
-                f"{path}.uses.{resource}",
-                PlainNumber("assumption", use, partial(_use, initiative.id, resource), 0.0),
-            )
+        if not initiative.levels:
+            yield f"{path}.max", most
+        for field in ("uses", "setup"):
+            for resource, use in getattr(initiative, field).items():
+                change = partial(_use, initiative.id, field, resource)
+                yield f"{path}.{field}.{resource}", PlainNumber("assumption", use, change, 0.0)
 
 
-def _use(initiative: str, resource: str, scenario: Scenario, value: float) -> Scenario:
+def _use(initiative: str, field: str, resource: str, scenario: Scenario, value: float) -> Scenario:
     entry = scenario.initiatives[initiative]
-    changed = replace(entry, uses={**entry.uses, resource: value})
+    moved: Any = {field: {**getattr(entry, field), resource: value}}
+    changed = replace(entry, **moved)
     return replace(scenario, initiatives={**scenario.initiatives, initiative: changed})
 
 

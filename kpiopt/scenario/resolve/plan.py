@@ -79,7 +79,7 @@ def resolve_budgets(findings: Findings, model: ScenarioDocument, units: Units) -
 
 
 def _check_spent(findings: Findings, model: ScenarioDocument, key: str, resource: str) -> None:
-    used = {PAY, *(name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs))}
+    used = {PAY, *(name for entry in model.initiative.values() for name in (*entry.uses, *entry.runs, *entry.setup))}
     if resource in used or not findings.is_whole("initiative"):
         return
     path: KeyPath = ("budget", key, "resource") if model.budget[key].resource else ("budget", key)

@@ -16,6 +16,7 @@ from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry
 from kpiopt.scenario.links import Driver, Effect, Initiative
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.actions import check_relations, places_of_effect, resolve_levels
 from kpiopt.scenario.resolve.periods import find_period, kind_of, period_names
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Selector
@@ -273,9 +274,10 @@ class MapResolver:
     def initiatives(self) -> dict[str, Initiative]:
         """Return the initiatives in order of appearance."""
         resolved = {key: self._initiative(key, entry) for key, entry in self.model.initiative.items()}
-        return {key: initiative for key, initiative in resolved.items() if initiative is not None}
+        check_relations(self.findings, self.model, resolved, self.units)
+        return resolved
 
-    def _initiative(self, key: str, entry: InitiativeEntry) -> Initiative | None:
+    def _initiative(self, key: str, entry: InitiativeEntry) -> Initiative:
         path = ("initiative", key)
         deciding = np.zeros(len(self.units), dtype=bool)
         deciding[0] = True
@@ -290,9 +292,11 @@ class MapResolver:
             fix = f"write [initiative.{key}.effects]"
             self.findings.at("W-no-effects", message, path, rule=rule, fix=fix, key=True)
         build_up = tuple(entry.build_up or (1.0,))
+        most, levels = resolve_levels(self.findings, key, entry)
         return Initiative(
-            key, entry.name or key, units, entry.max, entry.whole, dict(entry.uses), kept, dict(entry.runs),
-            self._starts(key, entry), build_up, entry.lasts,
+            key, entry.name or key, units, most, entry.whole, dict(entry.uses), kept, dict(entry.runs),
+            self._starts(key, entry), build_up, entry.lasts, levels, tuple(entry.needs or ()),
+            tuple(entry.not_with or ()), dict(entry.setup),
         )  # fmt: skip
 
     def _starts(self, key: str, entry: InitiativeEntry) -> tuple[int, ...] | None:
@@ -315,11 +319,34 @@ class MapResolver:
                 self.findings.at("E-unknown-kpi", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
             return None
         self._check_lag(entry.lag, path)
-        self._check_reach(key, kpi, units, path)
-        self._warn_unassigned(f"initiative.{key}.effects.{kpi}", kpi, units, entry.spread, path)
+        places = None if entry.at is None else self._effect_places(key, kpi, entry.at, units, path)
+        if entry.at is None:
+            self._check_reach(key, kpi, units, path)
+        working = units if places is None else np.array(sorted({unit for _, unit in places}), dtype=np.int64)
+        self._warn_unassigned(f"initiative.{key}.effects.{kpi}", kpi, working, entry.spread, path)
         if contribution is None:
             return None
-        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between, entry.spread)
+        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between, entry.spread, places)
+
+    def _effect_places(
+        self, key: str, kpi: str, at: str, units: Integers, path: KeyPath
+    ) -> tuple[tuple[int, int], ...] | None:
+        """Return where an effect with `at` works; None and a note where that is nowhere."""
+        named = self._units_at(at, (*path, "at"))
+        if named is None:
+            return None
+        usable = named[self.roll_up.find(named, list(self.model.kpi).index(kpi)) >= 0]
+        places = places_of_effect(self.units, units, usable)
+        reached = {i for i, _ in places}
+        missing = [unit for i, unit in enumerate(units.tolist()) if i not in reached]
+        if missing and self.findings.is_whole("cell", "cells", "unit", "kpi", "joins", "initiative"):
+            message = (
+                f"initiative '{key}' of '{self.units.ids[missing[0]]}' acts on '{kpi}' at '{at}', where it has no value"
+            )
+            rule = "an effect works at every unit of the level `at` at or below the deciding unit that has the KPI"
+            fix = f"correct `at`, or give '{kpi}' cells there"
+            self.findings.at("E-effect-nowhere", message, (*path, "at"), rule=rule, fix=fix, kind=ModelError)
+        return places
 
     def _check_reach(self, key: str, kpi: str, units: Integers, path: KeyPath) -> None:
         """Note where the KPI has a value neither at a deciding unit nor at the root."""

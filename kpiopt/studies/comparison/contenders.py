@@ -12,6 +12,7 @@ import numpy as np
 
 from kpiopt.deadline import NotDone
 from kpiopt.errors import KpioptError, LimitReached, OutputError, Problem, ScenarioError, UsageError
+from kpiopt.graph.initiative_use import NOTHING
 from kpiopt.plan import Plan, build_plan
 from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
@@ -377,8 +378,10 @@ def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]
         unit = units.position[entry["unit"]]
         covering = (b for b in scenario.budgets.values() if b.scope <= unit < units.end[b.scope])
         money = {b.resource for b in covering if b.money and b.resource != "pay"}
-        uses = scenario.initiatives[entry["initiative"]].uses
-        total += entry["level"] * sum(rate for resource, rate in uses.items() if resource in money)
+        initiative, level = scenario.initiatives[entry["initiative"]], entry["level"]
+        total += level * sum(rate for resource, rate in initiative.uses.items() if resource in money)
+        if level > NOTHING * initiative.maximum:
+            total += sum(once for resource, once in initiative.setup.items() if resource in money)
     return total
 
 

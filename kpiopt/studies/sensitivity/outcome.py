@@ -140,7 +140,10 @@ def parse_outcome(scenario: Scenario, text: str) -> Outcome:
 def earns_pay(scenario: Scenario) -> bool:
     """Whether anybody has a target incentive or a pay rate, or an initiative uses pay."""
     paid = scenario.units.target_incentive, scenario.cells.pay_rate
-    uses = any(initiative.uses.get("pay", 0.0) for initiative in scenario.initiatives.values())
+    uses = any(
+        initiative.uses.get("pay", 0.0) or initiative.setup.get("pay", 0.0)
+        for initiative in scenario.initiatives.values()
+    )
     return uses or any(bool(np.any(np.nan_to_num(values) != 0.0)) for values in paid)
 
 

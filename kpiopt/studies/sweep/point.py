@@ -15,6 +15,7 @@ import numpy as np
 
 from kpiopt.errors import Infeasible
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
@@ -263,13 +264,13 @@ def _largest_stretch(columns: DecisionColumns, x: Floats) -> float | None:
 def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
     """Return what the whole organization uses of each resource that is effort: what cells need, or units have."""
     columns, scenario = cascade.columns, cascade.columns.scenario
-    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.uses}
+    used = {resource for initiative in scenario.initiatives.values() for resource in initiative.resources}
     resources = [*scenario.cells.effort, *(r for r in scenario.units.capacity if r in used)]
     return tuple(
         (
             resource,
             dot(columns.effort_per_stretch(resource), columns.stretch.of(x))
-            + dot(columns.use_per_level(resource), columns.level.of(x)),
+            + float(use_of_levels(columns.graph, columns.level.of(x), resource).sum()),
         )
         for resource in dict.fromkeys(resources)
     )
