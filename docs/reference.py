@@ -65,7 +65,7 @@ def signature(function: Any) -> str:
 def described(name: str, value: Any) -> list[str]:
     """Return the chapter of a function or a type."""
     text, found = sections(inspect.getdoc(value) or "")
-    lines = [f"## {name}", "", *(["```python", signature(value), "```", ""] if inspect.isfunction(value) else [])]
+    lines = [f"## {name}", "", *(["```text", signature(value), "```", ""] if inspect.isfunction(value) else [])]
     lines += [text, ""]
     for title, head in (("Parameters", "option"), ("Attributes", "attribute")):
         lines += table(found[title], head) if title in found else []

@@ -58,3 +58,26 @@ def test_the_reference_is_written_from_the_docstrings():
         "Run",
         "Errors",
     }
+
+
+def test_every_page_is_a_chapter_of_the_site():
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert set(re.findall(r"^- \[[^]]*\]\(([^):]+)\)", index, re.M)) == pages - {"index.md"}
+
+
+def test_every_shipped_scenario_is_in_the_gallery_and_every_picture_is_shown():
+    """Make the pictures anew with `python docs/pictures.py`."""
+    texts = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    for path in (ROOT / "scenarios").rglob("*.toml"):
+        assert f"(../{path.relative_to(ROOT).as_posix()})" in texts
+        assert f"(pictures/{path.stem}.png)" in texts
+    pictures = list((ROOT / "docs" / "pictures").iterdir())
+    assert {f"pictures/{path.name}" for path in pictures} == set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", texts))
+    assert sum(path.stat().st_size for path in pictures) < 2_000_000
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_links_of_a_page_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", (ROOT / "docs" / page).read_text("utf-8")):
+        assert (ROOT / "docs" / link).exists(), link
