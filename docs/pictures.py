@@ -1,4 +1,4 @@
-"""Make the pictures of the tutorial and the gallery: `python docs/pictures.py`.
+"""Make the pictures of the tutorial and the gallery: `python docs/pictures.py [SCENARIO …]`.
 
 With `--reports` the finished reports are kept too, for the site to show. Sheets and maps are SVG; pages are
 photographed in a headless Chromium (Debian's package) by Playwright.
@@ -25,6 +25,7 @@ PICTURES = DOCS / "pictures"
 REPORTS = DOCS / "reports"
 SCENARIOS = DOCS.parent / "scenarios"
 GALLERY = sorted(path.relative_to(SCENARIOS).with_suffix("").as_posix() for path in SCENARIOS.rglob("*.toml"))
+WITHOUT_MAP = ("scorecard-quarters", "canada-service-standards")  # by period; a single card
 ROW, LETTER = 22, 6.6
 FILLS = {"help": "#eef1f5", "head": "#1f4e9c", "input": "#fff8e0"}
 
@@ -120,16 +121,16 @@ def move_a_lever(found: Any, report: Path) -> None:
     view.close()
 
 
-def gallery_pictures(found: Any) -> None:
-    """Solve every shipped scenario; photograph its report and draw its map."""
+def gallery_pictures(found: Any, chosen: list[str]) -> None:
+    """Solve every shipped (or named) scenario; photograph its report and draw its map."""
     with tempfile.TemporaryDirectory() as name:
-        for scenario in GALLERY:
+        for scenario in (one for one in GALLERY if not chosen or Path(one).name in chosen):
             title = Path(scenario).name
             folder = Path(name) / title
             run("solve", SCENARIOS / f"{scenario}.toml", "--out", folder)
             report = only_run(folder) / "report.html"
             photograph(found, report, f"{title}.png", width=1280, height=1100, scale=0.6)
-            if "quarters" not in title:
+            if title not in WITHOUT_MAP:
                 run("map", only_run(folder), "--file", PICTURES / f"{title}-map.svg", "--force")
             if "--reports" in sys.argv:
                 REPORTS.mkdir(exist_ok=True)
@@ -140,5 +141,7 @@ if __name__ == "__main__":
     os.umask(0o022)
     PICTURES.mkdir(exist_ok=True)
     with browser() as chromium:
-        tutorial_pictures(chromium)
-        gallery_pictures(chromium)
+        named = [word for word in sys.argv[1:] if not word.startswith("-")]
+        if not named:
+            tutorial_pictures(chromium)
+        gallery_pictures(chromium, named)
