@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ from kpiopt.program.trust.arrays import Floats
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate, Simulation
 from kpiopt.simulation.odds import estimate_odds, judge_together
-from kpiopt.simulation.planning.margins import is_certain, planning_draws
+from kpiopt.simulation.planning.margins import checking_draws, is_certain, planning_draws
 
 Progress = Callable[[str], None]
 Flags = NDArray[np.bool_]
+NEARLY = 0.0005
+"""Odds by which draws for checking may say less than is promised without a plan being made again."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class PromiseResult:
         How far the mean over the draws lies above what the promised share of them reaches, in the same unit.
     fresh : Estimate or None
         The odds from draws that the plan was not made on.
+    added : float
+        Margin that was asked beyond the target, in the same unit, because draws for checking fell short by it.
+    made_again : int
+        How many times the plan was made again because of such draws.
     """
 
     name: str
@@ -57,6 +63,8 @@ class PromiseResult:
     shortfall: float
     cushion: float
     fresh: Estimate | None = None
+    added: float = 0.0
+    made_again: int = 0
 
     @property
     def planned(self) -> float:
@@ -84,6 +92,8 @@ class PromiseResult:
             "draws": self.draws,
             "shortfall": self.shortfall,
             "cushion": self.cushion,
+            "added": self.added,
+            "made_again": self.made_again,
             "odds": self.fresh.as_dict() if self.fresh else None,
         }
 
@@ -109,9 +119,34 @@ def solve_with_promises(
     """
     if not cascade.promises or cascade.cuts.cuts:
         return cascade, solve_program(cascade.program, options, progress, near)
-    held, solution = solve_promised(cascade, planning_draws(cascade.graph), options, progress)
+    held, solution = solve_promised(cascade, planning_draws(cascade.graph), missing_margins, options, progress)
     _require_hard(held, solution)
     return held, solution
+
+
+def missing_margins(cascade: Cascade, solution: Solution) -> Floats:
+    """Return what each promise lacks in draws that the plan was not made on, (n_promises,) float.
+
+    0 where it is missed anyway, and where these draws hit as often as is promised, or so nearly that they do not tell.
+    """
+    columns, draws = cascade.columns, checking_draws(cascade.graph)
+    at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
+    margins, layout, missing = draws.margins(*at), draws.book.layout, np.zeros(len(cascade.promises))
+    kept = {result.name for result in promise_results(cascade, *at) if result.is_kept}
+    for i, promise in enumerate(cascade.promises):
+        if promise.name in kept and promise.name != "odds":
+            hits = _hits(promise, margins, draws.leeway).reshape(layout.replicates, layout.size)
+            odds = estimate_odds(np.count_nonzero(hits, axis=1), layout.size)
+            if min(odds.high, odds.estimate + NEARLY) < promise.p_min:
+                margin, n = promise.margins(margins)[0], hits.size
+                needed = promise.needed(n)
+                missing[i] = max(0.0, -float(np.partition(margin, n - needed)[n - needed]))
+    return missing
+
+
+def _hits(promise: Promise, margins: Floats, leeway: Floats) -> Flags:
+    """Return the draws that hit; of a goal that is the same in all draws a value that rounds to the target hits."""
+    return promise.hits(margins + np.where(is_certain(margins), leeway, 0.0)[:, None])
 
 
 def _require_hard(cascade: Cascade, solution: Solution) -> None:
@@ -149,15 +184,20 @@ def promise_results(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[
         return ()
     draws = planning_draws(cascade.graph)
     margins, ids = draws.margins(stretch, levels), [goal.id for goal in cascade.columns.goals]
-    held = [promise for promise in cascade.promises if not promise.is_mean]
-    return tuple(_judge(promise, margins, draws.leeway, ids) for promise in held)
+    cuts = cascade.cuts
+    added = dict(enumerate(cuts.added.tolist()))
+    return tuple(
+        replace(_judge(promise, margins, draws.leeway, ids), added=added.get(i, 0.0), made_again=cuts.made_again)
+        for i, promise in enumerate(cascade.promises)
+        if not promise.is_mean
+    )
 
 
 def _judge(promise: Promise, margins: Floats, leeway: Floats, ids: Sequence[str]) -> PromiseResult:
     """Count the hits; where they are too few, what is lacking is lacking of the whole target."""
     certain, n = is_certain(margins), margins.shape[1]
     needed = promise.needed(n)
-    hits = int(np.count_nonzero(promise.hits(margins + np.where(certain, leeway, 0.0)[:, None])))
+    hits = int(np.count_nonzero(_hits(promise, margins, leeway)))
     margin = promise.worst(margins - np.where(certain, 0.0, leeway)[:, None])
     reached = float(np.partition(margin, n - needed)[n - needed])
     return PromiseResult(

@@ -35,6 +35,8 @@ def cuts_bytes(held: Cuts) -> bytes:
         lift=held.lift,
         weight=np.array([cut.weight for cut in held.cuts]),
         odds=np.array(held.odds),
+        added=held.added,
+        made_again=np.array(held.made_again),
         is_exact=np.array([cut.is_exact for cut in held.cuts]),
         **counted,
         stretch=np.array([cut.stretch for cut in held.cuts]),
@@ -58,12 +60,12 @@ def load_cuts(path: Path, cascade: Cascade) -> Cuts:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         cuts = tuple(_cut(found, i) for i in range(len(found["promise"])))
-        held = Cuts(cuts, found["lift"], float(found["odds"]))
+        held = Cuts(cuts, found["lift"], float(found["odds"]), found["added"], int(found["made_again"]))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, str(error)) from error
     columns, n = cascade.columns, cascade.graph.scenario.odds.draws
     sizes = len(columns.stretch), len(columns.level)
-    fits = len(held.lift) == len(promises_of(columns)) and all(
+    fits = len(held.lift) == len(held.added) == len(promises_of(columns)) and all(
         (len(c.stretch), len(c.level)) == (len(c.at_stretch), len(c.at_level)) == sizes
         and c.counted.shape[1] == len(c.weight) >= n
         and 0 <= c.promise < len(held.lift)

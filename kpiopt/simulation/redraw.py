@@ -80,7 +80,9 @@ class DrawBook:
         return self.graph is graph or _same_chance(self.graph, graph)
 
 
-def draw_book(graph: CausalGraph, settings: SimulationSettings | None = None, *, apart: str = "") -> DrawBook | None:
+def draw_book(
+    graph: CausalGraph, settings: SimulationSettings | None = None, *, apart: str = "", most: int = MOST_NUMBERS
+) -> DrawBook | None:
     """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size.
 
     Parameters
@@ -89,6 +91,8 @@ def draw_book(graph: CausalGraph, settings: SimulationSettings | None = None, *,
         The scenario's own by default.
     apart : str
         What the names of the streams begin with: such draws have nothing to do with those of `simulate`.
+    most : int
+        How many numbers are kept.
     """
     scenario = graph.scenario
     settings = settings or scenario.simulation
@@ -97,7 +101,7 @@ def draw_book(graph: CausalGraph, settings: SimulationSettings | None = None, *,
     inputs = build_inputs(graph, scenario.cells.has_decision.astype(np.float64))
     layout = lay_out(settings.draws, settings.method)
     n_noisy = len(inputs.noise.cells) if inputs.noise else 0
-    if (len(inputs.quantities) + len(inputs.cells) + n_noisy) * layout.draws > MOST_NUMBERS:
+    if (len(inputs.quantities) + len(inputs.cells) + n_noisy) * layout.draws > most:
         return None
     values = np.empty((len(inputs.quantities), layout.draws))
     chunk = chunk_size(graph.n_nodes)

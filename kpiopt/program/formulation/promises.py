@@ -149,11 +149,18 @@ class Cuts:
         of the worst draws and the margin that the promised share of draws reaches.
     odds : float
         The best odds that were found for the step "odds"; NaN without it.
+    added : (n_promises,) float
+        Margin that the promised share of draws has to reach beyond the target, because draws that the plan was not made
+        on fell short by it.
+    made_again : int
+        How many times the plan was made again for that.
     """
 
     cuts: tuple[Cut, ...] = ()
     lift: Floats = field(default_factory=lambda: np.empty(0))
     odds: float = float("nan")
+    added: Floats = field(default_factory=lambda: np.empty(0))
+    made_again: int = 0
 
 
 def promises_of(columns: DecisionColumns, odds: float = float("nan")) -> tuple[Promise, ...]:

@@ -6,6 +6,8 @@
        draws reaches; it is chosen anew once the cuts hold, since it depends on the shape of the distribution.
     3. What is left between the two is taken out by the rows' side, until the promised share of the planning draws, and
        hardly a draw more, reaches the target less the shortfall.
+    4. A plan is fitted to the draws that it is made on. Where others are resolved to say less than was promised, the
+       margin that is missing there is asked for as well, and the plan is made again.
 
 Every plan on the way is the unique one of its program, so that neither the order of rows nor the number of workers
 enters. Whole numbers stay as they are until the promises hold with them, and are then chosen anew with all cuts.
@@ -30,7 +32,11 @@ from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.scenario.target_grid import target_noise
 
 Progress = Callable[[str], None]
+Check = Callable[[Cascade, Solution], Floats]
+"""Returns the margin that each promise lacks in draws that the plan was not made on, (n_promises,) float >= 0."""
 
+MOST_AGAIN = 3
+"""How often a plan is made again because other draws say less than it promises."""
 MOST_PLANS = 400
 """Plans after which the search for one that keeps its promises ends."""
 MOST_CHOICES, FREE_CHOICES = 24, 12
@@ -71,6 +77,7 @@ class _Held:
     noise: float = 0.0
     tail: float = 0.0
     lift: float = 0.0
+    added: float = 0.0
     low: float = -np.inf
     high: float = np.inf
     rematches: int = 0
@@ -81,9 +88,13 @@ class _Held:
     direction: int = 0
     strides: int = 0
 
+    def restart(self) -> None:
+        """Forget at which sides of its rows too many or too few draws have hit."""
+        self.low, self.high, self.strides, self.is_settled = -np.inf, np.inf, 0, self.promise.is_mean
+
 
 def solve_promised(
-    cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None
+    cascade: Cascade, draws: Margins, check: Check, options: SolverOptions, progress: Progress = lambda _: None
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade so that it keeps its promises, or lacks as little as its order allows.
 
@@ -92,6 +103,8 @@ def solve_promised(
     cascade : Cascade
         Without cuts.
     draws : Margins
+    check : callable
+        Tells what a plan lacks in other draws.
 
     Returns
     -------
@@ -103,13 +116,13 @@ def solve_promised(
     InfeasibleProgram, Unbounded, Uncertified, LimitReached
     """
     if not any(promise.name == "odds" for promise in cascade.promises):
-        return _Search(cascade, draws, options, progress).run()
+        return _Search(cascade, draws, options, progress).run_checked(check)
     best = best_odds(cascade, draws, options, progress)
     for given_up in GIVEN_UP:
         with suppress(Uncertified):
             odds = best * (1.0 - given_up)
-            return _Search(replace(cascade, cuts=Cuts(odds=odds)), draws, options, progress).run()
-    return _Search(replace(cascade, cuts=Cuts(odds=best * 0.95)), draws, options, progress).run()
+            return _Search(replace(cascade, cuts=Cuts(odds=odds)), draws, options, progress).run_checked(check)
+    return _Search(replace(cascade, cuts=Cuts(odds=best * 0.95)), draws, options, progress).run_checked(check)
 
 
 def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None) -> float:
@@ -153,7 +166,7 @@ class _Search:
         for held in self.held:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
-        self.plans, self.only_up = 0, False
+        self.plans, self.only_up, self.made_again = 0, False, 0
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
 
     @property
@@ -164,7 +177,8 @@ class _Search:
     def cascade(self) -> Cascade:
         """The cascade with the cuts so far."""
         cuts = tuple(cut for held in self.held for cut in (*held.cuts, *held.exact.values()))
-        return with_cuts(self.bare, Cuts(cuts, np.array([held.lift for held in self.held]), self.bare.cuts.odds))
+        lift, added = (np.array([getattr(held, name) for held in self.held]) for name in ("lift", "added"))
+        return with_cuts(self.bare, Cuts(cuts, lift, self.bare.cuts.odds, added, self.made_again))
 
     def reached(self, name: str) -> float:
         """Hold the plan to all promises and return the share of draws in which one of them has nothing lacking."""
@@ -179,7 +193,26 @@ class _Search:
         margin = next(point.margin for held, point in points if held.promise.name == name)
         return float(np.mean(margin >= 0.0))
 
+    def run_checked(self, check: Check) -> tuple[Cascade, Solution]:
+        """Find the plan, and again with what other draws say is missing; the last one that keeps its promises."""
+        found = self.run()
+        for _ in range(MOST_AGAIN):
+            can_have = [self._shortfall(held) <= held.noise for held in self.held]
+            missing = np.where(can_have, check(*found), 0.0)
+            if not missing.any():
+                break
+            self.made_again += 1
+            for held, more in zip(self.held, missing.tolist(), strict=True):
+                held.added, held.lift = held.added + more, held.lift + more
+                held.restart()
+            try:
+                found = self.run()
+            except Uncertified:
+                break
+        return found
+
     def run(self) -> tuple[Cascade, Solution]:
+        """Find the plan whose promises hold on the planning draws, as far as its order allows."""
         seen: list[bytes] = []
         for number in range(MOST_CHOICES):
             self.only_up = number >= FREE_CHOICES
@@ -192,7 +225,7 @@ class _Search:
                 return cascade, self.solution  # two choices in turn: the promises hold, with a draw or two to spare
             seen.append(choice)
             for held in self.held:  # where sides were too low or high enough was so with other whole numbers
-                held.low, held.high, held.strides, held.is_settled = -np.inf, np.inf, 0, held.promise.is_mean
+                held.restart()
         raise self._not_settled()
 
     def _choice(self) -> Floats:
@@ -279,7 +312,7 @@ class _Search:
         is_idle = self._room(held, point) > 4.0 * self._near(held, point) and self._excess(held, point) >= 0.0
         if is_idle or held.rematches >= REMATCHES or abs(tail - held.tail) <= MATCHED * n:
             return False
-        held.tail, held.lift, held.low, held.high = tail, 0.0, -np.inf, np.inf
+        held.tail, held.lift, held.low, held.high = tail, held.added, -np.inf, np.inf
         held.rematches, held.is_settled = held.rematches + 1, False
         held.points.append(point)
         held.cuts = [self._tangent(position, held, other) for other in held.points]
@@ -317,7 +350,7 @@ class _Search:
     def _spare(self, held: _Held, point: _Point) -> float:
         """Return the share of draws that hit beyond what is promised."""
         n = len(point.margin)
-        hits = np.count_nonzero(point.margin + self._shortfall(held) >= -held.noise)
+        hits = np.count_nonzero(point.margin + self._shortfall(held) >= held.added - held.noise)
         return float(hits - held.promise.needed(n)) / n
 
     def _tangent(self, position: int, held: _Held, point: _Point) -> Cut:
@@ -337,12 +370,12 @@ class _Search:
         return self._tail_mean(held, point) + self._shortfall(held) - held.lift
 
     def _excess(self, held: _Held, point: _Point) -> float:
-        """By how much the margin that the promised share of draws reaches is above minus the shortfall, 0 for noise."""
+        """By how much the promised share of draws reaches more than is asked less the shortfall, 0 for noise."""
         n = len(point.margin)
         if held.promise.is_mean:
             return 0.0
         reached = np.partition(point.margin, n - held.promise.needed(n))[n - held.promise.needed(n)]
-        excess = float(reached) + self._shortfall(held)
+        excess = float(reached) + self._shortfall(held) - held.added
         is_certain = point.certain.all() or float(np.ptp(point.margin)) <= held.noise
         return 0.0 if is_certain and abs(excess) <= held.noise else excess
 

@@ -43,8 +43,28 @@ def promise_sentences(run: Run) -> Iterator[tuple[str, bool]]:
             yield f"Promised: {name}, odds of at least {odds}. Kept: {planned}.{_cushion(run, promise)}", True
         else:
             yield f"Promised: {name}, odds of at least {odds}. Missed: {planned}. {_lacking(run, promise)}", False
+        if promise.added:
+            yield _made_again(run, promise), True
         if promise.is_doubtful:
-            yield f"The draws that judge the plan say less than {odds}; more [odds] draws would tell.", False
+            again = f", although it was made {_times(promise.made_again)} again" if promise.made_again else ""
+            yield f"The draws that judge the plan say less than {odds}{again}; more [odds] draws would tell.", False
+
+
+def _made_again(run: Run, promise: PromiseResult) -> str:
+    """Say that draws for checking fell short, and what was asked for besides."""
+    if promise.name in run.scenario.goals:
+        kpi = run.scenario.kpis[run.scenario.goals[promise.goals[0]].kpi]
+        more = f"{promise.added:.3g} {kpi.unit}".rstrip()
+    else:
+        more = f"{percent(promise.added, 2)} of each goal's way"
+    return (
+        f"The plan was made {_times(promise.made_again)} again: it fell short of {promise_name(run, promise)} in draws "
+        f"for checking, so that {more} more are asked of the draws that it was made on."
+    )
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def required_words(run: Run, goal: str, p_min: float) -> str:

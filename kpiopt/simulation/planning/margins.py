@@ -6,7 +6,7 @@ none that planning has seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,11 @@ from kpiopt.simulation.redraw import MOST_NUMBERS, DrawBook, Redraw, draw_book
 Flags = NDArray[np.bool_]
 PLANNING, CHECKING = "planning/", "checking/"
 """What the streams of the draws begin with that a plan is made on, and that it is checked on before it is published."""
+
+CHECKED, CHECKED_NUMBERS = 1 << 16, 1 << 25
+"""Draws that a plan is checked on, and numbers (256 MB) that are kept of them: they tell less than half of what the
+draws of `[simulation]` leave open, so that these hardly ever say less than was promised. Where there are too many
+numbers there are fewer of these draws, but never fewer than the plan was made on."""
 
 CERTAIN = 1e-12
 """Share of its size by which the margin of a goal that nothing uncertain reaches may differ between draws."""
@@ -133,14 +138,8 @@ def is_certain(margins: Floats) -> Flags:
     return np.asarray(np.ptp(margins, axis=1) <= CERTAIN * np.maximum(1.0, np.abs(margins).max(axis=1)))
 
 
-def planning_draws(graph: CausalGraph, apart: str = PLANNING) -> PlanningDraws:
+def planning_draws(graph: CausalGraph) -> PlanningDraws:
     """Draw what `[odds]` asks for.
-
-    Parameters
-    ----------
-    graph : CausalGraph
-    apart : str
-        `PLANNING` or `CHECKING`.
 
     Raises
     ------
@@ -148,10 +147,7 @@ def planning_draws(graph: CausalGraph, apart: str = PLANNING) -> PlanningDraws:
         Where the draws take more numbers than are kept.
     """
     odds = graph.scenario.odds
-    last = _LAST.get(apart)
-    if last is not None and last.graph.scenario.odds == odds and last.fits(graph):
-        return PlanningDraws(graph, last)
-    book = draw_book(graph, SimulationSettings(odds.draws, odds.seed), apart=apart)
+    book = _drawn(graph, PLANNING, [odds.draws], MOST_NUMBERS)
     if book is None:
         cells = int(np.count_nonzero(graph.scenario.cells.has_decision))
         problem = Problem(
@@ -161,5 +157,24 @@ def planning_draws(graph: CausalGraph, apart: str = PLANNING) -> PlanningDraws:
             fix=f"write [odds] draws = {max(32, MOST_NUMBERS // max(1, 2 * cells)):,}, or fewer".replace(",", "_"),
         )
         raise LimitReached(problem)
-    _LAST[apart] = book
     return PlanningDraws(graph, book)
+
+
+def checking_draws(graph: CausalGraph) -> PlanningDraws:
+    """Draw what plans are checked on before they are published; as much is known to fit as planning has kept."""
+    least = graph.scenario.odds.draws
+    sizes = [size for size in (CHECKED, CHECKED >> 1, CHECKED >> 2, CHECKED >> 3) if size > least]
+    book = _drawn(graph, CHECKING, sizes, CHECKED_NUMBERS) or _drawn(graph, CHECKING, [least], MOST_NUMBERS)
+    return PlanningDraws(graph, book) if book else planning_draws(graph)
+
+
+def _drawn(graph: CausalGraph, apart: str, sizes: Sequence[int], most: int) -> DrawBook | None:
+    """Return the most draws of those sizes that are kept; None where even the fewest are too many."""
+    odds, last = graph.scenario.odds, _LAST.get(apart)
+    if last is not None and last.graph.scenario.odds == odds and last.fits(graph):
+        return last
+    settings = (SimulationSettings(draws, odds.seed) for draws in sizes)
+    book = next((book for each in settings if (book := draw_book(graph, each, apart=apart, most=most))), None)
+    if book is not None:
+        _LAST[apart] = book
+    return book
