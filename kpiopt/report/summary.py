@@ -33,7 +33,7 @@ from kpiopt.report.numbers import (
     lock_words,
     percent,
 )
-from kpiopt.report.promised.sentences import missed_promises, promise_sentences, required_words
+from kpiopt.report.promised.sentences import missed_promises, promise_sentences, repair_sentences, required_words
 from kpiopt.report.rule import beside_lines
 from kpiopt.run.run import GoalResult, Run, unassigned_of
 from kpiopt.scenario.scenario import Integers, Kpi
@@ -94,7 +94,7 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
         style = "bold yellow"
     yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}."), style=style)
     yield from (_line(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
-    yield from (_line(text) for text in _weakest_goal(run))
+    yield from (_line(text) for text in (*repair_sentences(run), *_weakest_goal(run)))
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
     gap = max(step.certificate.relative_gap for step in run.solution.steps)
     yield _line(

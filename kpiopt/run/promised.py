@@ -15,6 +15,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.promises import Promise
 from kpiopt.program.order.promises import solve_promised
+from kpiopt.program.order.repair_words import outward, plain
 from kpiopt.program.order.steps import Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
@@ -98,6 +99,14 @@ class PromiseResult:
         }
 
 
+class OddsOutOfReach(Uncertified):
+    """A hard goal whose odds no plan was found to have, with the closest plan."""
+
+    def __init__(self, cascade: Cascade, solution: Solution, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.cascade, self.solution = cascade, solution
+
+
 def solve_with_promises(
     cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None, near: Solution | None = None
 ) -> tuple[Cascade, Solution]:
@@ -156,13 +165,13 @@ def _require_hard(cascade: Cascade, solution: Solution) -> None:
     at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
     missed = [p for p in promise_results(cascade, *at) if p.name in hard and not p.is_kept]
     if missed:
-        raise Uncertified(*(_out_of_reach(columns.scenario, promise) for promise in missed))
+        problems = [_out_of_reach(columns.scenario, promise) for promise in missed]
+        raise OddsOutOfReach(cascade, solution, *problems)
 
 
 def _out_of_reach(scenario: Scenario, promise: PromiseResult) -> Problem:
     goal = scenario.goals[promise.name]
-    kpi = scenario.kpis[goal.kpi]
-    target = f"{goal.target - kpi.sign * promise.shortfall:,.6g} {kpi.unit}".rstrip()
+    target = promised_target(scenario, promise)
     return Problem(
         "E-odds-out-of-reach",
         f"no plan was found that hits the hard goal '{goal.id}' with odds of {promise.p_min:.4g}; the closest one hits "
@@ -170,6 +179,14 @@ def _out_of_reach(scenario: Scenario, promise: PromiseResult) -> Problem:
         rule="a hard goal with p_min is met with these odds, or there is no plan",
         fix=f"these odds can be had of {target}; lower the target or p_min, give more room, or take `hard` away",
     )
+
+
+def promised_target(scenario: Scenario, promise: PromiseResult) -> str:
+    """Return the target that a missed promise could be about, rounded to what is easier, with its unit."""
+    goal = scenario.goals[promise.name]
+    kpi = scenario.kpis[goal.kpi]
+    target = -kpi.sign * outward(-kpi.sign * goal.target + promise.shortfall, promise.shortfall)
+    return f"{plain(target)} {kpi.unit}".rstrip()
 
 
 def promise_results(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[PromiseResult, ...]:

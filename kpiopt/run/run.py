@@ -20,6 +20,7 @@ from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.asks import CushionResult
 from kpiopt.run.frames import GOAL_COLUMNS, INITIATIVE_COLUMNS, LIMIT_COLUMNS, ODDS_COLUMNS, as_pandas
 from kpiopt.run.initiatives import initiatives_as_dict
+from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
@@ -173,8 +174,8 @@ class Run:
         The plans that a spreadsheet would give, judged from the same draws.
     seconds : dict of str to float
         Wall time of each phase.
-    promises : tuple of PromiseResult
-        What became of promised odds.
+    promises, missed_odds : tuple of PromiseResult, MissedOdds or None
+        What became of promised odds; where some are missed the best there are, and what would buy the rest.
     not_done : tuple of NotDone
         Parts that the time did not reach: prices, odds. The plan stands without them.
     cushions : tuple of CushionResult
@@ -195,6 +196,7 @@ class Run:
     rules: tuple[JudgedPlan, ...] = ()
     promises: tuple[PromiseResult, ...] = ()
     cushions: tuple[CushionResult, ...] = ()
+    missed_odds: MissedOdds | None = None
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -215,7 +217,8 @@ class Run:
 
     def beside_as_dict(self) -> dict[str, Any]:
         """Return the entries of the JSON document about what stands on top of the plan and beside it."""
-        return {"over_assignment": [cushion.as_dict() for cushion in self.cushions]}
+        missed = self.missed_odds.as_dict() if self.missed_odds else None
+        return {"missed_odds": missed, "over_assignment": [cushion.as_dict() for cushion in self.cushions]}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document "kpiopt.solve/1" without the run folder's name."""

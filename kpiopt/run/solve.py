@@ -28,8 +28,9 @@ from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Sol
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.run.judge import goal_results, judge_rule
+from kpiopt.run.odds_repair import mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
-from kpiopt.run.promised import fresh_odds, promise_results, solve_with_promises
+from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -124,10 +125,11 @@ def complete_run(
         plan, cushions = over_assign(make_plan(cascade, solution, limits))
         plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
+        missed_odds, late = mend_odds(cascade, solution, options.solver)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
-        plan_spending(cascade, solution), None, seconds, not_priced(cascade, limits), promises=promises,
-        cushions=cushions,
+        plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),
+        promises=promises, missed_odds=missed_odds, cushions=cushions,
     )  # fmt: skip
     if not options.simulate:
         return _with_rules(run, options)
@@ -239,6 +241,9 @@ def solve_cascade(
     try:
         cascade, solution = solve_with_promises(cascade, options, progress)
         return cascade, with_checked_certificates(cascade.program, solution)
+    except OddsOutOfReach as failure:
+        progress("looking for what would keep the odds")
+        raise with_repairs(failure, options) from None
     except InfeasibleProgram as failure:
         progress("looking for what would mend it")
         raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None

@@ -117,12 +117,7 @@ def _weight(cascade: Cascade, kind: str, name: str) -> float:
 def _levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield everything that can give way."""
     yield from _levers_of_all_periods(cascade)
-    for limit in cascade.limits:
-        if limit.period is not None:
-            continue
-        kind = limit.name.partition(".")[0]
-        price = _weight(cascade, kind, limit.name) / (abs(limit.value) or 1.0)
-        yield Lever(limit.name, kind, Handle(limit.name, (Side("row", limit.row, True),), (1.0,), price))
+    yield from _levers_over_all(cascade)
     yield from _stretch_levers(cascade)
     yield from _total_levers(cascade)
     rows = cascade.program.row_block("goal")
@@ -132,6 +127,21 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
             name = f"goal.{goal.id}"
             price = _weight(cascade, "goal", name) / float(cascade.columns.goal_scale[i])
             yield Lever(name, "goal", Handle(name, (Side("row", rows.start + row, False),), (1.0,), price))
+
+
+def limit_levers(cascade: Cascade) -> Iterator[Lever]:
+    """Yield the budgets and capacities that can give way."""
+    levers = (*_levers_of_all_periods(cascade), *_levers_over_all(cascade))
+    yield from (lever for lever in levers if lever.kind in ("budget", "capacity"))
+
+
+def _levers_over_all(cascade: Cascade) -> Iterator[Lever]:
+    """Yield the limits that hold over all periods at once."""
+    for limit in cascade.limits:
+        if limit.period is None:
+            kind = limit.name.partition(".")[0]
+            price = _weight(cascade, kind, limit.name) / (abs(limit.value) or 1.0)
+            yield Lever(limit.name, kind, Handle(limit.name, (Side("row", limit.row, True),), (1.0,), price))
 
 
 def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
@@ -255,12 +265,12 @@ def _assignments(repair: dict[str, Any] | None) -> str:
     """Return the options that apply a repair, to be copied into a shell."""
     if not repair:
         return ""
-    options = [f"--set {_quoted(assignment)}" for assignment in repair["set"]]
+    options = [f"--set {quoted(assignment)}" for assignment in repair["set"]]
     more = len(options) - PRINTED
     rest = f", and {more:,} more that --json lists" if more > 0 else ""
     return f"  ({' '.join(options[:PRINTED])}{rest})"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a word for a shell."""
     return "'" + text.replace("'", "'\\''") + "'"

@@ -86,7 +86,7 @@ class Words:
 
     def _budget(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         limit = self.limits[lever.name]
-        after = _outward(limit.value + amount, amount)
+        after = outward(limit.value + amount, amount)
         budget = lever.name.partition(".")[2]
         unit = self.scenario.currency if self.scenario.budgets[budget].money else limit.resource
         text = f"raise {lever.name} by {_difference(after - limit.value)} {unit} to {plain(after)}".replace("  ", " ")
@@ -95,7 +95,7 @@ class Words:
     def _capacity(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
         limit = replace(limits[0], value=sum(limit.value for limit in limits))
-        after = _outward(limit.value + amount, amount)
+        after = outward(limit.value + amount, amount)
         unit = self.scenario.units.ids[limit.unit]
         scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
         path = f"unit.{json.dumps(unit)}.capacity.{json.dumps(limit.resource)}"
@@ -107,7 +107,7 @@ class Words:
     def _goal(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         goal = self.scenario.goals[lever.name.partition(".")[2]]
         kpi = self.scenario.kpis[goal.kpi]
-        after = -_outward(-kpi.sign * goal.target + amount, amount) * kpi.sign
+        after = -outward(-kpi.sign * goal.target + amount, amount) * kpi.sign
         verb = "lower" if kpi.sign > 0 else "raise"
         text = f"{verb} the hard goal {goal.id} from {plain(goal.target)} to {plain(after)} {kpi.unit}".rstrip()
         return text, [f"goal.{json.dumps(goal.id)}.target={_digits(after)}"], goal.target, after
@@ -141,7 +141,7 @@ class Words:
         start = float(self.cascade.graph.baseline[self.cascade.graph.find_node(kpi, unit)])
         bound = (rows.upper if side.is_upper else rows.lower)[side.position - rows.start]
         before = float(bound) + (start if field == "lock_target" else 0.0)
-        after = before + (_outward(amount, amount) if side.is_upper else -_outward(amount, amount))
+        after = before + (outward(amount, amount) if side.is_upper else -outward(amount, amount))
         if field == "lock_target":
             factor = self._lock_factor(int(self.cascade.graph.cell[self.cascade.graph.find_node(kpi, unit)]))
             before, after = before * factor, after * factor
@@ -149,7 +149,7 @@ class Words:
         return text, [f"cell.{json.dumps(label)}.{field}={_digits(after)}"], before, after
 
     def _stretches(self, lever: Lever, amount: float, number: int) -> tuple[str, list[str], float, float]:
-        share = min(_outward(amount, amount), lever.handle.most)
+        share = min(outward(amount, amount), lever.handle.most)
         raised = lever.kind == "max_stretch"
         factor = 1.0 + share if raised else 1.0 - share
         verb = "raise" if raised else "lower"
@@ -263,8 +263,8 @@ def _key(name: str) -> str:
     return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
 
 
-def _outward(value: float, amount: float) -> float:
-    """Round a value up to four digits of the change; rounding residue of the solver does not count."""
+def outward(value: float, amount: float) -> float:
+    """Return a value rounded up to four digits of the change; rounding residue of the solver does not count."""
     grid = 10.0 ** (floor(log10(max(abs(amount), 1e-12))) - DIGITS + 1)
     return float(f"{ceil(value / grid - 1e-8) * grid:.12g}")
 

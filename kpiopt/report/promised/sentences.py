@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.report.numbers import amount, percent
-from kpiopt.run.promised import PromiseResult
+from kpiopt.run.odds_repair import set_words
+from kpiopt.run.promised import PromiseResult, promised_target
 from kpiopt.run.run import Run
 
 
@@ -18,6 +19,20 @@ def promise_name(run: Run, promise: PromiseResult) -> str:
     goal = run.scenario.goals[promise.goals[0]]
     name = run.scenario.kpis[goal.kpi].name
     return name if goal.unit == 0 else f"{name} of {run.scenario.units.names[goal.unit]}"
+
+
+def repair_sentences(run: Run) -> Iterator[str]:
+    """Say the best odds there are where promises are missed, and what would buy the rest."""
+    if run.missed_odds is None:
+        return
+    for promise in run.promises:
+        best = run.missed_odds.best.get(promise.name)
+        if best is not None:
+            name = promise_name(run, promise)
+            yield f"The best odds of {name} that were found within the limits are {percent(best)}."
+    for number, repair in enumerate(run.missed_odds.repairs):
+        opening = "All promises are kept" if number == 0 else "Or"
+        yield f"{opening} if you {repair.text} (tried): {set_words(repair.assignments)}"
 
 
 def missed_promises(run: Run) -> str:
@@ -86,10 +101,7 @@ def _cushion(run: Run, promise: PromiseResult) -> str:
 def _lacking(run: Run, promise: PromiseResult) -> str:
     if promise.name not in run.scenario.goals:
         return f"These odds could be promised if every goal gave way by {percent(promise.shortfall)} of its way."
-    goal = run.scenario.goals[promise.goals[0]]
-    kpi = run.scenario.kpis[goal.kpi]
-    target = amount(goal.target - kpi.sign * promise.shortfall, kpi.unit, kpi.step)
-    return f"These odds could be promised of {target}."
+    return f"These odds could be promised of {promised_target(run.scenario, promise)}."
 
 
 def _decimals(share: float) -> int:

@@ -171,7 +171,8 @@ def checking_draws(graph: CausalGraph) -> PlanningDraws:
 def _drawn(graph: CausalGraph, apart: str, sizes: Sequence[int], most: int) -> DrawBook | None:
     """Return the most draws of those sizes that are kept; None where even the fewest are too many."""
     odds, last = graph.scenario.odds, _LAST.get(apart)
-    if last is not None and last.graph.scenario.odds == odds and last.fits(graph):
+    same = last is not None and last.graph.scenario.odds
+    if last is not None and same and (same.draws, same.seed) == (odds.draws, odds.seed) and last.fits(graph):
         return last
     settings = (SimulationSettings(draws, odds.seed) for draws in sizes)
     book = next((book for each in settings if (book := draw_book(graph, each, apart=apart, most=most))), None)
