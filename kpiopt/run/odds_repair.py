@@ -204,7 +204,7 @@ def _left(cascade: Cascade, assignments: tuple[str, ...], options: SolverOptions
 def _lacking(cascade: Cascade, missed: list[PromiseResult]) -> float:
     """Return what promises lack together, each as a share of the way from the baseline."""
     scale = dict(zip([goal.id for goal in cascade.columns.goals], cascade.columns.goal_scale.tolist(), strict=True))
-    return sum(result.shortfall / scale.get(result.name, 1.0) for result in missed)
+    return float(sum(result.shortfall / scale.get(result.name, 1.0) for result in missed))
 
 
 def _limit_moves(
