@@ -8,6 +8,7 @@ in doubt.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def measure(draws: int, scenarios: int) -> str:
         for number in range(scenarios):
             path.write_text(scenario_text(number, draws))
             found.append(counts(kpiopt.load(path)))
+            print(number, *found[-1], file=sys.stderr, flush=True)
     bound, denied, _, bound_checked, denied_checked, again = np.array(found).T
     shares = denied.sum() / bound.sum(), denied_checked.sum() / bound_checked.sum()
     return (
