@@ -289,10 +289,9 @@ def run_as_dict(run: Run) -> dict[str, Any]:
 
 
 def _step_as_dict(step: StepResult) -> dict[str, Any]:
-    priority = {} if step.priority is None else {"priority": step.priority}
     return {
-        "step": step.name, **priority, "value": step.value, "unit": step.unit, "attempt": step.attempt,
-        "certificate": step.certificate.as_dict(),
+        "step": step.name, **({} if step.priority is None else {"priority": step.priority}), "value": step.value,
+        "unit": step.unit, "attempt": step.attempt, "certificate": step.certificate.as_dict(),
     }  # fmt: skip
 
 
