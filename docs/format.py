@@ -142,6 +142,7 @@ HEADINGS = {
     "FieldChanges": "scale, set and add of [adjust.NAME]",
     "DecideSection": "[decide]",
     "CushionEntry": "[over_assignment] LEVEL = { … }",
+    "ReconcileSection": "[reconcile]",
     "UncertaintySection": "[uncertainty]",
     "ExecutionEntry": "[execution.NAME]",
     "NoiseEntry": "[noise.NAME]",

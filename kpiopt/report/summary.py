@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.asks.sentences import cushion_sentences
+from kpiopt.report.asks.sentences import beside_sentences
 from kpiopt.report.goal_names import goal_kpi, targets_by_period
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import (
@@ -254,7 +254,8 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     )
     if len(asked):
         yield _ask_table(run, asked)
-    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run), *cushion_sentences(run.beside_as_dict())])
+    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run)])
+    yield from map(_line, beside_sentences(run.beside_as_dict(), run.scenario))
     open_targets = _open_targets(run)
     if open_targets:
         steps = ", ".join(step.label for step in run.solution.steps[:-1])

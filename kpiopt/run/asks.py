@@ -1,8 +1,8 @@
-"""What a run says about who is asked for how much: cushions on top of the plan."""
+"""What a run says about who is asked for how much: cushions on top of the plan, offers beside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from kpiopt.scenario.over_assignment import Cushion
@@ -41,3 +41,29 @@ class CushionResult:
             "wanted": self.cushion.odds or None,
             "planned": self.planned,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is wanted of a unit, what it offers, and what the plan says, in the KPI's unit.
+
+    Attributes
+    ----------
+    top_down : float or None
+        What the goals, split in proportion, would ask; None where no goal reaches the unit.
+    bottom_up : float
+        Its offer, or what is offered below it; what offers nothing counts as its baseline.
+    plan, target : float
+        What is expected of it, and what it is asked for.
+    """
+
+    unit: str
+    kpi: str
+    top_down: float | None
+    bottom_up: float
+    plan: float
+    target: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)

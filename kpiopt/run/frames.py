@@ -1,7 +1,8 @@
-"""Tables for who works with pandas."""
+"""Tables of an answer, and the same for who works with pandas."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,29 @@ ODDS_COLUMNS = {
     "kpi": str, "unit": str, "period": str, "goal": float, "mean": float, "sd": float, "p5": float, "p50": float,
     "p95": float, "estimate": float, "low": float, "high": float,
 }  # fmt: skip
+GAP_COLUMNS = {"unit": str, "kpi": str, "top_down": float, "bottom_up": float, "plan": float, "target": float}
 INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
+
+
+def frame_of(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
+    """Build a table with fixed columns and types, also where there are no rows."""
+    import polars as pl  # only where a table is wanted
+
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
+
+
+def tables_of(document: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
+    """Return the tables that a document "kpiopt.solve/1" holds, by file name, one row for each of its entries.
+
+    goals.csv: with their odds; limits.csv: use, price and range of each; initiatives.csv: levels at deciding units;
+    gap.csv: goals split, offers and plan, where units offer something.
+    """
+    return {
+        "goals.csv": frame_of([{**goal, **(goal["odds"] or {})} for goal in document["goals"]], GOAL_COLUMNS),
+        "limits.csv": frame_of(document["limits"], LIMIT_COLUMNS),
+        "initiatives.csv": frame_of(document["initiatives"], INITIATIVE_COLUMNS),
+        **({"gap.csv": frame_of(document["gap"], GAP_COLUMNS)} if document.get("gap") else {}),
+    }
 
 
 def as_pandas(frame: pl.DataFrame) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,8 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.run.asks import CushionResult
-from kpiopt.run.frames import GOAL_COLUMNS, INITIATIVE_COLUMNS, LIMIT_COLUMNS, ODDS_COLUMNS, as_pandas
+from kpiopt.run.asks import CushionResult, Gap
+from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
@@ -180,6 +180,8 @@ class Run:
         Parts that the time did not reach: prices, odds. The plan stands without them.
     cushions : tuple of CushionResult
         What levels are asked on top of the plan, from the top down.
+    gaps : tuple of Gap
+        What goals would ask of units, what these offer, and the plan.
     """
 
     scenario: Scenario
@@ -197,6 +199,7 @@ class Run:
     promises: tuple[PromiseResult, ...] = ()
     cushions: tuple[CushionResult, ...] = ()
     missed_odds: MissedOdds | None = None
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -217,8 +220,11 @@ class Run:
 
     def beside_as_dict(self) -> dict[str, Any]:
         """Return the entries of the JSON document about what stands on top of the plan and beside it."""
-        missed = self.missed_odds.as_dict() if self.missed_odds else None
-        return {"missed_odds": missed, "over_assignment": [cushion.as_dict() for cushion in self.cushions]}
+        return {
+            "missed_odds": self.missed_odds.as_dict() if self.missed_odds else None,
+            "over_assignment": [cushion.as_dict() for cushion in self.cushions],
+            "gap": [gap.as_dict() for gap in self.gaps],
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document "kpiopt.solve/1" without the run folder's name."""
@@ -398,28 +404,9 @@ def unassigned_of(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
-    """Build a table with fixed columns and types, also where there are no rows."""
-    import polars as pl  # only where a table is wanted
-
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in columns}, schema=columns, strict=False)
-
-
-def tables_of(document: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
-    """Return the tables that a document "kpiopt.solve/1" holds, by file name, one row for each of its entries.
-
-    goals.csv: with their odds; limits.csv: use, price and range of each; initiatives.csv: levels at deciding units.
-    """
-    return {
-        "goals.csv": _frame([{**goal, **(goal["odds"] or {})} for goal in document["goals"]], GOAL_COLUMNS),
-        "limits.csv": _frame(document["limits"], LIMIT_COLUMNS),
-        "initiatives.csv": _frame(document["initiatives"], INITIATIVE_COLUMNS),
-    }
-
-
 def odds_frame(run: Run) -> pl.DataFrame:
     """Return odds.csv: the distribution of every watched KPI, with the odds where it has a goal."""
-    return _frame(list(_odds_rows(run)), ODDS_COLUMNS)
+    return frame_of(list(_odds_rows(run)), ODDS_COLUMNS)
 
 
 def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
+from kpiopt.run.gaps import find_gaps, notes_on_gaps
 from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.odds_repair import mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
@@ -123,13 +124,13 @@ def complete_run(
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution, options.solver.deadline)
         plan, cushions = over_assign(make_plan(cascade, solution, limits))
-        plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
+        plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits), *notes_on_gaps(graph.scenario)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
         missed_odds, late = mend_odds(cascade, solution, options.solver)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),
-        promises=promises, missed_odds=missed_odds, cushions=cushions,
+        promises=promises, missed_odds=missed_odds, cushions=cushions, gaps=find_gaps(plan),
     )  # fmt: skip
     if not options.simulate:
         return _with_rules(run, options)

@@ -5,7 +5,7 @@
 | run.json | the answer `kpiopt.solve/1` with a manifest: versions, inputs' digests, command, times, sizes, files |
 | scenario.toml, inputs/ | the resolved question, loadable by itself |
 | targets.csv, targets.parquet | one row for each cell and each unit above |
-| goals.csv, limits.csv, odds.csv, initiatives.csv | the other tables |
+| goals.csv, limits.csv, odds.csv, initiatives.csv, gap.csv | the other tables; the last where units offer something |
 | certificate.json, evidence.npz | what the independent check found, step by step, and the numbers that prove it |
 | summary.txt | the summary as the terminal showed it |
 | report.html | the report: one page that works offline |
@@ -28,7 +28,8 @@ from kpiopt.deadline import not_done_problems
 from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.program.order.proof import gather_evidence
 from kpiopt.program.trust.evidence import evidence_bytes
-from kpiopt.run.run import Run, odds_frame, tables_of
+from kpiopt.run.frames import tables_of
+from kpiopt.run.run import Run, odds_frame
 from kpiopt.runs.csv_text import csv_bytes
 from kpiopt.runs.kept_cuts import CUTS_FILE, cuts_bytes
 from kpiopt.runs.question import Question, hash_again

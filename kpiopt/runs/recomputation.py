@@ -91,6 +91,7 @@ def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, l
         "rules": {},
         "promises": [],
         "over_assignment": [],
+        "gap": [],
         **{k: v for k, v in run.answer.items() if k not in ("run", "folder")},
     }
     claiming = _claiming(found, claimed["steps"])

@@ -27,7 +27,7 @@ SHOWN = 5
 _NAME = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 _OWN_FILES = frozenset([
     *DOCUMENT_FILES, "scenario.toml", "inputs", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv",
-    "initiatives.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, REPORT_FILE,
+    "initiatives.csv", "gap.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, REPORT_FILE,
     WORKBOOK_FILE, "points.csv",
 ])  # fmt: skip
 _LEFT_BY_SYSTEMS = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])

@@ -284,6 +284,7 @@ def _resolve(
         totals=found.totals,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
         over_assignment=resolve_over_assignment(findings, model, units),
+        reconcile=0.0 if model.reconcile is None else model.reconcile.weight,
         uncertainty=found.uncertainty,
         noise=resolve_noise(findings, model, units, found),
         correlation=resolve_correlation(findings, model, names),

@@ -25,6 +25,9 @@ from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.settings import Decide as Decide
+from kpiopt.scenario.settings import OddsSettings as OddsSettings
+from kpiopt.scenario.settings import SimulationSettings as SimulationSettings
 from kpiopt.scenario.totals import Totals, no_totals
 
 Floats = NDArray[np.float64]
@@ -134,17 +137,6 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
-class Decide:
-    """The strict order of objectives and its settings (DESIGN 5.3)."""
-
-    order: tuple[str, ...] = ("goals", "fairness", "cost", "reference")
-    slack: Mapping[str, float] = field(default_factory=dict)
-    peers: tuple[str, ...] = ("level", "role")
-    effort_price: Mapping[str, float] = field(default_factory=dict)
-    cvar: float = 0.9
-
-
-@dataclass(frozen=True, slots=True)
 class Uncertainty:
     """Execution risk.
 
@@ -163,38 +155,6 @@ class Uncertainty:
     execution: tuple[Quantity, ...]
     paths: tuple[str, ...] = ("uncertainty.execution",)
     common: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class OddsSettings:
-    """What the plan promises of several goals at once, and the draws it is made on.
-
-    Attributes
-    ----------
-    p_min : float or None
-        Odds of hitting all of `goals` together; None where nothing is promised of them.
-    goals : tuple of str
-        All goals where empty.
-    priority : int or None
-        After the goals of which priority; after the last one where None.
-    draws, seed : int
-    """
-
-    p_min: float | None = None
-    goals: tuple[str, ...] = ()
-    priority: int | None = None
-    draws: int = 16384
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SimulationSettings:
-    """How odds are estimated; `precision` (half width of the widest interval) may stop earlier or later than draws."""
-
-    draws: int = 16384
-    seed: int = 0
-    method: str = "sobol"
-    precision: float | None = None
 
 
 @dataclass(frozen=True)
@@ -297,6 +257,8 @@ class Cells:
         Target fixed by a person, which what is asked of the cell comes to exactly; NaN where free.
     lock_factor : (n,) float or None
         What over-assignment multiplies `lock_target` by: the two make the target that was written.
+    commit : (n,) float or None
+        Value that the unit offers, like a target; NaN where it offers none.
     """
 
     unit: Integers
@@ -318,6 +280,7 @@ class Cells:
     lock_owner: Mapping[int, str] = field(default_factory=dict)
     lock_target: Floats | None = None
     lock_factor: Floats | None = None
+    commit: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -331,6 +294,11 @@ class Cells:
     def written_target(self) -> Floats:
         """Target fixed by a person as it was written, cushion included, NaN where free, (n,) float."""
         return self.fixed_target if self.lock_factor is None else self.fixed_target * self.lock_factor
+
+    @property
+    def offered(self) -> Floats:
+        """Value that the unit offers, NaN where it offers none, (n,) float."""
+        return np.full(len(self), np.nan) if self.commit is None else self.commit
 
     @property
     def is_locked(self) -> NDArray[np.bool_]:
@@ -352,6 +320,8 @@ class Scenario:
         Correlation of normal scores by pairs of quantity names.
     warnings : tuple of Problem
         What `check` has to say although the scenario can be solved.
+    reconcile : float
+        Share of the way from the reference to what is offered that the last step goes.
     periods, whole : Periods or None, Cells or None
         With several periods: they, and what is said about each (unit, KPI) pair over the horizon; `cells` are then one
         for each of these and each period, in that order.
@@ -372,6 +342,7 @@ class Scenario:
     totals: Totals = field(default_factory=no_totals)
     decide: Decide = field(default_factory=Decide)
     over_assignment: OverAssignment = field(default_factory=OverAssignment)
+    reconcile: float = 0.0
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
     noise: Noise | None = None
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -127,7 +127,8 @@ def _of_money(columns: DecisionColumns, at: Integers, use: Callable[[str], Float
 def build_reference(columns: DecisionColumns, n_columns: int) -> Reference:
     """Min sum_k sum_{n in k} x_n^2 / (w_n W_k) + 0.001 mean_l (a_l / max_l)^2, with W_k the sum of w_n in k.
 
-    A cell with a reference value r_n has (b_n + s_k x_n - r_n)^2 in place of x_n^2. With periods each x_nt stands over
+    A cell with a reference value r_n has (b_n + s_k x_n - r_n)^2 in place of x_n^2; one with an offer o_n goes the
+    share `reconcile.weight` of the way from r_n (b_n without one) to o_n. With periods each x_nt stands over
     w_t w_n W_k, and r_n - b_n comes to its share w_t of it, w_t the season (1 / T in a stock).
     """
     graph, level, scenario = columns.graph, columns.level, columns.scenario
@@ -139,8 +140,10 @@ def build_reference(columns: DecisionColumns, n_columns: int) -> Reference:
         share = scenario.periods.season[columns.stretch_kpi, columns.stretch_period]
     weight = _cost(columns.stretch, 1.0 / (share * columns.scale * total[columns.stretch_kpi]), n_columns)
     wanted, base = scenario.horizon.reference[columns.decided], graph.baseline[graph.whole_node[columns.decided]]
-    distance = share * graph.sign[columns.stretch_node] * (wanted - base)[columns.stretch_decided]
-    centre = _cost(columns.stretch, np.where(np.isnan(distance), 0.0, distance), n_columns)
+    away, offer = np.where(np.isnan(wanted), 0.0, wanted - base), scenario.horizon.offered[columns.decided] - base
+    away = np.where(np.isnan(offer), away, away + scenario.reconcile * (offer - away))
+    distance = share * graph.sign[columns.stretch_node] * away[columns.stretch_decided]
+    centre = _cost(columns.stretch, distance, n_columns)
     size = np.where(level.upper > 0.0, level.upper, np.inf)
     weight += _cost(level, LEVEL_WEIGHT / (max(len(level), 1) * size**2), n_columns)
     return Reference(weight, centre)

@@ -114,6 +114,7 @@ CELLS_TABLE = TableRule(
         ColumnRule("lock_reason", "text"),
         ColumnRule("lock_owner", "text"),
         ColumnRule("reference", "number"),
+        ColumnRule("commit", "number"),
         ColumnRule("own", "flag"),
         ColumnRule("execution", "quantity"),
         ColumnRule("noise_sd", "number"),

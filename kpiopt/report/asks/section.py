@@ -1,18 +1,21 @@
-"""The report's section on what stands beside the plan: cushions."""
+"""The report's section on what stands on top of the plan and beside it: cushions and offers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kpiopt.report.numbers import percent
+from kpiopt.report.asks.sentences import largest_gaps
+from kpiopt.report.numbers import amount, change, percent
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.simulation import Estimate
 
+MOST_GAPS = 40
+
 
 def asks_section(source: ReportSource) -> PageSection | None:
     """Return what is asked beside the plan; None where there is nothing of it."""
-    blocks = list(_cushions(source))
+    blocks = [*_cushions(source), *_gaps(source)]
     return PageSection("On top of the plan and beside it", blocks=blocks) if blocks else None
 
 
@@ -29,3 +32,32 @@ def _cushions(source: ReportSource) -> Iterator[PageTable]:
         columns = ("level", "more than planned", "for the goal", "odds wanted", "odds when it is worked for")
         note = "Targets include it, and pay goes by them; the plan, its limits and the odds of the goals do not."
         yield PageTable("Over-assignment", columns, rows, 1, note=note)
+
+
+def _gaps(source: ReportSource) -> Iterator[PageTable]:
+    scenario, gaps = source.scenario, source.document.get("gap") or ()
+    if not gaps:
+        return
+    largest = {(row["unit"], row["kpi"]) for row in largest_gaps(source.document)[:MOST_GAPS]}
+    shown = [row for row in gaps if len(gaps) <= MOST_GAPS or (row["unit"], row["kpi"]) in largest]
+    rows = []
+    for row in shown:
+        kpi, position = scenario.kpis[row["kpi"]], scenario.units.position[row["unit"]]
+        names = ("top_down", "bottom_up", "plan", "target")
+        amounts = ["" if row[name] is None else amount(row[name], "", kpi.step) for name in names]
+        indent = "\u2003" * int(scenario.units.depth[position])
+        missing = change(row["bottom_up"] - row["target"], kpi.unit, kpi.step)
+        rows.append((indent + scenario.units.names[position], kpi.name, *amounts, missing))
+    left = len(gaps) - len(shown)
+    more = f" {left:,} smaller gaps are left out, all are in gap.csv." if left else ""
+    note = f"Who offers nothing counts at the baseline in what is rolled up.{more}"
+    columns = (
+        "unit",
+        "KPI",
+        "top-down: goal in proportion",
+        "bottom-up: offered",
+        "plan",
+        "target",
+        "offered - target",
+    )
+    yield PageTable("Top-down meets bottom-up", columns, rows, 2, note=note)

@@ -1,12 +1,27 @@
-"""What the summary says about cushions."""
+"""What the summary says about cushions and offers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kpiopt.report.numbers import percent
+from kpiopt.report.numbers import amount, percent
+from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
+
+SHOWN_GAPS, NOISE = 4, 1e-9
+
+
+def beside_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
+    """Say what stands on top of the plan and beside it.
+
+    Parameters
+    ----------
+    document : mapping
+        With the entries `over_assignment` and `gap` of the answer "kpiopt.solve/1".
+    """
+    yield from cushion_sentences(document)
+    yield from gap_sentences(document, scenario)
 
 
 def cushion_sentences(document: Mapping[str, Any]) -> Iterator[str]:
@@ -25,3 +40,25 @@ def cushion_sentences(document: Mapping[str, Any]) -> Iterator[str]:
         drawn = f"; from other draws {Estimate.from_dict(entry['odds']).text}" if entry["odds"] else ""
         why = f"the least that gives {entry['goal']} odds of {percent(entry['wanted'], 0)} when it is worked for"
         yield f"{much}, {why} ({percent(entry['planned'])} of the planning draws{drawn})."
+
+
+def gap_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
+    """Say where most lies between what units offer and what they are asked for."""
+    gaps = largest_gaps(document) if document.get("gap") else []
+    if document.get("gap") and not gaps:
+        yield "Offered is what is asked, at every unit that offers something."
+    for gap in gaps[:SHOWN_GAPS]:
+        kpi, unit = scenario.kpis[gap["kpi"]], scenario.units.names[scenario.units.position[gap["unit"]]]
+        offered, asked = (amount(gap[name], kpi.unit, kpi.step) for name in ("bottom_up", "target"))
+        split = "" if gap["top_down"] is None else f"; the goal in proportion: {amount(gap['top_down'], '', kpi.step)}"
+        yield f"Offered and asked, {kpi.name} of {unit}: {offered} and {asked}{split}."
+    if len(gaps) > SHOWN_GAPS:
+        yield f"… and {len(gaps) - SHOWN_GAPS:,} more; see gap.csv."
+
+
+def largest_gaps(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the rows in which offer and target differ, the largest difference in relation to the target first."""
+    rows = [
+        row for row in document.get("gap") or () if abs(row["target"] - row["bottom_up"]) > 1e-9 * abs(row["target"])
+    ]
+    return sorted(rows, key=lambda row: -abs(row["target"] - row["bottom_up"]) / (abs(row["target"]) or 1.0))

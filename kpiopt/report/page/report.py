@@ -70,10 +70,12 @@ def _build_periods(source: ReportSource) -> Page:
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
+    beside = asks_section(source)
     sections = (
         PageSection(cards=tiles(source)),
         goals_section(source),
         periods_section(source),
+        *([beside] if beside else []),
         limits_section(source),
         assumptions_section(source),
         proof_section(source),

@@ -23,7 +23,7 @@ _PERCENT = re.compile(r"[%％]|\bper ?cent|\bpct\b|\bprozent|\bpp\b|\bpercentage
 _LARGE_GROWTH = 2.0
 """Guardrails beyond this share of the baseline are asked about: 200 % is rarely meant, 2 % often."""
 
-_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "lock_target", "reference", "noise_sd")
+_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "lock_target", "reference", "commit", "noise_sd")
 """Columns of cells in their KPI's unit."""
 
 _SETTINGS = ("min", "max", "step", "scale", "baseline")

@@ -21,12 +21,17 @@ from __future__ import annotations
 import numpy as np
 
 from kpiopt.reading.findings import Findings
+from kpiopt.scenario.checks.reconciliation import SLIPS
 from kpiopt.scenario.resolve.cell_table import CellTable
 from kpiopt.scenario.scenario import Floats, Integers, Kpi, Units
 
-FIELDS = ("baseline", "reference", "min_stretch", "max_stretch")
+FIELDS = ("baseline", "reference", "commit", "min_stretch", "max_stretch")
+VALUES = ("commit", "lock_target")
+"""Fields that are values like the baseline of the same cell, and beside it where peers do not tell."""
 FACTOR = 0.8
 """Logarithm to base 10 of the smallest factor that counts."""
+LIKELY = 0.11
+"""Logarithm to base 10 of how far a figure may be from what a slip by a power of ten makes of the usual one."""
 SPREADS = 5.0
 MIN_ROW, MIN_PEERS, MIN_COLUMN = 4, 5, 3
 _SWEEPS = 5
@@ -45,12 +50,38 @@ def check_outliers(findings: Findings, kpis: list[Kpi], units: Units, table: Cel
             cells[~np.isnan(expected)].tolist(), expected[~np.isnan(expected)].tolist(), strict=True
         ):
             _warn(findings, table, field, cell, float(values[cell]), 10.0**usual)
+    _check_beside_baseline(findings, table)
 
 
-def _warn(findings: Findings, table: CellTable, field: str, cell: int, value: float, usual: float) -> None:
+def _check_beside_baseline(findings: Findings, table: CellTable) -> None:
+    """Warn of each offer and locked target that is about ten times its cell's baseline, or a tenth of it."""
+    baseline = table.fields["baseline"]
+    told = {problem.location for problem in findings.sorted() if problem.code == "W-outlier"}
+    for field in VALUES:
+        values = table.fields[field]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.abs(np.log10(np.abs(values / baseline))) >= FACTOR
+        for cell in np.flatnonzero(far & (values != 0.0) & (baseline != 0.0)).tolist():
+            if table.location(cell, field) not in told:
+                _warn(
+                    findings, table, field, cell, float(values[cell]), abs(float(baseline[cell])), "baseline suggests"
+                )
+
+
+def _warn(
+    findings: Findings,
+    table: CellTable,
+    field: str,
+    cell: int,
+    value: float,
+    usual: float,
+    who: str = "peers suggest",
+) -> None:
     ratio, rounded = abs(value) / usual, float(f"{usual:.3g}")
     size = f"{ratio:,.3g} times too large" if ratio > 1 else f"{1 / ratio:,.3g} times too small"
-    message = f"{table.name(cell)} has the {field} {value:,.12g}, where its peers suggest about {rounded:,.12g}: {size}"
+    message = f"{table.name(cell)} has the {field} {value:,.12g}, where its {who} about {rounded:,.12g}: {size}"
+    likely = [words for factor, words in SLIPS.items() if abs(np.log10(ratio * factor)) <= LIKELY]
+    message += f"; likely {likely[0]}" if likely else ""
     rule = "figures that are off by a power of ten are usually slips of the decimal point or of the unit"
     place = table.location(cell, field)
     findings.warn("W-outlier", message, place, rule=rule, fix="check the figure; if it is right, nothing is to be done")

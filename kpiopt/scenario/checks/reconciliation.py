@@ -13,10 +13,23 @@ from kpiopt.scenario.scenario import Floats, Kpi
 
 _NOISE = 1e-9
 """Relative difference that is taken for rounding of sums."""
+_EXPLAINS = 1e-3
+"""Relative difference up to which a slip explains a gap."""
+SLIPS = {
+    10.0**power: f"{10 ** abs(power):,} times too {'small' if power > 0 else 'large'}, {why}"
+    for size, why in (
+        (1, "a slip of the decimal point"),
+        (2, "a share for per cent or a slip of the decimal point"),
+        (3, "thousands for units"),
+        (6, "millions for units"),
+    )
+    for power in (size, -size)
+}
+"""What a figure must be multiplied by -> what it likely is."""
 
 
 def check_reconciliation(findings: Findings, kpis: list[Kpi], resolved: ResolvedCells) -> None:
-    """Warn of every baseline and reference that differs from what is rolled up from below.
+    """Warn of every baseline, reference and offer that differs from what is rolled up from below.
 
     Parameters
     ----------
@@ -27,11 +40,13 @@ def check_reconciliation(findings: Findings, kpis: list[Kpi], resolved: Resolved
     _warn_gaps(findings, kpis, resolved, "baseline", own, resolved.baseline, "the plan uses the rolled-up figure")
     _warn_root_baselines(findings, kpis, resolved)
     _warn_unused_distributions(findings, resolved)
-    reference = resolved.roll_up.of_cells(resolved.table.fields["reference"])
-    below = resolved.roll_up.total(reference, resolved.coefficient, keep=True)
-    _warn_gaps(
-        findings, kpis, resolved, "reference", reference, below, "each unit's own reference is used as it stands"
-    )
+    for field, consequence in (
+        ("reference", "each unit's own reference is used as it stands"),
+        ("commit", "each unit's own offer is shown, and counts above it"),
+    ):
+        stated = resolved.roll_up.of_cells(resolved.table.fields[field])
+        below = resolved.roll_up.total(stated, resolved.coefficient, keep=True)
+        _warn_gaps(findings, kpis, resolved, field, stated, below, consequence)
 
 
 def _warn_gaps(
@@ -49,7 +64,30 @@ def _warn_gaps(
         cell, kpi = int(roll_up.cell[pair]), kpis[roll_up.kpi[pair]]
         place = table.location(cell, field)
         what, figures = f"{table.name(cell)} states a {field}", (float(stated[pair]), float(below[pair]))
-        _warn_gap(findings, kpi, what, *figures, consequence, place)
+        counted = below if field == "baseline" else np.where(np.isnan(stated), below, stated)
+        _warn_gap(findings, kpi, what, *figures, consequence, place, _slip(resolved, pair, figures[0], counted))
+
+
+def _slip(resolved: ResolvedCells, pair: int, stated: float, figures: Floats) -> str:
+    """Say which one figure, off by a power of ten, would explain that a unit's figure is not what is below it.
+
+    Parameters
+    ----------
+    figures : (n_pairs,) float
+        What each pair counts for in the one above it.
+    """
+    roll_up, table = resolved.roll_up, resolved.table
+    edges = np.flatnonzero(roll_up.parent == pair)
+    parts = resolved.coefficient[edges] * figures[roll_up.child[edges]]
+    for factor, words in SLIPS.items():
+        fits = np.isclose(parts.sum() + (factor - 1.0) * parts, stated, rtol=_EXPLAINS, atol=0.0)
+        if stated and np.count_nonzero(fits) == 1:
+            at = int(roll_up.child[edges[fits]][0])
+            return f"likely {roll_up.units.ids[roll_up.unit[at]]}/{table.kpi_ids[roll_up.kpi[at]]} is {words}"
+    for factor, words in SLIPS.items():
+        if stated and np.isclose(stated * factor, parts.sum(), rtol=_EXPLAINS, atol=0.0):
+            return f"likely the figure itself is {words}"
+    return ""
 
 
 def _warn_root_baselines(findings: Findings, kpis: list[Kpi], resolved: ResolvedCells) -> None:
@@ -67,7 +105,14 @@ def _warn_root_baselines(findings: Findings, kpis: list[Kpi], resolved: Resolved
 
 
 def _warn_gap(
-    findings: Findings, kpi: Kpi, what: str, stated: float, below: float, consequence: str, place: Location
+    findings: Findings,
+    kpi: Kpi,
+    what: str,
+    stated: float,
+    below: float,
+    consequence: str,
+    place: Location,
+    slip: str = "",
 ) -> None:
     gap = stated - below
     if kpi.roll_up == "mean" and abs(gap) <= _half_digit(stated):
@@ -75,6 +120,7 @@ def _warn_gap(
     verb = "average" if kpi.roll_up == "mean" else "add up"
     share = f", {abs(gap / below):.2%}" if below else ""
     message = f"{what} of {stated:,.12g}, but the cells below {verb} to {below:,.12g} (gap {gap:+,.12g}{share})"
+    message += f"; {slip}" if slip else ""
     rule = f"a figure agrees with what is below it; {consequence}"
     findings.warn("W-reconciliation", message, place, rule=rule, fix="correct the figure, or those below it")
 

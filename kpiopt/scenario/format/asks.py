@@ -37,3 +37,11 @@ Cushion = Annotated[
     BeforeValidator(_as_cushion),
     OrShort({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]
+
+
+class ReconcileSection(Section):
+    """How far the plan goes towards what units offer (`commit`), where nothing before it decides."""
+
+    weight: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="share of the way from the reference of the last step, 0 stretch where none is given, to the offer"
+    )

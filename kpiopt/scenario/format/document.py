@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kpiopt.scenario.format.asks import Cushion
+from kpiopt.scenario.format.asks import Cushion, ReconcileSection
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
@@ -70,6 +70,9 @@ class ScenarioDocument(Section):
         default={},
         description="by level: what is asked on top of targets as a cushion, such as team = 0.05; "
         '`kpi = ["sales"]` names the KPIs, all flows that add up where absent',
+    )
+    reconcile: ReconcileSection | None = Field(
+        default=None, description="how far the plan goes towards what is offered"
     )
     uncertainty: UncertaintySection = Field(default=UncertaintySection(), description="execution risk")
     execution: dict[str, ExecutionEntry] = Field(default={}, description="execution of some cells, by name")

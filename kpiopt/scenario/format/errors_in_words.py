@@ -22,6 +22,7 @@ _STAND_INS = {
     "max": 1.0,
     "value": 1.0,
     "contribution": 1.0,
+    "weight": 0.0,
     "limit": 1e12,
     "payout": [[1.0, 1.0]],
 }

@@ -112,6 +112,9 @@ class CellEntry(Section):
     lock_reason: str | None = Field(default=None, description="why it is fixed")
     lock_owner: str | None = Field(default=None, description="who fixed it")
     reference: Number | None = Field(default=None, description="value that the last step stays close to")
+    commit: Number | None = Field(
+        default=None, description="what the unit offers of its own accord: a value like a target; of a total, its value"
+    )
     own: bool = Field(
         default=False,
         description="whether it is what a unit does itself beside the units below it; without it, a cell of a unit "
@@ -153,6 +156,7 @@ class FieldChanges(Section):
     weight: Number | None = Field(default=None, description="see cell")
     size: Number | None = Field(default=None, description="see cell")
     reference: Number | None = Field(default=None, description="see cell")
+    commit: Number | None = Field(default=None, description="see cell")
     effort: dict[str, Number] = Field(default={}, description="by resource")
 
 
@@ -350,5 +354,5 @@ class TablesSection(Section):
     cells: TableSource | None = Field(
         default=None,
         description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
-        "lock_target, lock_reason, lock_owner, reference, own, execution, noise_sd, effort.<resource>",
+        "lock_target, lock_reason, lock_owner, reference, commit, own, execution, noise_sd, effort.<resource>",
     )

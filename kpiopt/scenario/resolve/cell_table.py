@@ -32,6 +32,7 @@ NUMBER_FIELDS = (
     "lock",
     "lock_target",
     "reference",
+    "commit",
     "noise_sd",
 )
 

@@ -141,6 +141,7 @@ def _build(
         growth=growth,
         lock_owner=_texts(given, "lock_owner"),
         lock_target=lock_target,
+        commit=fields["commit"],
     )
 
 

@@ -167,7 +167,8 @@ class TestOutliers:
         problem = check(self.TEXT, units, cells).one("W-outlier")
         assert (
             problem.message
-            == "x/sales has the baseline 10,250, where its peers suggest about 1,050: 9.76 times too large"
+            == "x/sales has the baseline 10,250, where its peers suggest about 1,050: 9.76 times too large; "
+            "likely 10 times too large, a slip of the decimal point"
         )
         assert str(problem.location).endswith("cells.csv:8 column baseline")
 
