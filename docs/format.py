@@ -146,6 +146,7 @@ HEADINGS = {
     "UncertaintySection": "[uncertainty]",
     "ExecutionEntry": "[execution.NAME]",
     "NoiseEntry": "[noise.NAME]",
+    "EffortCurveEntry": "[effort_curve.NAME]",
     "OddsSection": "[odds]",
     "SimulationSection": "[simulation]",
     "SweepAxis": "[sweep] PATH = { … }",

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
+from kpiopt.graph.effort import bends_of_effort
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
 from kpiopt.scenario.scenario import Floats, Integers, Units
@@ -29,7 +30,8 @@ class LimitRows:
     move : (n_cells, m) CSR
         Change of each cell's stretch per step of each part.
     planned : (n_cells,) float
-        Stretch that the unrounded plan asks.
+        Stretch that the unrounded plan asks. Where effort counts more from a stretch on, that part of it stands behind
+        the cells as if it were a cell of its own, in `use` and `move` as well.
     group : (n_rows,) int
         Limits of the same group have no part in common; groups of the lowest units come first.
     """
@@ -107,7 +109,7 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
             some = names[i * len(holder) : (i + 1) * len(holder)]
             effort = scenario.cells.effort.get(resource)
             if effort is not None:
-                draft.add(some, holder, share[i] * capacity[holder], effort, fixed, period)
+                draft.add(some, holder, share[i] * capacity[holder], effort, fixed, period, is_effort=True)
     budgets = [b for b in scenario.budgets.values() if b.resource == "pay"]
     rate, spent = np.nan_to_num(scenario.cells.pay_rate), use_of_levels(graph, levels, "pay")
     fixed = np.nan_to_num(units.target_incentive) + _sum_at(graph.level_unit, spent, len(units))
@@ -131,19 +133,29 @@ class _Draft:
     def __init__(self, graph: CausalGraph, parts: Parts, stretch: Floats) -> None:
         self.graph, self.moves = graph, build_moves(graph, parts)
         self.cells, self.units, self.parts, self.stretch = graph.scenario.cells, graph.scenario.units, parts, stretch
+        self.bends = bends_of_effort(graph)
         self.names: list[str] = []
         self.rooms: list[Floats] = []
         self.matrices: list[sp.csr_array] = []
         self.depths: list[Integers] = []
 
     def add(
-        self, names: list[str], holder: Integers, limit: Floats, rate: Floats, fixed: Floats, period: int = -1
+        self,
+        names: list[str],
+        holder: Integers,
+        limit: Floats,
+        rate: Floats,
+        fixed: Floats,
+        period: int = -1,
+        *,
+        is_effort: bool = False,
     ) -> None:
         """Add one row for each unit in `holder`: the use of its subtree, `fixed` by unit plus rate x stretch."""
-        cells, parts, moves = self.cells, self.parts, self.moves
+        cells, parts, moves, bends = self.cells, self.parts, self.moves, self.bends
         if period >= 0:
             rate = np.where(self.graph.scenario.cell_period == period, rate, 0.0)
-        spent = np.where(cells.has_decision, rate * np.maximum(self.stretch, 0.0), 0.0)
+        counted = bends.counted(self.stretch) if is_effort else np.maximum(self.stretch, 0.0)
+        spent = np.where(cells.has_decision, rate * counted, 0.0)
         use = sum_below(self.units, fixed + _sum_at(cells.unit, spent, len(self.units)))
         moved = np.flatnonzero(rate[moves.cell] != 0.0)
         part, cell = moves.part[moved], moves.cell[moved]
@@ -154,9 +166,19 @@ class _Draft:
         self.depths.append(self.units.depth[holder])
         self.rooms.append(np.maximum(limit - use[holder], 0.0) + tolerance)
         used = np.unique(cell)
-        row, member = _pairs_below(self.units, holder, cells.unit[used])
-        each = rate[used[member]]
-        self.matrices.append(sp.csr_array((each, (row, used[member])), shape=(len(holder), len(cells))))
+        unit, each = cells.unit[used], rate[used] * (bends.first[used] if is_effort else 1.0)
+        if is_effort:
+            more = np.flatnonzero(np.isin(bends.cell, used))
+            unit = np.concatenate([unit, cells.unit[bends.cell[more]]])
+            each = np.concatenate([each, rate[bends.cell[more]] * bends.more[more]])
+            used = np.concatenate([used, len(cells) + more])
+        row, member = _pairs_below(self.units, holder, unit)
+        self.matrices.append(sp.csr_array((each[member], (row, used[member])), shape=(len(holder), self.width)))
+
+    @property
+    def width(self) -> int:
+        """Number of cells, and of the further tiers of their effort."""
+        return len(self.cells) + len(self.bends.cell)
 
     def add_ranges(self) -> None:
         """Add one row for each cell with a decision: its stretch over the horizon is at most the largest."""
@@ -173,19 +195,21 @@ class _Draft:
         self.rooms.append(np.maximum(most - whole, 0.0) + tolerance)
         moved, first = np.unique(moves.cell, return_index=True)
         each = np.ones(len(moved))
-        self.matrices.append(sp.csr_array((each, (row[first], moved)), shape=(len(cell), len(self.cells))))
+        self.matrices.append(sp.csr_array((each, (row[first], moved)), shape=(len(cell), self.width)))
 
     def finish(self) -> LimitRows:
         """Stack the rows."""
-        empty, moves, step = sp.csr_array((0, len(self.cells))), self.moves, self.parts.step
+        empty, moves, step = sp.csr_array((0, self.width)), self.moves, self.parts.step
         use = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
         per_step = moves.per_unit * step[moves.part]
         move = sp.csr_array((per_step, (moves.cell, moves.part)), shape=(len(self.cells), len(step)))
+        move = sp.csr_array(sp.vstack([move, move[self.bends.cell]]))
+        planned = np.concatenate([self.stretch, self.stretch[self.bends.cell] - self.bends.start])
         batch = np.repeat(np.arange(len(self.depths)), [len(d) for d in self.depths])
         depth = np.concatenate([np.empty(0, dtype=np.int64), *self.depths])
         group = np.unique(np.stack([-depth, batch], axis=1), axis=0, return_inverse=True)[1].ravel()
         room = np.concatenate([np.empty(0), *self.rooms])
-        return LimitRows(tuple(self.names), room, use, move, self.stretch, group)
+        return LimitRows(tuple(self.names), room, use, move, planned, group)
 
 
 def _sum_at(position: Integers, values: Floats, n: int) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.effort import counted_stretch
 from kpiopt.plan import Plan, build_plan
 from kpiopt.plan.given_plan import read_given_plan
 from kpiopt.plan.limits import sum_below
@@ -123,10 +124,10 @@ def goal_results(plan: Plan, promises: tuple[PromiseResult, ...] = ()) -> tuple[
 def use_of_limits(graph: CausalGraph, stretch: Floats) -> tuple[LimitResult, ...]:
     """Return what stretches use of every capacity and budget, initiatives at 0."""
     scenario, units, cells = graph.scenario, graph.scenario.units, graph.scenario.cells
-    worked, found = np.maximum(stretch, 0.0), []
+    worked, counted, found = np.maximum(stretch, 0.0), counted_stretch(graph, stretch), []
     for resource, capacity in units.capacity.items():
         effort = cells.effort.get(resource, np.zeros(len(cells)))
-        below = sum_below(units, np.bincount(cells.unit, effort * worked, len(units)).astype(np.float64))
+        below = sum_below(units, np.bincount(cells.unit, effort * counted, len(units)).astype(np.float64))
         for u in np.flatnonzero(~np.isnan(capacity)).tolist():
             found.append(_limit(f"capacity.{resource}@{units.ids[u]}", resource, capacity[u], below[u]))
     paid = np.bincount(cells.unit, np.nan_to_num(cells.pay_rate) * worked, len(units))

@@ -291,8 +291,9 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
     for limit, result in reversed(list(zip(cascade.limits, limits, strict=False))):
         if result.binding and result.shadow_price:
             used = matrix.indices[matrix.indptr[limit.row] : matrix.indptr[limit.row + 1]]
-            used = used[(used >= first) & (used < last)]
-            names[columns.stretch_cell[used - first]] = limit.name
+            load = columns.effort.loaded[used[np.isin(used, columns.effort.load.positions)] - columns.effort.load.start]
+            used = used[(used >= first) & (used < last)] - first
+            names[columns.stretch_cell[np.concatenate([used, load])]] = limit.name
     return names
 
 

@@ -35,6 +35,7 @@ from kpiopt.scenario.format.errors_in_words import validate_document
 from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
+from kpiopt.scenario.resolve.effort import resolve_effort_curves
 from kpiopt.scenario.resolve.noise import resolve_noise
 from kpiopt.scenario.resolve.over_assignment import (
     check_cushioned_locks,
@@ -287,6 +288,7 @@ def _resolve(
         reconcile=0.0 if model.reconcile is None else model.reconcile.weight,
         uncertainty=found.uncertainty,
         noise=resolve_noise(findings, model, units, found),
+        effort_curves=resolve_effort_curves(findings, model, units, found.cells),
         correlation=resolve_correlation(findings, model, names),
         simulation=resolve_simulation(model),
         odds=resolve_odds(findings, model),

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
+from kpiopt.scenario.effort import EffortCurves
 from kpiopt.scenario.links import Driver, Initiative
 from kpiopt.scenario.money import Budget as Budget
 from kpiopt.scenario.money import PayPlan as PayPlan
@@ -357,6 +358,7 @@ class Scenario:
     document: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    effort_curves: EffortCurves | None = None
     periods: Periods | None = None
     whole: Cells | None = None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
@@ -130,10 +131,11 @@ def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Ma
 def _of_cells(graph: CausalGraph, stretch: Floats, resource: str, kind: str, inside: range) -> list[Use]:
     cells = graph.scenario.cells
     if kind == "capacity":
-        rate = cells.effort.get(resource, np.zeros(len(cells)))
+        rate, counted = cells.effort.get(resource, np.zeros(len(cells))), counted_stretch(graph, stretch)
     else:
+        counted = np.maximum(stretch, 0.0)
         rate = np.nan_to_num(cells.pay_rate) if resource == "pay" else np.zeros(len(cells))
-    used = rate * np.maximum(stretch, 0.0)
+    used = rate * counted
     here = np.flatnonzero((used != 0) & (cells.unit >= inside.start) & (cells.unit < inside.stop))
     return [Use(graph.node_name(int(graph.cell_node[c])), float(used[c])) for c in here.tolist()]
 

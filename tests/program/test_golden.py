@@ -21,7 +21,7 @@ from kpiopt.program.formulation.objectives import OBJECTIVES
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
-WRITTEN = ("everything", "by_period", "shared_out", "actions")
+WRITTEN = ("everything", "by_period", "shared_out", "actions", "tiers")
 BLOCKS = {
     "add_stretch": "stretch[",
     "add_levels": "level[",
@@ -43,6 +43,8 @@ BLOCKS = {
     "add_once_rows": "once[",
     "add_needs_rows": "needs[",
     "add_not_with_rows": "not_with[",
+    "add_loads": "load[",
+    "add_effort_curve_rows": "effort_curve[",
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
@@ -157,6 +159,19 @@ def test_rules_of_actions_worked_out_by_hand() -> None:
     assert "capacity.hours[a/H2]: 1 level[course@a/H2] + 6 on[course@a/H2] <= 20" in lines
     (cash,) = [line for line in lines if line.startswith("budget[cash]")]
     assert "+ 30 on[crm@plant/H1] + 30 on[crm@plant/H2] <= 100" in cash
+
+
+def test_tiers_worked_out_by_hand() -> None:
+    """Each line below was written from the scenario and the formula, not from the program."""
+    lines = (HERE / "tiers.txt").read_text(encoding="utf-8").splitlines()
+    # of 100: the first 5 once, the next 5 twice, which is 2 x - 5, the rest four times, 4 x - 25
+    assert "effort_curve[a/out: 1]: 0 <= -1 stretch[a/out] + 1 load[a/out]" in lines
+    assert "effort_curve[a/out: 2]: -5 <= -2 stretch[a/out] + 1 load[a/out]" in lines
+    assert "effort_curve[a/out: 4]: -25 <= -4 stretch[a/out] + 1 load[a/out]" in lines
+    # b cannot leave its first tier, and c has another curve, half of its effort
+    assert "capacity.hours[co]: 3 stretch[b/out] + 1 stretch[c/out] + 3 load[a/out] <= 60" in lines
+    (cost,) = [line for line in lines if line.startswith("minimise cost")]
+    assert cost.endswith("30 stretch[b/out] + 10 stretch[c/out] + 30 load[a/out]")
 
 
 def test_formulation_page_is_current() -> None:

@@ -13,6 +13,7 @@ from kpiopt.program.formulation.constraints import (
     add_bound_rows,
     add_budget_rows,
     add_capacity_rows,
+    add_effort_curve_rows,
     add_fairness_rows,
     add_goal_rows,
     add_lock_target_rows,
@@ -35,7 +36,7 @@ class Cascade:
     ----------
     program : LinearProgram
         Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
-        range, ramp, start, those of `actions`, capacity.<resource>, budget, fairness.
+        range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget, fairness.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -72,6 +73,7 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_ramp_rows(build, columns)
     add_start_rows(build, columns)
     add_action_rows(build, graph, columns.actions, columns.level)
+    add_effort_curve_rows(build, columns)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]

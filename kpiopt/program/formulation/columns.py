@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.effort import bends_of_effort, counted_stretch
 from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
@@ -49,6 +51,25 @@ class PeerGroups:
 
 
 @dataclass(frozen=True)
+class EffortColumns:
+    """How effort counts each stretch.
+
+    Attributes
+    ----------
+    load : Columns
+        y_n, the stretch as effort counts it, for cells whose effort grows faster than their stretch.
+    loaded : (n_load,) int
+        Position in `stretch` of each of them.
+    factor : (n_stretch,) float
+        How many times the effort of each stretch counts where it has no y_n.
+    """
+
+    load: Columns
+    loaded: Integers
+    factor: Floats
+
+
+@dataclass(frozen=True)
 class DecisionColumns:
     """All columns of a cascade.
 
@@ -64,6 +85,8 @@ class DecisionColumns:
         Position in `decided` and period of each stretch column.
     scale : (n_stretch,) float
         w_n = max(|b_n|, step).
+    effort : EffortColumns
+        How effort counts each stretch.
     level : Columns
         a_l, one for each initiative, deciding unit and start (order of `graph.level_node`).
     actions : ActionColumns
@@ -100,6 +123,7 @@ class DecisionColumns:
     stretch_decided: Integers
     stretch_period: Integers
     scale: Floats
+    effort: EffortColumns
     level: Columns
     actions: ActionColumns
     change: Columns
@@ -157,8 +181,26 @@ class DecisionColumns:
         return (
             np.zeros(len(self.stretch))
             if effort is None
-            else np.where(self.is_given_up, 0.0, effort[self.stretch_cell])
+            else np.where(self.is_given_up, 0.0, effort[self.stretch_cell] * self.effort.factor)
         )
+
+    def effort_per_load(self, resource: str) -> Floats:
+        """Return the effort per unit of each y_n, (n_stretch,) float by stretch; 0 where there is none."""
+        effort = self.scenario.cells.effort.get(resource, np.zeros(len(self.scenario.cells)))[self.stretch_cell]
+        return np.where(self.has_load, effort, 0.0)
+
+    @cached_property
+    def has_load(self) -> NDArray[np.bool_]:
+        """Whether effort counts a stretch by its y_n, (n_stretch,) bool."""
+        return np.isin(np.arange(len(self.stretch)), self.effort.loaded)
+
+    def counted(self, x: Floats) -> Floats:
+        """Return a point with each y_n at what its stretch comes to; where no limit asks, a solution may have more."""
+        if not len(self.effort.loaded):
+            return x
+        settled, counted = x.copy(), counted_stretch(self.graph, self.stretch_of_cells(x))
+        settled[self.effort.load.positions] = counted[self.stretch_cell[self.effort.loaded]]
+        return settled
 
     @property
     def pay_rate(self) -> Floats:
@@ -224,6 +266,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         risk=risk_of_steps(build, scenario),
         largest=add_largest(build, scenario, largest, peers),
         actions=add_switches(build, graph, level),
+        effort=add_loads(build, graph, cell, stretch),
         peers=peers,
         fixed=fixed,
         at_risk=at_risk,
@@ -248,6 +291,29 @@ def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Co
     node = graph.cell_node[cell]
     lower, upper = closed(*(bound[cell] for bound in stretch_range(graph, level_range(graph))))
     return build.add_columns("stretch", lower, upper, lambda i: graph.node_name(int(node[i])))
+
+
+def add_loads(build: ProgramBuilder, graph: CausalGraph, cell: Integers, stretch: Columns) -> EffortColumns:
+    """y_n in [0, L_n(max_stretch_n)], the stretch of a cell as its effort curve counts it."""
+    loaded, factor = stretch_with_bends(graph, cell, stretch)
+    highest, node = np.zeros(len(graph.scenario.cells)), graph.cell_node[cell[loaded]]
+    highest[cell] = stretch.upper
+    most = 1.01 * counted_stretch(graph, highest)[cell[loaded]]
+    load = build.add_columns("load", np.zeros(len(loaded)), most, lambda i: graph.node_name(int(node[i])))
+    return EffortColumns(load, loaded, factor)
+
+
+def stretch_with_bends(graph: CausalGraph, cell: Integers, stretch: Columns) -> tuple[Integers, Floats]:
+    """Return which stretches can reach a bend of their effort, and how many times the effort of the others counts."""
+    bends, (lower, upper) = bends_of_effort(graph), np.zeros((2, len(graph.scenario.cells)))
+    lower[cell], upper[cell] = stretch.lower, stretch.upper
+    reached, works = bends.start < upper[bends.cell], np.zeros(len(upper), dtype=bool)
+    for effort in graph.scenario.cells.effort.values():
+        works |= effort != 0.0
+    bent = np.isin(np.arange(len(upper)), bends.cell[reached & works[bends.cell]])
+    is_fixed = (lower == upper) & (upper > 0.0)
+    times = np.where(is_fixed, bends.counted(upper) / np.where(is_fixed, upper, 1.0), bends.first)
+    return np.flatnonzero(bent[cell] & ~is_fixed[cell]), times[cell]
 
 
 def add_levels(build: ProgramBuilder, graph: CausalGraph) -> Columns:

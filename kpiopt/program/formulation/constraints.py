@@ -19,6 +19,7 @@ import numpy as np
 
 from kpiopt.graph import NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
+from kpiopt.graph.effort import bends_of_effort
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.scenario.bounds import closed
@@ -211,6 +212,27 @@ def add_start_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     build.add_rows("start", terms, np.full(len(each), -np.inf), most, label)
 
 
+def add_effort_curve_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """y_n - m_k x_n >= - sum_{j <= k} (m_j - m_{j-1}) r_j w_n for tier k, of multiplier m_k, from r_k w_n on.
+
+    With periods r_k w_t w_n. y_n takes the place of x_n in what uses effort.
+    """
+    graph, cell, bends = columns.graph, columns.stretch_cell[columns.effort.loaded], bends_of_effort(columns.graph)
+    place = np.full(len(columns.scenario.cells), -1, dtype=np.int64)
+    place[cell] = np.arange(len(cell))
+    here = np.flatnonzero(place[bends.cell] >= 0)
+    of = np.concatenate([np.arange(len(cell)), place[bends.cell[here]]])
+    slope = np.concatenate([bends.first[cell], bends.slope[here]])
+    constant = np.concatenate([np.zeros(len(cell)), bends.constant[here]])
+    each = np.arange(len(of))
+    terms = [
+        Terms(columns.effort.load, each, of, np.ones(len(of))),
+        Terms(columns.stretch, each, columns.effort.loaded[of], -slope),
+    ]
+    labels = [f"{graph.node_name(int(graph.cell_node[n]))}: {m:g}" for n, m in zip(cell[of], slope, strict=True)]
+    build.add_rows("effort_curve", terms, 0.0 - constant, np.full(len(of), np.inf), partial(_label_of, labels))
+
+
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:
     """For each unit u, resource r:  sum_{n below u} effort_nr x_n + sum_{l below u} use_lr a_l <= capacity_ur.
 
@@ -225,10 +247,15 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
         row_of, terms = np.full(len(units), -1, dtype=np.int64), []
         for period in range(len(share)) if columns.scenario.periods is not None else (-1,):
             row_of[holder] = np.arange(len(holder)) + max(period, 0) * len(holder)
-            effort = np.where(columns.stretch_period == period, columns.effort_per_stretch(resource), 0.0)
+            now = columns.stretch_period == period
+            effort = np.where(now & ~columns.has_load, columns.effort_per_stretch(resource), 0.0)
+            loaded = np.where(now, columns.effort_per_load(resource), 0.0)[columns.effort.loaded]
             use = columns.use_per_level(resource, period)
             terms += [
                 _in_rows_above(columns, columns.stretch, columns.stretch_unit, effort, row_of),
+                _in_rows_above(
+                    columns, columns.effort.load, columns.stretch_unit[columns.effort.loaded], loaded, row_of
+                ),
                 _in_rows_above(columns, columns.level, columns.graph.level_unit, use, row_of),
                 _in_rows_above(columns, columns.actions.on, switched, columns.setup_use(resource, period), row_of),
             ]

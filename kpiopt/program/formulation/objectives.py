@@ -85,13 +85,16 @@ def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
     """Min sum incentive_u + sum pay_rate_n x_n + initiatives' use of pay and money budgets + effort x effort_price."""
     scenario = columns.scenario
     stretch, level = columns.pay_rate, columns.use_per_level("pay") + money_per_level(columns)
-    once = columns.setup_use("pay") + money_of_setup(columns)
+    once, load = columns.setup_use("pay") + money_of_setup(columns), np.zeros(len(columns.stretch))
     for resource, price in scenario.decide.effort_price.items():
-        stretch = stretch + price * columns.effort_per_stretch(resource)
+        stretch = stretch + price * np.where(columns.has_load, 0.0, columns.effort_per_stretch(resource))
+        load = load + price * columns.effort_per_load(resource)
         level = level + price * columns.use_per_level(resource)
         once = once + price * columns.setup_use(resource)
     cost = _cost(columns.stretch, stretch, n_columns) + _cost(columns.level, level, n_columns)
-    cost += _cost(columns.actions.on, once, n_columns)
+    cost += _cost(columns.actions.on, once, n_columns) + _cost(
+        columns.effort.load, load[columns.effort.loaded], n_columns
+    )
     incentives = float(np.nansum(scenario.units.target_incentive))
     return [Objective("cost", None, cost, incentives, _slack(columns, "cost"), scenario.currency or "money")]
 

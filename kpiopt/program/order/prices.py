@@ -118,7 +118,7 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     found them, with its ranges if it has any.
     """
     arrays = cascade.program.arrays()
-    activity = arrays.matrix @ solution.x
+    activity = arrays.matrix @ cascade.columns.counted(solution.x)
     rules, unpriced = _rule_limits(cascade.program, activity)
     limits = (*cascade.limits, *rules)
     plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in limits]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import EdgeKind
+from kpiopt.graph.effort import bends_of_effort
 from kpiopt.graph.hand_down import weight_above
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.goals import goal_title
@@ -158,6 +159,7 @@ def _rate(source: ReportSource, lever: Lever, limit: str) -> float:
         return float(scenario.initiatives[initiative].uses.get(resource, 0.0)) if len(nodes) else 0.0
     nodes = nodes[graph.cell[nodes] >= 0]
     rate = cells.pay_rate if resource == "pay" else cells.effort.get(resource, np.zeros(len(cells)))
+    rate = rate if resource == "pay" else rate * bends_of_effort(graph).rate(source.stretch)
     return float(np.nansum(graph.sign[nodes] * lever.own[nodes] * rate[graph.cell[nodes]]))
 
 

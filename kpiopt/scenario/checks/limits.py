@@ -72,6 +72,13 @@ class LimitChecks:
         free = np.where(np.isnan(cells.fixed_target), cells.min_stretch, 0.0)
         return np.where(np.isnan(cells.lock), free, np.maximum(cells.lock, 0.0))
 
+    def _least_multiplier(self) -> Floats:
+        """Return how many times the effort of each cell counts at least, (n_cells,) float."""
+        curves = self.scenario.effort_curves
+        if curves is None:
+            return np.ones(len(self.scenario.cells))
+        return np.array([*(tiers[0][1] for tiers in curves.tiers), 1.0])[curves.group]
+
     def _below(self, value: Floats) -> Floats:
         """Return sums of cells over each unit's subtree, (n_units,) float."""
         own: Floats = np.bincount(self.scenario.cells.unit, value, len(self.scenario.units)).astype(np.float64)
@@ -102,11 +109,12 @@ class LimitChecks:
         """The smallest stretches alone fit into each capacity."""
         units, cells = self.scenario.units, self.scenario.cells
         smallest = self._smallest()
+        least = self._least_multiplier()
         for resource, capacity in units.capacity.items():
             effort = cells.effort.get(resource)
             if effort is None:
                 continue
-            need = self._below(effort * smallest)
+            need = self._below(effort * least * smallest)
             noise = 1e-12 * np.abs(need).max(initial=0.0)  # of sums that cancel
             for unit in np.flatnonzero(is_above(need - noise, capacity)).tolist():
                 has, needs = f"{capacity[unit]:,.12g}", f"{need[unit]:,.12g}"

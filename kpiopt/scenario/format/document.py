@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from kpiopt.scenario.format.asks import Cushion, ReconcileSection
+from kpiopt.scenario.format.effort import EffortCurveEntry
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
@@ -64,6 +65,9 @@ class ScenarioDocument(Section):
         default={}, description='cells, or changes to rows of the cells table, by "unit/kpi"'
     )
     guardrail: dict[str, GuardrailEntry] = Field(default={}, description="ranges of stretch for many cells, by name")
+    effort_curve: dict[str, EffortCurveEntry] = Field(
+        default={}, description="effort that grows faster than stretch, by name"
+    )
     adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
     over_assignment: dict[str, Cushion] = Field(

@@ -15,6 +15,7 @@ import numpy as np
 
 from kpiopt.errors import Infeasible
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import DecisionColumns
@@ -265,11 +266,12 @@ def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
     """Return what the whole organization uses of each resource that is effort: what cells need, or units have."""
     columns, scenario = cascade.columns, cascade.columns.scenario
     used = {resource for initiative in scenario.initiatives.values() for resource in initiative.resources}
+    counted = counted_stretch(columns.graph, columns.stretch_of_cells(x))
     resources = [*scenario.cells.effort, *(r for r in scenario.units.capacity if r in used)]
     return tuple(
         (
             resource,
-            dot(columns.effort_per_stretch(resource), columns.stretch.of(x))
+            dot(scenario.cells.effort.get(resource, np.zeros(len(counted))), counted)
             + float(use_of_levels(columns.graph, columns.level.of(x), resource).sum()),
         )
         for resource in dict.fromkeys(resources)
@@ -278,6 +280,6 @@ def _effort(cascade: Cascade, x: Floats) -> tuple[tuple[str, float], ...]:
 
 def _used_up(cascade: Cascade, solution: Solution) -> tuple[str, ...]:
     """Return the limits of which nothing is left."""
-    activity = solution.faces[0].matrix @ solution.x
+    activity = solution.faces[0].matrix @ cascade.columns.counted(solution.x)
     used = ((limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits)
     return tuple(limit.name for limit, use in used if limit.value - use <= USED_UP * max(1.0, abs(limit.value)))
