@@ -71,7 +71,7 @@ def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
     sections = []
     if study.sweep is not None:
         axes = " and ".join(axis.path for axis in study.sweep.axes)
-        sections.append(replace(sweep_section(study.sweep), title=f"{label} over {axes}"))
+        sections.append(replace(sweep_section(study.sweep), title=f"{label[:1].upper()}{label[1:]} over {axes}"))
     if study.sensitivity is not None:
         sections.append(tornado_section(study.sensitivity, label))
     return tuple(sections)

@@ -21,6 +21,8 @@ from kpiopt.scenario.scenario import Floats, Integers
 
 LEVEL = 0.95
 CERTAIN = "certain"
+NEGLIGIBLE = 1e-9
+"""Odds below are told as less than that: nobody reads twelve digits of nothing."""
 FEW = 100
 """Below so many hits or misses the replicates' spread is not trusted."""
 
@@ -59,6 +61,10 @@ class Estimate:
         """Odds as a planner reads them, never without the interval and never 0 % or 100 %."""
         if self.is_certain:
             return "certain" if self.estimate else "never"
+        if 0 < self.high < NEGLIGIBLE:
+            return "less than 0.0000001 %"
+        if 1 > self.low > 1 - NEGLIGIBLE:
+            return "more than 99.9999999 %"
         if self.estimate <= 0:
             return f"less than {_percent(self.high, up=True)}"
         if self.estimate >= 1:

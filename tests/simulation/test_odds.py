@@ -39,6 +39,8 @@ def test_few_hits_fall_back_to_the_exact_interval_and_say_so() -> None:
     ("estimate", "text"),
     [
         (Estimate(0.0, 0.0, 0.000225, "exact"), "less than 0.023 %"),
+        (Estimate(3e-40, 2e-40, 4e-40, "exact"), "less than 0.0000001 %"),
+        (Estimate(1 - 3e-12, 1 - 4e-12, 1 - 2e-12, "exact"), "more than 99.9999999 %"),
         (Estimate(1.0, 0.999775, 1.0, "exact"), "more than 99.977 %"),
         (Estimate(0.612, 0.6, 0.6244, "exact"), "61.2 % (60.0 % to 62.5 %)"),
         (Estimate(0.00012, 0.00005, 0.00021, "exact"), "0.012 % (0.0050 % to 0.021 %)"),

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, Replace, RunName, RunsFolder
-from kpiopt.cli.terminal import say, showing_progress
+from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, Replace, RunName, RunsFolder
+from kpiopt.cli.terminal import say, say_problems, showing_progress
 from kpiopt.errors import OutputError, Problem, UsageError, printable
 
 if TYPE_CHECKING:
-    from kpiopt.report.page.page import Page
+    from kpiopt.report.page.page import Page, PageSection
     from kpiopt.report.page.source import ReportSource
+    from kpiopt.runs.stored_run import StoredRun
 
-Render = Callable[["ReportSource"], bytes]
+Render = Callable[["ReportSource", "Sequence[PageSection]"], bytes]
 
 
 def report(
@@ -42,6 +43,10 @@ def report(
     no_levers: Annotated[
         bool, typer.Option("--no-levers", help="Leave out what answers 'what if': a smaller page.")
     ] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Add what the plan hinges on: its tornado, and the frontier of its [sweep].")
+    ] = False,
+    allow_code: AllowCode = False,
     out: RunsFolder = DEFAULT_RUNS,
     force: Replace = False,
 ) -> None:
@@ -56,6 +61,8 @@ def report(
         raise UsageError(Problem("E-usage", "--all FOLDER names all its files itself", fix=fix))
     if scorecard is not None and xlsx is not None:
         raise UsageError(Problem("E-usage", "a scorecard is no workbook", fix="write --html or --pdf"))
+    if study and (scorecard is not None or everyone is not None):
+        raise UsageError(Problem("E-usage", "a scorecard tells nothing of the whole plan", fix="leave --study out"))
     stored = RunStore(out).find(run)
     if everyone is not None:
         with showing_progress("drawing"), reading_kept(stored):
@@ -67,7 +74,8 @@ def report(
             require_place(file, stored.files, force=force)
         with showing_progress("drawing"), reading_kept(stored):
             source = source_of_kept(stored)
-            contents = {file: render(source) for file, render in files.items()}
+            more = _study(stored, allow_code=allow_code) if study else ()
+            contents = {file: render(source, more) for file, render in files.items()}
     for file in contents:
         require_place(file, stored.files, force=force)
     for file, content in contents.items():
@@ -85,18 +93,34 @@ def _files(
     from kpiopt.report.page.pdf import render_pdf
     from kpiopt.report.page.report import build_report
 
-    def page(source: ReportSource, *, levers: bool = False) -> Page:
-        return build_report(source, levers=levers) if unit is None else _scorecard(source, unit)
+    def page(source: ReportSource, more: Sequence[PageSection], *, levers: bool = False) -> Page:
+        return build_report(source, levers=levers, more=more) if unit is None else _scorecard(source, unit)
 
     files: dict[Path, Render] = {}
     if xlsx is not None:
-        files[xlsx] = _workbook
+        files[xlsx] = lambda source, _: _workbook(source)
     if pdf is not None:
-        files[pdf] = lambda source: render_pdf(page(source), landscape=unit is None)
+        files[pdf] = lambda *found: render_pdf(page(*found), landscape=unit is None, one_page=unit is not None)
     if html is not None or not files:
         usual = f"{name}-report.html" if unit is None else f"{name}-{_slug(unit)}.html"
-        files[html or Path(usual)] = lambda source: render_page(page(source, levers=levers)).encode()
+        files[html or Path(usual)] = lambda *found: render_page(page(*found, levers=levers)).encode()
     return files
+
+
+def _study(stored: StoredRun, *, allow_code: bool) -> Sequence[PageSection]:
+    """Sweep a kept run over the axes of its file and move its inputs one at a time."""
+    from kpiopt.report.compare_page import study_sections
+    from kpiopt.run.solve import SolveOptions
+    from kpiopt.studies.comparison.base_study import MOST_CELLS, study_base
+    from kpiopt.studies.comparison.contenders import read_stored
+
+    contender = read_stored(stored)
+    if len(contender.scenario.cells) > MOST_CELLS:
+        message = f"the study is left out: the plan has more than {MOST_CELLS:,} cells"
+        say_problems([Problem("W-study-size", message, fix="ask `kpiopt sensitivity` and `kpiopt sweep`")])
+    simulate = bool(stored.document["simulation"])
+    options = SolveOptions(simulate=simulate, allow_code=allow_code)
+    return study_sections("the plan", study_base(contender, (), options))
 
 
 def _scorecard(source: ReportSource, unit: str) -> Page:

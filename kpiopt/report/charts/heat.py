@@ -77,7 +77,7 @@ def _slice(found: Slice, width: float) -> Svg:
     if wide > 40:
         for text, dy, weight in ((found.name, 20, " strong"), (found.text, 36, "")):
             fitted = fit(text, SIZE, wide - 12, bold=bool(weight))
-            if len(fitted) > 3:
+            if len(fitted) > 3 or not fitted.endswith("…"):
                 pieces.append(draw("text", fitted, x=x + 6, y=y + dy, class_=f"t{level}{weight}"))
     return draw("g", *pieces)
 

@@ -22,6 +22,7 @@ MOST_GOALS = 10
 """Goals with pictures of their own; the table has all."""
 MOST_STEPS = 7
 TINY = 1e-9
+NO_GAP = 1e-16
 
 Goal = Mapping[str, Any]
 
@@ -75,7 +76,7 @@ def tiles(source: ReportSource) -> list[Card]:
     met = sum(g["met"] for g in goals)
     certificate = document["certificate"]
     gap = certificate["relative_gap"]
-    proof = f"every step checked without the solver, {f'gap {gap:.0e}' if gap else 'no gap'}"
+    proof = f"every step checked without the solver, {f'gap {gap:.0e}' if gap > NO_GAP else 'no gap'}"
     cards = [Card("Plan", "certified" if certificate["passed"] else "not certified", proof,
                   "good" if certificate["passed"] else "bad")]  # fmt: skip
     if goals:

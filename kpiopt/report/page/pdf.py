@@ -19,8 +19,15 @@ MOST_ROWS = 60
 """Rows of one table on paper; the others are counted."""
 
 
-def render_pdf(page: Page, *, landscape: bool = False) -> bytes:
+def render_pdf(page: Page, *, landscape: bool = False, one_page: bool = False) -> bytes:
     """Return a page as PDF; equal pages give equal bytes.
+
+    Parameters
+    ----------
+    page : Page
+    landscape : bool
+    one_page : bool
+        Whether all of it stands on one sheet: smaller where there is much, then with less of each table.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def render_pdf(page: Page, *, landscape: bool = False) -> bytes:
     """
     with TemporaryDirectory(prefix="kpiopt-") as name:
         folder = Path(name)
-        document = _document(page, folder) | {"landscape": landscape}
+        document = _document(page, folder) | {"landscape": landscape, "one-page": one_page}
         (folder / "page.json").write_text(json.dumps(document, ensure_ascii=False), "utf-8")
         return typeset(folder, template_text("page.typ"), pdf_standards=["ua-1"], timestamp=0)
 

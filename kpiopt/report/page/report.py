@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kpiopt.report.asks.section import asks_section
@@ -33,13 +34,15 @@ def render_report(source: ReportSource, *, levers: bool = False) -> str:
     return render_page(build_report(source, levers=levers))
 
 
-def build_report(source: ReportSource, *, levers: bool = False) -> Page:
+def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[PageSection] = ()) -> Page:
     """Return the report as a page, for a browser or for paper.
 
     Parameters
     ----------
     levers : bool
         Whether its map has levers: what happens when an action is taken, offline.
+    more : sequence of PageSection
+        Further sections, such as a frontier and a tornado of the plan.
     """
     if source.scenario.periods is not None:
         return _build_periods(source)
@@ -56,13 +59,15 @@ def build_report(source: ReportSource, *, levers: bool = False) -> Page:
         limits_section(source),
         money_section(source),
         *beside,
+        *more,
         assumptions_section(source),
         proof_section(source),
     )
     subtitle = f"run {source.name}{variant}{draws}"
+    said = [section for section in sections if section.lines or section.cards or section.blocks]
     data = {"lever-data": moved} if moved else {}
     scripts = ("map.js", "levers.js") if moved else ("map.js",)
-    return Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source), data, scripts)
+    return Page(f"{source.scenario.name}: target plan", subtitle, said, headline(source), data, scripts)
 
 
 def _build_periods(source: ReportSource) -> Page:

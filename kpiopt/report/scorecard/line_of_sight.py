@@ -46,7 +46,7 @@ class Sight:
     @property
     def improved(self) -> str:
         """The improvement as text."""
-        return f"{_plain(self.step)} {self.kpi.unit}".rstrip()
+        return _with_unit(self.step, self.kpi)
 
     @property
     def goal_name(self) -> str:
@@ -129,7 +129,13 @@ def _moved(kpi: Kpi, change: float, name: str) -> str:
     size = abs(change)
     rounded = float(f"{size:.2g}")
     about = "" if abs(rounded - size) <= TINY * size else "about "
-    return f"{'raises' if change > 0 else 'lowers'} {name} by {about}{_plain(rounded)} {kpi.unit}".rstrip()
+    return f"{'raises' if change > 0 else 'lowers'} {name} by {about}{_with_unit(rounded, kpi)}"
+
+
+def _with_unit(value: float, kpi: Kpi) -> str:
+    """Write an amount with its unit, unless the KPI's name says it: Complaints by 1, not by 1 complaints."""
+    unit = "" if kpi.unit.casefold() == kpi.name.casefold() else kpi.unit
+    return f"{_plain(value)} {unit}".rstrip()
 
 
 def _plain(value: float) -> str:

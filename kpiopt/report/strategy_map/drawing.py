@@ -77,19 +77,21 @@ def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, 
     """
     pullable = set(levers)
     heights = {card.id: _height(card) + (24.0 if card.id in pullable else 0.0) for card in found.cards}
-    layout = lay_out_map(found, heights)
+    legend, legend_end = _legend(found)
+    layout = lay_out_map(found, heights, legend_end)
     number = {card.id: i for i, card in enumerate(found.cards)}
     style = [draw("style", Svg(map_style(dark=dark)))] if standalone else []
     title = "Strategy map: causes and effects between KPIs, by perspective"
     routes = zip(found.arrows, route_arrows(found, layout), strict=True)
-    heading, legend_end = _heading(found, layout)
-    width, height = max(layout.width, legend_end), layout.height
+    width, height = layout.width, layout.height
+    heading = draw("text", fit(found.title, 16, width - 12, bold=True), x=6, y=20, class_="heading")
     return draw(
         "svg",
         draw("title", found.title),
         draw("desc", f"{title}. {len(found.cards)} cards, {len(found.arrows)} arrows. {found.note}".strip()),
         *style,
         heading,
+        legend,
         join(_bands(found, layout)),
         join(_groups(found, layout)),
         draw("g", *(_arrow(found, number, arrow, route) for arrow, route in routes)),
@@ -111,8 +113,8 @@ def _name_lines(card: Card) -> list[str]:
     return fold(card.name, 12.5, NAME_ROOM - (10.0 if card.is_goal else 0.0), 2, bold=True)
 
 
-def _heading(found: StrategyMap, layout: Layout) -> tuple[Svg, float]:
-    """Write the title and the legend below it; return how far to the right they reach, too."""
+def _legend(found: StrategyMap) -> tuple[Svg, float]:
+    """Write what arrows and colours mean; return how far to the right it reaches, too."""
     pieces, x = [], 6.0
     y = 44.0
 
@@ -136,8 +138,7 @@ def _heading(found: StrategyMap, layout: Layout) -> tuple[Svg, float]:
             pieces.append(draw("rect", x=x, y=y - 3.5, width=22, height=7, rx=3.5, class_=tone))
             x += 28
             say(label)
-    heading = fit(found.title, 16, layout.width - 12, bold=True)
-    return draw("g", draw("text", heading, x=6, y=20, class_="heading"), *pieces), x
+    return draw("g", *pieces), x
 
 
 def _bands(found: StrategyMap, layout: Layout) -> Iterable[Svg]:

@@ -24,10 +24,8 @@ WIDE = 60.0
 
 LEFT = 46.0
 RIGHT = 14.0
-LEAST = 830.0
-"""Least width of a map: that of its legend."""
-
 TOP = 62.0
+FOOT = 10.0
 CHANNEL = 37.0
 BAND_TOP, BAND_BOTTOM, BETWEEN_BANDS = 32.0, 15.0, 14.0
 
@@ -80,7 +78,7 @@ class Layout:
     height: float
 
 
-def lay_out_map(found: StrategyMap, heights: dict[str, float], foot: float = 30.0) -> Layout:
+def lay_out_map(found: StrategyMap, heights: dict[str, float], least: float = 0.0) -> Layout:
     """Place everything.
 
     Parameters
@@ -88,29 +86,35 @@ def lay_out_map(found: StrategyMap, heights: dict[str, float], foot: float = 30.
     found : StrategyMap
     heights : dict of str to float
         Height of each card.
-    foot : float
-        Room below the last band.
+    least : float
+        Least width, that of the legend; a narrower map stands in the middle.
     """
     rows = assign_rows(found)
     chains = lay_chains(found, rows)
     order = order_rows(found, rows, chains)
     xs, spans, width = _place_across(found, rows, chains, order)
+    full = max(LEFT + width + RIGHT, least)
+    aside = LEFT + 0.5 * (full - LEFT - width - RIGHT)
     tops, sizes, bands = _place_down(found, rows, heights)
     items = {
-        item: Box(x - 0.5 * _width(item, chains), tops[chains.row[item]], _width(item, chains), sizes[chains.row[item]])
+        item: Box(
+            aside + x - 0.5 * _width(item, chains),
+            tops[chains.row[item]],
+            _width(item, chains),
+            sizes[chains.row[item]],
+        )
         for item, x in xs.items()
     }
     cards = {c.id: Box(items[c.id].x, items[c.id].y, CARD, heights[c.id]) for c in found.cards}
-    full = max(LEFT + width + RIGHT, LEAST)
     boxes = tuple(Box(6.0, y, full - 12.0, height) for y, height in bands)
     groups = {}
     for group in found.groups:
         inside = [cards[c.id] for c in found.cards if c.group == group.id]
         left, right = spans[group.id]
         top, bottom = min(b.y for b in inside) - 24.0, max(b.bottom for b in inside) + 8.0
-        groups[group.id] = Box(left, top, right - left, bottom - top)
+        groups[group.id] = Box(aside + left, top, right - left, bottom - top)
     points = {item: box for item, box in items.items() if item not in chains.group}
-    return Layout(chains, cards, groups, boxes, points, full, bands[-1][0] + bands[-1][1] + foot if bands else TOP)
+    return Layout(chains, cards, groups, boxes, points, full, bands[-1][0] + bands[-1][1] + FOOT if bands else TOP)
 
 
 def _width(item: str, chains: Chains) -> float:
@@ -143,8 +147,8 @@ def _place_across(
         passing = (a not in chains.group) + (b not in chains.group)
         draft.near(column[a], column[b], (1.0, 2.0, 6.0)[passing])
     values = draft.solve()
-    spans = {group: (LEFT + values[left], LEFT + values[right]) for group, (left, right) in sides.items()}
-    return {item: LEFT + values[c] for item, c in column.items()}, spans, values[width]
+    spans = {group: (values[left], values[right]) for group, (left, right) in sides.items()}
+    return {item: values[c] for item, c in column.items()}, spans, values[width]
 
 
 def _neighbours(rows: Rows, chains: Chains, order: Order) -> set[tuple[str, str]]:

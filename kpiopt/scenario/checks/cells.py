@@ -99,7 +99,7 @@ class CellChecks:
         )
         own_max = ~np.isnan(table.fields["max_stretch"])
         self._each(
-            is_above(lower, upper) & cells.has_decision,
+            is_above(lower, upper) & cells.has_decision & (upper >= 0),
             "min_stretch",
             lambda cell: (
                 "E-min-above-max",

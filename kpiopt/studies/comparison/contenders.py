@@ -187,7 +187,7 @@ def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Conten
     if mark and is_regular(Path(file)):
         return _read_file(Path(file), variant, f"{Path(file).stem}:{variant}", overrides)
     if is_regular(path / RUN_FILE) or not (mark or _names_file(text)):
-        return _read_stored(store.find(text), overrides)
+        return read_stored(store.find(text), overrides)
     raise _missing(text)
 
 
@@ -208,7 +208,16 @@ def _read_file(path: Path, variant: str | None, label: str, overrides: Sequence[
     return Contender(label, scenario, document)
 
 
-def _read_stored(stored: StoredRun, overrides: Sequence[str]) -> Contender:
+def read_stored(stored: StoredRun, overrides: Sequence[str] = ()) -> Contender:
+    """Read the scenario of a finished run, whose plan is taken as it is.
+
+    Raises
+    ------
+    OutputError
+        Where the run is not as it was written.
+    UsageError
+        Where it is to be changed.
+    """
     if not is_intact(stored):
         raise OutputError(
             Problem(

@@ -89,6 +89,11 @@ def test_an_icicle_keeps_widths_and_a_heat_map_its_shades():
     assert [e.attrib["class"] for e in elements(svg, "rect")] == ["h0", "h5", "none"]
 
 
+def test_an_icicle_names_who_has_a_short_name():
+    svg = icicle_figure([Slice("Ann", 0, 0, 1, "10", "", 0.1)], "x").wide
+    assert ">Ann<" in svg and ">10<" in svg
+
+
 def test_a_tornado_has_its_widest_bar_on_top_and_starts_at_the_base():
     bars = [TornadoBar("small", 0.5, 0.6), TornadoBar("large", 0.2, 0.9, "low", "high", 0.3, 0.95)]
     svg = tornado_figure(bars, 0.55, "odds", is_share=True).wide

@@ -133,3 +133,19 @@ def test_hostile_names_stay_text(tmp_path):
     assert not re.search(r"<[^>]* on[a-z]+=", re.sub(r'"[^"]*"', '""', page))
     assert page.count("<script") == page.count("</script>")
     assert "\u202e" not in page and "\u2028" not in page
+
+
+def test_a_report_with_a_study_has_the_frontier_and_the_tornado_of_the_kept_run(tmp_path, capsys):
+    """The base of the tornado and the point that is the plan are the odds that the run was kept with."""
+    words = ["solve", "scenarios/hand-solved.toml", "--out", str(tmp_path / "r"), "--draws", "512", "--json"]
+    assert main(words) == 0
+    kept = json.loads(capsys.readouterr().out)
+    file = tmp_path / "study.html"
+    assert main(["report", kept["folder"], "--study", "--html", str(file)]) == 0
+    page = file.read_text("utf-8")
+    text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    assert "The plan over budget.pay.limit" in text and "What the plan hinges on" in text
+    assert "What it costs and what it brings Beside" not in text
+    point = next(p for p in re.findall(r"<tr>.*?</tr>", page, re.S) if ">700<" in p and "2 of 2" in p)
+    assert Estimate.from_dict(kept["all_goals"]).text in point
+    assert main(["report", kept["folder"], "--study", "--scorecard", "ann"]) == 2

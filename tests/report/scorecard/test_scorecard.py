@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -157,3 +158,31 @@ def test_on_paper_it_is_tagged_and_the_same_again(tmp_path):
     content = render_pdf(page)
     assert content.startswith(b"%PDF-") and b"pdfuaid" in content and b"Bob" not in content
     assert render_pdf(page) == content
+
+
+@pytest.mark.parametrize(("name", "unit"), [("hand-solved", 1), ("scorecard", 0), ("scorecard", 1)])
+def test_on_paper_it_is_one_page(name, unit):
+    """However many KPIs a unit has: what is much is made smaller, and below what can be read, tables are cut."""
+    pytest.importorskip("typst", reason="the extra pdf is not installed")
+    from kpiopt.report.page.pdf import render_pdf
+
+    page = build_scorecard(source(name), unit)
+    assert pages_of(render_pdf(page, one_page=True)) == 1
+    if unit == 0:
+        assert pages_of(render_pdf(page)) > 1
+        many = [replace(s, blocks=[long_table(b) for b in s.blocks]) for s in page.sections]
+        assert pages_of(render_pdf(replace(page, sections=many), one_page=True)) == 1
+
+
+def long_table(block):
+    return replace(block, rows=[*block.rows] * 20) if isinstance(block, PageTable) else block
+
+
+def pages_of(pdf: bytes) -> int:
+    return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
+
+
+def test_a_unit_that_the_name_says_is_not_said_twice():
+    lines = build_scorecard(source("hand-solved"), 1).sections[1].lines
+    assert "Improving Complaints by 1 lowers Complaints of the organization by 1." in lines
+    assert "Improving Sales by 1,000 USD raises Sales of the organization by 1,000 USD." in lines

@@ -162,7 +162,7 @@
   function set(element, card, fromBottom) {
     const box = card.querySelector(".box"), view = svg.viewBox.baseVal;
     const [x, y, w, h] = ["x", "y", "width", "height"].map((key) => Number(box.getAttribute(key)));
-    element.style.left = `${(100 * (x + 6)) / view.width}%`;
+    element.style.left = `${(100 * (fromBottom ? x + 6 : x + w)) / view.width}%`;
     element.style.width = fromBottom ? `${(100 * (w - 12)) / view.width}%` : "auto";
     element.style.top = `${(100 * (fromBottom ? y + h - fromBottom : y)) / view.height}%`;
   }
