@@ -59,6 +59,25 @@ def changed(document: dict[str, Any], chance: random.Random) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize("place", ["kpi.sales.scale", "kpi.sales.season", "periods.names", "periods"])
+@pytest.mark.parametrize("value", [*VALUES, {"from": "2027"}, {"every": 3, "first": "2027"}], ids=repr)
+def test_a_value_that_may_be_of_several_kinds(tmp_path: Path, place: str, value: Any) -> None:
+    """What it has of the wrong kind is told at its place, and reading comes to an end."""
+    document: dict[str, Any] = tomllib.loads(EXAMPLE + RICHER)
+    *around, last = place.split(".")
+    inner = document
+    for key in around:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
+    (tmp_path / "units.csv").write_text(UNITS)
+    (tmp_path / "cells.csv").write_text(CELLS)
+    path = tmp_path / "plan.toml"
+    path.write_text(emit_toml(document), encoding="utf-8")
+    _, problems, _ = check_scenario(path)
+    assert all("constrained" not in p.message and "Series" not in p.message for p in problems.errors)
+    assert len({str(p.message) for p in problems.errors}) == len(problems.errors)
+
+
 @pytest.mark.parametrize("seed", range(150))
 def test_any_change_of_a_document_is_answered_in_words(tmp_path: Path, seed: int) -> None:
     document = changed(tomllib.loads(EXAMPLE + RICHER), random.Random(seed))

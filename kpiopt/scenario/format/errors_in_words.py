@@ -42,7 +42,7 @@ def validate_document(findings: Findings) -> ScenarioDocument:
     try:
         return ScenarioDocument.model_validate(data)
     except ValidationError as error:
-        details = error.errors(include_url=False)
+        details = _details(error)
     unknown = [_path(d) for d in details if d["type"] == "extra_forbidden"]
     for detail in details:
         if not _is_misspelled(detail, unknown):
@@ -69,8 +69,50 @@ def _validate_rest(findings: Findings, data: dict[str, Any], details: list[Error
         try:
             return ScenarioDocument.model_validate(rest)
         except ValidationError as error:
-            details = error.errors(include_url=False)
+            details = _details(error)
     return ScenarioDocument.model_validate(rest)
+
+
+def _details(error: ValidationError) -> list[ErrorDetails]:
+    """Return what pydantic found, of a value that may be of several kinds as one finding of the kind that it is.
+
+    Pydantic tries every kind and puts the kind's name into the place of what it finds; the file has no such key.
+    """
+    found: list[ErrorDetails] = []
+    kinds: dict[KeyPath, dict[str, list[ErrorDetails]]] = {}
+    for detail in error.errors(include_url=False):
+        cut = _kind_at(detail["loc"])
+        if cut is None:
+            found.append(detail)
+            continue
+        outer, tag, inner = detail["loc"][:cut], str(detail["loc"][cut]), detail["loc"][cut + 1 :]
+        kinds.setdefault(outer, {}).setdefault(tag, []).append({**detail, "loc": (*outer, *inner)})
+    for outer, branches in kinds.items():
+        fitting = next((b for b in branches.values() if not any(_is_another_kind(d, outer) for d in b)), None)
+        found += fitting or [_of_no_kind([branch[0] for branch in branches.values()])]
+    return found
+
+
+def _kind_at(place: tuple[int | str, ...]) -> int | None:
+    """Return where in a place the name of a kind stands, if there is one."""
+    kind: Any = ScenarioDocument
+    for depth, part in enumerate(place):
+        if len(_kinds(kind)) > 1:
+            return depth
+        kind = _inside(kind, part)
+    return None
+
+
+def _is_another_kind(detail: ErrorDetails, place: KeyPath) -> bool:
+    """Whether a finding says that the value at `place` is of another kind, not that it is wrong for its kind."""
+    is_word = detail["type"] == "literal_error" and isinstance(detail["input"], str)
+    return detail["loc"] == place and (detail["type"] in _TYPES or detail["type"] == "literal_error") and not is_word
+
+
+def _of_no_kind(details: list[ErrorDetails]) -> ErrorDetails:
+    wanted = [_listed(d) if d["type"] == "literal_error" else [_TYPES[d["type"]][0]] for d in details]
+    words = [word for several in wanted for word in several]
+    return {**details[0], "type": "no_kind", "ctx": {"expected": f"{', '.join(words[:-1])} or {words[-1]}"}}
 
 
 def _repair(data: dict[str, Any], path: KeyPath, *, is_missing: bool) -> None:
@@ -87,8 +129,10 @@ def _repair(data: dict[str, Any], path: KeyPath, *, is_missing: bool) -> None:
         table = table[key]
     if is_missing:
         table[path[-1]] = deepcopy(_STAND_INS[str(path[-1])])
-    else:
+    elif path[-1] in table or len(path) == 1:
         table.pop(path[-1], None)
+    else:  # it stands in a short form that was written out
+        _repair(data, path[:-1], is_missing=False)
 
 
 def _path(detail: ErrorDetails) -> KeyPath:
@@ -106,7 +150,7 @@ def faults_of(data: dict[str, Any], *, but: Container[str] = ()) -> list[str]:
     try:
         ScenarioDocument.model_validate(data)
     except ValidationError as error:
-        details = [detail for detail in error.errors(include_url=False) if detail["type"] not in but]
+        details = [detail for detail in _details(error) if detail["type"] not in but]
         return [_sentence(detail) for detail in details]
     return []
 
@@ -157,6 +201,9 @@ def _explain(detail: ErrorDetails) -> tuple[str, str, str, str]:
     if kind in _TYPES:
         wanted, advise = _TYPES[kind]
         return "E-type", f"must be {wanted}, not {shown}", "values are not converted", advise(value)
+    if kind == "no_kind":
+        wanted = detail["ctx"]["expected"]
+        return "E-type", f"must be {wanted}, not {shown}", "values are not converted", f"write {wanted}"
     if kind == "literal_error":
         allowed = _listed(detail)
         fix = did_you_mean(str(value), allowed) or f"write one of {', '.join(allowed)}"
@@ -275,8 +322,16 @@ def _inside(kind: Any, part: str | int) -> Any:
     return arguments[-1] if arguments else None
 
 
+def _kinds(kind: Any) -> list[Any]:
+    """Return the kinds that a value may be of, without `Annotated` and `None`."""
+    if get_origin(kind) is Annotated:
+        return _kinds(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        return [inner for argument in get_args(kind) for inner in _kinds(argument)]
+    return [] if kind is type(None) else [kind]
+
+
 def _plain(kind: Any) -> Any:
-    """Strip `Annotated` and `| None`."""
-    while get_origin(kind) in (Annotated, Union, types.UnionType):
-        kind = next(argument for argument in get_args(kind) if argument is not type(None))
-    return kind
+    """Strip `Annotated` and `| None`; of several kinds it is the one with keys of its own."""
+    kinds = _kinds(kind)
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), kinds[0] if kinds else None)

@@ -62,6 +62,15 @@ JARGON = ("input should", "pydantic", "dict", "instance", "nonetype", "str ", "f
         ("[tables]\nunits = 3", "E-type", ["must be a table"]),
         ("[adjust.x]\nwhere.levl = 'team'", "E-unknown-key", ["did you mean 'level'?"]),
         ("[kpi.sales]\nname = ''", "E-value", ["is empty"]),
+        ("[kpi.sales]\nscale = 0", "E-value", ["kpi.sales.scale is the number 0, but must be above 0"]),
+        ("[kpi.sales]\nscale = true", "E-type", ["must be baseline, headroom or a number, not true"]),
+        ("[kpi.sales]\nscale = 'headrom'", "E-value", ["kpi.sales.scale", "did you mean 'headroom'?"]),
+        ("[kpi.sales]\nseason = 5", "E-type", ["kpi.sales.season must be a list or text, not the number 5"]),
+        ("[kpi.sales]\nseason = [1, 'x']", "E-type", ["kpi.sales.season[1] must be a number"]),
+        ("[kpi.sales]\nseason = [1, 0]", "E-value", ["kpi.sales.season[1] is the number 0, but must be above 0"]),
+        ("[periods]\nnames = 5", "E-type", ["periods.names must be a list or a table"]),
+        ("[periods]\nnames = { from = '2027-Q1', every = 'quarter' }", "E-missing-key", ["'count'", "[periods.names]"]),
+        ("[periods]\nnames = { from = '2027', every = 'yaer', count = 2 }", "E-value", ["did you mean 'year'?"]),
     ],
 )
 def test_a_breach_of_the_format_is_said_in_plain_words(check: Check, text: str, code: str, words: list[str]) -> None:
