@@ -68,7 +68,7 @@ def compare(
     place = choose_executor(executor, workers)
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
     say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
-    inputs = [file for contender in contenders for file in contender.scenario.files]
+    inputs = [file for contender in contenders for file in contender.files]
     if html is not None:
         require_place(html, inputs, force=force)
     solver = SolverOptions(deadline=deadline)

@@ -119,6 +119,7 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (
             Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
             _question(run, scenario),
+            _unchanged(run),
             *([] if wrong is None else [Finding(PROMISES, not wrong, "; ".join(wrong[:SHOWN]))]),
             *(Finding(*found) for found in check_proof(evidence, cascade.program, has_rules=has_rules)),
         )
@@ -146,6 +147,12 @@ def _question(run: StoredRun, scenario: Scenario) -> Finding:
     same = (digest, run_name(scenario.name, digest), inputs) == (manifest["digest"], run.document["run"], copies)
     is_named = run.name == run.document["run"] or not is_run_name(run.name)
     return Finding("the run bears the name of its question", same and simulates and is_named)
+
+
+def _unchanged(run: StoredRun) -> Finding:
+    """No run is published whose inputs changed while it was solved; one that says so was written by somebody else."""
+    changed = [str(i["file"]) for i in run.manifest["inputs"] if i.get("sha256_at_end") != i["sha256"]]
+    return Finding("no input changed while it was solved", not changed, ", ".join(changed))
 
 
 def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:

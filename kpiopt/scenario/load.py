@@ -269,6 +269,7 @@ def _resolve(
     check_common(findings, found.uncertainty.common, units)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
     document = findings.document
+    correlation, written_at = resolve_correlation(findings, model, names)
     scenario = Scenario(
         name=model.name,
         currency=model.currency,
@@ -289,7 +290,8 @@ def _resolve(
         uncertainty=found.uncertainty,
         noise=resolve_noise(findings, model, units, found),
         effort_curves=resolve_effort_curves(findings, model, units, found.cells),
-        correlation=resolve_correlation(findings, model, names),
+        correlation=correlation,
+        correlation_at=written_at,
         simulation=resolve_simulation(model),
         odds=resolve_odds(findings, model),
         sweep=resolve_sweep(findings, model),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem
+from kpiopt.errors import Location, Problem
 from kpiopt.scenario.effort import EffortCurves
 from kpiopt.scenario.links import Driver, Initiative
 from kpiopt.scenario.money import Budget as Budget
@@ -319,6 +319,8 @@ class Scenario:
         Every file that was read -> SHA-256 of its bytes.
     correlation : mapping of (str, str) to float
         Correlation of normal scores by pairs of quantity names.
+    correlation_at : mapping of (str, str) to Location
+        Where they are written, for messages of what only the draws can find.
     warnings : tuple of Problem
         What `check` has to say although the scenario can be solved.
     reconcile : float
@@ -347,6 +349,7 @@ class Scenario:
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))
     noise: Noise | None = None
     correlation: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    correlation_at: Mapping[tuple[str, str], Location] = field(default_factory=dict)
     simulation: SimulationSettings = field(default_factory=SimulationSettings)
     odds: OddsSettings = field(default_factory=OddsSettings)
     sweep: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kpiopt.errors import NumericsError, Problem
+from kpiopt.errors import Location, NumericsError, Problem
 from kpiopt.scenario.scenario import Floats, Integers
 
 SMALLEST_EIGENVALUE = 1e-10
@@ -42,7 +42,11 @@ class Copula:
             scores[row] = mixed
 
 
-def build_copula(correlation: Mapping[tuple[str, str], float], position: Mapping[str, int]) -> Copula:
+def build_copula(
+    correlation: Mapping[tuple[str, str], float],
+    position: Mapping[str, int],
+    places: Mapping[tuple[str, str], Location] | None = None,
+) -> Copula:
     """Compile `[correlation]`.
 
     Parameters
@@ -52,6 +56,8 @@ def build_copula(correlation: Mapping[tuple[str, str], float], position: Mapping
         correlation).
     position : mapping of str to int
         Row of each uncertain quantity's score.
+    places : mapping of (str, str) to Location, optional
+        Where the pairs are written.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def build_copula(correlation: Mapping[tuple[str, str], float], position: Mapping
     matrix = correlation_matrix(pairs, names)
     smallest = float(np.linalg.eigvalsh(matrix)[0]) if names else 1.0
     if smallest < SMALLEST_EIGENVALUE:
-        raise NumericsError(_not_definite(pairs, names, smallest))
+        raise NumericsError(_not_definite(pairs, names, smallest, places or {}))
     rows = np.array([position[name] for name in names], dtype=np.int64)
     return Copula(rows, cholesky(matrix))
 
@@ -112,7 +118,12 @@ def fitting_range(matrix: Floats, i: int, j: int) -> tuple[float, float] | None:
     return float(known[0, 1] - np.sqrt(room)), float(known[0, 1] + np.sqrt(room))
 
 
-def _not_definite(pairs: Mapping[tuple[str, str], float], names: list[str], smallest: float) -> Problem:
+def _not_definite(
+    pairs: Mapping[tuple[str, str], float],
+    names: list[str],
+    smallest: float,
+    places: Mapping[tuple[str, str], Location],
+) -> Problem:
     """Name the pair that would have to move least; where no single pair helps, the one that helps most at 0."""
     at = {name: i for i, name in enumerate(names)}
     matrix = correlation_matrix(pairs, names)
@@ -132,4 +143,5 @@ def _not_definite(pairs: Mapping[tuple[str, str], float], names: list[str], smal
         f'what breaks them is "{worst[0]} ~ {worst[1]}" = {pairs[worst]:g}',
         rule="a correlation matrix must be positive definite",
         fix=fix,
+        location=places.get(worst),
     )

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.errors import ModelError, Problem
+from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.graph.causal_graph import NamedQuantity
 from kpiopt.scenario.quantity import Quantity
@@ -29,6 +30,8 @@ from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, U
 from kpiopt.simulation.copula import Copula, build_copula
 from kpiopt.simulation.noise import NoiseDraws, noisy_nodes
 from kpiopt.simulation.transform import Transform, build_transform
+
+T = TypeVar("T")
 
 TILE = 1 << 15
 """Numbers that are drawn at a time, so that they stay in the processor's cache until they are used."""
@@ -190,9 +193,11 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
     sources = tuple(dict.fromkeys(keys))
     quantities = [q.quantity.by_row() if q.quantity.file in together else q.quantity for q in named]
     position = {name: row for row, name in enumerate([*sources, *common_names])}
-    correlation = correlation_by_name(scenario, {*position, *(q.name for q in named)})
-    _refuse_joint(named, together, {name for pair in correlation for name in pair})
-    notes = _check_correlation(scenario, position, {name for pair in correlation for name in pair})
+    known = {*position, *(q.name for q in named)}
+    correlation, places = _by_name(scenario.correlation, known), _by_name(scenario.correlation_at, known)
+    at = {name: places.get(pair) for pair in reversed(correlation) for name in pair}
+    _refuse_joint(named, together, at)
+    notes = _check_correlation(scenario, position, at)
     return RandomInputs(
         names=(
             *(*sources, *common_names, *noise_parts, *_cell_names(scenario, cells, "execution")),
@@ -209,7 +214,7 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
         own_weight=own_weight,
         common_weight=common_weight,
         noise=noise,
-        copula=build_copula(correlation, position),
+        copula=build_copula(correlation, position, places),
         transform=build_transform(quantities),
         notes=notes,
     )
@@ -221,19 +226,22 @@ def joint_files(named: Iterable[NamedQuantity]) -> frozenset[str]:
     return frozenset(file for file in files if files.count(file) > 1)
 
 
-def _refuse_joint(named: Iterable[NamedQuantity], together: Container[str], correlated: Container[str]) -> None:
+def _refuse_joint(
+    named: Iterable[NamedQuantity], together: Container[str], correlated: Mapping[str, Location | None]
+) -> None:
     """Refuse correlations of quantities whose dependence stands in the rows of their file."""
     refused = [q for q in named if q.quantity.file in together and q.name in correlated]
     if refused:
-        raise ModelError(*(_is_joint(q) for q in refused))
+        raise ModelError(*(_is_joint(q, correlated[q.name]) for q in refused))
 
 
-def _is_joint(quantity: NamedQuantity) -> Problem:
+def _is_joint(quantity: NamedQuantity, place: Location | None) -> Problem:
     return Problem(
         "E-correlation-samples",
         f"[correlation] names {quantity.name}, but other quantities are samples of {quantity.quantity.file} as well",
         rule="rows of one file of samples are drawn together: all that its columns depend on stands in the rows",
         fix="remove the correlation, or write the other quantity as a column of the same file",
+        location=place,
     )
 
 
@@ -322,35 +330,43 @@ def unit_at_level(units: Units, level: str) -> Integers:
 
 def correlation_by_name(scenario: Scenario, known: Container[str]) -> dict[tuple[str, str], float]:
     """Return `[correlation]` keyed by names of quantities; a path may end in `.value` or `.contribution`."""
+    return _by_name(scenario.correlation, known)
+
+
+def _by_name(pairs: Mapping[tuple[str, str], T], known: Container[str]) -> dict[tuple[str, str], T]:
 
     def name_of(path: str) -> str:
         return path if path in known else path.removesuffix(".value").removesuffix(".contribution")
 
-    return {(name_of(a), name_of(b)): r for (a, b), r in scenario.correlation.items()}
+    return {(name_of(a), name_of(b)): value for (a, b), value in pairs.items()}
 
 
-def _check_correlation(scenario: Scenario, known: Container[str], correlated: Iterable[str]) -> tuple[Problem, ...]:
+def _check_correlation(
+    scenario: Scenario, known: Container[str], correlated: Mapping[str, Location | None]
+) -> tuple[Problem, ...]:
     """Refuse correlations that could have no effect by mistake; note those of quantities that are certain."""
     without_row = [name for name in sorted(correlated) if name not in known]
     has_part = scenario.uncertainty.common.get(ORGANIZATION, 0.0) > 0
     refused = [n for n in without_row if n.startswith("execution.") or (n == ORGANIZATION_PART and not has_part)]
     if refused and not all(q.is_number for q in scenario.uncertainty.execution):
-        raise ModelError(*(_no_common_part(name) for name in refused))
-    return tuple(_certain(name) for name in without_row)
+        raise ModelError(*(_no_common_part(name, correlated[name]) for name in refused))
+    return tuple(_certain(name, correlated[name]) for name in without_row)
 
 
-def _no_common_part(name: str) -> Problem:
+def _no_common_part(name: str, place: Location | None) -> Problem:
     return Problem(
         "E-correlation-execution",
         f"[correlation] names {name}, but no part of it is common to the organization",
         rule=f'"{ORGANIZATION_PART}" in [correlation] is the part of execution that the whole organization shares',
         fix="give that part a share in [uncertainty], such as common = { organization = 0.3 }",
+        location=place,
     )
 
 
-def _certain(name: str) -> Problem:
+def _certain(name: str, place: Location | None) -> Problem:
     return Problem(
         "W-correlation-certain",
         f"[correlation] names {name}, which is certain or acts on nothing; its correlations have no effect",
         fix="give it a distribution, or remove it from [correlation]",
+        location=place,
     )

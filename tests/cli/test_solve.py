@@ -338,6 +338,19 @@ def test_a_page_is_written_over_no_input_and_into_a_folder(starter, capsys, comm
     assert everything(starter.parent) == before
 
 
+def test_a_comparison_is_written_over_no_kept_run_and_no_given_plan(starter, capsys):
+    folder = solved(capsys)["folder"]
+    rows = (starter.parent / folder / "targets.csv").read_text().splitlines()
+    Path("plan.csv").write_text("unit,kpi,target\n" + "".join(",".join(r.split(",")[:2]) + ",1\n" for r in rows[1:]))
+    before = everything(starter.parent)
+    for source, place in [(folder, f"{folder}/{name}") for name in ("run.json", "summary.txt", "targets.csv")] + [
+        ("scenario.toml@plan.csv", "plan.csv")
+    ]:
+        assert main(["compare", "scenario.toml", source, "--no-simulation", "--force", "--html", place]) == 8
+        assert "E-output-is-input: " in capsys.readouterr().err
+    assert everything(starter.parent) == before
+
+
 def test_a_run_compared_with_itself_has_no_difference(starter, capsys):
     name = solved(capsys)["run"]
     assert main(["runs", "diff", name, name, "--json"]) == 0

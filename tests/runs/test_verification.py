@@ -331,6 +331,14 @@ def test_changed_inputs_are_told_apart_from_a_broken_run(original, capsys):
         cells.write_text(before)
 
 
+@pytest.mark.parametrize("digest", ["0" * 64, None])
+def test_a_run_that_says_its_input_changed_meanwhile_was_not_published(run, digest):
+    document = json.loads((run / "run.json").read_text())
+    document["manifest"]["inputs"][0]["sha256_at_end"] = digest
+    (run / "run.json").write_text(json.dumps(seal(document)))
+    assert failed(run) == ["no input changed while it was solved"]
+
+
 def test_a_run_that_does_not_verify_exits_with_6(run, capsys):
     (run / "targets.csv").write_text("unit,kpi\n")
     assert main(["verify", str(run)]) == 6

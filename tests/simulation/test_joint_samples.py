@@ -118,3 +118,4 @@ def test_check_says_it_like_solve(tmp_path: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr().err
     assert "E-correlation-samples" in said and "cell.a/sales.baseline" in said and "cell.b/sales.baseline" in said
     assert not where or "linked" in said
+    assert "scenario.toml:" in said and '| "cell.a/sales.baseline' in said

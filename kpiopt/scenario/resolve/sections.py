@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kpiopt.errors import ModelError
+from kpiopt.errors import Location, ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.numbers.quantities import canonical
@@ -16,8 +16,8 @@ _RULE = 'a correlation is keyed "a ~ b" by the paths of two uncertain quantities
 
 def resolve_correlation(
     findings: Findings, model: ScenarioDocument, named: Mapping[str, Quantity]
-) -> dict[tuple[str, str], float]:
-    """Return correlations by pairs of canonical names.
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Location]]:
+    """Return correlations and where they are written, both by pairs of canonical names.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def resolve_correlation(
     """
     quantities = {name.removesuffix(".value"): not q.is_number for name, q in named.items() if _is_of_all(name)}
     found: dict[frozenset[str], str] = {}
-    correlation = {}
+    correlation, places = {}, {}
     for key, value in model.correlation.items():
         pair = _pair(findings, key, quantities)
         if pair is None:
@@ -42,8 +42,8 @@ def resolve_correlation(
             message = f"'{certain[0]}' is a plain number, so its correlation has no effect"
             findings.at("W-correlation", message, path, rule=_RULE, fix="make it a distribution", key=True)
         else:
-            correlation[pair] = float(value)
-    return correlation
+            correlation[pair], places[pair] = float(value), findings.document.key_location(path)
+    return correlation, places
 
 
 def _is_of_all(name: str) -> bool:

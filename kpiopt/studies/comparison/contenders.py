@@ -66,6 +66,13 @@ class Contender:
         """The scenario file."""
         return self.document.source if self.document else Path(self.scenario.source)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Everything that it is made of: a given plan and a kept run's own files are inputs as well."""
+        given = (self.rule,) if self.rule and parse_rule(self.rule).kind == "table" else ()
+        kept = (*self.stored.manifest["files"], RUN_FILE) if self.stored else ()
+        return (*self.scenario.files, *given, *(str(self.stored.folder / name) for name in kept if self.stored))
+
 
 @dataclass(frozen=True)
 class Unsolved:
