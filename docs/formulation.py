@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kpiopt.program.formulation import actions, columns, constraints, elimination, objectives, promises
+from kpiopt.program.formulation import actions, columns, constraints, effort, elimination, objectives, promises
 from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
 
@@ -57,11 +57,12 @@ def page() -> str:
             "Columns",
             {
                 "stretch": columns.add_stretch,
-                "load": columns.add_loads,
+                "load": effort.add_loads,
                 "level": columns.add_levels,
                 "change": columns.add_changes,
                 "shortfall": columns.add_shortfalls,
                 "together": columns.shared_shortfall,
+                "missed": columns.add_missed,
                 "largest": columns.add_largest,
                 "on, choice, idle": actions.add_switches,
             },
@@ -71,6 +72,7 @@ def page() -> str:
             {
                 "value": constraints.add_value_rows,
                 "goal": constraints.add_goal_rows,
+                "met": constraints.add_met_rows,
                 "lock_target": constraints.add_lock_target_rows,
                 "total": constraints.add_total_rows,
                 "bound": constraints.add_bound_rows,
@@ -90,6 +92,7 @@ def page() -> str:
             "Steps",
             {
                 "hard promises": objectives.hard_promises,
+                "met": objectives.met_objective,
                 "goals": objectives.goal_objectives,
                 "maximize": objectives.maximize_objective,
                 "fairness": objectives.fairness_objective,

@@ -372,8 +372,10 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         yield grid
     if len(priced) > SHOWN_PRICES:
         yield _line(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
-    if priced and any(initiative.whole for initiative in run.scenario.initiatives.values()):
+    if priced and any(i.whole or i.is_switched for i in run.scenario.initiatives.values()):
         yield _line("These prices hold with the whole-number levels of initiatives as they are.")
+    if priced and "met" in run.scenario.decide.order:
+        yield _line("These prices hold with the goals met that are met in this plan.")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield _line(f"Used up too, but more would be worth nothing: {named}.")

@@ -14,7 +14,7 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation import actions, columns, constraints
+from kpiopt.program.formulation import actions, columns, constraints, effort
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 
@@ -30,6 +30,8 @@ BLOCKS = {
     "add_largest": "largest[",
     "add_value_rows": "value[",
     "add_goal_rows": "goal[",
+    "add_met_rows": "met[",
+    "add_missed": "missed[",
     "add_lock_target_rows": "lock_target[",
     "add_total_rows": "total[",
     "add_bound_rows": "bound[",
@@ -71,7 +73,7 @@ def test_every_rule_has_a_golden_program() -> None:
     written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
-        for module in (columns, constraints, actions)
+        for module in (columns, constraints, actions, effort)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("add_") and function.__module__ == module.__name__ and name not in NO_RULES
     ]
@@ -168,6 +170,9 @@ def test_tiers_worked_out_by_hand() -> None:
     assert "effort_curve[a/out: 1]: 0 <= -1 stretch[a/out] + 1 load[a/out]" in lines
     assert "effort_curve[a/out: 2]: -5 <= -2 stretch[a/out] + 1 load[a/out]" in lines
     assert "effort_curve[a/out: 4]: -25 <= -4 stretch[a/out] + 1 load[a/out]" in lines
+    # 60.450045 is the most that may be missing; met is met: the KPI has no step
+    assert "met[out]: 1 shortfall[out] - 60.450045 missed[out] <= 0" in lines
+    assert "minimise met 1: 3 missed[out]" in lines
     # b cannot leave its first tier, and c has another curve, half of its effort
     assert "capacity.hours[co]: 3 stretch[b/out] + 1 stretch[c/out] + 3 load[a/out] <= 60" in lines
     (cost,) = [line for line in lines if line.startswith("minimise cost")]

@@ -17,6 +17,7 @@ from kpiopt.program.formulation.constraints import (
     add_fairness_rows,
     add_goal_rows,
     add_lock_target_rows,
+    add_met_rows,
     add_ramp_rows,
     add_range_rows,
     add_start_rows,
@@ -66,6 +67,7 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     columns = add_columns(build, graph)
     add_value_rows(build, columns)
     add_goal_rows(build, columns)
+    add_met_rows(build, columns)
     add_lock_target_rows(build, columns)
     add_total_rows(build, columns)
     add_bound_rows(build, columns)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
-from kpiopt.graph.effort import bends_of_effort, counted_stretch
+from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
+from kpiopt.program.formulation.effort import EffortColumns, add_loads
 from kpiopt.program.formulation.elimination import (
     Elimination,
     change_interval,
@@ -51,25 +52,6 @@ class PeerGroups:
 
 
 @dataclass(frozen=True)
-class EffortColumns:
-    """How effort counts each stretch.
-
-    Attributes
-    ----------
-    load : Columns
-        y_n, the stretch as effort counts it, for cells whose effort grows faster than their stretch.
-    loaded : (n_load,) int
-        Position in `stretch` of each of them.
-    factor : (n_stretch,) float
-        How many times the effort of each stretch counts where it has no y_n.
-    """
-
-    load: Columns
-    loaded: Integers
-    factor: Floats
-
-
-@dataclass(frozen=True)
 class DecisionColumns:
     """All columns of a cascade.
 
@@ -99,6 +81,8 @@ class DecisionColumns:
         t, what all goals lack together of their promised odds, as a share of each one's scale; empty without.
     risk : Columns
         What the steps "odds" and "cvar" minimise, one for each of them in the order.
+    missed : Columns
+        z_g, whether a goal is missed, for the step "met"; empty without it.
     largest : Columns
         m_G, one for each peer group; empty where the order has no step "fairness".
     fixed : (n_fixed,) int
@@ -131,6 +115,7 @@ class DecisionColumns:
     shortfall: Columns
     together: Columns
     risk: Columns
+    missed: Columns
     largest: Columns
     peers: PeerGroups
     fixed: Integers
@@ -266,6 +251,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         risk=risk_of_steps(build, scenario),
         largest=add_largest(build, scenario, largest, peers),
         actions=add_switches(build, graph, level),
+        missed=add_missed(build, scenario, goals, soft),
         effort=add_loads(build, graph, cell, stretch),
         peers=peers,
         fixed=fixed,
@@ -291,29 +277,6 @@ def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Co
     node = graph.cell_node[cell]
     lower, upper = closed(*(bound[cell] for bound in stretch_range(graph, level_range(graph))))
     return build.add_columns("stretch", lower, upper, lambda i: graph.node_name(int(node[i])))
-
-
-def add_loads(build: ProgramBuilder, graph: CausalGraph, cell: Integers, stretch: Columns) -> EffortColumns:
-    """y_n in [0, L_n(max_stretch_n)], the stretch of a cell as its effort curve counts it."""
-    loaded, factor = stretch_with_bends(graph, cell, stretch)
-    highest, node = np.zeros(len(graph.scenario.cells)), graph.cell_node[cell[loaded]]
-    highest[cell] = stretch.upper
-    most = 1.01 * counted_stretch(graph, highest)[cell[loaded]]
-    load = build.add_columns("load", np.zeros(len(loaded)), most, lambda i: graph.node_name(int(node[i])))
-    return EffortColumns(load, loaded, factor)
-
-
-def stretch_with_bends(graph: CausalGraph, cell: Integers, stretch: Columns) -> tuple[Integers, Floats]:
-    """Return which stretches can reach a bend of their effort, and how many times the effort of the others counts."""
-    bends, (lower, upper) = bends_of_effort(graph), np.zeros((2, len(graph.scenario.cells)))
-    lower[cell], upper[cell] = stretch.lower, stretch.upper
-    reached, works = bends.start < upper[bends.cell], np.zeros(len(upper), dtype=bool)
-    for effort in graph.scenario.cells.effort.values():
-        works |= effort != 0.0
-    bent = np.isin(np.arange(len(upper)), bends.cell[reached & works[bends.cell]])
-    is_fixed = (lower == upper) & (upper > 0.0)
-    times = np.where(is_fixed, bends.counted(upper) / np.where(is_fixed, upper, 1.0), bends.first)
-    return np.flatnonzero(bent[cell] & ~is_fixed[cell]), times[cell]
 
 
 def add_levels(build: ProgramBuilder, graph: CausalGraph) -> Columns:
@@ -370,6 +333,12 @@ def add_shortfalls(
     worst = np.where(sign > 0, change.lower[hub], -change.upper[hub])
     largest = np.maximum(sign * gap - worst, 0.0) + scale
     return build.add_columns("shortfall", np.zeros(len(soft)), largest[soft], lambda i: goals[soft[i]].id)
+
+
+def add_missed(build: ProgramBuilder, scenario: Scenario, goals: tuple[Goal, ...], soft: Integers) -> Columns:
+    """z_g in {0, 1}, whether goal g is missed; only where the order has the step "met"."""
+    n = len(soft) if "met" in scenario.decide.order else 0
+    return build.add_columns("missed", np.zeros(n), np.ones(n), lambda i: goals[soft[i]].id, np.ones(n, dtype=bool))
 
 
 def shared_shortfall(build: ProgramBuilder, scenario: Scenario) -> Columns:

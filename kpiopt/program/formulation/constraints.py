@@ -24,8 +24,11 @@ from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.scenario import Budget, Floats, Integers
+from kpiopt.scenario.target_grid import target_grid
 
 EMPTY = np.empty(0, dtype=np.int64)
+HALF = 0.5 * (1.0 - 1e-6)
+"""Share of a step that rounding forgives a goal, kept off the border by more than rounding can tell."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,24 @@ def add_goal_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
         Terms(columns.shortfall, soft, member, np.ones(len(soft))),
     ]
     build.add_rows("goal", terms, (sign * gap)[here], np.full(len(here), np.inf), lambda i: goals[here[i]].id)
+
+
+def add_met_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """f_g - (most_g - h_g) z_g <= h_g, so that a goal that is not missed falls short by no more than h_g.
+
+    h_g is what rounding to the KPI's step forgives (a hair less than half of it), 0 where it has none; most_g is the
+    largest shortfall.
+    """
+    graph, n = columns.graph, len(columns.missed)
+    node, each = columns.goal_node[columns.soft[:n]], np.arange(n)
+    target = np.array([goal.target for goal in columns.soft_goals[:n]])
+    grid = target_grid(target, graph.scenario.kpi_step[graph.kpi[node]])
+    forgiven, most = HALF * grid, columns.shortfall.upper[:n]
+    terms = [
+        Terms(columns.shortfall, each, each, np.ones(n)),
+        Terms(columns.missed, each, each, forgiven - most),
+    ]
+    build.add_rows("met", terms, np.full(n, -np.inf), forgiven, columns.missed.label)
 
 
 def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:

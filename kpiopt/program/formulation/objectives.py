@@ -41,6 +41,18 @@ def goal_objectives(columns: DecisionColumns, n_columns: int) -> list[Objective]
     return found
 
 
+def met_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
+    """For each priority p:  min sum_{g of p} weight_g z_g, the weighted number of goals that are missed."""
+    if not len(columns.missed):
+        return []
+    weight = np.array([0.0 if g.hard else g.weight for g in columns.soft_goals])
+    priority = np.array([g.priority for g in columns.soft_goals], dtype=np.int64)
+    return [
+        Objective("met", p, _cost(columns.missed, weight * (priority == p), n_columns), 0.0, 0.0, "goals missed")
+        for p in sorted({g.priority for g in columns.soft_goals if not g.hard})
+    ]
+
+
 def odds_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
     """Min r_odds, what all goals lack together of the best odds that were found, as a share of each one's way."""
     return _risk_objective(columns, n_columns, "odds", "share of every goal's way")
@@ -163,6 +175,7 @@ def _slack(columns: DecisionColumns, step: str) -> float:
 
 
 OBJECTIVES: dict[str, Callable[[DecisionColumns, int], list[Objective]]] = {
+    "met": met_objective,
     "goals": goal_objectives,
     "maximize": maximize_objective,
     "fairness": fairness_objective,

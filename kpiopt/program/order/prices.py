@@ -197,6 +197,8 @@ def _with_next_steps(
     """Add what the next steps of a limit that whole numbers use up would bring; without them "no plan" is not known."""
     program = cascade.program
     arrays = program.arrays()
+    if len(cascade.columns.missed) and result.price_less == np.inf:
+        result = replace(result, price_less=None)  # with less, other goals may be met
     if not np.any(arrays.integer) or not np.any(arrays.matrix[[limit.row]].toarray()[0][_decided(cascade, arrays)]):
         return result
     result = replace(result, price_less=None) if result.price_less == np.inf else result

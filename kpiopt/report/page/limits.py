@@ -42,7 +42,7 @@ def limits_section(source: ReportSource) -> PageSection:
         return PageSection("What holds the plan back", ["There are no capacities, budgets or rules of your own."])
     columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
     caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
-    whole = any(initiative.whole for initiative in source.scenario.initiatives.values())
+    whole = any(i.whole or i.is_switched for i in source.scenario.initiatives.values())
     note = "Prices hold with the whole-number levels of initiatives as they are." if whole else ""
     table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1, caption, note=note)
     return PageSection("What holds the plan back", blocks=[table])

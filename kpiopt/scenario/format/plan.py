@@ -16,7 +16,7 @@ from kpiopt.scenario.format.values import (
     Text,
 )
 
-Step = Literal["goals", "fairness", "cost", "reference", "maximize", "odds", "cvar"]
+Step = Literal["goals", "fairness", "cost", "reference", "maximize", "met", "odds", "cvar"]
 Peer = Literal["level", "role", "parent", "pay_plan"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -175,7 +175,8 @@ class DecideSection(Section):
     order: list[Step] = Field(
         default=["goals", "fairness", "cost", "reference"],
         description="steps, first to last; `reference` is always last and makes the plan unique; `odds` maximises the "
-        "odds of all goals together, `cvar` minimises the mean of the worst shortfalls",
+        "odds of all goals together, `cvar` minimises the mean of the worst shortfalls, `met` maximises the weighted "
+        "number of goals that are met",
     )
     slack: dict[Literal["goals", "fairness", "cost", "maximize", "cvar"], NonNegative] = Field(
         default={}, description="by step: share of its value that may be given up for the next ones"

@@ -121,6 +121,12 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
         rule = "`reference` makes the plan unique and is always the last step"
         message = "the step `reference` is not the last one"
         findings.at("E-order", message, ("decide", "order"), rule=rule, fix="move it to the end", kind=ModelError)
+    for key, goal in model.goal.items() if "met" in entry.order else ():
+        if goal.p_min is not None:
+            message = f"goal '{key}' has p_min, and the order has the step `met`"
+            rule = "`met` counts the goals that the plan meets on average; a promise of odds is kept or it is not"
+            fix = 'leave out p_min, or "met"'
+            findings.at("E-order", message, ("decide", "order"), rule=rule, fix=fix, kind=ModelError)
     for resource in entry.effort_price:
         if resource not in resources and findings.is_whole("initiative", "cell", "cells", "unit", "units", "budget"):
             findings.unknown("resource", resource, sorted(resources), ("decide", "effort_price", resource), ModelError)
