@@ -13,6 +13,7 @@ from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Question, forecast
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, find_missing, panel_of
+from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -77,6 +78,13 @@ class Contribution:
         """Whether history contradicts what the model says."""
         return self.slope is not None and self.posterior is None and not self.prior.is_number
 
+    @property
+    def mean(self) -> float:
+        """Contribution of the fitted model: of model and history together, of history alone, else the model's."""
+        if self.posterior is not None:
+            return self.posterior.mean
+        return self.prior.mean if self.slope is None else self.slope.estimate
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -92,6 +100,8 @@ class Fit:
     executions : dict of str to Execution
         By KPI.
     missing : tuple of MissingEdge
+    spreads : tuple of Spread
+        How the baselines scatter, by KPI in the order of `forecasts`.
     warnings : tuple of str
     """
 
@@ -101,6 +111,7 @@ class Fit:
     contributions: tuple[Contribution, ...]
     executions: Mapping[str, Execution]
     missing: tuple[MissingEdge, ...]
+    spreads: tuple[Spread, ...]
     warnings: tuple[str, ...]
 
 
@@ -123,25 +134,46 @@ def fit_history(
         Where a KPI has too short a past.
     """
     horizon = options.horizon or history.grid.per_year
-    notes: list[str] = []
+    notes = _unknown(history, model) if model else []
     leaves = {kpi: leaf_series(series, model, notes) for kpi, series in history.series.items()}
+    groups = {kpi: regions_of(series.units, model) for kpi, series in leaves.items()}
     forecasts = []
     for number, (kpi, series) in enumerate(leaves.items()):
         progress(f"baselines of {kpi}")
-        question = Question(series, history.grid, regions_of(series.units, model), horizon, averages(kpi, model))
+        question = Question(series, history.grid, groups[kpi], horizon, averages(kpi, model))
         forecasts.append(forecast(question, options.draws, np.random.default_rng([options.seed, number])))
     progress("contributions")
     contributions = _contributions(model, leaves, history) if model else []
     progress("execution")
     executions = {}
     for kpi, series in leaves.items():
-        found = estimate_execution(series, regions_of(series.units, model), history.grid.per_year)
+        found = estimate_execution(series, groups[kpi], history.grid.per_year)
         if found is not None:
             executions[kpi] = found
     missing = _missing(model, leaves) if model else []
     notes += [note for f in forecasts for note in f.warnings]
     notes += _warnings(contributions, executions)
-    return Fit(history, horizon, tuple(forecasts), tuple(contributions), executions, tuple(missing), tuple(notes))
+    means = {(c.kpi, c.cause): c.mean for c in contributions}
+    spreads = spread_baselines(tuple(forecasts), groups, means, model)
+    found_all = tuple(forecasts), tuple(contributions), executions, tuple(missing), spreads
+    return Fit(history, horizon, *found_all, tuple(notes))
+
+
+def _unknown(history: History, model: Scenario) -> list[str]:
+    """Tell what of the history the model does not have: it is learned from, but nowhere written."""
+    cells = set(zip(model.cells.unit.tolist(), model.cells.kpi.tolist(), strict=True))
+    number = {kpi: i for i, kpi in enumerate(model.kpi_ids)}
+    notes = []
+    for kpi, series in history.series.items():
+        if kpi not in number:
+            notes.append(f"{kpi}: the KPI is not in the model")
+            continue
+        units = [u for u in series.units if (model.units.position.get(u, -1), number[kpi]) not in cells]
+        inner = [u for u in units if u in model.units.position]
+        for missing, what in ((sorted(set(units) - set(inner)), "units"), (sorted(inner), "cells")):
+            if missing:
+                notes.append(f"{kpi}: {len(missing)} {what} of the history are not in the model, such as {missing[0]}")
+    return notes
 
 
 def averages(kpi: str, model: Scenario | None) -> bool:

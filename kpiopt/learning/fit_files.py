@@ -14,6 +14,7 @@ import numpy as np
 from kpiopt.learning.execution import LEAK_LEVEL, Execution
 from kpiopt.learning.fit import Contribution, Fit
 from kpiopt.learning.forecast import Forecast
+from kpiopt.learning.spread import Spread
 from kpiopt.reading.document import Document
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, Table
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Z95 = 1.6448536269514722
 SCHEMA = "kpiopt.fit/1"
+LEAST_BETWEEN = 0.01
+"""Deviation of a contribution between units, as a share of it, below which it is not written."""
 
 
 def fit_files(fit: Fit, document: Document | None, folder: Path) -> dict[str, bytes]:
@@ -61,7 +64,7 @@ def fit_as_dict(fit: Fit) -> dict[str, Any]:
         "schema": SCHEMA,
         "history": {"sha256": fit.history.sha256, "first": grid.names[0], "last": grid.names[-1]},
         "horizon": list(grid.after(fit.horizon)),
-        "baselines": [_forecast_as_dict(f) for f in fit.forecasts],
+        "baselines": [_forecast_as_dict(f, s) for f, s in zip(fit.forecasts, fit.spreads, strict=True)],
         "contributions": [_contribution_as_dict(c) for c in fit.contributions],
         "execution": {kpi: _finite(asdict(e)) for kpi, e in fit.executions.items()},
         "missing_links": [
@@ -76,11 +79,12 @@ def fit_as_dict(fit: Fit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _forecast_as_dict(found: Forecast) -> dict[str, Any]:
+def _forecast_as_dict(found: Forecast, spread: Spread) -> dict[str, Any]:
     total = found.draws.sum(axis=1)
     return {
         "kpi": found.kpi, "units": len(found.units), "link": found.link, "weight_of_model": found.weight,
         "periods_per_year": found.grain, "standard_deviations": found.sd, "draws": len(found.draws),
+        "common": spread.common, "explained_by_drivers": spread.explained,
         "total": {"mean": float(total.mean()), "p5": _point(total, 5), "p95": _point(total, 95)},
     }  # fmt: skip
 
@@ -189,41 +193,31 @@ def _fitted_cells(table: Table, fit: Fit) -> pl.DataFrame:
     """Return the model's cells with the fitted baselines; everything else as it was."""
     import polars as pl
 
-    fitted = baseline_texts(fit)
+    fitted = _cell_fields(fit)
     columns: dict[str, list[str]] = {}
     for name, values in table.columns.items():
         texts = table.quantity_text.get(name, {})
         columns[name] = [texts.get(row) or _field(value) for row, value in enumerate(values.tolist())]
     keys = list(zip(columns["unit"], columns["kpi"], strict=True))
-    columns["baseline"] = [fitted.get(key, old) for key, old in zip(keys, columns["baseline"], strict=True)]
+    for name in ("baseline", "noise_sd"):
+        old = columns.get(name, [""] * len(keys))
+        columns[name] = [fitted[key][name] if key in fitted else field for key, field in zip(keys, old, strict=True)]
     return pl.DataFrame(columns)
+
+
+def _cell_fields(fit: Fit) -> dict[tuple[str, str], dict[str, str]]:
+    """Return baseline and noise of each fitted cell, as they stand in a file."""
+    return {
+        (unit, s.kpi): {"baseline": _digits(mean), "noise_sd": _digits(sd)}
+        for s in fit.spreads
+        for unit, mean, sd in zip(s.units, s.mean.tolist(), s.sd.tolist(), strict=True)
+    }
 
 
 def _field(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value != value else repr(value).removesuffix(".0")
-
-
-def baseline_texts(fit: Fit) -> dict[tuple[str, str], str]:
-    """Return each cell's baseline as a planner would write it: "a to b", whose mean is the forecast's mean."""
-    found = {}
-    for f in fit.forecasts:
-        mean, sd = f.draws.mean(axis=0), f.draws.std(axis=0)
-        for i, unit in enumerate(f.units):
-            found[unit, f.kpi] = range_text(float(mean[i]), float(sd[i]))
-    return found
-
-
-def range_text(mean: float, sd: float) -> str:
-    """Return "a to b" with this mean and standard deviation: lognormal above 0, else normal."""
-    if sd <= 1e-9 * abs(mean) or sd == 0.0:
-        return _digits(mean)
-    if mean > 0.0:
-        spread = float(np.sqrt(np.log1p((sd / mean) ** 2)))
-        middle = np.log(mean) - 0.5 * spread**2
-        return f"{_digits(float(np.exp(middle - Z95 * spread)))} to {_digits(float(np.exp(middle + Z95 * spread)))}"
-    return f"{_digits(mean - Z95 * sd)} to {_digits(mean + Z95 * sd)}"
 
 
 def _digits(value: float) -> str:
@@ -243,14 +237,18 @@ def _fitted_toml(fit: Fit, document: Document, folder: Path, *, has_table: bool)
     for c in fit.contributions:
         written = written_contribution(c)
         if written is not None:
-            kpis.setdefault(c.kpi, {"drivers": {}})["drivers"][c.cause] = {"contribution": written}
+            kpis.setdefault(c.kpi, {"drivers": {}})["drivers"][c.cause] = written
     if kpis:
         data["kpi"] = kpis
     share = usable_execution(fit.executions)
     if share is not None:
         data["uncertainty"] = {"execution": {"normal": list(share)}}
     if not has_table:
-        data["cell"] = {f"{unit}/{kpi}": {"baseline": text} for (unit, kpi), text in baseline_texts(fit).items()}
+        data["cell"] = {
+            f"{unit}/{kpi}": {name: float(text) for name, text in fields.items()}
+            for (unit, kpi), fields in _cell_fields(fit).items()
+        }
+    data["noise"] = {f"fitted_{s.kpi}": _noise(s) for s in fit.spreads}
     grid = fit.history.grid
     head = (
         f"# Written by `kpiopt fit` from a history of {grid.names[0]} to {grid.names[-1]}, "
@@ -259,14 +257,22 @@ def _fitted_toml(fit: Fit, document: Document, folder: Path, *, has_table: bool)
     return head + emit_toml(data)
 
 
-def written_contribution(c: Contribution) -> dict[str, list[float]] | None:
+def _noise(spread: Spread) -> dict[str, Any]:
+    """Return the section that says what cells have in common; their own `noise_sd` stands with them."""
+    found: dict[str, Any] = {"where": {"kpi": spread.kpi}, "sd": 0.0}
+    if spread.common:
+        found["common"] = spread.common
+    return {**found, "additive": True} if spread.additive else found
+
+
+def written_contribution(c: Contribution) -> dict[str, Any] | None:
     """Return the contribution to write: the posterior, history alone where the prior is none or is contradicted."""
-    if c.posterior is not None:
-        sd = (c.posterior.high - c.posterior.low) / (2.0 * Z95)
-        return {"normal": [_rounded(c.posterior.mean), _rounded(sd)]}
     if c.slope is None:
         return None
-    return {"normal": [_rounded(c.slope.estimate), _rounded(c.slope.standard_error)]}
+    sd = c.slope.standard_error if c.posterior is None else (c.posterior.high - c.posterior.low) / (2.0 * Z95)
+    written: dict[str, Any] = {"contribution": {"normal": [_rounded(c.mean), _rounded(sd)]}}
+    between = c.slope.between / abs(c.mean) if c.mean else 0.0
+    return {**written, "between": _rounded(between)} if between > LEAST_BETWEEN else written
 
 
 def usable_execution(executions: Mapping[str, Execution]) -> tuple[float, float] | None:

@@ -12,10 +12,13 @@ import pytest
 import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.errors import TableError
-from kpiopt.learning.fit_files import range_text
+from kpiopt.graph import build_graph
+from kpiopt.learning.forecast import Forecast
 from kpiopt.learning.history import read_history
 from kpiopt.learning.periods import form_of, grid_of
-from kpiopt.scenario.quantity import parse_quantity
+from kpiopt.learning.spread import spread_baselines
+from kpiopt.scenario.scenario import SimulationSettings
+from kpiopt.simulation import simulate
 
 MODEL = """
 schema = 1
@@ -73,16 +76,42 @@ def test_what_is_fitted_is_a_scenario_that_solves(folder):
     answer = fit(folder)
     scenario = kpiopt.load(folder / "fitted" / "fitted.toml")
     baselines = pl.read_csv(folder / "fitted" / "baselines.csv")
-    for row, quantity in scenario.cells.baseline_quantity.items():
-        unit, kpi = scenario.units.ids[scenario.cells.unit[row]], scenario.kpi_ids[scenario.cells.kpi[row]]
-        mean = baselines.filter((pl.col("unit") == unit) & (pl.col("kpi") == kpi))["mean"].item()
-        assert quantity.mean == pytest.approx(mean, rel=1e-4)
-    assert len(scenario.cells.baseline_quantity) == 12
+    cells = scenario.cells
+    for row, (unit, kpi) in enumerate(zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)):
+        at = (pl.col("unit") == scenario.units.ids[unit]) & (pl.col("kpi") == scenario.kpi_ids[kpi])
+        assert cells.baseline[row] == pytest.approx(baselines.filter(at)["mean"].item(), rel=1e-4)
+    assert len(cells) == 12
+    assert (scenario.noise.sd > 0).all()
     (driver,) = scenario.kpis["sales"].drivers
     assert driver.contribution.mean == pytest.approx(5.0, abs=0.5)
     (contribution,) = answer["contributions"]
     assert contribution["data"]["low"] <= 5.0 <= contribution["data"]["high"]
     assert kpiopt.solve(scenario, simulate=False).goals[0].plan > 0
+
+
+def test_what_is_drawn_from_the_fitted_model_scatters_as_the_joint_forecast(folder):
+    """Units, regions and the whole: with cells drawn independently of each other totals would be far too sure."""
+    shared = np.random.default_rng(4).normal(size=14).cumsum() * 0.15
+    lines = (folder / "history.csv").read_text().splitlines()
+    for i, line in enumerate(lines[1:], 1):
+        unit, kpi, period, value = line.split(",")
+        t = (int(period[:4]) - 2023) * 4 + int(period[-1]) - 1
+        lines[i] = f"{unit},{kpi},{period},{float(value) * np.exp(shared[t] * (kpi == 'visits')):.6g}"
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
+    assert fit(folder, "--draws", "1000")["baselines"][0]["common"]["organization"] > 0.1
+    graph = build_graph(kpiopt.load(folder / "fitted" / "fitted.toml"))
+    draws = pl.read_parquet(folder / "fitted" / "draws.parquet")
+    below = {"co": range(6), "north": range(3), "t4": [4]}
+    nodes = np.array([graph.find_node("visits", unit) for unit in below])
+    found = simulate(
+        graph, np.zeros(12), np.zeros(0), settings=SimulationSettings(draws=8192, seed=1), watch_nodes=nodes
+    )
+    sd = {int(n): d.sd for n, d in zip(found.nodes, found.distributions, strict=True)}
+    for node, teams in zip(nodes.tolist(), below.values(), strict=True):
+        joint = draws.select(pl.sum_horizontal([f"t{i}/visits" for i in teams])).to_series()
+        assert sd[node] == pytest.approx(joint.std(), rel=0.15)
+    apart = np.sqrt(sum(draws[f"t{i}/visits"].var() for i in range(6)))
+    assert sd[int(nodes[0])] > 1.5 * apart
 
 
 def test_totals_of_the_joint_draws_are_sums_of_the_cells(folder):
@@ -108,6 +137,16 @@ def test_the_same_history_gives_the_same_bytes(folder):
     first = {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()}
     fit(folder)
     assert {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()} == first
+
+
+def test_what_the_model_does_not_know_is_told(folder):
+    history = (folder / "history.csv").read_text()
+    more = "".join(f"t9,visits,{2023 + t // 4}-Q{t % 4 + 1},{20 + t % 3}\n" for t in range(14))
+    more += "".join(f"t{i},calls,{2023 + t // 4}-Q{t % 4 + 1},{30 + t % 5}\n" for t in range(14) for i in range(3))
+    (folder / "history.csv").write_text(history + more)
+    warnings = fit(folder)["warnings"]
+    assert any("t9" in note and "not in the model" in note for note in warnings)
+    assert any("calls" in note and "not in the model" in note for note in warnings)
 
 
 def test_until_hides_what_came_later(folder):
@@ -172,8 +211,18 @@ def test_a_gap_is_a_period_without_values(tmp_path):
     assert grid_of(["2026-11", "2027-02"], 12).after(1) == ("2027-03",)
 
 
-@pytest.mark.parametrize(("mean", "sd"), [(1000.0, 150.0), (0.02, 0.005), (-5.0, 2.0), (7.0, 0.0)])
-def test_a_range_has_the_mean_and_deviation_asked_for(mean, sd):
-    quantity = parse_quantity(range_text(mean, sd) if sd else float(range_text(mean, sd)))
-    assert quantity.mean == pytest.approx(mean, rel=1e-5)
-    assert quantity.standard_deviation == pytest.approx(sd, rel=1e-4)
+def test_a_driven_kpi_keeps_only_the_noise_that_its_drivers_do_not_bring(folder):
+    """Sales of 1000 scatter by 130, 100 of it through visits (5 x 20): sqrt(130^2 - 100^2) = 83 is their own."""
+    rng = np.random.default_rng(2)
+    visits = 40.0 + 20.0 * rng.standard_normal((40_000, 4)) / 10
+    sales = 1000.0 + 130.0 * rng.standard_normal((40_000, 4)) / 10
+    model, units = kpiopt.load(folder / "model.toml"), ("t0", "t1", "t3", "t4")
+    forecasts = tuple(
+        Forecast(kpi, units, draws, "log", 1.0, 4, {}, ()) for kpi, draws in (("sales", sales), ("visits", visits))
+    )
+    group = {"sales": np.zeros(4, dtype=np.int64), "visits": np.zeros(4, dtype=np.int64)}
+    own, driver = spread_baselines(forecasts, group, {("sales", "visits"): 5.0}, model)
+    assert own.sd * 1000 == pytest.approx(np.full(4, 83.07 / 10), rel=0.03)
+    assert driver.sd * 40 == pytest.approx(np.full(4, 20.0 / 10), rel=0.03)
+    assert own.explained == pytest.approx(100**2 / 130**2, abs=0.03)
+    assert own.common == driver.common == {}
