@@ -262,7 +262,7 @@ def _realised(count: int, naive: Floats, ask: Floats, execution: Execution, rng:
     drift = execution.drift + execution.drift_error * rng.standard_normal((count, 1))
     own = execution.between * rng.standard_normal((count, len(ask)))
     share = execution.slope + execution.slope_error * rng.standard_normal((count, 1)) + own
-    noise = execution.noise * rng.standard_normal((count, len(ask)))
+    noise = execution.noise * np.maximum(1.0, 1.0 + ask) * rng.standard_normal((count, len(ask)))
     realised: Floats = naive * (1.0 + drift + share * ask + noise)
     return realised
 

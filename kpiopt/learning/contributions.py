@@ -21,6 +21,10 @@ RANK = 1e-9
 NORMAL_90 = 3.2897072539
 """Width of the central 90 % of a normal distribution, in standard deviations."""
 FEW_UNITS = 3
+FAR, FAR_SQUARE = 2.5, 0.9776
+"""Standard deviations beyond which a unit's own slope counts no more, and the mean square of normal scores so cut."""
+SHRINK = 8.0
+"""Observations that the error variance of all units counts beside a unit's own."""
 GRID = 4001
 
 
@@ -181,31 +185,62 @@ def _between(units: list[tuple[Floats, Floats]], whole: Floats, driver: int) -> 
 
     A unit's own slope is that of what periods and other drivers leave of its values, on all that its driver moved.
     """
-    slopes, errors = [], []
+    slopes, squares, rest, freedom = [], [], [], []
     for table, driven in units:
         x = table[:, driver]
         square = float(x @ x)
         if square <= RANK or len(x) < 4:
             continue
         left = driven - table @ whole + whole[driver] * x
-        own = float(x @ left) / square
-        slopes.append(own)
-        errors.append(float(((left - own * x) ** 2).sum()) / (len(x) - 2) / square)
-    return float(np.sqrt(paule_mandel(np.array(slopes), np.array(errors)))) if len(slopes) > 2 else 0.0
+        slopes.append(float(x @ left) / square)
+        squares.append(square)
+        rest.append(float(((left - slopes[-1] * x) ** 2).sum()))
+        freedom.append(float(len(x) - 2))
+    return deviation_between(np.array(slopes), np.array(squares), np.array(rest), np.array(freedom))
+
+
+def deviation_between(slopes: Floats, squares: Floats, rest: Floats, freedom: Floats) -> float:
+    """Return the standard deviation of slopes between units; 0 where fewer than three units' own can be told.
+
+    A unit's error variance from few observations is no more than a guess: it is shrunk to that of all units, which
+    counts as `SHRINK` observations. Taken as they are, one small guess would pass for a difference between units.
+
+    Parameters
+    ----------
+    slopes, squares, rest, freedom : (n_units,) float
+        Each unit's slope, sum of squares of its driver, of its residuals, and degrees of freedom.
+    """
+    if len(slopes) <= 2:
+        return 0.0
+    pooled = float(rest.sum() / freedom.sum())
+    variance = (rest + SHRINK * pooled) / (freedom + SHRINK) / squares
+    return float(np.sqrt(paule_mandel(slopes, variance)))
 
 
 def paule_mandel(values: Floats, variance: Floats) -> float:
-    """Return the variance between values beyond their own (Paule and Mandel 1982, doi:10.6028/jres.087.022)."""
+    """Return the variance between values beyond their own (Paule and Mandel 1982, doi:10.6028/jres.087.022).
+
+    A value that lies further from the middle than `FAR` standard deviations counts as `FAR`: a unit with one slip in
+    its past does not make all others differ.
+    """
     low, high = 0.0, 1e3 * float(values.var()) + 1e-12
-    for _ in range(80):
+    for _ in range(60):
         middle = 0.5 * (low + high)
-        weight = 1.0 / (variance + middle)
-        mean = float((weight * values).sum() / weight.sum())
-        if float((weight * (values - mean) ** 2).sum()) > len(values) - 1:
+        if float((_away(values, variance + middle) ** 2).sum()) > FAR_SQUARE * (len(values) - 1):
             low = middle
         else:
             high = middle
     return high if high > 1e-11 else 0.0
+
+
+def _away(values: Floats, variance: Floats) -> Floats:
+    """Return how far values lie from their robust mean, in standard deviations, at most `FAR`."""
+    centre, sd = float(np.median(values)), np.sqrt(variance)
+    for _ in range(10):
+        weight = np.minimum(1.0, FAR * sd / np.maximum(np.abs(values - centre), 1e-300)) / variance
+        centre = float((weight * values).sum() / weight.sum())
+    away: Floats = np.clip((values - centre) / sd, -FAR, FAR)
+    return away
 
 
 def combine(slope: Slope, low: float, high: float) -> Posterior:

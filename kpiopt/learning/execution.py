@@ -2,8 +2,9 @@
 
     (value - baseline) / baseline = drift + execution x (target - baseline) / baseline + noise
 
-with last year's value of the same period as the baseline. The regression is robust (Huber weights), its standard
-errors a jackknife over units. Asks that already knew what would come make execution look better than it is; the mean
+with last year's value of the same period as the baseline, and noise that grows with the larger of baseline and target:
+who is asked for three times as much misses by three times as much. The regression is robust (Huber weights), its
+standard errors a jackknife over units. Asks that already knew what would come make execution look better than it is; the mean
 ask of the other units of the region, in the same period, is an instrument against that, and the difference a test.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from kpiopt.learning.contributions import paule_mandel
+from kpiopt.learning.contributions import deviation_between
 from kpiopt.learning.history import Series
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ class Execution:
     leak : float or None
         p-value of no inside knowledge in the asks; None where it cannot be tested.
     noise : float
-        Robust standard deviation of what is left, as a share of the baseline.
+        Robust standard deviation of what is left, as a share of the larger of baseline and target.
     observations, units : int
     verdict : str
         "told" or "cannot tell", with the reason.
@@ -79,6 +80,11 @@ class _Asks:
     change: Floats
     instrument: Floats
 
+    @property
+    def weight(self) -> Floats:
+        """Baseline over the larger of baseline and target, (n,): what noise is proportional to, inverted."""
+        return 1.0 / np.maximum(1.0, 1.0 + self.ask)
+
 
 def estimate_execution(series: Series, group: Integers, per_year: int) -> Execution | None:
     """Estimate the execution of one KPI; None where the history has no targets a year after a value.
@@ -103,11 +109,11 @@ def estimate_execution(series: Series, group: Integers, per_year: int) -> Execut
         second, second_error = _jackknife(asks, _instrumented)
         instrumented, instrumented_error = float(second[1]), float(second_error[1])
         leak = _leak(asks, len(units))
-    rest = asks.change - whole[0] - whole[1] * asks.ask
+    rest = (asks.change - whole[0] - whole[1] * asks.ask) * asks.weight
     noise = float(np.median(np.abs(rest - np.median(rest)))) / MAD
     verdict = "told" if error[1] < 0.5 else "cannot tell: the asks say too little"
     return Execution(
-        float(whole[1]), float(error[1]), float(whole[0]), float(error[0]), _between(asks, whole),
+        float(whole[1]), float(error[1]), float(whole[0]), float(error[0]), _between(asks),
         instrumented, instrumented_error, leak, noise, len(asks.ask), len(units), verdict,
     )  # fmt: skip
 
@@ -140,13 +146,14 @@ def _not_told(asks: _Asks, why: str) -> Execution:
 
 def _robust(asks: _Asks) -> Floats:
     """Return drift and share by Huber's regression."""
-    table = np.stack([np.ones_like(asks.ask), asks.ask], axis=1)
+    table = np.stack([np.ones_like(asks.ask), asks.ask], axis=1) * asks.weight[:, None]
+    change = asks.change * asks.weight
     weight = np.ones_like(asks.ask)
     found = np.zeros(2)
     for _ in range(50):
         root = np.sqrt(weight)
-        further = np.linalg.lstsq(table * root[:, None], asks.change * root, rcond=None)[0]
-        rest = asks.change - table @ further
+        further = np.linalg.lstsq(table * root[:, None], change * root, rcond=None)[0]
+        rest = change - table @ further
         scale = max(float(np.median(np.abs(rest - np.median(rest)))) / MAD, 1e-12)
         weight = np.minimum(1.0, HUBER * scale / np.maximum(np.abs(rest), 1e-300))
         if np.allclose(found, further, rtol=1e-9, atol=1e-12):
@@ -159,9 +166,10 @@ def _instrumented(asks: _Asks) -> Floats:
     """Return drift and share by the mean ask of the others, the same robust weights."""
     ok = np.isfinite(asks.instrument)
     ask, change, instrument = asks.ask[ok], asks.change[ok], asks.instrument[ok]
-    rest = change - np.median(change)
+    level = asks.weight[ok]
+    rest = (change - np.median(change)) * level
     scale = max(float(np.median(np.abs(rest))) / MAD, 1e-12)
-    weight = np.minimum(1.0, 3.0 * HUBER * scale / np.maximum(np.abs(rest), 1e-300))
+    weight = np.minimum(1.0, 3.0 * HUBER * scale / np.maximum(np.abs(rest), 1e-300)) * level**2
     left = np.stack([np.ones_like(ask), instrument], axis=1) * weight[:, None]
     right = np.stack([np.ones_like(ask), ask], axis=1)
     return np.asarray(np.linalg.lstsq(left.T @ right, left.T @ change, rcond=None)[0])
@@ -191,17 +199,18 @@ def _leak(asks: _Asks, units: int) -> float:
     return float(stats.t.sf(float(whole[0]) / max(float(error[0]), 1e-12), units - 1))
 
 
-def _between(asks: _Asks, whole: Floats) -> float:
+def _between(asks: _Asks) -> float:
     """Return the standard deviation of the share between units."""
-    slopes, variance = [], []
+    slopes, squares, rest, freedom = [], [], [], []
     for unit in np.unique(asks.unit):
         rows = asks.unit == unit
-        ask = asks.ask[rows] - asks.ask[rows].mean()
+        weight = asks.weight[rows]
+        ask, change = (weight * (v[rows] - np.average(v[rows], weights=weight**2)) for v in (asks.ask, asks.change))
         square = float(ask @ ask)
-        if rows.sum() < 4 or square < 1e-6:
+        if rows.sum() < 4 or square < rows.sum() * LEAST_SPREAD**2:
             continue
-        change = asks.change[rows] - asks.change[rows].mean()
-        slope = float(ask @ change) / square
-        slopes.append(slope)
-        variance.append(float(((change - slope * ask) ** 2).sum()) / (rows.sum() - 2) / square)
-    return float(np.sqrt(paule_mandel(np.array(slopes), np.array(variance)))) if len(slopes) > 2 else 0.0
+        slopes.append(float(ask @ change) / square)
+        squares.append(square)
+        rest.append(float(((change - slopes[-1] * ask) ** 2).sum()))
+        freedom.append(float(rows.sum() - 2))
+    return deviation_between(np.array(slopes), np.array(squares), np.array(rest), np.array(freedom))

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -106,8 +107,7 @@ def leaves(values: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 def gather(precision: Floats, vector: Floats, group: Integers, count: int) -> tuple[Floats, Floats]:
     """Add up what units send to their groups."""
-    size = vector.shape[1]
-    total, pull = np.zeros((count, size, size)), np.zeros((count, size))
-    np.add.at(total, group, precision)
-    np.add.at(pull, group, vector)
-    return total, pull
+    n, size = vector.shape
+    marks = sp.csr_array((np.ones(n), (group, np.arange(n))), shape=(count, n))
+    total = np.asarray(marks @ precision.reshape(n, size * size))
+    return total.reshape(count, size, size), np.asarray(marks @ vector)
