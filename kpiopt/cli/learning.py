@@ -95,11 +95,11 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Stand at past periods, forecast with what was known then, and score what happened."""
-    from kpiopt.learning.backtest import BacktestOptions  # scipy
-    from kpiopt.learning.backtest import backtest as test
-    from kpiopt.learning.backtest_document import backtest_as_dict
+    from kpiopt.learning.backtests.backtest import BacktestOptions  # scipy
+    from kpiopt.learning.backtests.backtest import backtest as test
+    from kpiopt.learning.backtests.document import backtest_as_dict
+    from kpiopt.learning.backtests.odds_line import BACKTEST_FILE
     from kpiopt.learning.history import read_history
-    from kpiopt.learning.odds_line import BACKTEST_FILE
     from kpiopt.report.learning.text import render_backtest
     from kpiopt.runs.durable import replace_file, require_place
 

@@ -235,7 +235,7 @@ def _print(answer: KeptAnswer, as_json: bool) -> None:
 
 def _past_odds(document: Document) -> str | None:
     """Return how odds like these did in the past, where a back-test is kept beside the scenario or its model."""
-    from kpiopt.learning.odds_line import read_odds_line
+    from kpiopt.learning.backtests.odds_line import read_odds_line
 
     folders = dict.fromkeys(Path(file).parent for file in document.files)
     return next((f"Back-test: {line}." for folder in folders if (line := read_odds_line(folder))), None)

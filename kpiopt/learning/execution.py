@@ -4,13 +4,14 @@
 
 with last year's value of the same period as the baseline, and noise that grows with the larger of baseline and target:
 who is asked for three times as much misses by three times as much. The regression is robust (Huber weights), its
-standard errors a jackknife over units. Asks that already knew what would come make execution look better than it is; the mean
-ask of the other units of the region, in the same period, is an instrument against that, and the difference a test.
+standard errors a jackknife over units. Asks that already knew what would come make execution look better than it is;
+the mean ask of the other units of the region, in the same period, is an instrument against that, the difference a test.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +149,7 @@ def _robust(asks: _Asks) -> Floats:
     """Return drift and share by Huber's regression."""
     table = np.stack([np.ones_like(asks.ask), asks.ask], axis=1) * asks.weight[:, None]
     change = asks.change * asks.weight
-    weight = np.ones_like(asks.ask)
+    weight: NDArray[np.floating[Any]] = np.ones_like(asks.ask)
     found = np.zeros(2)
     for _ in range(50):
         root = np.sqrt(weight)

@@ -61,6 +61,8 @@ class Series:
         Given size, else the mean of |value|; > 0.
     measurement_sd : (n_units, n_periods) float
         Standard deviation of the measurement's own noise; NaN where not known.
+    given_size : (n_units, n_periods) float or None
+        Size as the file gives it; NaN, or None everywhere, where it does not.
     """
 
     kpi: str
@@ -70,12 +72,14 @@ class Series:
     volume: Floats
     size: Floats
     measurement_sd: Floats
+    given_size: Floats | None = None
 
     def until(self, count: int) -> Series:
         """Return what was known after the first `count` periods; sizes that were not given follow from that."""
+        value, given = self.value[:, :count], None if self.given_size is None else self.given_size[:, :count]
         cut = replace(
-            self, value=self.value[:, :count], target=self.target[:, :count], volume=self.volume[:, :count],
-            measurement_sd=self.measurement_sd[:, :count],
+            self, value=value, target=self.target[:, :count], volume=self.volume[:, :count],
+            measurement_sd=self.measurement_sd[:, :count], given_size=given, size=_sizes(value, given),
         )  # fmt: skip
         return cut.of(np.flatnonzero(np.isfinite(cut.value).any(axis=1)))
 
@@ -84,6 +88,7 @@ class Series:
         return Series(
             self.kpi, tuple(self.units[i] for i in rows.tolist()), self.value[rows], self.target[rows],
             self.volume[rows], self.size[rows], self.measurement_sd[rows],
+            None if self.given_size is None else self.given_size[rows],
         )  # fmt: skip
 
 
@@ -178,12 +183,13 @@ def _series(table: Table, kpi: str, grid: PeriodGrid) -> Series:
             *(Problem("E-history-size", "the size is not above 0", rule, location=table.location(int(row), "size"))
               for row in wrong[:50])
         )  # fmt: skip
-    return Series(kpi, units, value, spread("target"), spread("volume"), _sizes(value, given), spread("measurement_sd"))
+    sizes = _sizes(value, given)
+    return Series(kpi, units, value, spread("target"), spread("volume"), sizes, spread("measurement_sd"), given)
 
 
-def _sizes(value: Floats, given: Floats) -> Floats:
+def _sizes(value: Floats, given: Floats | None) -> Floats:
     """Return each unit's last given size, else the mean of its |value|, never 0."""
-    sizes = np.empty(len(value))
+    sizes, given = np.empty(len(value)), np.full(value.shape, np.nan) if given is None else given
     for i, (row, size) in enumerate(zip(value, given, strict=True)):
         known, seen = size[np.isfinite(size)], np.abs(row[np.isfinite(row)])
         sizes[i] = known[-1] if len(known) else float(seen.mean()) if len(seen) else np.nan

@@ -14,6 +14,8 @@ from kpiopt.learning.history import Series
 Floats = NDArray[np.float64]
 LinkName = Literal["log", "count", "identity"]
 
+FEW_VALUES, FEW_PERIODS = 8, 4
+"""The least from which anything can be learned."""
 FEW = 20.0
 """Whole numbers with a smaller mean are taken as counts."""
 IDLE_PRIOR = 4.0
@@ -65,7 +67,7 @@ def link_series(series: Series) -> Link:
         Where there are fewer than 8 values or 4 periods: nothing can be learned from that.
     """
     seen = np.isfinite(series.value)
-    if seen.sum() < 8 or seen.any(axis=0).sum() < 4:
+    if seen.sum() < FEW_VALUES or seen.any(axis=0).sum() < FEW_PERIODS:
         raise NumericsError(
             Problem(
                 "E-history-short",

@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -107,7 +106,10 @@ def leaves(values: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 def gather(precision: Floats, vector: Floats, group: Integers, count: int) -> tuple[Floats, Floats]:
     """Add up what units send to their groups."""
-    n, size = vector.shape
-    marks = sp.csr_array((np.ones(n), (group, np.arange(n))), shape=(count, n))
-    total = np.asarray(marks @ precision.reshape(n, size * size))
-    return total.reshape(count, size, size), np.asarray(marks @ vector)
+    size = vector.shape[1]
+    order = np.argsort(group, kind="stable")
+    present, start = np.unique(group[order], return_index=True)
+    total, pull = np.zeros((count, size, size)), np.zeros((count, size))
+    total[present] = np.add.reduceat(precision[order], start, axis=0)
+    pull[present] = np.add.reduceat(vector[order], start, axis=0)
+    return total, pull

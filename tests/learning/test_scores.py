@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kpiopt.learning.scores import add_coverage, coverage, crps, log_score, reliability, transform
+from kpiopt.learning.backtests.scores import add_coverage, coverage, crps, log_score, reliability, transform
 
 
 def test_crps_of_normal_draws_is_the_closed_form():

@@ -9,14 +9,14 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.learning.backtest import BINS
+from kpiopt.learning.backtests.results import BINS
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kpiopt.learning.backtest import Backtest
+    from kpiopt.learning.backtests.results import Backtest
     from kpiopt.learning.fit import Contribution, Fit
 
 
@@ -84,13 +84,17 @@ def _backtest_parts(found: Backtest) -> Iterator[RenderableType]:
     yield Text(printable(f"Verdict: {found.verdict}."), style="bold")
     yield Text(f"  Stood at {', '.join(found.origins)}.")
     yield _heading("Errors as shares of what happened (smaller is better), and ranges")
-    table = Grid(("KPI", "level", "ahead", "forecast", "last year", "last period", "5-to-95 % ranges held"), left=2)
+    columns = ("forecast", "last year", "last period", "smaller than last year's", "5-to-95 % ranges held")
+    table = Grid(("KPI", "level", "ahead", *columns), left=2)
     for s in found.scores:
         held = s.coverage
         share = f"{100 * held.share:.0f} % of {held.count} ({100 * held.low:.0f} to {100 * held.high:.0f} is right)"
         errors = (f"{100 * e:.1f} %" for e in (s.crps, s.naive, s.last))
-        table.add(s.kpi, s.level, str(s.horizon), *errors, share)
+        table.add(s.kpi, s.level, str(s.horizon), *errors, _gain_text(s.gain), share)
     yield table
+    if found.plans:
+        yield _heading("Targets planned anew as of then: mean absolute error as a share of what happened")
+        yield plans_grid(found)
     if found.targets is not None:
         yield _heading("Odds that the history's own targets would have been given")
         odds = Grid(("odds given", "targets", "hit (95 % interval)"))
@@ -99,6 +103,30 @@ def _backtest_parts(found: Backtest) -> Iterator[RenderableType]:
             text = f"{100 * hit:.0f} % ({100 * lower:.0f} to {100 * upper:.0f})" if count else ""
             odds.add(f"{100 * start:.0f} to {100 * start + 20:.0f} %", str(count), text)
         yield odds
+        o = found.targets
+        yield Text(
+            f"  Brier score {o.brier:.3f} = miscalibration {o.miscalibration:.3f} - discrimination "
+            f"{o.discrimination:.3f} + uncertainty {o.uncertainty:.3f}."
+        )
+    yield from _notes(found.notes)
+
+
+def plans_grid(found: Backtest) -> Grid:
+    """Return how near planned targets came, beside last year's and the last period's raised to the same total."""
+    columns = ("targets", "planned", "last year + x %", "last period + x %", "set then", "smaller than last year's")
+    table = Grid(("KPI", "ahead", *columns))
+    for s in found.plans:
+        errors = (f"{100 * e:.1f} %" for e in (s.plan.error, s.last_year, s.last_period))
+        given = "" if s.given is None else f"{100 * s.given:.1f} %"
+        table.add(s.kpi, str(s.horizon), str(s.plan.count), *errors, given, _gain_text(s.plan.gain))
+    return table
+
+
+def _gain_text(gain: tuple[float, float, float]) -> str:
+    """Write by how much an error is smaller, with its interval by clusters where there are two at least."""
+    share, low, high = gain
+    ends = f" ({100 * low:.0f} to {100 * high:.0f})" if low > -100.0 else ""
+    return f"{100 * share:.0f} %{ends}"
 
 
 def _notes(warnings: tuple[str, ...]) -> Iterator[RenderableType]:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.learning.backtest import BINS, Backtest, BacktestOptions, LevelScore
+from kpiopt.learning.backtests.backtest import BacktestOptions
+from kpiopt.learning.backtests.odds_line import SCHEMA
+from kpiopt.learning.backtests.results import BINS, Backtest, LevelScore, PlanScore
+from kpiopt.learning.backtests.scores import Reliability
 from kpiopt.learning.history import History
-from kpiopt.learning.odds_line import SCHEMA
 from kpiopt.workers.versions import installed_versions
 
 
@@ -21,7 +23,9 @@ def backtest_as_dict(found: Backtest, history: History, options: BacktestOptions
         "draws": options.draws,
         "seed": options.seed,
         "scores": [_score_as_dict(score) for score in found.scores],
-        "targets": _targets_as_dict(found),
+        "targets": None if found.targets is None else _odds_as_dict(found.targets),
+        "plans": [_plan_as_dict(plan) for plan in found.plans],
+        "notes": list(found.notes),
         "verdict": found.verdict,
         "calibrated": found.is_calibrated,
         "line": found.odds_line,
@@ -37,14 +41,24 @@ def _score_as_dict(score: LevelScore) -> dict[str, Any]:
         "log_score": None if np.isnan(score.log_score) else score.log_score,
         "coverage": {"share": held.share, "count": held.count, "low": held.low, "high": held.high,
                      "right": held.is_right},
-        "transform": list(score.transform),
+        "gain": _gain_as_dict(score.gain), "transform": list(score.transform),
     }  # fmt: skip
 
 
-def _targets_as_dict(found: Backtest) -> dict[str, Any] | None:
-    odds = found.targets
-    if odds is None:
-        return None
+def _gain_as_dict(gain: tuple[float, float, float]) -> dict[str, float | None]:
+    share, low, high = gain
+    return {"over_last_year": share, "low": low if np.isfinite(low) else None, "high": high}
+
+
+def _plan_as_dict(score: PlanScore) -> dict[str, Any]:
+    return {
+        "kpi": score.kpi, "horizon": score.horizon, "count": score.plan.count, "planned": score.plan.error,
+        "last_year": score.last_year, "last_period": score.last_period, "set_then": score.given,
+        "gain": _gain_as_dict(score.plan.gain), "odds": _odds_as_dict(score.odds),
+    }  # fmt: skip
+
+
+def _odds_as_dict(odds: Reliability) -> dict[str, Any]:
     bins = []
     for low in BINS:
         high = low + 0.2

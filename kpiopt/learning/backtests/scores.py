@@ -89,6 +89,48 @@ def _covered(held: int, count: int) -> Coverage:
     return Coverage(held, count, low / max(count, 1), high / max(count, 1))
 
 
+def by_cluster(own: Floats, other: Floats, clusters: Sequence[str]) -> tuple[float, float, float]:
+    """Return how much smaller the mean of `own` is than that of `other`, as a share, and its 95 % interval.
+
+    The interval is a jackknife over clusters with a t of one degree of freedom less than there are: what one unit did
+    in five periods is no five cases. Without two clusters, or where all of the other's error is one cluster's, it is
+    everything.
+    """
+    names, at = np.unique(np.asarray(clusters), return_inverse=True)
+    total = np.array([np.bincount(at, v, len(names)) for v in (own, other)])
+    gain = 1.0 - float(total[0].sum() / max(total[1].sum(), 1e-300))
+    if len(names) < 2 or (total[1].sum() - total[1] <= 0.0).any():
+        return gain, float("-inf"), 1.0
+    rest = total.sum(axis=1, keepdims=True) - total
+    parts = 1.0 - rest[0] / rest[1]
+    error = float(np.sqrt((len(names) - 1) / len(names) * ((parts - parts.mean()) ** 2).sum()))
+    half = float(stats.t.ppf(0.5 + LEVEL / 2.0, len(names) - 1)) * error
+    return gain, gain - half, min(gain + half, 1.0)
+
+
+@dataclass(frozen=True)
+class TargetError:
+    """Mean absolute error of targets, as a share of what happened.
+
+    Attributes
+    ----------
+    error : float
+    count : int
+    gain : tuple of float
+        How much smaller it is than that of the other targets, as a share, and its 95 % interval by clusters.
+    """
+
+    error: float
+    count: int
+    gain: tuple[float, float, float]
+
+
+def target_error(target: Floats, other: Floats, happened: Floats, clusters: Sequence[str]) -> TargetError:
+    """Hold targets against what happened (> 0), beside other targets for the same."""
+    own, compared = (np.abs(values - happened) / happened for values in (target, other))
+    return TargetError(float(own.mean()), len(own), by_cluster(own, compared, clusters))
+
+
 def transform(draws: Floats, happened: Floats) -> Floats:
     """Return the probability integral transform: the share of draws below what happened, (n,)."""
     below: Floats = (draws < happened).mean(axis=0) + 0.5 * (draws == happened).mean(axis=0)

@@ -1,0 +1,97 @@
+"""Back-tests: planning as of then, targets beside others, and a word that is not given away."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.cli.app import main
+from kpiopt.learning.backtests.backtest import BacktestOptions, backtest
+from kpiopt.learning.backtests.plan_then import plan_then, question_then
+from kpiopt.learning.backtests.scores import by_cluster, target_error
+from kpiopt.learning.fit import FitOptions, fit_history
+from kpiopt.learning.history import read_history
+
+FOUR_CASES = np.array([1.0, 3.0, 2.0, 4.0]), np.array([2.0, 4.0, 4.0, 10.0])
+
+
+def test_a_gain_is_a_ratio_of_sums_and_its_interval_a_jackknife_over_clusters():
+    """10 instead of 20; without a 6 instead of 14, without b 4 instead of 6."""
+    gain, low, high = by_cluster(*FOUR_CASES, ["a", "a", "b", "b"])
+    parts = np.array([1 - 6 / 14, 1 - 4 / 6])
+    error = np.sqrt(0.5 * ((parts - parts.mean()) ** 2).sum())
+    assert gain == pytest.approx(0.5)
+    assert gain - low == pytest.approx(12.7062 * error, rel=1e-4)
+    assert high <= 1.0
+
+
+def test_one_cluster_tells_nothing_about_chance():
+    assert by_cluster(*FOUR_CASES, ["a"] * 4) == (0.5, -np.inf, 1.0)
+
+
+def test_the_error_of_targets_is_a_share_of_what_happened():
+    found = target_error(np.array([110.0, 40.0]), np.array([150.0, 50.0]), np.array([100.0, 50.0]), ["a", "b"])
+    assert found.error == pytest.approx((0.1 + 0.2) / 2)
+    assert found.gain[0] == pytest.approx(1 - 0.3 / 0.5)
+    assert found.gain[1] == -np.inf, "all of the other's error is a's"
+
+
+@pytest.fixture
+def then(folder):
+    model = kpiopt.load(folder / "model.toml")
+    return model, fit_history(read_history(folder / "history.csv").until(12), model, FitOptions(1, 200, 7))
+
+
+def test_the_question_of_then_is_the_models_in_proportion_to_what_was_known(then):
+    """A quarter of a year: goals and ranges keep their proportion to the baselines, which are those fitted then."""
+    model, fit = then
+    question = question_then(model, fit)
+    sales = next(s for s in fit.spreads if s.kpi == "sales")
+    mean = dict(zip(sales.units, sales.mean.tolist(), strict=True))
+    assert question.goals["sales"].target == pytest.approx(9000 / 6000 * sum(mean.values()))
+    names = [question.units.ids[u] for u in question.cells.unit.tolist()]
+    for row, unit in enumerate(names):
+        if question.kpi_ids[question.cells.kpi[row]] == "sales":
+            assert question.cells.baseline[row] == pytest.approx(mean[unit])
+            assert question.cells.max_stretch[row] == pytest.approx(50 * mean[unit] / 1000)
+    assert (question.noise.sd > 0).all()
+    (driver,) = question.kpis["sales"].drivers
+    assert driver.contribution.mean == pytest.approx(5.0, abs=0.5)
+
+
+def test_what_comes_later_does_not_change_the_plan_of_then(folder, then):
+    model, fit = then
+    rows = (folder / "history.csv").read_text().splitlines()
+    later = [f"{row.rsplit(',', 1)[0]},9999" if ",2026-" in row else row for row in rows]
+    (folder / "other.csv").write_text("\n".join(later) + "\n")
+    other = fit_history(read_history(folder / "other.csv").until(12), model, FitOptions(1, 200, 7))
+    first, second = (plan_then(model, f, 256, 7) for f in (fit, other))
+    for one, two in zip(first, second, strict=True):
+        assert one.units == two.units
+        assert np.array_equal(one.target, two.target)
+        assert np.array_equal(one.odds, two.odds)
+
+
+def test_targets_made_anew_are_held_against_what_happened(folder, capsys):
+    words = ["backtest", str(folder / "model.toml"), str(folder / "history.csv"), "--draws", "200", "--origins", "2"]
+    assert main([*words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    sales = next(plan for plan in answer["plans"] if plan["kpi"] == "sales")
+    assert sales["count"] == 12 and sales["set_then"] is None
+    assert sum(b["count"] for b in sales["odds"]["bins"]) >= 12
+    assert {s["level"] for s in answer["scores"]} == {"unit", "region", "organization"}
+    units = next(s for s in answer["scores"] if s["kpi"] == "sales" and s["level"] == "unit")
+    assert units["gain"]["over_last_year"] == pytest.approx(1 - units["crps"] / units["seasonal_naive"])
+    assert units["gain"]["low"] < units["gain"]["over_last_year"] < units["gain"]["high"]
+
+
+def test_a_plan_that_was_not_possible_then_is_told_and_the_rest_is_scored(folder):
+    text = (folder / "model.toml").read_text().replace("target = 9000", "target = 9000\nhard = true")
+    (folder / "model.toml").write_text(text)
+    model, history = kpiopt.load(folder / "model.toml"), read_history(folder / "history.csv")
+    found = backtest(history, model, BacktestOptions(origins=1, draws=100))
+    assert found.plans == () and "no plan as of 2026-Q1" in found.notes[0]
+    assert len(found.scores) == 6
