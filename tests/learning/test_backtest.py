@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,3 +96,43 @@ def test_a_plan_that_was_not_possible_then_is_told_and_the_rest_is_scored(folder
     found = backtest(history, model, BacktestOptions(origins=1, draws=100))
     assert found.plans == () and "no plan as of 2026-Q1" in found.notes[0]
     assert len(found.scores) == 6
+
+
+ROOT = Path(__file__).parents[2]
+SCENARIO, HISTORY = ROOT / "scenarios" / "adventureworks-base.toml", ROOT / "models" / "adventureworks"
+
+
+def test_a_small_part_of_what_the_page_says(tmp_path, capsys):
+    """One origin of docs/learning.md: forecasts beat the last period, targets those of last year + x %."""
+    words = ["backtest", str(SCENARIO), str(HISTORY / "history_quarters.csv"), "--horizon", "1", "--origins", "1"]
+    assert main([*words, "--draws", "200", "--out", str(tmp_path / "b.json"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert all(s["crps"] < s["last_period"] for s in answer["scores"])
+    assert [s["level"] for s in answer["scores"]] == ["unit", "territory", "group", "organization"]
+    (plan,) = answer["plans"]
+    assert plan["planned"] < plan["last_year"]
+
+
+@pytest.mark.nightly
+def test_adventureworks_by_five_origins(tmp_path, capsys):
+    """The README's table, and what it says of the odds given to quotas."""
+    words = ["backtest", str(SCENARIO), str(HISTORY / "history_months.csv"), "--horizon", "3"]
+    assert main([*words, "--out", str(tmp_path / "b.json"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["origins"]) == 5
+    for score in answer["scores"]:
+        assert score["crps"] < min(score["seasonal_naive"], score["last_period"]), (score["kpi"], score["level"])
+    readme = (HISTORY / "README.md").read_text(encoding="utf-8")
+    for score in answer["scores"][:4]:
+        name = {"unit": "person", "organization": "company"}.get(score["level"], score["level"])
+        (row,) = (line for line in readme.splitlines() if line.startswith(f"| {name} | "))
+        told = [float(field.split("%")[0]) for field in row.split("|")[2:6]]
+        found = [100 * score[k] for k in ("crps", "seasonal_naive", "last_period")]
+        assert told[:3] == pytest.approx(found, abs=1.0)
+        assert told[3] == pytest.approx(100 * score["coverage"]["share"], abs=3.0)
+    for plan in answer["plans"]:
+        assert plan["planned"] < 0.8 * plan["last_year"], plan["kpi"]
+    quotas = ["backtest", str(SCENARIO), str(HISTORY / "history_quarters.csv"), "--horizon", "1"]
+    assert main([*quotas, "--out", str(tmp_path / "q.json"), "--json"]) == 0
+    for part in json.loads(capsys.readouterr().out)["targets"]["bins"]:
+        assert part["low"] <= part["to"] and part["high"] >= part["from"]
