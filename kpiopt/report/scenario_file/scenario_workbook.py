@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from kpiopt.reading.sections import SECTIONS
+from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE
 from kpiopt.reading.tables.workbook_sheet import column_letters
 from kpiopt.report.scenario_file.scenario_tables import Row, ScenarioTables
@@ -50,6 +52,7 @@ _LISTS = {
 }  # fmt: skip
 """Column -> the sheet and column that hold the ids it may name."""
 
+_QUANTITIES = {rule.name for rule in CELLS_TABLE.columns if rule.kind == "quantity"}
 _ROWS_AHEAD = 1000
 _FIRST_ROW = 2
 """Rows above the entries: help and header."""
@@ -132,7 +135,23 @@ def _write_sheet(book: xlsxwriter.Workbook, name: str, rows: list[Row], columns:
     sheet.freeze_panes(_FIRST_ROW, len(_KEYS[name]))
     for number, row in enumerate(rows, start=_FIRST_ROW):
         for at, column in enumerate(columns[name]):
-            _write_cell(sheet, number, at, row.get(column), entry)
+            value = row.get(column)
+            doubtful = name == "cells" and column in _QUANTITIES and isinstance(value, str)
+            _write_cell(sheet, number, at, _certain(value) if doubtful else value, entry)
+
+
+class _Exact(float):
+    """A number that is written with all its digits: XlsxWriter writes 16 of 17, and the last bit would be lost."""
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+
+def _certain(text: str) -> str:
+    """Return a range as no separator of thousands can be read: "1.2340 to 5.678" where it says "1.234 to 5.678"."""
+    sides = text.split()
+    is_range = len(sides) == 3 and sides[1] == "to"
+    return f"{sides[0]}0 to {sides[2]}" if is_range and re.fullmatch(NumberForm().could_be_grouped, sides[0]) else text
 
 
 def _write_cell(sheet: Any, row: int, column: int, value: Any, style: Any) -> None:
@@ -143,7 +162,7 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any, style: Any) -> No
     elif isinstance(value, str):
         sheet.write_string(row, column, value, style)
     else:
-        sheet.write_number(row, column, float(value), style)
+        sheet.write_number(row, column, _Exact(value), style)
 
 
 def _add_list(sheet: Any, name: str, column: str, at: int, columns: Mapping[str, list[str]]) -> None:
