@@ -136,8 +136,9 @@ def _write_sheet(book: xlsxwriter.Workbook, name: str, rows: list[Row], columns:
     for number, row in enumerate(rows, start=_FIRST_ROW):
         for at, column in enumerate(columns[name]):
             value = row.get(column)
-            doubtful = name == "cells" and column in _QUANTITIES and isinstance(value, str)
-            _write_cell(sheet, number, at, _certain(value) if doubtful else value, entry)
+            if name == "cells" and column in _QUANTITIES and isinstance(value, str):
+                value = _certain(value)
+            _write_cell(sheet, number, at, value, entry)
 
 
 class _Exact(float):

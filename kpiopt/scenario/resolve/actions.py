@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.key_path import KeyPath, value_at
 from kpiopt.scenario.actions import exclusions, needed_units
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import InitiativeEntry
@@ -18,7 +18,8 @@ def resolve_levels(findings: Findings, key: str, entry: InitiativeEntry) -> tupl
     """Return the largest level of an initiative and the levels there are, none where every level up to it is one."""
     path: KeyPath = ("initiative", key)
     if entry.levels is None:
-        if entry.max is None:
+        given = value_at(findings.document.data, path) or {}
+        if not {"max", "levels"} & given.keys():  # a wrong one is told where it stands
             message, rule = f"initiative '{key}' has neither max nor levels", "a level has a largest value"
             fix = "write max = …, or the levels there are, such as levels = [0, 10, 25]"
             findings.at("E-levels", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
