@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.keep import KeptAnswer
     from kpiopt.scenario.scenario import Scenario
-    from kpiopt.studies.risk import RiskStudy
 
 
 def solve(
@@ -117,6 +118,7 @@ def solve(
     from kpiopt.runs.batch import expand_patterns, read_thresholds, require_files, require_goals
     from kpiopt.runs.folder import Occasion
     from kpiopt.runs.keep import Keeper
+    from kpiopt.runs.stored_run import read_risk
     from kpiopt.workers.executor import choose_executor
 
     thresholds = read_thresholds(fail_under or ())
@@ -128,11 +130,13 @@ def solve(
         executor=choose_executor(executor, workers),
         allow_code=allow_code,
         beside=_rules_beside(beside) if beside else None,
+        risk=risk,
     )
     if rule is not None or given is not None:
         _judge(scenarios, joined(variants), words, options, _one_plan(rule, given), as_json=as_json)
         return
-    keeper = Keeper(out, options, occasion, summary_text, force, report_pages)
+    pages = partial(pages_with_risk, options) if risk else report_pages
+    keeper = Keeper(out, options, occasion, summary_text, force, pages)
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
         require_files(scenarios)
@@ -142,10 +146,10 @@ def solve(
     require_goals(thresholds, checked.goals)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, _marking(progress))
-        study = _risk(checked, options, progress) if risk else None
     say_problems(answer.notes)
+    study = read_risk(answer.folder) if risk else None
     if as_json and study is not None:
-        answer = replace(answer, document={**answer.document, "risk": study.as_dict()})
+        answer = replace(answer, document={**answer.document, "risk": study})
     _print(answer, as_json)
     if not as_json and study is not None:
         print_answer(_risk_text(study, checked))
@@ -180,16 +184,22 @@ def _one_plan(rule: str | None, given: Path | None) -> str:
     return str(given)
 
 
-def _risk(scenario: Scenario, options: SolveOptions, progress: Callable[[str], None]) -> RiskStudy | None:
+def pages_with_risk(options: SolveOptions, run: Run, folder: Path) -> dict[str, bytes]:
+    """Return the report and the workbook of a run, and what its odds cost."""
+    from kpiopt.runs.stored_run import RISK_FILE
     from kpiopt.studies.risk import study_risk
 
-    return study_risk(scenario, options.solver, allow_code=options.allow_code, progress=progress)
+    plan = run.plan.stretch, run.plan.levels
+    found = study_risk(run.scenario, options.solver, allow_code=options.allow_code, plan=plan)
+    risk = None if found is None else found.as_dict()
+    kept = {} if risk is None else {RISK_FILE: json.dumps(risk, indent=1).encode()}
+    return {**report_pages(run, folder, risk), **kept}
 
 
-def _risk_text(study: RiskStudy, scenario: Scenario) -> RenderableType:
+def _risk_text(study: Mapping[str, Any], scenario: Scenario) -> RenderableType:
     from kpiopt.report.promised.prices import render_risk  # rich
 
-    return render_risk(study, scenario.currency)
+    return render_risk(study, scenario)
 
 
 def _marking(progress: Callable[[str], None]) -> Callable[[str], None]:
@@ -269,14 +279,14 @@ def summary_text(run: Run, folder: Path) -> str:
     return plain_text(_summary(run, folder))
 
 
-def report_pages(run: Run, folder: Path) -> dict[str, bytes]:
+def report_pages(run: Run, folder: Path, risk: Mapping[str, Any] | None = None) -> dict[str, bytes]:
     """Return the report and the workbook of a run as they are kept in its folder."""
     from kpiopt.report.page.report import render_report  # jinja2
     from kpiopt.report.page.source import source_of_run
     from kpiopt.report.workbook.plan_workbook import render_workbook
     from kpiopt.runs.stored_run import REPORT_FILE, WORKBOOK_FILE
 
-    source = source_of_run(run, folder.name)
+    source = source_of_run(run, folder.name, risk)
     report = {REPORT_FILE: render_report(source).encode()}
     return report if run.scenario.periods is not None else {**report, WORKBOOK_FILE: render_workbook(source)}
 

@@ -13,7 +13,7 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
-from kpiopt.program.formulation.promises import Promise
+from kpiopt.program.formulation.promises import Cuts, Promise
 from kpiopt.program.order.promises import solve_promised
 from kpiopt.program.order.repair_words import outward, plain
 from kpiopt.program.order.steps import Solution
@@ -108,7 +108,11 @@ class OddsOutOfReach(Uncertified):
 
 
 def solve_with_promises(
-    cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None, near: Solution | None = None
+    cascade: Cascade,
+    options: SolverOptions,
+    progress: Progress = lambda _: None,
+    near: Solution | None = None,
+    beside: Cuts | None = None,
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade, whether or not it promises odds.
 
@@ -116,6 +120,8 @@ def solve_with_promises(
     ----------
     near : Solution, optional
         As for `solve_program`; only without promises.
+    beside : Cuts, optional
+        Of the same goals with other odds, as for `solve_promised`.
 
     Returns
     -------
@@ -128,7 +134,8 @@ def solve_with_promises(
     """
     if not cascade.promises or cascade.cuts.cuts:
         return cascade, solve_program(cascade.program, options, progress, near)
-    held, solution = solve_promised(cascade, planning_draws(cascade.graph), missing_margins, options, progress)
+    draws = planning_draws(cascade.graph)
+    held, solution = solve_promised(cascade, draws, missing_margins, options, progress, beside)
     _require_hard(held, solution)
     return held, solution
 

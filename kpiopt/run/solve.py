@@ -64,6 +64,8 @@ class SolveOptions:
         Whether the scenario's rules file may be run; a scenario without one does not ask.
     beside : tuple of str, optional
         Rules whose plans are judged beside this one; "proportional" by default where there are at most 20,000 cells.
+    risk : bool
+        Whether what odds cost is studied as well and kept with the run.
     """
 
     solver: SolverOptions = field(default_factory=SolverOptions)
@@ -71,6 +73,7 @@ class SolveOptions:
     executor: Executor = SERIAL
     allow_code: bool = False
     beside: tuple[str, ...] | None = None
+    risk: bool = False
 
 
 def solve_scenario(

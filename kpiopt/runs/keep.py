@@ -163,7 +163,8 @@ def _settings(options: SolveOptions) -> dict[str, Any]:
     """Return what a run depends on beside its document: another solver is asked for a second opinion."""
     solver = {} if options.solver.solver == "highs" else {"solver": options.solver.solver}
     beside = {} if options.beside is None else {"beside": list(options.beside)}
-    return {"simulate": options.simulate, **solver, **beside}
+    risk = {"risk": True} if options.risk else {}
+    return {"simulate": options.simulate, **solver, **beside, **risk}
 
 
 def _in_folder(summary: str, stored: StoredRun) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ EVIDENCE_FILE = "evidence.npz"
 SUMMARY_FILE = "summary.txt"
 REPORT_FILE = "report.html"
 WORKBOOK_FILE = "plan.xlsx"
+RISK_FILE = "risk.json"
+"""What odds cost, where that was asked."""
+
 LARGEST_DOCUMENT = 1 << 30
 SHOWN = 5
 """How many of the files that are not as they were are named."""
@@ -28,7 +32,7 @@ _NAME = re.compile(r"[a-z0-9-]+-[0-9a-f]{8}")
 _OWN_FILES = frozenset([
     *DOCUMENT_FILES, "scenario.toml", "inputs", "targets.csv", "targets.parquet", "goals.csv", "limits.csv", "odds.csv",
     "initiatives.csv", "gap.csv", "certificate.json", EVIDENCE_FILE, SUMMARY_FILE, REPORT_FILE,
-    WORKBOOK_FILE, "points.csv",
+    WORKBOOK_FILE, RISK_FILE, "points.csv",
 ])  # fmt: skip
 _LEFT_BY_SYSTEMS = frozenset([".DS_Store", "Thumbs.db", "desktop.ini"])
 
@@ -127,6 +131,15 @@ def read_summary(run: StoredRun) -> str:
         return read_run_file(run.folder / SUMMARY_FILE).decode()
     except (OSError, ValueError) as error:
         raise damaged_run(run, f"{SUMMARY_FILE} ({error})") from None
+
+
+def read_risk(folder: Path) -> dict[str, Any] | None:
+    """Read what odds cost; None where that was not asked when the run was made, or is damaged."""
+    try:
+        found = json.loads(read_run_file(folder / RISK_FILE))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def is_run(folder: Path) -> bool:

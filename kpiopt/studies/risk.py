@@ -24,7 +24,7 @@ from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.formulation.columns import RISK_STEPS, TOGETHER
 from kpiopt.program.formulation.cuts import build_cut
 from kpiopt.program.formulation.objectives import cost_objective
-from kpiopt.program.formulation.promises import Cut, Promise
+from kpiopt.program.formulation.promises import Cut, Cuts, Promise
 from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_infeasible
 from kpiopt.program.order.steps import InfeasibleProgram
@@ -34,10 +34,13 @@ from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
+from kpiopt.studies.risk_margins import BreakingDraws, GoalMargin, PlanValues, breaking_draws, goal_margins
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
 KNOWN_DRAWS = 200
 """Draws for which a plan of their own is sought."""
+USUAL = 0.8
+"""Odds that a planner would ask for, where the scenario asks for none."""
 Progress = Callable[[str], None]
 
 
@@ -81,6 +84,12 @@ class RiskStudy:
         Share of draws that could be hit if each were known before; None with whole numbers.
     draws : int
         Planning draws.
+    judged : str
+        The plan that `margins` and `breaks` are about: "this plan", or one of those above.
+    margins : tuple of GoalMargin
+        What it keeps in hand of each goal, and who carries that.
+    breaks : tuple of BreakingDraws
+        When it misses goals.
     """
 
     prices: tuple[OddsPrice, ...]
@@ -90,6 +99,9 @@ class RiskStudy:
     best: float
     known: float | None
     draws: int
+    judged: str = ""
+    margins: tuple[GoalMargin, ...] = ()
+    breaks: tuple[BreakingDraws, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -106,6 +118,9 @@ class RiskStudy:
             "value_of_planning_on_draws": self.best - self.average,
             "value_of_knowing": None if known is None else known - self.best,
             "draws": self.draws,
+            "judged": self.judged,
+            "margins": [margin.as_dict() for margin in self.margins],
+            "breaks": [draws.as_dict() for draws in self.breaks],
         }
 
 
@@ -116,8 +131,14 @@ def study_risk(
     shares: Sequence[float] = SHARES,
     allow_code: bool = False,
     progress: Progress = lambda _: None,
+    plan: PlanValues | None = None,
 ) -> RiskStudy | None:
     """Solve a scenario for several odds of all goals; None where it has no goals.
+
+    Parameters
+    ----------
+    plan : tuple of (n_cells,) and (n_levels,) float, optional
+        The scenario's own plan: where it promises odds, its margins are told.
 
     Raises
     ------
@@ -132,20 +153,37 @@ def study_risk(
     progress("odds: the plan on averages")
     plain = _plain(scenario)
     cascade, average, average_cost = solver.plan(plain)
+    on_averages, plans = solver.at, {}
     progress("odds: the best plan")
     first = ("odds", *(step for step in order if step not in RISK_STEPS))
     _, best, _ = solver.plan(replace(plain, decide=replace(plain.decide, order=first)))
-    prices = []
+    prices, before = [], None
     for share in shares:
         progress(f"odds of {share:.0%}")
         odds = replace(scenario.odds, p_min=share, goals=(), priority=None)
         asked = replace(scenario, odds=odds, decide=replace(scenario.decide, order=order))
-        held, planned, cost = solver.plan(asked)
+        held, planned, cost = solver.plan(asked, before)
         found = next(p for p in solver.promises(held) if p.name == TOGETHER)
         prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost))
+        before, plans[share] = held.cuts, (solver.at, found.is_kept)
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
-    return RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws)
+    study = RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws)
+    judged, at = ("this plan", plan) if plan is not None and _promises(scenario) else _judged(plans, on_averages)
+    margins = goal_margins(cascade.graph, at, on_averages)
+    return replace(study, judged=judged, margins=margins, breaks=breaking_draws(cascade.graph, at))
+
+
+def _promises(scenario: Scenario) -> bool:
+    return scenario.odds.p_min is not None or any(goal.p_min is not None for goal in scenario.goals.values())
+
+
+def _judged(plans: dict[float, tuple[PlanValues, bool]], on_averages: PlanValues) -> tuple[str, PlanValues]:
+    """Return the plan whose margins are told: that of the odds a planner would ask for, as far as they can be kept."""
+    kept = [share for share, (_, is_kept) in plans.items() if is_kept and share <= USUAL]
+    if not kept:
+        return "the plan on averages", on_averages
+    return f"the plan for odds of {max(kept):.0%}", plans[max(kept)][0]
 
 
 def _plain(scenario: Scenario) -> Scenario:
@@ -163,25 +201,25 @@ class _Solver:
 
     def __init__(self, options: SolverOptions, *, allow_code: bool) -> None:
         self._options, self._allow_code = options, allow_code
-        self._at: tuple[Floats, Floats] = np.empty(0), np.empty(0)
+        self.at: PlanValues = np.empty(0), np.empty(0)
 
-    def plan(self, scenario: Scenario) -> tuple[Cascade, float, float]:
+    def plan(self, scenario: Scenario, beside: Cuts | None = None) -> tuple[Cascade, float, float]:
         """Return the solved cascade, the odds of all goals on the planning draws, and the cost."""
         cascade = apply_rules(build_cascade(build_graph(scenario)), allow_code=self._allow_code)
         try:
-            held, solution = solve_with_promises(cascade, self._options)
+            held, solution = solve_with_promises(cascade, self._options, beside=beside)
         except InfeasibleProgram as failure:
             raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
         columns, draws = held.columns, planning_draws(held.graph)
-        self._at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
-        margins = draws.margins(*self._at)
+        self.at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
+        margins = draws.margins(*self.at)
         hits = np.all(margins + np.where(is_certain(margins), draws.leeway, 0.0)[:, None] >= 0.0, axis=0)
         (cost,) = cost_objective(columns, len(solution.x))
         return held, float(hits.mean()), dot(cost.cost, solution.x) + cost.offset
 
     def promises(self, cascade: Cascade) -> tuple[PromiseResult, ...]:
         """Return what became of the last plan's promises."""
-        return promise_results(cascade, *self._at)
+        return promise_results(cascade, *self.at)
 
 
 def known_share(cascade: Cascade, most: int = KNOWN_DRAWS) -> float:

@@ -545,7 +545,7 @@ def test_what_odds_cost(tmp_path):
     assert all(price.kept for price in study.prices) and study.knee == 0.7
     assert study.average == pytest.approx(0.5, abs=0.002) and study.average_cost == pytest.approx(20)
     assert study.best > 0.999 and study.known == 1.0
-    assert "planning on draws is worth" in " ".join(risk_sentences(study))
+    assert "planning on draws is worth" in " ".join(risk_sentences(study.as_dict()))
 
 
 def test_a_plan_that_other_draws_deny_is_made_again(tmp_path):
@@ -562,3 +562,54 @@ def test_a_plan_that_other_draws_deny_is_made_again(tmp_path):
     assert "made once again" in words and "draws for checking" in words
     unseen = kpiopt.solve(kpiopt.load(tmp_path / "promised.toml", overrides=["simulation.seed=9"]), simulate=False)
     assert np.array_equal(unseen.plan.stretch, run.plan.stretch)  # the draws that judge had no part in it
+
+
+def test_who_carries_what_is_kept_in_hand(tmp_path):
+    """Odds of 0.9 take z 10 more of the cheap cell; the plan for 80 % is told, as the scenario promises nothing."""
+    from kpiopt.studies.risk import study_risk
+
+    model = scenario(tmp_path, HEAD + "[odds]\ndraws = 1024\n")
+    study = study_risk(model, shares=(0.8, 0.9))
+    assert study.judged == "the plan for odds of 80%"
+    (margin,), (breaks,) = study.margins, study.breaks
+    assert margin.margin == pytest.approx(10 * NormalDist().inv_cdf(0.8), abs=0.1)
+    assert margin.average == pytest.approx(0.0, abs=0.05)
+    assert margin.carried == (("north", pytest.approx(margin.margin - margin.average, abs=1e-6)),)
+    assert breaks.share == 1.0 and "factor.market < " in breaks.when
+    own = study_risk(model, shares=(0.8,), plan=(np.array([30.0, 5.0]), np.zeros(0)))
+    assert own.judged == "the plan for odds of 80%"  # a plan that promises nothing keeps nothing in hand
+    promised = kpiopt.load(tmp_path / "promised.toml", overrides=["goal.sales.p_min=0.7"])
+    own = study_risk(promised, shares=(0.8,), plan=(np.array([30.0, 5.0]), np.zeros(0)))
+    assert own.judged == "this plan" and own.margins[0].margin == pytest.approx(15.0, abs=0.05)
+    assert dict(own.margins[0].carried) == {"north": pytest.approx(10.0), "south": pytest.approx(5.0)}
+
+
+def test_a_sweep_over_odds_that_begins_with_rows_finds_the_same_plans(tmp_path):
+    model = scenario(tmp_path, joint(0.8, 0.3).replace("[odds]", "[odds]\ndraws = 1024"))
+    other = kpiopt.load(tmp_path / "promised.toml", overrides=["odds.p_min=0.7"])
+    before, _ = solve_with_promises(build_cascade(build_graph(other)), SolverOptions())
+    cascade = build_cascade(build_graph(model))
+    cold, warm = (solve_with_promises(cascade, SolverOptions(), beside=cuts) for cuts in (None, before.cuts))
+    hours = [float(cascade.columns.stretch.of(solution.x).sum()) for _, solution in (cold, warm)]
+    assert hours[0] == pytest.approx(hours[1], rel=2e-3)
+
+
+def test_what_odds_cost_is_kept_with_the_run_and_stands_in_its_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    scenario(tmp_path, HEAD + "p_min = 0.8\n[odds]\ndraws = 256\n")
+    words = ["solve", "promised.toml", "--risk", "--json", "--draws", "256"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    folder = Path(document["folder"])
+    assert document["risk"]["judged"] == "this plan" and len(document["risk"]["prices"]) == 5
+    assert json.loads((folder / "risk.json").read_text()) == document["risk"]
+    page = (folder / "report.html").read_text()
+    assert (
+        "What odds cost" in page and "What the plan promises" in page and "the difference is carried by north" in page
+    )
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["risk"] == document["risk"]  # read, not studied again
+    assert all(finding.passed for finding in kpiopt.verify(folder))
+    assert main([*words[:2], "--json", "--draws", "256"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert "risk" not in plain and plain["goals"] == document["goals"]

@@ -37,6 +37,8 @@ Check = Callable[[Cascade, Solution], Floats]
 
 MOST_AGAIN = 3
 """How often a plan is made again because other draws say less than it promises."""
+MOST_BEGUN = 8
+"""Plans of another search at which rows are made from the beginning: its last ones."""
 MOST_PLANS = 400
 """Plans after which the search for one that keeps its promises ends."""
 MOST_CHOICES, FREE_CHOICES = 24, 12
@@ -94,7 +96,12 @@ class _Held:
 
 
 def solve_promised(
-    cascade: Cascade, draws: Margins, check: Check, options: SolverOptions, progress: Progress = lambda _: None
+    cascade: Cascade,
+    draws: Margins,
+    check: Check,
+    options: SolverOptions,
+    progress: Progress = lambda _: None,
+    near: Cuts | None = None,
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade so that it keeps its promises, or lacks as little as its order allows.
 
@@ -105,6 +112,8 @@ def solve_promised(
     draws : Margins
     check : callable
         Tells what a plan lacks in other draws.
+    near : Cuts, optional
+        Of a cascade that promises other odds of the same goals: rows are made at its plans from the beginning.
 
     Returns
     -------
@@ -116,7 +125,7 @@ def solve_promised(
     InfeasibleProgram, Unbounded, Uncertified, LimitReached
     """
     if not any(promise.name == "odds" for promise in cascade.promises):
-        return _Search(cascade, draws, options, progress).run_checked(check)
+        return _Search(cascade, draws, options, progress, near).run_checked(check)
     best = best_odds(cascade, draws, options, progress)
     for given_up in GIVEN_UP:
         with suppress(Uncertified):
@@ -157,7 +166,14 @@ def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress
 class _Search:
     """The plan so far and the cuts that led to it."""
 
-    def __init__(self, cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress) -> None:
+    def __init__(
+        self,
+        cascade: Cascade,
+        draws: Margins,
+        options: SolverOptions,
+        progress: Progress,
+        near: Cuts | None = None,
+    ) -> None:
         self.bare, self.draws, self.options, self.progress = cascade, draws, options, progress
         scale = cascade.columns.goal_scale
         self.held = [_Held(p, float(np.max(scale[p.goals] / p.scale))) for p in cascade.promises]
@@ -167,7 +183,28 @@ class _Search:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
         self.plans, self.only_up, self.made_again = 0, False, 0
+        if near is not None:
+            self._begin(near)
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
+
+    def _begin(self, near: Cuts) -> None:
+        """Make rows at the plans of another search."""
+        at = list({cut.at_stretch.tobytes() + cut.at_level.tobytes(): cut for cut in near.cuts}.values())[-MOST_BEGUN:]
+        for number, held in enumerate(self.held if at else ()):
+            held.points = [self._point(held, cut.at_stretch, cut.at_level) for cut in at]
+            margin, n = held.points[-1].margin, len(held.points[-1].margin)
+            promise = held.promise
+            held.tail = (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(margin, promise.needed(n))
+            held.cuts = [self._tangent(number, held, point) for point in held.points]
+
+    def _point(self, held: _Held, stretch: Floats, levels: Floats) -> _Point:
+        """Return a plan, its stretch by column, with a promise's margins in it."""
+        columns = self.bare.columns
+        cells = np.zeros(len(columns.scenario.cells))
+        cells[columns.stretch_cell] = stretch
+        margins, promise = self.draws.margins(cells, levels), held.promise
+        first = margins[promise.goals, 0]
+        return _Point((stretch, levels), *promise.margins(margins), promise.certain(margins), first)
 
     @property
     def is_whole(self) -> bool:

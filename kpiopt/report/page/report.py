@@ -12,6 +12,7 @@ from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
 from kpiopt.report.page.periods import periods_section
+from kpiopt.report.page.promises import promises_section
 from kpiopt.report.page.proof import assumptions_section, proof_section
 from kpiopt.report.page.rules import rules_section
 from kpiopt.report.page.source import ReportSource
@@ -52,9 +53,11 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
     beside = [section for section in (asks_section(source), rules_section(source)) if section]
+    promised = [section for section in (promises_section(source),) if section]
     sections = (
         PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
         goals_section(source),
+        *promised,
         cascade_section(source),
         limits_section(source),
         money_section(source),
@@ -76,9 +79,11 @@ def _build_periods(source: ReportSource) -> Page:
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
     beside = asks_section(source)
+    promised = promises_section(source)
     sections = (
         PageSection(cards=tiles(source)),
         goals_section(source),
+        *([promised] if promised else []),
         periods_section(source),
         *([beside] if beside else []),
         limits_section(source),

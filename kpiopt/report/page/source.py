@@ -13,7 +13,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.report.strategy_map.collect import MapSource
 from kpiopt.run.run import Run
 from kpiopt.runs.kept_plan import load_kept_plan, read_targets
-from kpiopt.runs.stored_run import StoredRun
+from kpiopt.runs.stored_run import StoredRun, read_risk
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, Simulation, simulate
 from kpiopt.studies.paths import Paths
@@ -40,6 +40,8 @@ class ReportSource:
         Every file that was read -> SHA-256 of its bytes.
     table : DataFrame
         The targets table of the run.
+    risk : mapping or None
+        What odds cost, where that was asked.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ReportSource:
     simulation: Simulation | None
     inputs: Mapping[str, str]
     table: pl.DataFrame
+    risk: Mapping[str, Any] | None = None
 
     @property
     def scenario(self) -> Scenario:
@@ -107,12 +110,12 @@ def map_source_of_kept(stored: StoredRun) -> MapSource:
     return MapSource(plan.graph, plan.targets, plan.levels, odds, plan.odds)
 
 
-def source_of_run(run: Run, name: str) -> ReportSource:
-    """Return a run that was just made as the source of a report."""
+def source_of_run(run: Run, name: str, risk: Mapping[str, Any] | None = None) -> ReportSource:
+    """Return a run that was just made as the source of a report, with what its odds cost where that was asked."""
     plan = run.plan
     return ReportSource(
         name, run.as_dict(), run.graph, plan.stretch, plan.levels, plan.target, run.simulation, run.scenario.files,
-        plan.targets,
+        plan.targets, risk,
     )  # fmt: skip
 
 
@@ -130,5 +133,5 @@ def source_of_kept(stored: StoredRun) -> ReportSource:
         simulation = simulate(plan.graph, plan.stretch, plan.levels, plan.targets)
     return ReportSource(
         stored.name, stored.document, plan.graph, plan.stretch, plan.levels, plan.targets, simulation, inputs,
-        read_targets(stored),
+        read_targets(stored), read_risk(stored.folder),
     )  # fmt: skip

@@ -1,55 +1,88 @@
-"""What odds cost, as a planner reads it."""
+"""What odds cost, as a planner reads it; all of it from the JSON form of the study, which is kept with the run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
+from kpiopt.errors import printable
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, percent
-from kpiopt.studies.risk import OddsPrice, RiskStudy
+from kpiopt.report.numbers import amount, change, percent
+from kpiopt.scenario.scenario import Scenario
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+PRICE_COLUMNS = ("odds of all goals", "cost", "more than before", "promise")
 
-def render_risk(study: RiskStudy, currency: str) -> Group:
-    """Lay out what each odds of all goals cost, and what planning on draws is worth."""
-    grid = Grid(("odds of all goals", "cost", "more than before", "promise"), left=1)
-    before: float | None = None
-    for price in study.prices:
-        more = "" if before is None or not price.kept else amount(price.cost - before, currency)
-        grid.add(percent(price.odds, 0), amount(price.cost, currency), more, _promise(price))
-        before = price.cost if price.kept else before
-    lines: list[RenderableType] = [Padding(Text(text), (0, 0, 0, 2), expand=False) for text in risk_sentences(study)]
+
+def render_risk(study: Mapping[str, Any], scenario: Scenario) -> Group:
+    """Lay out what each odds of all goals cost, and what planning on draws is worth.
+
+    Parameters
+    ----------
+    study : mapping
+        As `RiskStudy.as_dict` gives it.
+    """
+    grid = Grid(PRICE_COLUMNS, left=1)
+    for row in price_rows(study, scenario.currency):
+        grid.add(*row)
+    sentences = (*risk_sentences(study), *margin_sentences(study, scenario))
+    lines: list[RenderableType] = [Padding(Text(printable(text)), (0, 0, 0, 2), expand=False) for text in sentences]
     return Group(Text("\nWhat odds cost", style="bold"), grid, *lines)
 
 
-def _promise(price: OddsPrice) -> str:
-    if price.kept:
+def price_rows(study: Mapping[str, Any], currency: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield a row for each of the odds: what they cost, and how much more than the ones before."""
+    before: float | None = None
+    for price in study["prices"]:
+        cost, kept = price["cost"], price["kept"]
+        more = "" if before is None or not kept else amount(cost - before, currency)
+        yield percent(price["odds"], 0), amount(cost, currency), more, _promise(price)
+        before = cost if kept else before
+
+
+def _promise(price: Mapping[str, Any]) -> str:
+    if price["kept"]:
         return "kept"
-    return f"missed: {percent(price.planned)}; kept if every goal gave way by {percent(price.shortfall)} of its way"
+    gives_way = percent(price["shortfall"])
+    return f"missed: {percent(price['planned'])}; kept if every goal gave way by {gives_way} of its way"
 
 
-def risk_sentences(study: RiskStudy) -> Iterator[str]:
+def risk_sentences(study: Mapping[str, Any]) -> Iterator[str]:
     """Say where it becomes expensive, and what draws are worth to the plan."""
-    if study.knee is not None:
-        yield f"Beyond {percent(study.knee, 0)} each further point costs much more."
-    worth = _points(study.best - study.average)
+    if study["knee"] is not None:
+        yield f"Beyond {percent(study['knee'], 0)} each further point costs much more."
+    worth = _points(study["value_of_planning_on_draws"])
+    average, best = (_share(share) for share in (study["average"]["odds"], study["best"]))
     yield (
-        f"Planned on averages, all goals are hit in {_share(study.average)} of {study.draws:,} draws; the best plan "
-        f"found within the same limits hits them in {_share(study.best)}: planning on draws is worth {worth}."
+        f"Planned on averages, all goals are hit in {average} of {study['draws']:,} draws; the best plan found within "
+        f"the same limits hits them in {best}: planning on draws is worth {worth}."
     )
-    if study.known is not None:
-        known = max(study.known, study.best)
+    if study["known"] is not None:
         yield (
-            f"Were each draw known before anything is decided, {_share(known)} could be hit: "
-            f"knowing is worth at most {_points(known - study.best)}."
+            f"Were each draw known before anything is decided, {_share(study['known'])} could be hit: "
+            f"knowing is worth at most {_points(study['value_of_knowing'])}."
         )
+
+
+def margin_sentences(study: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
+    """Say what is kept in hand of each goal, who carries it, and when the plan still breaks."""
+    judged = study["judged"]
+    for entry in study["margins"]:
+        kpi = scenario.kpis[scenario.goals[entry["goal"]].kpi]
+        now, before = (change(entry[key], kpi.unit, kpi.step) for key in ("margin", "average"))
+        carried = ", ".join(f"{part['by']} {change(part['amount'], kpi.unit, kpi.step)}" for part in entry["carried"])
+        who = f"; the difference is carried by {carried}" if carried else ""
+        yield f"{entry['goal']}: {judged} keeps {now} in hand on average, the plan on averages {before}{who}."
+    for entry in study["breaks"]:
+        when = f"; {entry['fails_mostly_when']}" if entry["fails_mostly_when"] else ""
+        missed = percent(entry["share_of_misses"], 0)
+        yield f"Where {judged} misses, {entry['goal']} is missed in {missed} of these draws{when}."
 
 
 def _share(share: float) -> str:
