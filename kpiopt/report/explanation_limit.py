@@ -69,12 +69,12 @@ def limit_sentences(scenario: Scenario, found: LimitExplanation) -> Iterator[str
     if more is None and less is None and not entry["no_plan_with_less"]:
         yield "Its price is not computed: it is a rule of your own, or the time was up."
         return
-    gain = worth_words(scenario, entry["step_more"] or entry["step"], size * (more or 0.0), "less")
+    gain = worth_words(scenario, (), entry["step_more"] or entry["step"], size * (more or 0.0), "less")
     yield f"{amount(size)} more would bring: {gain}."
     if entry["no_plan_with_less"]:
         yield "With less of it there is no plan."
     else:
-        loss = worth_words(scenario, entry["step_less"], size * (less or 0.0), "more")
+        loss = worth_words(scenario, (), entry["step_less"], size * (less or 0.0), "more")
         yield f"{amount(size)} less would cost: {loss}."
     if entry["from"] is not None or entry["to"] is not None:
         ends = [amount(entry[end]) if entry[end] is not None else "any amount" for end in ("from", "to")]

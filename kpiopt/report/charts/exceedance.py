@@ -14,6 +14,8 @@ from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate
 
 POINTS = 80
+CROWDED = 0.85
+"""Odds above have no room above the curve for what is written beside them."""
 
 
 def exceedance_figure(
@@ -57,7 +59,8 @@ def _drawn(
     anchor = "end" if at + 8 + text_width(text, SIZE, bold=True) > width else "start"
     placed = at + (-8 if anchor == "end" else 8)
     inside = text_width(text, SIZE, bold=True) + 8 <= (at - left if anchor == "end" else width - at)
-    label_x, label_y = (placed, max(28.0, height - 10)) if inside else (width - 4.0, 30.0)
+    beside = height + 18 if odds.estimate > CROWDED else max(28.0, height - 10)
+    label_x, label_y = (placed, beside) if inside else (width - 4.0, 30.0)
     verb = "at least" if sign > 0 else "at most"
     title = f"Probability of {verb} each level of {unit}".strip()
     whisker = f"M{at:.1f} {y.at(odds.low):.1f}V{y.at(odds.high):.1f}"

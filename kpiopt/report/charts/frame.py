@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from kpiopt.report.drawing.palette import FONT, css
 from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw
 
-WIDE, NARROW = 620.0, 340.0
+WIDE, NARROW, FULL = 620.0, 340.0, 1080.0
 SIZE = 11.5
 
 COLOURS = ("blue", "teal", "ochre", "red", "purple", "grey", "pale")
@@ -50,9 +51,9 @@ class Figure:
     narrow: Svg
 
 
-def both(drawn: Callable[[float], Svg]) -> Figure:
-    """Draw a chart in both widths."""
-    return Figure(drawn(WIDE), drawn(NARROW))
+def both(drawn: Callable[[float], Svg], *, full: bool = False) -> Figure:
+    """Draw a chart in both widths; `full` ones have much to show and take the width of the page."""
+    return Figure(drawn(FULL if full else WIDE), drawn(NARROW))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,10 @@ class Scale:
 def tick_texts(values: Sequence[float], *, share: bool = False) -> list[str]:
     """Write ticks alike: as percentages, or with just the digits that tell them apart."""
     if share:
-        return [f"{100 * v:.0f} %" for v in values]
+        step = min((abs(b - a) for a, b in itertools.pairwise(values)), default=1.0)
+        digits = max(0, math.ceil(-math.log10(100 * step) - 1e-9)) if step > 0 else 0
+        digits += any(abs(round(100 * v, digits) - 100 * v) > 1e-9 for v in values)
+        return [f"{100 * v:.{digits}f} %" for v in values]
     for digits in range(2, 9):
         texts = [short(v, digits) for v in values]
         if len(set(texts)) == len(texts) and all(_is_near(v, digits) for v in values):

@@ -62,10 +62,10 @@ class Slice:
     share: float
 
 
-def icicle_figure(slices: Sequence[Slice], name: str) -> Figure:
+def icicle_figure(slices: Sequence[Slice], name: str, *, full: bool = False) -> Figure:
     """Draw a cascade: each row adds up to the row above."""
     rows = 1 + max(s.depth for s in slices)
-    return both(lambda width: picture(width, rows * 48.0 + 2, name, *(_slice(s, width) for s in slices)))
+    return both(lambda width: picture(width, rows * 48.0 + 2, name, *(_slice(s, width) for s in slices)), full=full)
 
 
 def _slice(found: Slice, width: float) -> Svg:
@@ -75,10 +75,12 @@ def _slice(found: Slice, width: float) -> Svg:
         draw("rect", x=x, y=y + 1, width=wide, height=46, rx=3, class_=f"h{level} gap"),
     ]
     if wide > 40:
-        for text, dy, weight in ((found.name, 20, " strong"), (found.text, 36, "")):
-            fitted = fit(text, SIZE, wide - 12, bold=bool(weight))
-            if len(fitted) > 3 or not fitted.endswith("…"):
-                pieces.append(draw("text", fitted, x=x + 6, y=y + dy, class_=f"t{level}{weight}"))
+        name = fit(found.name, SIZE, wide - 12, bold=True)
+        if len(name) > 3 or not name.endswith("…"):
+            pieces.append(draw("text", name, x=x + 6, y=y + 20, class_=f"t{level} strong"))
+        values = (found.text, found.text.partition(" (")[0])  # a figure is never cut within
+        fitting = [value for value in values if text_width(value, SIZE) <= wide - 12]
+        pieces += [draw("text", value, x=x + 6, y=y + 36, class_=f"t{level}") for value in fitting[:1]]
     return draw("g", *pieces)
 
 

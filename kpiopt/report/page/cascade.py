@@ -17,7 +17,7 @@ from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
 from kpiopt.simulation.results import peer_labels
 
-MOST_ICICLES, MOST_SLICES = 2, 260
+MOST_ICICLES, MOST_SLICES, MANY_SLICES = 2, 260, 12
 MOST_UNITS, MOST_KPIS = 28, 14
 MOST_GROUPS, MOST_PEERS = 16, 40
 
@@ -45,8 +45,11 @@ def _icicles(source: ReportSource) -> Iterator[PageFigure]:
             adds = "Rows are as wide as the row above; targets with a cushion add up to more."
         note = f"{adds} Shade: growth.{gap}{left_out}"
         title = f"Cascade, {kpi.name}"
-        yield PageFigure(title, icicle_figure(slices, title), f"targets in {kpi.unit}" if kpi.unit else "", note=note,
-                         wide=len(slices) > 12, table=_cascade_table(source, kpi, slices))  # fmt: skip
+        many = len(slices) > MANY_SLICES
+        yield PageFigure(
+            title, icicle_figure(slices, title, full=many), f"targets in {kpi.unit}" if kpi.unit else "", wide=many,
+            full=many, note=note, table=_cascade_table(source, kpi, slices),
+        )  # fmt: skip
 
 
 def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:

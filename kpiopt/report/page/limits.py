@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
 
+Goals = Sequence[Mapping[str, Any]]
 MOST_LIMITS, MOST_LEVELS, MOST_GOALS = 40, 60, 6
 
 
@@ -37,7 +38,7 @@ def limit_words(scenario: Scenario, name: str) -> str:
 def limits_section(source: ReportSource) -> PageSection:
     """Return limits, those that bind first."""
     entries = sorted(source.document["limits"], key=lambda e: (not e["binding"], -_used(e)))
-    rows = [_limit_row(source.scenario, entry) for entry in entries[:MOST_LIMITS]]
+    rows = [_limit_row(source.scenario, source.document["goals"], entry) for entry in entries[:MOST_LIMITS]]
     if not rows:
         return PageSection("What holds the plan back", ["There are no capacities, budgets or rules of your own."])
     columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
@@ -52,7 +53,7 @@ def _used(entry: Mapping[str, Any]) -> float:
     return float(entry["used"] / entry["limit"]) if entry["limit"] else 1.0
 
 
-def _limit_row(scenario: Scenario, entry: Mapping[str, Any]) -> list[str]:
+def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> list[str]:
     more = round_amount(abs(entry["limit"]))
     worth = loss = ""
     has_price = entry["shadow_price_less"] is not None or entry["shadow_price_more"] is not None
@@ -60,22 +61,40 @@ def _limit_row(scenario: Scenario, entry: Mapping[str, Any]) -> list[str]:
         worth = loss = "no price"
     elif entry["binding"]:
         worth = worth_words(
-            scenario, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
+            scenario, goals, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
         )
         cost = more * (entry["shadow_price_less"] or 0.0)
-        loss = "no plan" if entry["no_plan_with_less"] else worth_words(scenario, entry["step_less"], cost, "more")
+        loss = (
+            "no plan" if entry["no_plan_with_less"] else worth_words(scenario, goals, entry["step_less"], cost, "more")
+        )
     ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
     name, used = limit_words(scenario, entry["name"]), percent(_used(entry), 1)
     size = amount(more) if entry["binding"] else ""
     return [name, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
 
-def worth_words(scenario: Scenario, step: str | None, gain: float, verb: str) -> str:
-    """Say by how much a step's value changes, in the step's own measure; `verb` is "less" or "more"."""
+def worth_words(scenario: Scenario, goals: Goals, step: str | None, gain: float, verb: str) -> str:
+    """Say by how much a step's value changes, `verb` being "less" or "more": in the unit of the one goal it is about.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    goals : sequence of mapping
+        As the answer of a run has them.
+    step : str or None
+    gain : float
+    verb : str
+    """
     if not gain or not step:
         return "nothing"
     if step == "cost":
         return f"{amount(gain, scenario.currency)} {verb} cost"
+    short = [g for g in goals if not g["met"] and step in ("goals", f"goals {scenario.goals[g['goal']].priority}")]
+    if len(short) == 1:
+        kpi = scenario.kpis[short[0]["kpi"]]
+        way = abs(short[0]["target"] - short[0]["baseline"]) or abs(short[0]["target"]) or 1.0
+        moved = gain * way / scenario.goals[short[0]["goal"]].weight
+        return f"{kpi.name} {amount(moved, kpi.unit)} {'closer to' if verb == 'less' else 'further from'} its target"
     what = "largest stretch of peers" if step == "fairness" else f"shortfall of {step}"
     return f"{what} {amount(100 * gain)} points {'lower' if verb == 'less' else 'higher'}"
 

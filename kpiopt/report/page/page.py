@@ -68,6 +68,8 @@ class PageFigure:
         Stands below the figure, such as what its axes leave out.
     table : PageTable or None
         The figure's numbers, for who cannot see it or wants them.
+    full : bool
+        Whether it is drawn for the whole width of the page.
     """
 
     title: str
@@ -76,6 +78,7 @@ class PageFigure:
     wide: bool = False
     note: str = ""
     table: PageTable | None = None
+    full: bool = False
 
     kind = "figure"
 

@@ -94,6 +94,12 @@ def test_an_icicle_names_who_has_a_short_name():
     assert ">Ann<" in svg and ">10<" in svg
 
 
+def test_a_figure_in_an_icicle_is_whole_or_not_there():
+    parts = [Slice("Region", 0, 0, share, "4.13 M (+10.6 %)", "", 0.1) for share in (1, 0.2, 0.13, 0.08)]
+    told = [re.findall(r'class="t\d+">([^<]*)<', icicle_figure([part], "x").wide) for part in parts]
+    assert told == [["4.13 M (+10.6 %)"], ["4.13 M (+10.6 %)"], ["4.13 M"], []]
+
+
 def test_a_tornado_has_its_widest_bar_on_top_and_starts_at_the_base():
     bars = [TornadoBar("small", 0.5, 0.6), TornadoBar("large", 0.2, 0.9, "low", "high", 0.3, 0.95)]
     svg = tornado_figure(bars, 0.55, "odds", is_share=True).wide
@@ -142,6 +148,13 @@ def test_ticks_are_round_and_can_be_told_apart():
     assert tick_texts([0.0, 0.2], share=True) == ["0 %", "20 %"]
     values = Scale(38_000_000.0, 38_000_900.0, 0, 100).ticks()
     assert len(set(tick_texts(values))) == len(values)
+
+
+def test_ticks_of_shares_have_the_digits_that_tell_them_apart():
+    assert tick_texts([0.535, 0.54, 0.545, 0.55], share=True) == ["53.5 %", "54.0 %", "54.5 %", "55.0 %"]
+    assert tick_texts([0.0, 0.2, 0.4], share=True) == ["0 %", "20 %", "40 %"]
+    assert tick_texts([0.02, 0.0225, 0.025], share=True) == ["2.00 %", "2.25 %", "2.50 %"]
+    assert tick_texts([0.5], share=True) == ["50 %"]
 
 
 def test_names_are_cut_and_folded_to_fit():
