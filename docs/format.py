@@ -147,6 +147,7 @@ HEADINGS = {
     "ExecutionEntry": "[execution.NAME]",
     "NoiseEntry": "[noise.NAME]",
     "EffortCurveEntry": "[effort_curve.NAME]",
+    "RampEntry": "[ramp.NAME]",
     "OddsSection": "[odds]",
     "SimulationSection": "[simulation]",
     "SweepAxis": "[sweep] PATH = { … }",

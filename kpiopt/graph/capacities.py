@@ -7,12 +7,13 @@ import numpy as np
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 
-def season_of_capacity(scenario: Scenario, resource: str) -> Floats:
-    """Return the share of a capacity in each period, (T,) float; all of it where there are no periods."""
+def season_of_capacity(scenario: Scenario, resource: str, holder: Integers) -> Floats:
+    """Return the share of a capacity that units have in each period, (T, n) float; all of it without periods."""
     if scenario.periods is None:
-        return np.ones(1)
+        return np.ones((1, len(holder)))
     equal = np.full(len(scenario.periods), 1.0 / len(scenario.periods))
-    return scenario.periods.capacity.get(resource, equal)
+    share = scenario.periods.capacity.get(resource, equal)
+    return share[holder].T if share.ndim == 2 else np.repeat(share[:, None], len(holder), axis=1)
 
 
 def capacity_names(scenario: Scenario, resource: str, holder: Integers) -> list[str]:

@@ -102,7 +102,7 @@ def build_limit_rows(graph: CausalGraph, parts: Parts, stretch: Floats, levels: 
     draft = _Draft(graph, parts, stretch)
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
-        share = season_of_capacity(scenario, resource)
+        share = season_of_capacity(scenario, resource, holder)
         names = capacity_names(scenario, resource, holder)
         for i, period in enumerate(range(len(share)) if scenario.periods is not None else (-1,)):
             fixed = _sum_at(graph.level_unit, use_of_levels(graph, levels, resource, period), len(units))

@@ -42,6 +42,7 @@ from kpiopt.scenario.resolve.over_assignment import (
     resolve_over_assignment,
     take_out_of_locks,
 )
+from kpiopt.scenario.resolve.people import resolve_people
 from kpiopt.scenario.resolve.periods import resolve_periods, spread_over_periods
 from kpiopt.scenario.resolve.plan import (
     PAY,
@@ -260,6 +261,7 @@ def _check_table_numbers(findings: Findings, table: Table) -> None:
 def _resolve(
     findings: Findings, model: ScenarioDocument, tables: _Tables, reader: QuantityReader, resolved: ResolvedUnits
 ) -> Scenario | None:
+    resolved, by_unit = resolve_people(findings, model, resolved)
     units = resolved.units
     root_baseline = resolve_root_baselines(model, reader)
     found = resolve_cells(findings, model, units, tables.cells, reader, root_baseline)
@@ -302,7 +304,7 @@ def _resolve(
         source=str(document.source),
         document=document.data,
         files={**document.files, **tables.files, **reader.files},
-        periods=resolve_periods(findings, model, units, found.cells),
+        periods=resolve_periods(findings, model, units, found.cells, by_unit),
     )
     _check(findings, model, scenario, resolved, found, tables)
     if findings.has_errors:

@@ -36,7 +36,7 @@ class Periods:
     carry : (n_kpis,) float
         Share of a stock's improvement that is still there one period later.
     capacity : mapping of str to (T,) float
-        By resource: share of the horizon's capacity in each period.
+        By resource: share of the horizon's capacity in each period; (n_units, T) where units differ in it.
     ramp : (n_horizon_cells,) float
         Largest change of x_nt / (w_t w_n) from one period to the next; NaN where there is no limit.
     by_period : (n_horizon_cells,) bool

@@ -174,6 +174,8 @@ class Units:
         NaN where not given.
     capacity : mapping of str to (n,) float
         Per resource; NaN where a unit has no such capacity. Already multiplied by `[capacity.<resource>] scale`.
+    heads : mapping of str to (n,) float
+        Per resource whose capacity follows from a head count: that head count; NaN elsewhere.
     place : (n,) int
         Where each unit stands in the planner's file, from 0; empty where it is from none. Only what is shown is
         ordered by it.
@@ -189,6 +191,7 @@ class Units:
     target_incentive: Floats
     pay_plans: tuple[str, ...]
     capacity: Mapping[str, Floats]
+    heads: Mapping[str, Floats] = field(default_factory=dict)
     place: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:

@@ -264,7 +264,7 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
     switched = columns.graph.level_unit[columns.actions.level]
     for resource, capacity in units.capacity.items():
         holder = np.flatnonzero(~np.isnan(capacity))
-        share = season_of_capacity(columns.scenario, resource)
+        share = season_of_capacity(columns.scenario, resource, holder)
         row_of, terms = np.full(len(units), -1, dtype=np.int64), []
         for period in range(len(share)) if columns.scenario.periods is not None else (-1,):
             row_of[holder] = np.arange(len(holder)) + max(period, 0) * len(holder)
@@ -280,7 +280,7 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
                 _in_rows_above(columns, columns.level, columns.graph.level_unit, use, row_of),
                 _in_rows_above(columns, columns.actions.on, switched, columns.setup_use(resource, period), row_of),
             ]
-        available = np.outer(share, capacity[holder]).ravel()
+        available = (share * capacity[holder]).ravel()
         names = capacity_names(columns.scenario, resource, holder)
         label = partial(_label_of, [name.partition("@")[2] for name in names])
         rows = build.add_rows(f"capacity.{resource}", terms, np.full(len(available), -np.inf), available, label)

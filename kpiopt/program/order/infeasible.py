@@ -154,7 +154,8 @@ def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
     for name, limits in by_name.items():
         kind, sides = name.partition(".")[0], tuple(Side("row", limit.row, True) for limit in limits)
         whole = sum(limit.value for limit in limits) if kind == "capacity" else limits[0].value
-        share = season_of_capacity(scenario, limits[0].resource).tolist() if kind == "capacity" else [1.0] * len(limits)
+        share, at = [1.0] * len(limits), np.array([limits[0].unit])
+        share = season_of_capacity(scenario, limits[0].resource, at)[:, 0].tolist() if kind == "capacity" else share
         price = _weight(cascade, kind, name) / (whole or 1.0)
         yield Lever(name, kind, Handle(name, sides, tuple(share), price))
     if rows is None:

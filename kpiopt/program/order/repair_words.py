@@ -102,6 +102,11 @@ class Words:
         who = self.scenario.units.names[limit.unit]
         more = f"{_difference(after - limit.value)} more {limit.resource}"
         text = f"give {who} {more} ({plain(after)} instead of {plain(limit.value)})"
+        heads = self.scenario.units.heads.get(limit.resource, np.full(limit.unit + 1, np.nan))[limit.unit]
+        if not np.isnan(heads) and limit.value > 0.0:
+            more = heads * after / limit.value
+            assignment = f"unit.{json.dumps(unit)}.head_count={_digits(more)}"
+            return f"{text}, {plain(more)} heads instead of {plain(heads)}", [assignment], limit.value, after
         return text, [f"{path}={_digits(after / scale if scale else after)}"], limit.value, after
 
     def _goal(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:

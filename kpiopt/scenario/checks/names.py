@@ -16,7 +16,7 @@ from kpiopt.scenario.scenario import Scenario
 
 KEYED = (
     "perspective", "objective", "kpi", "factor", "initiative", "goal", "capacity", "budget", "pay_plan", "unit", "cell",
-    "guardrail", "adjust", "execution", "noise", "effort_curve",
+    "guardrail", "adjust", "execution", "noise", "effort_curve", "ramp",
 )  # fmt: skip
 """Sections of entries by id."""
 
@@ -83,7 +83,7 @@ def check_overrides(findings: Findings, rows: Mapping[str, Rows]) -> None:
             findings.add(Problem("E-set-unknown", message, rule, fix, place), ModelError)
 
 
-SELECTIVE = ("guardrail", "adjust", "execution", "noise", "effort_curve")
+SELECTIVE = ("guardrail", "adjust", "execution", "noise", "effort_curve", "ramp")
 """Sections whose entries mean all cells where they do not say which."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from kpiopt.scenario.format.asks import Cushion, ReconcileSection
-from kpiopt.scenario.format.effort import EffortCurveEntry
+from kpiopt.scenario.format.effort import EffortCurveEntry, RampEntry
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
@@ -68,6 +68,7 @@ class ScenarioDocument(Section):
     effort_curve: dict[str, EffortCurveEntry] = Field(
         default={}, description="effort that grows faster than stretch, by name"
     )
+    ramp: dict[str, RampEntry] = Field(default={}, description="how new people come up to speed, by name")
     adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
     over_assignment: dict[str, Cushion] = Field(

@@ -11,6 +11,7 @@ from kpiopt.scenario.format.values import (
     NonNegative,
     Number,
     OrShort,
+    Positive,
     QuantityValue,
     Section,
     Text,
@@ -45,6 +46,14 @@ class CapacityEntry(Section):
     """A resource that units have in limited supply; the amounts stand in the units table, capacity.<resource>."""
 
     scale: NonNegative = Field(default=1.0, description="factor on every unit's capacity")
+    per_head: Positive | None = Field(
+        default=None,
+        description="what one head has over the horizon; units with a head_count and no amount of their own have head "
+        "count x availability x ramp x this",
+    )
+    attrition: Share | None = Field(
+        default=None, description="share of the heads that leaves from one period to the next; none where absent"
+    )
     season: list[NonNegative] | None = Field(
         default=None, description="share of the horizon's capacity in each period, together 1; equal where absent"
     )
@@ -88,6 +97,13 @@ class UnitEntry(Section):
     size: NonNegative | None = Field(default=None, description="weight in `mean` roll-ups, such as head count")
     target_incentive: NonNegative | None = Field(default=None, description="variable pay at 100 % attainment")
     pay_plan: str | None = Field(default=None, description="id of the pay plan")
+    head_count: NonNegative | None = Field(default=None, description="number of people, for capacities with per_head")
+    availability: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="share of their time that they have for this work; all of it where absent"
+    )
+    start: str | None = Field(
+        default=None, description="period from which on they are there; from the first one where absent"
+    )
     capacity: dict[str, NonNegative] = Field(default={}, description="what the unit's subtree has, by resource")
 
 
@@ -350,7 +366,7 @@ class TablesSection(Section):
     units: TableSource | None = Field(
         default=None,
         description="columns unit, parent (required), name, level, role, size, target_incentive, pay_plan, "
-        "capacity.<resource>",
+        "head_count, availability, start, capacity.<resource>",
     )
     cells: TableSource | None = Field(
         default=None,

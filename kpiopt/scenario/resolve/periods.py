@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -66,8 +66,35 @@ def find_period(findings: Findings, model: ScenarioDocument, name: str | None, p
     return -1
 
 
-def resolve_periods(findings: Findings, model: ScenarioDocument, units: Units, cells: Cells) -> Periods | None:
-    """Return the periods; None where there are none."""
+def spelled_length(names: Sequence[str]) -> str | None:
+    """Return how long periods are by the way their names are spelled; None where that tells nothing."""
+    kinds = (kind for kind, (pattern, _) in _SPELLINGS.items() if all(re.fullmatch(pattern, name) for name in names))
+    return next(kinds, None)
+
+
+def shares_of_capacity(model: ScenarioDocument, resource: str) -> Floats:
+    """Return the share of a capacity in each period, (T,) float; all of it where there are no periods."""
+    names = period_names(model)
+    season = model.capacity[resource].season
+    if not names or season is None or len(season) != len(names):  # a wrong one is noted with the periods
+        return np.full(max(len(names), 1), 1.0 / max(len(names), 1))
+    return np.array(season, dtype=np.float64)
+
+
+def resolve_periods(
+    findings: Findings,
+    model: ScenarioDocument,
+    units: Units,
+    cells: Cells,
+    by_unit: Mapping[str, Floats],
+) -> Periods | None:
+    """Return the periods; None where there are none.
+
+    Parameters
+    ----------
+    by_unit : mapping of str to (n_units, T) float
+        Shares of capacities in which units differ.
+    """
     names = period_names(model)
     if model.periods is None:
         _note_idle(findings, model)
@@ -84,6 +111,7 @@ def resolve_periods(findings: Findings, model: ScenarioDocument, units: Units, c
         for resource, entry in model.capacity.items()
         if entry.season is not None
     }
+    capacity |= by_unit
     _refuse_locked_targets(findings, cells)
     ramp, by_period = _guardrails(findings, model, units, cells)
     return Periods(names, season.reshape(-1, len(names)), carry, capacity, ramp, by_period)
@@ -112,6 +140,7 @@ def _note_idle(findings: Findings, model: ScenarioDocument) -> None:
         *(("kpi", key, "carry") for key, entry in model.kpi.items() if entry.carry is not None),
         *(("capacity", key, "season") for key, entry in model.capacity.items() if entry.season is not None),
     ]
+    paths += [("capacity", key, "attrition") for key, entry in model.capacity.items() if entry.attrition]
     meant: list[KeyPath] = [
         *(("initiative", k, f) for k, e in model.initiative.items() for f in _BY_PERIOD if f in e.model_fields_set),
         *(("budget", k, "every") for k, e in model.budget.items() if e.every == "period"),

@@ -287,7 +287,7 @@ def _capacities(findings: Findings, model: ScenarioDocument, rows: Rows, order: 
         if not np.isnan(amounts).all():
             capacity[resource] = amounts[order] * scale
     for resource in model.capacity:
-        if resource not in capacity and findings.is_whole("unit"):
+        if resource not in capacity and model.capacity[resource].per_head is None and findings.is_whole("unit"):
             rule = "[capacity.<resource>] sets what holds for a resource that units have a capacity of"
             fix = findings.nearest(resource, capacity) or f"give units a column capacity.{resource}, or remove this"
             message = f"no unit has a capacity of '{resource}'"
