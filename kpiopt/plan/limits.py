@@ -25,13 +25,15 @@ class LimitRows:
         "capacity.<resource>@<unit>" or "budget.<id>".
     room : (n_rows,) float
         What the unrounded plan leaves of each limit, tolerance included, in the limit's unit.
-    use : (n_rows, n_cells) CSR
-        Use per unit of stretch of each cell; only what is above 0 takes effort and pay.
-    move : (n_cells, m) CSR
-        Change of each cell's stretch per step of each part.
-    planned : (n_cells,) float
-        Stretch that the unrounded plan asks. Where effort counts more from a stretch on, that part of it stands behind
-        the cells as if it were a cell of its own, in `use` and `move` as well.
+    use : (n_rows, n_columns) CSR
+        Use per unit of stretch. A column is a cell; behind the cells, as if they were cells, stand the parts of
+        stretch from which on effort counts more, and with periods the cells again, as their ranges count them.
+    move : (n_columns, m) CSR
+        Change of stretch per step of each part.
+    planned : (n_columns,) float
+        Stretch that the unrounded plan asks.
+    floor : (n_columns,) float
+        0 where only what is above 0 counts: effort and pay; minus infinity for ranges over the horizon.
     group : (n_rows,) int
         Limits of the same group have no part in common; groups of the lowest units come first.
     """
@@ -41,16 +43,17 @@ class LimitRows:
     use: sp.csr_array
     move: sp.csr_array
     planned: Floats
+    floor: Floats
     group: Integers
 
     def room_left(self, parts: Parts, counts: Integers) -> Floats:
         """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
-        used = np.maximum(self.stretch_at(parts, counts), 0.0) - np.maximum(self.planned, 0.0)
+        used = np.maximum(self.stretch_at(parts, counts), self.floor) - np.maximum(self.planned, self.floor)
         left: Floats = self.room - self.use @ used
         return left
 
     def stretch_at(self, parts: Parts, counts: Integers) -> Floats:
-        """Stretch that counts of steps ask of each cell, (n_cells,) float."""
+        """Stretch that counts of steps ask, (n_columns,) float."""
         asked: Floats = self.planned + self.move @ (counts - parts.value / parts.step)
         return asked
 
@@ -177,8 +180,9 @@ class _Draft:
 
     @property
     def width(self) -> int:
-        """Number of cells, and of the further tiers of their effort."""
-        return len(self.cells) + len(self.bends.cell)
+        """Number of cells, of the further tiers of their effort, and with periods of cells for their ranges."""
+        again = 0 if self.graph.scenario.periods is None else len(self.cells)
+        return len(self.cells) + len(self.bends.cell) + again
 
     def add_ranges(self) -> None:
         """Add one row for each cell with a decision: its stretch over the horizon is at most the largest."""
@@ -194,8 +198,8 @@ class _Draft:
         self.depths.append(np.zeros(len(cell), dtype=np.int64))
         self.rooms.append(np.maximum(most - whole, 0.0) + tolerance)
         moved, first = np.unique(moves.cell, return_index=True)
-        each = np.ones(len(moved))
-        self.matrices.append(sp.csr_array((each, (row[first], moved)), shape=(len(cell), self.width)))
+        entry = (np.ones(len(moved)), (row[first], self.width - len(self.cells) + moved))
+        self.matrices.append(sp.csr_array(entry, shape=(len(cell), self.width)))
 
     def finish(self) -> LimitRows:
         """Stack the rows."""
@@ -203,13 +207,15 @@ class _Draft:
         use = sp.csr_array(sp.vstack([empty, *self.matrices], format="csr"))
         per_step = moves.per_unit * step[moves.part]
         move = sp.csr_array((per_step, (moves.cell, moves.part)), shape=(len(self.cells), len(step)))
-        move = sp.csr_array(sp.vstack([move, move[self.bends.cell]]))
-        planned = np.concatenate([self.stretch, self.stretch[self.bends.cell] - self.bends.start])
+        again = np.arange(self.width - len(self.cells) - len(self.bends.cell))
+        move = sp.csr_array(sp.vstack([move, move[self.bends.cell], move[again]]))
+        planned = [self.stretch, self.stretch[self.bends.cell] - self.bends.start, self.stretch[again]]
+        floor = np.repeat([0.0, -np.inf], [self.width - len(again), len(again)])
         batch = np.repeat(np.arange(len(self.depths)), [len(d) for d in self.depths])
         depth = np.concatenate([np.empty(0, dtype=np.int64), *self.depths])
         group = np.unique(np.stack([-depth, batch], axis=1), axis=0, return_inverse=True)[1].ravel()
         room = np.concatenate([np.empty(0), *self.rooms])
-        return LimitRows(tuple(self.names), room, use, move, planned, group)
+        return LimitRows(tuple(self.names), room, use, move, np.concatenate(planned), floor, group)
 
 
 def _sum_at(position: Integers, values: Floats, n: int) -> Floats:

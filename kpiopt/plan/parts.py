@@ -204,6 +204,7 @@ def build_parts(graph: CausalGraph, own: Floats, asked: Floats, stretch: Floats,
     if graph.scenario.periods is not None:
         flows, offset = flow_parts(graph, parts, stretch)
         parts = replace(parts, flows=flows)
+        _hold_sums(parts, offset, low, high)
         return with_offsets(replace(parts, offset=offset), low, high)
     least, most = _boxes_of_totals(graph, parts, stretch)
     return _take_offsets(parts, low, high, least, most, parts.offset)
@@ -251,9 +252,12 @@ def flow_parts(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[tuple
         low, high = np.floor(steps) - FARTHEST, np.ceil(steps) + FARTHEST
         decided = np.flatnonzero(parts.cell[part[0]] >= 0)
         cell = scenario.cell_base[parts.cell[part[0]][decided]]
-        floor = np.where(least[cell] == 0.0, -step, least[cell])
         slack = BOUND_TOLERANCE * np.maximum(np.abs(most[cell]), step) + FLOAT_TOLERANCE * np.abs(value[decided])
-        low[decided] = np.ceil((value[decided] + floor - whole[cell] - slack) / step)
+        lowest, may_fall = (
+            value[decided] + least[cell] - whole[cell],
+            (least == 0.0)[cell] & ~scenario.horizon.is_locked[cell],
+        )
+        low[decided] = np.where(may_fall, np.floor((lowest + slack) / step), np.ceil((lowest - slack) / step))
         high[decided] = np.floor((value[decided] + most[cell] - whole[cell] + slack) / step)
         off = np.flatnonzero(low > high)
         rest = value[off] - np.rint(steps[off]) * step
@@ -276,6 +280,18 @@ def flow_parts(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[tuple
             high[i] = np.minimum(high[i], np.floor((value[i] + totals.high[row] - asked) / step + hair))
         flows.append(FlowParts(part, low.astype(np.int64), high.astype(np.int64)))
     return tuple(flows), offset
+
+
+def _hold_sums(parts: Parts, offset: Floats, low: Integers, high: Integers) -> None:
+    """Narrow boxes of flows to what the range over the horizon leaves when the other periods stay next to theirs."""
+    steps = snapped((parts.value - offset) / parts.step)
+    floor, ceil = np.floor(steps).astype(np.int64), np.ceil(steps).astype(np.int64)
+    for flow in parts.flows:
+        free = parts.cell[flow.part[0]] >= 0
+        part = flow.part[:, free]
+        others = [ends[part].sum(axis=0) - ends[part] for ends in (ceil, floor)]
+        low[part] = np.minimum(np.maximum(low[part], flow.low[free] - others[0]), ceil[part])
+        high[part] = np.maximum(np.minimum(high[part], flow.high[free] - others[1]), floor[part])
 
 
 def _take_offsets(parts: Parts, low: Integers, high: Integers, least: Floats, most: Floats, known: Floats) -> Parts:
@@ -395,9 +411,41 @@ def _boxes(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Integers,
         counts = np.where(is_floor, np.floor(counts), np.ceil(counts))
         limits[here] = np.clip(counts, floor[here] - FARTHEST, ceil[here] + FARTHEST)
     builds = np.zeros(len(parts), dtype=bool)
-    builds[here] = graph.kind[graph.entry_node[cell]] == NodeKind.BUILT
+    builds[here] = (graph.kind[graph.entry_node[cell]] == NodeKind.BUILT) & (scenario.n_periods > 1)
     # What is less by a step has to be done again one period later, unless that is less by a step as well.
     fewer = np.where(builds, graph.period[parts.node], 0)
     fixed = (parts.cell < 0) | builds
     low[fixed], high[fixed] = (floor - fewer)[fixed], ceil[fixed]
+    if scenario.periods is not None:
+        _hold_ranges(graph, parts, stretch, low, high)
     return low.astype(np.int64), high.astype(np.int64)
+
+
+def _hold_ranges(graph: CausalGraph, parts: Parts, stretch: Floats, low: Floats, high: Floats) -> None:
+    """Narrow the boxes of rates and stocks so that the range of a cell over the horizon holds however they are rounded.
+
+    Where no target moves by more than what the range leaves, neither does a rate over the horizon, a mean; of a stock
+    each may move by a part of that, because what does not carry over adds up. The largest stretch alone is held by
+    moving steps from period to period, unless the range is too narrow for a step.
+    """
+    scenario, horizon, periods = graph.scenario, graph.scenario.horizon, graph.scenario.periods
+    assert periods is not None
+    flow = np.array([kpi.kind == "flow" for kpi in scenario.kpis.values()])
+    carry = np.where([kpi.kind == "stock" for kpi in scenario.kpis.values()], periods.carry, 1.0)
+    is_whole = graph.period[parts.node] < 0
+    cell = np.where(
+        parts.cell >= 0, scenario.cell_base[parts.cell], np.where(is_whole, graph.whole_cell[parts.node], -1)
+    )
+    here = np.flatnonzero((cell >= 0) & horizon.has_decision[cell] & ~flow[parts.kpi])
+    cell, step, value = cell[here], parts.step[here], parts.value[here]
+    whole = np.bincount(scenario.cell_base, stretch, len(horizon)).astype(np.float64)
+    least, most = (bound[cell] for bound in stretch_box(horizon, whole))
+    spread = 1.0 + (1.0 - carry[parts.kpi[here]]) * (len(periods) - 1)
+    hair = FLOAT_TOLERANCE * np.abs(value)
+    slack = [BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + hair for bound in (least, most)]
+    lowest, may_fall = value + (least - whole[cell]) / spread, (least == 0.0) & ~horizon.is_locked[cell]
+    lowest = np.where(may_fall, np.floor((lowest + slack[0]) / step), np.ceil((lowest - slack[0]) / step))
+    highest = np.floor((value + (most - whole[cell]) / spread + slack[1]) / step)
+    promised, narrow = ~may_fall | (len(periods) == 1), most - least < step
+    low[here] = np.where(promised, np.maximum(low[here], lowest), low[here])
+    high[here] = np.where(narrow | is_whole[here], np.minimum(high[here], highest), high[here])

@@ -54,7 +54,7 @@ class _Repair:
         self.start = counts
         self.counts = counts.copy()
         self.room, self.stretch = rows.room_left(parts, counts), rows.stretch_at(parts, counts)
-        self.group = rows.group
+        self.group, self.floor = rows.group, rows.floor
         self.cells_of_row, self.rows_of_cell = rows.use, rows.use.tocsc()
         self.parts_of_cell, self.cells_of_part = rows.move, rows.move.tocsc()
         self.full = np.zeros(len(parts), dtype=bool)
@@ -100,7 +100,7 @@ class _Repair:
         before = self.stretch[cell]
         self.counts[moved] += by
         self.stretch[cell] += by * np.bincount(place, self.cells_of_part.data[entry], len(cell))
-        taken = np.maximum(self.stretch[cell], 0.0) - np.maximum(before, 0.0)
+        taken = np.maximum(self.stretch[cell], self.floor[cell]) - np.maximum(before, self.floor[cell])
         entry, line = _entries(self.rows_of_cell, cell)
         np.subtract.at(self.room, self.rows_of_cell.indices[entry], taken[line] * self.rows_of_cell.data[entry])
 
@@ -121,9 +121,9 @@ class _Repair:
         return _merged(line[of], self.rows_of_cell.indices[at], taken)
 
     def _taken(self, cell: Positions, change: Floats) -> Floats:
-        """What changes of stretch change above 0, where effort and pay count, (n,) float."""
-        stretch = self.stretch[cell]
-        return np.asarray(np.maximum(stretch + change, 0.0) - np.maximum(stretch, 0.0))
+        """What changes of stretch change where they count, (n,) float."""
+        stretch, floor = self.stretch[cell], self.floor[cell]
+        return np.asarray(np.maximum(stretch + change, floor) - np.maximum(stretch, floor))
 
     def hand_over(self) -> None:
         """Give the steps that were taken back to others of the same KPI, as near in the organization as can be."""

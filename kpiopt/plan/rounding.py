@@ -92,11 +92,12 @@ def round_targets(graph: CausalGraph, own: Floats, asked: Floats, stretch: Float
 
 
 def _add_up_periods(graph: CausalGraph, parts: Parts, counts: Integers, target: Floats) -> None:
-    """Give the horizon the sum of its periods in a flow, and the last period's target in a stock."""
+    """Give the horizon the sum of its periods in a flow, and the last period's target in a stock or where it is all."""
     if graph.scenario.periods is None:
         return
     node = np.flatnonzero((graph.period < 0) & (graph.kind == NodeKind.KPI))
-    node = node[np.array([k.kind == "stock" for k in graph.scenario.kpis.values()])[graph.kpi[node]]]
+    only = graph.scenario.n_periods == 1
+    node = node[np.array([only or k.kind == "stock" for k in graph.scenario.kpis.values()])[graph.kpi[node]]]
     target[node] = target[graph.find_nodes(graph.unit[node], graph.kpi[node], graph.scenario.n_periods - 1)]
     for flow in parts.flows:
         part = flow.part[:, ~parts.is_own[flow.part[0]]]
