@@ -424,14 +424,13 @@ def _boxes(graph: CausalGraph, parts: Parts, stretch: Floats) -> tuple[Integers,
 def _hold_ranges(graph: CausalGraph, parts: Parts, stretch: Floats, low: Floats, high: Floats) -> None:
     """Narrow the boxes of rates and stocks so that the range of a cell over the horizon holds however they are rounded.
 
-    Where no target moves by more than what the range leaves, neither does a rate over the horizon, a mean; of a stock
-    each may move by a part of that, because what does not carry over adds up. The largest stretch alone is held by
-    moving steps from period to period, unless the range is too narrow for a step.
+    A rate over the horizon is a mean: it keeps the range where every period does. A stock may move by a part of that in
+    each, because what does not carry over adds up. A largest stretch is held by `repair`, unless the range is narrow.
     """
     scenario, horizon, periods = graph.scenario, graph.scenario.horizon, graph.scenario.periods
     assert periods is not None
-    flow = np.array([kpi.kind == "flow" for kpi in scenario.kpis.values()])
-    carry = np.where([kpi.kind == "stock" for kpi in scenario.kpis.values()], periods.carry, 1.0)
+    kinds = np.array([kpi.kind for kpi in scenario.kpis.values()], dtype=object)
+    flow, carry = kinds == "flow", np.where(kinds == "stock", periods.carry, 1.0)
     is_whole = graph.period[parts.node] < 0
     cell = np.where(
         parts.cell >= 0, scenario.cell_base[parts.cell], np.where(is_whole, graph.whole_cell[parts.node], -1)
@@ -441,8 +440,7 @@ def _hold_ranges(graph: CausalGraph, parts: Parts, stretch: Floats, low: Floats,
     whole = np.bincount(scenario.cell_base, stretch, len(horizon)).astype(np.float64)
     least, most = (bound[cell] for bound in stretch_box(horizon, whole))
     spread = 1.0 + (1.0 - carry[parts.kpi[here]]) * (len(periods) - 1)
-    hair = FLOAT_TOLERANCE * np.abs(value)
-    slack = [BOUND_TOLERANCE * np.maximum(np.abs(bound), step) + hair for bound in (least, most)]
+    slack = [BOUND_TOLERANCE * np.maximum(np.abs(b), step) + FLOAT_TOLERANCE * np.abs(value) for b in (least, most)]
     lowest, may_fall = value + (least - whole[cell]) / spread, (least == 0.0) & ~horizon.is_locked[cell]
     lowest = np.where(may_fall, np.floor((lowest + slack[0]) / step), np.ceil((lowest - slack[0]) / step))
     highest = np.floor((value + (most - whole[cell]) / spread + slack[1]) / step)
