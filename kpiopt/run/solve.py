@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kpiopt.deadline import NotDone
-from kpiopt.errors import InputError, LimitReached, Problem, UsageError
+from kpiopt.errors import Infeasible, InputError, LimitReached, Problem, UsageError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
@@ -250,7 +250,9 @@ def solve_cascade(
         raise with_repairs(failure, options) from None
     except InfeasibleProgram as failure:
         progress("looking for what would mend it")
-        raise explain_infeasible(cascade, failure.certificate, failure.ray, options) from None
+        error = explain_infeasible(cascade, failure.certificate, failure.ray, options)
+        held = _held_locks(cascade.graph)
+        raise Infeasible(*error.problems, *held, details=error.details) from None
     except BorderlineProgram:
         raise explain_borderline(cascade, options) from None
 
@@ -277,8 +279,8 @@ def _held_locks(graph: CausalGraph) -> list[Problem]:
     return [
         Problem(
             "W-lock-target-held",
-            f"{graph.node_name(int(graph.cell_node[cell]))} is locked at {target[cell]:,.10g}: the plan leaves out "
-            "what would bring more, though giving up stretch there might allow it",
+            f"{graph.node_name(int(graph.cell_node[cell]))} is locked at {target[cell]:,.10g}: what would bring more "
+            "is left out, though giving up stretch there might allow it",
             rule="what may lie on both sides of 0 stays at 0 or above where effort, pay or execution count it",
             fix="to plan with less than 0 there, write `lock` with that stretch instead of lock_target",
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import kpiopt
+from kpiopt.errors import Infeasible
 
 SCENARIO = """
 schema = 1
@@ -66,3 +67,20 @@ def test_where_pay_or_effort_keep_it_at_0_the_plan_says_so(tmp_path: Path, extra
     assert run.plan.stretch[0] >= -1e-9
     assert [note.code for note in run.plan.notes] == ["W-lock-target-held"]
     assert not solved(tmp_path, 106, extra).plan.notes
+
+
+def test_where_that_leaves_no_plan_the_diagnosis_says_so_too(tmp_path: Path) -> None:
+    """Image needs ads at 1, which bring 5 to a: without stretch below 0 the lock of 102 allows 0.4 of them."""
+    hard = 'weight = 1\n[goal.must]\nkpi = "image"\ntarget = 20\nhard = true\n'
+    path = tmp_path / "locked.toml"
+    path.write_text(
+        SCENARIO.replace("LOCK", "102")
+        .replace("EXTRA", "pay_rate = 2")
+        .replace("target = 205", f"target = 205\n{hard}")
+    )
+    with pytest.raises(Infeasible) as caught:
+        kpiopt.solve(path, simulate=False)
+    told = [p for p in caught.value.problems if p.code == "W-lock-target-held"]
+    assert len(told) == 1 and "a/sales is locked at 102" in told[0].message and "`lock`" in told[0].fix
+    path.write_text(path.read_text().replace("pay_rate = 2", ""))
+    assert kpiopt.solve(path, simulate=False).plan.levels.tolist() == pytest.approx([1.0])
