@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,16 @@ from kpiopt.cli.arguments import (
 )
 from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.signals import mark_certified
-from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
+from kpiopt.cli.terminal import (
+    KEPT_WIDTH,
+    plain_text,
+    print_answer,
+    print_json,
+    print_lines,
+    say,
+    say_problems,
+    showing_progress,
+)
 from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, ScenarioError, UsageError
 
@@ -142,11 +151,11 @@ def solve(
         require_files(scenarios)
         solve_files(scenarios, joined(variants), words, keeper, thresholds, as_json=as_json)
         return
-    checked, document = read_scenario(scenarios[0], joined(variants), words)
+    checked, document = read_scenario(scenarios[0], joined(variants), words, has_summary=not as_json)
     require_goals(thresholds, checked.goals)
     with showing_progress("solving") as progress:
         answer = keeper.answer(checked, document, _marking(progress))
-    say_problems(answer.notes)
+    say_problems(answer.notes if as_json else _not_in_summary(answer.notes))
     study = read_risk(answer.folder) if risk else None
     if as_json and study is not None:
         answer = replace(answer, document={**answer.document, "risk": study})
@@ -156,6 +165,13 @@ def solve(
     if not as_json and (line := _past_odds(document)):
         print_lines([line])
     require_thresholds(answer.document, thresholds)
+
+
+def _not_in_summary(notes: Iterable[Problem]) -> list[Problem]:
+    """Leave out what the summary says with its amounts; `kpiopt check` names the places."""
+    from kpiopt.report.summary import TOLD_HERE  # rich
+
+    return [note for note in notes if note.code not in TOLD_HERE]
 
 
 def _rules_beside(texts: list[str]) -> tuple[str, ...]:
@@ -257,8 +273,10 @@ def _settings(draws: int | None, seed: int | None, confidence: float | None = No
     return [f"{name}={value}" for name, value in named.items() if value is not None]
 
 
-def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tuple[Scenario, Document]:
-    """Read and check a scenario; warnings go to stderr.
+def read_scenario(
+    path: Path, variant: str | None, overrides: list[str], *, has_summary: bool = False
+) -> tuple[Scenario, Document]:
+    """Read and check a scenario; warnings go to stderr, but for those that a summary says with its amounts.
 
     Raises
     ------
@@ -270,13 +288,13 @@ def read_scenario(path: Path, variant: str | None, overrides: list[str]) -> tupl
     scenario, found, document = check_scenario(path, variant=variant, overrides=tuple(overrides))
     if scenario is None or document is None:
         raise ScenarioError(*found.errors, *found.warnings)
-    say_problems(found.warnings)
+    say_problems(_not_in_summary(found.warnings) if has_summary else found.warnings)
     return scenario, document
 
 
 def summary_text(run: Run, folder: Path) -> str:
     """Return the summary of a run as it is kept in its folder."""
-    return plain_text(_summary(run, folder))
+    return plain_text(_summary(run, folder), KEPT_WIDTH)
 
 
 def report_pages(run: Run, folder: Path, risk: Mapping[str, Any] | None = None) -> dict[str, bytes]:

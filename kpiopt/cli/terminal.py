@@ -28,6 +28,8 @@ ASCII_FOR = {
 
 SHOWN_PROBLEMS = 50
 PIPE_WIDTH = 110
+KEPT_WIDTH = 80
+"""Columns of a summary that is kept: it is read on any screen."""
 
 
 def open_missing_streams() -> None:
@@ -73,11 +75,12 @@ def open_console(stream: IO[str]) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def plain_text(answer: RenderableType) -> str:
+def plain_text(answer: RenderableType, width: int | None = None) -> str:
     """Return a renderable answer as text without colours, as it is kept in a file."""
     from rich.console import Console
 
-    console = Console(file=io.StringIO(), width=PIPE_WIDTH, color_system=None, highlight=False, markup=False)
+    width = width or PIPE_WIDTH
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
     with console.capture() as captured:
         console.print(answer)
     return _without_padding(captured.get())

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.errors import ExitCode, Problem, printable
-from kpiopt.report.grid import Grid
+from kpiopt.errors import ExitCode, Problem
+from kpiopt.report.grid import Grid, Sentence
 from kpiopt.report.numbers import amount
 from kpiopt.runs.batch import BatchEntry
 from kpiopt.simulation import Estimate
@@ -78,5 +77,5 @@ def _where(entry: BatchEntry, problem: Problem) -> str:
     return str(problem.location) if problem.location else entry.file
 
 
-def _line(text: str) -> Padding:
-    return Padding(Text(printable(text)), (0, 0, 0, 2), expand=False)
+def _line(text: str) -> Sentence:
+    return Sentence(text, "", 2)

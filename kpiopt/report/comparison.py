@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
@@ -31,7 +30,7 @@ from kpiopt.report.comparison_text import (
     targets_line,
     verdict,
 )
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, Sentence
 from kpiopt.report.numbers import amount, change, points
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge
@@ -62,8 +61,8 @@ def _heading(text: str) -> Text:
     return Text(f"\n{printable(text)}", style="bold")
 
 
-def _line(text: str, style: str = "") -> Padding:
-    return Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
+def _line(text: str, style: str = "") -> Sentence:
+    return Sentence(text, style, 2)
 
 
 def _overview(found: Comparisons) -> Iterator[RenderableType]:

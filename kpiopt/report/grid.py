@@ -1,13 +1,15 @@
-"""Tables that never cut a number: as a table where it fits, as a list where it does not."""
+"""Tables that never cut a number, as a list where they do not fit, and sentences that never part a figure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +20,50 @@ if TYPE_CHECKING:
 
 NARROWEST_TEXT = 16
 GAP = 3
+
+
+_NUMBER = re.compile(r"[(+-]?[0-9][0-9.,]*")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A text of its own, indented on every line; a number and its unit of measure stand on one line.
+
+    Examples
+    --------
+    >>> list(Sentence("the odds of all of them are 31.7 %.").lines(34))
+    ['the odds of all of them are', '31.7 %.']
+    """
+
+    text: str
+    style: str = ""
+    indent: int = 0
+
+    def lines(self, width: int) -> Iterator[str]:
+        """Yield the lines that a width takes; what is wider than a line is left to whoever prints it."""
+        line = ""
+        for words in self._together():
+            if line and cell_len(line) + 1 + cell_len(words) > width:
+                yield line
+                line = ""
+            line = f"{line} {words}" if line else words
+        yield line
+
+    def _together(self) -> Iterator[str]:
+        """Yield the words, a number with what follows it."""
+        held = ""
+        for word in printable(self.text).strip(" ").split(" "):
+            held = f"{held} {word}" if held else word
+            if not _NUMBER.fullmatch(word):
+                yield held
+                held = ""
+        if held:
+            yield held
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Padding]:
+        own = len(self.text) - len(self.text.lstrip(" "))
+        for line in self.lines(options.max_width - self.indent - own):
+            yield Padding(Text(line, style=self.style), (0, 0, 0, self.indent + own), expand=False)
 
 
 @dataclass

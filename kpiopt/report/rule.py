@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, Sentence
 from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
 from kpiopt.simulation import Estimate
@@ -74,8 +73,8 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _line(text: str) -> Padding:
-    return Padding(Text(printable(text)), (0, 0, 0, 2), expand=False)
+def _line(text: str) -> Sentence:
+    return Sentence(text, "", 2)
 
 
 def _heading(text: str) -> Text:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, Sentence
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.simulation import Estimate
@@ -62,8 +61,8 @@ def _heading(text: str) -> Text:
     return Text(f"\n{printable(text)}", style="bold")
 
 
-def _line(text: str, style: str = "", indent: int = 2) -> Padding:
-    return Padding(Text(printable(text), style=style), (0, 0, 0, indent), expand=False)
+def _line(text: str, style: str = "", indent: int = 2) -> Sentence:
+    return Sentence(text, style, indent)
 
 
 def value_text(outcome: Outcome, estimate: Estimate) -> str:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.errors import printable
 from kpiopt.report.asks.sentences import beside_sentences
 from kpiopt.report.goal_names import goal_kpi, targets_by_period
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import FirstThatFits, Grid, Sentence
 from kpiopt.report.limits import (
     initiative_lines,
     locked_text,
@@ -53,6 +51,10 @@ LIKELY = 0.8
 """Odds of all goals from which on a headline is green."""
 
 
+TOLD_HERE = frozenset({"W-rounding-total", "W-unassigned"})
+"""Findings that the summary says in its own words, with the amounts that this plan has."""
+
+
 def render_summary(run: Run, folder: Path | None = None) -> Group:
     """Lay out a run for a reader who knows the business and not the tool.
 
@@ -75,8 +77,8 @@ def _heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _line(text: str, style: str = "") -> Padding:
-    return Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
+def _line(text: str, style: str = "") -> Sentence:
+    return Sentence(text, style, 2)
 
 
 def _verdict(run: Run) -> Iterator[RenderableType]:
@@ -92,7 +94,7 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
     else:
         verdict = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short{_together_words(run)}"
         style = "bold yellow"
-    yield Text(printable(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}."), style=style)
+    yield Sentence(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}.", style)
     yield from (_line(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
     yield from (_line(text) for text in (*repair_sentences(run), *_weakest_goal(run)))
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
@@ -162,12 +164,16 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     if not run.goals:
         return
     yield _heading("Goals")
-    columns = ("goal", "baseline", "target", "plan", "short by", "odds in %\n(95 % interval)", "required")
+    odds = "odds in %\n(95 % interval)"
+    columns: tuple[str, ...] = ("goal", "baseline", "target", "plan", "short by", odds, "required")
     has_required = any(goal.goal.p_min is not None for goal in run.goals)
-    grid = Grid(columns if has_required else columns[:-1])
+    columns = columns if has_required else columns[:-1]
+    wide, narrow = Grid(columns), Grid((columns[0], *columns[2:]))  # targets.csv has the baselines
     for i, goal in enumerate(run.goals):
-        grid.add(*_goal_fields(run, goal, i)[: len(grid.columns)])
-    yield grid
+        fields = _goal_fields(run, goal, i)[: len(columns)]
+        wide.add(*fields)
+        narrow.add(fields[0], *fields[2:])
+    yield FirstThatFits((wide, narrow, wide) if len(columns) > 2 else (wide,))
     yield from (_line(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield _line(f"All goals together: {run.simulation.all_goals.text}.")
@@ -254,7 +260,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     )
     if len(asked):
         yield _ask_table(run, asked)
-    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run)])
+    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run), *_rounding_lines(run)])
     yield from map(_line, beside_sentences(run.beside_as_dict(), run.scenario))
     open_targets = _open_targets(run)
     if open_targets:
@@ -289,6 +295,14 @@ def _unassigned_lines(run: Run) -> Iterator[str]:
         yield f"… and {len(found) - SHOWN_LOCKS:,} more; see the column unassigned of targets.csv."
 
 
+def _rounding_lines(run: Run) -> Iterator[str]:
+    """Say which rounded totals are not the nearest, because limits of their parts forbid it."""
+    told = [note.message for note in run.plan.notes if note.code in TOLD_HERE]
+    yield from (f"{message[0].upper()}{message[1:]}." for message in told[:SHOWN_LOCKS])
+    if len(told) > SHOWN_LOCKS:
+        yield f"… and {len(told) - SHOWN_LOCKS:,} more totals; run.json has them all."
+
+
 def _shown_kpis(run: Run) -> list[Kpi]:
     """Return the first of the KPIs that have targets."""
     return _targeted_kpis(run)[:SHOWN_KPIS]
@@ -306,7 +320,7 @@ def _unit_table(run: Run, kpis: list[Kpi]) -> Grid:
     units = run.scenario.units
     children = np.flatnonzero(units.parent == 0)
     below = children[units.order_in_file(children)].tolist()
-    grid = Grid(("unit", *(_kpi_name(kpi) for kpi in kpis)))
+    grid = Grid(("unit", *(_kpi_name(kpi).replace(", ", ",\n") for kpi in kpis)))
     for unit in [0, *below[:SHOWN_UNITS]]:
         indent = "  " if unit else ""
         grid.add(indent + units.names[unit], *(_target_text(run, unit, kpi) for kpi in kpis))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.reading.key_path import key_text
 from kpiopt.reading.toml.emit import value_text
 from kpiopt.reading.toml.text import read_path
-from kpiopt.report.grid import FirstThatFits, Grid
+from kpiopt.report.grid import FirstThatFits, Grid, Sentence
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
@@ -49,8 +48,8 @@ def _heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _line(text: str, style: str = "") -> Padding:
-    return Padding(Text(printable(text), style=style), (0, 0, 0, 2), expand=False)
+def _line(text: str, style: str = "") -> Sentence:
+    return Sentence(text, style, 2)
 
 
 def _verdict(answer: SweepAnswer) -> Iterator[RenderableType]:

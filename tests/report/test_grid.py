@@ -47,3 +47,17 @@ def test_names_from_data_cannot_control_the_terminal(name):
     grid = Grid(("unit", "target"))
     grid.add(name, "1")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f‪-‮]", shown(grid, 100))
+
+
+def test_a_figure_stands_on_one_line():
+    """A number and what follows it are never parted, whatever the width; what is indented stays so on every line."""
+    from kpiopt.report.grid import Sentence
+
+    text = "the odds of all 3 are 31.7 % (31.0 % to 32.3 %), pay 91,291 USD."
+    for width in range(20, 70):
+        lines = list(Sentence(text).lines(width))
+        assert " ".join(lines) == text and max(map(len, lines)) <= width
+        assert not any(line.startswith(("%", "USD")) for line in lines)
+    shown = plain_text(Sentence("    " + text, "", 2), 40)
+    assert all(line.startswith("      ") for line in shown.splitlines()) and max(map(len, shown.splitlines())) <= 40
+    assert plain_text(Sentence("a" * 50), 30).split() == ["a" * 30, "a" * 20]

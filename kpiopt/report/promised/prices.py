@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
 
-from kpiopt.errors import printable
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, Sentence
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.scenario.scenario import Scenario
 
@@ -32,7 +30,7 @@ def render_risk(study: Mapping[str, Any], scenario: Scenario) -> Group:
     for row in price_rows(study, scenario.currency):
         grid.add(*row)
     sentences = (*risk_sentences(study), *margin_sentences(study, scenario))
-    lines: list[RenderableType] = [Padding(Text(printable(text)), (0, 0, 0, 2), expand=False) for text in sentences]
+    lines: list[RenderableType] = [Sentence(text, "", 2) for text in sentences]
     return Group(Text("\nWhat odds cost", style="bold"), grid, *lines)
 
 
