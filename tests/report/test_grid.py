@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from kpiopt.report.grid import Grid
+from kpiopt.cli.terminal import plain_text
+from kpiopt.report.grid import Grid, Sentence
 
 ROWS = [
     ("A rather long name of a unit in the north", "12,345,678.90", "61.2 (60.1 to 62.3)"),
@@ -51,13 +52,11 @@ def test_names_from_data_cannot_control_the_terminal(name):
 
 def test_a_figure_stands_on_one_line():
     """A number and what follows it are never parted, whatever the width; what is indented stays so on every line."""
-    from kpiopt.report.grid import Sentence
-
     text = "the odds of all 3 are 31.7 % (31.0 % to 32.3 %), pay 91,291 USD."
     for width in range(20, 70):
         lines = list(Sentence(text).lines(width))
         assert " ".join(lines) == text and max(map(len, lines)) <= width
         assert not any(line.startswith(("%", "USD")) for line in lines)
-    shown = plain_text(Sentence("    " + text, "", 2), 40)
-    assert all(line.startswith("      ") for line in shown.splitlines()) and max(map(len, shown.splitlines())) <= 40
+    said = plain_text(Sentence("    " + text, "", 2), 40)
+    assert all(line.startswith("      ") for line in said.splitlines()) and max(map(len, said.splitlines())) <= 40
     assert plain_text(Sentence("a" * 50), 30).split() == ["a" * 30, "a" * 20]
