@@ -19,8 +19,10 @@ from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_sentences
 from kpiopt.report.scorecard.pay import unit_pay
 from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_with_scorecards
+from tests.report.browser import OUTSIDE, TEXTS, opened
 
 SHIPPED = ("hand-solved", "scorecard", "adventureworks-base")
+NIGHTLY = (*SHIPPED, "adventureworks-stretched")
 
 
 @cache
@@ -41,13 +43,24 @@ def table(page: Page, title: str) -> PageTable:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_no_other_unit_is_named_or_shown(name):
+    require_own(name, sample(name))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_no_other_unit_is_named_or_shown_to_anybody(name):
+    require_own(name, units_with_scorecards(source(name).graph))
+
+
+def require_own(name, chosen):
+    """Require of the pages of some units that they hold nobody else's name and no figure that is another's alone."""
     found, units = source(name), source(name).scenario.units
     scenario = found.scenario
     named = (scenario.kpis, scenario.perspectives, scenario.initiatives, scenario.factors)
     allowed = " ".join(
         [*(e.name for entries in named for e in entries.values()), *(k.unit for k in scenario.kpis.values())]
     )
-    for unit in sample(name):
+    for unit in chosen:
         page = render_page(build_scorecard(found, unit))
         body = html.unescape(page[page.index("<body>") :])
         assert units.names[unit] in body
@@ -186,3 +199,14 @@ def test_a_unit_that_the_name_says_is_not_said_twice():
     lines = build_scorecard(source("hand-solved"), 1).sections[1].lines
     assert "Improving Complaints by 1 lowers Complaints of the organization by 1." in lines
     assert "Improving Sales by 1,000 USD raises Sales of the organization by 1,000 USD." in lines
+
+
+def test_it_can_be_read_at_every_width(tmp_path):
+    """In a browser: no error, nothing fetched, no text over another, nothing beyond the edge."""
+    file = tmp_path / "card.html"
+    file.write_text(render_page(build_scorecard(source("scorecard"), 1)), "utf-8")
+    for width in (390, 1280, 1920):
+        with opened(file, width=width) as page:
+            assert page.evaluate(TEXTS) == []
+            assert page.evaluate(OUTSIDE) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
