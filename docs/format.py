@@ -141,6 +141,7 @@ HEADINGS = {
     "AdjustEntry": "[adjust.NAME]",
     "FieldChanges": "scale, set and add of [adjust.NAME]",
     "DecideSection": "[decide]",
+    "FairnessSection": "[fairness]",
     "CushionEntry": "[over_assignment] LEVEL = { … }",
     "ReconcileSection": "[reconcile]",
     "UncertaintySection": "[uncertainty]",

@@ -1,4 +1,4 @@
-"""What a run says about who is asked for how much: cushions on top of the plan, offers beside it."""
+"""What a run says about who is asked for how much: cushions, offers, and how alike peers are treated."""
 
 from __future__ import annotations
 
@@ -67,3 +67,64 @@ class Gap:
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PeersCompared:
+    """One group of peers in the plan.
+
+    Attributes
+    ----------
+    name : str
+        Such as "sales, level rep".
+    count : int
+    largest, mean : float
+        Of what is compared.
+    """
+
+    name: str
+    count: int
+    largest: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class WithoutFairness:
+    """What the plan would be if peers were not compared.
+
+    Attributes
+    ----------
+    goals : tuple of mapping
+        goal, plan, shortfall and odds of each.
+    cost, cost_with : float
+        Value of the step `cost` of that plan, and of this one.
+    all_goals : Estimate or None
+        Odds of all goals together.
+    """
+
+    goals: tuple[dict[str, Any], ...]
+    cost: float
+    cost_with: float
+    all_goals: Estimate | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        odds = self.all_goals.as_dict() if self.all_goals else None
+        return {"goals": list(self.goals), "cost": self.cost, "cost_with": self.cost_with, "odds": odds}
+
+
+@dataclass(frozen=True)
+class FairnessResult:
+    """How alike peers are treated, and what that costs; `price` is None where it was not looked at."""
+
+    measure: str
+    groups: tuple[PeersCompared, ...] = ()
+    price: WithoutFairness | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "measure": self.measure,
+            "groups": [asdict(group) for group in self.groups],
+            "price": self.price.as_dict() if self.price else None,
+        }

@@ -15,12 +15,12 @@ from kpiopt.plan import Plan, build_plan
 from kpiopt.plan.given_plan import read_given_plan
 from kpiopt.plan.limits import sum_below
 from kpiopt.plan.split_rule import SplitPlan, parse_rule, reach_locks, split_gaps
-from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.arrays import dot
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.run.promised import PromiseResult, about_odds
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
+from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.hits import fall_short

@@ -17,7 +17,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.run.asks import CushionResult, Gap
+from kpiopt.run.asks import CushionResult, FairnessResult, Gap
 from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
@@ -182,6 +182,8 @@ class Run:
         What levels are asked on top of the plan, from the top down.
     gaps : tuple of Gap
         What goals would ask of units, what these offer, and the plan.
+    fairness : FairnessResult or None
+        How alike peers are treated.
     """
 
     scenario: Scenario
@@ -200,6 +202,7 @@ class Run:
     cushions: tuple[CushionResult, ...] = ()
     missed_odds: MissedOdds | None = None
     gaps: tuple[Gap, ...] = ()
+    fairness: FairnessResult | None = None
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -224,6 +227,7 @@ class Run:
             "missed_odds": self.missed_odds.as_dict() if self.missed_odds else None,
             "over_assignment": [cushion.as_dict() for cushion in self.cushions],
             "gap": [gap.as_dict() for gap in self.gaps],
+            "fairness": self.fairness.as_dict() if self.fairness else None,
         }
 
     def as_dict(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from kpiopt.program.order.rounded_rules import broken_rules
 from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
+from kpiopt.run.fairness import compare_peers, is_priced, judge_without, without_fairness
 from kpiopt.run.gaps import find_gaps, notes_on_gaps
 from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.odds_repair import mend_odds, with_repairs
@@ -134,12 +135,14 @@ def complete_run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),
         promises=promises, missed_odds=missed_odds, cushions=cushions, gaps=find_gaps(plan),
+        fairness=compare_peers(cascade, plan),
     )  # fmt: skip
-    if not options.simulate:
-        return _with_rules(run, options)
-    progress("odds")
-    with _timed(seconds, "odds"):
-        run = _with_odds(run, options)
+    if options.simulate:
+        progress("odds")
+        with _timed(seconds, "odds"):
+            run = _with_odds(run, options)
+    with _timed(seconds, "fairness"):
+        run = _with_price_of_fairness(run, options)
     with _timed(seconds, "rules"):
         return _with_rules(run, options)
 
@@ -176,6 +179,23 @@ def _with_odds_of_cushions(run: Run, options: SolveOptions) -> Run:
         return replace(run, cushions=with_fresh_odds(run.cushions, run.plan, draw))
     except LimitReached:
         late = NotDone("cushions", "the odds with cushions were not drawn in the time")
+        return replace(run, not_done=(*run.not_done, late))
+
+
+def _with_price_of_fairness(run: Run, options: SolveOptions) -> Run:
+    """Make one more plan that does not compare peers, where that is asked for, to tell what comparing them costs."""
+    if run.fairness is None or not is_priced(run.scenario):
+        return run
+    try:
+        if options.solver.deadline.ends("fairness", 0, 1):
+            raise options.solver.deadline.reached("the plan without fairness was made")
+        graph = replace(run.graph, scenario=without_fairness(run.scenario))
+        free, solution = solve_cascade(apply_rules(build_cascade(graph), allow_code=options.allow_code), options.solver)
+        draw = partial(_draw, options, like=run.simulation) if run.simulation else None
+        price = judge_without(run.cascade, run.solution.x, run.plan, free, solution.x, draw)
+        return replace(run, fairness=replace(run.fairness, price=price))
+    except LimitReached:
+        late = NotDone("fairness", "the plan without fairness was not made in the time")
         return replace(run, not_done=(*run.not_done, late))
 
 

@@ -92,6 +92,7 @@ def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, l
         "promises": [],
         "over_assignment": [],
         "gap": [],
+        "fairness": None,
         **{k: v for k, v in run.answer.items() if k not in ("run", "folder")},
     }
     claiming = _claiming(found, claimed["steps"])

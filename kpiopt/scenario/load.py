@@ -36,6 +36,7 @@ from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.effort import resolve_effort_curves
+from kpiopt.scenario.resolve.fairness import check_beside_peers, check_chance, resolve_fairness
 from kpiopt.scenario.resolve.noise import resolve_noise
 from kpiopt.scenario.resolve.over_assignment import (
     check_cushioned_locks,
@@ -287,6 +288,7 @@ def _resolve(
         cells=found.cells,
         totals=found.totals,
         decide=resolve_decide(findings, model, _resources(model, resolved, found)),
+        fairness=resolve_fairness(findings, model),
         over_assignment=resolve_over_assignment(findings, model, units),
         reconcile=0.0 if model.reconcile is None else model.reconcile.weight,
         uncertainty=found.uncertainty,
@@ -327,6 +329,8 @@ def _check(
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
     MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
     check_cushioned_locks(findings, scenario)
+    check_chance(findings, scenario, found.table)
+    check_beside_peers(findings, scenario, model)
     check_letter_case(findings, resolved, found)
     check_relax(findings, scenario)
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})

@@ -27,6 +27,7 @@ from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.settings import Decide as Decide
+from kpiopt.scenario.settings import Fairness as Fairness
 from kpiopt.scenario.settings import OddsSettings as OddsSettings
 from kpiopt.scenario.settings import SimulationSettings as SimulationSettings
 from kpiopt.scenario.totals import Totals, no_totals
@@ -263,6 +264,8 @@ class Cells:
         What over-assignment multiplies `lock_target` by: the two make the target that was written.
     commit : (n,) float or None
         Value that the unit offers, like a target; NaN where it offers none.
+    near_peers : (2, n) float or None
+        Least and largest relative stretch as shares of the mean of the peers; NaN where no guardrail gives one.
     """
 
     unit: Integers
@@ -285,6 +288,7 @@ class Cells:
     lock_target: Floats | None = None
     lock_factor: Floats | None = None
     commit: Floats | None = None
+    near_peers: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -298,6 +302,11 @@ class Cells:
     def written_target(self) -> Floats:
         """Target fixed by a person as it was written, cushion included, NaN where free, (n,) float."""
         return self.fixed_target if self.lock_factor is None else self.fixed_target * self.lock_factor
+
+    @property
+    def beside_peers(self) -> Floats:
+        """Least and largest relative stretch beside the mean of the peers, NaN where free, (2, n) float."""
+        return np.full((2, len(self)), np.nan) if self.near_peers is None else self.near_peers
 
     @property
     def offered(self) -> Floats:
@@ -347,6 +356,7 @@ class Scenario:
     cells: Cells
     totals: Totals = field(default_factory=no_totals)
     decide: Decide = field(default_factory=Decide)
+    fairness: Fairness = field(default_factory=Fairness)
     over_assignment: OverAssignment = field(default_factory=OverAssignment)
     reconcile: float = 0.0
     uncertainty: Uncertainty = field(default_factory=lambda: Uncertainty((Quantity.number(1.0),)))

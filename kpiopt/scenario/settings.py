@@ -47,3 +47,25 @@ class SimulationSettings:
     seed: int = 0
     method: str = "sobol"
     precision: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """How peers are compared.
+
+    Attributes
+    ----------
+    measure : str
+        "stretch" (relative to max(|baseline|, step)), "load" (effort / capacity) or "chance" (equal odds).
+    band : float or None
+        How far everyone may be from the mean of the peers.
+    leximin : bool
+        Whether after the worst the next worst is looked at, to the end.
+    price : bool
+        Whether it is found out what the goals, cost and odds would be without fairness.
+    """
+
+    measure: str = "stretch"
+    band: float | None = None
+    leximin: bool = False
+    price: bool = False

@@ -12,8 +12,8 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
-from kpiopt.program.formulation.columns import peer_groups
 from kpiopt.reading.key_path import did_you_mean
+from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats
 

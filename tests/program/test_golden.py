@@ -14,7 +14,7 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation import actions, columns, constraints, effort
+from kpiopt.program.formulation import actions, columns, compared, constraints, effort
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 
@@ -50,6 +50,12 @@ BLOCKS = {
     "add_capacity_rows": "capacity.hours[",
     "add_budget_rows": "budget[",
     "add_fairness_rows": "fairness[",
+    "add_mean": "mean[",
+    "add_mean_rows": "mean[",
+    "add_band_rows": "band[",
+    "add_peer_rows": "peers[",
+    "add_ranks": "worst[",
+    "add_rank_rows": "rank[",
 }
 
 
@@ -73,7 +79,7 @@ def test_every_rule_has_a_golden_program() -> None:
     written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
-        for module in (columns, constraints, actions, effort)
+        for module in (columns, constraints, actions, effort, compared)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("add_") and function.__module__ == module.__name__ and name not in NO_RULES
     ]

@@ -10,6 +10,7 @@ from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
     Limit,
+    add_band_rows,
     add_bound_rows,
     add_budget_rows,
     add_capacity_rows,
@@ -18,8 +19,11 @@ from kpiopt.program.formulation.constraints import (
     add_goal_rows,
     add_lock_target_rows,
     add_met_rows,
+    add_mean_rows,
+    add_peer_rows,
     add_ramp_rows,
     add_range_rows,
+    add_rank_rows,
     add_start_rows,
     add_total_rows,
     add_value_rows,
@@ -37,7 +41,8 @@ class Cascade:
     ----------
     program : LinearProgram
         Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
-        range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget, fairness.
+        range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget, fairness,
+        mean, band, peers, rank.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -78,6 +83,10 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_effort_curve_rows(build, columns)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
+    add_mean_rows(build, columns)
+    add_band_rows(build, columns)
+    add_peer_rows(build, columns)
+    add_rank_rows(build, columns)
     order = [step for step in graph.scenario.decide.order if step != "reference"]
     steps = {**OBJECTIVES, **RISK_OBJECTIVES}
     objectives = hard_promises(columns, build.n_columns)

@@ -13,6 +13,16 @@ from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
+from kpiopt.program.formulation.compared import (
+    Compared,
+    Leximin,
+    add_largest,
+    add_mean,
+    add_ranks,
+    compare_cells,
+    compare_loads,
+    needs_mean,
+)
 from kpiopt.program.formulation.effort import EffortColumns, add_loads
 from kpiopt.program.formulation.elimination import (
     Elimination,
@@ -23,32 +33,12 @@ from kpiopt.program.formulation.elimination import (
 )
 from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
+from kpiopt.scenario.peers import PeerGroups, peer_groups
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
 
 RISK_STEPS = ("odds", "cvar")
 TOGETHER = "all goals"
 """What a promise about several goals is called."""
-
-
-@dataclass(frozen=True)
-class PeerGroups:
-    """Cells that are compared: same KPI and same values of `peers`. Locked cells stand apart: nobody decides there.
-
-    Attributes
-    ----------
-    member : (n_members,) int
-        Which of the decided cells are compared, ascending; a cell with its stretches of all periods is one.
-    group : (n_members,) int
-        Group of each of them.
-    count : (n_groups,) int
-    names : tuple of str
-        Such as "sales, level rep, role hunter".
-    """
-
-    member: Integers
-    group: Integers
-    count: Integers
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -85,6 +75,12 @@ class DecisionColumns:
         z_g, whether a goal is missed, for the step "met"; empty without it.
     largest : Columns
         m_G, one for each peer group; empty where the order has no step "fairness".
+    mean : Columns
+        u_G, one for each peer group where they are held near their mean; else empty.
+    ranks : Leximin
+        What is beyond the worst; empty without leximin.
+    compared : Compared
+        What the columns above are about.
     fixed : (n_fixed,) int
         Stretch columns whose target is locked while effects on it are still open.
     at_risk : (n_at_risk,) int
@@ -117,6 +113,9 @@ class DecisionColumns:
     risk: Columns
     missed: Columns
     largest: Columns
+    mean: Columns
+    ranks: Leximin
+    compared: Compared
     peers: PeerGroups
     fixed: Integers
     at_risk: Integers
@@ -230,8 +229,10 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard or goal.p_min is not None], dtype=np.int64)
     scale = graph.stretch_scale[cell]
-    largest = np.bincount(of_decided, stretch.upper / scale, len(decided)).astype(np.float64)
     peers = peer_groups(scenario, decided, np.flatnonzero(~scenario.horizon.is_locked[decided]))
+    compared, is_fair = compare_cells(graph, peers, decided, of_decided, stretch), "fairness" in scenario.decide.order
+    if scenario.fairness.measure == "load":
+        compared = compare_loads(graph, stretch, lambda r: _effort_of(scenario, cell, r), level, graph.use_per_level)
     return DecisionColumns(
         graph=graph,
         stretch=stretch,
@@ -249,7 +250,10 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
-        largest=add_largest(build, scenario, largest, peers),
+        largest=add_largest(build, compared, wanted=is_fair),
+        mean=add_mean(build, compared, wanted=needs_mean(scenario)),
+        ranks=add_ranks(build, compared, wanted=is_fair and scenario.fairness.leximin),
+        compared=compared,
         actions=add_switches(build, graph, level),
         missed=add_missed(build, scenario, goals, soft),
         effort=add_loads(build, graph, cell, stretch),
@@ -270,6 +274,11 @@ def nodes_that_may_leave(graph: CausalGraph) -> Integers:
         return graph.bounded
     ranges = level_range(graph)
     return nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
+
+
+def _effort_of(scenario: Scenario, cell: Integers, resource: str) -> Floats:
+    """Effort per unit of each stretch, (n_stretch,) float."""
+    return scenario.cells.effort.get(resource, np.zeros(len(scenario.cells)))[cell]
 
 
 def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:
@@ -358,56 +367,8 @@ def risk_steps(scenario: Scenario) -> tuple[str, ...]:
     return tuple(step for step in scenario.decide.order if step in RISK_STEPS and scenario.goals)
 
 
-def add_largest(build: ProgramBuilder, scenario: Scenario, largest: Floats, peers: PeerGroups) -> Columns:
-    """m_G in [0, the largest x_n / w_n that the boxes of group G allow]."""
-    if "fairness" not in scenario.decide.order:
-        return build.add_columns("largest", np.empty(0), np.empty(0), str)
-    highest = np.zeros(len(peers.count))
-    np.maximum.at(highest, peers.group, largest[peers.member])
-    return build.add_columns("largest", np.zeros(len(highest)), 1.01 * highest, lambda i: peers.names[i])
-
-
 def scale_of_goals(goals: tuple[Goal, ...], baseline: Floats) -> Floats:
     """Return scale_g = |target_g - baseline_g|, where that is 0 but for rounding |target_g|, else 1."""
     target = np.array([g.target for g in goals])
     is_gap = is_above(target, baseline) | is_above(baseline, target)
     return np.where(is_gap, np.abs(target - baseline), np.where(target != 0.0, np.abs(target), 1.0))
-
-
-def peer_groups(scenario: Scenario, cell: Integers, member: Integers) -> PeerGroups:
-    """Group cells by KPI and the `peers` attributes of their units.
-
-    Parameters
-    ----------
-    cell : (n,) int
-        Positions in `scenario.horizon`.
-    member : (n_members,) int
-        Which of them are compared.
-    """
-    key, values = scenario.horizon.kpi[cell[member]].copy(), []
-    for peer in scenario.decide.peers:
-        names, code = _attribute(scenario, peer)
-        key = key * len(names) + code[scenario.horizon.unit[cell[member]]]
-        values.append(names)
-    distinct, group, count = np.unique(key, return_inverse=True, return_counts=True)
-    return PeerGroups(member, group, count, tuple(_group_name(scenario, k, values) for k in distinct.tolist()))
-
-
-def _group_name(scenario: Scenario, key: int, values: list[list[str]]) -> str:
-    """Return "sales, level rep, role hunter" of a group's key; attributes that are not given are left out."""
-    parts: list[str] = []
-    for peer, names in zip(reversed(scenario.decide.peers), reversed(values), strict=True):
-        key, code = divmod(key, len(names))
-        parts = [f"{peer} {names[code]}", *parts] if names[code] else parts
-    return ", ".join([scenario.kpi_ids[key], *parts])
-
-
-def _attribute(scenario: Scenario, peer: str) -> tuple[list[str], Integers]:
-    """Return the distinct values of one attribute in order of the alphabet, and which one each unit has."""
-    units = scenario.units
-    given = {"level": units.levels, "role": units.roles, "pay_plan": units.pay_plans}
-    own = given.get(peer) or tuple(units.ids[p] if p >= 0 else "" for p in units.parent.tolist())
-    own = tuple(own[home] for home in units.home.tolist())
-    names = sorted(set(own))
-    number = {name: i for i, name in enumerate(names)}
-    return names, np.fromiter(map(number.__getitem__, own), dtype=np.int64, count=len(own))

@@ -22,6 +22,7 @@ from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.graph.effort import bends_of_effort
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
+from kpiopt.program.formulation.compared import Weighted
 from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.scenario import Budget, Floats, Integers
 from kpiopt.scenario.target_grid import target_grid
@@ -365,18 +366,82 @@ def _one_row(block: Columns, row: int, value: Floats) -> Terms:
 
 
 def add_fairness_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """x_n / w_n - m_G <= 0 for every cell n of peer group G that no lock takes;  with periods x_n is sum_t x_nt."""
-    n = len(columns.peers.member) if len(columns.largest) else 0
-    each, node = np.arange(n), columns.graph.whole_node[columns.decided[columns.peers.member[:n]]]
-    row_of = np.full(len(columns.decided), -1, dtype=np.int64)
-    row_of[columns.peers.member[:n]] = each
-    member = np.flatnonzero(row_of[columns.stretch_decided] >= 0)
+    """v_i - m_G <= 0 for every member i of peer group G.
+
+    v_i is x_n / w_n of a cell that no lock takes, with periods sum_t x_nt / w_n; or a unit's load, effort / capacity.
+    """
+    compared, n = columns.compared, len(columns.compared) if len(columns.largest) else 0
+    terms = [*_compared(columns, n), Terms(columns.largest, np.arange(n), compared.group[:n], -np.ones(n))]
+    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), compared.label)
+
+
+def _compared(columns: DecisionColumns, n: int) -> list[Terms]:
+    """v_i as terms of row i, for all members or for none."""
+    return [
+        Terms(block, part.row[: len(part.row) if n else 0], part.member[: len(part.row) if n else 0],
+              part.value[: len(part.row) if n else 0])
+        for block, part in ((columns.stretch, columns.compared.stretch), (columns.level, columns.compared.level))
+    ]  # fmt: skip
+
+
+def add_mean_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """sum_{i in G} v_i - n_G u_G = 0 for every peer group G that is held near its mean u_G."""
+    compared, n = columns.compared, len(columns.mean)
+    terms = [Terms(t.columns, compared.group[t.row], t.member, t.value) for t in _compared(columns, n)]
+    terms.append(Terms(columns.mean, np.arange(n), np.arange(n), -compared.count[:n].astype(np.float64)))
+    build.add_rows("mean", terms, np.zeros(n), np.zeros(n), lambda i: compared.names[i])
+
+
+def add_band_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """-band <= v_i - u_G <= band for every member i of peer group G, where there is a band."""
+    compared, band = columns.compared, columns.scenario.fairness.band
+    n = len(compared) if band is not None and len(columns.mean) else 0
+    width = np.full(n, band or 0.0)
+    terms = [*_compared(columns, n), Terms(columns.mean, np.arange(n), compared.group[:n], -np.ones(n))]
+    build.add_rows("band", terms, -width, width, compared.label)
+
+
+def add_peer_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """v_n - most_n u_G <= 0 and least_n u_G - v_n <= 0 for the cells n whose guardrails speak of their peers."""
+    compared, peers = columns.compared, columns.peers
+    least, most = columns.scenario.horizon.beside_peers[:, columns.decided[peers.member]]
+    over, under = np.flatnonzero(~np.isnan(most)), np.flatnonzero(~np.isnan(least))
+    member, side = np.concatenate([over, under]), np.repeat([1.0, -1.0], [len(over), len(under)])
+    bound, row = np.concatenate([most[over], least[under]]), np.arange(len(member))
+    at, decision, value = _repeated(compared.stretch, member)
     terms = [
-        Terms(columns.stretch, row_of[columns.stretch_decided[member]], member, 1.0 / columns.scale[member]),
-        Terms(columns.largest, each, columns.peers.group[:n], -np.ones(n)),
+        Terms(columns.stretch, at, decision, side[at] * value),
+        Terms(columns.mean, row, compared.group[member], -side * bound),
     ]
-    label = partial(_node_of, columns, node)
-    build.add_rows("fairness", terms, np.full(n, -np.inf), np.zeros(n), label)
+    ends = ["most"] * len(over) + ["least"] * len(under)
+    label = partial(_label_of, [f"{compared.label(i)}, {end}" for i, end in zip(member.tolist(), ends, strict=True)])
+    build.add_rows("peers", terms, np.full(len(member), -np.inf), np.zeros(len(member)), label)
+
+
+def add_rank_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
+    """v_i - t_Gk - d_Gki <= 0 for every member i of peer group G and k = 2, 3, … to its size."""
+    compared, ranks = columns.compared, columns.ranks
+    each = np.arange(len(ranks.member))
+    terms = [
+        Terms(columns_of, *_repeated(part, ranks.member))
+        for columns_of, part in ((columns.stretch, compared.stretch), (columns.level, compared.level))
+    ]
+    terms += [
+        Terms(ranks.worst, each, ranks.of_worst, -np.ones(len(each))),
+        Terms(ranks.beyond, each, each, -np.ones(len(each))),
+    ]
+    label = partial(_label_of, [ranks.beyond.label(j) for j in each.tolist()])
+    build.add_rows("rank", terms, np.full(len(each), -np.inf), np.zeros(len(each)), label)
+
+
+def _repeated(part: Weighted, member: Integers) -> tuple[Integers, Integers, Floats]:
+    """Return the terms of some members, one row for each mention."""
+    order = np.argsort(part.row, kind="stable")
+    first, last = (np.searchsorted(part.row[order], member, side=side) for side in ("left", "right"))
+    count = last - first
+    row = np.repeat(np.arange(len(member)), count)
+    at = order[np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
+    return row, part.member[at], part.value[at]
 
 
 def _node_of(columns: DecisionColumns, nodes: Integers, member: int) -> str:

@@ -85,12 +85,23 @@ def maximize_objective(columns: DecisionColumns, n_columns: int) -> list[Objecti
 
 
 def fairness_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
-    """Min sum_G n_G m_G / sum_G n_G."""
+    """Min sum_G n_G m_G / sum_G n_G;  with leximin then for k = 2, 3, … min sum_G n_G s_Gk / sum_G n_G.
+
+    s_Gk = k t_Gk + sum_i d_Gki is what the k worst of group G come to together.
+    """
     if not len(columns.largest):
         return []
-    share = columns.peers.count / columns.peers.count.sum()
+    compared, ranks, slack = columns.compared, columns.ranks, _slack(columns, "fairness")
+    share = compared.count / compared.count.sum()
     cost = _cost(columns.largest, share, n_columns)
-    return [Objective("fairness", None, cost, 0.0, _slack(columns, "fairness"), "relative stretch")]
+    number = 1 if len(ranks.worst) else None
+    found = [Objective("fairness", number, cost, 0.0, slack, compared.unit)]
+    for k in range(2, int(ranks.rank.max(initial=1)) + 1):
+        worst = np.where(ranks.rank == k, k * share[ranks.group], 0.0)
+        beyond = np.where(ranks.rank == k, share[ranks.group], 0.0)[ranks.of_worst]
+        cost = _cost(ranks.worst, worst, n_columns) + _cost(ranks.beyond, beyond, n_columns)
+        found.append(Objective("fairness", k, cost, 0.0, slack, compared.unit))
+    return found
 
 
 def cost_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:

@@ -228,6 +228,8 @@ class Words:
             "bound": f"the {end} of the KPI at {at}",
             "range": f"{end}_stretch of {at}, {self._bound(side)} over the periods",
             "ramp": f"the ramp of {at}",
+            "band": f"fairness.band of {at}",
+            "peers": f"the guardrail of {at} of its peers' mean",
             "levels": f"levels of the initiative {at}",
             "once": f"the initiative {at} begins once",
             "needs": f"needs of the initiative {at}",

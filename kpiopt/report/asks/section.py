@@ -1,4 +1,4 @@
-"""The report's section on what stands on top of the plan and beside it: cushions and offers."""
+"""The report's section on what stands on top of the plan and beside it: cushions, offers, fairness."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_GAPS = 40
 
 def asks_section(source: ReportSource) -> PageSection | None:
     """Return what is asked beside the plan; None where there is nothing of it."""
-    blocks = [*_cushions(source), *_gaps(source)]
+    blocks = [*_cushions(source), *_gaps(source), *_fairness(source)]
     return PageSection("On top of the plan and beside it", blocks=blocks) if blocks else None
 
 
@@ -61,3 +61,20 @@ def _gaps(source: ReportSource) -> Iterator[PageTable]:
         "offered - target",
     )
     yield PageTable("Top-down meets bottom-up", columns, rows, 2, note=note)
+
+
+def _fairness(source: ReportSource) -> Iterator[PageTable]:
+    """The price of fairness, where it was looked at: goals, cost and odds with and without."""
+    found = source.document.get("fairness") or {}
+    price = found.get("price")
+    if not price:
+        return
+    currency, rows = source.scenario.currency, []
+    for goal, free in zip(source.document["goals"], price["goals"], strict=True):
+        kpi = source.scenario.kpis[goal["kpi"]]
+        plan, other = (amount(entry["plan"], kpi.unit, kpi.step) for entry in (goal, free))
+        odds = [Estimate.from_dict(entry["odds"]).text if entry["odds"] else "" for entry in (goal, free)]
+        rows.append((f"goal {goal['goal']}", f"{plan}, {odds[0]}".rstrip(", "), f"{other}, {odds[1]}".rstrip(", ")))
+    rows.append(("cost", amount(price["cost_with"], currency), amount(price["cost"], currency)))
+    note = f"Peers are compared by {found['measure']}."
+    yield PageTable("What comparing peers costs", ("", "with fairness", "without"), rows, 1, note=note)

@@ -1,4 +1,4 @@
-"""What the summary says about cushions and offers."""
+"""What the summary says about cushions, offers and the price of fairness."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def beside_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterato
     Parameters
     ----------
     document : mapping
-        With the entries `over_assignment` and `gap` of the answer "kpiopt.solve/1".
+        With the entries `over_assignment`, `gap` and `fairness` of the answer "kpiopt.solve/1".
     """
     yield from cushion_sentences(document)
     yield from gap_sentences(document, scenario)
+    yield from price_sentences(document, scenario)
 
 
 def cushion_sentences(document: Mapping[str, Any]) -> Iterator[str]:
@@ -62,3 +63,16 @@ def largest_gaps(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         row for row in document.get("gap") or () if abs(row["target"] - row["bottom_up"]) > 1e-9 * abs(row["target"])
     ]
     return sorted(rows, key=lambda row: -abs(row["target"] - row["bottom_up"]) / (abs(row["target"]) or 1.0))
+
+
+def price_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
+    """Say what goals, cost and odds would be if peers were not compared."""
+    price = (document.get("fairness") or {}).get("price")
+    if not price:
+        return
+    met = sum(goal["met"] for goal in price["goals"])
+    odds = price["odds"] or (price["goals"][0]["odds"] if len(price["goals"]) == 1 else None)
+    likely = f", odds {Estimate.from_dict(odds).text}" if odds else ""
+    goals = f"{met} of {len(price['goals'])} goals met on average{likely}; " if price["goals"] else ""
+    costs = f"{amount(price['cost'], scenario.currency)} instead of {amount(price['cost_with'], scenario.currency)}"
+    yield f"If peers were not compared: {goals}cost {costs}."

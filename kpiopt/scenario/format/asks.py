@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kpiopt.scenario.format.values import OrShort, Section, Text
+from kpiopt.scenario.format.values import NonNegative, OrShort, Section, Text
 
 
 class CushionEntry(Section):
@@ -44,4 +44,21 @@ class ReconcileSection(Section):
 
     weight: Annotated[float, Field(ge=0, le=1)] = Field(
         description="share of the way from the reference of the last step, 0 stretch where none is given, to the offer"
+    )
+
+
+class FairnessSection(Section):
+    """How peers are compared, and how far apart they may be."""
+
+    band: NonNegative | None = Field(
+        default=None, description="largest distance of everyone from the mean of the peers, such as 0.1"
+    )
+    measure: Literal["stretch", "load"] = Field(
+        default="stretch",
+        description="what is compared: stretch of cells relative to their baseline, or effort of units relative to "
+        "their capacity",
+    )
+    leximin: bool = Field(default=False, description="whether after the worst the next worst is looked at, to the end")
+    price: bool = Field(
+        default=True, description="whether one more plan is made to tell what goals, cost and odds would be without it"
     )

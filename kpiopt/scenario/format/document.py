@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kpiopt.scenario.format.asks import Cushion, ReconcileSection
+from kpiopt.scenario.format.asks import Cushion, FairnessSection, ReconcileSection
 from kpiopt.scenario.format.effort import EffortCurveEntry, RampEntry
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
@@ -71,6 +71,7 @@ class ScenarioDocument(Section):
     ramp: dict[str, RampEntry] = Field(default={}, description="how new people come up to speed, by name")
     adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
+    fairness: FairnessSection | None = Field(default=None, description="how peers are compared")
     over_assignment: dict[str, Cushion] = Field(
         default={},
         description="by level: what is asked on top of targets as a cushion, such as team = 0.05; "

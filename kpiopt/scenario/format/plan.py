@@ -157,6 +157,12 @@ class GuardrailEntry(Section):
         description="largest change, from one period to the next, of the stretch relative to the period's share of the "
         "baseline",
     )
+    least: NonNegative | None = Field(
+        default=None, description="least relative stretch, as a share of the mean of the peers"
+    )
+    most: NonNegative | None = Field(
+        default=None, description="largest relative stretch, as a share of the mean of the peers, such as 1.2"
+    )
     per_period: bool = Field(
         default=False, description="whether the stretch of a period is at most its share of the largest stretch"
     )
@@ -198,6 +204,11 @@ class DecideSection(Section):
         default={}, description="by step: share of its value that may be given up for the next ones"
     )
     peers: list[Peer] = Field(default=["level", "role"], description="attributes of a unit that tell who is compared")
+    fairness: Literal["stretch", "chance"] = Field(
+        default="stretch",
+        description="what the step `fairness` asks of peers: the same stretch, relative to baseline, or the same odds "
+        "of attaining it, by their own noise and execution",
+    )
     effort_price: dict[str, NonNegative] = Field(
         default={}, description="what a unit of a resource costs in the step `cost`"
     )

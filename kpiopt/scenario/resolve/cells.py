@@ -70,11 +70,11 @@ def resolve_cells(
     coefficient, _ = roll_up.weights(given_sizes(roll_up, given), is_mean)
     baseline = _baselines(roll_up, given, coefficient, root_baseline, bounds_of(model))
     uncertainty, execution = _execution(findings, model, given, selector, reader)
-    growth = _growth(model, given, selector)
+    growth, near_peers = _growth(model, given, selector), _beside_peers(model, given, selector)
     boxes = closed(*_boxes(given, baseline[roll_up.cell >= 0], growth))
     inner = roll_up.is_parent[roll_up.cell >= 0]
     cells = _build(given, baseline[roll_up.cell >= 0], execution, growth, *(np.where(inner, np.nan, b) for b in boxes))
-    cells = replace(cells, has_decision=cells.has_decision & ~inner)
+    cells = replace(cells, has_decision=cells.has_decision & ~inner, near_peers=near_peers)
     return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty, _totals(given, inner, *boxes))
 
 
@@ -165,6 +165,19 @@ def _growth(model: ScenarioDocument, given: CellTable, selector: Selector) -> Fl
         growth[:, chosen] = np.array(entry.growth)[:, None]
     own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
     return np.where(np.isnan(own), growth, np.nan)
+
+
+def _beside_peers(model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats | None:
+    """Return least and largest stretch beside the mean of the peers, (2, n_cells); of several that match, the last."""
+    found = np.full((2, len(given)), np.nan)
+    for name, entry in model.guardrail.items():
+        if entry.least is None and entry.most is None:
+            continue
+        chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
+        for side, share in enumerate((entry.least, entry.most)):
+            if share is not None:
+                found[side, chosen] = share
+    return None if np.isnan(found).all() else found
 
 
 def _boxes(given: CellTable, baseline: Floats, growth: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,80 @@
+"""How peers are compared: `[fairness]` and `[decide] fairness`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kpiopt.errors import ModelError, Problem
+from kpiopt.reading.findings import Findings
+from kpiopt.scenario.chance import has_chance
+from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.resolve.cell_table import CellTable
+from kpiopt.scenario.scenario import Fairness, Scenario
+
+SECTION, CHANCE = "fairness", ("decide", "fairness")
+
+
+def resolve_fairness(findings: Findings, model: ScenarioDocument) -> Fairness:
+    """Return how peers are compared."""
+    entry, measure = model.fairness, model.decide.fairness
+    if entry is None:
+        return Fairness(measure)
+    is_step = "fairness" in model.decide.order
+    if not is_step and (entry.leximin or entry.measure != "stretch") and entry.band is None:
+        message, fix = (
+            "[fairness] changes nothing: the step `fairness` is not in the order",
+            "add the step, or remove it",
+        )
+        findings.at("W-no-effect", message, (SECTION,), fix=fix, key=True)
+    if measure == "chance" and (entry.measure == "load" or entry.band is not None):
+        message = "peers are asked for equal odds, and [fairness] compares something else"
+        rule, fix = (
+            "one thing is compared: stretch, load or odds",
+            'remove [decide] fairness = "chance", or band and measure',
+        )
+        findings.at("E-fairness", message, (SECTION,), rule=rule, fix=fix, key=True, kind=ModelError)
+    return Fairness("chance" if measure == "chance" else entry.measure, entry.band, entry.leximin, entry.price)
+
+
+def check_beside_peers(findings: Findings, scenario: Scenario, model: ScenarioDocument) -> None:
+    """Guardrails beside peers compare stretch, and load compares effort that is in proportion to it."""
+    if scenario.fairness.measure == "load" and model.effort_curve:
+        message = "[fairness] compares load, and effort grows faster than stretch ([effort_curve])"
+        rule, fix = "loads are compared where effort is in proportion to stretch", 'write measure = "stretch"'
+        findings.at("E-fairness", message, (SECTION, "measure"), rule=rule, fix=fix, kind=ModelError)
+    named = [name for name, entry in model.guardrail.items() if entry.least is not None or entry.most is not None]
+    for name in named:
+        entry, path = model.guardrail[name], ("guardrail", name)
+        if scenario.fairness.measure != "stretch":
+            message = f"guardrail '{name}' compares stretch, and [fairness] compares {scenario.fairness.measure}"
+            rule = "least and most are about the mean relative stretch of peers"
+            fix = "remove one of the two"
+            findings.at("E-guardrail-peers", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
+        if entry.least is not None and entry.most is not None and entry.least > entry.most:
+            message, rule = f"guardrail '{name}' has least above most", "least is at most most"
+            findings.at("E-guardrail-peers", message, (*path, "least"), rule=rule, fix="swap them", kind=ModelError)
+
+
+def check_chance(findings: Findings, scenario: Scenario, table: CellTable) -> None:
+    """Every cell whose odds are compared has odds of its own: an uncertain baseline."""
+    if scenario.fairness.measure != "chance":
+        return
+    if scenario.periods is not None:
+        message, rule = (
+            "peers are asked for equal odds, and the plan has periods",
+            "odds are not yet compared by period",
+        )
+        fix = 'write [decide] fairness = "stretch", or plan without [periods]'
+        findings.at("E-periods-chance", message, CHANCE, rule=rule, fix=fix, kind=ModelError)
+        return
+    cells = scenario.horizon
+    compared = np.flatnonzero(cells.has_decision & ~cells.is_locked)
+    certain = compared[~has_chance(scenario, compared)]
+
+    def problem(cell: int) -> Problem:
+        message = f"the baseline of {table.name(cell)} is certain, so that its odds say nothing about its stretch"
+        rule = "peers are asked for equal odds by their own noise and execution"
+        fix = 'give it noise ([noise.NAME] sd, or a baseline such as "90 to 110")'
+        return Problem("E-chance-noise", message, rule, fix, table.location(cell, "baseline"))
+
+    findings.each(certain.tolist(), problem, ModelError)
