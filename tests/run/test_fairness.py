@@ -222,9 +222,9 @@ def test_what_is_too_large_or_too_much_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         run_of(tmp_path, text + "[fairness]\nleximin = true\n")
     assert caught.value.problems[0].code == "E-leximin-size"
-    assert codes(tmp_path, THREE + "[effort_curve.e]\ntiers = [[0.1, 1], [0.2, 2]]\n[fairness]\nmeasure = 'load'\n") == [
-        "E-fairness"
-    ]
+    assert codes(
+        tmp_path, THREE + "[effort_curve.e]\ntiers = [[0.1, 1], [0.2, 2]]\n[fairness]\nmeasure = 'load'\n"
+    ) == ["E-fairness"]
     assert codes(tmp_path, THREE + "[decide]\nfairness = 'chance'\n[fairness]\nband = 0.1\n[noise.n]\nsd = 0.1\n") == [
         "E-fairness"
     ]
