@@ -246,7 +246,7 @@ def _shut(cascade: Cascade, solution: Solution, missed: list[PromiseResult]) -> 
             upper[promise.column] = 0.0
     lower = arrays.column_lower.copy()
     lower[columns.change.positions] = -np.inf  # more of a limit may carry these further than the data do
-    for block in (columns.change, columns.largest, columns.mean, *columns.ranks.blocks):
+    for block in (columns.change, *columns.fair.blocks):
         upper[block.positions] = np.inf
     upper = np.maximum(upper, lower)
     return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros_like(arrays.integer))

@@ -59,7 +59,7 @@ BLOCKS = {
 }
 
 
-NO_RULES = ("add_columns", "add_action_rows")
+NO_RULES = ("add_columns", "add_action_rows", "add_fair")
 
 
 def text_of(path: Path) -> str:

@@ -13,16 +13,7 @@ from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
-from kpiopt.program.formulation.compared import (
-    Compared,
-    Leximin,
-    add_largest,
-    add_mean,
-    add_ranks,
-    compare_cells,
-    compare_loads,
-    needs_mean,
-)
+from kpiopt.program.formulation.compared import Compared, FairColumns, add_fair, compare_cells, compare_loads
 from kpiopt.program.formulation.effort import EffortColumns, add_loads
 from kpiopt.program.formulation.elimination import (
     Elimination,
@@ -73,14 +64,8 @@ class DecisionColumns:
         What the steps "odds" and "cvar" minimise, one for each of them in the order.
     missed : Columns
         z_g, whether a goal is missed, for the step "met"; empty without it.
-    largest : Columns
-        m_G, one for each peer group; empty where the order has no step "fairness".
-    mean : Columns
-        u_G, one for each peer group where they are held near their mean; else empty.
-    ranks : Leximin
-        What is beyond the worst; empty without leximin.
-    compared : Compared
-        What the columns above are about.
+    fair : FairColumns
+        What is compared between peers, and the columns that say how it turns out.
     fixed : (n_fixed,) int
         Stretch columns whose target is locked while effects on it are still open.
     at_risk : (n_at_risk,) int
@@ -112,10 +97,7 @@ class DecisionColumns:
     together: Columns
     risk: Columns
     missed: Columns
-    largest: Columns
-    mean: Columns
-    ranks: Leximin
-    compared: Compared
+    fair: FairColumns
     peers: PeerGroups
     fixed: Integers
     at_risk: Integers
@@ -129,6 +111,16 @@ class DecisionColumns:
     def scenario(self) -> Scenario:
         """The scenario behind the graph."""
         return self.graph.scenario
+
+    @property
+    def largest(self) -> Columns:
+        """m_G, one for each peer group; empty where the order has no step "fairness"."""
+        return self.fair.largest
+
+    @property
+    def compared(self) -> Compared:
+        """What is compared between peers."""
+        return self.fair.compared
 
     @property
     def on_average(self) -> Integers:
@@ -230,9 +222,6 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard or goal.p_min is not None], dtype=np.int64)
     scale = graph.stretch_scale[cell]
     peers = peer_groups(scenario, decided, np.flatnonzero(~scenario.horizon.is_locked[decided]))
-    compared, is_fair = compare_cells(graph, peers, decided, of_decided, stretch), "fairness" in scenario.decide.order
-    if scenario.fairness.measure == "load":
-        compared = compare_loads(graph, stretch, lambda r: _effort_of(scenario, cell, r), level, graph.use_per_level)
     return DecisionColumns(
         graph=graph,
         stretch=stretch,
@@ -250,10 +239,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
-        largest=add_largest(build, compared, wanted=is_fair),
-        mean=add_mean(build, compared, wanted=needs_mean(scenario)),
-        ranks=add_ranks(build, compared, wanted=is_fair and scenario.fairness.leximin),
-        compared=compared,
+        fair=_add_fair(build, graph, peers, decided, of_decided, stretch, level),
         actions=add_switches(build, graph, level),
         missed=add_missed(build, scenario, goals, soft),
         effort=add_loads(build, graph, cell, stretch),
@@ -276,9 +262,26 @@ def nodes_that_may_leave(graph: CausalGraph) -> Integers:
     return nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
 
 
-def _effort_of(scenario: Scenario, cell: Integers, resource: str) -> Floats:
-    """Effort per unit of each stretch, (n_stretch,) float."""
-    return scenario.cells.effort.get(resource, np.zeros(len(scenario.cells)))[cell]
+def _add_fair(
+    build: ProgramBuilder,
+    graph: CausalGraph,
+    peers: PeerGroups,
+    decided: Integers,
+    of_decided: Integers,
+    stretch: Columns,
+    level: Columns,
+) -> FairColumns:
+    """m_G, and what holds peers near their mean or looks beyond the worst."""
+    cells = graph.scenario.cells
+
+    def effort(resource: str) -> Floats:
+        return cells.effort.get(resource, np.zeros(len(cells)))[cells.has_decision]
+
+    if graph.scenario.fairness.measure == "load":
+        compared = compare_loads(graph, stretch, effort, level, graph.use_per_level)
+    else:
+        compared = compare_cells(graph, peers, decided, of_decided, stretch)
+    return add_fair(build, graph.scenario, compared)
 
 
 def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:

@@ -90,10 +90,31 @@ class Leximin:
     of_worst: Integers
     member: Integers
 
+
+@dataclass(frozen=True)
+class FairColumns:
+    """What is compared, and the columns that say how it turns out.
+
+    Attributes
+    ----------
+    compared : Compared
+    largest : Columns
+        m_G, one for each group; empty where the order has no step "fairness".
+    mean : Columns
+        u_G, one for each group where members are held near their mean; else empty.
+    ranks : Leximin
+        What is beyond the worst; empty without leximin.
+    """
+
+    compared: Compared
+    largest: Columns
+    mean: Columns
+    ranks: Leximin
+
     @property
-    def blocks(self) -> tuple[Columns, Columns]:
-        """Both kinds of columns."""
-        return self.worst, self.beyond
+    def blocks(self) -> tuple[Columns, ...]:
+        """All columns."""
+        return self.largest, self.mean, self.ranks.worst, self.ranks.beyond
 
 
 def compare_cells(
@@ -200,6 +221,17 @@ def _joined(parts: Sequence[Weighted]) -> Weighted:
 
 def _nothing() -> Weighted:
     return Weighted(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
+def add_fair(build: ProgramBuilder, scenario: Scenario, compared: Compared) -> FairColumns:
+    """Add the columns that say how what is compared turns out, as far as the scenario asks for them."""
+    is_step = "fairness" in scenario.decide.order
+    return FairColumns(
+        compared,
+        add_largest(build, compared, wanted=is_step),
+        add_mean(build, compared, wanted=needs_mean(scenario)),
+        add_ranks(build, compared, wanted=is_step and scenario.fairness.leximin),
+    )
 
 
 def add_largest(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Columns:

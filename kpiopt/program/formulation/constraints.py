@@ -386,18 +386,18 @@ def _compared(columns: DecisionColumns, n: int) -> list[Terms]:
 
 def add_mean_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """sum_{i in G} v_i - n_G u_G = 0 for every peer group G that is held near its mean u_G."""
-    compared, n = columns.compared, len(columns.mean)
+    compared, n = columns.compared, len(columns.fair.mean)
     terms = [Terms(t.columns, compared.group[t.row], t.member, t.value) for t in _compared(columns, n)]
-    terms.append(Terms(columns.mean, np.arange(n), np.arange(n), -compared.count[:n].astype(np.float64)))
+    terms.append(Terms(columns.fair.mean, np.arange(n), np.arange(n), -compared.count[:n].astype(np.float64)))
     build.add_rows("mean", terms, np.zeros(n), np.zeros(n), lambda i: compared.names[i])
 
 
 def add_band_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """-band <= v_i - u_G <= band for every member i of peer group G, where there is a band."""
     compared, band = columns.compared, columns.scenario.fairness.band
-    n = len(compared) if band is not None and len(columns.mean) else 0
+    n = len(compared) if band is not None and len(columns.fair.mean) else 0
     width = np.full(n, band or 0.0)
-    terms = [*_compared(columns, n), Terms(columns.mean, np.arange(n), compared.group[:n], -np.ones(n))]
+    terms = [*_compared(columns, n), Terms(columns.fair.mean, np.arange(n), compared.group[:n], -np.ones(n))]
     build.add_rows("band", terms, -width, width, compared.label)
 
 
@@ -411,7 +411,7 @@ def add_peer_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     at, decision, value = _repeated(compared.stretch, member)
     terms = [
         Terms(columns.stretch, at, decision, side[at] * value),
-        Terms(columns.mean, row, compared.group[member], -side * bound),
+        Terms(columns.fair.mean, row, compared.group[member], -side * bound),
     ]
     ends = ["most"] * len(over) + ["least"] * len(under)
     label = partial(_label_of, [f"{compared.label(i)}, {end}" for i, end in zip(member.tolist(), ends, strict=True)])
@@ -420,7 +420,7 @@ def add_peer_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 
 def add_rank_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """v_i - t_Gk - d_Gki <= 0 for every member i of peer group G and k = 2, 3, … to its size."""
-    compared, ranks = columns.compared, columns.ranks
+    compared, ranks = columns.compared, columns.fair.ranks
     each = np.arange(len(ranks.member))
     terms = [
         Terms(columns_of, *_repeated(part, ranks.member))

@@ -91,7 +91,7 @@ def fairness_objective(columns: DecisionColumns, n_columns: int) -> list[Objecti
     """
     if not len(columns.largest):
         return []
-    compared, ranks, slack = columns.compared, columns.ranks, _slack(columns, "fairness")
+    compared, ranks, slack = columns.compared, columns.fair.ranks, _slack(columns, "fairness")
     share = compared.count / compared.count.sum()
     cost = _cost(columns.largest, share, n_columns)
     number = 1 if len(ranks.worst) else None

@@ -102,7 +102,7 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     arrays, columns = cascade.program.arrays(), cascade.columns
     lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
     lower[columns.change.positions] = -np.inf
-    for block in (columns.change, columns.shortfall, columns.largest, columns.mean, *columns.ranks.blocks):
+    for block in (columns.change, columns.shortfall, *columns.fair.blocks):
         upper[block.positions] = np.inf
     if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
         upper[columns.stretch.positions] = np.inf
