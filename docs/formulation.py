@@ -10,7 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kpiopt.program.formulation import actions, columns, constraints, effort, elimination, objectives, promises
+from kpiopt.program.formulation import (
+    actions,
+    columns,
+    compared,
+    constraints,
+    effort,
+    elimination,
+    objectives,
+    promises,
+)
 from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
 
@@ -63,7 +72,9 @@ def page() -> str:
                 "shortfall": columns.add_shortfalls,
                 "together": columns.shared_shortfall,
                 "missed": columns.add_missed,
-                "largest": columns.add_largest,
+                "largest": compared.add_largest,
+                "mean": compared.add_mean,
+                "worst, beyond": compared.add_ranks,
                 "on, choice, idle": actions.add_switches,
             },
         ),
@@ -80,6 +91,10 @@ def page() -> str:
                 "capacity": constraints.add_capacity_rows,
                 "budget": constraints.add_budget_rows,
                 "fairness": constraints.add_fairness_rows,
+                "mean": constraints.add_mean_rows,
+                "band": constraints.add_band_rows,
+                "peers": constraints.add_peer_rows,
+                "rank": constraints.add_rank_rows,
                 "on": actions.add_on_rows,
                 "run, least": actions.add_run_rows,
                 "levels, steps": actions.add_choice_rows,
