@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+DOCS = Path(__file__).parent
 project = "kpiopt"
 author = "the kpiopt authors"
 extensions = ["myst_parser"]
@@ -18,7 +19,7 @@ html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
 myst_heading_anchors = 4
-reports = sorted((Path(__file__).parent / "reports").glob("*.html"))  # made by `python docs/pictures.py --reports`
+reports = sorted((DOCS / "reports").glob("*.html"))  # made by `python docs/pictures.py --reports`
 html_extra_path = ["reports"] if reports else []
 
 
@@ -35,6 +36,18 @@ def add_chapters(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{pages}\n```\n"
 
 
+def name_places(app: Sphinx, page: str, source: list[str]) -> None:
+    """Name folders and pages of the project that are not on the site; single files are handed out."""
+
+    def told(link: re.Match[str]) -> str:
+        is_file = (DOCS.parent / link[2]).is_file() and not link[2].endswith(".md")
+        return link[0] if is_file else f"`{link[2]}`"
+
+    if "/" not in page:
+        source[0] = re.sub(r"\[([^]]+)\]\(\.\./([^)]+)\)", told, source[0])
+
+
 def setup(app: Sphinx) -> None:
     """Register what happens while pages are read."""
     app.connect("source-read", add_chapters)
+    app.connect("source-read", name_places)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +65,20 @@ def test_the_reference_is_written_from_the_docstrings():
 def test_every_page_is_a_chapter_of_the_site():
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    assert set(re.findall(r"^- \[[^]]*\]\(([^):]+)\)", index, re.M)) == pages - {"index.md"}
+    assert sorted(re.findall(r"^- \[[^]]*\]\(([^):]+)\)", index, re.M)) == sorted(pages - {"index.md"})
+
+
+def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
+    pytest.importorskip("furo", reason="the theme of the site is not installed")
+    words = [sys.executable, "-m", "sphinx", "-qW", "--keep-going", str(ROOT / "docs"), str(tmp_path / "site")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "site").glob("*.html"):
+        fetched = re.findall(
+            r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?:https?:)?//[^\"]*", page.read_text("utf-8")
+        )
+        assert not fetched, (page.name, fetched)
+    assert (tmp_path / "site" / "search.html").is_file()
 
 
 def test_every_shipped_scenario_is_in_the_gallery_and_every_picture_is_shown():

@@ -130,3 +130,6 @@ def test_pages_with_levers_stay_readable_and_small(solved):
         with opened(solved[1], width=width) as page:
             assert page.evaluate(TEXTS) == [] and page.evaluate(OUTSIDE) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert page.locator(".onmap:visible").count() > 0
+            page.emulate_media(media="print")
+            assert page.locator(".onmap:visible, .badge:visible").count() == 0  # a map on paper is of another size
