@@ -198,7 +198,8 @@ def test_a_hard_goal_without_its_odds_has_no_plan(tmp_path):
     text = HEAD.replace("target = 220", "target = 420") + "p_min = 0.95\nhard = true\n"
     with pytest.raises(Uncertified) as caught:
         solved(tmp_path, text)
-    (problem,) = caught.value.problems
+    problem, *notes = caught.value.problems
+    assert [note.code for note in notes] == ["N-best-odds", "N-alternative"]
     assert problem.code == "E-odds-out-of-reach" and "2.3%" in problem.message and "383.5" in problem.fix
     run = solved(tmp_path, HEAD + "p_min = 0.95\nhard = true\n")
     assert run.promises[0].is_kept and run.solution.steps[0].label == "hard promises"

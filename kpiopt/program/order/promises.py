@@ -44,7 +44,10 @@ MOST_PLANS = 400
 MOST_CHOICES, FREE_CHOICES = 24, 12
 """How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
 otherwise take turns, each with sides at which the other is better."""
-REMATCHES = 4
+CLOSE = (1e-2, 5e-4)
+"""Share of the spread of margins by which rows may lie above the mean of the worst draws, at first and in the end:
+while it is not settled how many these are, rows need not be close. What they leave is far below what draws can tell,
+and the odds themselves are held by the rows' sides."""
 NEAR = 1e-6
 """Share of the spread of margins that is as good as nothing."""
 FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
@@ -83,12 +86,20 @@ class _Held:
     low: float = -np.inf
     high: float = np.inf
     rematches: int = 0
+    closeness: int = 0
     is_settled: bool = False
     points: list[_Point] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     exact: dict[int, Cut] = field(default_factory=dict)
     direction: int = 0
     strides: int = 0
+
+    def come_closer(self) -> bool:
+        """Ask rows to be closer; False where they are as close as they get."""
+        if self.promise.is_mean or self.closeness == len(CLOSE) - 1:
+            return False
+        self.closeness += 1
+        return True
 
     def restart(self) -> None:
         """Forget at which sides of its rows too many or too few draws have hit."""
@@ -302,6 +313,9 @@ class _Search:
         matched = [self._match(i, held, point) for i, (held, point) in enumerate(zip(self.held, points, strict=True))]
         if any(matched):
             return True
+        closer = [held.come_closer() for held in self.held]
+        if any(closer):
+            return self._improve()
         moved = [self._lift(held, point) for held, point in zip(self.held, points, strict=True)]
         return any(moved)
 
@@ -334,7 +348,10 @@ class _Search:
             n, promise = len(point.margin), held.promise
             held.tail = (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(point.margin, promise.needed(n))
         mean = self._tail_mean(held, point)
-        if held.points and mean + self._shortfall(held) >= held.lift - 2.0 * self._near(held, point):
+        close = 2.0 * self._near(held, point)
+        if not held.promise.is_mean:
+            close *= CLOSE[held.closeness] / NEAR
+        if held.points and mean + self._shortfall(held) >= held.lift - close:
             return False
         held.points.append(point)
         held.cuts.append(self._tangent(position, held, point))
@@ -347,7 +364,7 @@ class _Search:
             return False
         tail = matching_tail(point.margin, held.promise.needed(n))
         is_idle = self._room(held, point) > 4.0 * self._near(held, point) and self._excess(held, point) >= 0.0
-        if is_idle or held.rematches >= REMATCHES or abs(tail - held.tail) <= MATCHED * n:
+        if is_idle or held.rematches > held.closeness or abs(tail - held.tail) <= MATCHED * n:
             return False
         held.tail, held.lift, held.low, held.high = tail, held.added, -np.inf, np.inf
         held.rematches, held.is_settled = held.rematches + 1, False
