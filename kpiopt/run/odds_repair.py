@@ -29,7 +29,7 @@ from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.planning.margins import planning_draws
 
-MOST_CELLS = 5_000
+MOST_CELLS = 500
 """Decisions up to which repairs are looked for: each is tried by several plans."""
 MOST_LIMITS = 3
 MOST_TRIES = 6
