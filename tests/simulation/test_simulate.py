@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -327,6 +329,20 @@ def test_a_value_that_is_not_finite_names_the_kpi_and_the_draw() -> None:
     scenario = structural({"k": {"a": 1.0}}, noises={"a": big}, contributions={("k", "a"): wild})
     with pytest.raises(NumericsError, match=r"the value of co/k is not finite in draw \d+"):
         run(scenario)
+
+
+def test_a_value_that_is_not_finite_in_a_later_block_names_its_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The draw is counted from the first one of all, however the draws are cut into blocks."""
+    rare, wild = Quantity("discrete", (0.0, 0.9995, 1e150, 0.0005)), Quantity("normal", (0.0, 1e162))
+    scenario = structural({"k": {"a": 1.0}}, noises={"a": rare}, contributions={("k", "a"): wild})
+    told = []
+    for size in (1 << 14, 64, 500):
+        module = importlib.import_module("kpiopt.simulation.simulate")
+        monkeypatch.setattr(module, "block_size", lambda *_, size=size: size)
+        with pytest.raises(NumericsError, match=r"the value of co/k is not finite in draw \d+") as caught:
+            run(scenario, "random", draws=1 << 16)
+        told.append(int(re.findall(r"draw (\d+)", str(caught.value))[0]))
+    assert told[0] > 500 and set(told) == {told[0]}
 
 
 @pytest.mark.parametrize(

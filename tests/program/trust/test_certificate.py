@@ -247,3 +247,27 @@ def test_a_weight_below_zero_has_no_bound():
     box = program([[1, 0]], [0, 0], columns=(0, 1), rows=(-INF, [1]))
     concave = verify_quadratic(box, np.array([-1.0, 1.0]), np.zeros(2), np.zeros(2), np.zeros(1))
     assert not concave.passed
+
+
+class TestSlips:
+    """What the 53 bits of a proof's numbers explain is no gap; anything beyond it is."""
+
+    SIZE = 1e-12
+    THIRDS = program([[3]], [1], columns=(0, 1e6), rows=(1, [1]))
+
+    def test_the_rounding_of_point_and_multiplier_is_no_gap(self):
+        """Neither x = 1/3 nor y = 1/3 can be written; the reduced cost that is left moves over the whole box."""
+        third = np.array([1 / 3])
+        certificate = verify_optimal(self.THIRDS, third, third, size=self.SIZE)
+        assert certificate.passed and certificate.objective != certificate.bound
+
+    @pytest.mark.parametrize("off", [1e-13, 1e-12, -1e-12])
+    def test_a_gap_beyond_it_is_told(self, off):
+        third = np.array([1 / 3])
+        narrow = replace(self.THIRDS, column_upper=np.array([1.0]))
+        assert verify_optimal(narrow, third, third, size=self.SIZE).passed
+        assert not verify_optimal(narrow, third + off, third, size=self.SIZE).passed
+
+    def test_a_wrong_multiplier_is_not_excused_by_a_wide_box(self):
+        third = np.array([1 / 3])
+        assert not verify_optimal(self.THIRDS, third, third * (1 + 1e-12), size=self.SIZE).passed
