@@ -256,7 +256,7 @@ class TestSlips:
     THIRDS = program([[3]], [1], columns=(0, 1e6), rows=(1, [1]))
 
     def test_the_rounding_of_point_and_multiplier_is_no_gap(self):
-        """Neither x = 1/3 nor y = 1/3 can be written; the reduced cost that is left moves over the whole box."""
+        """Neither x = 1/3 nor y = 1/3 can be written."""
         third = np.array([1 / 3])
         certificate = verify_optimal(self.THIRDS, third, third, size=self.SIZE)
         assert certificate.passed and certificate.objective != certificate.bound
@@ -267,6 +267,12 @@ class TestSlips:
         narrow = replace(self.THIRDS, column_upper=np.array([1.0]))
         assert verify_optimal(narrow, third, third, size=self.SIZE).passed
         assert not verify_optimal(narrow, third + off, third, size=self.SIZE).passed
+
+    def test_a_reduced_cost_that_is_rounding_may_move_over_the_whole_box(self):
+        """3 x 0.1 is not 0.3 in 53 bits: what is left of the reduced cost counts 5.6e-11 over a box of 1e6."""
+        tenths = replace(self.THIRDS, cost=np.array([0.3]))
+        certificate = verify_optimal(tenths, np.array([1 / 3]), np.array([0.1]), size=self.SIZE)
+        assert certificate.passed and certificate.objective - certificate.bound > 1e-11
 
     def test_a_wrong_multiplier_is_not_excused_by_a_wide_box(self):
         third = np.array([1 / 3])
