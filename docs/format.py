@@ -138,6 +138,7 @@ HEADINGS = {
     "UnitEntry": "[unit.ID]",
     "CellEntry": '[cell."UNIT/KPI"]',
     "GuardrailEntry": "[guardrail.NAME]",
+    "AssignEntry": "[assign.NAME]",
     "AdjustEntry": "[adjust.NAME]",
     "FieldChanges": "scale, set and add of [adjust.NAME]",
     "DecideSection": "[decide]",

@@ -33,6 +33,7 @@ from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
 from kpiopt.scenario.numbers.quantities import name_quantities
+from kpiopt.scenario.resolve.assign import check_assign
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.effort import resolve_effort_curves
@@ -329,6 +330,7 @@ def _check(
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
     MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
     check_cushioned_locks(findings, scenario)
+    check_assign(findings, model, units, found)
     check_chance(findings, scenario, found.table)
     check_beside_peers(findings, scenario, model)
     check_letter_case(findings, resolved, found)

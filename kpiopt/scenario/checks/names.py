@@ -17,6 +17,7 @@ from kpiopt.scenario.scenario import Scenario
 KEYED = (
     "perspective", "objective", "kpi", "factor", "initiative", "goal", "capacity", "budget", "pay_plan", "unit", "cell",
     "guardrail", "adjust", "execution", "noise", "effort_curve", "ramp",
+    "assign",
 )  # fmt: skip
 """Sections of entries by id."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from kpiopt.scenario.format.values import NonNegative, OrShort, Section, Text
+from kpiopt.scenario.format.values import NonNegative, OrShort, Section, Text, UnitSelection
 
 
 class CushionEntry(Section):
@@ -62,3 +62,16 @@ class FairnessSection(Section):
     price: bool = Field(
         default=True, description="whether one more plan is made to tell what goals, cost and odds would be without it"
     )
+
+
+class AssignEntry(Section):
+    """How many KPIs people answer for, and how much each of them weighs: checked, before anything is solved."""
+
+    where: UnitSelection = Field(default=UnitSelection(), description="which units; all with cells where absent")
+    kpis: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="[least, most] KPIs with a decision of each unit"
+    )
+    least_weight: NonNegative | None = Field(
+        default=None, description="least weight in pay of each KPI with a decision, where it has one"
+    )
+    choose: bool = Field(default=False, description="not yet understood: which KPIs a unit has is written, not chosen")

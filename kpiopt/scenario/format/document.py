@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kpiopt.scenario.format.asks import Cushion, FairnessSection, ReconcileSection
+from kpiopt.scenario.format.asks import AssignEntry, Cushion, FairnessSection, ReconcileSection
 from kpiopt.scenario.format.effort import EffortCurveEntry, RampEntry
 from kpiopt.scenario.format.periods import PeriodsSection
 from kpiopt.scenario.format.plan import (
@@ -69,6 +69,7 @@ class ScenarioDocument(Section):
         default={}, description="effort that grows faster than stretch, by name"
     )
     ramp: dict[str, RampEntry] = Field(default={}, description="how new people come up to speed, by name")
+    assign: dict[str, AssignEntry] = Field(default={}, description="how many KPIs people answer for, by name")
     adjust: dict[str, AdjustEntry] = Field(default={}, description="bulk edits of cells, by name")
     decide: DecideSection = Field(default=DecideSection(), description="the order of decisions")
     fairness: FairnessSection | None = Field(default=None, description="how peers are compared")

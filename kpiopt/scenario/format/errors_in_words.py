@@ -28,7 +28,7 @@ _STAND_INS = {
 }
 """Stand in for required keys that are missing or wrong; the scenario is refused anyway."""
 
-_BULK = ("adjust", "guardrail", "execution", "noise")
+_BULK = ("adjust", "assign", "guardrail", "execution", "noise")
 """Sections whose entries act on many cells: half an entry would do harm, so none of it is kept."""
 
 
