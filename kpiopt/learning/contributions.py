@@ -124,6 +124,17 @@ def estimate_slopes(panel: Panel) -> list[Slope] | None:
     return [_slope(units, normal, whole, j, drivers, float(error[j])) for j in range(drivers)]
 
 
+def point_slopes(panel: Panel) -> Floats | None:
+    """Return the contributions of all drivers without their errors, (k,); None where too few units are left to tell."""
+    units = _within(panel)
+    if len(units) < FEW_UNITS:
+        return None
+    normal, right = _sums(units)
+    drivers = panel.drivers.shape[1]
+    freedom = _freedom(units, normal.shape[1] - drivers)
+    return _solve(normal.sum(axis=0), right.sum(axis=0), panel.noise, freedom)[:drivers]
+
+
 def _within(panel: Panel) -> list[tuple[Floats, Floats]]:
     """Return for each unit its rows of drivers and period marks, and its driven values, both less their means."""
     ok = np.isfinite(panel.driven) & np.isfinite(panel.drivers).all(axis=1)

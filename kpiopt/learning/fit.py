@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.learning.contributions import Panel, Posterior, Slope, best_lag, combine, estimate_slopes
+from kpiopt.learning.contributions import FEW_UNITS, Panel, Posterior, Slope, best_lag, combine, estimate_slopes
 from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Question, forecast
 from kpiopt.learning.history import History, Series
-from kpiopt.learning.implied import MissingEdge, find_missing, panel_of
+from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
 from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
@@ -23,6 +23,8 @@ Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
 
 LAGS = 3
+MOST_MEANS = 400
+"""Period means of all regions beyond which all regions share theirs: each is a column of the regression."""
 CONFLICT = 0.05
 LEVERAGE = 0.25
 FEW_FREEDOM = 4.0
@@ -212,7 +214,7 @@ def _contributions(model: Scenario, leaves: Mapping[str, Series], history: Histo
     for kpi in model.kpis.values():
         drivers = list(kpi.drivers)
         told = [d for d in drivers if not d.is_factor and d.cause in leaves] if kpi.id in leaves else []
-        slopes, lags, noisy = _slopes_of(kpi, told, leaves)
+        slopes, lags, noisy = _slopes_of(kpi, told, leaves, model)
         for driver in drivers:
             slope = slopes.get(driver.cause)
             why = "" if slope else _why_not(driver, kpi, leaves, history)
@@ -240,40 +242,64 @@ def _why_not(driver: Driver, kpi: Kpi, leaves: Mapping[str, Series], history: Hi
 
 
 def _slopes_of(
-    kpi: Kpi, drivers: list[Driver], leaves: Mapping[str, Series]
+    kpi: Kpi, drivers: list[Driver], leaves: Mapping[str, Series], model: Scenario
 ) -> tuple[dict[str, Slope], dict[str, int | None], set[str]]:
-    """Estimate the contributions of all drivers of a KPI that have a past, together."""
+    """Estimate the contributions of all drivers of a KPI that have a past, together, each at its own lag."""
     if not drivers:
         return {}, {}, set()
     names = tuple(driver.cause for driver in drivers)
-    values = _aligned(leaves, (kpi.id, *names))
-    noise = np.array([_noise_of(leaves[name]) for name in names])
-    slopes = estimate_slopes(panel_of(values, kpi.id, names, noise))
-    if slopes is None:
+    units, values = _aligned(leaves, (kpi.id, *names))
+    if len(units) < FEW_UNITS:
         return {}, {}, set()
+    count = values[kpi.id].shape[1]
+    group, noise = _period_groups(units, model, count), np.array([_noise_of(leaves[name]) for name in names])
+    if {kpi.id, *names} <= _adding(model):
+        size = size_of(values, names)
+        values, noise = by_size(values, size), noise * float((1.0 / size**2).mean())
     lags = {}
     for name in names:
-        panels = [panel_of(values, kpi.id, (name,), None, lag) for lag in range(LAGS)]
-        lags[name] = best_lag([_from(panel, LAGS - 1) for panel in panels])
+        panels = [panel_of(values, kpi.id, (name,), None, lag, group) for lag in range(LAGS)]
+        lags[name] = best_lag([_from(panel, LAGS - 1, count) for panel in panels])
+    at = tuple(lags[driver.cause] or 0 for driver in drivers)
+    slopes = estimate_slopes(panel_of(values, kpi.id, names, noise, at, group))
+    if slopes is None:
+        return {}, {}, set()
     noisy = {name for name, variance in zip(names, noise.tolist(), strict=True) if variance > 0.0}
     return dict(zip(names, slopes, strict=True)), lags, noisy
 
 
-def _from(panel: Panel, first: int) -> Panel:
+def _adding(model: Scenario) -> set[str]:
+    """Return the KPIs that add up over units."""
+    return {kpi.id for kpi in model.kpis.values() if kpi.roll_up == "sum"}
+
+
+def _period_groups(units: tuple[str, ...], model: Scenario, count: int) -> Integers | None:
+    """Return the regions that have period means of their own: those of few units are taken into the largest.
+
+    None where there is one, or where the means would be too many.
+    """
+    region = regions_of(units, model)
+    sizes = np.bincount(region)
+    region = np.where(sizes[region] < FEW_UNITS, int(np.argmax(sizes)), region)
+    names, group = np.unique(region, return_inverse=True)
+    return group.astype(np.int64) if len(names) > 1 and len(names) * count <= MOST_MEANS else None
+
+
+def _from(panel: Panel, first: int, count: int) -> Panel:
     """Return the observations from a period on, so that all lags are judged by the same ones."""
-    keep = panel.period >= first
+    keep = panel.period % count >= first
     return Panel(panel.unit[keep], panel.period[keep], panel.driven[keep], panel.drivers[keep], panel.noise)
 
 
-def _aligned(leaves: Mapping[str, Series], kpis: tuple[str, ...]) -> dict[str, Floats]:
-    """Return values of several KPIs at the units that have all of them, (n_units, n_periods) each."""
+def _aligned(leaves: Mapping[str, Series], kpis: tuple[str, ...]) -> tuple[tuple[str, ...], Mapping[str, Floats]]:
+    """Return the units that have all of several KPIs, and their values, (n_units, n_periods) each."""
     first = leaves[kpis[0]].units
     common = [u for u in first if all(u in leaves[k].units for k in kpis[1:])]
     found = {}
     for kpi in kpis:
         at = {unit: i for i, unit in enumerate(leaves[kpi].units)}
         found[kpi] = leaves[kpi].value[[at[u] for u in common]] if common else np.empty((0, 0))
-    return found
+    return tuple(common), found
 
 
 def _noise_of(series: Series) -> float:
@@ -296,8 +322,13 @@ def _missing(model: Scenario, leaves: Mapping[str, Series]) -> list[MissingEdge]
     for kpi in model.kpis:
         visit(kpi)
     known = tuple(kpi for kpi in order if kpi in leaves)
-    values = _aligned(leaves, known) if len(known) > 1 else {}
-    return find_missing(values, causes) if values and len(next(iter(values.values()))) >= 3 else []
+    if len(known) < 2:
+        return []
+    units, values = _aligned(leaves, known)
+    if len(units) < FEW_UNITS:
+        return []
+    group = _period_groups(units, model, values[known[0]].shape[1])
+    return find_missing(values, causes, _adding(model), group)
 
 
 def _warnings(contributions: list[Contribution], executions: Mapping[str, Execution]) -> list[str]:

@@ -1,0 +1,59 @@
+"""Campaigns on organizations with known truth: intervals hold it as often as they say, wrong edges are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kpiopt.learning.fit import _missing, _slopes_of
+from tests.learning.organizations import EFFECT, histories, model_of
+
+
+def slopes(model, seeds, units, **truth):
+    """Slope and lag of visits -> sales in every organization."""
+    kpi, found = model.kpis["sales"], []
+    for seed in range(seeds):
+        slope, lag, _ = _slopes_of(kpi, list(kpi.drivers), histories(seed, units, **truth), model)
+        found.append((slope["visits"], lag["visits"]))
+    return found
+
+
+def summary(found):
+    estimates = np.array([slope.estimate for slope, _ in found])
+    held = [slope.interval()[0] <= EFFECT <= slope.interval()[1] for slope, _ in found]
+    return np.mean(held), (estimates.mean() - EFFECT) / np.mean([slope.standard_error for slope, _ in found])
+
+
+def test_intervals_hold_the_truth_and_lags_are_found(tmp_path):
+    model = model_of(tmp_path, 17)
+    for lag in (0, 2):
+        found = slopes(model, 10, 17, lag=lag)
+        coverage, bias = summary(found)
+        assert coverage >= 0.8, "10 of 10 are usual, 7 or fewer come once in a thousand times"
+        assert abs(bias) < 1.0
+        assert np.mean([found_lag == lag for _, found_lag in found]) >= 0.9
+
+
+def test_an_arrow_that_is_missing_is_found_and_one_that_is_not_is_left(tmp_path):
+    model = model_of(tmp_path, 17)
+    p = {d: [_missing(model, histories(s, 17, direct=d))[0].p_value for s in range(6)] for d in (0.0, 12.0)}
+    assert sum(value < 0.05 for value in p[0.0]) <= 2
+    assert sum(value < 0.05 for value in p[12.0]) >= 5
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("units", "lag"), [(10, 0), (17, 0), (17, 2), (40, 0)])
+def test_over_200_organizations(tmp_path, units, lag):
+    found = slopes(model_of(tmp_path, units), 200, units, lag=lag)
+    coverage, bias = summary(found)
+    assert 0.93 <= coverage <= 0.995
+    assert abs(bias) < 0.1 + 2.0 / np.sqrt(200)
+    assert np.mean([found_lag == lag for _, found_lag in found]) >= 0.9
+
+
+@pytest.mark.nightly
+def test_wrong_edges_over_200_organizations(tmp_path):
+    """At most 5 % of the arrows that are rightly missing are accused, within what 200 can tell."""
+    model = model_of(tmp_path, 17)
+    accused = [_missing(model, histories(seed, 17))[0].p_value < 0.05 for seed in range(200)]
+    assert np.mean(accused) <= 0.05 + 2.0 * np.sqrt(0.05 * 0.95 / 200)
