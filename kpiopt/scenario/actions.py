@@ -37,10 +37,24 @@ def exclusions(units: Units, initiatives: Mapping[str, Initiative]) -> Iterator[
     seen = set()
     for initiative in initiatives.values():
         for other in (initiatives[name] for name in initiative.not_with if name in initiatives):
-            for u in initiative.units.tolist():
-                for v in other.units.tolist():
-                    pair = frozenset([(initiative.id, u), (other.id, v)])
-                    is_below = u <= v < int(units.end[u]) or v <= u < int(units.end[v])
-                    if is_below and pair not in seen:
-                        seen.add(pair)
-                        yield (initiative.id, u), (other.id, v)
+            for u, v in _meetings(units, initiative.units, other.units):
+                pair = frozenset([(initiative.id, u), (other.id, v)])
+                if pair not in seen:
+                    seen.add(pair)
+                    yield (initiative.id, u), (other.id, v)
+
+
+def _meetings(units: Units, first: Integers, second: Integers) -> Iterator[tuple[int, int]]:
+    """Yield each pair of a unit of one list and one of the other that is the same, below or above; both ascending."""
+    decides = set(second.tolist())
+    for u in first.tolist():
+        above, at = list[int](), int(units.parent[u])
+        while at >= 0:
+            above, at = ([at, *above] if at in decides else above), int(units.parent[at])
+        yield from ((u, v) for v in (*above, *inside(units, u, second).tolist()))
+
+
+def inside(units: Units, unit: int, some: Integers) -> Integers:
+    """Return which of some units, ascending, are a unit itself or below it."""
+    start, stop = np.searchsorted(some, [unit, units.end[unit]])
+    return some[start:stop]

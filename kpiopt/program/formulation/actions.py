@@ -172,11 +172,12 @@ def add_needs_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionCol
 def add_not_with_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColumns) -> None:
     """sum_u o_lu + sum_u o_mu <= 1 for each pair of initiatives of which one excludes the other."""
     scenario, rows, members, labels = graph.scenario, list[int](), list[int](), list[str]()
-    found = {key: i for i, key in enumerate(scenario.initiatives)}
-    unit, which = graph.level_unit[actions.level], graph.level_initiative[actions.level]
+    ids, members_of = list(scenario.initiatives), dict[tuple[str, int], list[int]]()
+    places = zip(graph.level_initiative[actions.level].tolist(), graph.level_unit[actions.level].tolist(), strict=True)
+    for k, (i, u) in enumerate(places):
+        members_of.setdefault((ids[i], u), []).append(k)
     for (first, u), (second, v) in exclusions(scenario.units, scenario.initiatives):
-        here = ((which == found[first]) & (unit == u)) | ((which == found[second]) & (unit == v))
-        both = np.flatnonzero(here).tolist()
+        both = sorted(members_of[first, u] + members_of[second, v])
         rows += [len(labels)] * len(both)
         members += both
         labels.append(f"{first}@{scenario.units.ids[u]}: {second}@{scenario.units.ids[v]}")

@@ -251,8 +251,11 @@ def add_effort_curve_rows(build: ProgramBuilder, columns: DecisionColumns) -> No
         Terms(columns.effort.load, each, of, np.ones(len(of))),
         Terms(columns.stretch, each, columns.effort.loaded[of], -slope),
     ]
-    labels = [f"{graph.node_name(int(graph.cell_node[n]))}: {m:g}" for n, m in zip(cell[of], slope, strict=True)]
-    build.add_rows("effort_curve", terms, 0.0 - constant, np.full(len(of), np.inf), partial(_label_of, labels))
+
+    def label(i: int) -> str:
+        return f"{graph.node_name(int(graph.cell_node[cell[of[i]]]))}: {slope[i]:g}"
+
+    build.add_rows("effort_curve", terms, 0.0 - constant, np.full(len(of), np.inf), label)
 
 
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, value_at
-from kpiopt.scenario.actions import exclusions, needed_units
+from kpiopt.scenario.actions import exclusions, inside, needed_units
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import InitiativeEntry
 from kpiopt.scenario.links import Initiative, Integers
@@ -50,8 +50,7 @@ def places_of_effect(units: Units, deciding: Integers, at: Integers) -> tuple[tu
     """
     if len(at) == 1:
         return tuple((i, int(at[0])) for i in range(len(deciding)))
-    inside = ((i, u, v) for i, u in enumerate(deciding.tolist()) for v in at.tolist())
-    return tuple((i, v) for i, u, v in inside if u <= v < int(units.end[u]))
+    return tuple((i, v) for i, u in enumerate(deciding.tolist()) for v in inside(units, u, at).tolist())
 
 
 def check_relations(

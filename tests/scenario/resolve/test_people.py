@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import kpiopt
-from kpiopt.cli import main
 from kpiopt.errors import Infeasible, KpioptError
 from kpiopt.run.run import Run
 
@@ -139,10 +138,3 @@ def test_heads_in_a_table(tmp_path: Path) -> None:
     )  # fmt: skip
     capacity = kpiopt.load(path).units.capacity["hours"]
     assert capacity.tolist() == pytest.approx([np.nan, 150.0, 200.0], nan_ok=True)
-
-
-def test_a_kept_run_with_people_verifies(tmp_path: Path) -> None:
-    path = write(tmp_path, periods=QUARTERS, unit='start = "2027-Q2"', more=NEW)
-    assert main(["solve", str(path), "--out", str(tmp_path / "runs"), "--no-simulation"]) == 0
-    (folder,) = (tmp_path / "runs").iterdir()
-    assert main(["verify", str(folder)]) == 0
