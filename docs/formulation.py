@@ -87,7 +87,7 @@ def page() -> str:
                 "lock_target": constraints.add_lock_target_rows,
                 "total": constraints.add_total_rows,
                 "bound": constraints.add_bound_rows,
-                "effort_curve": constraints.add_effort_curve_rows,
+                "effort_curve": effort.add_effort_curve_rows,
                 "capacity": constraints.add_capacity_rows,
                 "budget": constraints.add_budget_rows,
                 "fairness": constraints.add_fairness_rows,

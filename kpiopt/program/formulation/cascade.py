@@ -14,7 +14,6 @@ from kpiopt.program.formulation.constraints import (
     add_bound_rows,
     add_budget_rows,
     add_capacity_rows,
-    add_effort_curve_rows,
     add_fairness_rows,
     add_goal_rows,
     add_lock_target_rows,
@@ -28,6 +27,7 @@ from kpiopt.program.formulation.constraints import (
     add_total_rows,
     add_value_rows,
 )
+from kpiopt.program.formulation.effort import add_effort_curve_rows
 from kpiopt.program.formulation.objectives import OBJECTIVES, RISK_OBJECTIVES, build_reference, hard_promises
 from kpiopt.program.formulation.promises import Cuts, Promise, promises_of
 from kpiopt.scenario.scenario import Budget, Scenario
@@ -80,7 +80,7 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_ramp_rows(build, columns)
     add_start_rows(build, columns)
     add_action_rows(build, graph, columns.actions, columns.level)
-    add_effort_curve_rows(build, columns)
+    add_effort_curve_rows(build, graph, columns.effort, columns.stretch, columns.stretch_cell)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)
     add_mean_rows(build, columns)

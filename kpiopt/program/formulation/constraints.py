@@ -19,7 +19,6 @@ import numpy as np
 
 from kpiopt.graph import NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
-from kpiopt.graph.effort import bends_of_effort
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.formulation.compared import Weighted
@@ -232,30 +231,6 @@ def add_start_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     terms = [Terms(columns.level, row, np.arange(len(row)), np.ones(len(row)))]
     label = partial(_label_of, [f"{initiatives[i].id}@{ids[u]}" for i, u in zip(which, unit, strict=True)])
     build.add_rows("start", terms, np.full(len(each), -np.inf), most, label)
-
-
-def add_effort_curve_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """y_n - m_k x_n >= - sum_{j <= k} (m_j - m_{j-1}) r_j w_n for tier k, of multiplier m_k, from r_k w_n on.
-
-    With periods r_k w_t w_n. y_n takes the place of x_n in what uses effort.
-    """
-    graph, cell, bends = columns.graph, columns.stretch_cell[columns.effort.loaded], bends_of_effort(columns.graph)
-    place = np.full(len(columns.scenario.cells), -1, dtype=np.int64)
-    place[cell] = np.arange(len(cell))
-    here = np.flatnonzero(place[bends.cell] >= 0)
-    of = np.concatenate([np.arange(len(cell)), place[bends.cell[here]]])
-    slope = np.concatenate([bends.first[cell], bends.slope[here]])
-    constant = np.concatenate([np.zeros(len(cell)), bends.constant[here]])
-    each = np.arange(len(of))
-    terms = [
-        Terms(columns.effort.load, each, of, np.ones(len(of))),
-        Terms(columns.stretch, each, columns.effort.loaded[of], -slope),
-    ]
-
-    def label(i: int) -> str:
-        return f"{graph.node_name(int(graph.cell_node[cell[of[i]]]))}: {slope[i]:g}"
-
-    build.add_rows("effort_curve", terms, 0.0 - constant, np.full(len(of), np.inf), label)
 
 
 def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Limit]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.graph.effort import bends_of_effort, counted_stretch
-from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.scenario.scenario import Floats, Integers
 
 
@@ -52,3 +52,29 @@ def stretch_with_bends(graph: CausalGraph, cell: Integers, stretch: Columns) -> 
     is_fixed = (lower == upper) & (upper > 0.0)
     times = np.where(is_fixed, bends.counted(upper) / np.where(is_fixed, upper, 1.0), bends.first)
     return np.flatnonzero(bent[cell] & ~is_fixed[cell]), times[cell]
+
+
+def add_effort_curve_rows(
+    build: ProgramBuilder, graph: CausalGraph, effort: EffortColumns, stretch: Columns, stretch_cell: Integers
+) -> None:
+    """y_n - m_k x_n >= - sum_{j <= k} (m_j - m_{j-1}) r_j w_n for tier k, of multiplier m_k, from r_k w_n on.
+
+    With periods r_k w_t w_n. y_n takes the place of x_n in what uses effort.
+    """
+    cell, bends = stretch_cell[effort.loaded], bends_of_effort(graph)
+    place = np.full(len(graph.scenario.cells), -1, dtype=np.int64)
+    place[cell] = np.arange(len(cell))
+    here = np.flatnonzero(place[bends.cell] >= 0)
+    of = np.concatenate([np.arange(len(cell)), place[bends.cell[here]]])
+    slope = np.concatenate([bends.first[cell], bends.slope[here]])
+    constant = np.concatenate([np.zeros(len(cell)), bends.constant[here]])
+    each = np.arange(len(of))
+    terms = [
+        Terms(effort.load, each, of, np.ones(len(of))),
+        Terms(stretch, each, effort.loaded[of], -slope),
+    ]
+
+    def label(i: int) -> str:
+        return f"{graph.node_name(int(graph.cell_node[cell[of[i]]]))}: {slope[i]:g}"
+
+    build.add_rows("effort_curve", terms, 0.0 - constant, np.full(len(of), np.inf), label)
