@@ -357,7 +357,7 @@ class CausalGraph:
         if self.kind[node] == NodeKind.INITIATIVE:
             level = self.level[node]
             return f"initiative.{list(scenario.initiatives)[self.level_initiative[level]]}@{unit}"
-        return f"{unit}/{scenario.kpi_ids[self.kpi[node]]}"
+        return f"{unit}/{scenario.kpi_ids[self.kpi[node]]}{' built up' * int(self.kind[node] == NodeKind.BUILT)}"
 
     def use_per_level(self, resource: str, period: int | None = None) -> Floats:
         """Return the use of a resource per unit of each level, in all periods or in one, (n_levels,) float."""

@@ -13,6 +13,7 @@ from kpiopt.report.drawing.short import short
 from kpiopt.report.goal_names import goal_kpi
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.report.rule import broken_words
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge, BridgePart
@@ -122,7 +123,8 @@ def goal_name(found: Comparison, item: GoalChange) -> str:
 def goal_name_of(side: Side, goal: str) -> str:
     """Return the name of a goal of one side."""
     wanted = side.scenario.goals[goal]
-    name = goal_kpi(side.scenario, goal)
+    name, period = goal_kpi(side.scenario, goal), side.scenario.period_name(wanted.period)
+    name = f"{name} in {period}" if period else name
     return name if wanted.unit == 0 else f"{name} ({side.scenario.units.names[wanted.unit]})"
 
 
@@ -213,10 +215,11 @@ def limit_name(found: Comparison, item: LimitChange) -> str:
 
 
 def _limit_name(scenario: Scenario, name: str, resource: str) -> str:
+    name, when = split_period(scenario.periods, name)
     kind, _, rest = name.partition(".")
     if kind in ("budget", "rules"):
-        return f"{rest} budget" if kind == "budget" else f"rule {rest}"
-    return f"{resource} of {scenario.units.names[scenario.units.position[rest.rpartition('@')[2]]]}"
+        return f"{rest} budget{when}" if kind == "budget" else f"rule {rest}{when}"
+    return f"{resource} of {scenario.units.names[scenario.units.position[rest.rpartition('@')[2]]]}{when}"
 
 
 def targets_line(found: Comparison) -> str:
@@ -235,13 +238,13 @@ def listed_targets(found: Comparison, most: int) -> list[TargetMove]:
 
     A unit whose target moves only because one unit below it moves by the same is left out: it is the same target twice.
     """
-    values: dict[tuple[str | None, str], tuple[float | None, float | None]] = {
-        (move.unit, move.kpi): (move.first, move.second) for move in found.targets
+    values: dict[tuple[str | None, str, str | None], tuple[float | None, float | None]] = {
+        (move.unit, move.kpi, move.period): (move.first, move.second) for move in found.targets
     }
-    above = {(move.unit, move.kpi): (parent_of(found, move.unit), move.kpi) for move in found.targets}
+    above = {(m.unit, m.kpi, m.period): (parent_of(found, m.unit), m.kpi, m.period) for m in found.targets}
     only = Counter(above.values())
     twice = {parent for key, parent in above.items() if only[parent] == 1 and values.get(parent) == values[key]}
-    return [move for move in found.targets if (move.unit, move.kpi) not in twice][:most]
+    return [move for move in found.targets if (move.unit, move.kpi, move.period) not in twice][:most]
 
 
 def parent_of(found: Comparison, unit: str) -> str | None:
@@ -256,14 +259,16 @@ def target_row(found: Comparison, move: TargetMove) -> list[str]:
     kpi = kpi_of(found, move.kpi)
     texts = ["–" if v is None else amount(v, "", kpi.step) for v in (move.first, move.second)]
     moved = "" if move.first is None or move.second is None else change(move.second - move.first, kpi.unit, kpi.step)
-    return [unit_name(found, move.unit), kpi.name, *texts, moved or ("new" if move.first is None else "gone")]
+    name = f"{kpi.name} in {move.period}" if move.period else kpi.name
+    return [unit_name(found, move.unit), name, *texts, moved or ("new" if move.first is None else "gone")]
 
 
 def level_row(found: Comparison, item: LevelChange) -> list[str]:
     """Return initiative, unit and both levels of one that is funded otherwise."""
     levels = ["–" if level is None else short(level, 4) for level in (item.first, item.second)]
     moved = short((item.second or 0.0) - (item.first or 0.0), 4, sign=True)
-    return [_named(found, "initiative", item.initiative), unit_name(found, item.unit), *levels, moved]
+    unit = unit_name(found, item.unit) + (f", begun in {item.start}" if item.start else "")
+    return [_named(found, "initiative", item.initiative), unit, *levels, moved]
 
 
 def kpi_of(found: Comparison, kpi: str) -> Kpi:
@@ -284,6 +289,7 @@ def _side_with(found: Comparison, unit: str) -> Side:
 def bridge_title(found: Comparison, bridge: Bridge) -> str:
     """Return the name of a bridge's KPI, and of its unit where it is not the whole organization."""
     name, root = kpi_of(found, bridge.kpi).name, found.second.scenario.units.ids[0]
+    name = f"{name} in {bridge.period}" if bridge.period else name
     return name if bridge.unit == root else f"{name} ({unit_name(found, bridge.unit)})"
 
 

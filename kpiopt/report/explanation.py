@@ -18,9 +18,10 @@ from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change, lock_words, percent
 from kpiopt.report.page.limits import limit_words
 from kpiopt.runs.kept_plan import KeptPlan
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation.odds import CERTAIN, Estimate
-from kpiopt.studies.explain import Explanation, Part
+from kpiopt.studies.explain import Explanation, Part, horizon_cell
 from kpiopt.studies.explain_limit import LimitExplanation
 from kpiopt.studies.paths import Chain, Paths
 from kpiopt.studies.swap import Swap, Taken
@@ -62,8 +63,8 @@ def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None =
         "odds": odds.as_dict() if odds else None,
         "over_assignment": cushion if math.isfinite(cushion := float(plan.cushion[found.node])) else None,
         "stopped_by": plan.binding.get(found.name),
-        "lock_reason": plan.graph.scenario.cells.lock_reason.get(int(plan.graph.cell[found.node])),
-        "lock_owner": plan.graph.scenario.cells.lock_owner.get(int(plan.graph.cell[found.node])),
+        "lock_reason": plan.graph.scenario.horizon.lock_reason.get(horizon_cell(graph, found.node)),
+        "lock_owner": plan.graph.scenario.horizon.lock_owner.get(horizon_cell(graph, found.node)),
         "total_effects": {graph.node_name(n): float(effects[n]) for n in np.flatnonzero(effects).tolist()},
         "ways": [_way_as_dict(graph, goal, total, chain) for goal, total, chains in ways(graph, found.node)
                  for chain in chains],
@@ -75,7 +76,7 @@ def ways(graph: CausalGraph, node: int) -> Iterator[tuple[str, float, list[Chain
     """Yield each goal that a node reaches with the total effect of one more and the chains that carry it."""
     paths = Paths(graph)
     for goal in graph.scenario.goals.values():
-        at = graph.find_node(goal.kpi, goal.unit)
+        at = graph.goal_node(goal)
         chains = paths.chains(node, at) if at != node else []
         if chains:
             yield goal.id, float(paths.effects(at)[node]), chains
@@ -135,13 +136,15 @@ def swap_sentences(plan: KeptPlan, found: Explanation, swap: Swap) -> Iterator[s
 
 def _taken_words(scenario: Scenario, taken: Taken) -> str:
     kpi = scenario.kpis[taken.kpi]
-    return f"{change(taken.amount, kpi.unit)} {kpi.name} at {scenario.units.names[scenario.units.position[taken.unit]]}"
+    place = scenario.units.names[scenario.units.position[taken.unit]]
+    return f"{change(taken.amount, kpi.unit)} {kpi.name} at {place}" + (f" in {taken.period}" if taken.period else "")
 
 
 def _level_words(scenario: Scenario, name: str, moved: float) -> str:
-    initiative, _, unit = name.removeprefix("initiative.").partition("@")
+    plain, when = split_period(scenario.periods, name)
+    initiative, _, unit = plain.removeprefix("initiative.").partition("@")
     place = scenario.units.names[scenario.units.position[unit]]
-    return f"{change(moved)} {scenario.initiatives[initiative].name} at {place}"
+    return f"{change(moved)} {scenario.initiatives[initiative].name} at {place}{when}"
 
 
 def limit_lines(plan: KeptPlan, found: Explanation, limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -167,16 +170,18 @@ def node_title(graph: CausalGraph, node: int) -> str:
     scenario = graph.scenario
     if graph.kind[node] == NodeKind.FACTOR:
         return list(scenario.factors.values())[int(graph.factor[node])].name
-    unit = scenario.units.names[graph.unit[node]]
+    unit, period = scenario.units.names[graph.unit[node]], scenario.period_name(int(graph.period[node]))
     if graph.kind[node] == NodeKind.INITIATIVE:
         initiative = int(graph.level_initiative[graph.level[node]])
-        return f"{list(scenario.initiatives.values())[initiative].name} at {unit}"
-    return f"{kpi_of(graph, node).name} at {unit}"
+        begun = f", begun in {period}" if period else ""
+        return f"{list(scenario.initiatives.values())[initiative].name} at {unit}{begun}"
+    built = "what was built up of " if graph.kind[node] == NodeKind.BUILT else ""
+    return f"{built}{kpi_of(graph, node).name} at {unit}" + (f" in {period}" if period else "")
 
 
 def _unit_of_measure(graph: CausalGraph, node: int) -> str:
     """Return what a node is counted in; empty for factors and levels."""
-    return kpi_of(graph, node).unit if graph.kind[node] == NodeKind.KPI else ""
+    return kpi_of(graph, node).unit if graph.kind[node] in (NodeKind.KPI, NodeKind.BUILT) else ""
 
 
 def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
@@ -188,7 +193,7 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     stopped = plan.binding.get(found.name)
     if stopped:
         yield Text(printable(f"  Stopped by: {stopped}."))
-    cells, cell = plan.graph.scenario.cells, int(plan.graph.cell[found.node])
+    cells, cell = plan.graph.scenario.horizon, horizon_cell(plan.graph, found.node)
     if cell >= 0 and cells.is_locked[cell]:
         yield Text(
             printable(f"  Locked by a person{lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))}.")

@@ -15,6 +15,7 @@ from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.limits import limit_words, worth_words
 from kpiopt.scenario.links import Initiative
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.studies.explain_limit import LevelExplanation, LimitExplanation, Use
 
@@ -86,11 +87,15 @@ def use_name(graph: CausalGraph, use: Use) -> str:
     scenario = graph.scenario
     if use.name.startswith("target_incentive@"):
         return f"target incentive of {scenario.units.names[scenario.units.position[use.name.partition('@')[2]]]}"
-    if use.name.startswith("initiative."):
-        initiative, _, unit = use.name.removeprefix("initiative.").partition("@")
-        return f"{scenario.initiatives[initiative].name} at {scenario.units.names[scenario.units.position[unit]]}"
-    unit, _, kpi = use.name.rpartition("/")
-    return f"{scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
+    name, period = split_period(scenario.periods, use.name)
+    if name.startswith("initiative."):
+        initiative, _, unit = name.removeprefix("initiative.").partition("@")
+        begun = period and f", begun{period}"
+        return (
+            f"{scenario.initiatives[initiative].name} at {scenario.units.names[scenario.units.position[unit]]}{begun}"
+        )
+    unit, _, kpi = name.rpartition("/")
+    return f"{scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}{period}"
 
 
 def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequence[LevelExplanation]) -> Group:
@@ -123,6 +128,7 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
 def level_sentences(scenario: Scenario, level: LevelExplanation) -> Iterator[str]:
     """Say how much of an initiative a unit takes, and why not more."""
     unit = scenario.units.names[scenario.units.position[level.unit]]
+    unit += f", begun in {level.start}" if level.start else ""
     taken = f"{amount(level.level)} of {amount(level.maximum)}"
     if level.level >= level.maximum * (1 - 1e-9):
         why = "as much as it may"

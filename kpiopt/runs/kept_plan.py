@@ -35,7 +35,7 @@ class KeptPlan:
     targets : (n_nodes,) float
         Published targets; NaN where a node has none.
     binding : dict of str to str
-        "unit/kpi" -> what stops the cell, where something does.
+        "unit/kpi", in a period "unit/kpi/period" -> what stops the cell, where something does.
     odds : (3, n_nodes) float
         Probability of attaining the target as it was simulated and the ends of its interval; NaN where it was not.
     cushion : (n_nodes,) float
@@ -73,13 +73,13 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
     targets = read_targets(run)
     nodes = _nodes_of(graph, targets)
     stopped = targets.filter(targets["binding"].fill_null("") != "")
-    names = zip(stopped["unit"], stopped["kpi"], stopped["binding"], strict=True)
+    names = zip(stopped["unit"], stopped["kpi"], stopped["period"], stopped["binding"], strict=True)
     return KeptPlan(
         graph,
         _stretch(graph, nodes, targets),
         _levels(graph, run),
         _at_nodes(graph, nodes, targets["target"]),
-        {f"{unit}/{kpi}": text for unit, kpi, text in names},
+        {"/".join(filter(None, (unit, kpi, period))): text for unit, kpi, period, text in names},
         np.array([_at_nodes(graph, nodes, targets[name]) for name in ("odds", "odds_low", "odds_high")]),
         _at_nodes(graph, nodes, targets["over_assignment"])
         if "over_assignment" in targets.columns

@@ -88,7 +88,7 @@ def refuse_periods(periods: Periods | None, what: str) -> None:
         `E-periods-study`
     """
     if periods is not None:
-        rule = "a plan by period is solved, simulated, kept, shown and verified; other questions ask about one period"
+        rule = "a plan by period is solved, simulated, explained, compared, swept and kept; this asks about one period"
         fix = "ask it of the plan without [periods]"
         raise UsageError(Problem("E-periods-study", f"{what} does not understand periods yet", rule, fix))
 

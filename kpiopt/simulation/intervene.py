@@ -17,7 +17,6 @@ from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.hand_down import leaves_below
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 from kpiopt.simulation.odds import Estimate
@@ -89,9 +88,11 @@ def intervene(
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
         "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value"; "kpi+=amount" moves the units below
-        so that the value changes by the amount, each by its part (`kpiopt.graph.hand_down`).
+        so that the value changes by the amount, each by its part (`kpiopt.graph.hand_down`). With periods all but
+        factors name one: "kpi/period=value", "kpi@unit/period+=amount".
     act : iterable of str
-        "initiative=level" for all its units, "initiative@unit=level" for one.
+        "initiative=level" for all its units, "initiative@unit=level" for one; with periods, with the one in which it
+        begins: "initiative@unit/period=level".
 
     Raises
     ------
@@ -100,7 +101,6 @@ def intervene(
     LimitReached
         Where the time is up before all draws of both: only the same draws can be compared.
     """
-    refuse_periods(graph.scenario.periods, "an intervention")
     moves = [text for text in do if "+=" in text]
     fixed = dict(read_do(graph, text) for text in do if "+=" not in text)
     shift = sum_of_shifts(graph, moves)
@@ -149,10 +149,11 @@ def read_do(graph: CausalGraph, text: str) -> tuple[int, float]:
     if name.startswith("factor."):
         factor = _position(name.removeprefix("factor."), list(graph.scenario.factors), "factor", text)
         return int(np.flatnonzero(graph.factor == factor)[0]), value
+    name, period = _read_period(graph, name, text)
     kpi, _, unit = name.partition("@")
     _position(kpi, graph.scenario.kpi_ids, "KPI", text)
     where = _position(unit, graph.scenario.units.ids, "unit", text) if unit else 0
-    node = graph.find_node(kpi, where)
+    node = graph.find_node(kpi, where, period)
     if node < 0:
         raise _refusal(text, f"{kpi} has no value at {graph.scenario.units.ids[where]}", "name a unit that has it")
     return node, value
@@ -172,9 +173,13 @@ def sum_of_shifts(graph: CausalGraph, texts: Iterable[str]) -> Floats:
 def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:
     """Return the rows of levels and the level of "initiative=level" or "initiative@unit=level"."""
     name, level = _read_assignment(text)
+    name, period = _read_period(graph, name, text)
     key, _, unit = name.partition("@")
     position = _position(key, list(graph.scenario.initiatives), "initiative", text)
-    rows = np.flatnonzero(graph.level_initiative == position)
+    rows = np.flatnonzero((graph.level_initiative == position) & (graph.level_start == period))
+    if not len(rows):
+        begins = [graph.scenario.period_name(t) or "" for t in graph.scenario.initiatives[key].starts or ()]
+        raise _refusal(text, f"{key} does not begin then", f"it may begin in {', '.join(begins)}")
     if unit:
         rows = rows[graph.level_unit[rows] == _position(unit, graph.scenario.units.ids, "unit", text)]
         if not len(rows):
@@ -188,6 +193,17 @@ def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:
     if initiative.whole and level != int(level):
         raise _refusal(text, f"levels of {key} are whole numbers", f"write {round(level)}")
     return rows, level
+
+
+def _read_period(graph: CausalGraph, name: str, text: str) -> tuple[str, int]:
+    """Split "name/period" into both; a plan with periods needs one, because an action is taken at some time."""
+    periods = graph.scenario.periods
+    if periods is None:
+        return name, -1
+    rest, slash, last = name.rpartition("/")
+    if not slash:
+        raise _refusal(text, "the plan has periods, and it names none", f"write {name}/{periods.names[0]}=…")
+    return rest, _position(last, periods.names, "period", text)
 
 
 def _read_assignment(text: str) -> tuple[str, float]:

@@ -14,10 +14,9 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.peers import peer_groups
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats
 
-TARGET_RULE = "a target is named unit/kpi, by ids or by names"
+TARGET_RULE = "a target is named unit/kpi, by ids or by names, and in a period unit/kpi/period"
 SHOWN = 12
 """How many names a message spells out."""
 NOISE = 1e-12
@@ -121,11 +120,15 @@ def find_target(graph: CausalGraph, text: str) -> int:
     if "/" not in text:
         message = f"there is nothing to explain that is called {text!r}"
         raise UsageError(Problem("E-target", message, TARGET_RULE, _what_there_is(graph, text)))
-    unit, _, kpi = text.rpartition("/")
+    pair, period = text, -1
+    if scenario.periods is not None and text.rpartition("/")[2] in scenario.periods.position:
+        pair, _, name = text.rpartition("/")
+        period = scenario.periods.position[name]
+    unit, _, kpi = pair.rpartition("/")
     names = {kpi_id: entry.name for kpi_id, entry in scenario.kpis.items()}
     unit = _id_of("unit", unit, dict(zip(scenario.units.ids, scenario.units.names, strict=True)), text)
     kpi = _id_of("KPI", kpi, names, text)
-    node = graph.find_node(kpi, scenario.units.position[unit])
+    node = graph.find_node(kpi, scenario.units.position[unit], period)
     if node >= 0:
         return node
     there = [name for name in list_targets(graph) if name.rpartition("/")[0] == unit]
@@ -190,7 +193,6 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
     levels : (n_levels,) float
     node : int
     """
-    refuse_periods(graph.scenario.periods, "an explanation")
     own, delta = graph.own_change(stretch, levels), graph.expected_change(stretch, levels)
     in_full = graph.own_change(stretch, levels, executed=False)
     baseline = float(graph.baseline[node])
@@ -213,19 +215,29 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
 def _asked_parts(graph: CausalGraph, asked: Floats, delta: Floats, node: int) -> tuple[Part, ...]:
     """Return the direct causes of what is asked: what is asked of units below counts in full, causes as expected."""
     edges = np.flatnonzero(graph.head == node)
-    same_kpi = (graph.kind[graph.tail[edges]] == NodeKind.KPI) & (graph.kpi[graph.tail[edges]] == graph.kpi[node])
+    is_value = np.isin(graph.kind[graph.tail[edges]], (NodeKind.KPI, NodeKind.BUILT))
+    same_kpi = is_value & (graph.kpi[graph.tail[edges]] == graph.kpi[node])
     moved = np.where(same_kpi, asked[graph.tail[edges]], delta[graph.tail[edges]])
     rows = zip(graph.tail[edges].tolist(), moved.tolist(), graph.coefficient[edges].tolist(), strict=True)
     return _ordered([_part(graph, tail, change, coefficient) for tail, change, coefficient in rows])
 
 
+def horizon_cell(graph: CausalGraph, node: int) -> int:
+    """Return the row in `scenario.horizon` that a node is about, in any period; -1 where there is none."""
+    whole, cell = int(graph.whole_cell[node]), int(graph.cell[node])
+    return max(whole, cell // graph.scenario.n_periods if cell >= 0 else -1)
+
+
 def _among_peers(graph: CausalGraph, stretch: Floats, node: int) -> tuple[float | None, float | None, int]:
     """Return the cell's stretch as a share of its baseline, the mean among its peers, and how many they are."""
-    scenario, cell = graph.scenario, int(graph.cell[node])
-    cells = scenario.cells
+    scenario, cells, cell = graph.scenario, graph.scenario.horizon, horizon_cell(graph, node)
     if cell < 0 or not cells.has_decision[cell]:
         return None, None, 0
-    share = stretch / np.where(graph.stretch_scale > 0.0, graph.stretch_scale, 1.0)
+    scale, count, period = graph.stretch_scale[:: scenario.n_periods], scenario.n_periods, int(graph.period[node])
+    worked = stretch.reshape(-1, count).sum(axis=1)
+    if scenario.periods is not None and period >= 0:  # as a share of what is the period's
+        worked = stretch.reshape(-1, count)[:, period] / scenario.periods.season[cells.kpi, period]
+    share = worked / np.where(scale > 0.0, scale, 1.0)
     decided = np.flatnonzero(cells.has_decision)
     groups = peer_groups(scenario, decided, np.arange(len(decided))).group
     peers = decided[groups == groups[np.searchsorted(decided, cell)]]

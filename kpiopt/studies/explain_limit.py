@@ -14,7 +14,6 @@ from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats
 from kpiopt.studies.explain import GoalEffect
 from kpiopt.studies.paths import Paths
@@ -61,6 +60,8 @@ class LevelExplanation:
     Attributes
     ----------
     unit : str
+    start : str or None
+        The period in which it begins, where there are several.
     level, maximum : float
     per_level, planned : tuple of GoalEffect
         What one more level adds to each goal's value, and what the planned level adds.
@@ -69,6 +70,7 @@ class LevelExplanation:
     """
 
     unit: str
+    start: str | None
     level: float
     maximum: float
     per_level: tuple[GoalEffect, ...]
@@ -110,9 +112,8 @@ def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | N
 
 def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Mapping[str, Any]) -> LimitExplanation:
     """Share the use of a capacity or budget out among cells and initiatives."""
-    refuse_periods(graph.scenario.periods, "an explanation")
-    kind, _, rest = entry["name"].partition(".")
-    scenario = graph.scenario
+    scenario, (name, period) = graph.scenario, _period_of(graph, entry["name"])
+    kind, _, rest = name.partition(".")
     if kind == "capacity":
         resource, _, unit = rest.partition("@")
         scope = scenario.units.position[unit]
@@ -121,27 +122,41 @@ def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Ma
     else:
         return LimitExplanation(entry, ())
     inside = range(scope, int(scenario.units.end[scope]))
-    uses = [*_of_cells(graph, stretch, resource, kind, inside), *_of_levels(graph, levels, resource, inside)]
+    uses = [
+        *_of_cells(graph, stretch, resource, kind, inside, period),
+        *_of_levels(graph, levels, resource, inside, period),
+    ]
     if resource == "pay" and kind == "budget":
         given = np.nan_to_num(scenario.units.target_incentive)
+        given = given if period is None else given / scenario.n_periods
         uses += [Use(f"target_incentive@{scenario.units.ids[u]}", float(given[u])) for u in inside if given[u]]
     return LimitExplanation(entry, tuple(sorted((u for u in uses if u.amount), key=lambda u: (-u.amount, u.name))))
 
 
-def _of_cells(graph: CausalGraph, stretch: Floats, resource: str, kind: str, inside: range) -> list[Use]:
+def _of_cells(
+    graph: CausalGraph, stretch: Floats, resource: str, kind: str, inside: range, period: int | None
+) -> list[Use]:
     cells = graph.scenario.cells
     if kind == "capacity":
         rate, counted = cells.effort.get(resource, np.zeros(len(cells))), counted_stretch(graph, stretch)
     else:
         counted = np.maximum(stretch, 0.0)
         rate = np.nan_to_num(cells.pay_rate) if resource == "pay" else np.zeros(len(cells))
-    used = rate * counted
+    here = True if period is None else graph.scenario.cell_period == period
+    used = np.where(here, rate * counted, 0.0)
     here = np.flatnonzero((used != 0) & (cells.unit >= inside.start) & (cells.unit < inside.stop))
     return [Use(graph.node_name(int(graph.cell_node[c])), float(used[c])) for c in here.tolist()]
 
 
-def _of_levels(graph: CausalGraph, levels: Floats, resource: str, inside: range) -> list[Use]:
-    used = use_of_levels(graph, levels, resource)
+def _period_of(graph: CausalGraph, name: str) -> tuple[str, int | None]:
+    """Split the name of a limit into what it is about and the position of its period, None over the horizon."""
+    rest, _, last = name.rpartition("/")
+    periods = graph.scenario.periods
+    return (name, None) if periods is None or last not in periods.position else (rest, periods.position[last])
+
+
+def _of_levels(graph: CausalGraph, levels: Floats, resource: str, inside: range, period: int | None) -> list[Use]:
+    used = use_of_levels(graph, levels, resource, period)
     here = np.flatnonzero((used != 0) & (graph.level_unit >= inside.start) & (graph.level_unit < inside.stop))
     return [Use(graph.node_name(int(graph.level_node[row])), float(used[row])) for row in here.tolist()]
 
@@ -158,25 +173,27 @@ def explain_initiative(
     entries : sequence of mapping
         Limits of the answer "kpiopt.solve/1".
     """
-    refuse_periods(graph.scenario.periods, "an explanation")
     scenario, paths, found = graph.scenario, Paths(graph), []
     position = list(scenario.initiatives).index(initiative.id)
     binding = [entry["name"] for entry in entries if entry["binding"]]
-    effects = {g.id: paths.effects(graph.find_node(g.kpi, g.unit)) for g in scenario.goals.values()}
+    effects = {g.id: paths.effects(graph.goal_node(g)) for g in scenario.goals.values()}
     for row in np.flatnonzero(graph.level_initiative == position).tolist():
         at, level, node = int(graph.level_unit[row]), float(levels[row]), int(graph.level_node[row])
         if unit and scenario.units.ids[at] != unit:
             continue
         one = tuple(GoalEffect(goal, float(effect[node])) for goal, effect in effects.items())
         planned = tuple(GoalEffect(effect.goal, effect.per_unit * level) for effect in one)
-        limits = tuple(name for name in binding if _uses(graph, initiative, at, name))
-        found.append(LevelExplanation(scenario.units.ids[at], level, initiative.maximum, one, planned, limits))
+        start = int(graph.level_start[row])
+        limits = tuple(name for name in binding if _uses(graph, initiative, at, start, name))
+        begins, most = scenario.period_name(start), initiative.maximum
+        found.append(LevelExplanation(scenario.units.ids[at], begins, level, most, one, planned, limits))
     return tuple(found)
 
 
-def _uses(graph: CausalGraph, initiative: Initiative, unit: int, limit: str) -> bool:
-    """Whether an initiative at a unit counts in a limit."""
-    kind, _, rest = limit.partition(".")
+def _uses(graph: CausalGraph, initiative: Initiative, unit: int, start: int, limit: str) -> bool:
+    """Whether an initiative begun at a unit counts in a limit."""
+    name, period = _period_of(graph, limit)
+    kind, _, rest = name.partition(".")
     units = graph.scenario.units
     if kind == "capacity":
         resource, _, place = rest.partition("@")
@@ -185,5 +202,8 @@ def _uses(graph: CausalGraph, initiative: Initiative, unit: int, limit: str) -> 
         resource, scope = graph.scenario.budgets[rest].resource, graph.scenario.budgets[rest].scope
     else:
         return False
-    used = initiative.uses.get(resource) or initiative.setup.get(resource)
+    begun = period is None or period == start
+    runs = period is None or period in initiative.runs_in(start, graph.scenario.n_periods)
+    used = begun and (initiative.uses.get(resource) or initiative.setup.get(resource))
+    used = used or (runs and initiative.runs.get(resource))
     return bool(used) and scope <= unit < int(units.end[scope])

@@ -114,7 +114,6 @@ class PlanFamily:
         allow_code: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
-        refuse_periods(scenario.periods, "a study of many plans")
         self.scenario, self._options = scenario, options or SolverOptions()
         self._allow_code, self._progress = allow_code, progress
         self.cascade = self._write(build_graph(scenario))
@@ -147,7 +146,14 @@ class PlanFamily:
 
         Where only limits have moved, rows get other sides. Where what has moved is in neither nodes nor edges, these
         are kept.
+
+        Raises
+        ------
+        UsageError
+            Where numbers of cells have moved in a plan by period: `E-periods-study`.
         """
+        if scenario.cells is not self.scenario.cells:
+            refuse_periods(scenario.periods, "a study that moves baselines, ranges, effort or pay of cells")
         if _moved(self.scenario, scenario) <= LIMITS and scenario.rules is None:
             return move_limits(self.cascade, scenario)
         if _moved(self.scenario, scenario) <= OUTSIDE_GRAPH:

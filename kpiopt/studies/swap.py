@@ -44,6 +44,7 @@ class Taken:
     unit: str
     kpi: str
     amount: float
+    period: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,13 @@ def _taken(graph: CausalGraph, moved: Floats, cell: int) -> tuple[Taken, ...]:
     known = [c for c in np.flatnonzero(share > TINY).tolist() if c != cell]
     known.sort(key=lambda c: (cells.kpi[c] != cells.kpi[cell], -share[c]))
     return tuple(
-        Taken(scenario.units.ids[cells.unit[c]], scenario.kpi_ids[cells.kpi[c]], float(moved[c])) for c in known
+        Taken(
+            scenario.units.ids[cells.unit[c]],
+            scenario.kpi_ids[cells.kpi[c]],
+            float(moved[c]),
+            scenario.period_name(int(scenario.cell_period[c])),
+        )
+        for c in known
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.capacities import season_of_capacity
 from kpiopt.program.formulation.actions import add_action_rows
 from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
@@ -30,6 +34,7 @@ from kpiopt.program.formulation.constraints import (
 from kpiopt.program.formulation.effort import add_effort_curve_rows
 from kpiopt.program.formulation.objectives import OBJECTIVES, RISK_OBJECTIVES, build_reference, hard_promises
 from kpiopt.program.formulation.promises import Cuts, Promise, promises_of
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Budget, Scenario
 
 
@@ -112,7 +117,8 @@ def move_limits(cascade: Cascade, scenario: Scenario) -> Cascade:
             upper = block.upper.copy()
             for position, row in enumerate(block.positions.tolist()):
                 old = moved[first[row]]
-                amount = amounts[block.name][old.unit] if block.name in amounts else _budget(scenario, old).limit
+                is_capacity = block.name in amounts
+                amount = _capacity(scenario, old, amounts[block.name]) if is_capacity else _budget(scenario, old).limit
                 moved[first[row]] = Limit(old.name, old.resource, old.unit, amount, old.base, row)
                 upper[position] = amount - old.base
             block = replace(block, upper=upper)
@@ -121,5 +127,13 @@ def move_limits(cascade: Cascade, scenario: Scenario) -> Cascade:
     return replace(cascade, program=replace(cascade.program, rows=tuple(rows)), columns=columns, limits=tuple(moved))
 
 
+def _capacity(scenario: Scenario, limit: Limit, amounts: Sequence[float]) -> float:
+    """Return what a unit has of a resource, in the limit's period where it is about one."""
+    if scenario.periods is None:
+        return amounts[limit.unit]
+    period = scenario.periods.position[limit.name.rpartition("/")[2]]
+    return amounts[limit.unit] * float(season_of_capacity(scenario, limit.resource, np.array([limit.unit]))[period, 0])
+
+
 def _budget(scenario: Scenario, limit: Limit) -> Budget:
-    return scenario.budgets[limit.name.removeprefix("budget.")]
+    return scenario.budgets[split_period(scenario.periods, limit.name)[0].removeprefix("budget.")]

@@ -60,6 +60,8 @@ class Bridge:
     ----------
     kpi, unit : str
         Ids of the goal's node.
+    period : str or None
+        None for the horizon.
     first, second : float
         Plan values; second - first is the sum of the parts.
     parts : tuple of BridgePart
@@ -71,6 +73,7 @@ class Bridge:
     first: float
     second: float
     parts: tuple[BridgePart, ...]
+    period: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class _Terms:
     size: Floats
 
 
-def build_bridge(kpi: str, unit: str, first: Plan, second: Plan) -> Bridge | None:
+def build_bridge(kpi: str, unit: str, first: Plan, second: Plan, period: str | None = None) -> Bridge | None:
     """Explain the change of a plan value; None where one of the plans has no such node.
 
     Parameters
@@ -101,8 +104,10 @@ def build_bridge(kpi: str, unit: str, first: Plan, second: Plan) -> Bridge | Non
         Ids of the goal's node.
     first, second : Plan
         Each with its own graph; the two scenarios may differ in anything.
+    period : str, optional
+        The horizon by default.
     """
-    nodes = [_find(plan.graph, kpi, unit) for plan in (first, second)]
+    nodes = [_find(plan.graph, kpi, unit, period) for plan in (first, second)]
     if min(nodes) < 0:
         return None
     values = [float(plan.expected[node]) for plan, node in zip((first, second), nodes, strict=True)]
@@ -111,14 +116,15 @@ def build_bridge(kpi: str, unit: str, first: Plan, second: Plan) -> Bridge | Non
     parts = [BridgePart("baseline", baselines[1] - baselines[0]), *_changes(*terms)]
     least = NOTHING * max(abs(values[0]), abs(values[1]))
     kept = [part for part in _added_up(parts) if abs(part.amount) > least]
-    return Bridge(kpi, unit, values[0], values[1], tuple(sorted(kept, key=_rank)))
+    return Bridge(kpi, unit, values[0], values[1], tuple(sorted(kept, key=_rank)), period)
 
 
-def _find(graph: CausalGraph, kpi: str, unit: str) -> int:
+def _find(graph: CausalGraph, kpi: str, unit: str, period: str | None) -> int:
     scenario = graph.scenario
-    if kpi not in scenario.kpi_position or unit not in scenario.units.position:
+    names = (None,) if scenario.periods is None else (None, *scenario.periods.names)
+    if kpi not in scenario.kpi_position or unit not in scenario.units.position or period not in names:
         return -1
-    return graph.find_node(kpi, unit)
+    return graph.find_node(kpi, unit, names.index(period) - 1)
 
 
 def _terms(plan: Plan, node: int) -> _Terms:
@@ -127,7 +133,7 @@ def _terms(plan: Plan, node: int) -> _Terms:
     weight = np.zeros(graph.n_nodes)
     weight[node] = 1.0
     total = graph.sweep_back(weight)
-    cell = np.flatnonzero(total[graph.cell_node])
+    cell = np.flatnonzero(total[graph.entry_node])
     level = np.flatnonzero(total[graph.level_node])
     factor = np.flatnonzero((graph.kind == NodeKind.FACTOR) & (total != 0.0))
     key = [
@@ -135,12 +141,12 @@ def _terms(plan: Plan, node: int) -> _Terms:
         *_level_keys(graph, level),
         *(("factor", None, list(scenario.factors)[graph.factor[n]], "") for n in factor.tolist()),
     ]
-    at = graph.cell_node[cell]
+    at = graph.entry_node[cell]
     share = np.where(plan.stretch[cell] < 0.0, 1.0, graph.execution_mean[cell])
     return _Terms(
         key,
         np.concatenate([total[at], total[graph.level_node[level]], total[factor]]),
-        np.concatenate([graph.sign[at] * share, np.ones(len(level) + len(factor))]),
+        np.concatenate([graph.per_stretch[cell] * share, np.ones(len(level) + len(factor))]),
         np.concatenate([plan.stretch[cell], plan.levels[level], graph.factor_mean[factor]]),
     )
 
@@ -148,16 +154,18 @@ def _terms(plan: Plan, node: int) -> _Terms:
 def _cell_keys(graph: CausalGraph, cell: Integers, unit: int) -> Iterator[tuple[Kind, str, str, str]]:
     scenario, units = graph.scenario, graph.scenario.units
     group = groups_below(units, unit)
-    for u, k in zip(scenario.cells.unit[cell].tolist(), scenario.cells.kpi[cell].tolist(), strict=True):
+    columns = (scenario.cells.unit[cell], scenario.cells.kpi[cell], scenario.cell_period[cell])
+    for u, k, t in zip(*(column.tolist() for column in columns), strict=True):
         kpi = scenario.kpi_ids[k]
-        kind = f"{scenario.kpis[kpi].sign:+d} {scenario.kpis[kpi].unit}"
+        kind = f"{scenario.kpis[kpi].sign:+d} {scenario.kpis[kpi].unit} {scenario.period_name(t) or ''}"
         yield "stretch", units.ids[group[u]], kpi, f"{units.ids[u]} {kind}"
 
 
 def _level_keys(graph: CausalGraph, level: Integers) -> Iterator[tuple[Kind, None, str, str]]:
     initiatives = list(graph.scenario.initiatives)
-    for i, u in zip(graph.level_initiative[level].tolist(), graph.level_unit[level].tolist(), strict=True):
-        yield "initiative", None, initiatives[i], graph.scenario.units.ids[u]
+    columns = (graph.level_initiative[level], graph.level_unit[level], graph.level_start[level])
+    for i, u, t in zip(*(column.tolist() for column in columns), strict=True):
+        yield "initiative", None, initiatives[i], f"{graph.scenario.units.ids[u]} {graph.scenario.period_name(t) or ''}"
 
 
 def groups_below(units: Units, unit: int) -> Integers:

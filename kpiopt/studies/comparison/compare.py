@@ -26,8 +26,8 @@ from kpiopt.studies.comparison.plan_changes import (
 NO_MONEY = 1e-9
 """Changes of pay that are less, relative to it, are rounding residue."""
 
-Place = tuple[str, str, str]
-"""Ids of a goal, its KPI and its unit."""
+Place = tuple[str, str, str, str | None]
+"""Ids of a goal, its KPI and its unit, and its period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class InputChange:
 
 @dataclass(frozen=True, slots=True)
 class GoalValue:
-    """A goal in one plan, in the KPI's unit; `unit` is an id."""
+    """A goal in one plan, in the KPI's unit; `unit` is an id, `period` a name, None for the horizon."""
 
     goal: Goal
     unit: str
@@ -57,11 +57,12 @@ class GoalValue:
     plan: float
     shortfall: float
     met: bool
+    period: str | None = None
 
     @property
     def place(self) -> Place:
         """What makes it the same goal in another scenario: its id and what it is about."""
-        return self.goal.id, self.goal.kpi, self.unit
+        return self.goal.id, self.goal.kpi, self.unit, self.period
 
 
 @dataclass(frozen=True)
@@ -316,6 +317,7 @@ def _limit_changes(first: Side, second: Side) -> Iterator[LimitChange]:
 
 
 def _bridges(first: Side, second: Side, without: Container[str]) -> Iterator[Bridge]:
-    places = dict.fromkeys((value.goal.kpi, value.unit) for side in (first, second) for value in side.goals)
-    found = (build_bridge(kpi, unit, first.plan, second.plan) for kpi, unit in places if kpi not in without)
+    places = dict.fromkeys((g.goal.kpi, g.unit, g.period) for side in (first, second) for g in side.goals)
+    plans = first.plan, second.plan
+    found = (build_bridge(kpi, unit, *plans, period) for kpi, unit, period in places if kpi not in without)
     yield from (bridge for bridge in found if bridge is not None)

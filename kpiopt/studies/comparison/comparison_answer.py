@@ -79,7 +79,7 @@ def _comparison_as_dict(found: Comparison) -> dict[str, Any]:
         "same_goals": found.same_goals,
         "pay": _pay_as_dict(found.pay),
         "initiatives": [
-            {"initiative": c.initiative, "unit": c.unit, "first": c.first, "second": c.second}
+            {"initiative": c.initiative, "unit": c.unit, "start": c.start, "first": c.first, "second": c.second}
             for c in found.initiatives
         ],
         "targets": {
@@ -99,7 +99,10 @@ def _comparison_as_dict(found: Comparison) -> dict[str, Any]:
 
 
 def _move_as_dict(move: TargetMove) -> dict[str, Any]:
-    return {"unit": move.unit, "kpi": move.kpi, "first": move.first, "second": move.second, "share": move.share}
+    return {
+        "unit": move.unit, "kpi": move.kpi, "period": move.period,
+        "first": move.first, "second": move.second, "share": move.share,
+    }  # fmt: skip
 
 
 def _input_as_dict(change: InputChange) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def _goal_as_dict(change: GoalChange) -> dict[str, Any]:
         "goal": change.goal,
         "kpi": either.goal.kpi,
         "unit": either.unit,
+        "period": either.period,
         "first": _value_as_dict(change.first),
         "second": _value_as_dict(change.second),
         "odds": _odds_as_dict(change.odds),
@@ -162,6 +166,7 @@ def _bridge_as_dict(bridge: Bridge) -> dict[str, Any]:
     return {
         "kpi": bridge.kpi,
         "unit": bridge.unit,
+        "period": bridge.period,
         "first": bridge.first,
         "second": bridge.second,
         "unexplained": bridge.second - bridge.first - math.fsum(part.amount for part in bridge.parts),

@@ -26,7 +26,7 @@ from kpiopt.runs.kept_plan import KeptPlan, load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
 from kpiopt.scenario.load import check_scenario
-from kpiopt.scenario.periods import refuse_periods
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.studies.comparison.compare import Comparison, GoalValue, Setting, Side, compare
@@ -250,8 +250,6 @@ def compare_contenders(
     KpioptError
         Where the first has no plan; of the others that is part of the answer.
     """
-    for contender in contenders:
-        refuse_periods(contender.scenario.periods, "a comparison")
     base = _side(contenders[0], options, progress)
     sides: list[Side | Unsolved] = []
     for contender in contenders[1:]:
@@ -321,7 +319,12 @@ def _side_of_scenario(contender: Contender, options: SolveOptions) -> Side:
         found: Run | JudgedPlan = contender.run or solve_scenario(contender.scenario, options=options)
     else:
         found = judge_scenario(contender.scenario, contender.rule, options)
-    goals = tuple(GoalValue(g.goal, g.unit, g.target, g.plan, g.shortfall, g.met) for g in found.goals)
+    goals = tuple(
+        GoalValue(
+            g.goal, g.unit, g.target, g.plan, g.shortfall, g.met, contender.scenario.period_name(g.goal.period)
+        )
+        for g in found.goals
+    )  # fmt: skip
     inputs, spent = _settings(contender), found.spending
     broken = found.broken if isinstance(found, JudgedPlan) else ()
     return Side(
@@ -346,6 +349,7 @@ def _side_of_run(contender: Contender) -> Side:
             entry["plan"],
             entry["shortfall"],
             entry.get("met", not entry["shortfall"]),
+            entry.get("period"),
         )
         for goal, entry in zip(scenario.goals.values(), document["goals"], strict=True)
     )
@@ -370,7 +374,7 @@ def _require_same_targets(stored: StoredRun, plan: Plan, kept: KeptPlan) -> None
 
 def _limit(scenario: Scenario, entry: dict[str, Any]) -> LimitResult:
     name = entry["name"]
-    kind, _, rest = name.partition(".")
+    kind, _, rest = split_period(scenario.periods, name)[0].partition(".")
     resource = "" if kind == "rules" else rest.rpartition("@")[0]
     resource = scenario.budgets[rest].resource if kind == "budget" else resource
     return LimitResult(
@@ -396,6 +400,9 @@ def _money_for_initiatives(scenario: Scenario, entries: Sequence[dict[str, Any]]
         money = {b.resource for b in covering if b.money and b.resource != "pay"}
         initiative, level = scenario.initiatives[entry["initiative"]], entry["level"]
         total += level * sum(rate for resource, rate in initiative.uses.items() if resource in money)
+        if scenario.periods is not None:
+            runs = len(initiative.runs_in(scenario.periods.position[entry["start"]], scenario.n_periods))
+            total += level * runs * sum(rate for resource, rate in initiative.runs.items() if resource in money)
         if level > NOTHING * initiative.maximum:
             total += sum(once for resource, once in initiative.setup.items() if resource in money)
     return total

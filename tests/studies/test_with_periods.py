@@ -1,0 +1,183 @@
+"""Explanations, comparisons, sweeps and actions of plans by period."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.errors import UsageError
+from kpiopt.graph import NodeKind
+from kpiopt.run.run import Run
+from kpiopt.simulation.intervene import intervene
+from kpiopt.studies.explain import explain_target, find_target
+from kpiopt.studies.explain_limit import explain_limit
+from kpiopt.studies.family import PlanFamily
+
+YEAR = """schema = 1
+name = "Two halves"
+periods = ["H1", "H2"]
+[kpi.sales]
+step = 1
+season = [0.4, 0.6]
+[kpi.quality]
+roll_up = "mean"
+[kpi.skill]
+kind = "stock"
+carry = 0.5
+[kpi.sales.drivers]
+quality = { contribution = 30, lag = 1 }
+skill = 2
+[kpi.skill.drivers]
+sales = { contribution = 0.01, at = "team" }
+[goal.sales]
+target = 2700
+[goal.autumn]
+kpi = "sales"
+period = "H2"
+target = 1700
+[unit.co]
+[unit.north]
+parent = "co"
+level = "team"
+capacity.hours = 300
+[unit.south]
+parent = "co"
+level = "team"
+[cell."north/sales"]
+baseline = 1200
+max_stretch = 300
+effort.hours = 0.5
+[cell."south/sales"]
+baseline = 800
+max_stretch = 300
+[cell."north/quality"]
+baseline = 60
+max_stretch = 4
+effort.hours = 2
+[cell."south/skill"]
+baseline = 70
+max_stretch = 4
+[initiative.campaign]
+units = { level = "team" }
+max = 4
+uses = { cash = 10 }
+runs = { cash = 2 }
+effects = { sales = 20 }
+[budget.cash]
+limit = 30
+BUDGET
+[capacity.hours]
+season = [0.7, 0.3]
+[uncertainty]
+execution = "0.7 to 1.0"
+[simulation]
+draws = 256
+[variant.lean]
+budget.cash.limit = 10
+"""
+
+
+def write(folder: Path, budget: str = "") -> Path:
+    path = folder / "scenario.toml"
+    path.write_text(YEAR.replace("BUDGET", budget), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return kpiopt.solve(kpiopt.load(write(tmp_path_factory.mktemp("year"))), simulate=False)
+
+
+def test_the_account_of_every_target_adds_up(run: Run) -> None:
+    """Of every unit and KPI, in each period and over the horizon, and of what a stock builds up."""
+    nodes = np.flatnonzero(np.isin(run.graph.kind, (NodeKind.KPI, NodeKind.BUILT))).tolist()
+    assert len(nodes) > 20
+    for node in nodes:
+        found = explain_target(run.graph, run.plan.stretch, run.plan.levels, node)
+        change, asked = found.expected - found.baseline, found.asked - found.baseline
+        sums = [
+            math.fsum([found.own_expected, *(part.contribution for part in found.parts)]),
+            math.fsum(part.contribution for part in found.origins),
+        ]
+        assert sums == pytest.approx([change, change], rel=1e-9, abs=1e-9), found.name
+        told = math.fsum([found.own_asked, *(part.contribution for part in found.asked_parts)])
+        assert told == pytest.approx(asked, rel=1e-9, abs=1e-9), found.name
+
+
+def test_a_period_is_named_behind_the_kpi_and_without_it_the_horizon_is_meant(run: Run) -> None:
+    for text, period in (("co/sales", -1), ("co/sales/H2", 1), ("autumn", 1), ("goal.sales", -1)):
+        assert run.graph.period[find_target(run.graph, text)] == period
+    with pytest.raises(UsageError):
+        find_target(run.graph, "co/sales/H3")
+
+
+def test_the_use_of_every_limit_adds_up(run: Run, tmp_path: Path) -> None:
+    by_period = kpiopt.solve(kpiopt.load(write(tmp_path, 'every = "period"')), simulate=False)
+    for each in (run, by_period):
+        names = {limit.name for limit in each.limits}
+        assert {"capacity.hours@north/H1", "capacity.hours@north/H2"} < names
+        for entry in each.as_dict()["limits"]:
+            found = explain_limit(each.graph, each.plan.stretch, each.plan.levels, entry)
+            assert math.fsum(use.amount for use in found.uses) == pytest.approx(entry["used"], abs=1e-9), entry["name"]
+
+
+def test_a_comparison_says_what_moved_and_when(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    found = kpiopt.compare(path, f"{path}:lean")
+    comparison = found.others[0]
+    assert {move.period for move in comparison.targets} >= {None, "H1", "H2"}
+    assert {level.start for level in comparison.initiatives} <= {"H1", "H2"}
+    assert comparison.initiatives
+    assert [(bridge.kpi, bridge.period) for bridge in comparison.bridges] == [("sales", None), ("sales", "H2")]
+    for bridge in comparison.bridges:
+        moved = math.fsum(part.amount for part in bridge.parts)
+        assert moved == pytest.approx(bridge.second - bridge.first, abs=1e-6), bridge.period
+
+
+@pytest.mark.parametrize("budget", ["", 'every = "period"'])
+def test_a_moved_limit_is_as_if_it_had_been_written(tmp_path: Path, budget: str) -> None:
+    base = kpiopt.load(write(tmp_path, budget))
+    family = PlanFamily(base)
+    assert family.base.solution is not None
+    cash = replace(base.budgets["cash"], limit=12.0)
+    hours = replace(base.units, capacity={"hours": base.units.capacity["hours"] * 0.2})
+    other = replace(base, budgets={"cash": cash}, units=hours)
+    found = family.plan(family.pose(other))
+    text = YEAR.replace("BUDGET", budget).replace("limit = 30", "limit = 12").replace("hours = 300", "hours = 60")
+    path = tmp_path / "other.toml"
+    path.write_text(text, "utf-8")
+    want = kpiopt.solve(kpiopt.load(path), simulate=False)
+    assert found.plan.stretch == pytest.approx(want.plan.stretch, abs=1e-5)
+    assert found.target.tolist() == pytest.approx(want.plan.target.tolist(), nan_ok=True)
+
+
+def test_what_a_study_would_get_wrong_it_refuses(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with pytest.raises(UsageError, match="sensitivity"):
+        kpiopt.sensitivity(path)
+    base = kpiopt.load(path)
+    with pytest.raises(UsageError) as caught:
+        PlanFamily(base).pose(replace(base, cells=replace(base.cells, pay_rate=base.cells.pay_rate * 2)))
+    assert caught.value.problems[0].code == "E-periods-study"
+
+
+def test_an_action_is_taken_in_a_period(run: Run) -> None:
+    parts = run.graph, run.plan.stretch, run.plan.levels, run.plan.target
+    found = intervene(*parts, do=["sales@south/H1+=10"])
+    change = {entry.name: entry.change.estimate for entry in found.changes}
+    # half of the 0.1 points of skill is still there in H2; one point is worth 2 x the season there, at the root
+    assert change["co/sales/H1"] == pytest.approx(10.0 + 0.1 * 2 * 0.4)
+    assert change["co/sales/H2"] == pytest.approx(0.05 * 2 * 0.6)
+    assert change["co/sales"] == pytest.approx(10.0 + 0.1 * 2 * 0.4 + 0.05 * 2 * 0.6)
+    more = intervene(*parts, act=["campaign@south/H2=4"])
+    level = run.plan.levels[(run.graph.level_start == 1) & (run.graph.level_unit == 2)][0]
+    assert {e.name: e.change.estimate for e in more.changes}["co/sales/H1"] == pytest.approx(0.0)
+    assert {e.name: e.change.estimate for e in more.changes}["co/sales/H2"] > 20 * 0.6 * (4 - level) - 1e-9
+    for wrong in (["sales=10"], ["sales/H3=1"]):
+        with pytest.raises(UsageError):
+            intervene(*parts, do=wrong)
