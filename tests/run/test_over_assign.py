@@ -15,6 +15,7 @@ import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import InputError, Uncertified
 from kpiopt.run.run import Run
+from tests.nights import rest_at_night
 
 TREE = """
 schema = 1
@@ -304,7 +305,7 @@ def factor(
     return found
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[pytest.mark.nightly] * (seed >= 8)) for seed in range(100)])
+@pytest.mark.parametrize("seed", rest_at_night(range(100), 5))
 def test_random_trees_against_the_sentence_of_the_design(tmp_path: Path, seed: int) -> None:
     """Each target is its own times the product over its path, to a step; children add up to their parent or total."""
     text, parent, level, shares = random_tree(seed)

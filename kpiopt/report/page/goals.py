@@ -43,25 +43,28 @@ def _plain_title(source: ReportSource, goal: Goal) -> str:
 
 
 def headline(source: ReportSource) -> str:
-    """Say what is true first: how likely all goals are, which one is least likely, what the plan misses."""
+    """Say what the summary says first: met on average, how likely all of it is, and where better odds begin."""
     goals = source.document["goals"]
     if not goals:
         return "The plan is possible; the scenario names no goals."
-    short = [g for g in goals if not g["met"]]
+    short, n = [g for g in goals if not g["met"]], len(goals)
+    subject = "The goal is" if n == 1 else f"All {n} goals are"
     met = (
-        f"On average the plan misses {len(short)} of {len(goals)} goals: {_names(source, short)}."
+        f"{len(short)} of {n} goals fall short on average: {_names(source, short)}"
         if short
-        else f"On average the plan meets {'the goal' if len(goals) == 1 else f'all {len(goals)} goals'}."
+        else f"{subject} met on average"
     )
     together = source.all_goals
     if together is None:
-        return f"{met} Odds were not simulated."
+        return f"{met} (odds were not estimated)."
+    whose = "its odds are" if n == 1 else "the odds of both are" if n == 2 else f"the odds of all {n} are"
+    said = f"{met}; {whose} {together.text}."
+    if n == 1:
+        return said
     least = min((g for g in goals if g["odds"]), key=lambda g: g["odds"]["estimate"])
-    odds = Estimate.from_dict(least["odds"]).text
-    if len(goals) == 1:
-        return f"The odds of the goal are {odds}. {met}"
-    subject = f"The odds that all {len(goals)} goals are hit together are {together.text}"
-    return f"{subject}; the least likely is {goal_title(source, least)} with {odds}. {met}"
+    raised = " A lower target, or more of what holds the plan back, would raise the odds."
+    missed = f" Missed most often: {goal_title(source, least)}, odds {Estimate.from_dict(least['odds']).text}."
+    return said + missed + (raised if together.estimate < 0.5 else "")
 
 
 def _names(source: ReportSource, goals: list[Goal]) -> str:

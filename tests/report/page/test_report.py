@@ -76,7 +76,8 @@ def test_the_worst_truth_comes_first(solved, path):
     source = source_of_kept(read_run(solved[path]))
     text = headline(source)
     goals = source.document["goals"]
-    assert text.startswith(f"The odds that all {len(goals)} goals are hit together are {source.all_goals.text}")
+    whose = "the odds of both are" if len(goals) == 2 else f"the odds of all {len(goals)} are"
+    assert f"; {whose} {source.all_goals.text}. Missed most often: " in text
     least = min(goals, key=lambda g: g["odds"]["estimate"])
     assert Estimate.from_dict(least["odds"]).text in text
     assert html.escape(text) in page_of(solved[path])
