@@ -15,8 +15,8 @@ from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.grid import Grid
+from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, change, lock_words, percent
-from kpiopt.report.page.limits import limit_words
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -131,7 +131,8 @@ def swap_sentences(plan: KeptPlan, found: Explanation, swap: Swap) -> Iterator[s
         yield "That plan would be as good in every step; it is only further from the reference, which breaks ties."
     else:
         cost = swap.cost
-        yield f"It would cost: {cost.step} rises from {amount(cost.before)} to {amount(cost.after)} ({cost.unit})."
+        way = "rises" if cost.after > cost.before else "falls"
+        yield f"It would cost: {cost.step} {way} from {amount(cost.before)} to {amount(cost.after)} ({cost.unit})."
 
 
 def _taken_words(scenario: Scenario, taken: Taken) -> str:

@@ -12,8 +12,8 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
 from kpiopt.report.grid import Grid
+from kpiopt.report.limits import limit_words, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
-from kpiopt.report.page.limits import limit_words, worth_words
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.run.initiatives import contributions
-from kpiopt.run.run import GoalResult, Run
+from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
 
+Entries = Sequence[Mapping[str, Any]]
 SHOWN_INITIATIVES = 8
 SHOWN_ADDED = 3
 
@@ -58,12 +60,12 @@ def used_up(run: Run) -> list[str]:
     """Return the names of limits that are used up while more of them is known to be worth nothing."""
     idle = [x for x in run.limits if x.binding and not _more_is_worth(x)]
     idle = [x for x in idle if not _has_no_price(x)]
-    return [limit_name(run.scenario, x) for x in idle if x.next_more is None or not x.next_more.step]
+    return [limit_words(run.scenario, x.name) for x in idle if x.next_more is None or not x.next_more.step]
 
 
 def without_price(run: Run) -> list[str]:
     """Return the names of limits that bind and whose price is not computed: rules, and further whole numbers."""
-    return [limit_name(run.scenario, x) for x in run.limits if x.binding and _has_no_price(x)]
+    return [limit_words(run.scenario, x.name) for x in run.limits if x.binding and _has_no_price(x)]
 
 
 def _has_no_price(limit: LimitResult) -> bool:
@@ -73,22 +75,31 @@ def _has_no_price(limit: LimitResult) -> bool:
 
 def next_steps(run: Run) -> list[str]:
     """Return sentences on limits that whole numbers use up: what the next step down and up would bring."""
-    return [text for limit in run.limits for text in _next_in_words(run, limit)]
+    return list(next_sentences(run.scenario, _goal_entries(run), [limit_as_dict(limit) for limit in run.limits]))
 
 
-def _next_in_words(run: Run, limit: LimitResult) -> Iterator[str]:
-    name = limit_name(run.scenario, limit)
-    for step, word in ((limit.next_less, "less"), (limit.next_more, "more")):
-        if step is None or (step.has_plan and step.step is None):
-            continue
-        moved = f"{name}: {amount(abs(step.limit - limit.limit))} {word} ({amount(step.limit)})"
-        if not step.has_plan:
-            yield f"{moved} would leave no plan."
-        elif step.change > 0.0:
-            yield f"{moved} would mean {_loss(run, step.step or '', step.change)}, with other levels of initiatives."
-        else:
-            gain = _worth(run, replace(limit, step=step.step), -step.change)
-            yield f"{moved} would bring {gain}, with other levels of initiatives."
+def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Iterator[str]:
+    """Say of limits that whole numbers use up what the next step down and up would bring.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    goals, limits : sequence of mapping
+        As the answer of a run has them.
+    """
+    for entry in limits:
+        for side, word in (("next_less", "less"), ("next_more", "more")):
+            step = entry.get(side)
+            if step is None or (step["has_plan"] and step["step"] is None):
+                continue
+            size = f"{amount(abs(step['limit'] - entry['limit']))} {word} ({amount(step['limit'])})"
+            moved = f"{limit_words(scenario, entry['name'])}: {size}"
+            if not step["has_plan"]:
+                yield f"{moved} would leave no plan."
+                continue
+            brought, verb = ("mean", "more") if step["change"] > 0.0 else ("bring", "less")
+            words = worth_words(scenario, goals, step["step"], abs(step["change"]), verb)
+            yield f"{moved} would {brought} {words}, with other levels of initiatives."
 
 
 def _more_is_worth(limit: LimitResult) -> bool:
@@ -107,24 +118,27 @@ def _has_two_prices(limit: LimitResult) -> bool:
 
 
 def _less_in_words(run: Run, limit: LimitResult) -> str:
-    name, price = limit_name(run.scenario, limit), limit.price_less or 0.0
+    name, price = limit_words(run.scenario, limit.name), limit.price_less or 0.0
     if math.isinf(price):
         return f"{name}: with less of it there is no plan."
     move = round_amount(abs(limit.limit))
-    loss = _loss(run, limit.step_less or "", move * price)
+    loss = worth_words(run.scenario, _goal_entries(run), limit.step_less, move * price, "more")
     return f"{name}: {amount(move)} less would mean {loss}."
 
 
-def limit_name(scenario: Scenario, limit: LimitResult) -> str:
+def limit_words(scenario: Scenario, name: str) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
-    name, when = split_period(scenario.periods, limit.name)
-    kind, _, rest = name.partition(".")
-    if kind == "budget":
-        return f"{rest} budget{when}"
-    if kind == "rules":
-        return f"rule {rest}{when}"
-    unit = rest.rpartition("@")[2]
-    return f"{limit.resource} of {scenario.units.names[scenario.units.position[unit]]}{when}"
+    bound, _, cell = name.partition("@")
+    unit, _, kpi = cell.rpartition("/")
+    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
+        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
+    plain, when = split_period(scenario.periods, name)
+    kind, _, rest = plain.partition(".")
+    if kind != "capacity":
+        return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
+    resource, _, unit = rest.partition("@")
+    position = scenario.units.position.get(unit)
+    return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
 
 
 def limit_unit(scenario: Scenario, limit: LimitResult) -> str:
@@ -135,59 +149,73 @@ def limit_unit(scenario: Scenario, limit: LimitResult) -> str:
 def _in_words(run: Run, limit: LimitResult) -> PricedLimit:
     more = round_amount(abs(limit.limit))
     return PricedLimit(
-        limit_name(run.scenario, limit),
+        limit_words(run.scenario, limit.name),
         amount(limit.limit, limit_unit(run.scenario, limit)),
         change(more),
-        _worth(run, limit, more * (limit.shadow_price or 0.0)),
+        worth_words(run.scenario, _goal_entries(run), limit.step, more * (limit.shadow_price or 0.0), "less"),
         f"{_side(limit.lower)} to {_side(limit.upper)}",
     )
 
 
-def _worth(run: Run, limit: LimitResult, gain: float) -> str:
-    """Say what a step's improvement by `gain` means."""
-    step = limit.step or ""
+def worth_words(scenario: Scenario, goals: Entries, step: str | None, gain: float, verb: str) -> str:
+    """Say by how much a step becomes better ("less") or worse ("more"): in the unit of the one goal it is about.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    goals : sequence of mapping
+        As the answer of a run has them.
+    step : str or None
+    gain : float
+    verb : str
+        "less" or "more" of what the step minimizes.
+    """
+    if not gain or not step:
+        return "nothing"
+    is_better, way = verb == "less", "lower" if verb == "less" else "higher"
     if step == "cost":
-        return f"{amount(gain, run.scenario.currency)} less cost"
-    if step == "fairness":
-        return f"average of the peer groups' largest stretches {_points(gain)} lower"
+        return f"{amount(gain, scenario.currency)} {verb} cost"
     if step == "maximize":
-        return f"weighted goal value {amount(gain)} higher"
-    short = [g for g in run.goals if not g.met and step in ("goals", f"goals {g.goal.priority}")]
-    if len(short) == 1:
-        kpi = run.scenario.kpis[short[0].goal.kpi]
-        closer = gain * _scale(short[0]) / short[0].goal.weight
-        return f"{kpi.name} {amount(closer, kpi.unit)} closer to its target"
-    return f"shortfall of {_goals_of(step)} {_points(gain)} lower"
+        return f"weighted goal value {amount(gain)} {'higher' if is_better else 'lower'}"
+    kind, _, number = step.partition(" ")
+    if kind == "fairness":
+        which = "largest stretches" if number in ("", "1") else f"{number} largest stretches together"
+        return f"average of the peer groups' {which} {_points(gain)} {way}"
+    if kind == "met":
+        return f"weighted number of missed goals {amount(gain)} {way}"
+    about = [g for g in goals if step in ("goals", f"goals {scenario.goals[g['goal']].priority}")]
+    about = [g for g in about if not (g["met"] if is_better else g["hard"])]
+    if len(about) == 1:
+        kpi, goal = scenario.kpis[about[0]["kpi"]], scenario.goals[about[0]["goal"]]
+        moved = gain * _scale(about[0]) / goal.weight
+        return f"{kpi.name} {amount(moved, kpi.unit)} {'closer to' if is_better else 'further from'} its target"
+    return f"{_lack_of(step)} {_points(gain)} {way}"
 
 
-def _loss(run: Run, step: str, loss: float) -> str:
-    """Say what a step's worsening by `loss` means."""
-    if step == "cost":
-        return f"{amount(loss, run.scenario.currency)} more cost"
-    if step == "fairness":
-        return f"average of the peer groups' largest stretches {_points(loss)} higher"
-    if step == "maximize":
-        return f"weighted goal value {amount(loss)} lower"
-    goals = [g for g in run.goals if not g.goal.hard and step in ("goals", f"goals {g.goal.priority}")]
-    if len(goals) == 1:
-        kpi = run.scenario.kpis[goals[0].goal.kpi]
-        return f"{kpi.name} {amount(loss * _scale(goals[0]) / goals[0].goal.weight, kpi.unit)} further from its target"
-    return f"shortfall of {_goals_of(step)} {_points(loss)} higher"
+def _goal_entries(run: Run) -> Entries:
+    return [
+        {"goal": g.goal.id, "kpi": g.goal.kpi, "met": g.met, "hard": g.goal.hard, "target": g.target,
+         "baseline": g.baseline}
+        for g in run.goals
+    ]  # fmt: skip
 
 
-def _goals_of(step: str) -> str:
-    """Return what a step's goals are called: "goals 2" are the goals of priority 2."""
+def _lack_of(step: str) -> str:
+    """Return what a step is about that brings goals closer: "goals 2" are the goals of priority 2."""
     kind, _, priority = step.partition(" ")
-    return f"the goals of priority {priority}" if kind == "goals" and priority else f"the {step}"
+    if kind == "goals":
+        return f"shortfall of the goals of priority {priority}" if priority else "shortfall of the goals"
+    words = {"cvar": "weighted shortfall in the worst draws", "promise": "what all goals lack of their promised odds"}
+    return words.get(kind, "what all goals lack of their best odds")
 
 
 def _points(share: float) -> str:
     return f"{amount(100 * share)} percentage points"
 
 
-def _scale(result: GoalResult) -> float:
+def _scale(goal: Mapping[str, Any]) -> float:
     """What a goal's shortfall is measured by: its distance from the baseline, else its size, else 1."""
-    return abs(result.target - result.baseline) or abs(result.target) or 1.0
+    return abs(goal["target"] - goal["baseline"]) or abs(goal["target"]) or 1.0
 
 
 def _side(value: float | None) -> str:
@@ -239,10 +267,16 @@ def initiative_lines(run: Run) -> Iterator[str]:
 
 
 def _added(scenario: Scenario, added: dict[str, Floats], row: int) -> str:
-    """Say what an initiative is expected to change of the first goals' values."""
-    kpis = {goal.id: scenario.kpis[goal.kpi] for goal in scenario.goals.values()}
-    parts = [f"{change(float(by[row]), kpis[g].unit)} of {kpis[g].name}" for g, by in added.items() if by[row]]
-    return f": {', '.join(parts)}" if parts else ""
+    """Say what an initiative is expected to change of the first goals' values; of two goals on a KPI the same once."""
+    parts: list[tuple[str, str, str]] = []
+    for name, by in added.items():
+        goal, kpi = scenario.goals[name], scenario.kpis[scenario.goals[name].kpi]
+        moved, period = change(float(by[row]), kpi.unit), scenario.period_name(goal.period)
+        if by[row] and (moved, kpi.id) not in [part[:2] for part in parts]:
+            where = "" if goal.unit == 0 else f" of {scenario.units.names[goal.unit]}"
+            parts.append((moved, kpi.id, where if period is None else f"{where} in {period}"))
+    told = [f"{moved} of {scenario.kpis[kpi].name}{place}" for moved, kpi, place in parts]
+    return f": {', '.join(told)}" if told else ""
 
 
 def _use(scenario: Scenario, resource: str, used: float) -> str:

@@ -283,7 +283,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "all_goals": everything.as_dict() if everything else None,
         "promises": [promise.as_dict() for promise in run.promises],
         **run.beside_as_dict(),
-        "limits": [_limit_as_dict(limit) for limit in run.limits],
+        "limits": [limit_as_dict(limit) for limit in run.limits],
         "pay": _pay_as_dict(run),
         "initiatives": initiatives_as_dict(run.plan),
         "rules": {judged.label: judged_as_dict(judged) for judged in run.rules},
@@ -300,7 +300,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
 
 def _step_as_dict(step: StepResult) -> dict[str, Any]:
     return {
-        "step": step.name, **({} if step.priority is None else {"priority": step.priority}), "value": step.value,
+        "step": step.name, **({} if step.priority is None else {"priority": step.priority}), "value": step.reached,
         "unit": step.unit, "attempt": step.attempt, "certificate": step.certificate.as_dict(),
     }  # fmt: skip
 
@@ -326,7 +326,8 @@ def _goal_as_dict(run: Run | JudgedPlan, position: int) -> dict[str, Any]:
     }
 
 
-def _limit_as_dict(limit: LimitResult) -> dict[str, Any]:
+def limit_as_dict(limit: LimitResult) -> dict[str, Any]:
+    """Return a limit as the answer has it."""
     return {
         "name": limit.name,
         "limit": limit.limit,

@@ -17,6 +17,7 @@ import numpy as np
 
 from kpiopt.errors import KpioptError, TableError
 from kpiopt.graph import build_graph
+from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.evidence import Evidence, load_evidence
@@ -186,7 +187,8 @@ def _plan_only(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...])
     x, kept, columns = chain[-1].x[: cascade.program.n_columns], load_kept_plan(run), cascade.columns
     pairs = (kept.stretch, columns.stretch_of_cells(x)), (kept.levels, columns.level.of(x))
     yield Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
-    claimed, proved = [float(s["value"]) for s in run.document["steps"]], proved_values(evidence)
+    claimed = [as_read(s["step"], float(s["value"])) for s in run.document["steps"]]
+    proved = proved_values(evidence)
     same = len(claimed) == len(proved) and _close(np.array(claimed), np.array(proved))
     yield Finding("values of the steps are those that were proved", same)
     graph = cascade.graph

@@ -15,6 +15,7 @@ import numpy as np
 
 from kpiopt.errors import Infeasible, LimitReached, Uncertified
 from kpiopt.graph import CausalGraph, build_graph
+from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.order.whole_numbers import solve_program
@@ -107,12 +108,16 @@ def find_swap(
         return None
     found, changed = cascade.columns.stretch_of_cells(solution.x), cascade.columns.level.of(solution.x)
     pairs = zip(steps, solution.steps, strict=True)
-    names = [(_name(before), float(before["value"]), after.value, after.unit) for before, after in pairs]
+    names = [(_name(s), as_read(s["step"], float(s["value"])), after.value, after.unit) for s, after in pairs]
     worse = next((s for s in names[:-1] if s[2] - s[1] > WORSE * max(1.0, abs(s[1]))), None)
     return Swap(
-        less, True, StepChange(*worse) if worse else None, _taken(graph, found - stretch, cell),
+        less, True, _change(*worse) if worse else None, _taken(graph, found - stretch, cell),
         _moved_levels(graph, changed - levels),
     )  # fmt: skip
+
+
+def _change(step: str, before: float, after: float, unit: str) -> StepChange:
+    return StepChange(step, as_read(step, before), as_read(step, after), unit)
 
 
 def _less(graph: CausalGraph, stretch: Floats, cell: int) -> float:

@@ -332,3 +332,15 @@ def _between(middle: str, lower: float, upper: float) -> str:
     below = f"{_number(lower)} <= " if np.isfinite(lower) else ""
     above = f" <= {_number(upper)}" if np.isfinite(upper) else ""
     return f"{below}{middle}{above}"
+
+
+def as_read(step: str, value: float) -> float:
+    """Turn a step's minimized value into the one that is published, and back.
+
+    Parameters
+    ----------
+    step : str
+        Name or label of the step.
+    value : float
+    """
+    return -value if step == "maximize" and value else value

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
-from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
+from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference, as_read
 from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan
@@ -61,7 +61,7 @@ class StepResult:
         "goals", "fairness", "cost", "maximize" or "reference".
     priority : int or None
     value : float
-        Optimal value, in `unit`.
+        Optimal value, in `unit`, as the program minimizes it.
     row_dual : (m,) float
         Duals of the program's rows in this step (change of the value per unit of the row's side).
     ranging : Ranging or None
@@ -85,6 +85,11 @@ class StepResult:
     def label(self) -> str:
         """Name with priority, such as "goals 1"."""
         return self.name if self.priority is None else f"{self.name} {self.priority}"
+
+    @property
+    def reached(self) -> float:
+        """The value as it is published: of "maximize" what is as large as it can be, not its negative."""
+        return as_read(self.name, self.value)
 
 
 @dataclass(frozen=True)

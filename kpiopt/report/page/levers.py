@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from kpiopt.graph import EdgeKind
 from kpiopt.graph.effort import bends_of_effort
 from kpiopt.graph.hand_down import weight_above
+from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.goals import goal_title
-from kpiopt.report.page.limits import limit_words
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.strategy_map.collect import card_id
 from kpiopt.report.strategy_map.content import StrategyMap

@@ -9,44 +9,49 @@ import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
+from kpiopt.report.limits import limit_words, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
 
 Goals = Sequence[Mapping[str, Any]]
-MOST_LIMITS, MOST_LEVELS, MOST_GOALS = 40, 60, 6
-
-
-def limit_words(scenario: Scenario, name: str) -> str:
-    """Return a limit's name for a planner: "hours of Team North", "cash budget"."""
-    bound, _, cell = name.partition("@")
-    unit, _, kpi = cell.rpartition("/")
-    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
-        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
-    plain, when = split_period(scenario.periods, name)
-    kind, _, rest = plain.partition(".")
-    if kind != "capacity":
-        return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
-    resource, _, unit = rest.partition("@")
-    position = scenario.units.position.get(unit)
-    return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
+MOST_LIMITS, MOST_LOCKS, MOST_LEVELS, MOST_GOALS = 40, 40, 60, 6
 
 
 def limits_section(source: ReportSource) -> PageSection:
-    """Return limits, those that bind first."""
-    entries = sorted(source.document["limits"], key=lambda e: (not e["binding"], -_used(e)))
-    rows = [_limit_row(source.scenario, source.document["goals"], entry) for entry in entries[:MOST_LIMITS]]
+    """Return limits, those that bind first, what the next step of whole numbers would bring, and what is locked."""
+    scenario, document, locks = source.scenario, source.document, list(_locks(source))
+    entries = sorted(document["limits"], key=lambda e: (not e["binding"], -_used(e)))
+    rows = [_limit_row(scenario, document["goals"], entry) for entry in entries[:MOST_LIMITS]]
     if not rows:
-        return PageSection("What holds the plan back", ["There are no capacities, budgets or rules of your own."])
+        none = "There are no capacities, budgets or rules of your own."
+        return PageSection("What holds the plan back", [none], blocks=locks)
     columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
     caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
-    whole = any(i.whole or i.is_switched for i in source.scenario.initiatives.values())
+    whole = any(i.whole or i.is_switched for i in scenario.initiatives.values())
     note = "Prices hold with the whole-number levels of initiatives as they are." if whole else ""
     table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1, caption, note=note)
-    return PageSection("What holds the plan back", blocks=[table])
+    lines = list(next_sentences(scenario, document["goals"], entries))
+    return PageSection("What holds the plan back", lines[:MOST_LIMITS], blocks=[table, *locks])
+
+
+def _locks(source: ReportSource) -> Iterator[PageTable]:
+    """List what a person fixed, why, and who answers for it, in the order of the file."""
+    scenario, found = source.scenario, source.document.get("locks") or ()
+    units, rows = scenario.units, []
+    places = np.array([units.position[lock["unit"]] for lock in found], dtype=np.int64)
+    for at in units.order_in_file(places)[:MOST_LOCKS].tolist():
+        lock, kpi = found[at], scenario.kpis[found[at]["kpi"]]
+        target = amount(lock["target"], kpi.unit, kpi.step)
+        given = lock["lock"] is not None and lock["lock_target"] is None
+        fixed = f"a stretch of {change(kpi.sign * lock['lock'], kpi.unit, kpi.step)}" if given else "the target"
+        rows.append((units.names[places[at]], kpi.name, fixed, target, lock["reason"] or "", lock["owner"] or ""))
+    if rows:
+        columns = ("unit", "KPI", "what is locked", "target", "reason", "who answers for it")
+        caption = f"the first {len(rows)} of {len(found):,}; all are in targets.csv" if len(found) > len(rows) else ""
+        yield PageTable("Locks", columns, rows, 6, caption)
 
 
 def _used(entry: Mapping[str, Any]) -> float:
@@ -67,36 +72,16 @@ def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> li
         loss = (
             "no plan" if entry["no_plan_with_less"] else worth_words(scenario, goals, entry["step_less"], cost, "more")
         )
+    worth, loss = _unless_whole(worth, entry.get("next_more")), _unless_whole(loss, entry.get("next_less"))
     ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
     name, used = limit_words(scenario, entry["name"]), percent(_used(entry), 1)
     size = amount(more) if entry["binding"] else ""
     return [name, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
 
-def worth_words(scenario: Scenario, goals: Goals, step: str | None, gain: float, verb: str) -> str:
-    """Say by how much a step's value changes, `verb` being "less" or "more": in the unit of the one goal it is about.
-
-    Parameters
-    ----------
-    scenario : Scenario
-    goals : sequence of mapping
-        As the answer of a run has them.
-    step : str or None
-    gain : float
-    verb : str
-    """
-    if not gain or not step:
-        return "nothing"
-    if step == "cost":
-        return f"{amount(gain, scenario.currency)} {verb} cost"
-    short = [g for g in goals if not g["met"] and step in ("goals", f"goals {scenario.goals[g['goal']].priority}")]
-    if len(short) == 1:
-        kpi = scenario.kpis[short[0]["kpi"]]
-        way = abs(short[0]["target"] - short[0]["baseline"]) or abs(short[0]["target"]) or 1.0
-        moved = gain * way / scenario.goals[short[0]["goal"]].weight
-        return f"{kpi.name} {amount(moved, kpi.unit)} {'closer to' if verb == 'less' else 'further from'} its target"
-    what = "largest stretch of peers" if step == "fairness" else f"shortfall of {step}"
-    return f"{what} {amount(100 * gain)} points {'lower' if verb == 'less' else 'higher'}"
+def _unless_whole(words: str, step: Mapping[str, Any] | None) -> str:
+    """Return the words on a price, unless the next step of whole numbers is told in a sentence of its own."""
+    return "see above" if words == "nothing" and step and (step["step"] or not step["has_plan"]) else words
 
 
 def money_section(source: ReportSource) -> PageSection:

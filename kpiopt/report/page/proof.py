@@ -71,10 +71,7 @@ def _certificate(source: ReportSource) -> PageTable:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
         numbers = f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}"
-        reached = (
-            -step["value"] if step["step"] == "maximize" else step["value"]
-        )  # it is minimized with its sign turned
-        value = f"{amount(reached)} {step['unit'] or ''}".strip()
+        value = f"{amount(step['value'])} {step['unit'] or ''}".strip()
         rows.append((name, value, *numbers, "yes" if proof.get("passed", True) else "no"))
     columns = ("step", "value", "residual", "gap", "proved")
     note = "Each step was checked from the original numbers by code that shares nothing with the solver. Check again: "

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
+from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, percent
-from kpiopt.report.page.limits import limit_words
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.simulation import Estimate

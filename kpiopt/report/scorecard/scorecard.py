@@ -159,8 +159,22 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
         if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):
             rows[-1] = (*rows[-1][:-1], f"fixed by a person: {cells.lock_reason[cell]}")
     columns = ("KPI", "better is", "without new effort", "target", "change", "in %", "odds", "why not more")
-    note = "Without new effort: what is expected then. Odds: how likely the target is, with its 95 % interval."
+    told = "Without new effort: what is expected then. Odds: how likely the target is, with its 95 % interval."
+    note = " ".join([told, *_cushions(source, nodes)])
     return PageTable("What is asked of you", columns, rows, 2, note=note)
+
+
+def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
+    """Say which targets are more than the plan asks, on purpose."""
+    ids, table = source.scenario.units.ids, source.table.filter(source.table["over_assignment"].is_not_null())
+    rows = zip(table["unit"], table["kpi"], table["over_assignment"], strict=True)
+    shares = {(unit, kpi): float(share) for unit, kpi, share in rows}
+    for node in nodes:
+        kpi = _kpi(source, node)
+        share = shares.get((ids[source.graph.unit[node]], kpi.id))
+        if share is not None:
+            side = "above" if kpi.sign > 0 else "below"
+            yield f"{_name(source, node)}: the target holds a cushion, {percent(share)} {side} what the plan asks."
 
 
 def _stopped(source: ReportSource, cell: int) -> str:

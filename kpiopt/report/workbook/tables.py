@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.report.limits import limit_words
 from kpiopt.report.page.goals import goal_title
-from kpiopt.report.page.limits import limit_words
 from kpiopt.report.workbook.book import FORMATS
 from kpiopt.report.workbook.rows import PlanRows, number, odds_fields
 from kpiopt.report.workbook.sheet import FIRST, Bars, Column, Field, Formula, Sheet, letters_of
@@ -213,11 +213,8 @@ def proof_sheet(plan: PlanRows) -> Sheet:
     for step in plan.source.document["steps"]:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
-        reached = (
-            -step["value"] if step["step"] == "maximize" else step["value"]
-        )  # it is minimized with its sign turned
         rows.append([
-            name, reached, step["unit"], f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}",
+            name, step["value"], step["unit"], f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}",
             "yes" if proof["passed"] else "no",
         ])  # fmt: skip
     remark = f"Each step was checked without the solver; check it again: kpiopt verify {plan.source.name}"

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, Uncertified, UsageError
 from kpiopt.plan import Plan, build_plan
+from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.ranges import find_ranges
 from kpiopt.program.order.steps import append_row, objectives_of
@@ -152,7 +153,7 @@ def leave_room(planned: Planned, slack: float) -> tuple[ProgramArrays, tuple[tup
         limit = step.value + share * abs(step.value)
         size = float(np.abs(objective.cost * planned.solution.x).sum())
         arrays = append_row(arrays, objective.cost, limit - objective.offset + ROUNDING * max(1e-3, size))
-        steps.append((objective.label, step.value, limit))
+        steps.append((step.label, step.reached, as_read(step.name, limit)))
     return arrays, tuple(steps)
 
 

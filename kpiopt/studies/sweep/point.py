@@ -177,7 +177,7 @@ class PointSolver:
             status=OPTIMAL,
             goals=_goals(planned, odds),
             all_goals=together,
-            steps=tuple((step.label, step.value) for step in planned.solution.steps if step.name != "reference"),
+            steps=tuple((step.label, step.reached) for step in planned.solution.steps if step.name != "reference"),
             largest_stretch=_largest_stretch(cascade.columns, x),
             pay=spending.pay,
             initiatives=spending.initiatives,
