@@ -74,6 +74,7 @@ def test_the_page_can_be_followed(page, title, text, tmp_path, monkeypatch, caps
     for folder in ("scenarios", "models"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "110")  # as in a pipe, whatever the tests before this one left
     printed, n_commands = "", 0
     with cluster(text, tmp_path) as text:
         for part in PART.finditer(text):

@@ -46,7 +46,7 @@ def test_a_rule_has_the_price_that_was_worked_out_by_hand(tmp_path, capsys):
     assert lead["binding"] and lead["step"] == "fairness"
     assert lead["shadow_price"] == pytest.approx(0.004, rel=1e-9)
     assert lead["to"] == pytest.approx(10.0)  # north and south then have 20 each
-    assert "rule north_leads average of the peer groups' largest stretches" in summary
+    assert "rule north_leads average of the peer groups'" in summary
 
 
 @pytest.mark.parametrize(

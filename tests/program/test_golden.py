@@ -125,11 +125,11 @@ def test_rules_by_period_worked_out_by_hand() -> None:
     assert "goal[first]: 20 <= 1 change[co/sales/H1] + 1 shortfall[first]" in lines
     assert "goal[sales]: 100 <= 1 change[co/sales] + 1 shortfall[sales]" in lines
     # half of what the skill was raised by in H1 is left in H2; 1 of skill held all year is worth 10 of sales
-    assert "value[co/skill/H1]: -1 stretch[co/skill/H1] + 1 change[co/skill/H1] = 0" in lines
+    assert "value[co/skill built up/H1]: -1 stretch[co/skill/H1] + 1 change[co/skill built up/H1] = 0" in lines
     # 8 of sales a session in a year, 40 % of it in H1; 0.75 of Bob's quality counts, worth 5 and half a year later
     (first,) = [line for line in lines if line.startswith("value[co/sales/H1]")]
     assert "- 3.2 level[training@ann/H1]" in first
-    assert "- 4 change[co/skill/H1]" in first
+    assert "- 4 change[co/skill built up/H1]" in first
     assert "quality" not in first
     (year,) = [line for line in lines if line.startswith("value[co/sales]:")]
     # all of a year of 5 per point, 0.6 of it in H2, from H1's quality: x / 0.4 x 0.75 x 5 x 0.6

@@ -119,8 +119,8 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
         findings.error(_wide_problem([names[i] for i in unknown], rule, at(0)))
         return
     for i in unknown:
-        fix = suggestion(names[i], known) or _twin_of(names[i])
-        fix = fix or f'rename or delete the column; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
+        fix = suggestion(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
+        fix = f'{fix}; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
         findings.error(Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i)))
     for name in dict.fromkeys(n for n in names if n and not is_remark(n) and names.count(n) > 1):
         numbers = [i for i, other in enumerate(names, start=1) if other == name]

@@ -145,7 +145,8 @@ class _Exact(float):
     """A number that is written with all its digits: XlsxWriter writes 16 of 17, and the last bit would be lost."""
 
     def __format__(self, spec: str) -> str:
-        return repr(self)
+        usual = format(float(self), ".16G")
+        return usual if float(usual) == self else repr(float(self))
 
 
 def _certain(text: str) -> str:

@@ -134,7 +134,7 @@ def test_faults_of_cells_and_selections_are_named(check: Check, text: str, code:
     ("old", "new", "code", "words"),
     [
         ("north,sales,100,,20", "north,sales,100,-1,20", "E-negative", "always at least 0"),
-        ("north,sales,100,,20", "north,sales,100,,-20", "E-min-above-max", "north/sales"),
+        ("north,sales,100,,20", "north,sales,100,,-20", "E-negative", "north/sales"),
         ("south,defects,4,1,3", "south,defects,4,5,3", "E-min-above-max", "min_stretch 5 above its max_stretch 3"),
         ("south,defects,4,1,3,", "south,defects,4,1,3,9", "W-lock-outside", "locked at 9, outside its range 1 to 3"),
         ("south,defects,4,1,3,", "south,defects,4,1,3,0.5", "W-lock-outside", "locked at 0.5"),
