@@ -21,7 +21,7 @@ from kpiopt.cli.arguments import (
     Workers,
 )
 from kpiopt.cli.signals import mark_certified
-from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
+from kpiopt.cli.terminal import in_brief, print_answer, print_json, say_problems, showing_progress
 from kpiopt.deadline import Deadline, not_done_problems
 from kpiopt.errors import ExitCode
 
@@ -67,7 +67,8 @@ def compare(
 
     place = choose_executor(executor, workers)
     contenders = read_contenders(sources, RunStore(out), tuple(overrides or ()))
-    say_problems(dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings))
+    notes = dict.fromkeys(note for contender in contenders for note in contender.scenario.warnings)
+    say_problems(notes if as_json else in_brief(notes))
     inputs = [file for contender in contenders for file in contender.files]
     if html is not None:
         require_place(html, inputs, force=force)

@@ -29,6 +29,7 @@ from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import (
     KEPT_WIDTH,
+    in_brief,
     plain_text,
     print_answer,
     print_json,
@@ -274,7 +275,7 @@ def _settings(draws: int | None, seed: int | None, confidence: float | None = No
 
 
 def read_scenario(
-    path: Path, variant: str | None, overrides: list[str], *, has_summary: bool = False
+    path: Path, variant: str | None, overrides: list[str], *, has_summary: bool = False, brief: bool = False
 ) -> tuple[Scenario, Document]:
     """Read and check a scenario; warnings go to stderr, but for those that a summary says with its amounts.
 
@@ -288,7 +289,8 @@ def read_scenario(
     scenario, found, document = check_scenario(path, variant=variant, overrides=tuple(overrides))
     if scenario is None or document is None:
         raise ScenarioError(*found.errors, *found.warnings)
-    say_problems(_not_in_summary(found.warnings) if has_summary else found.warnings)
+    told = _not_in_summary(found.warnings) if has_summary else found.warnings
+    say_problems(in_brief(told) if brief else told)
     return scenario, document
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from kpiopt.errors import OutputError, Problem, format_problem
@@ -28,6 +29,7 @@ ASCII_FOR = {
 
 SHOWN_PROBLEMS = 50
 PIPE_WIDTH = 110
+FEW_OF_A_KIND = 2
 KEPT_WIDTH = 80
 """Columns of a summary that is kept: it is read on any screen."""
 
@@ -167,6 +169,23 @@ def say_problems(problems: Iterable[Problem]) -> None:
     errors = sum(p.is_error for p in found)
     if errors > 1:
         say(f"{errors:,} errors found")
+
+
+def in_brief(problems: Iterable[Problem]) -> list[Problem]:
+    """Put many warnings of one code into one, with the first of them; errors and the rest stay as they are."""
+    found = list(problems)
+    count = Counter(problem.code for problem in found if not problem.is_error)
+    told: dict[str, Problem] = {}
+    for position, problem in enumerate(found):
+        key = problem.code if count[problem.code] > FEW_OF_A_KIND and not problem.is_error else str(position)
+        told.setdefault(key, problem)
+    fix = "kpiopt check lists them"
+    return [
+        replace(problem, message=f"{count[key]:,} of this kind, the first: {problem.message}", fix=fix)
+        if key == problem.code
+        else problem
+        for key, problem in told.items()
+    ]
 
 
 def _choose(found: list[Problem]) -> list[Problem]:

@@ -4,10 +4,13 @@ import json
 
 import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.report.limits import next_steps, worth_words
+from kpiopt.cli.terminal import in_brief
+from kpiopt.errors import Problem
+from kpiopt.report.limits import initiative_lines, next_steps, worth_words
 from kpiopt.report.page.limits import limits_section
 from kpiopt.report.page.proof import proof_section
 from kpiopt.report.page.source import source_of_run
+from kpiopt.report.scorecard.scorecard import build_scorecard
 
 STEPS = """
 schema = 1
@@ -118,3 +121,31 @@ def test_no_step_is_called_the_shortfall_of_itself(tmp_path):
     assert worth_words(scenario, (), "goals 2", 0.5, "less") == (
         "shortfall of the goals of priority 2 50 percentage points lower"
     )
+
+
+def test_what_an_initiative_adds_to_two_goals_on_one_kpi_is_told_once(tmp_path):
+    """A booth adds 3 to the sales of the whole and of its unit: the same 6 are no 12."""
+    goal = '[goal.anns]\nkpi = "sales"\nat = "ann"\ntarget = 300\n'
+    text = STEPS.replace("[initiative.booth]", f"{goal}[initiative.booth]")
+    text = text.replace("whole = true", 'whole = true\nunits = ["ann"]')
+    told = list(initiative_lines(solved(tmp_path, text)))
+    assert told[1].count("+6 EUR of sales") == 1 and "EUR of sales of Ann" not in told[1]
+
+
+def test_a_card_says_that_its_target_holds_a_cushion(tmp_path):
+    lock = 'lock = 20\nlock_reason = "agreed with the works council"\nlock_owner = "Dr. M."'
+    text = STEPS.replace(lock, "max_stretch = 50")
+    run = solved(tmp_path, f"{text}[over_assignment]\nperson.share = 0.05\n")
+    source = source_of_run(run, "s")
+    note = build_scorecard(source, source.scenario.units.position["ann"]).sections[0].blocks[0].note
+    assert "sales: the target holds a cushion, 5.0 % above what the plan asks." in note
+    bare = build_scorecard(source_of_run(solved(tmp_path, text), "s"), 1).sections[0].blocks[0].note
+    assert "cushion" not in bare
+
+
+def test_many_warnings_of_a_kind_are_one_line_and_errors_are_all_told():
+    many = [Problem("W-unassigned", f"place {n}") for n in range(3)]
+    other = [Problem("W-other", "a"), Problem("W-other", "b"), *(Problem("E-bad", str(n)) for n in range(4))]
+    first, *rest = in_brief([*many, *other])
+    assert (first.message, first.fix) == ("3 of this kind, the first: place 0", "kpiopt check lists them")
+    assert rest == other
