@@ -372,13 +372,21 @@ def _open_targets(run: Run) -> int:
     return int(np.count_nonzero(run.solution.free[block.positions]))
 
 
+def _beside_peers(run: Run) -> str:
+    """Say that a plan may be held back by what peers do."""
+    rows = {row.name for row in run.cascade.program.rows if len(row)}
+    said = {"band": "[fairness] band", "peers": "least and most of guardrails"}
+    held = [text for name, text in said.items() if name in rows]
+    return f"; what may hold it back is how far peers may differ ({', '.join(held)})" if held else ""
+
+
 def _limits(run: Run) -> Iterator[RenderableType]:
     """What holds the plan back."""
     priced, others = priced_limits(run), used_up(run)
     sentences, rules = [*prices_of_less(run), *next_steps(run)], without_price(run)
     yield _heading("What holds the plan back")
     if not (priced or others or sentences or rules):
-        yield _line("No capacity and no budget is used up.")
+        yield _line(f"No capacity and no budget is used up{_beside_peers(run)}.")
     if priced:
         grid = Grid(("limit, used up", "what more of it is worth", "more", "now", "holds from"), left=2)
         for limit in priced[:SHOWN_PRICES]:

@@ -57,6 +57,18 @@ def has_chance(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
     return drawn if noise is None else drawn | (noise.sd[cell] > 0.0)
 
 
+def keeps_its_odds(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
+    """Return whose odds hardly fall however much is asked, (n,) bool: no stretch of theirs has less odds than others.
+
+    Parameters
+    ----------
+    cell : (n,) int
+        Rows of `scenario.horizon`, each with an uncertain baseline.
+    """
+    chances = _Chances(_baselines(scenario, cell), _executions(scenario, cell))
+    return np.asarray(chances.end > chances.start - APART)
+
+
 class _Chances:
     """X_n(p) of the cells of a pool, from quantiles of D (n, FINE) and of execution (n, GRID)."""
 
@@ -67,9 +79,9 @@ class _Chances:
             [self._odds(row, left, span) for row, left, span in zip(beyond, 1.0 - done, self.span, strict=True)]
         )
         self.start = np.array([1.0 - np.interp(0.0, row, self.share, 0.0, 1.0) for row in beyond])
-        end = np.mean(np.where(done < 1.0, 0.0, np.where(done > 1.0, 1.0, self.start[:, None])), axis=1)
-        self.falls = bool(end.max() <= self.start.min() - APART)
-        self.low = float(end.max()) + 1e-3 if self.falls else 1e-3
+        self.end = np.mean(np.where(done < 1.0, 0.0, np.where(done > 1.0, 1.0, self.start[:, None])), axis=1)
+        self.falls = bool(self.end.max() <= self.start.min() - APART)
+        self.low = float(self.end.max()) + 1e-3 if self.falls else 1e-3
         self.high = float(self.start.min()) - 1e-3
 
     def _odds(self, beyond: Floats, left: Floats, span: float) -> Floats:

@@ -97,7 +97,8 @@ def add_on_rows(build: ProgramBuilder, actions: ActionColumns) -> None:
 def add_run_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColumns, levels: Columns) -> None:
     """a_l - max_l o_l <= 0;  and a_l - least_l o_l >= 0 where another initiative needs it.
 
-    least_l is 1 where levels are whole, else a millionth of max_l. An initiative with `levels` has rows of its own.
+    least_l is 1 where levels are whole or max_l is 0, else a millionth of max_l. An initiative with `levels` has rows
+    of its own.
     """
     place = np.flatnonzero([not _initiatives(graph)[i].levels for i in graph.level_initiative[actions.level].tolist()])
     member = actions.level[place]
@@ -108,7 +109,7 @@ def add_run_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColum
     build.add_rows("run", terms, np.full(len(place), -np.inf), np.zeros(len(place)), label)
     needed = {name for i in _initiatives(graph) for name in i.needs}
     some = np.flatnonzero([_initiatives(graph)[i].id in needed for i in graph.level_initiative[member].tolist()])
-    least = np.where(levels.integer[member], 1.0, LEAST_RUN * most)[some]
+    least = np.where(levels.integer[member] | (most == 0.0), 1.0, LEAST_RUN * most)[some]
     each = np.arange(len(some))
     terms = [Terms(levels, each, member[some], np.ones(len(some))), Terms(actions.on, each, place[some], -least)]
     label = partial(_label, [levels.label(k) for k in member[some].tolist()])

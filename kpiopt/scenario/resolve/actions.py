@@ -39,16 +39,18 @@ def resolve_levels(findings: Findings, key: str, entry: InitiativeEntry) -> tupl
     return most, levels
 
 
-def places_of_effect(units: Units, deciding: Integers, at: Integers) -> tuple[tuple[int, int], ...]:
+def places_of_effect(units: Units, deciding: Integers, at: Integers, *, is_level: bool) -> tuple[tuple[int, int], ...]:
     """Return the pairs (position among the deciding units, unit at which it works) of an effect.
 
     Parameters
     ----------
     at : (n,) int
-        The units that `at` names: one that is above or beside a deciding unit takes part wherever it is; of several
-        those at or below the deciding unit.
+        The units that `at` names.
+    is_level : bool
+        Whether it names a level: of these units those at or below the deciding one take part. A single unit that is
+        named takes part wherever it is.
     """
-    if len(at) == 1:
+    if not is_level and len(at) == 1:
         return tuple((i, int(at[0])) for i in range(len(deciding)))
     return tuple((i, v) for i, u in enumerate(deciding.tolist()) for v in inside(units, u, at).tolist())
 
@@ -61,7 +63,11 @@ def check_relations(
         for field, names in (("needs", entry.needs), ("not_with", entry.not_with)):
             for name in names or ():
                 _check_other(findings, model, key, field, name)
-        for name in sorted({*(entry.needs or ())} & {*(entry.not_with or ())}):
+        excluded = {
+            *(entry.not_with or ()),
+            *(name for name, it in model.initiative.items() if key in (it.not_with or ())),
+        }
+        for name in sorted({*(entry.needs or ())} & excluded):
             message, rule = f"initiative '{key}' needs '{name}' and excludes it", "what is needed is not excluded"
             findings.at("E-needs", message, ("initiative", key), rule=rule, fix="remove one", key=True, kind=ModelError)
     if findings.is_whole("initiative", "unit", "units"):

@@ -24,6 +24,16 @@ def check_assign(findings: Findings, model: ScenarioDocument, units: Units, foun
             message, rule = f"assign '{name}' would choose KPIs", "which KPIs a unit answers for is written, not chosen"
             fix = "leave choose out: numbers and weights are then checked"
             findings.at("E-assign-choose", message, (*path, "choose"), rule=rule, fix=fix, kind=ModelError)
+        asks = (entry.kpis is not None and entry.kpis[1] > 0) or entry.least_weight is not None
+        if not asks and not entry.choose:
+            message, fix = (
+                f"assign '{name}' asks for nothing",
+                "write kpis = [least, most] or least_weight, or remove it",
+            )
+            findings.at("W-no-effect", message, path, fix=fix, key=True)
+        elif chosen.any() and not np.any(chosen[units.home[found.cells.unit]]):
+            message, fix = f"assign '{name}' chooses units without cells", "choose those who answer for KPIs"
+            findings.at("W-no-effect", message, (*path, "where"), fix=fix, key=True)
         if entry.kpis is not None and not 0 <= entry.kpis[0] <= entry.kpis[1]:
             message, rule = f"assign '{name}' asks for {entry.kpis[0]} to {entry.kpis[1]} KPIs", "kpis = [least, most]"
             findings.at("E-assign", message, (*path, "kpis"), rule=rule, fix="correct the numbers", kind=ModelError)

@@ -42,6 +42,17 @@ def resolve_effort_curves(
             rule = "more stretch never takes less effort per unit, so that the program stays linear"
             fix = "let each multiplier be at least the one before"
             findings.at("E-effort-curve", message, (*path, "tiers"), rule=rule, fix=fix, kind=ModelError)
+        reach = np.where(
+            chosen & cells.has_decision, cells.max_stretch / np.maximum(np.abs(cells.baseline), 1e-300), 0.0
+        )
+        farthest = float(np.nanmax(reach, initial=0.0))
+        if len(tiers) > 1 and shares[0] >= farthest > 0.0 and times[0] == 1.0:
+            message = (
+                f"effort curve '{name}' begins to bend at {100 * shares[0]:g} % of the baseline, and no cell may "
+                f"stretch by more than {100 * farthest:.3g} %"
+            )
+            fix = "write shares, such as 0.05 for 5 %, or remove it"
+            findings.at("W-no-effect", message, (*path, "tiers"), fix=fix)
         if not np.any(chosen & has_effort) and findings.is_whole("cell", "cells", "unit", "joins"):
             message, fix = f"effort curve '{name}' is about no cell with effort", "correct `where`, or remove it"
             findings.at("W-no-effect", message, path, fix=fix, key=True)

@@ -6,10 +6,10 @@ import numpy as np
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
-from kpiopt.scenario.chance import has_chance
+from kpiopt.scenario.chance import has_chance, keeps_its_odds
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cell_table import CellTable
-from kpiopt.scenario.scenario import Fairness, Scenario
+from kpiopt.scenario.scenario import Fairness, Integers, Scenario
 
 SECTION, CHANCE = "fairness", ("decide", "fairness")
 
@@ -17,9 +17,12 @@ SECTION, CHANCE = "fairness", ("decide", "fairness")
 def resolve_fairness(findings: Findings, model: ScenarioDocument) -> Fairness:
     """Return how peers are compared."""
     entry, measure = model.fairness, model.decide.fairness
+    is_step = "fairness" in model.decide.order
+    if measure == "chance" and not is_step:
+        message = "equal odds are asked for, and the step `fairness` is not in the order"
+        findings.at("W-no-effect", message, CHANCE, fix="add the step, or remove it", key=True)
     if entry is None:
         return Fairness(measure)
-    is_step = "fairness" in model.decide.order
     if not is_step and (entry.leximin or entry.measure != "stretch") and entry.band is None:
         message, fix = (
             "[fairness] changes nothing: the step `fairness` is not in the order",
@@ -42,6 +45,14 @@ def check_beside_peers(findings: Findings, scenario: Scenario, model: ScenarioDo
         message = "[fairness] compares load, and effort grows faster than stretch ([effort_curve])"
         rule, fix = "loads are compared where effort is in proportion to stretch", 'write measure = "stretch"'
         findings.at("E-fairness", message, (SECTION, "measure"), rule=rule, fix=fix, kind=ModelError)
+    if scenario.fairness.measure == "load" and not scenario.horizon.effort:
+        message = "[fairness] compares load, and no cell has effort: nobody is compared"
+        fix = 'give cells effort.<resource> and units a capacity, or write measure = "stretch"'
+        findings.at("W-no-effect", message, (SECTION, "measure"), fix=fix, key=True)
+    offered = ~np.isnan(scenario.cells.offered) & scenario.cells.has_decision
+    if scenario.reconcile and not offered.any():
+        message = "[reconcile] changes nothing: no cell with a decision has a commit"
+        findings.at("W-no-effect", message, ("reconcile",), fix="give cells a commit, or remove it", key=True)
     named = [name for name, entry in model.guardrail.items() if entry.least is not None or entry.most is not None]
     for name in named:
         entry, path = model.guardrail[name], ("guardrail", name)
@@ -78,3 +89,22 @@ def check_chance(findings: Findings, scenario: Scenario, table: CellTable) -> No
         return Problem("E-chance-noise", message, rule, fix, table.location(cell, "baseline"))
 
     findings.each(certain.tolist(), problem, ModelError)
+    if not len(certain):
+        _tell_who_keeps_odds(findings, scenario, compared, table)
+
+
+def _tell_who_keeps_odds(findings: Findings, scenario: Scenario, compared: Integers, table: CellTable) -> None:
+    """Warn where peers cannot have equal odds because those of some hardly fall with what is asked of them."""
+    kept = keeps_its_odds(scenario, compared)
+    kpis = scenario.horizon.kpi[compared]
+    for kpi in np.unique(kpis[kept]).tolist():
+        cells = compared[kept & (kpis == kpi)]
+        more = f" and {len(cells) - 1:,} more" if len(cells) > 1 else ""
+        message = (
+            f"the odds of {table.name(int(cells[0]))}{more} hardly fall with what is asked, so that peers of "
+            f"'{scenario.kpi_ids[kpi]}' are not asked for equal odds but for targets that each would reach of its own "
+            "accord with equal odds"
+        )
+        rule = "odds fall with stretch where execution is mostly below 1"
+        fix = "give these cells an execution below 1, or a KPI or role of their own"
+        findings.warn("W-chance", message, table.location(int(cells[0]), "execution"), rule=rule, fix=fix)

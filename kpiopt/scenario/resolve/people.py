@@ -109,6 +109,10 @@ class _People:
             path: KeyPath = ("ramp", name)
             chosen = selector.units_of(entry.where, (*path, "where"))
             months = self._months(path)
+            if max(entry.months) > 1.0:
+                message = f"ramp '{name}' has the share {max(entry.months):g} of a head's work"
+                rule, fix = "shares are 0 to 1", "write 0.2 for 20 %"
+                self.findings.at("E-ramp", message, (*path, "months"), rule=rule, fix=fix, kind=ModelError)
             first = np.maximum(since[chosen], 0)[:, :, None] * months + np.arange(months)
             steps = np.array(entry.months)
             ramped[chosen] = steps[np.minimum(first, len(steps) - 1)].mean(axis=2)
@@ -121,8 +125,8 @@ class _People:
         names = self.model.periods.names
         length = names.every if isinstance(names, PeriodSeries) else spelled_length(self.names)
         if length is None:
-            message = f"ramp '{path[1]}' counts months, and the names of the periods do not say how long they are"
-            rule = "a ramp has one share for each month"
+            message = f"ramp '{path[1]}' counts months, and the names of the periods do not say how long each is"
+            rule = "a ramp has one share for each month, and periods follow each other"
             fix = "name periods like 2027-01, 2027-Q1 or 2027, or write names = { from = …, every = …, count = … }"
             self.findings.at("E-ramp", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
             return 1

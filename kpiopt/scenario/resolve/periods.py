@@ -67,9 +67,12 @@ def find_period(findings: Findings, model: ScenarioDocument, name: str | None, p
 
 
 def spelled_length(names: Sequence[str]) -> str | None:
-    """Return how long periods are by the way their names are spelled; None where that tells nothing."""
-    kinds = (kind for kind, (pattern, _) in _SPELLINGS.items() if all(re.fullmatch(pattern, name) for name in names))
-    return next(kinds, None)
+    """Return how long periods are that follow each other, as their names are spelled; None where that tells nothing."""
+    for every, (pattern, _) in _SPELLINGS.items():
+        if names and re.fullmatch(pattern, names[0]):
+            series = PeriodSeries.model_validate({"from": names[0], "every": every, "count": len(names)})
+            return every if _series(series) == tuple(names) else None
+    return None
 
 
 def shares_of_capacity(model: ScenarioDocument, resource: str) -> Floats:

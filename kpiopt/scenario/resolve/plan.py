@@ -168,6 +168,11 @@ def resolve_odds(findings: Findings, model: ScenarioDocument) -> OddsSettings:
         message = "the odds required of all goals change nothing: "
         message += "the step `goals` is not in the order" if model.goal else "there are no goals"
         findings.at("W-no-effect", message, ("odds", "p_min"), fix=fix if model.goal else "name goals", key=True)
+    if entry.p_min is None and "odds" not in model.decide.order:
+        for key in ("goals", "priority"):
+            if getattr(entry, key) is not None:
+                message = f"[odds] {key} changes nothing: nothing is promised of several goals at once"
+                findings.at("W-no-effect", message, ("odds", key), fix="add p_min, or remove it", key=True)
     return OddsSettings(entry.p_min, tuple(entry.goals or ()), entry.priority, entry.draws, entry.seed)
 
 

@@ -336,7 +336,8 @@ class MapResolver:
         if named is None:
             return None
         usable = named[self.roll_up.find(named, list(self.model.kpi).index(kpi)) >= 0]
-        places = places_of_effect(self.units, units, usable)
+        is_level = at in self.units.levels and at not in (*self.units.ids, ORGANIZATION)
+        places = places_of_effect(self.units, units, usable, is_level=is_level)
         reached = {i for i, _ in places}
         missing = [unit for i, unit in enumerate(units.tolist()) if i not in reached]
         if missing and self.findings.is_whole("cell", "cells", "unit", "kpi", "joins", "initiative"):
