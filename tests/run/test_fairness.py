@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import Infeasible, InputError
 from kpiopt.run.run import Run
+from tests.from_text import codes, run_of
 from tests.nights import rest_at_night
 
 THREE = """
@@ -51,19 +51,6 @@ effort.hours = 1
 [goal.s]
 target = 320
 """
-
-
-def run_of(tmp_path: Path, text: str, *, simulate: bool = False) -> Run:
-    path = tmp_path / "s.toml"
-    path.write_text(text, "utf-8")
-    return kpiopt.solve(kpiopt.load(path), simulate=simulate)
-
-
-def codes(tmp_path: Path, text: str) -> list[str]:
-    (tmp_path / "s.toml").write_text(text, "utf-8")
-    with pytest.raises(InputError) as caught:
-        kpiopt.load(tmp_path / "s.toml")
-    return [problem.code for problem in caught.value.problems]
 
 
 def steps_of(run: Run) -> list[tuple[str, float]]:

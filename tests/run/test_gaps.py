@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import kpiopt
 from kpiopt.cli import main
-from kpiopt.run.run import Run
 from kpiopt.scenario.load import check_scenario
+from tests.from_text import run_of
 from tests.nights import rest_at_night
 
 TWO = """
@@ -34,12 +33,6 @@ target = 230
 [decide]
 order = ["goals", "reference"]
 """
-
-
-def run_of(tmp_path: Path, text: str) -> Run:
-    path = tmp_path / "s.toml"
-    path.write_text(text, "utf-8")
-    return kpiopt.solve(kpiopt.load(path), simulate=False)
 
 
 def findings(tmp_path: Path, text: str, code: str) -> list[str]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kpiopt
 from kpiopt.cli import main
-from kpiopt.errors import InputError, Uncertified
+from kpiopt.errors import Uncertified
 from kpiopt.run.run import Run
+from tests.from_text import codes, run_of
 from tests.nights import rest_at_night
 
 TREE = """
@@ -64,22 +64,9 @@ target = 1150
 """
 
 
-def run_of(tmp_path: Path, text: str, *, simulate: bool = False) -> Run:
-    path = tmp_path / "s.toml"
-    path.write_text(text, "utf-8")
-    return kpiopt.solve(kpiopt.load(path), simulate=simulate)
-
-
 def targets_of(run: Run, kpi: str = "sales") -> dict[str, float]:
     frame = run.targets.filter(run.targets["kpi"] == kpi)
     return dict(zip(frame["unit"], frame["target"], strict=True))
-
-
-def codes(tmp_path: Path, text: str) -> list[str]:
-    (tmp_path / "s.toml").write_text(text, "utf-8")
-    with pytest.raises(InputError) as caught:
-        kpiopt.load(tmp_path / "s.toml")
-    return [problem.code for problem in caught.value.problems]
 
 
 def test_a_cushion_by_hand(tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import kpiopt
 from kpiopt.errors import Infeasible, InputError
 from kpiopt.graph import build_graph
-from kpiopt.run.run import Run
-from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.simulation.redraw import Redraw, draw_book
 from kpiopt.studies.levers import lever_settings
+from tests.from_text import run_of
 from tests.second_linprog import solve_by_linprog
 
 CEILING = """
@@ -78,11 +76,6 @@ max_stretch = 10
 [goal.sales]
 target = 600
 """
-
-
-def run_of(folder: Path, text: str, *, simulate: bool = False) -> Run:
-    (folder / "s.toml").write_text(text, encoding="utf-8")
-    return solve_scenario(kpiopt.load(folder / "s.toml"), options=SolveOptions(simulate=simulate))
 
 
 def test_no_plan_and_no_draw_is_above_a_hundred_percent(tmp_path: Path) -> None:

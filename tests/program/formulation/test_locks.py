@@ -12,6 +12,7 @@ import kpiopt
 from kpiopt.errors import Infeasible, InputError
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
+from tests.from_text import run_of
 from tests.second_linprog import solve_by_linprog
 
 NEGATIVE = """
@@ -78,12 +79,6 @@ max_stretch = 30
 [goal.sales]
 target = 240
 """
-
-
-def run_of(folder: Path, text: str, *, simulate: bool = False) -> Run:
-    path = folder / "s.toml"
-    path.write_text(text, encoding="utf-8")
-    return solve_scenario(kpiopt.load(path), options=SolveOptions(simulate=simulate))
 
 
 def row_of(run: Run, unit: str, kpi: str) -> dict[str, object]:

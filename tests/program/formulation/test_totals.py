@@ -17,6 +17,7 @@ from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
+from tests.from_text import run_of
 from tests.nights import rest_at_night
 from tests.second_linprog import solve_by_linprog
 
@@ -58,11 +59,6 @@ max_stretch = 600
 [goal.sales]
 target = 5760
 """
-
-
-def run_of(folder: Path, text: str) -> Run:
-    (folder / "s.toml").write_text(text, encoding="utf-8")
-    return solve_scenario(kpiopt.load(folder / "s.toml"), options=SolveOptions(simulate=False))
 
 
 def row_of(run: Run, unit: str, kpi: str = "sales") -> dict[str, object]:
