@@ -11,6 +11,8 @@ itself: the target that the cell reaches of its own accord with the odds p, 30 %
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
@@ -73,16 +75,19 @@ class _Chances:
     """X_n(p) of the cells of a pool, from quantiles of D (n, FINE) and of execution (n, GRID)."""
 
     def __init__(self, beyond: Floats, done: Floats) -> None:
-        self.beyond, self.share = beyond, _middles(FINE)
+        self.beyond, self.done, self.share = beyond, done, _middles(FINE)
         self.span = np.maximum(beyond[:, -1] - beyond[:, 0], 1e-300)
-        self.odds = np.array(
-            [self._odds(row, left, span) for row, left, span in zip(beyond, 1.0 - done, self.span, strict=True)]
-        )
         self.start = np.array([1.0 - np.interp(0.0, row, self.share, 0.0, 1.0) for row in beyond])
         self.end = np.mean(np.where(done < 1.0, 0.0, np.where(done > 1.0, 1.0, self.start[:, None])), axis=1)
         self.falls = bool(self.end.max() <= self.start.min() - APART)
         self.low = float(self.end.max()) + 1e-3 if self.falls else 1e-3
         self.high = float(self.start.min()) - 1e-3
+
+    @cached_property
+    def odds(self) -> Floats:
+        """Odds of each cell at each of the stretches, (n, len(SIZES)) float."""
+        rows = zip(self.beyond, 1.0 - self.done, self.span, strict=True)
+        return np.array([self._odds(row, left, span) for row, left, span in rows])
 
     def _odds(self, beyond: Floats, left: Floats, span: float) -> Floats:
         """Odds of attaining each of the stretches, falling, (len(SIZES),) float."""
