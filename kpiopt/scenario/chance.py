@@ -56,7 +56,7 @@ def has_chance(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
     """Return which cells' baselines are uncertain, (n,) bool."""
     horizon, noise = scenario.horizon, scenario.noise
     drawn = np.array([i in horizon.baseline_quantity for i in cell.tolist()], dtype=bool)
-    return drawn if noise is None else drawn | (noise.sd[cell] > 0.0)
+    return drawn if noise is None else drawn | (_noise(scenario, cell)[0] > 0.0)
 
 
 def keeps_its_odds(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
@@ -124,20 +124,29 @@ def _middles(count: int) -> Floats:
 
 def _baselines(scenario: Scenario, cell: Integers) -> Floats:
     """Return quantiles of D, the baseline beyond its mean in the KPI's direction, (n, FINE) float, ascending."""
-    horizon, noise, points = scenario.horizon, scenario.noise, _middles(FINE)
-    found = np.empty((len(cell), FINE))
+    horizon, points = scenario.horizon, _middles(FINE)
+    found, (sds, additive) = np.empty((len(cell), FINE)), _noise(scenario, cell)
     for i, at in enumerate(cell.tolist()):
         mean, sign = float(horizon.baseline[at]), float(scenario.kpi_sign[horizon.kpi[at]])
         quantity = horizon.baseline_quantity.get(at)
         drawn = np.array([mean]) if quantity is None else quantity.quantile(_middles(GRID))
-        sd = 0.0 if noise is None else float(noise.sd[at])
+        sd = float(sds[i])
         z = ndtri(points if quantity is None else _middles(GRID))
-        if sd and noise is not None and noise.additive[noise.group[at]]:
-            values = drawn[:, None] + sd * z
-        else:
-            values = drawn[:, None] * np.exp(sd * z - sd**2 / 2)
+        values = drawn[:, None] + sd * z if additive[i] else drawn[:, None] * np.exp(sd * z - sd**2 / 2)
         found[i] = np.quantile(sign * (values - mean), points, method="hazen")
     return found
+
+
+def _noise(scenario: Scenario, cell: Integers) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the sd of the noise of cells over the horizon, 0 where there is none, and which of it is additive."""
+    noise = scenario.noise
+    if noise is None:
+        return np.zeros(len(cell)), np.zeros(len(cell), dtype=bool)
+    count = 1 if scenario.whole is None else scenario.n_periods
+    additive = np.array([*noise.additive, False])[noise.group[cell * count]]
+    flow = np.array([kpi.kind == "flow" for kpi in scenario.kpis.values()], dtype=bool)[scenario.horizon.kpi[cell]]
+    each = noise.sd.reshape(-1, count)[cell]
+    return np.where(additive & flow, each.sum(axis=1), each[:, 0]), additive
 
 
 def _executions(scenario: Scenario, cell: Integers) -> Floats:

@@ -34,6 +34,7 @@ from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
 from kpiopt.scenario.numbers.quantities import name_quantities
 from kpiopt.scenario.resolve.assign import check_assign
+from kpiopt.scenario.resolve.by_period import spread_over_periods
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
 from kpiopt.scenario.resolve.effort import resolve_effort_curves
@@ -45,7 +46,7 @@ from kpiopt.scenario.resolve.over_assignment import (
     take_out_of_locks,
 )
 from kpiopt.scenario.resolve.people import resolve_people
-from kpiopt.scenario.resolve.periods import resolve_periods, spread_over_periods
+from kpiopt.scenario.resolve.periods import resolve_periods
 from kpiopt.scenario.resolve.plan import (
     PAY,
     check_common,

@@ -62,6 +62,10 @@ class Periods:
         """Repeat what holds for a cell in every period."""
         return np.repeat(values, len(self))
 
+    def left(self, kpi: Integers, period: Integers) -> Floats:
+        """Return the share of what is worked for in a period that is there in the last one, (n,) float."""
+        return np.asarray(self.carry[kpi] ** (len(self) - 1 - period), dtype=np.float64)
+
     def rows(self, of_cell: Mapping[int, Row]) -> dict[int, Row]:
         """Repeat what some cells have in every period."""
         count = len(self)

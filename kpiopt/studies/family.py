@@ -24,7 +24,6 @@ from kpiopt.run.over_assign import over_assign
 from kpiopt.run.promised import solve_with_promises
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Floats, Scenario
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded)
@@ -146,14 +145,7 @@ class PlanFamily:
 
         Where only limits have moved, rows get other sides. Where what has moved is in neither nodes nor edges, these
         are kept.
-
-        Raises
-        ------
-        UsageError
-            Where numbers of cells have moved in a plan by period: `E-periods-study`.
         """
-        if scenario.cells is not self.scenario.cells:
-            refuse_periods(scenario.periods, "a study that moves baselines, ranges, effort or pay of cells")
         if _moved(self.scenario, scenario) <= LIMITS and scenario.rules is None:
             return move_limits(self.cascade, scenario)
         if _moved(self.scenario, scenario) <= OUTSIDE_GRAPH:

@@ -12,11 +12,17 @@ import pytest
 import kpiopt
 from kpiopt.errors import UsageError
 from kpiopt.graph import NodeKind
+from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.run.run import Run
+from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.simulation.intervene import intervene
 from kpiopt.studies.explain import explain_target, find_target
 from kpiopt.studies.explain_limit import explain_limit
 from kpiopt.studies.family import PlanFamily
+from kpiopt.studies.sensitivity.study import METHODS, SensitivityQuestion, study_sensitivity
+from kpiopt.studies.sweep.point import PointResult
+from tests.studies.sensitivity.test_tornado import read, solved_value, tornado_of
+from tests.studies.written import written
 
 YEAR = """schema = 1
 name = "Two halves"
@@ -156,14 +162,87 @@ def test_a_moved_limit_is_as_if_it_had_been_written(tmp_path: Path, budget: str)
     assert found.target.tolist() == pytest.approx(want.plan.target.tolist(), nan_ok=True)
 
 
-def test_what_a_study_would_get_wrong_it_refuses(tmp_path: Path) -> None:
+def _program_differs(first: LinearProgram, second: LinearProgram) -> bool:
+    a, b = first.arrays(), second.arrays()
+    same = a.matrix.shape == b.matrix.shape and abs(a.matrix - b.matrix).max() == 0.0
+    sides = ("row_lower", "row_upper", "column_lower", "column_upper")
+    same &= all(np.array_equal(getattr(a, s), getattr(b, s)) for s in sides)
+    assert first.reference is not None
+    assert second.reference is not None
+    same &= np.array_equal(first.reference.weight, second.reference.weight)
+    return not same
+
+
+def test_every_number_of_cells_that_is_moved_gives_the_program_that_its_file_gives(tmp_path: Path) -> None:
+    """What is said about the horizon is moved, and its periods follow: the program of a file with that value."""
     path = write(tmp_path)
-    with pytest.raises(UsageError, match="sensitivity"):
-        kpiopt.sensitivity(path)
-    base = kpiopt.load(path)
-    with pytest.raises(UsageError) as caught:
-        PlanFamily(base).pose(replace(base, cells=replace(base.cells, pay_rate=base.cells.pay_rate * 2)))
-    assert caught.value.problems[0].code == "E-periods-study"
+    inputs = Inputs(kpiopt.load(path))
+    moved = {name: number.value for name, number in inputs.single.items() if name.startswith("cell.")}
+    assert {name.rpartition(".")[2] for name in moved} == {"baseline", "max_stretch", "hours"}
+    family = PlanFamily(inputs.scenario)
+    for name, value in moved.items():
+        other = round(value * 1.25, 6)
+        posed = family.pose(inputs.at(name, other)).program
+        quoted = ".".join(f'"{part}"' if "/" in part else part for part in name.split("."))
+        want = PlanFamily(kpiopt.load(path, overrides=[f"{quoted}={other}"])).cascade.program
+        assert not _program_differs(posed, want), name
+        assert _program_differs(posed, family.cascade.program), name
+
+
+def test_a_factor_on_all_cells_is_that_on_each(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    inputs = Inputs(kpiopt.load(path))
+    found = inputs.at("cells.sales.baseline", 1.5)
+    assert found.horizon.baseline.tolist() == [1800.0, 60.0, 1200.0, 70.0]
+    assert found.cells.baseline[found.cells.kpi == 0].tolist() == pytest.approx([720.0, 1080.0, 480.0, 720.0])
+
+
+def test_a_sweep_over_numbers_of_cells_is_as_if_each_had_been_written(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    axes = ['cell."north/sales".baseline=1200,1100', 'cell."north/sales".effort.hours=0.5,1.5']
+    base, sweep = read(path), kpiopt.sweep(path, axes, simulate=False)
+    assert len(sweep.results) == 4
+    for point in sweep.results:
+        assert isinstance(point, PointResult)
+        overrides = [o for p, v in point.point.values for o in written(base, p, v)]
+        want = kpiopt.solve(kpiopt.load(path, overrides=overrides), simulate=False)
+        assert [g.plan for g in point.goals] == pytest.approx([g.plan for g in want.goals], rel=1e-7)
+        worst = next(step.value for step in want.solution.steps if step.name == "fairness")
+        assert point.largest_stretch == pytest.approx(worst, rel=1e-6)
+
+
+def test_every_end_of_the_tornado_is_what_solving_it_gives(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    scenario = read(path)
+    found = tornado_of(path, "shortfall:autumn")
+    compared = 0
+    for bar in found.bars:
+        for end in (bar.low, bar.high):
+            if end.replanned is not None:
+                other = read(path, *written(scenario, bar.move.path, end.input_value))
+                assert end.replanned.estimate == pytest.approx(solved_value(found.outcome, other), rel=1e-7, abs=1e-7)
+                compared += 1
+    assert compared >= 20
+    assert {bar.move.path for bar in found.bars} >= {"cells.sales.baseline", "cells.max_stretch", "cells.effort.hours"}
+
+
+def test_sensitivity_answers_every_question_about_a_plan_by_period(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    scenario = read(path)
+    question = SensitivityQuestion(
+        methods=METHODS, slack=0.05, information=True, break_even=('cell."north/sales".baseline',), ends=(800.0, 1600.0)
+    )
+    found = study_sensitivity(scenario, question, lambda further: read(path, *further))
+    assert found.not_done == ()
+    assert found.alternatives is not None
+    ranges = {r.name: r for r in found.alternatives.ranges}
+    targets = found.planned.plan.asked
+    for name, each in ranges.items():
+        if "@" not in name:
+            node = find_target(found.planned.graph, name)
+            assert each.now == pytest.approx(targets[node], rel=1e-9), name
+            assert each.low <= each.now <= each.high
+    assert {"north/sales/H1", "south/skill/H2"} <= set(ranges)
 
 
 def test_an_action_is_taken_in_a_period(run: Run) -> None:

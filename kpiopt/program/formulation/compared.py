@@ -122,15 +122,19 @@ def compare_cells(
 ) -> Compared:
     """v_n = x_n / w_n for every decided cell that no lock takes;  with periods x_n is sum_t x_nt.
 
-    Where peers are asked for equal odds w_n is the stretch that cell n attains with the odds of its group.
+    Where peers are asked for equal odds w_n is the stretch that cell n attains with the odds of its group, and of a
+    stock x_n is what is left of it in the last period.
     """
     scenario, cell = graph.scenario, np.flatnonzero(graph.scenario.cells.has_decision)
     scale, unit = graph.stretch_scale[cell], "relative stretch"
     largest = np.bincount(stretch_decided, stretch.upper / scale, len(decided)).astype(np.float64)
     if scenario.fairness.measure == "chance":
-        by_chance = np.ones(len(decided))
+        by_chance, periods = np.ones(len(decided)), scenario.periods
         by_chance[peers.member] = chance_scale(scenario, decided[peers.member], *_goals_of_cells(graph, decided, peers))
         scale, unit = by_chance[stretch_decided], "stretch of equal odds"
+        if periods is not None:
+            left = periods.left(scenario.cells.kpi, scenario.cell_period)[cell]
+            scale = np.divide(scale, left, out=np.full(len(cell), np.inf), where=left > 0.0)
         largest = np.bincount(stretch_decided, stretch.upper / scale, len(decided)).astype(np.float64)
     row_of = np.full(len(decided), -1, dtype=np.int64)
     row_of[peers.member] = np.arange(len(peers.member))
@@ -153,15 +157,19 @@ def _goals_of_cells(graph: CausalGraph, decided: Integers, peers: PeerGroups) ->
     scenario, cell = graph.scenario, decided[peers.member]
     kpi, node = scenario.horizon.kpi[cell], graph.whole_node[cell]
     brings, gap = np.zeros(len(cell)), np.full(len(scenario.kpis), np.nan)
-    fixed = np.nan_to_num(scenario.cells.lock)
+    fixed = np.nan_to_num(scenario.horizon.lock)[scenario.cell_base]
+    if scenario.periods is not None:
+        fixed = fixed * scenario.periods.season[scenario.cells.kpi, scenario.cell_period]
     without = graph.baseline + graph.expected_change(fixed, np.zeros(graph.n_levels))
-    goals = sorted(scenario.goals.values(), key=lambda g: -int(scenario.units.depth[g.unit]))
+    execution = np.array([q.mean for q in scenario.uncertainty.execution])[scenario.horizon.execution]
+    goals = [g for g in scenario.goals.values() if g.period < 0]
+    goals = sorted(goals, key=lambda g: -int(scenario.units.depth[g.unit]))
     for goal in goals:  # the uppermost one is looked at last, and stays
         top, position = graph.goal_node(goal), scenario.kpi_position[goal.kpi]
         _, member, weight = graph.ways_up(node, np.array([top]))
         gap[position] = graph.sign[top] * (goal.target - without[top])
         brings[kpi == position] = 0.0
-        brings[member] = weight * graph.execution_mean[cell[member]]
+        brings[member] = weight * execution[cell[member]]
     return kpi, brings, gap
 
 

@@ -19,6 +19,7 @@ from kpiopt.reading.key_path import dotted
 from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.numbers.quantities import follow_baselines, quantities_of, replace_quantities
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.by_period import with_cells
 from kpiopt.scenario.scenario import Cells, Floats, Integers, Scenario
 
 Change = Callable[[Scenario, float], Scenario]
@@ -181,11 +182,11 @@ _LIMITS = ("min_stretch", "max_stretch")
 
 def _factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
     """Factors on what all cells or units have: pay, efforts, own ranges of stretch, incentives, baselines by KPI."""
-    everywhere = np.arange(len(scenario.cells))
-    for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.cells.effort)):
+    everywhere = np.arange(len(scenario.horizon))
+    for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.horizon.effort)):
         yield from _factor(scenario, f"cells.{field}", field, everywhere)
     for position, kpi in enumerate(scenario.kpis):
-        rows = np.flatnonzero(scenario.cells.kpi == position)
+        rows = np.flatnonzero(scenario.horizon.kpi == position)
         yield from _factor(scenario, f"cells.{kpi}.baseline", "baseline", rows)
     if np.nansum(scenario.units.target_incentive) > 0.0:
         yield "units.target_incentive", PlainNumber("assumption", 1.0, _scale_incentives, 0.0)
@@ -194,13 +195,13 @@ def _factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
 def kpi_factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
     """Yield the factors on what the cells of one KPI have, baselines apart."""
     for position, kpi in enumerate(scenario.kpis):
-        rows = np.flatnonzero(scenario.cells.kpi == position)
-        for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.cells.effort)):
+        rows = np.flatnonzero(scenario.horizon.kpi == position)
+        for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.horizon.effort)):
             yield from _factor(scenario, f"cells.{kpi}.{field}", field, rows)
 
 
 def _factor(scenario: Scenario, path: str, field: str, rows: Integers) -> Iterator[tuple[str, PlainNumber]]:
-    rows = rows[_own(scenario.cells, field)[rows]]
+    rows = rows[_own(scenario.horizon, field)[rows]]
     if len(rows):
         kind = "limit" if field in _LIMITS else "assumption"
         yield path, PlainNumber(kind, 1.0, partial(_scale_cells, field, rows), 0.0)
@@ -225,11 +226,11 @@ def _column(cells: Cells, field: str) -> Floats:
 
 
 def _with_column(scenario: Scenario, field: str, values: Floats) -> Scenario:
-    cells = scenario.cells
+    cells = scenario.horizon
     family, _, resource = field.partition(".")
     column: Any = {**cells.effort, resource: values} if resource else values
     changed = replace(cells, **{family: column})
-    moved = replace(scenario, cells=changed)
+    moved = with_cells(scenario, changed)
     if field == "baseline":
         return follow_baselines(moved)
     if field in _LIMITS and np.any(is_above(changed.min_stretch, changed.max_stretch)):
@@ -238,7 +239,7 @@ def _with_column(scenario: Scenario, field: str, values: Floats) -> Scenario:
 
 
 def _scale_cells(field: str, rows: Integers, scenario: Scenario, factor: float) -> Scenario:
-    values = _column(scenario.cells, field).copy()
+    values = _column(scenario.horizon, field).copy()
     values[rows] *= factor
     return _with_column(scenario, field, values)
 
@@ -280,7 +281,7 @@ def _set_incentive(unit: int, scenario: Scenario, value: float) -> Scenario:
 
 
 def _cell_numbers(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
-    cells, units = scenario.cells, scenario.units.ids
+    cells, units = scenario.horizon, scenario.units.ids
     names = [
         f"cell.{units[u]}/{scenario.kpi_ids[k]}" for u, k in zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
     ]
@@ -293,6 +294,6 @@ def _cell_numbers(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
 
 
 def _set_cell(field: str, row: int, scenario: Scenario, value: float) -> Scenario:
-    values = _column(scenario.cells, field).copy()
+    values = _column(scenario.horizon, field).copy()
     values[row] = value
     return _with_column(scenario, field, values)

@@ -10,6 +10,7 @@ import numpy as np
 from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.by_period import with_cells
 from kpiopt.scenario.roll_up import build_roll_up
 from kpiopt.scenario.scenario import Cells, Factor, Floats, Kpi, Scenario, Uncertainty, Units
 
@@ -26,8 +27,8 @@ def canonical(path: str, known: Container[str]) -> str | None:
 
 def quantities_of(scenario: Scenario) -> dict[str, Quantity]:
     """Return every number that may be a distribution, by name: see `name_quantities`."""
-    parts = scenario.kpis, scenario.factors, scenario.initiatives, scenario.units, scenario.cells, scenario.uncertainty
-    return name_quantities(*parts)
+    links = scenario.kpis, scenario.factors, scenario.initiatives
+    return name_quantities(*links, scenario.units, scenario.horizon, scenario.uncertainty)
 
 
 def name_quantities(
@@ -56,7 +57,8 @@ def name_quantities(
 
 
 def _cell_name(scenario: Scenario, row: int) -> str:
-    unit, kpi = scenario.units.ids[scenario.cells.unit[row]], scenario.kpi_ids[scenario.cells.kpi[row]]
+    cells = scenario.horizon
+    unit, kpi = scenario.units.ids[cells.unit[row]], scenario.kpi_ids[cells.kpi[row]]
     return f"cell.{unit}/{kpi}.baseline"
 
 
@@ -94,15 +96,15 @@ def replace_quantities(scenario: Scenario, others: Mapping[str, Quantity]) -> Sc
             k: replace(i, effects=tuple(replace(e, contribution=fixed(e.path, e.contribution)) for e in i.effects))
             for k, i in scenario.initiatives.items()
         },
-        cells=_fix_baselines(scenario, fixed),
         uncertainty=replace(uncertainty, execution=tuple(execution)),
     )
-    return moved if moved.cells is scenario.cells else follow_baselines(moved)
+    cells = _fix_baselines(scenario, fixed)
+    return moved if cells is scenario.horizon else follow_baselines(with_cells(moved, cells))
 
 
 def follow_baselines(scenario: Scenario) -> Scenario:
     """Return the scenario with what follows from its baselines: those rolled up, and what guardrails allow for them."""
-    cells, units, kpis = scenario.cells, scenario.units, scenario.kpis.values()
+    cells, units, kpis = scenario.horizon, scenario.units, scenario.kpis.values()
     rolls, at_root = [k.roll_up != "none" for k in kpis], [k.baseline is not None for k in kpis]
     roll_up = build_roll_up(units, cells.unit, cells.kpi, rolls, at_root)
     own, size = roll_up.of_cells(cells.baseline), roll_up.of_cells(cells.size)
@@ -114,12 +116,12 @@ def follow_baselines(scenario: Scenario) -> Scenario:
     size = np.where(np.isnan(size), units.size[roll_up.unit], size)
     coefficient, _ = roll_up.weights(size, np.array([k.roll_up == "mean" for k in kpis], dtype=bool))
     baseline = roll_up.total(own, coefficient)[roll_up.cell >= 0]
-    return _with_growth(replace(scenario, cells=replace(cells, baseline=baseline)))
+    return _with_growth(with_cells(scenario, replace(cells, baseline=baseline)))
 
 
 def _with_growth(scenario: Scenario) -> Scenario:
     """Apply the guardrails that are shares of the baseline: to cells with a decision, and to totals."""
-    cells, totals = scenario.cells, scenario.totals
+    cells, totals = scenario.horizon, scenario.totals
     if cells.growth is None or np.all(np.isnan(cells.growth)):
         return scenario
     ends = cells.growth * np.abs(cells.baseline)
@@ -128,7 +130,7 @@ def _with_growth(scenario: Scenario) -> Scenario:
     of_totals = np.where(np.isnan(cells.lock), ends, np.nan)[:, totals.cell]
     bottom, top = _boxes(of_totals, totals.low, totals.high)
     cells = replace(cells, min_stretch=low, max_stretch=high)
-    return replace(scenario, cells=cells, totals=replace(totals, low=bottom, high=top))
+    return with_cells(replace(scenario, totals=replace(totals, low=bottom, high=top)), cells)
 
 
 def _boxes(ends: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
@@ -143,7 +145,7 @@ def _fix_kpi(kpi: Kpi, fixed: Callable[[str, Quantity], Quantity]) -> Kpi:
 
 
 def _fix_baselines(scenario: Scenario, fixed: Callable[[str, Quantity], Quantity]) -> Cells:
-    cells = scenario.cells
+    cells = scenario.horizon
     quantities = {row: fixed(_cell_name(scenario, row), q) for row, q in cells.baseline_quantity.items()}
     changed = [row for row, q in quantities.items() if q is not cells.baseline_quantity[row]]
     if not changed:

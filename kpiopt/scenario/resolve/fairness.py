@@ -70,14 +70,6 @@ def check_chance(findings: Findings, scenario: Scenario, table: CellTable) -> No
     """Every cell whose odds are compared has odds of its own: an uncertain baseline."""
     if scenario.fairness.measure != "chance":
         return
-    if scenario.periods is not None:
-        message, rule = (
-            "peers are asked for equal odds, and the plan has periods",
-            "odds are not yet compared by period",
-        )
-        fix = 'write [decide] fairness = "stretch", or plan without [periods]'
-        findings.at("E-periods-chance", message, CHANCE, rule=rule, fix=fix, kind=ModelError)
-        return
     cells = scenario.horizon
     compared = np.flatnonzero(cells.has_decision & ~cells.is_locked)
     certain = compared[~has_chance(scenario, compared)]

@@ -1,10 +1,9 @@
-"""`[periods]`: names, seasons and carry; and the scenario's cells by period."""
+"""`[periods]`: names, seasons and carry."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,9 @@ from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.periods import PeriodSeries
 from kpiopt.scenario.format.strategy_map import KpiEntry
-from kpiopt.scenario.periods import Periods, spread_noise
+from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.resolve.selection import Selector
-from kpiopt.scenario.scenario import Cells, Floats, Scenario, Units
+from kpiopt.scenario.scenario import Cells, Floats, Units
 
 SUM_TOLERANCE = 1e-9
 _A_YEAR = {"month": 12, "quarter": 4, "year": 1}
@@ -236,44 +235,3 @@ def _refuse_locked_targets(findings: Findings, cells: Cells) -> None:
         message = "a target is locked (lock_target), and the plan has periods"
         rule = "with periods, a lock is about a stretch; a locked target is not yet understood there"
         findings.at("E-periods-lock-target", message, ("periods",), rule=rule, fix="write lock instead", key=True)
-
-
-def spread_over_periods(scenario: Scenario) -> Scenario:
-    """Return the scenario with one cell for each cell and period; itself where there are no periods."""
-    periods, whole = scenario.periods, scenario.cells
-    if periods is None:
-        return scenario
-    kinds = np.array([kpi.kind for kpi in scenario.kpis.values()] + [""], dtype=object)[whole.kpi]
-    share = np.where((kinds == "flow")[:, None], periods.season[whole.kpi], 1.0).ravel()
-    count = len(periods)
-
-    def each(values: Floats) -> Floats:
-        return np.repeat(values, count)
-
-    # What a person fixed or allowed holds for the sum over the periods.
-    lock = np.where(whole.lock == 0.0, 0.0, np.nan)
-    low = np.where(whole.lock < 0.0, whole.lock, 0.0)
-    high = np.where(np.isnan(whole.lock), whole.max_stretch, np.maximum(whole.lock, 0.0))
-    largest = np.where(periods.by_period[:, None], periods.season[whole.kpi], 1.0).ravel()
-    cells = Cells(
-        unit=np.repeat(whole.unit, count),
-        kpi=np.repeat(whole.kpi, count),
-        baseline=each(whole.baseline) * share,
-        baseline_quantity={},
-        min_stretch=each(low),
-        max_stretch=each(high) * largest,
-        has_decision=np.repeat(whole.has_decision, count),
-        lock=each(lock),
-        reference=each(whole.reference) * share,
-        pay_rate=each(whole.pay_rate),
-        weight=each(whole.weight),
-        size=each(whole.size),
-        effort={resource: each(effort) for resource, effort in whole.effort.items()},
-        execution=np.repeat(whole.execution, count),
-        lock_reason=periods.rows(whole.lock_reason),
-        growth=None,
-        lock_owner=periods.rows(whole.lock_owner),
-        lock_target=None,
-    )
-    noise = spread_noise(scenario.noise, periods, share)
-    return replace(scenario, cells=cells, whole=whole, noise=noise)

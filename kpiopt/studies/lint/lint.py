@@ -113,7 +113,7 @@ class _Lint:
 
     def loads(self) -> Iterator[Problem]:
         """People with too many KPIs or too few."""
-        units, cells = self.scenario.units, self.scenario.cells
+        units, cells = self.scenario.units, self.scenario.horizon
         count = np.bincount(cells.unit[cells.has_decision | cells.is_locked], minlength=len(units))
         is_leaf = units.end == np.arange(len(units)) + 1
         asked = is_leaf & (count > 0)
@@ -132,13 +132,13 @@ class _Lint:
         """Units whose targets reach no goal."""
         graph, cells = self.graph, self.scenario.cells
         goals = np.zeros(graph.n_nodes, dtype=bool)
-        goals[[graph.find_node(goal.kpi, goal.unit) for goal in self.scenario.goals.values()]] = True
+        goals[[graph.goal_node(goal) for goal in self.scenario.goals.values()]] = True
         if not goals.any():
             return
         leads = self._upstream(goals)
         decided = np.flatnonzero(cells.has_decision)
         asked = np.unique(cells.unit[decided])
-        seeing = np.unique(cells.unit[decided[leads[graph.cell_node[decided]]]])
+        seeing = np.unique(cells.unit[decided[leads[graph.entry_node[decided]]]])
         blind = [self.scenario.units.ids[u] for u in np.setdiff1d(asked, seeing).tolist()]
         if blind:
             why = "people accept a target when they see which goal it serves"
@@ -169,7 +169,7 @@ class _Lint:
         """Nodes at which somebody decides, (n_nodes,) bool."""
         graph = self.graph
         own = np.zeros(graph.n_nodes, dtype=bool)
-        own[graph.cell_node[self.scenario.cells.has_decision]] = True
+        own[graph.entry_node[self.scenario.cells.has_decision]] = True
         return np.asarray(own | (graph.level >= 0))
 
     def _downstream(self, start: NDArray[np.bool_]) -> NDArray[np.bool_]:

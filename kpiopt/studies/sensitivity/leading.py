@@ -61,8 +61,9 @@ def _direct_effects(moves: Iterable[Move], planned: Planned, outcome: Outcome) -
     pulls = np.array([graph.sweep_back(w) for w in _weights(outcome, graph)]).reshape(-1, graph.n_nodes)
     by_cell = pulls[:, graph.cell_node]
     cells, scenario = graph.scenario.cells, graph.scenario
-    row = {f"cell.{graph.node_name(int(node))}": i for i, node in enumerate(graph.cell_node.tolist())}
-    asked = graph.sign[graph.cell_node] * planned.stretch
+    row = {f"cell.{graph.node_name(int(node))}": i for i, node in enumerate(graph.whole_node.tolist())}
+    asked, entering = graph.per_stretch * planned.stretch, pulls[:, graph.entry_node]
+    share = graph.quantity_share[graph.cell_node]
 
     def effect(move: Move) -> float:
         width = move.high - move.low
@@ -71,8 +72,9 @@ def _direct_effects(moves: Iterable[Move], planned: Planned, outcome: Outcome) -
             return float(np.abs(by_cell[:, rows] @ cells.baseline[rows]).sum()) * width
         if move.path in scenario.uncertainty.paths:
             rows = cells.execution == scenario.uncertainty.paths.index(move.path)
-            return float(np.abs(by_cell[:, rows] @ asked[rows]).sum()) * width
-        return float(np.abs(by_cell[:, row[move.path.rpartition(".")[0]]]).sum()) * width
+            return float(np.abs(entering[:, rows] @ asked[rows]).sum()) * width
+        rows = scenario.cell_base == row[move.path.rpartition(".")[0]]
+        return float(np.abs(by_cell[:, rows] @ share[rows]).sum()) * width
 
     return np.array([effect(move) for move in moves])
 
@@ -102,16 +104,17 @@ def capacity_moves(inputs: Inputs, planned: Planned) -> tuple[tuple[Move, ...], 
     arrays = planned.cascade.program.arrays()
     used = arrays.matrix @ planned.solution.x
     units = inputs.scenario.units
-    counts: dict[str, int] = {}
+    holders: dict[str, set[int]] = {}
     full: dict[str, float] = {}
     for limit in planned.cascade.limits:
         if not limit.name.startswith("capacity.") or limit.value <= 0.0:
             continue
-        counts[limit.resource] = counts.get(limit.resource, 0) + 1
+        holders.setdefault(limit.resource, set()).add(limit.unit)
         share = (limit.base + float(used[limit.row])) / limit.value
         if share >= TIGHT:
-            full[f"unit.{units.ids[limit.unit]}.capacity.{limit.resource}"] = share
-    several = [path for path in full if counts[path.rpartition(".capacity.")[2]] > 1]
+            path = f"unit.{units.ids[limit.unit]}.capacity.{limit.resource}"
+            full[path] = max(share, full.get(path, 0.0))
+    several = [path for path in full if len(holders[path.rpartition(".capacity.")[2]]) > 1]
     several.sort(key=lambda path: (-full[path], path))
     numbers = dict(unit_numbers(inputs.scenario))
     chosen = [path for path in several if path in numbers]

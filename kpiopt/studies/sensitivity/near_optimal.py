@@ -170,10 +170,11 @@ class _Decisions:
 def _decisions(planned: Planned) -> _Decisions:
     columns, graph, n = planned.cascade.columns, planned.graph, planned.cascade.program.n_columns
     each = np.arange(len(columns.level))
+    shown = graph.cell_node[columns.stretch_cell]
     levels = sp.csr_array((np.ones(len(each)), (each, columns.level.positions)), shape=(len(each), n))
-    targets = [sp.csr_array(target_coefficients(planned.cascade, node)[None, :]) for node in columns.stretch_node]
+    targets = [sp.csr_array(target_coefficients(planned.cascade, node)[None, :]) for node in shown]
     nothing = graph.asked_change(np.zeros(len(planned.scenario.cells)), np.zeros(graph.n_levels))
-    start = (graph.baseline + nothing)[columns.stretch_node]
+    start = (graph.baseline + nothing)[shown]
     largest = np.where(columns.level.upper > 0.0, columns.level.upper, 1.0)
     return _Decisions(
         np.concatenate([columns.stretch.positions, columns.level.positions]),
@@ -255,6 +256,6 @@ def target_coefficients(cascade: Cascade, node: int) -> Floats:
     caused = graph.sweep_back(graph.cause_matrix.T @ rolled)
     coefficients = np.zeros(cascade.program.n_columns)
     at = columns.stretch_node
-    coefficients[columns.stretch.positions] = graph.sign[at] * (rolled[at] + columns.execution * caused[at])
+    coefficients[columns.stretch.positions] = columns.per_stretch * (rolled[at] + columns.execution * caused[at])
     coefficients[columns.level.positions] = caused[graph.level_node]
     return coefficients

@@ -10,7 +10,6 @@ from kpiopt.deadline import NEVER, NotDone
 from kpiopt.errors import LimitReached
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.scenario.numbers.inputs import Inputs, Reader
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.studies.common_draws import CommonDraws
 from kpiopt.studies.family import PlanFamily, Planned
@@ -162,7 +161,6 @@ def study_sensitivity(
     for path in question.break_even:
         require_range(inputs, path, question.ends)
     deadline = options.deadline if options else NEVER
-    refuse_periods(scenario.periods, "a sensitivity study")
     progress("the plan")
     family = PlanFamily(scenario, options, allow_code=allow_code, progress=progress)
     draws = CommonDraws(settings, deadline)

@@ -257,8 +257,9 @@ def _largest_stretch(columns: DecisionColumns, x: Floats) -> float | None:
     count, member = columns.peers.count, columns.peers.member
     if not len(count):
         return None
-    largest = np.zeros(len(count))
-    np.maximum.at(largest, columns.peers.group, (columns.stretch.of(x) / columns.scale)[member])
+    largest, n_decided = np.zeros(len(count)), len(columns.decided)
+    relative = np.bincount(columns.stretch_decided, columns.stretch.of(x) / columns.scale, n_decided)
+    np.maximum.at(largest, columns.peers.group, relative[member])
     return float(largest @ count) / float(count.sum())
 
 

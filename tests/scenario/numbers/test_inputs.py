@@ -15,7 +15,9 @@ from kpiopt.studies.sensitivity.outcome import parse_outcome
 
 ROOT = Path(__file__).parents[3]
 SCENARIOS = ROOT / "scenarios"
-CASES = sorted([*SCENARIOS.glob("*.toml"), *(ROOT / "tests" / "cases").glob("*.toml")])
+CASES = sorted(
+    [*SCENARIOS.glob("*.toml"), *SCENARIOS.glob("by_period/*.toml"), *(ROOT / "tests" / "cases").glob("*.toml")]
+)
 TALK = {"warnings", "files"}
 
 
