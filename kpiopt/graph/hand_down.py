@@ -39,9 +39,30 @@ def share_below(graph: CausalGraph, at: Floats, weight: Floats | None = None) ->
 
 
 def weight_above(graph: CausalGraph, unit: int) -> Floats:
-    """Return what one more at each node adds to the same KPI's value at a unit, by roll-up alone, (n_nodes,) float."""
-    at = ((graph.kind == NodeKind.KPI) & (graph.unit == unit)).astype(np.float64)
+    """Return what one more at each node adds to the same KPI's value at a unit, by roll-up alone, (n_nodes,) float.
+
+    With periods it is the value of the horizon that counts.
+    """
+    at = ((graph.kind == NodeKind.KPI) & (graph.unit == unit) & (graph.period < 0)).astype(np.float64)
     return graph.sweep_back(at, graph.roll_up_matrix)
+
+
+def one_over_horizon(graph: CausalGraph) -> Floats:
+    """Return how a change by 1 of the horizon stands at nodes, as a contribution is meant, (n_nodes,) float.
+
+    A flow's is spread by its season, a rate's and a stock's is there in every period; an initiative is begun in the
+    first period in which it may. Without periods it is 1 everywhere.
+    """
+    one, periods = np.ones(graph.n_nodes), graph.scenario.periods
+    if periods is None:
+        return one
+    node = np.flatnonzero((graph.kind == NodeKind.KPI) & (graph.period >= 0))
+    flow = np.array([kpi.kind == "flow" for kpi in graph.scenario.kpis.values()])[graph.kpi[node]]
+    one[node] = np.where(flow, periods.season[graph.kpi[node], graph.period[node]], 1.0)
+    one[((graph.kind == NodeKind.KPI) & (graph.period < 0)) | (graph.kind == NodeKind.BUILT)] = 0.0
+    first = [min(i.starts or (0,)) for i in graph.scenario.initiatives.values()]
+    one[graph.level_node] = graph.level_start == np.array([*first, 0])[graph.level_initiative]
+    return one
 
 
 def leaves_below(graph: CausalGraph, node: int) -> Floats:

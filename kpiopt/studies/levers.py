@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpiopt.graph import CausalGraph
-from kpiopt.graph.hand_down import leaves_below
+from kpiopt.graph.hand_down import leaves_below, one_over_horizon
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.hits import HitRule, goal_rule
 from kpiopt.simulation.propagate import Propagation
@@ -30,7 +30,7 @@ class Lever:
     Attributes
     ----------
     name : str
-        "initiative.<id>@<unit>" or "kpi.<id>".
+        "initiative.<id>@<unit>" or "kpi.<id>"; in one period "…/<period>".
     own : (n_nodes,) float
         What a move by 1 adds at each node.
     """
@@ -81,23 +81,37 @@ def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
 def find_levers(graph: CausalGraph, most: int) -> tuple[Lever, ...]:
     """Return a lever for each KPI at the root with decisions below, and for each initiative at each unit.
 
+    With periods a KPI's lever acts over the horizon, and it has one more for each period; an initiative has one for
+    each period in which it may begin.
+
     Parameters
     ----------
     most : int
         Where there are more, the initiatives that can change the goals most are taken.
     """
-    levers = []
-    cells = graph.scenario.cells
-    for position in np.unique(cells.kpi[cells.has_decision]).tolist()[:most]:
-        kpi = graph.scenario.kpi_ids[position]
-        node = graph.find_node(kpi)
-        if node >= 0:
-            levers.append(Lever(f"kpi.{kpi}", leaves_below(graph, node)))
+    cells, periods = graph.scenario.cells, graph.scenario.periods
+    decided = np.unique(cells.kpi[cells.has_decision]).tolist()
+    kpis = [graph.scenario.kpi_ids[k] for k in decided if graph.find_node(graph.scenario.kpi_ids[k]) >= 0][:most]
+    levers = [Lever(f"kpi.{kpi}", _over_horizon(graph, kpi)) for kpi in kpis]
     for node in _strongest(graph, most - len(levers)):
         own = np.zeros(graph.n_nodes)
         own[node] = 1.0
         levers.append(Lever(graph.node_name(node), own))
+    for kpi in kpis if periods is not None else ():
+        assert periods is not None
+        if len(levers) + len(periods) <= most:
+            names = enumerate(periods.names)
+            levers += [Lever(f"kpi.{kpi}/{t}", leaves_below(graph, graph.find_node(kpi, 0, i))) for i, t in names]
     return tuple(levers)
+
+
+def _over_horizon(graph: CausalGraph, kpi: str) -> Floats:
+    """Return what one more of a KPI over the horizon is at each node: by its season, or held in every period."""
+    if graph.scenario.periods is None:
+        return leaves_below(graph, graph.find_node(kpi))
+    one = one_over_horizon(graph)
+    nodes = [graph.find_node(kpi, 0, t) for t in range(graph.scenario.n_periods)]
+    return np.asarray(sum(one[node] * leaves_below(graph, node) for node in nodes))
 
 
 def _strongest(graph: CausalGraph, most: int) -> list[int]:

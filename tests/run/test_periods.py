@@ -573,7 +573,7 @@ def test_the_run_folder_says_everything_by_period(tmp_path: Path) -> None:
     assert [goal["period"] for goal in document["goals"]] == [None]
     assert {limit["name"] for limit in document["limits"]} >= {"capacity.hours@north/H1", "capacity.hours@north/H2"}
     pages = report_pages(run, tmp_path)
-    assert b"Who is asked what, by period" in pages["report.html"]
+    assert b"Targets by period" in pages["report.html"]
     assert "targets by period" in summary_text(run, tmp_path)
 
 

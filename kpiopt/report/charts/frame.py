@@ -29,6 +29,7 @@ RULES = """
 .chart .goal{stroke:@red;stroke-dasharray:5 3;stroke-width:1.6}
 .chart .whisker{stroke:@ink;stroke-width:1.3;fill:none}
 .chart .curve{fill:none;stroke:@blue;stroke-width:2.2}
+.chart .trend{fill:none;stroke-width:2}
 .chart .area{fill:@blue;fill-opacity:.16}
 .chart .paper{fill:@paper}
 .chart .paper.whisker{fill:@paper}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kpiopt.report.charts.frame import SIZE, Figure, both
 from kpiopt.report.drawing.fit import fit, text_width
@@ -98,9 +99,54 @@ def heat_map_figure(
     return both(lambda width: _heat_map(rows, columns, shares, name, width))
 
 
+def split_map_figure(
+    rows: Sequence[str], columns: Sequence[str], parts: Sequence[str],
+    shares: Sequence[Sequence[Sequence[float] | None]], name: str,
+) -> Figure:  # fmt: skip
+    """Draw a table whose fields are split into parts, as bars: how much of each falls to which; None is left empty.
+
+    Parameters
+    ----------
+    rows, columns, parts : sequence of str
+    shares : sequence of sequence of sequence of float or None
+        Of each part, adding up to 1; row by row.
+    """
+
+    def bars(row: str, column: str, share: Sequence[float] | None, x: float, y: float, slot: float) -> Iterator[Svg]:
+        said = "nothing" if share is None else ", ".join(
+            f"{part} {100 * s:.0f} %" for part, s in zip(parts, share, strict=True)
+        )  # fmt: skip
+        hint = draw("title", f"{row}, {column}: {said}")
+        yield draw("rect", hint, x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_="none")
+        wide = (slot - 6) / len(parts)
+        for i, s in enumerate(share or ()):
+            if s > 0:
+                yield draw("rect", x=x + 3 + i * wide, y=y + 21 - 18 * min(1.0, s), width=max(0.6, wide - 0.6),
+                           height=18 * min(1.0, s), class_="blue")  # fmt: skip
+
+    return both(lambda width: _grid(rows, columns, shares, name, width, bars))
+
+
 def _heat_map(
     rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float | None]], name: str, width: float
 ) -> Svg:
+    def square(row: str, column: str, share: float | None, x: float, y: float, slot: float) -> Iterator[Svg]:
+        level = None if share is None else shade(share)
+        kind = "none" if level is None else f"h{level}"
+        hint = f"{row}, {column}: {'no decision' if share is None else f'{100 * share:.0f} %'}"
+        yield draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
+        if share is not None and slot >= 30:
+            yield draw("text", f"{100 * share:.0f}", x=x + 0.5 * slot, y=y + 16, text_anchor="middle",
+                       class_=f"t{level}")  # fmt: skip
+
+    return _grid(rows, columns, shares, name, width, square)
+
+
+def _grid(
+    rows: Sequence[str], columns: Sequence[str], fields: Sequence[Sequence[Any]], name: str, width: float,
+    drawn: Callable[[str, str, Any, float, float, float], Iterable[Svg]],
+) -> Svg:  # fmt: skip
+    """Draw names at the left and on top, and every field at its place."""
     left = min(0.34 * width, 12 + max(text_width(r, SIZE) for r in rows))
     tall = min(150.0, 12 + max(text_width(c, SIZE) for c in columns))
     slot = min(64.0, (width - left - 4) / len(columns))
@@ -111,14 +157,6 @@ def _heat_map(
     for i, row in enumerate(rows):
         y = tall + 24.0 * i
         pieces.append(draw("text", fit(row, SIZE, left - 8), x=left - 6, y=y + 16, text_anchor="end"))
-        for j, share in enumerate(shares[i]):
-            x, level = left + j * slot, None if share is None else shade(share)
-            kind = "none" if level is None else f"h{level}"
-            hint = f"{row}, {columns[j]}: {'no decision' if share is None else f'{100 * share:.0f} %'}"
-            pieces.append(
-                draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
-            )
-            if share is not None and slot >= 30:
-                pieces.append(draw("text", f"{100 * share:.0f}", x=x + 0.5 * slot, y=y + 16, text_anchor="middle",
-                                   class_=f"t{level}"))  # fmt: skip
+        for j, field in enumerate(fields[i]):
+            pieces += drawn(row, columns[j], field, left + j * slot, y, slot)
     return picture(width, tall + 24.0 * len(rows) + 4, name, *pieces)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kpiopt.graph import EdgeKind
-from kpiopt.report.charts.heat import Slice, heat_map_figure, icicle_figure
+from kpiopt.report.charts.heat import Slice, heat_map_figure, icicle_figure, split_map_figure
 from kpiopt.report.charts.marks import PeerRow, peers_figure
 from kpiopt.report.drawing.short import short
 from kpiopt.report.numbers import amount, relative_change
@@ -59,11 +58,9 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
     if root < 0 or not source.targets[root] > 0:
         return [], ""
     below: dict[int, list[int]] = defaultdict(list)
-    roll = graph.edge_kind == EdgeKind.ROLL_UP
-    position = source.scenario.kpi_position[kpi.id]
-    inside = roll & (graph.kpi[graph.tail] == position)
-    for child, parent in zip(graph.tail[inside].tolist(), graph.head[inside].tolist(), strict=True):
-        below[parent].append(child)
+    position, above = source.scenario.kpi_position[kpi.id], graph.roll_up_above[0]
+    for child in np.flatnonzero((above >= 0) & (graph.kpi == position) & (graph.period < 0)).tolist():
+        below[int(above[child])].append(child)
     growth = _growth(source)
     most = float(np.nanmax(np.abs(growth[graph.kpi == position]), initial=1e-12))
     row, slices = [(root, 0.0, 1.0)], []
@@ -91,10 +88,10 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
 
 def _has_gap(source: ReportSource, kpi: Kpi) -> bool:
     """Whether some unit's target is more than those of the units below it add up to."""
-    graph = source.graph
-    inside = (graph.edge_kind == EdgeKind.ROLL_UP) & (graph.kpi[graph.tail] == source.scenario.kpi_position[kpi.id])
-    below = np.bincount(graph.head[inside], source.targets[graph.tail[inside]], graph.n_nodes)
-    above = np.unique(graph.head[inside])
+    graph, position = source.graph, source.scenario.kpi_position[kpi.id]
+    child = np.flatnonzero((graph.roll_up_above[0] >= 0) & (graph.kpi == position) & (graph.period < 0))
+    parent = graph.roll_up_above[0][child]
+    below, above = np.bincount(parent, source.targets[child], graph.n_nodes), np.unique(parent)
     return bool(np.any(source.targets[above] - below[above] > 1e-9 * np.abs(source.targets[above])))
 
 
@@ -120,10 +117,10 @@ def _cascade_table(source: ReportSource, kpi: Kpi, slices: list[Slice]) -> PageT
 
 def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
     """Shade the stretch of cells within their ranges: units down, KPIs across; the most stretched first."""
-    cells, scenario = source.scenario.cells, source.scenario
+    cells, scenario = source.scenario.horizon, source.scenario
     span = np.where(cells.has_decision, cells.max_stretch - cells.min_stretch, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(span > 0, (source.stretch - cells.min_stretch) / span, np.nan)
+        share = np.where(span > 0, (source.whole_stretch - cells.min_stretch) / span, np.nan)
     decided = np.flatnonzero(np.isfinite(share))
     if not len(decided):
         return
@@ -140,6 +137,27 @@ def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
         n_units > len(units) or n_kpis > len(kpis)) else ""  # fmt: skip
     note = "100: as much as the range allows. Grey: no decision."
     yield PageFigure("Stretch by unit and KPI", figure, f"in % of each range{left_out}", note=note)
+    if scenario.periods is not None:
+        yield _when(source, units, kpis, left_out)
+
+
+def _when(source: ReportSource, units: list[int], kpis: list[int], left_out: str) -> PageFigure:
+    """Show when the stretch of the same units and KPIs is worked for: each square split into its periods."""
+    scenario, periods = source.scenario, source.scenario.periods
+    assert periods is not None
+    cells, worked = scenario.horizon, source.stretch.reshape(-1, len(periods))
+    total = worked.sum(axis=1)
+    at = {
+        (int(cells.unit[i]), int(cells.kpi[i])): [float(x) / float(total[i]) for x in worked[i]]
+        for i in np.flatnonzero(cells.has_decision & (total > 0)).tolist()
+    }
+    names, ids = scenario.units.names, list(scenario.kpis.values())
+    rows, columns = [names[u] for u in units], [ids[k].name for k in kpis]
+    title = "When the stretch is worked for"
+    table = [[at.get((unit, kpi)) for kpi in kpis] for unit in units]
+    figure = split_map_figure(rows, columns, periods.names, table, title)
+    note = f"Each bar is a period, {periods.names[0]} to {periods.names[-1]}: its share of the horizon's stretch."
+    return PageFigure(title, figure, f"by unit, KPI and period{left_out}", note=note)
 
 
 def _most(keys: np.ndarray[tuple[int], np.dtype[np.int64]], shares: Floats, most: int) -> list[int]:
@@ -153,14 +171,14 @@ def _most(keys: np.ndarray[tuple[int], np.dtype[np.int64]], shares: Floats, most
 def _peers(source: ReportSource) -> Iterator[PageFigure]:
     """Draw how much of their baseline peers are asked: the same KPI, the same values of `peers`."""
     graph, scenario = source.graph, source.scenario
-    cells, kpis = scenario.cells, list(scenario.kpis.values())
+    cells, kpis = scenario.horizon, list(scenario.kpis.values())
     size = np.maximum(np.abs(cells.baseline), scenario.kpi_step[cells.kpi])
     labels = [peer_labels(graph, name) for name in scenario.decide.peers]
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for cell in np.flatnonzero(cells.has_decision & (size > 0)).tolist():
         unit = int(cells.unit[cell])
         groups[kpis[cells.kpi[cell]].name, *(label[unit] for label in labels)].append(cell)
-    share = source.stretch / np.where(size > 0, size, 1.0)
+    share = source.whole_stretch / np.where(size > 0, size, 1.0)
     several = {key: found for key, found in groups.items() if len(found) > 1}
     if not several:
         return
@@ -177,5 +195,5 @@ def _peer_row(source: ReportSource, key: tuple[str, ...], cells: list[int], shar
         ordered = [ordered[round(i * (len(ordered) - 1) / (MOST_PEERS - 1))] for i in range(MOST_PEERS)]
     names = source.scenario.units.names
     name = ", ".join(dict.fromkeys(part for part in key if part))
-    hints = [f"{names[source.scenario.cells.unit[c]]}: {100 * share[c]:.1f} %" for c in ordered]
+    hints = [f"{names[source.scenario.horizon.unit[c]]}: {100 * share[c]:.1f} %" for c in ordered]
     return PeerRow(f"{name} ({len(cells)})", [float(share[c]) for c in ordered], hints)

@@ -118,8 +118,6 @@ def goals_section(source: ReportSource) -> PageSection:
     rows = [_row(source, goal) for goal in goals]
     columns = ("goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required")
     blocks: list[PageTable | PageFigure] = [PageTable("Goals", columns, rows)]
-    if source.scenario.periods is not None:
-        return PageSection("Goals", blocks=blocks)
     for goal in goals[:MOST_GOALS]:
         blocks += [*_bridge(source, goal), *_curve(source, goal)]
     lines = [f"The first {MOST_GOALS} goals have pictures."] if len(goals) > MOST_GOALS else []
@@ -141,8 +139,7 @@ def _row(source: ReportSource, goal: Goal) -> list[str]:
 
 
 def _bridge(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
-    kpi, unit = source.scenario.kpis[goal["kpi"]], source.scenario.units.position[goal["unit"]]
-    node = source.graph.find_node(kpi.id, unit)
+    kpi, node = source.scenario.kpis[goal["kpi"]], source.goal_node(goal)
     found = explain_target(source.graph, source.stretch, source.levels, node)
     steps = _steps(source, found.origins, kpi)
     if not steps:
@@ -178,6 +175,7 @@ def _steps(source: ReportSource, origins: tuple[Part, ...], kpi: Kpi) -> list[tu
     sums: dict[tuple[int, int], float] = defaultdict(float)
     for part in origins:
         kind = int(graph.kind[part.node])
+        kind = int(NodeKind.KPI) if kind == NodeKind.BUILT else kind  # what a stock builds up is worked for at its KPI
         position = (graph.kpi, graph.factor, graph.level)[kind][part.node]
         position = graph.level_initiative[position] if kind == NodeKind.INITIATIVE else position
         sums[kind, int(position)] += part.contribution
@@ -209,8 +207,7 @@ def _curve(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
     drawn = source.simulation
     if drawn is None or not goal["odds"]:
         return
-    kpi, unit = source.scenario.kpis[goal["kpi"]], source.scenario.units.position[goal["unit"]]
-    node = source.graph.find_node(kpi.id, unit)
+    kpi, node = source.scenario.kpis[goal["kpi"]], source.goal_node(goal)
     values = drawn.kept.values[drawn.nodes.tolist().index(node)].ravel()
     if not is_spread(values):
         return

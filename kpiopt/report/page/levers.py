@@ -10,21 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import EdgeKind
-from kpiopt.graph.effort import bends_of_effort
 from kpiopt.graph.hand_down import weight_above
 from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.goals import goal_title
+from kpiopt.report.page.lever_uses import LeverUses
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.strategy_map.collect import card_id
 from kpiopt.report.strategy_map.content import StrategyMap
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.odds import FEW, GRID_VARIANCE, student
 from kpiopt.studies.levers import Lever, LeverEffects, find_levers, lever_settings, measure_levers
 
 MOST_BYTES = 2_600_000
 """Of the vectors of effects, as they stand in the page."""
-MOST_LEVERS = 120
+MOST_LEVERS, MOST_LEVERS_BY_PERIOD = 120, 240
 LARGEST = 32767
 TINY = 1e-12
 
@@ -32,12 +33,13 @@ TINY = 1e-12
 def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | None:
     """Return what the script of the levers works with; None where there is nothing to move or too much to draw."""
     settings = lever_settings(source.graph)
-    levers = find_levers(source.graph, MOST_LEVERS)
+    periods = source.scenario.periods
+    levers = find_levers(source.graph, MOST_LEVERS if periods is None else MOST_LEVERS_BY_PERIOD)
     if settings is None or not levers or not source.scenario.goals or source.simulation is None:
         return None
     effects = measure_levers(source.graph, source.stretch, source.levels, levers, settings)
-    vectors = _Vectors(effects.layout.draws)
-    entries = [_entry(source, found, effects, i, vectors) for i in _largest_first(source, effects)]
+    vectors, uses = _Vectors(effects.layout.draws), LeverUses(source)
+    entries = [_entry(source, found, effects, i, vectors, uses) for i in _largest_first(source, effects)]
     kept = [entry for entry in entries if entry is not None]
     layout = effects.layout
     goals = source.document["goals"]
@@ -49,14 +51,15 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
         "cards": [[c.unit, decimals_of_step(step) if (step := _step(source, c.id)) else None] for c in found.cards],
-        "left_out": _count(source) - len(kept),
+        "left_out": _count(source) - len(kept), "periods": [] if periods is None else list(periods.names),
     }  # fmt: skip
 
 
 def _count(source: ReportSource) -> int:
     """Return how many things could be moved."""
-    cells = source.scenario.cells
-    return source.graph.n_levels + len(np.unique(cells.kpi[cells.has_decision]))
+    cells, periods = source.scenario.cells, source.scenario.periods
+    kpis = len(np.unique(cells.kpi[cells.has_decision]))
+    return source.graph.n_levels + kpis * (1 if periods is None else len(periods) + 1)
 
 
 def lever_cards(data: dict[str, Any], found: StrategyMap) -> set[str]:
@@ -80,26 +83,56 @@ def _largest_first(source: ReportSource, effects: LeverEffects) -> list[int]:
 
 def _range(source: ReportSource, lever: Lever) -> tuple[float, float, float]:
     """Return the least and the largest move of a lever, and where it stands: an initiative's level, else 0."""
-    graph, cells = source.graph, source.scenario.cells
+    graph, cells, scenario = source.graph, source.scenario.horizon, source.scenario
     if lever.name.startswith("initiative."):
         row = int(graph.level[np.flatnonzero(lever.own)[0]])
-        most = list(source.scenario.initiatives.values())[graph.level_initiative[row]].maximum
+        most = list(scenario.initiatives.values())[graph.level_initiative[row]].maximum
         level = float(source.levels[row])
         return -level, most - level, level
-    node = graph.find_node(lever.name.removeprefix("kpi."))
-    above, inside = weight_above(graph, 0)[graph.cell_node], cells.kpi == graph.kpi[node]
-    room = np.where(inside & cells.has_decision, above, 0.0)
-    worse = float(room @ np.nan_to_num(source.stretch - cells.min_stretch))
-    better = float(room @ np.nan_to_num(cells.max_stretch - source.stretch))
-    return (-worse, better, 0.0) if graph.sign[node] > 0 else (-better, worse, 0.0)
+    kpi, period = period_of(source, lever.name.removeprefix("kpi."))
+    position = scenario.kpi_position[kpi]
+    above, counts = weight_above(graph, 0)[graph.cell_node], np.abs(graph.per_stretch)
+    room = np.where((scenario.cells.kpi == position) & scenario.cells.has_decision, above * counts, 0.0)
+    down, up = source.whole_stretch - cells.min_stretch, cells.max_stretch - source.whole_stretch
+    base = np.arange(len(cells))
+    if scenario.periods is not None:
+        last = len(scenario.periods) - 1
+        base = base * len(scenario.periods) + (last if period < 0 else period)
+        # What the horizon's value counts of the period is not asked of the move in that period itself.
+        room = room if period < 0 else _by_itself(source, room, position, period)
+        if period >= 0:
+            down = np.minimum(down, (source.stretch - scenario.cells.min_stretch)[base])
+            up = np.minimum(up, (scenario.cells.max_stretch - source.stretch)[base])
+    worse, better = float(room[base] @ np.nan_to_num(down)), float(room[base] @ np.nan_to_num(up))
+    return (-worse, better, 0.0) if scenario.kpi_sign[position] > 0 else (-better, worse, 0.0)
+
+
+def _by_itself(source: ReportSource, room: Floats, kpi: int, period: int) -> Floats:
+    """Return what cells count in the value of their period at the root, from what they count in the horizon's."""
+    periods, kind = source.scenario.periods, list(source.scenario.kpis.values())[kpi].kind
+    assert periods is not None
+    if kind == "stock":
+        carry = float(periods.carry[kpi])
+        counted = carry ** (len(periods) - 1 - period)
+    else:
+        counted = 1.0 if kind == "flow" else float(periods.season[kpi, period])
+    return room / counted if counted > TINY else np.zeros_like(room)
+
+
+def period_of(source: ReportSource, name: str) -> tuple[str, int]:
+    """Split "name/period" into the name and the period's position; -1 where it names none."""
+    plain, when = split_period(source.scenario.periods, name)
+    periods = source.scenario.periods
+    return plain, periods.position[when.removeprefix(" in ")] if periods is not None and when else -1
 
 
 def _entry(
-    source: ReportSource, found: StrategyMap, effects: LeverEffects, i: int, vectors: _Vectors
+    source: ReportSource, found: StrategyMap, effects: LeverEffects, i: int, vectors: _Vectors, uses: LeverUses
 ) -> dict[str, Any] | None:
     """Return one lever, None where it moves no goal or the page has no room for it."""
     lever, names = effects.levers[i], {card.id: n for n, card in enumerate(found.cards)}
-    kind, _, rest = lever.name.partition(".")
+    plain, period = period_of(source, lever.name)
+    kind, _, rest = plain.partition(".")
     id, _, unit = rest.partition("@")
     card = names.get(f"{kind}.{id}")
     on_goals = [[g, *vectors.add(effects.on_goals[i, g])] for g in range(len(effects.margins))]
@@ -116,7 +149,8 @@ def _entry(
         "unit": found.cards[card].unit, "least": least, "most": most, "level": level, "goals": on_goals,
         "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
                   if c.kind == "kpi" and c.node >= 0 and abs(flows[c.node]) > TINY],
-        "arrows": _arrows(source, found, effects.carried[i]), "uses": _uses(source, lever),
+        "arrows": _arrows(source, found, effects.carried[i]), "uses": uses.of(lever),
+        **({} if scenario.periods is None else {"period": period}),
     }  # fmt: skip
 
 
@@ -126,7 +160,8 @@ def _arrows(source: ReportSource, found: StrategyMap, carried: Floats) -> list[l
     number = {(a.cause, a.effect): n for n, a in enumerate(found.arrows)}
     sums: dict[int, float] = {}
     weighted = carried * above[graph.head]
-    for edge in np.flatnonzero((graph.edge_kind != EdgeKind.ROLL_UP) & (np.abs(weighted) > TINY)).tolist():
+    between = ~np.isin(graph.edge_kind, [EdgeKind.ROLL_UP, EdgeKind.TIME])
+    for edge in np.flatnonzero(between & (np.abs(weighted) > TINY)).tolist():
         arrow = number.get((card_id(graph, int(graph.tail[edge])), card_id(graph, int(graph.head[edge]))))
         if arrow is not None:
             sums[arrow] = sums.get(arrow, 0.0) + float(weighted[edge])
@@ -135,32 +170,6 @@ def _arrows(source: ReportSource, found: StrategyMap, carried: Floats) -> list[l
 
 def _limits(source: ReportSource) -> list[list[Any]]:
     return [[limit_words(source.scenario, e["name"]), e["limit"], e["used"]] for e in source.document["limits"]]
-
-
-def _uses(source: ReportSource, lever: Lever) -> list[list[float]]:
-    """Return what a move by 1 takes of each limit: an initiative's use, or the effort and pay of the stretch."""
-    return [[n, rate] for n, e in enumerate(source.document["limits"]) if (rate := _rate(source, lever, e["name"]))]
-
-
-def _rate(source: ReportSource, lever: Lever, limit: str) -> float:
-    graph, scenario, cells = source.graph, source.scenario, source.scenario.cells
-    kind, _, rest = limit.partition(".")
-    if kind == "capacity":
-        resource, _, unit = rest.partition("@")
-        scope = scenario.units.position[unit]
-    elif kind == "budget" and rest in scenario.budgets:
-        resource, scope = scenario.budgets[rest].resource, scenario.budgets[rest].scope
-    else:
-        return 0.0
-    nodes = np.flatnonzero(lever.own)
-    nodes = nodes[(graph.unit[nodes] >= scope) & (graph.unit[nodes] < scenario.units.end[scope])]
-    if lever.name.startswith("initiative."):
-        initiative = lever.name.partition(".")[2].partition("@")[0]
-        return float(scenario.initiatives[initiative].uses.get(resource, 0.0)) if len(nodes) else 0.0
-    nodes = nodes[graph.cell[nodes] >= 0]
-    rate = cells.pay_rate if resource == "pay" else cells.effort.get(resource, np.zeros(len(cells)))
-    rate = rate if resource == "pay" else rate * bends_of_effort(graph).rate(source.stretch)
-    return float(np.nansum(graph.sign[nodes] * lever.own[nodes] * rate[graph.cell[nodes]]))
 
 
 class _Vectors:
@@ -206,5 +215,10 @@ def lever_lines(data: dict[str, Any]) -> Iterator[str]:
     """Say what the levers rest on and what was left out."""
     draws = data["replicates"] * data["size"]
     yield f"Every move is judged in the same {draws:,} draws, before and after; changes on cards are means over them."
+    if data["periods"]:
+        yield (
+            "A KPI's lever moves all periods: what adds up by its season, all else alike in each; or the chosen period "
+            "alone. An initiative's is begun in the chosen period, else in the first in which it may."
+        )
     if data["left_out"]:
         yield f"{data['left_out']:,} levers that move no goal, or move the goals least, are left out."

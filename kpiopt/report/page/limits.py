@@ -9,11 +9,13 @@ import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
+from kpiopt.report.charts.heat import heat_map_figure
 from kpiopt.report.limits import limit_words, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.periods import split_period
+from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Estimate
 
 Goals = Sequence[Mapping[str, Any]]
@@ -28,13 +30,38 @@ def limits_section(source: ReportSource) -> PageSection:
     if not rows:
         none = "There are no capacities, budgets or rules of your own."
         return PageSection("What holds the plan back", [none], blocks=locks)
-    columns = ("limit", "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
+    when = () if scenario.periods is None else ("in",)
+    columns = ("limit", *when, "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
     caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
     whole = any(i.whole or i.is_switched for i in scenario.initiatives.values())
     note = "Prices hold with the whole-number levels of initiatives as they are." if whole else ""
-    table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1, caption, note=note)
+    table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1 + len(when), caption,
+                      note=note)  # fmt: skip
     lines = list(next_sentences(scenario, document["goals"], entries))
-    return PageSection("What holds the plan back", lines[:MOST_LIMITS], blocks=[table, *locks])
+    return PageSection("What holds the plan back", lines[:MOST_LIMITS], blocks=[*_over_time(source), table, *locks])
+
+
+def _over_time(source: ReportSource) -> Iterator[PageFigure]:
+    """Shade how much of each limit is used in each period; those that are used most first."""
+    scenario, periods = source.scenario, source.scenario.periods
+    used: dict[str, dict[str, float]] = {}
+    for entry in source.document["limits"]:
+        plain, when = split_period(periods, entry["name"])
+        if when:
+            used.setdefault(plain, {})[when.removeprefix(" in ")] = _used(entry)
+    if periods is None or not used:
+        return
+    ordered = sorted(used, key=lambda name: -sum(used[name].values()))[:MOST_LIMITS]
+    shown = sorted(ordered, key=list(used).index)
+    names = [limit_words(scenario, name) for name in shown]
+    shares = [[used[name].get(period) for period in periods.names] for name in shown]
+    title = "Limits by period"
+    more = f"; the {len(shown)} of {len(used)} that are used most" if len(used) > len(shown) else ""
+    figure = heat_map_figure(names, periods.names, shares, title)
+    rows = [(name, *("" if s is None else percent(s, 0) for s in row)) for name, row in zip(names, shares, strict=True)]
+    table = PageTable("", ("limit", *periods.names), rows)
+    note = "100: all of it is used in that period."
+    yield PageFigure(title, figure, f"in % of what there is{more}", wide=True, note=note, table=table)
 
 
 def _locks(source: ReportSource) -> Iterator[PageTable]:
@@ -74,9 +101,11 @@ def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> li
         )
     worth, loss = _unless_whole(worth, entry.get("next_more")), _unless_whole(loss, entry.get("next_less"))
     ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
-    name, used = limit_words(scenario, entry["name"]), percent(_used(entry), 1)
+    plain, when = split_period(scenario.periods, entry["name"])
+    name, used = limit_words(scenario, plain), percent(_used(entry), 1)
     size = amount(more) if entry["binding"] else ""
-    return [name, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
+    at = [] if scenario.periods is None else [when.removeprefix(" in ")]
+    return [name, *at, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
 
 def _unless_whole(words: str, step: Mapping[str, Any] | None) -> str:
@@ -117,19 +146,26 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
     effects = source.effect_on_goals()
     resources = list(dict.fromkeys(r for i in initiatives for r in i.resources))
     used = {r: use_of_levels(graph, source.levels, r) for r in resources}
-    rows = []
+    rows, begins = [], scenario.periods is not None
     for row in chosen[:MOST_LEVELS].tolist():
         initiative, level = initiatives[graph.level_initiative[row]], float(source.levels[row])
         adds = [float(effects[g.id][graph.level_node[row]]) * level for g in goals]
         rows.append([
             initiative.name, scenario.units.names[graph.level_unit[row]],
+            *([scenario.period_name(int(graph.level_start[row])) or ""] if begins else []),
             f"{amount(level)} of {amount(initiative.maximum)}",
             *(amount(float(used[r][row])) if r in initiative.resources else "" for r in resources),
             *(change(add) if add else "" for add in adds),
         ])  # fmt: skip
-    named = [f"{scenario.kpis[g.kpi].name}, {scenario.kpis[g.kpi].unit}".rstrip(", ") for g in goals]
-    columns = ("initiative", "unit", "level", *resources, *named)
+    named = [_goal_column(scenario, g) for g in goals]
+    columns = ("initiative", "unit", *(["begins in"] if begins else []), "level", *resources, *named)
     count = f"{len(chosen)} of {len(source.levels)} are chosen"
     more = f"; the first {len(rows)}" if len(chosen) > len(rows) else ""
     note = f"The last {len(goals)} columns: what it adds to each goal's plan value." if goals else ""
-    yield PageTable("Initiatives", columns, rows, 2, f"{count}{more}", note=note)
+    yield PageTable("Initiatives", columns, rows, 3 if begins else 2, f"{count}{more}", note=note)
+
+
+def _goal_column(scenario: Scenario, goal: Goal) -> str:
+    """Return the header of what is added to a goal: its KPI, its period where it is about one, the unit of measure."""
+    kpi, when = scenario.kpis[goal.kpi], scenario.period_name(goal.period)
+    return f"{kpi.name}{f' in {when}' if when else ''}, {kpi.unit}".rstrip(", ")

@@ -45,8 +45,6 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     more : sequence of PageSection
         Further sections, such as a frontier and a tornado of the plan.
     """
-    if source.scenario.periods is not None:
-        return _build_periods(source)
     found = fold_large(collect_map(source.map_source()))
     moved = lever_data(source, found) if levers else None
     drawn = source.document["simulation"]
@@ -54,10 +52,12 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
     beside = [section for section in (asks_section(source), rules_section(source)) if section]
     promised = [section for section in (promises_section(source),) if section]
+    by_period = [periods_section(source)] if source.scenario.periods is not None else []
     sections = (
         PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
         goals_section(source),
         *promised,
+        *by_period,
         cascade_section(source),
         limits_section(source),
         money_section(source),
@@ -71,27 +71,6 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     data = {"lever-data": moved} if moved else {}
     scripts = ("map.js", "levers.js") if moved else ("map.js",)
     return Page(f"{source.scenario.name}: target plan", subtitle, said, headline(source), data, scripts)
-
-
-def _build_periods(source: ReportSource) -> Page:
-    """Return the report of a plan by period: its tables; the pictures are of plans of one period."""
-    drawn = source.document["simulation"]
-    draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
-    variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
-    beside = asks_section(source)
-    promised = promises_section(source)
-    sections = (
-        PageSection(cards=tiles(source)),
-        goals_section(source),
-        *([promised] if promised else []),
-        periods_section(source),
-        *([beside] if beside else []),
-        limits_section(source),
-        assumptions_section(source),
-        proof_section(source),
-    )
-    subtitle = f"run {source.name}{variant}{draws}"
-    return Page(f"{source.scenario.name}: target plan", subtitle, sections, headline(source))
 
 
 def render_map_page(found: StrategyMap) -> str:

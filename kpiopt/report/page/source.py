@@ -66,6 +66,15 @@ class ReportSource:
         return self.graph.baseline + self.graph.expected_change(self.stretch, self.levels)
 
     @cached_property
+    def whole_stretch(self) -> Floats:
+        """Stretch of each (unit, KPI) pair over the horizon, (n_horizon_cells,) float."""
+        return np.asarray(self.stretch.reshape(len(self.scenario.horizon), -1).sum(axis=1))
+
+    def goal_node(self, goal: Mapping[str, Any]) -> int:
+        """Return the node that a goal of the answer is about."""
+        return self.graph.goal_node(self.scenario.goals[goal["goal"]])
+
+    @cached_property
     def goal_odds(self) -> dict[str, Estimate]:
         """Odds by goal id, as the answer has them."""
         return {g["goal"]: Estimate.from_dict(g["odds"]) for g in self.document["goals"] if g["odds"]}

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
-from kpiopt.graph.hand_down import share_below, weight_above
+from kpiopt.graph.hand_down import one_over_horizon, share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
 from kpiopt.report.numbers import amount, goal_amounts
-from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
+from kpiopt.report.strategy_map.content import Arrow, Band, Card, CardPeriod, Group, StrategyMap
 from kpiopt.scenario.links import Initiative
-from kpiopt.scenario.periods import refuse_periods
 from kpiopt.scenario.quantity import Quantity
-from kpiopt.scenario.scenario import Floats, Kpi
+from kpiopt.scenario.scenario import Floats, Integers, Kpi
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.odds import CERTAIN
 
@@ -59,7 +58,6 @@ def collect_map(source: MapSource, unit: int = 0) -> StrategyMap:
         it and below it.
     """
     graph, scenario = source.graph, source.graph.scenario
-    refuse_periods(scenario.periods, "a strategy map")
     cards = [*_kpi_cards(source, unit), *_initiative_cards(source, unit), *_factor_cards(graph)]
     arrows = _arrows(graph, unit)
     joined = {a.cause for a in arrows} | {a.effect for a in arrows}
@@ -98,7 +96,8 @@ def _bands_and_groups(source: MapSource, used: set[str]) -> tuple[tuple[Band, ..
 
 def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
     graph, scenario = source.graph, source.graph.scenario
-    goals = {(g.kpi, g.unit): g.id for g in scenario.goals.values()}
+    goals = {(g.kpi, g.unit): g.id for g in scenario.goals.values() if g.period < 0}
+    goals_of_periods = {(g.kpi, g.unit, g.period) for g in scenario.goals.values()}
     for position, kpi in enumerate(scenario.kpis.values()):
         node = int(graph.find_nodes(np.array([unit]), position)[0])
         if node < 0:
@@ -108,10 +107,26 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         before, after = values_on_card(graph, source.targets, kpi, node, wanted)
         group = f"objective.{kpi.objective}" if kpi.objective else OTHER
         odds = source.goal_odds.get(goal or "") or _odds_at(source, node)
+        periods = [
+            replace(period, is_goal=(kpi.id, unit, t) in goals_of_periods)
+            for t, period in enumerate(periods_on_card(graph, source.targets, kpi, unit))
+        ]
+        is_goal = goal is not None or any(period.is_goal for period in periods)
         yield Card(
-            f"kpi.{kpi.id}", kpi.name, group, before, after, kpi.unit, kpi.owner, odds, goal is not None, kpi.sign,
-            node, kpi.description,
+            f"kpi.{kpi.id}", kpi.name, group, before, after, kpi.unit, kpi.owner, odds, is_goal, kpi.sign,
+            node, kpi.description, tuple(periods),
         )  # fmt: skip
+
+
+def periods_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, unit: int) -> list[CardPeriod]:
+    """Return baseline and target of a KPI at a unit in each period; none without periods."""
+    names = () if graph.scenario.periods is None else graph.scenario.periods.names
+    found = []
+    for t, name in enumerate(names):
+        node = graph.find_node(kpi.id, unit, t)
+        target = None if targets is None else float(targets[node])
+        found.append(CardPeriod(name, float(graph.baseline[node]), target))
+    return found
 
 
 def values_on_card(
@@ -151,19 +166,20 @@ def _initiative_cards(source: MapSource, unit: int) -> Iterator[Card]:
         if not len(rows):
             continue
         node = int(graph.level_node[rows[0]]) if len(rows) == 1 else -1
-        said = _level_text(source.levels, initiative, rows)
+        said = _level_text(graph, source.levels, initiative, rows)
         name, path = initiative.name, f"initiative.{initiative.id}"
         yield Card(path, name, INITIATIVES, said, node=node, description=getattr(initiative, "description", ""))
 
 
-def _level_text(levels: Floats | None, initiative: Initiative, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
-    where = f"{len(rows)} units" if len(rows) > 1 else "1 unit"
+def _level_text(graph: CausalGraph, levels: Floats | None, initiative: Initiative, rows: Integers) -> str:
+    units = len(np.unique(graph.level_unit[rows]))
+    where = f"{units} units" if units > 1 else "1 unit"
     if levels is None:
         return f"up to {amount(initiative.maximum)} at {where}"
-    chosen = levels[rows]
-    if len(rows) == 1:
-        return f"level {amount(float(chosen[0]))} of {amount(initiative.maximum)}"
-    return f"{amount(float(chosen.sum()))} of {amount(initiative.maximum * len(rows))} at {where}"
+    chosen = float(levels[rows].sum())
+    if units == 1:
+        return f"level {amount(chosen)} of {amount(initiative.maximum)}"
+    return f"{amount(chosen)} of {amount(initiative.maximum * units)} at {where}"
 
 
 def _factor_cards(graph: CausalGraph) -> Iterator[Card]:
@@ -184,22 +200,29 @@ def _arrows(graph: CausalGraph, unit: int) -> list[Arrow]:
     """Add up the graph's edges by cause and effect, weighted by what they count at the map's unit."""
     scenario = graph.scenario
     above = weight_above(graph, unit)
-    own = ((graph.kind != NodeKind.KPI) | (graph.unit == unit)).astype(np.float64)
+    own = np.where((graph.kind != NodeKind.KPI) | (graph.unit == unit), one_over_horizon(graph), 0.0)
     below = share_below(graph, own)
     reach = movable(graph)
-    edges = np.flatnonzero((graph.edge_kind != EdgeKind.ROLL_UP) & (above[graph.head] != 0))
+    between = ~np.isin(graph.edge_kind, [EdgeKind.ROLL_UP, EdgeKind.TIME])
     sums: dict[tuple[str, str], tuple[float, float]] = {}
-    for edge in edges.tolist():
+    lags: dict[tuple[str, str], int] = {}
+    for edge in np.flatnonzero(between & (above[graph.head] != 0)).tolist():
         tail, head = int(graph.tail[edge]), int(graph.head[edge])
         weight = float(above[head] * graph.coefficient[edge])
         key = card_id(graph, tail), f"kpi.{scenario.kpi_ids[graph.kpi[head]]}"
         amount_, moved = sums.get(key, (0.0, 0.0))
         sums[key] = amount_ + weight * float(below[tail]), moved + abs(weight) * float(reach[tail])
+        if graph.period[tail] >= 0:
+            lag = int(graph.period[head] - graph.period[tail])
+            lags[key] = min(lag, lags.get(key, lag))
     at_unit = {f"kpi.{k}": graph.find_node(k, unit) for k in scenario.kpi_ids}
     return [
-        Arrow(cause, effect, total, min(1.0, moved / max(float(reach[at_unit[effect]]), 1e-300)))
+        Arrow(
+            cause, effect, total, min(1.0, moved / max(float(reach[at_unit[effect]]), 1e-300)),
+            lags.get((cause, effect), 0),
+        )
         for (cause, effect), (total, moved) in sums.items()
-    ]
+    ]  # fmt: skip
 
 
 def card_id(graph: CausalGraph, node: int) -> str:
@@ -214,11 +237,14 @@ def card_id(graph: CausalGraph, node: int) -> str:
 
 def movable(graph: CausalGraph) -> Floats:
     """Return by how much decisions and factors could move each node, if all moved it the same way, (n_nodes,)."""
-    scenario, cells = graph.scenario, graph.scenario.cells
+    scenario, cells, one = graph.scenario, graph.scenario.horizon, one_over_horizon(graph)
     own = np.zeros(graph.n_nodes)
-    own[graph.cell_node] = np.where(cells.has_decision, np.nan_to_num(cells.max_stretch - cells.min_stretch), 0.0)
+    span = np.where(cells.has_decision, np.nan_to_num(cells.max_stretch - cells.min_stretch), 0.0)[scenario.cell_base]
+    if scenario.periods is not None:  # as a season has it
+        span = span * scenario.periods.season[scenario.cells.kpi, scenario.cell_period]
+    own[graph.entry_node] = np.abs(graph.per_stretch) * span
     largest = np.array([i.maximum for i in scenario.initiatives.values()] + [0.0])
-    own[graph.level_node] = largest[graph.level_initiative]
+    own[graph.level_node] = largest[graph.level_initiative] * one[graph.level_node]
     for position, factor in enumerate(scenario.factors.values()):
         ends = [factor.value.mean] * 2 if factor.value.is_number else factor.value.quantile(np.array([0.05, 0.95]))
         own[graph.factor == position] = float(ends[1] - ends[0])

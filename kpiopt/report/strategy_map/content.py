@@ -28,6 +28,16 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class CardPeriod:
+    """One period of a KPI on its card: baseline and target, which is None where nothing has been solved."""
+
+    name: str
+    baseline: float
+    target: float | None
+    is_goal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A KPI, an initiative, a factor, or an objective that stands for its KPIs.
 
@@ -50,6 +60,8 @@ class Card:
         Of the graph, -1 where there is none of its own.
     description : str
         More about it, for a hint.
+    periods : tuple of CardPeriod
+        Of a plan with periods; `before` and `after` are of the horizon then.
     """
 
     id: str
@@ -64,6 +76,7 @@ class Card:
     sign: int = 0
     node: int = -1
     description: str = ""
+    periods: tuple[CardPeriod, ...] = ()
 
     @property
     def kind(self) -> str:

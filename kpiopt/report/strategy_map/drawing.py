@@ -13,6 +13,9 @@ from kpiopt.report.numbers import percent
 from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
 from kpiopt.report.strategy_map.positions import CARD, Box, Layout, lay_out_map
 from kpiopt.report.strategy_map.routes import Route, route_arrows
+from kpiopt.report.strategy_map.season_line import HEIGHT as SEASON_HEIGHT
+from kpiopt.report.strategy_map.season_line import RULES as SEASON_RULES
+from kpiopt.report.strategy_map.season_line import season_line, season_words
 from kpiopt.simulation import Estimate
 
 RULES = """
@@ -59,7 +62,7 @@ LEAST_BAR = 14.0
 
 def map_style(*, dark: bool = True) -> str:
     """Return the style of maps."""
-    return css((RULES + BAND_RULES).replace("@FONT", FONT), dark=dark)
+    return css((RULES + SEASON_RULES + BAND_RULES).replace("@FONT", FONT), dark=dark)
 
 
 def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, levers: Iterable[str] = ()) -> Svg:
@@ -105,7 +108,7 @@ def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, 
 def _height(card: Card) -> float:
     lines = len(_name_lines(card))
     if card.kind in ("kpi", "objective"):
-        return 32.0 + 14.0 * lines + (17.0 if card.odds else 0.0)
+        return 32.0 + 14.0 * lines + (17.0 if card.odds else 0.0) + (SEASON_HEIGHT if card.periods else 0.0)
     return 30.0 + 14.0 * lines
 
 
@@ -136,6 +139,11 @@ def _legend(found: StrategyMap) -> tuple[Svg, float]:
     if any(card.odds for card in found.cards):
         for tone, label in (("likely", "odds from 70 %"), ("open", "50 to 70 %"), ("unlikely", "below 50 %")):
             pieces.append(draw("rect", x=x, y=y - 3.5, width=22, height=7, rx=3.5, class_=tone))
+            x += 28
+            say(label)
+    if any(card.periods for card in found.cards):
+        for look, label in (("before", "by period, without new effort"), ("aim", "target")):
+            pieces.append(draw("path", d=f"M{x:.1f} {y}h22", class_=f"season {look}"))
             x += 28
             say(label)
     return draw("g", *pieces), x
@@ -224,6 +232,9 @@ def _card(found: StrategyMap, layout: Layout, card: Card, number: int) -> Svg:
     pieces += _value_line(card, box, y + 2)
     if card.odds:
         pieces += _odds_line(card.odds, box, y + 19)
+        y += 17.0
+    if card.periods:
+        pieces += season_line(card.periods, box.x + PADDING, y + 8, NAME_ROOM)
     return draw(
         "g", *pieces, class_=f"card {card.kind}{' goal' if card.is_goal else ''}", role="button", tabindex=0,
         aria_pressed="false", aria_label=said, data_card=number, data_id=card.id,
@@ -275,6 +286,7 @@ def card_text(found: StrategyMap, card: Card) -> str:
     """Say everything that a card shows, and what it hangs together with."""
     unit = f" {card.unit}" if card.unit and card.kind == "kpi" else ""
     said = [card.name, f"{card.before}{unit}" if not card.after else f"from {card.before} to {card.after}{unit}"]
+    said.append(season_words(card.periods))
     if card.odds:
         said.append(f"odds {card.odds.text}")
     if card.owner:

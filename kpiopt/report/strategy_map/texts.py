@@ -9,7 +9,7 @@ from typing import Any
 
 from kpiopt.errors import printable
 from kpiopt.report.drawing.short import short
-from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
+from kpiopt.report.strategy_map.content import Arrow, Card, CardPeriod, StrategyMap
 
 SCHEMA = "kpiopt.map/1"
 
@@ -43,7 +43,12 @@ def _card_as_dict(card: Card) -> dict[str, Any]:
         "id": card.id, "kind": card.kind, "name": card.name, "group": card.group, "before": card.before,
         "after": card.after, "unit": card.unit, "owner": card.owner, "goal": card.is_goal,
         "odds": card.odds.as_dict() if card.odds else None,
+        **({"periods": [_period_as_dict(period) for period in card.periods]} if card.periods else {}),
     }  # fmt: skip
+
+
+def _period_as_dict(period: CardPeriod) -> dict[str, Any]:
+    return {"period": period.name, "baseline": period.baseline, "target": period.target, "goal": period.is_goal}
 
 
 def map_as_mermaid(found: StrategyMap) -> str:

@@ -166,10 +166,16 @@
     element.style.width = fromBottom ? `${(100 * (w - 12)) / view.width}%` : "auto";
     element.style.top = `${(100 * (fromBottom ? y + h - fromBottom : y)) / view.height}%`;
   }
+  const periods = data.periods || [];
+  const when = (lever) => (lever.period >= 0 ? (lever.where ? `, begun in ${periods[lever.period]}` : ` in ${periods[lever.period]}`) : "");
+  const group = (lever) => (lever.where && periods.length ? data.levers.map((l, i) => i).filter((i) => data.levers[i].card === lever.card && data.levers[i].where === lever.where) : []);
+  const groups = data.levers.map(group);
   function move(i, value) {
     moves[i] = value;
-    for (const [input, text] of inputs[i]) { input.value = String(value); text(value); }
+    for (const j of groups[i].length ? groups[i] : [i]) for (const [input, text] of inputs[j]) { input.value = String(moves[j]); text(moves[j]); }
   }
+  // All that is begun of an initiative at a unit, in whatever period, is at most its largest level.
+  const tooMuch = (i) => groups[i].length > 1 && groups[i].reduce((a, j) => a + data.levers[j].level + moves[j], 0) > data.levers[i].level + data.levers[i].most + 1e-6;
   function slider(lever, indices, label) {
     const input = document.createElement("input");
     input.type = "range";
@@ -184,7 +190,7 @@
   }
   const list = document.getElementById("lever-list");
   data.levers.forEach((lever, i) => {
-    const label = lever.where ? `${lever.title} at ${lever.where}` : lever.title;
+    const label = (lever.where ? `${lever.title} at ${lever.where}` : lever.title) + when(lever);
     const row = document.createElement("label");
     row.className = "leverrow";
     const name = document.createElement("span");
@@ -192,7 +198,7 @@
     const output = document.createElement("output");
     const text = (value) => {
       const level = lever.where ? `level ${number(lever.level + value, digitsOf(lever.level + value))} of ${number(lever.level + lever.most, 0)}` : `${signed(value, digitsOf(value))} ${lever.unit}`;
-      output.textContent = level + (value > lever.most + 1e-9 || value < lever.least - 1e-9 ? ", beyond its range" : "");
+      output.textContent = level + (value > lever.most + 1e-9 || value < lever.least - 1e-9 || tooMuch(i) ? ", beyond its range" : "");
     };
     const input = slider(lever, [i], label);
     input.dataset.lever = lever.name;
@@ -202,12 +208,16 @@
     text(0);
   });
   const byCard = new Map();
-  data.levers.forEach((lever, i) => byCard.set(lever.card, [...(byCard.get(lever.card) || []), i]));
-  for (const [card, indices] of byCard) {
-    const levers = indices.map((i) => data.levers[i]);
+  data.levers.forEach((lever, i) => {
+    const key = `${lever.card} ${lever.period ?? -1}`;
+    byCard.set(key, [...(byCard.get(key) || []), i]);
+  });
+  const placed = [];
+  for (const indices of byCard.values()) {
+    const levers = indices.map((i) => data.levers[i]), card = levers[0].card;
     const widest = { ...levers[0], least: Math.min(...levers.map((l) => l.least)), most: Math.max(...levers.map((l) => l.most)) };
     const isInitiative = Boolean(levers[0].where);
-    const input = slider(widest, indices, `${levers[0].title}${isInitiative ? ", all units" : ""}`);
+    const input = slider(widest, indices, `${levers[0].title}${isInitiative ? ", all units" : ""}${when(levers[0])}`);
     if (isInitiative) {  // one level for all units: each moves by what it is away from it
       input.min = "0";
       input.max = String(levers[0].level + levers[0].most);
@@ -216,9 +226,27 @@
     } else inputs[indices[0]].push([input, () => {}]);
     input.className = "onmap";
     input.dataset.onmap = cards[card].dataset.id;
+    if (periods.length) input.dataset.period = String(levers[0].period);
     set(input, cards[card], 22);
     place.append(input);
+    placed.push([card, levers[0].period ?? -1, input]);
   }
+  // With periods a card has a lever for each: that of the chosen one is shown, of what has none for it the first.
+  function choose(period) {
+    const first = new Map();
+    for (const [card, at] of placed) if (!first.has(card) || at < first.get(card)) first.set(card, at);
+    const has = (card) => placed.some(([c, at]) => c === card && at === period);
+    for (const [card, at, input] of placed) input.hidden = at !== (has(card) ? period : first.get(card)) || (period >= 0 && !has(card));
+  }
+  if (periods.length) {
+    const label = document.createElement("label"), select = document.createElement("select");
+    select.id = "lever-when";
+    [["-1", "in all periods"], ...periods.map((name, i) => [String(i), `in ${name}`])].forEach(([value, text]) => select.add(new Option(text, value)));
+    select.addEventListener("change", () => choose(Number(select.value)));
+    label.append("Levers on the map act ", select);
+    document.getElementById("lever-reset").after(" ", label);
+  }
+  choose(-1);
   document.getElementById("lever-reset").addEventListener("click", () => { moves.forEach((_, i) => move(i, 0)); show(); });
   show();
 })();
