@@ -21,6 +21,7 @@ PENALTY: dict[str, tuple[float, float]] = {
     "level": (0.8, 0.7),
     "walk": (0.4, 1.0),
     "own_season": (0.15, 1.0),
+    "own_quarter": (0.15, 1.0),
     "noise": (0.3, 0.7),
     "small_noise": (0.2, 1.0),
 }
@@ -94,6 +95,6 @@ def build_components(count: int, per_year: int, phase: int, *, has_regions: bool
         root |= {"season": smooth, "spot": (apart == 0).astype(float)}
         unit["own_season"] = smooth
     if per_year == 12:
-        root["quarter"] = (place[:, None] % 3 == place[None] % 3).astype(float)
+        root["quarter"] = unit["own_quarter"] = (place[:, None] % 3 == place[None] % 3).astype(float)
     region = {"region_shock": np.eye(count), "region_walk": walk} if has_regions else {}
     return Components(root, region, unit)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
 from kpiopt.learning.links import Link, LinkName, link_series
 from kpiopt.learning.periods import PeriodGrid
-from kpiopt.learning.pool import Pool, fit_pool
+from kpiopt.learning.pool import Pool, fit_pool, smallness
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -24,6 +25,7 @@ PAST_DRAWS = 400
 ORIGINS = 2
 """Past origins at which the forecasts are scored."""
 WEIGHTS = np.linspace(0.0, 1.0, 11)
+LEAST_DENSITY, LEAST_SD, TINY = 1e-12, 1e-6, 1e-300
 FEW_PERIODS = 8
 MUCH_IDLE = 0.05
 
@@ -120,7 +122,8 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     if question.grid.per_year == 12 and question.horizon % 3 == 0 and question.grid.count >= 24:
         grains.append(question.in_quarters())
     scores = [_past_scores(candidate, rng) for candidate in grains]
-    best = int(np.argmax([s.sum(axis=0).max() if len(s) else -np.inf for s in scores])) if len(grains) > 1 else 0
+    both = min(map(len, scores))
+    best = int(np.argmax([s[:both].sum(axis=0).max() for s in scores])) if both else 0
     chosen, past = grains[best], scores[best]
     weight = float(WEIGHTS[int(np.argmax(past.sum(axis=0)))]) if len(past) else 1.0
     link = link_series(chosen.series)
@@ -153,17 +156,32 @@ def _horizon(question: Question, link: Link, pool: Pool, draws: int, rng: np.ran
 def naive_draws(question: Question, draws: int, rng: np.random.Generator) -> Floats:
     """Draw the seasonal naive forecast: last year's periods, moved by what years moved before, in common and apart.
 
+    What units moved apart falls with size, as the noise of the pool does.
+
     Returns
     -------
     (draws, n_units) float
     """
     last = seasonal_naive(question)
     years = _yearly_changes(question)
+    small = smallness(question.series.size)
     common = float(np.nanstd(np.nanmean(years, axis=0))) if years.size else 0.1
-    apart = float(np.nanstd(years - np.nanmean(years, axis=0))) if years.size else 0.2
+    apart = _apart(years - np.nanmean(years, axis=0), small) if years.size else np.full(len(last), 0.2)
     moved = common * rng.standard_normal((draws, 1)) + apart * rng.standard_normal((draws, len(last)))
     spread: Floats = last * np.exp(moved - 0.5 * (common**2 + apart**2))
     return spread if np.nanmin(last) >= 0.0 else last + np.abs(last).mean() * moved
+
+
+def _apart(changes: Floats, small: Floats) -> Floats:
+    """Return the standard deviation v0 + v1 w of each unit's changes; weighted least squares, neither below 0."""
+    known = np.isfinite(changes).any(axis=1)
+    square = np.nanmean(changes[known] ** 2, axis=1)
+    sides = np.stack([np.ones(len(small)), small], axis=1)
+    variance = np.full(len(small), max(float(square.mean()), 1e-12))
+    for _ in range(3):
+        weight = 1.0 / variance[known]
+        variance = np.maximum(sides @ nnls(sides[known] * weight[:, None], square * weight)[0], 1e-12)
+    return np.asarray(np.sqrt(variance))
 
 
 def seasonal_naive(question: Question) -> Floats:
@@ -231,22 +249,37 @@ def _rows_of(question: Question, past: Question) -> Integers:
 
 
 def _log_scores(ours: Floats, naive: Floats, happened: Floats) -> Floats:
-    """Return the mean over units of log(w p + (1 - w) q) for every weight, densities from draws by a normal curve."""
+    """Return the mean over units of log(w p + (1 - w) q) for every weight."""
     known = np.isfinite(happened)
+    if not known.any():
+        return np.zeros(len(WEIGHTS))
     first, second = (_density(draws[:, known], happened[known]) for draws in (ours, naive))
     mixed = WEIGHTS[:, None] * first + (1.0 - WEIGHTS[:, None]) * second
-    return np.asarray(np.log(np.maximum(mixed, 1e-12)).mean(axis=1)) if known.any() else np.zeros(len(WEIGHTS))
+    return np.asarray(np.log(np.maximum(mixed, LEAST_DENSITY)).mean(axis=1))
 
 
 def _density(draws: Floats, happened: Floats) -> Floats:
-    """Return the density at what happened, on the log scale where all is above 0."""
-    if (draws > 0.0).all() and (happened > 0.0).all():
-        draws, happened = np.log(draws), np.log(happened)
-    else:
-        scale = np.maximum(np.abs(draws).mean(axis=0), 1e-300)
-        draws, happened = draws / scale, happened / scale
-    mean, sd = draws.mean(axis=0), np.maximum(draws.std(axis=0), 1e-6)
-    density: Floats = np.exp(-0.5 * ((happened - mean) / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
+    """Return the density of each unit at what happened, by a normal curve; comparable between forecasts, (n,) float.
+
+    Where nothing is below 0: that of the logarithm of busy draws times their share; the share of idle ones at 0.
+    """
+    if (draws < 0.0).any() or (happened < 0.0).any():
+        scale = max(float(np.abs(happened).mean()), TINY)
+        return _normal_density(draws / scale, happened / scale)
+    busy, seen = draws > 0.0, happened > 0.0
+    share = busy.mean(axis=0)
+    logs = np.log(np.where(busy, draws, np.nan), where=busy, out=np.full(draws.shape, np.nan))
+    logs[:, share == 0.0] = np.inf
+    density: Floats = share * _normal_density(logs, np.log(np.where(seen, happened, 1.0)))
+    return np.where(seen, density, 1.0 - share)
+
+
+def _normal_density(draws: Floats, at: Floats) -> Floats:
+    """Return the density of a normal curve with mean and deviation of the draws; those of infinite draws are 0."""
+    known = np.isfinite(np.nanmax(draws, axis=0))
+    draws, density = draws[:, known], np.zeros(len(at))
+    mean, sd = np.nanmean(draws, axis=0), np.maximum(np.nanstd(draws, axis=0), LEAST_SD)
+    density[known] = np.exp(-0.5 * ((at[known] - mean) / sd) ** 2) / (sd * np.sqrt(2.0 * np.pi))
     return density
 
 

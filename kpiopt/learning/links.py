@@ -18,6 +18,10 @@ FEW_VALUES, FEW_PERIODS = 8, 4
 """The least from which anything can be learned."""
 FEW = 20.0
 """Whole numbers with a smaller mean are taken as counts."""
+CYCLES = (1, 3, 12)
+"""Periods apart at which counts may repeat: where they do so better than by chance, they are no Poisson counts."""
+DISPERSION_PRIOR = 20.0
+"""Pairs of values that a dispersion is shrunk to that of a Poisson count by."""
 IDLE_PRIOR = 4.0
 """Periods that a unit's own share of idle periods is shrunk by, towards the share of all units."""
 
@@ -37,6 +41,8 @@ class Link:
         Pseudo counts of idle and of busy periods of each unit.
     scale : float
         Unit of an identity link, in the KPI's own unit; 1 for the others.
+    dispersion : float
+        Variance of counts as a share of a Poisson count's, 1 at most; what is beyond that is noise of the pool.
     """
 
     name: LinkName
@@ -44,6 +50,7 @@ class Link:
     known: Floats
     idle: Floats
     scale: float
+    dispersion: float = 1.0
 
     def back(self, values: Floats, unit: int, rng: np.random.Generator) -> Floats:
         """Return drawn values in the KPI's own unit; same shape as `values`."""
@@ -51,7 +58,10 @@ class Link:
             return values * self.scale
         level = np.exp(np.clip(values, -60.0, 60.0))
         if self.name == "count":
-            return rng.poisson(np.minimum(level, 1e9)).astype(np.float64)
+            level = np.minimum(level, 1e9)
+            moved = np.sqrt(self.dispersion) * (rng.poisson(level) - level)
+            whole: Floats = np.maximum(np.round(level + moved), 0.0)
+            return whole
         if self.idle[unit, 0] <= 0.0:
             return level
         share = rng.beta(self.idle[unit, 0], self.idle[unit, 1], size=(len(values), 1))
@@ -91,9 +101,27 @@ def _identity(series: Series) -> Link:
 
 
 def _counts(series: Series) -> Link:
-    """Link counts: log(y + 1/2) with the variance 1 / (y + 1/2) of a Poisson count (Anscombe 1948)."""
-    values = np.log(series.value + 0.5)
-    return Link("count", values, np.where(np.isfinite(values), 1.0 / (series.value + 0.5), 0.0), _none(series), 1.0)
+    """Link counts: log(y + 1/2) with the variance d / (y + 1/2), d = 1 for Poisson counts (Anscombe 1948)."""
+    values, dispersion = np.log(series.value + 0.5), _dispersion(series.value)
+    known = np.where(np.isfinite(values), dispersion / (series.value + 0.5), 0.0)
+    return Link("count", values, known, _none(series), 1.0, dispersion)
+
+
+def _dispersion(value: Floats) -> float:
+    """Return the variance of counts as a share of their mean, from pairs a cycle apart; 1 at most.
+
+    Counts that repeat (who orders every quarter orders again) vary less than chance would have it. Of several cycles
+    the one with the smallest share counts: all else that moves makes it larger.
+    """
+    found = [1.0]
+    for cycle in CYCLES:
+        now, before = value[:, cycle:], value[:, :-cycle]
+        known = np.isfinite(now) & np.isfinite(before)
+        total = float((now + before)[known].sum())
+        if known.any() and total > 0.0:
+            prior = DISPERSION_PRIOR * total / int(known.sum())
+            found.append((float(((now - before)[known] ** 2).sum()) + prior) / (total + prior))
+    return min(found)
 
 
 def _logs(series: Series, seen: NDArray[np.bool_]) -> Link:

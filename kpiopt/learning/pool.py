@@ -3,7 +3,7 @@
 On the link scale the value of unit i in period t is
 
     z_it = F_root(t) + F_region(t) + F_i(t) + e_it
-    var e_it = (v0 + v1 w_i) k_i / l_it        w_i = mean size / size_i
+    var e_it = (v0 + v1 w_i) k_i / l_it        w_i = mean size / size_i, 20 at most
 
 with the functions of `components`. The log standard deviations have a normal penalty, so that what the data do not tell
 stays near what is usual; l_it are the weights of t noise, k_i the unit's own variance, shrunk to 1.
@@ -152,8 +152,7 @@ def fit_pool(
     """
     known = np.zeros_like(values) if known is None else known
     mean = float(np.nanmean(values))
-    small = np.minimum(size.mean() / size, SMALLEST)
-    data = PoolData(values - mean, small, group, int(group.max(initial=0)) + 1, per_year, phase, known)
+    data = PoolData(values - mean, smallness(size), group, int(group.max(initial=0)) + 1, per_year, phase, known)
     rows = _sample(size)
     part = data.of(rows)
     logs, scale = _estimate(part, np.ones_like(part.values), None), np.ones_like(part.values)
@@ -169,6 +168,12 @@ def fit_pool(
         whole, own = _weights(data, whole, variance)
     ends = tuple(n for n, x in zip(names, logs.tolist(), strict=True) if not LOG_SD_RANGE[0] < x < LOG_SD_RANGE[1])
     return Pool(data, mean, variance, whole, own, ends)
+
+
+def smallness(size: Floats) -> Floats:
+    """Return w_i of each unit, (n,) float."""
+    small: Floats = np.minimum(size.mean() / size, SMALLEST)
+    return small
 
 
 def _sample(size: Floats) -> Integers:
