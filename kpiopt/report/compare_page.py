@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
-from kpiopt.report.charts.marks import FrontierPoint, OddsBar, frontier_figure, odds_figure
+from kpiopt.report.charts.intervals import IntervalMark, IntervalRow, intervals_figure
+from kpiopt.report.compared.overview import overview_section
+from kpiopt.report.compared.verdict import headline
 from kpiopt.report.comparison_text import (
     bridge_step,
     bridge_steps,
     bridge_title,
-    goal_name_of,
     goal_row,
     kpi_of,
     level_row,
@@ -32,18 +33,17 @@ from kpiopt.report.comparison_text import (
     verdict,
 )
 from kpiopt.report.numbers import amount, change, points
-from kpiopt.report.page.page import Card, Page, PageFigure, PageSection, PageTable, render_page
+from kpiopt.report.page.page import Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
-from kpiopt.simulation import Estimate
 from kpiopt.studies.comparison.base_study import BaseStudy
 from kpiopt.studies.comparison.bridge import Bridge
-from kpiopt.studies.comparison.compare import Comparison, LimitChange, Side
+from kpiopt.studies.comparison.compare import Comparison, LimitChange
 from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
 
 MOST_NAMES = 3
-MOST_PARTS, FEW_PARTS = 12, 4
-MOST_INPUTS, MOST_LEVELS, MOST_LIMITS, MOST_TARGETS = 200, 50, 50, 25
+MOST_PARTS = 8
+MOST_INPUTS, MOST_LEVELS, MOST_LIMITS, MOST_TARGETS, MOST_MOVES = 200, 50, 50, 25, 14
 
 
 def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) -> str:
@@ -57,13 +57,13 @@ def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) 
     """
     settings = found.settings
     drawn = f" · {settings.draws:,} paired draws, seed {settings.seed}" if found.base.simulation else ""
-    sections = [_overview(found)]
+    sections = [overview_section(found)]
     for other in found.others:
         sections.append(_unsolved(other) if isinstance(other, Unsolved) else _comparison(other))
     labels = [other.label if isinstance(other, Unsolved) else other.second.label for other in found.others]
     names = ", ".join(labels) if len(labels) <= MOST_NAMES else f"{len(labels)} others"
     title = f"{found.base.scenario.name}: {found.base.label} against {names}"
-    return render_page(Page(title, f"kpiopt compare{drawn}", (*sections, *more)))
+    return render_page(Page(title, f"kpiopt compare{drawn}", (*sections, *more), headline(found)))
 
 
 def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
@@ -77,100 +77,19 @@ def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
     return tuple(sections)
 
 
-def _overview(found: Comparisons) -> PageSection:
-    cards = [_card(found.base)]
-    cards += [_no_card(other) if isinstance(other, Unsolved) else _card(other.second) for other in found.others]
-    sides = [found.base, *(other.second for other in found.others if isinstance(other, Comparison))]
-    blocks = [] if found.base.simulation is None else [*_odds_blocks(sides), *_frontier_blocks(sides)]
-    return PageSection(cards=cards, blocks=blocks)
-
-
-def _card(side: Side) -> Card:
-    everything = side.simulation.all_goals if side.simulation else None
-    met = f"{sum(goal.met for goal in side.goals)} of {len(side.goals)} goals met"
-    pay = f" · pay at plan {amount(side.pay, side.scenario.currency)}" if side.pay else ""
-    if everything is None:
-        return Card(side.label, met, f"in the plan{pay}")
-    value, _, interval = everything.text.partition(" (")
-    between = f" ({interval}" if interval else ""
-    return Card(side.label, value, f"odds of all goals{between} · {met} in the plan{pay}")
-
-
-def _no_card(other: Unsolved) -> Card:
-    return Card(other.label, "no plan", other.error.problems[0].message, "bad")
-
-
-def _odds_blocks(sides: list[Side]) -> Iterator[PageFigure]:
-    bars = [(side.label, list(_odds_bars(side))) for side in sides]
-    if most := max(len(found) for _, found in bars):
-        caption = "with 95 % intervals, all from the same draws"
-        yield PageFigure("Odds of the goals", odds_figure(bars), caption, wide=most > FEW_PARTS)
-
-
-def _odds_bars(side: Side) -> Iterator[OddsBar]:
-    if side.simulation is None:
-        return
-    for goal in side.simulation.goals:
-        yield _odds_bar(goal_name_of(side, goal.goal), goal.odds)
-    if side.simulation.all_goals and len(side.simulation.goals) > 1:
-        yield _odds_bar("all goals", side.simulation.all_goals, together=True)
-
-
-def _odds_bar(name: str, odds: Estimate, *, together: bool = False) -> OddsBar:
-    return OddsBar(name, odds.estimate, odds.low, odds.high, odds.text, together)
-
-
-def _frontier_blocks(sides: list[Side]) -> Iterator[PageFigure]:
-    """What each scenario costs, against the odds of all goals; those that no other beats are joined."""
-    unit = sides[0].scenario.currency
-    plans = _plans([side for side in sides if side.scenario.currency == unit])
-    if len(plans) < 2 or not any(cost for cost, _ in plans):
-        return
-    marks = [
-        FrontierPoint(
-            cost,
-            odds.estimate,
-            odds.low,
-            odds.high,
-            ", ".join(labels),
-            is_named=True,
-            on_frontier=not any(_beats(other, (cost, odds)) for other in plans),
-        )
-        for (cost, odds), labels in plans.items()
-    ]
-    figure = frontier_figure(marks, f"pay at plan and initiatives {unit}", "odds of all goals", y_is_share=True)
-    yield PageFigure("Cost against odds", figure, "plans that no other beats are joined")
-
-
-def _plans(sides: list[Side]) -> dict[tuple[float, Estimate], list[str]]:
-    """Return cost and odds of the plans, with the scenarios that have the same."""
-    plans: dict[tuple[float, Estimate], list[str]] = {}
-    for side in sides:
-        if side.simulation and side.simulation.all_goals:
-            key = round(side.pay + side.initiatives, 6), side.simulation.all_goals
-            plans.setdefault(key, []).append(side.label)
-    return plans
-
-
-def _beats(a: tuple[float, Estimate], b: tuple[float, Estimate]) -> bool:
-    """Whether plan a costs no more and has odds no worse, and not both the same."""
-    (cost, odds), (other_cost, other_odds) = a, b
-    no_worse = cost <= other_cost and odds.estimate >= other_odds.estimate
-    return no_worse and (cost, odds.estimate) != (other_cost, other_odds.estimate)
-
-
 def _unsolved(other: Unsolved) -> PageSection:
     lines = [line for p in other.error.problems for line in (f"{p.code}: {p.message}", p.fix) if line]
     return PageSection(f"{other.label}: no plan", lines=lines)
 
 
 def _comparison(found: Comparison) -> PageSection:
-    tables = [*_inputs(found), _goals(found), *_odds(found), *_levels(found), *_limits(found)]
+    tables = [*_inputs(found), _goals(found), *_odds(found)]
     bridges = [_bridge(found, bridge) for bridge in found.bridges if bridge.parts]
     lines = [] if found.inputs else ["Nothing was asked differently."]
     title = f"{found.first.label} → {found.second.label}"
     said = [*rule_lines(found), *lines, *measure_lines(found), *money_lines(found)]
-    return PageSection(title, lines=said, blocks=[*tables, *bridges, *_targets(found)])
+    blocks = [*tables, *bridges, *_levels(found), *_limits(found), *_targets(found)]
+    return PageSection(title, lines=said, blocks=blocks)
 
 
 def _first_of(count: int, shown: int) -> str:
@@ -217,7 +136,7 @@ def _levels(found: Comparison) -> Iterator[PageTable]:
     if rows:
         caption = _first_of(len(found.initiatives), len(rows))
         columns = ("initiative", "unit", *side_names(found), "change")
-        yield PageTable("Initiatives at another level", columns, rows, left=2, caption=caption)
+        yield PageTable("Initiatives at another level", columns, rows, left=2, caption=caption, wide=False)
 
 
 def _limits(found: Comparison) -> Iterator[PageTable]:
@@ -225,7 +144,7 @@ def _limits(found: Comparison) -> Iterator[PageTable]:
     if rows:
         caption = _first_of(len(found.limits), len(rows))
         columns = ("limit", *(f"used, {name}" for name in side_names(found)), "")
-        yield PageTable("What holds the plan back", columns, rows, caption=caption)
+        yield PageTable("What holds the plan back", columns, rows, caption=caption, wide=False)
 
 
 def _limit_row(found: Comparison, item: LimitChange) -> tuple[str, str, str, str]:
@@ -251,7 +170,6 @@ def _bridge(found: Comparison, bridge: Bridge) -> PageFigure:
         f"Bridge, {bridge_title(found, bridge)}",
         bridge_figure(start, steps, end, kpi.unit, more_is_better=kpi.sign > 0),
         "what the change of the plan value is made of",
-        wide=len(steps) > FEW_PARTS,
         note=note,
         table=_bridge_table(found, bridge),
     )
@@ -268,10 +186,25 @@ def _bridge_table(found: Comparison, bridge: Bridge) -> PageTable:
     return PageTable("", ("", unit or "amount"), rows)
 
 
-def _targets(found: Comparison) -> Iterator[PageTable]:
-    rows = [target_row(found, move) for move in listed_targets(found, MOST_TARGETS)]
+def _targets(found: Comparison) -> Iterator[PageTable | PageFigure]:
+    moves = listed_targets(found, MOST_TARGETS)
+    rows = [target_row(found, move) for move in moves]
     caption = targets_line(found)
     if len(found.targets) > len(rows):
         caption = f"{caption}; the {len(rows)} farthest"
-    if rows:
-        yield PageTable("Targets", ("unit", "KPI", *side_names(found), "change"), rows, left=2, caption=caption)
+    table = PageTable("Targets", ("unit", "KPI", *side_names(found), "change"), rows, left=2, caption=caption)
+    drawn = [
+        _moved(row, move.share if move.second >= move.first else -move.share)
+        for row, move in zip(rows, moves, strict=True)
+        if move.share is not None and move.first is not None and move.second is not None
+    ][:MOST_MOVES]
+    if drawn:
+        figure = intervals_figure(drawn, "Targets that move", "change against the target's size", share=True)
+        yield PageFigure("Targets that move", figure, caption, wide=True, table=table)
+    elif rows:
+        yield table
+
+
+def _moved(row: list[str], share: float) -> IntervalRow:
+    mark = IntervalMark("", share, min(share, 0.0), max(share, 0.0), row[-1])
+    return IntervalRow(f"{row[1]}, {row[0]}", [mark])

@@ -10,7 +10,7 @@ from typing import Any
 
 from kpiopt.errors import printable
 from kpiopt.report.drawing.short import short
-from kpiopt.report.goal_names import goal_kpi
+from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.report.rule import broken_words
 from kpiopt.scenario.periods import split_period
@@ -122,10 +122,7 @@ def goal_name(found: Comparison, item: GoalChange) -> str:
 
 def goal_name_of(side: Side, goal: str) -> str:
     """Return the name of a goal of one side."""
-    wanted = side.scenario.goals[goal]
-    name, period = goal_kpi(side.scenario, goal), side.scenario.period_name(wanted.period)
-    name = f"{name} in {period}" if period else name
-    return name if wanted.unit == 0 else f"{name} ({side.scenario.units.names[wanted.unit]})"
+    return goal_name_in(side.scenario, goal)
 
 
 def odds_rows(found: Comparison) -> list[tuple[str, OddsDifference]]:

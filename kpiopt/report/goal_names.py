@@ -21,6 +21,14 @@ def goal_kpi(scenario: Scenario, goal: str) -> str:
     return name if len(about) == 1 else f"{name} ({goal})"
 
 
+def goal_name_in(scenario: Scenario, goal: str) -> str:
+    """Return a goal's name: the KPI's, with its period, and its unit where that is not the whole organization."""
+    wanted = scenario.goals[goal]
+    name, period = goal_kpi(scenario, goal), scenario.period_name(wanted.period)
+    name = f"{name} in {period}" if period else name
+    return name if wanted.unit == 0 else f"{name} ({scenario.units.names[wanted.unit]})"
+
+
 def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
     """Lay out the targets of the horizon and of the first periods.
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
+from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, percent
-from kpiopt.report.page.page import Card, Page, PageFigure, PageSection, PageTable, render_page
+from kpiopt.report.page.page import Block, Card, Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep import (
     axis_text,
     axis_texts,
-    counts,
     point_texts,
     price_text,
     price_unit,
     remarks,
     y_texts,
 )
+from kpiopt.report.swept.overview import axis_names, odds_figures, points_cards, sweep_headline, used_up_table
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
 from kpiopt.studies.sweep.sweep_answer import ODDS, SweepAnswer, find_frontiers, unit_of_cost
@@ -27,20 +28,25 @@ MOST_ROWS = 1000
 
 def render_sweep_page(answer: SweepAnswer) -> str:
     """Return the page."""
-    axes = " and ".join(axis.path for axis in answer.axes)
-    return render_page(Page(f"{answer.scenario.name} over {axes}", "kpiopt sweep", (sweep_section(answer),)))
+    drawn = answer.scenario.simulation
+    odds = f" · {drawn.draws:,} draws, seed {drawn.seed}" if any(r.all_goals for r in answer.solved) else ""
+    title = f"{answer.scenario.name} over {axis_names(answer)}"
+    return render_page(Page(title, f"kpiopt sweep{odds}", (sweep_section(answer),), sweep_headline(answer)))
 
 
 def sweep_section(answer: SweepAnswer) -> PageSection:
     """Return a sweep as a section of any page."""
     frontiers = find_frontiers(answer)
-    figures = [_figure(answer, frontier, wide=len(frontiers) == 1) for frontier in frontiers]
-    tables = [_frontier_table(answer, frontier) for frontier in frontiers]
+    figures = [
+        _figure(answer, frontier, _frontier_table(answer, frontier) if len(frontier.points) else None)
+        for frontier in frontiers
+    ]
     cards = [
-        Card("points", f"{len(answer.points):,}", ", ".join(counts(answer))),
+        *points_cards(answer),
         *(_knee_card(answer, frontier, knee) for frontier in frontiers for knee in frontier.knees.tolist()),
     ]
-    return PageSection("", remarks(answer), cards, [*figures, *tables, _points_table(answer)])
+    blocks: list[Block] = [*odds_figures(answer), *figures, *used_up_table(answer), _points_table(answer)]
+    return PageSection("", remarks(answer), cards, blocks)
 
 
 def _knee_card(answer: SweepAnswer, frontier: Frontier, knee: int) -> Card:
@@ -48,7 +54,7 @@ def _knee_card(answer: SweepAnswer, frontier: Frontier, knee: int) -> Card:
     return Card(f"knee of {frontier.x_name}", axis_texts(frontier.x.tolist())[knee], note)
 
 
-def _figure(answer: SweepAnswer, frontier: Frontier, *, wide: bool) -> PageFigure:
+def _figure(answer: SweepAnswer, frontier: Frontier, table: PageTable | None) -> PageFigure:
     places = {number: i for i, number in enumerate(frontier.points.tolist())}
     knees = set(frontier.knees.tolist())
     marks = [
@@ -56,9 +62,11 @@ def _figure(answer: SweepAnswer, frontier: Frontier, *, wide: bool) -> PageFigur
         for number in np.flatnonzero(np.isfinite(frontier.all_x) & np.isfinite(frontier.all_y)).tolist()
     ]
     unit = unit_of_cost(answer, frontier)
-    x_title = frontier.x_name if unit in ("", frontier.x_name) else f"{frontier.x_name} ({unit})"
+    name = input_name(answer.scenario, frontier.x_name)
+    x_title = name if unit in ("", frontier.x_name) else f"{name} ({unit})"
     figure = frontier_figure(marks, x_title, frontier.y_name, y_is_share=True)
-    return PageFigure(f"{frontier.x_name} against {frontier.y_name}", figure, wide=wide)
+    caption = "blue: no other point is better in both" + ("; red: a knee" if knees else "")
+    return PageFigure(f"{name} against {frontier.y_name}", figure, caption, table=table)
 
 
 def _mark(answer: SweepAnswer, frontier: Frontier, number: int, on_frontier: bool, is_knee: bool) -> FrontierPoint:

@@ -65,3 +65,13 @@ def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[
         yield page
         assert page.trouble == [], page.trouble
         browser.close()
+
+
+def assert_readable(path: Path, html: str) -> None:
+    """Write a page and look at it in three widths: no text over another, nothing wider than the window."""
+    path.write_text(html, "utf-8")
+    with opened(path) as page:
+        for width in (390, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(TEXTS) == [], width
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kpiopt.report.drawing.fit import text_width
+from kpiopt.report.drawing.fit import fit, text_width
 from kpiopt.report.drawing.palette import FONT, css
 from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw
@@ -29,7 +29,12 @@ RULES = """
 .chart .goal{stroke:@red;stroke-dasharray:5 3;stroke-width:1.6}
 .chart .whisker{stroke:@ink;stroke-width:1.3;fill:none}
 .chart .curve{fill:none;stroke:@blue;stroke-width:2.2}
+<<<<<<< HEAD
 .chart .trend{fill:none;stroke-width:2}
+=======
+.chart .span{fill:none;stroke-width:2}
+.chart .band{fill-opacity:.16}
+>>>>>>> f5644c7 (Pages of compare and sweep have the report's furniture: the winner, paired differences, who is asked what, odds along an axis)
 .chart .area{fill:@blue;fill-opacity:.16}
 .chart .paper{fill:@paper}
 .chart .paper.whisker{fill:@paper}
@@ -131,3 +136,29 @@ def x_axis(scale: Scale, y: float, *, share: bool = False, title: str = "", top:
 def left_room(texts: Sequence[str], most: float) -> float:
     """Return the room that labels at the left need, at most so much."""
     return min(most, 12.0 + max((text_width(t, SIZE) for t in texts), default=0.0))
+
+
+def legend(colours: Mapping[str, str], width: float) -> tuple[list[Svg], float]:
+    """Name the colours of several things above a picture.
+
+    Returns
+    -------
+    list of Svg
+    float
+        Where the picture below it may begin.
+    """
+    pieces: list[Svg] = []
+    x, y = 4.0, 4.0
+    for name, colour in colours.items():
+        text = fit(name, SIZE, width - 30)
+        if x > 4 and x + 22 + text_width(text, SIZE) > width:
+            x, y = 4.0, y + 18
+        pieces.append(draw("rect", x=x, y=y, width=12, height=10, rx=2, class_=colour))
+        pieces.append(draw("text", text, x=x + 17, y=y + 9))
+        x += 34 + text_width(text, SIZE)
+    return pieces, y + 22
+
+
+def colours_of(names: Sequence[str]) -> dict[str, str]:
+    """Give every name a colour, in their order."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kpiopt.report.charts.frame import COLOURS, SIZE, Figure, Scale, both, left_room, x_axis, y_axis
+from kpiopt.report.charts.frame import COLOURS, SIZE, Figure, Scale, both, colours_of, left_room, legend, x_axis, y_axis
 from kpiopt.report.drawing.fit import fit, fold, text_width
 from kpiopt.report.drawing.svg import Svg, draw, picture
 
@@ -108,16 +108,7 @@ def odds_figure(scenarios: Sequence[tuple[str, Sequence[OddsBar]]]) -> Figure:
 
 def _odds(scenarios: Sequence[tuple[str, Sequence[OddsBar]]], goals: Sequence[str], width: float) -> Svg:
     left, bar = left_room(goals, 0.36 * width), 15.0
-    pieces, y = [], 8.0
-    legend_x = 4.0
-    for i, (label, _) in enumerate(scenarios if len(scenarios) > 1 else ()):
-        text = fit(label, SIZE, width - 30)
-        if legend_x + 22 + text_width(text, SIZE) > width and legend_x > 4:
-            legend_x, y = 4.0, y + 18
-        pieces.append(draw("rect", x=legend_x, y=y, width=12, height=10, rx=2, class_=COLOURS[i % len(COLOURS)]))
-        pieces.append(draw("text", text, x=legend_x + 17, y=y + 9))
-        legend_x += 34 + text_width(text, SIZE)
-    top = y + (22.0 if len(scenarios) > 1 else 0.0)
+    pieces, top = legend(colours_of([label for label, _ in scenarios]), width) if len(scenarios) > 1 else ([], 8.0)
     block = bar * len(scenarios) + 12
     bottom = top + block * len(goals)
     x = Scale(0.0, 1.0, left, width - 20)

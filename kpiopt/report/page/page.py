@@ -25,6 +25,8 @@ from kpiopt.report.drawing.svg import Svg
 SMALLEST, LARGEST = 0.84, 1.25
 """Maps are shown at this share of their size at least and at most; smaller places scroll sideways."""
 MOST_HUNDREDS = 40
+NARROW_LETTERS = 62
+"""Letters of a line of a table that has room beside a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class PageTable:
     note: str = ""
 
     kind = "table"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it has room beside a picture."""
+        lines = [self.columns, *self.rows]
+        return sum(max(map(len, column)) for column in zip(*lines, strict=True)) <= NARROW_LETTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""A sweep at once: where its odds are best, and how they move along its axes."""
