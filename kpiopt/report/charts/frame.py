@@ -29,12 +29,9 @@ RULES = """
 .chart .goal{stroke:@red;stroke-dasharray:5 3;stroke-width:1.6}
 .chart .whisker{stroke:@ink;stroke-width:1.3;fill:none}
 .chart .curve{fill:none;stroke:@blue;stroke-width:2.2}
-<<<<<<< HEAD
 .chart .trend{fill:none;stroke-width:2}
-=======
 .chart .span{fill:none;stroke-width:2}
 .chart .band{fill-opacity:.16}
->>>>>>> f5644c7 (Pages of compare and sweep have the report's furniture: the winner, paired differences, who is asked what, odds along an axis)
 .chart .area{fill:@blue;fill-opacity:.16}
 .chart .paper{fill:@paper}
 .chart .paper.whisker{fill:@paper}

@@ -86,12 +86,9 @@ def _slice(found: Slice, width: float) -> Svg:
 
 
 def heat_map_figure(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    shares: Sequence[Sequence[float | None]],
-    name: str,
-    texts: Sequence[Sequence[str]] | None = None,
-) -> Figure:
+    rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float | None]], name: str,
+    texts: Sequence[Sequence[str]] = (),
+) -> Figure:  # fmt: skip
     """Draw a table of shares as shades; None is left empty.
 
     Parameters
@@ -101,11 +98,13 @@ def heat_map_figure(
         Between 0 and 1, row by row.
     name : str
     texts : sequence of sequence of str, optional
-        What the shares are called; in per cent where there is none.
+        What is written of each share; the share in per cent without them.
     """
-    said = texts or [["no decision" if v is None else f"{100 * v:.0f}" for v in row] for row in shares]
-    unit = "" if texts else " %"
-    return both(lambda width: _heat_map(rows, columns, shares, (said, unit), name, width))
+    fields = [
+        [(s, texts[i][j] if texts else "" if s is None else f"{100 * s:.0f}") for j, s in enumerate(row)]
+        for i, row in enumerate(shares)
+    ]
+    return both(lambda width: _heat_map(rows, columns, fields, name, width, "" if texts else " %"))
 
 
 def split_map_figure(
@@ -137,23 +136,21 @@ def split_map_figure(
 
 
 def _heat_map(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    shares: Sequence[Sequence[float | None]],
-    said: tuple[Sequence[Sequence[str]], str],
-    name: str,
-    width: float,
-) -> Svg:
-    def square(row: str, column: str, share: float | None, x: float, y: float, slot: float) -> Iterator[Svg]:
+    rows: Sequence[str], columns: Sequence[str], fields: Sequence[Sequence[tuple[float | None, str]]], name: str,
+    width: float, unit: str,
+) -> Svg:  # fmt: skip
+    def square(
+        row: str, column: str, field: tuple[float | None, str], x: float, y: float, slot: float
+    ) -> Iterator[Svg]:
+        share, said = field
         level = None if share is None else shade(share)
         kind = "none" if level is None else f"h{level}"
-        hint = f"{row}, {column}: {'no decision' if share is None else f'{100 * share:.0f} %'}"
+        hint = f"{row}, {column}: {f'{said}{unit}' if said else 'no decision'}"
         yield draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
-        if share is not None and slot >= 30:
-            yield draw("text", f"{100 * share:.0f}", x=x + 0.5 * slot, y=y + 16, text_anchor="middle",
-                       class_=f"t{level}")  # fmt: skip
+        if share is not None and slot >= 30 and text_width(said, SIZE) <= slot - 4:
+            yield draw("text", said, x=x + 0.5 * slot, y=y + 16, text_anchor="middle", class_=f"t{level}")
 
-    return _grid(rows, columns, shares, name, width, square)
+    return _grid(rows, columns, fields, name, width, square)
 
 
 def _grid(
@@ -171,19 +168,6 @@ def _grid(
     for i, row in enumerate(rows):
         y = tall + 24.0 * i
         pieces.append(draw("text", fit(row, SIZE, left - 8), x=left - 6, y=y + 16, text_anchor="end"))
-<<<<<<< HEAD
         for j, field in enumerate(fields[i]):
             pieces += drawn(row, columns[j], field, left + j * slot, y, slot)
-=======
-        for j, share in enumerate(shares[i]):
-            x, level = left + j * slot, None if share is None else shade(share)
-            kind = "none" if level is None else f"h{level}"
-            hint = f"{row}, {columns[j]}: {said[0][i][j]}{'' if share is None else said[1]}"
-            pieces.append(
-                draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
-            )
-            if share is not None and text_width(said[0][i][j], SIZE) <= slot - 4:
-                pieces.append(draw("text", said[0][i][j], x=x + 0.5 * slot, y=y + 16, text_anchor="middle",
-                                   class_=f"t{level}"))  # fmt: skip
->>>>>>> f5644c7 (Pages of compare and sweep have the report's furniture: the winner, paired differences, who is asked what, odds along an axis)
     return picture(width, tall + 24.0 * len(rows) + 4, name, *pieces)
