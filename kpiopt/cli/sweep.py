@@ -24,7 +24,16 @@ from kpiopt.cli.arguments import (
 )
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
-from kpiopt.cli.terminal import plain_text, print_answer, print_json, print_lines, say, say_problems, showing_progress
+from kpiopt.cli.terminal import (
+    KEPT_WIDTH,
+    plain_text,
+    print_answer,
+    print_json,
+    print_lines,
+    say,
+    say_problems,
+    showing_progress,
+)
 from kpiopt.deadline import TIME_LIMIT, Deadline
 from kpiopt.errors import ExitCode, Problem
 
@@ -108,7 +117,7 @@ def _print(answer: Any) -> None:
     if sys.stdout.isatty():
         print_answer(answer)
     else:
-        print_lines([plain_text(answer).rstrip("\n")])
+        print_lines([plain_text(answer, KEPT_WIDTH).rstrip("\n")])
 
 
 def _print_kept(kept: StoredSweep, as_json: bool) -> None:
@@ -143,7 +152,7 @@ def _answer(
 
 def _summary_text(answer: SweepAnswer, folder: Path) -> str:
     mark_certified()
-    return plain_text(_render(answer, folder))
+    return plain_text(_render(answer, folder), KEPT_WIDTH)
 
 
 def _render(answer: SweepAnswer, folder: Path) -> Any:

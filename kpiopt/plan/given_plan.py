@@ -129,11 +129,11 @@ def _totals(graph: CausalGraph, table: Table, node: Integers, stretch: Floats, r
         if np.isnan(said):
             said = graph.baseline[at] + graph.sign[at] * table.numbers("stretch")[row]
         if abs(said - asked[at]) > max(step[graph.kpi[at]], 1e-9 * abs(said)):
-            message = (
-                f"{graph.node_name(at)} is {said:,.10g} in the table, and what is below adds up to {asked[at]:,.10g}"
-            )
-            fix = "correct the total or what is below it; the plan is judged by what is below"
-            rule = "a total agrees with what is below it"
+            is_mean = list(graph.scenario.kpis.values())[graph.kpi[at]].roll_up == "mean"
+            total, below = ("mean", "has the mean") if is_mean else ("total", "adds up to")
+            message = f"{graph.node_name(at)} is {said:,.10g} in the table, and what is below {below} {asked[at]:,.10g}"
+            fix = f"correct the {total} or what is below it; the plan is judged by what is below"
+            rule = f"a {total} agrees with what is below it"
             yield Problem("W-plan-total", message, rule, fix, table.location(row, "unit"))
 
 

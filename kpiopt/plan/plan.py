@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -240,27 +241,42 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
         In the KPI's unit, 0 where a cell has no decision.
     levels : (n_levels,) float
     """
-    delta = graph.expected_change(stretch, levels)
-    own = graph.own_change(stretch, levels, executed=False) + graph.cause_matrix @ delta
-    own[graph.bounded] -= _beyond_bounds(graph, own)
-    asked = graph.baseline + graph.sweep(own, graph.roll_up_matrix)
+    own, asked = asked_inside_bounds(graph, stretch, levels)
     opened = without_cushioned_locks(graph, stretch)
     rounding = round_targets(opened, graph.over_time(own), asked, stretch, levels)
-    expected = np.clip(graph.baseline + delta, *graph.bounds)
+    expected = np.clip(graph.baseline + graph.expected_change(stretch, levels), *graph.bounds)
     return Plan(
         graph, stretch, levels, expected, asked, rounding.target, rounding.stretch, rounding.is_rounded, rounding.notes
     )
 
 
-def _beyond_bounds(graph: CausalGraph, own: Floats) -> Floats:
-    """What bounded cells would be asked beyond the bound, where there can be nothing, (n_bounded,) float."""
-    node = graph.bounded
-    leaf = np.ones(graph.n_nodes, dtype=bool)
-    leaf[graph.roll_up_above[0][graph.roll_up_above[0] >= 0]] = False
+def asked_inside_bounds(graph: CausalGraph, stretch: Floats, levels: Floats) -> tuple[Floats, Floats]:
+    """Return what is asked of every node, no more than its bounds allow; what lies beyond is nobody's and not asked.
+
+    Returns
+    -------
+    own : (n_nodes,) float
+        What is asked at a node itself, by effort and causes, and not of those that roll up to it.
+    asked : (n_nodes,) float
+        The unrounded targets without cushions.
+    """
+    own = graph.own_change(stretch, levels, executed=False)
+    own += graph.cause_matrix @ graph.expected_change(stretch, levels)
+    if not len(graph.bounded):
+        return own, graph.baseline + graph.sweep(own, graph.roll_up_matrix)
+    is_held = np.zeros(graph.n_nodes, dtype=bool)
+    is_held[graph.bounded] = True
     if graph.scenario.periods is not None:
-        leaf &= graph.period >= 0
-    asked = graph.baseline[node] + graph.over_time(own)[node]
-    return np.where(leaf[node], asked - np.clip(asked, *graph.bounds[:, node]), 0.0)
+        is_held &= graph.period >= 0
+    change = own.copy()
+    for start, stop in pairwise(graph.level_bounds):
+        here = slice(start, stop)
+        change[here] += graph.roll_up_matrix[here] @ change
+        asked = graph.baseline[here] + change[here]
+        beyond = np.where(is_held[here], asked - np.clip(asked, *graph.bounds[:, here]), 0.0)
+        own[here] -= beyond
+        change[here] -= beyond
+    return own, graph.baseline + change
 
 
 def rolled_up_stretch(graph: CausalGraph, stretch: Floats) -> Floats:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SHOWN_PARTS = 8
 SHOWN_TAKEN, SHOWN_WAYS, SHOWN_ROWS = 3, 3, 15
+NOISE = 1e-9
 
 
 def render_explanation(
@@ -117,7 +118,7 @@ def swap_sentences(plan: KeptPlan, found: Explanation, swap: Swap) -> Iterator[s
     """Say who would take over if less were asked, and what that would cost; from a plan made anew."""
     scenario, kpi = plan.graph.scenario, kpi_of(plan.graph, found.node)
     unit = scenario.units.names[plan.graph.unit[found.node]]
-    less = f"If {amount(swap.less, kpi.unit)} less were asked of {unit}"
+    less = f"If {change(swap.less, kpi.unit).removeprefix('+')} less were asked of {unit}"
     if not swap.has_plan:
         yield f"{less}, there would be no plan: its limits clash."
         return
@@ -226,13 +227,15 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     rest = [part for part in found.asked_parts if part.contribution][SHOWN_PARTS:]
     if rest:
         grid.add(f"… and {len(rest):,} more", change(math.fsum(part.contribution for part in rest)))
+    told = math.fsum([found.baseline, found.own_asked, *_amounts(found.asked_parts)])
+    _add_beyond(grid, plan, found.asked - told, found)
     cushion, asked = float(plan.cushion[found.node]), found.asked
     if math.isfinite(cushion):
         low, high = plan.graph.bounds[:, found.node].tolist()
         asked = min(max(asked * (1.0 + kpi.sign * cushion), low), high)
         grid.add(f"cushion of {percent(cushion)}, asked and not planned", change(asked - found.asked))
     if math.isfinite(target):
-        step = "rounding" if kpi.step is None else f"rounding to {amount(kpi.step, kpi.unit)}"
+        step = "rounding" if kpi.step is None else f"rounding to {amount(kpi.step, kpi.unit, kpi.step)}"
         grid.add(step, change(target - asked))
         grid.add("target", amount(target, "", kpi.step))
     yield grid
@@ -260,7 +263,23 @@ def _made_of(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     for part in _shown(found.parts):
         grid.add(node_title(graph, part.node), *_fields(graph, part))
     _add_rest(grid, found.parts)
+    _add_beyond(grid, plan, total - math.fsum([found.own_expected, *_amounts(found.parts)]), found)
     yield grid
+
+
+def _amounts(parts: Sequence[Part]) -> list[float]:
+    return [part.contribution for part in parts]
+
+
+def _add_beyond(grid: Grid, plan: KeptPlan, beyond: float, found: Explanation) -> None:
+    """Add what causes and effort would bring beyond a bound of the KPI, where there can be nothing."""
+    if abs(beyond) > NOISE * max(1.0, abs(found.baseline), abs(found.asked)):
+        low, high = plan.graph.bounds[:, found.node].tolist()
+        kpi = kpi_of(plan.graph, found.node)
+        bound = amount(high if beyond < 0.0 else low, kpi.unit, kpi.step)
+        grid.add(
+            f"beyond the bound of {bound}, where there is nothing", *[""] * (len(grid.columns) - 2), change(beyond)
+        )
 
 
 def _own(found: Explanation) -> tuple[str, str]:
@@ -306,5 +325,6 @@ def _goals(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
             where = scenario.units.names[goal.unit]
             lines.append(f"  {driven.name} at {where}: {change(effect.per_unit, driven.unit)}")
     yield Text()
-    yield Text(printable(f"What one more of it ({kpi.unit or 'unit'}) does for the goals"), style="bold")
+    one = "point" if kpi.unit.strip() == "%" else kpi.unit or "unit"
+    yield Text(printable(f"What one more of it ({one}) does for the goals"), style="bold")
     yield from (Text(printable(line)) for line in lines or ["  nothing: no path leads to a goal"])

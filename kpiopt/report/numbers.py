@@ -76,10 +76,11 @@ def change(value: float, unit: str = "", step: float | None = None) -> str:
 
     Examples
     --------
-    >>> change(150_000, "USD"), change(-1.0, "%", 0.5), change(-0.01, "", 0.1)
-    ('+150,000 USD', '-1.0 points', '0.0')
+    >>> change(150_000, "USD"), change(-1.5, "%", 0.5), change(1, "%"), change(-0.01, "", 0.1)
+    ('+150,000 USD', '-1.5 points', '+1 point', '0.0')
     """
     text = amount(abs(value), "points" if unit.strip() == "%" else unit, step)
+    text = "1 point" if text == "1 points" else text
     is_nothing = not text.partition(" ")[0].strip("0.,")
     return text if is_nothing else f"{'-' if value < 0 else '+'}{text}"
 
@@ -149,3 +150,9 @@ def lock_words(reason: str | None, owner: str | None) -> str:
     """Say why a lock stands and who answers for it, as ": theatre rebuilt (Dr. M.)"; empty where neither is given."""
     why = f": {reason.rstrip('. ')}" if reason else ""
     return f"{why} ({owner})" if owner else why
+
+
+def cushion_words(kpi: Kpi, share: float) -> str:
+    """Say by which share a target is more than the plan asks, on purpose."""
+    side = "above" if kpi.sign > 0 else "below"
+    return f"the target holds a cushion, {percent(share)} {side} what the plan asks"

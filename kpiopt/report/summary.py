@@ -92,7 +92,8 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
             "bold green" if _is_likely(run) else "bold yellow",
         )
     else:
-        verdict = f"the plan is possible, but {len(short)} of {len(run.goals)} goals fall short{_together_words(run)}"
+        fall = f"{len(short)} of {len(run.goals)} goals fall" if len(run.goals) > 1 else "its goal falls"
+        verdict = f"the plan is possible, but {fall} short{_together_words(run)}"
         style = "bold yellow"
     yield Sentence(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}.", style)
     yield from (_line(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
@@ -109,7 +110,7 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
 def _met_words(run: Run) -> str:
     """Say what is met, the worst truth first: on average, and how likely all of it is."""
     count = len(run.goals)
-    subject = "the goal is" if count == 1 else f"all {count} goals are"
+    subject = "the goal is" if count == 1 else "both goals are" if count == 2 else f"all {count} goals are"
     met = "met on average" if fall_short(run.graph, run.plan.expected)[1].all() else "met"
     if run.simulation is None:
         return f"{subject} {met} (odds were not estimated)"
@@ -233,7 +234,19 @@ def _asked_sentences(run: Run) -> Iterator[str]:
         more = kpi.sign * (result.asked - result.plan)
         if more > 1e-6 * max(1.0, abs(result.plan)):
             asked, plan = amount(result.asked, kpi.unit, kpi.step), amount(result.plan, kpi.unit, kpi.step)
-            yield f"{_goal_name(run, result)}: {asked} are asked so that {plan} can be expected."
+            target = _target_words(run, result)
+            yield f"{_goal_name(run, result)}: {asked} are asked so that {plan} can be expected{target}."
+
+
+def _target_words(run: Run, result: GoalResult) -> str:
+    """Tell the target from what is asked, where rounding or a cushion make them differ."""
+    kpi, node = run.scenario.kpis[result.goal.kpi], run.graph.goal_node(result.goal)
+    target = amount(float(run.plan.target[node]), kpi.unit, kpi.step)
+    if not np.isfinite(run.plan.target[node]) or target == amount(result.asked, kpi.unit, kpi.step):
+        return ""
+    cushion = float(run.plan.over_assignment[node])
+    with_it = f"with its cushion of {percent(cushion)}" if np.isfinite(cushion) else "rounded"
+    return f"; {with_it}, the target is {target}"
 
 
 def _asks(run: Run) -> Iterator[RenderableType]:

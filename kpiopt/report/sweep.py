@@ -160,7 +160,7 @@ def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
     for frontier in find_frontiers(answer):
         yield _heading(f"Efficient frontier: {frontier.x_name} against {frontier.y_name}")
         knees, x, y = set(frontier.knees.tolist()), axis_texts(frontier.x.tolist()), y_texts(answer, frontier)
-        price = f"price of the next\n{price_unit(answer, frontier)}"
+        price = "price of the next\n" + price_unit(answer, frontier).replace(" per ", " per\n")
         grid = Grid(("point", _folded(frontier.x_name), frontier.y_name, price, ""), left=1)
         for i in shown_on_frontier(frontier):
             grid.add(f"{frontier.points[i]}", x[i], y[i], price_text(frontier, i), "knee" if i in knees else "")
@@ -225,4 +225,4 @@ def _failures(answer: SweepAnswer) -> Iterator[RenderableType]:
 
 def _where(folder: Path) -> Iterator[RenderableType]:
     yield _heading("Where it is")
-    yield _line(f"{folder}: points.csv, sweep.json, summary.txt, scenario.toml")
+    yield _line(f"{folder}: points.csv (every figure of every point), sweep.json, summary.txt, scenario.toml")

@@ -12,6 +12,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.plan.plan import asked_inside_bounds
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.scenario import Floats
@@ -70,13 +71,14 @@ class Explanation:
         Change by the node's own stretch: times mean execution, and in full. Signed: negative where lower is better.
     parts : tuple of Part
         Direct causes (roll-up, drivers, factors, initiatives), the largest contribution first. Together with
-        `own_expected` they add up to `expected` - `baseline`.
+        `own_expected` they add up to `expected` - `baseline`, but for what would lie beyond a bound of the KPI.
     origins : tuple of Part
         Where the change comes from in the end: stretches of cells, levels of initiatives, factors, each along all
-        paths. They add up to `expected` - `baseline`.
+        paths. They add up to `expected` - `baseline`, but for what would lie beyond a bound.
     asked_parts : tuple of Part
         What the unrounded target is asked for: the node's own stretch in full, what is asked below it, and what causes
-        are expected to bring. They add up to `asked` - `baseline`.
+        are expected to bring. With `own_asked` they add up to `asked` - `baseline`, but for what would lie beyond a
+        bound, which nobody is asked for.
     own_share, peer_share : float or None
         Own stretch as a share of the baseline, and the mean of that among its peers; None where there is no decision.
     peers : int
@@ -195,18 +197,18 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
     """
     own, delta = graph.own_change(stretch, levels), graph.expected_change(stretch, levels)
     in_full = graph.own_change(stretch, levels, executed=False)
-    baseline = float(graph.baseline[node])
+    asked, baseline = asked_inside_bounds(graph, stretch, levels)[1], float(graph.baseline[node])
     return Explanation(
         node,
         graph.node_name(node),
         baseline,
-        baseline + float(delta[node]),
-        baseline + float(graph.asked_change(stretch, levels)[node]),
+        float(np.clip(baseline + delta[node], *graph.bounds[:, node])),
+        float(asked[node]),
         float(own[node]),
         float(in_full[node]),
         direct_parts(graph, delta, node),
         _origins(graph, own, node),
-        _asked_parts(graph, graph.asked_change(stretch, levels), delta, node),
+        _asked_parts(graph, asked - graph.baseline, delta, node),
         *_among_peers(graph, stretch, node),
         _goal_effects(graph, node),
     )

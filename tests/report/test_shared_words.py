@@ -1,16 +1,20 @@
 """The page, the terminal and the JSON document say the same of one plan, in the words of a planner."""
 
 import json
+from dataclasses import replace
 
 import kpiopt
 from kpiopt.cli.app import main
+from kpiopt.cli.solve import summary_text
 from kpiopt.cli.terminal import in_brief
 from kpiopt.errors import Problem
 from kpiopt.report.limits import initiative_lines, next_steps, worth_words
+from kpiopt.report.page.goals import goals_section
 from kpiopt.report.page.limits import limits_section
 from kpiopt.report.page.proof import proof_section
 from kpiopt.report.page.source import source_of_run
 from kpiopt.report.scorecard.scorecard import build_scorecard
+from kpiopt.report.strategy_map.collect import collect_map
 
 STEPS = """
 schema = 1
@@ -149,3 +153,50 @@ def test_many_warnings_of_a_kind_are_one_line_and_errors_are_all_told():
     first, *rest = in_brief([*many, *other])
     assert (first.message, first.fix) == ("3 of this kind, the first: place 0", "kpiopt check lists them")
     assert rest == other
+
+
+ASKED = """
+schema = 1
+name = "Asked and expected"
+[kpi.sales]
+unit = "USD"
+step = 1000
+[uncertainty]
+execution = { uniform = [0.7, 1.0] }
+[unit.co]
+level = "company"
+[unit.ann]
+parent = "co"
+level = "person"
+[cell."ann/sales"]
+baseline = 300_000
+max_stretch = 90_000
+[goal.sales]
+target = 340_000
+[goal.anns]
+kpi = "sales"
+at = "ann"
+target = 340_000
+"""
+
+
+def test_what_is_asked_is_told_from_the_target(tmp_path):
+    """40,000 / 0.85 more are asked; the target is a multiple of 1,000, and Ann's holds a cushion on top."""
+    said = " ".join(summary_text(solved(tmp_path, ASKED), tmp_path).split())
+    assert "both goals are met on average" in said
+    assert (
+        "sales: 347,059 USD are asked so that 340,000 USD can be expected; rounded, the target is 347,000 USD." in said
+    )
+    cushioned = solved(tmp_path, f"{ASKED}[over_assignment]\nperson = 0.05\n")
+    said = " ".join(summary_text(cushioned, tmp_path).split())
+    assert "; with its cushion of 5.0 %, the target is 364,000 USD." in said
+    section = goals_section(source_of_run(cushioned, "s"))
+    wanted = "goal 340,000 USD; 347,059 USD are asked so that the plan can be expected (as a target 364,000 USD)"
+    assert wanted in [getattr(block, "caption", "") for block in section.blocks]
+
+
+def test_a_map_says_which_targets_hold_a_cushion(tmp_path):
+    source = source_of_run(solved(tmp_path, f"{ASKED}[over_assignment]\nperson = 0.05\n"), "s")
+    whole, anns = (collect_map(replace(source.map_source(), goal_odds={}), unit).cards[0] for unit in (0, 1))
+    assert anns.description == "the target holds a cushion, 5.0 % above what the plan asks"
+    assert whole.description == ""

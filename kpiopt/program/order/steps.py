@@ -27,7 +27,7 @@ from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference, as_read
 from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
-from kpiopt.program.order.ties import ClosestPlan, closest_plan
+from kpiopt.program.order.ties import ClosestPlan, closest_plan, reference_size
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.other_solver import open_session
@@ -374,7 +374,7 @@ def _break_ties(order: _Order, program: LinearProgram, solver: StepSolver) -> Cl
     started = time.perf_counter()
     reference = program.reference
     tie = solver.closest(order.face, reference)
-    size = max(reference.value(tie.x), 1e-6)
+    size = reference_size(reference, tie.x)
     posed = replace(order.face, cost=np.zeros(program.n_columns), offset=reference.offset)
     found = verify_quadratic(posed, reference.weight, reference.centre, tie.x, tie.row_dual, size=size)
     gradient = 2.0 * reference.weight * (tie.x - reference.centre)

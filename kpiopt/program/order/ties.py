@@ -19,13 +19,16 @@ from kpiopt.program.formulation.blocks import Reference
 from kpiopt.program.solver.active_set import solve_equations
 from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
 from kpiopt.program.solver.reduction import Reduction, reduce_program
-from kpiopt.program.solver.refinement import estimate_error
+from kpiopt.program.solver.refinement import estimate_error, left_open
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 EXCHANGES = 60
 NEAR_EXCHANGES = 4
 INSIDE = 1e-10
 TOLERANCE = 1e-11
+SCALINGS = ((False, False), (True, False), (True, True))
+"""How decisions and the objective are scaled, one way after the other until the plan is closest beyond doubt: by their
+weights; by their boxes; and with an objective of size 1."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +90,33 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
 
 def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
     """Minimise the reference from scratch; None where no set of active limits is right."""
-    plan = None
-    for by_boxes in (False, True):
-        problem = scale_program(arrays, reference.weight, reference.centre, by_boxes=by_boxes)
+    best, least = None, np.inf
+    for by_boxes, is_sized in SCALINGS:
+        problem = scale_program(arrays, reference.weight, reference.centre, by_boxes=by_boxes, is_sized=is_sized)
         found = _exchange(problem, solve_interior(problem), EXCHANGES)
         if found is not None:
             plan = _plan(arrays, problem, *found, "interior point + active set")
             if by_boxes:  # later programs begin where the usual scaling would be
                 gradient = 2.0 * reference.weight * (plan.x - reference.centre)
                 plan = replace(plan, point=_as_point(arrays, reference, plan.x, plan.row_dual, gradient))
-            if estimate_error(arrays, plan.x, np.zeros(arrays.n_rows)).primal <= INSIDE:
+            error = _error(arrays, reference, plan)
+            if best is None or error < least:
+                best, least = plan, error
+            if error <= INSIDE:
                 break
-    return plan
+    return best
+
+
+def _error(arrays: ProgramArrays, reference: Reference, plan: ClosestPlan) -> float:
+    """Return by how much a plan misses rows, or the least reference by its multipliers, whichever is more."""
+    posed = replace(arrays, cost=2.0 * reference.weight * (plan.x - reference.centre))
+    gap = left_open(posed, plan.x, plan.row_dual) / reference_size(reference, plan.x)
+    return max(gap, estimate_error(posed, plan.x, np.zeros(arrays.n_rows)).primal)
+
+
+def reference_size(reference: Reference, x: Floats) -> float:
+    """Return what a gap of the last step is compared with."""
+    return max(reference.value(x), 1e-6)
 
 
 def _without_cost(arrays: ProgramArrays) -> ProgramArrays:
@@ -146,7 +164,7 @@ def _plan(
     arrays: ProgramArrays, problem: ScaledProgram, point: InteriorPoint, exchanges: int, method: str
 ) -> ClosestPlan:
     x = np.clip(point.y * problem.scale, arrays.column_lower, arrays.column_upper)
-    return ClosestPlan(x, point.multiplier / problem.row_scale, method, exchanges, point)
+    return ClosestPlan(x, problem.size * point.multiplier / problem.row_scale, method, exchanges, point)
 
 
 def _is_inside(problem: ScaledProgram, point: InteriorPoint) -> bool:

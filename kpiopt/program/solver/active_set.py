@@ -56,10 +56,12 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
     moving = np.diff(sp.csr_array(problem.matrix[:, free]).indptr) > 0
     side = np.where(point.rows > 0, problem.row_upper, problem.row_lower)
     wanted = (point.rows != 0) | equal
-    tight = _is_tight(problem.matrix @ np.where(held, y, 0.0), side)
+    still_value = problem.matrix @ np.where(held, y, 0.0)
+    tight = _is_tight(still_value, side)
     multiplier = np.where(wanted & (moving | tight), point.multiplier, 0.0)
     # A row out of place without a free column stays: its multiplier grows until an exchange frees one.
-    active = np.flatnonzero(wanted & (moving | equal & ~tight))
+    beyond = ~tight & ((still_value < problem.row_lower) | (still_value > problem.row_upper))
+    active = np.flatnonzero(wanted & (moving | beyond))
     level = side[active]
     part = sp.csr_array(problem.matrix[active])
     inner = sp.csr_array(part[:, free])

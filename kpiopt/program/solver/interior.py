@@ -41,7 +41,13 @@ COST_SIZES = (1 / 3, 1 / 30, 3.0)
 
 @dataclass(frozen=True)
 class ScaledProgram:
-    """minimise 1/2 sum_j curvature_j y_j^2 + linear'y over scaled rows and a box; x = scale * y."""
+    """minimise 1/2 sum_j curvature_j y_j^2 + linear'y over scaled rows and a box; x = scale * y.
+
+    Attributes
+    ----------
+    size : float
+        What a quadratic objective was divided by.
+    """
 
     matrix: sp.csr_array
     row_lower: Floats
@@ -52,9 +58,12 @@ class ScaledProgram:
     linear: Floats
     scale: Floats
     row_scale: Floats
+    size: float = 1.0
 
 
-def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_boxes: bool = False) -> ScaledProgram:
+def scale_program(
+    arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_boxes: bool = False, is_sized: bool = False
+) -> ScaledProgram:
     """Scale decisions to unit curvature and rows to unit size.
 
     Parameters
@@ -62,6 +71,8 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_b
     by_boxes : bool
         Whether decisions are scaled by their boxes instead: their curvatures then differ, but decisions of very small
         boxes keep their digits.
+    is_sized : bool
+        Whether the objective is divided by its largest curvature: where all are small it is told from rounding then.
     """
     span = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
     implied = _implied_span(arrays)
@@ -71,10 +82,12 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_b
     box = np.where(span > 0.0, span, 1.0)
     scale = np.where(decided & (not by_boxes), 1.0 / np.sqrt(2.0 * np.where(decided, weight, 1.0)), box)
     curvature = 2.0 * weight * scale**2 if by_boxes else decided.astype(float)
+    size = float(curvature.max(initial=0.0)) or 1.0 if is_sized else 1.0
+    curvature = curvature / size
     matrix = sp.csr_array(arrays.matrix @ sp.diags_array(scale))
-    size = np.zeros(arrays.n_rows)
-    np.maximum.at(size, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
-    row_scale = np.where(size > 0.0, size, 1.0)
+    largest = np.zeros(arrays.n_rows)
+    np.maximum.at(largest, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
+    row_scale = np.where(largest > 0.0, largest, 1.0)
     matrix = sp.csr_array(sp.diags_array(1.0 / row_scale) @ matrix)
     return ScaledProgram(
         matrix,
@@ -86,6 +99,7 @@ def scale_program(arrays: ProgramArrays, weight: Floats, centre: Floats, *, by_b
         np.where(decided, -curvature * centre / scale, 0.0),
         scale,
         row_scale,
+        size,
     )
 
 

@@ -19,6 +19,9 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_row_sums
 
 SMALLEST_VIOLATION = 2.0**-50
+ABOVE_ROUNDING = 2.0**-20
+"""Smallest violation that is magnified to size 1 where a row out of reach, which rounding leaves open by 2^-52, would
+be magnified beyond the solver's tolerance with the rest and made a clash."""
 LARGEST_COST = 2.0**23
 _AT_SIDE = 1e-13
 _OPEN = 1e19
@@ -81,6 +84,17 @@ def _relative(value: Floats, lower: Floats, upper: Floats, size: Floats) -> floa
 
 
 def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
+    natural = min(1.0, dot(np.abs(arrays.cost), _extent(arrays)))
+    size = max(abs(dot(arrays.cost, x)), natural) or 1.0
+    return _left_open(arrays, x, y, activity) / size
+
+
+def left_open(arrays: ProgramArrays, x: Floats, y: Floats) -> float:
+    """Return by how much the objective of an answer may be above the least one, in its own unit, less rounding."""
+    return _left_open(arrays, x, y, arrays.matrix @ x)
+
+
+def _left_open(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
     d = arrays.cost - arrays.matrix.T @ y
     terms = np.abs(arrays.cost) + abs(arrays.matrix).T @ np.abs(y)
     rounding = 4.0 * UNIT_ROUNDOFF
@@ -88,9 +102,7 @@ def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float
         np.where(np.abs(d) <= rounding * terms, 0.0, d), x, arrays.column_lower, arrays.column_upper
     )
     rows = _complementarity(y, activity, arrays.row_lower, arrays.row_upper)
-    natural = min(1.0, dot(np.abs(arrays.cost), _extent(arrays)))
-    size = max(abs(dot(arrays.cost, x)), natural) or 1.0
-    return max(0.0, columns + rows - rounding * dot(terms, np.abs(x))) / size
+    return max(0.0, columns + rows - rounding * dot(terms, np.abs(x)))
 
 
 def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) -> float:
@@ -148,20 +160,22 @@ class Refinement:
         return Basis(basis.columns[: len(self.x)], rows)
 
 
-def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats) -> Refinement:
+def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats, smallest: float = SMALLEST_VIOLATION) -> Refinement:
     """Pose the program of an answer's error.
 
     Parameters
     ----------
     arrays : ProgramArrays
         Scaled near 1, as the solver's tolerances are absolute.
+    smallest : float
+        Violations below this one are not magnified to size 1.
     """
     low, high = np.isfinite(arrays.row_lower), np.isfinite(arrays.row_upper)
     below = np.where(low, -exact_row_sums(arrays.matrix, x, np.where(low, -arrays.row_lower, 0.0)), -np.inf)
     above = np.where(high, -exact_row_sums(arrays.matrix, x, np.where(high, -arrays.row_upper, 0.0)), np.inf)
     left, right = arrays.column_lower - x, arrays.column_upper - x
     reduced = -exact_row_sums(sp.csr_array(arrays.matrix.T), y, -arrays.cost)
-    k = _factor(max(_violation(below, above), _violation(left, right)))
+    k = _factor(max(smallest, _violation(below, above), _violation(left, right)))
     largest = max(np.abs(reduced).max(initial=0.0), np.abs(y).max(initial=0.0))
     d = _factor(max(_wrong_dual(y, below, above), _wrong_dual(reduced, left, right), largest / LARGEST_COST))
     below, above, left, right = (_opened(k * side) for side in (below, above, left, right))

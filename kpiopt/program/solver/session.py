@@ -21,7 +21,13 @@ from kpiopt.errors import NumericsError
 from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.solver.gate import check_numbers, find_scaling
 from kpiopt.program.solver.highs import NamedProgram, Positions, Rung, Solver, read_mps
-from kpiopt.program.solver.refinement import Error, estimate_error, pose_refinement
+from kpiopt.program.solver.refinement import (
+    ABOVE_ROUNDING,
+    SMALLEST_VIOLATION,
+    Error,
+    estimate_error,
+    pose_refinement,
+)
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import verify_infeasible
 from kpiopt.program.trust.tolerances import SOLVED
@@ -240,15 +246,17 @@ class Session:
         """Solve the magnified program of a point's error; return the corrected point, or a proof of a clash."""
         scale = self._scaling
         x, y = point.x / scale.column, point.y / scale.row * scale.objective
-        posed = pose_refinement(scale.apply(self._arrays), x, y)
-        solver = Solver(self._options, None, self._stop)
-        solver.load(posed.program)
-        solver.set_basis(posed.start(point.basis))
-        status = solver.run(_WITHOUT_PRESOLVE, self._seconds_left())
-        if status is Status.INFEASIBLE:
-            return None, self._proof(solver)
+        for smallest in (SMALLEST_VIOLATION, ABOVE_ROUNDING):
+            posed = pose_refinement(scale.apply(self._arrays), x, y, smallest)
+            solver = Solver(self._options, None, self._stop)
+            solver.load(posed.program)
+            solver.set_basis(posed.start(point.basis))
+            status = solver.run(_WITHOUT_PRESOLVE, self._seconds_left())
+            ray = self._proof(solver) if status is Status.INFEASIBLE else None
+            if status is not Status.INFEASIBLE or ray is not None:
+                break
         if status not in (Status.OPTIMAL, Status.UNKNOWN) or not solver.has_values():
-            return None, None
+            return None, ray
         x, y = posed.corrected(*solver.solution())
         basis = posed.corrected_basis(solver.basis())
         return self._tidied(scale.column * x, scale.row * y / scale.objective, basis), None

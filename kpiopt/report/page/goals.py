@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,12 +49,9 @@ def headline(source: ReportSource) -> str:
     if not goals:
         return "The plan is possible; the scenario names no goals."
     short, n = [g for g in goals if not g["met"]], len(goals)
-    subject = "The goal is" if n == 1 else f"All {n} goals are"
-    met = (
-        f"{len(short)} of {n} goals fall short on average: {_names(source, short)}"
-        if short
-        else f"{subject} met on average"
-    )
+    subject = "The goal is" if n == 1 else "Both goals are" if n == 2 else f"All {n} goals are"
+    fall = f"{len(short)} of {n} goals fall" if n > 1 else "The goal falls"
+    met = f"{fall} short on average: {_names(source, short)}" if short else f"{subject} met on average"
     together = source.all_goals
     if together is None:
         return f"{met} (odds were not estimated)."
@@ -156,16 +154,18 @@ def _bridge(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
     yield PageFigure(
         f"Bridge, {goal_title(source, goal)}",
         bridge_figure(("baseline", goal["baseline"]), shown, ("plan", end), kpi.unit, more_is_better=kpi.sign > 0),
-        _wanted(goal, kpi),
+        _wanted(goal, kpi, float(source.targets[node])),
         note="" if low <= 0 <= high else "The axis does not begin at 0.",
         table=table,
     )
 
 
-def _wanted(goal: Goal, kpi: Kpi) -> str:
-    asked = f"; {amount(goal['asked'], kpi.unit, kpi.step)} are asked so that the plan can be expected"
-    has_margin = kpi.sign * (goal["asked"] - goal["plan"]) > TINY * max(1.0, abs(goal["plan"]))
-    return f"goal {amount(goal['target'], kpi.unit, kpi.step)}{asked if has_margin else ''}"
+def _wanted(goal: Goal, kpi: Kpi, target: float) -> str:
+    wanted, asked, rounded = (amount(value, kpi.unit, kpi.step) for value in (goal["target"], goal["asked"], target))
+    if kpi.sign * (goal["asked"] - goal["plan"]) <= TINY * max(1.0, abs(goal["plan"])):
+        return f"goal {wanted}"
+    as_target = f" (as a target {rounded})" if math.isfinite(target) and rounded != asked else ""
+    return f"goal {wanted}; {asked} are asked so that the plan can be expected{as_target}"
 
 
 def _steps(source: ReportSource, origins: tuple[Part, ...], kpi: Kpi) -> list[tuple[str, float]]:

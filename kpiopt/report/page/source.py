@@ -94,7 +94,18 @@ class ReportSource:
         """Return what the strategy map is drawn from."""
         drawn = self.simulation
         odds = np.vstack([drawn.node_odds, drawn.node_intervals]) if drawn else None
-        return MapSource(self.graph, self.targets, self.levels, self.goal_odds, odds)
+        return MapSource(self.graph, self.targets, self.levels, self.goal_odds, odds, self.cushion)
+
+    @cached_property
+    def cushion(self) -> Floats:
+        """Share by which each target is more than the plan asks, on purpose; NaN where it is not. (n_nodes,) float."""
+        cushion = np.full(self.graph.n_nodes, np.nan)
+        if "over_assignment" in self.table.columns:  # runs kept by versions without cushions have none
+            rows = self.table.filter(self.table["over_assignment"].is_not_null())
+            position = self.scenario.units.position
+            for unit, kpi, share in zip(rows["unit"], rows["kpi"], rows["over_assignment"], strict=True):
+                cushion[self.graph.find_node(kpi, position[unit])] = share
+        return cushion
 
     def effect_on_goals(self) -> dict[str, Floats]:
         """Return by goal what one more at each node adds to its value, along all paths; (n_nodes,) float each."""
@@ -116,7 +127,7 @@ def map_source_of_kept(stored: StoredRun) -> MapSource:
     """
     plan, document = load_kept_plan(stored), stored.document
     odds = {g["goal"]: Estimate.from_dict(g["odds"]) for g in document["goals"] if g["odds"]}
-    return MapSource(plan.graph, plan.targets, plan.levels, odds, plan.odds)
+    return MapSource(plan.graph, plan.targets, plan.levels, odds, plan.odds, plan.cushion)
 
 
 def source_of_run(run: Run, name: str, risk: Mapping[str, Any] | None = None) -> ReportSource:

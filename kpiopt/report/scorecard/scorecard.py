@@ -6,6 +6,7 @@ it are left out, effects are told from its own KPIs upwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.reading.key_path import did_you_mean
-from kpiopt.report.numbers import amount, change, change_of_target, percent
+from kpiopt.report.numbers import amount, change, change_of_target, cushion_words, percent
 from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_map, sight_sentences
@@ -166,17 +167,11 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
 
 def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
     """Say which targets are more than the plan asks, on purpose."""
-    if "over_assignment" not in source.table.columns:  # runs kept by versions without cushions
-        return
-    ids, table = source.scenario.units.ids, source.table.filter(source.table["over_assignment"].is_not_null())
-    rows = zip(table["unit"], table["kpi"], table["over_assignment"], strict=True)
-    shares = {(unit, kpi): float(share) for unit, kpi, share in rows}
     for node in nodes:
         kpi = _kpi(source, node)
-        share = shares.get((ids[source.graph.unit[node]], kpi.id))
-        if share is not None:
-            side = "above" if kpi.sign > 0 else "below"
-            yield f"{_name(source, node)}: the target holds a cushion, {percent(share)} {side} what the plan asks."
+        share = float(source.cushion[node])
+        if math.isfinite(share):
+            yield f"{_name(source, node)}: {cushion_words(kpi, share)}."
 
 
 def _stopped(source: ReportSource, cell: int) -> str:

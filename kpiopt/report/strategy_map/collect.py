@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.hand_down import one_over_horizon, share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
-from kpiopt.report.numbers import amount, goal_amounts
+from kpiopt.report.numbers import amount, cushion_words, goal_amounts
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, CardPeriod, Group, StrategyMap
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.quantity import Quantity
@@ -38,6 +38,8 @@ class MapSource:
         By goal id.
     node_odds : (3, n_nodes) float or None
         Odds that each node attains its target, and the ends of their intervals.
+    cushion : (n_nodes,) float or None
+        Share by which each target is more than the plan asks, NaN where it is not.
     """
 
     graph: CausalGraph
@@ -45,6 +47,7 @@ class MapSource:
     levels: Floats | None = None
     goal_odds: Mapping[str, Estimate] = field(default_factory=dict)
     node_odds: Floats | None = None
+    cushion: Floats | None = None
 
 
 def collect_map(source: MapSource, unit: int = 0) -> StrategyMap:
@@ -114,7 +117,7 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         is_goal = goal is not None or any(period.is_goal for period in periods)
         yield Card(
             f"kpi.{kpi.id}", kpi.name, group, before, after, kpi.unit, kpi.owner, odds, is_goal, kpi.sign,
-            node, kpi.description, tuple(periods),
+            node, "; ".join(filter(None, [_cushion(source, kpi, node, wanted), kpi.description])), tuple(periods),
         )  # fmt: skip
 
 
@@ -127,6 +130,12 @@ def periods_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, unit: 
         target = None if targets is None else float(targets[node])
         found.append(CardPeriod(name, float(graph.baseline[node]), target))
     return found
+
+
+def _cushion(source: MapSource, kpi: Kpi, node: int, wanted: float | None) -> str:
+    """Say that the target on a card holds a cushion; "" where it holds none, or the card shows what is wanted."""
+    share = float("nan") if source.cushion is None or wanted is not None else float(source.cushion[node])
+    return "" if np.isnan(share) else cushion_words(kpi, share)
 
 
 def values_on_card(

@@ -254,7 +254,8 @@ class MapResolver:
             return
         where = self.units.names[self.roll_up.unit[pair[above[0]]]]
         message = f"{what} works at {where}, above cells of '{kpi}': what it changes there is nobody's"
-        rule = "children add up to their parent, but for what works at the parent alone; it is shown as unassigned"
+        roll_up = "mean" if self.model.kpi[kpi].roll_up == "mean" else "sum"
+        rule = f"a unit's value is the {roll_up} of those below it, but for what works at it alone; unassigned shows it"
         fix = 'write spread = "baseline" (or "size", "even") to hand it down to the cells, or leave it where it is'
         self.findings.at("W-unassigned", message, path, rule=rule, fix=fix, key=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kpiopt.cli.app import main
 from kpiopt.errors import Infeasible, InputError
 from kpiopt.graph import build_graph
 from kpiopt.simulation.redraw import Redraw, draw_book
@@ -188,3 +189,67 @@ def test_bounded_scenarios_have_no_levers_that_would_add_up_beyond_them(tmp_path
         (SHARES.replace("SCALE", "").replace("max = 1", ""), True),
     ):
         assert (lever_settings(run_of(tmp_path, text).graph) is not None) == offered
+
+
+ABOVE = """
+schema = 1
+name = "A cause above a bounded mean"
+[kpi.q]
+unit = "%"
+roll_up = "mean"
+max = 100
+step = 0.1
+drivers = { t = { contribution = 1, at = "organization" } }
+[kpi.t]
+unit = "d"
+baseline = 0
+[initiative.i]
+max = 2
+uses = { cash = 1 }
+effects = { t = 1 }
+[budget.cash]
+limit = 10
+[uncertainty]
+execution = { uniform = [0.6, 1.0] }
+[unit.co]
+[unit.a]
+parent = "co"
+[unit.b]
+parent = "co"
+[cell."a/q"]
+baseline = 96
+max_stretch = 4
+[cell."b/q"]
+baseline = 95
+max_stretch = 5
+[goal.q]
+target = 99.9
+"""
+
+
+def test_no_unit_is_asked_for_more_than_its_kpi_can_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The teams are asked for 98.5 on average, a cause above them adds 2: 100.5 would be more than there can be."""
+    run = run_of(tmp_path, ABOVE)
+    (goal,), node = run.goals, run.graph.find_node("q")
+    assert goal.plan == pytest.approx(99.9)
+    assert goal.asked == pytest.approx(100.0) and run.plan.target[node] == pytest.approx(100.0)
+    assert main(["solve", str(tmp_path / "s.toml"), "--no-simulation", "--out", str(tmp_path / "runs")]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    capsys.readouterr()
+    assert main(["explain", str(folder), "co/q"]) == 0
+    said = capsys.readouterr().out
+    assert "beyond the bound of 100.0 %, where there is nothing" in said and "rounding to 0.1 %" in said
+
+
+def test_a_stock_at_its_bound_stays_there(tmp_path: Path) -> None:
+    """Twelve and a half are asked in the first quarter so that ten can be expected: 100 then, and 100 from then on."""
+    text = (
+        'schema = 1\nname = "stock"\nperiods.names = ["p1", "p2", "p3"]\n'
+        "uncertainty.execution = { uniform = [0.6, 1.0] }\n"
+        '[kpi.q]\nkind = "stock"\nroll_up = "mean"\nmax = 100\n[unit.co]\n[unit.a]\nparent = "co"\n'
+        '[cell."a/q"]\nbaseline = 90\nmax_stretch = 20\n[goal.q]\ntarget = 100\nperiod = "p1"\n'
+    )
+    run = run_of(tmp_path, text)
+    nodes = [run.graph.find_node("q", 1, period) for period in (0, 1, 2)]
+    assert run.plan.expected[nodes] == pytest.approx([100.0, 100.0, 100.0])
+    assert run.plan.asked[nodes] == pytest.approx([100.0, 100.0, 100.0])

@@ -14,6 +14,7 @@ from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.program.trust.certificate import primal_residual, verify_infeasible
 from kpiopt.scenario.scenario import Scenario
 from tests.program.order.frozen_scenarios import frozen_scenario
@@ -34,8 +35,9 @@ EXPECTED = {
     "equal_bounds": ([793 / 800, 0.07, 0.0, 0.0049], [7.0], [], [793.0]),
 }
 """Files that went without a plan once: values of the steps, stretch, levels and shortfalls, worked out by hand."""
-KNOWN = (210, 341, 391, 459, 462, 479, 485, 493, 673)
-"""Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding."""
+KNOWN = (173, 210, 341, 391, 459, 462, 479, 485, 493, 673, 1108, 1198, 100218, 100225)
+"""Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding, and rounding for
+a clash; or decisions too small to be told from 0."""
 PIECE, SHORT = 500, 25
 """Seeds of a nightly test, and of the ordinary one."""
 
@@ -54,17 +56,24 @@ def load_frozen(tmp_path: Path, seed: int) -> Scenario | None:
 def least(program: LinearProgram) -> float | None:
     """The value of the first step as another program finds it; None where the limits leave no plan."""
     a = program.arrays(program.objectives[0])
-    matrix = a.matrix.toarray()
-    low, high = np.isfinite(a.row_lower), np.isfinite(a.row_upper)
-    size = float(np.abs(a.cost).max(initial=0.0)) or 1.0  # what that program takes for no gain is no gain in any unit
-    found = linprog(
-        a.cost / size,
-        np.vstack([-matrix[low], matrix[high]]),
-        np.concatenate([-a.row_lower[low], a.row_upper[high]]),
-        bounds=np.stack([a.column_lower, a.column_upper], axis=1),
-    )
+    span = a.column_upper - a.column_lower
+    found = [value for by in (np.ones(a.n_columns), span) if (value := _least(a, by)) is not None]
+    return min(found, default=None)
+
+
+def _least(a: ProgramArrays, unit: np.ndarray) -> float | None:
+    """The least value with columns counted in units from their lower ends; what that program takes for nothing is."""
+    low, high, moved = np.isfinite(a.row_lower), np.isfinite(a.row_upper), a.matrix @ a.column_lower
+    matrix, cost = a.matrix.toarray() * unit, a.cost * unit
+    rows = np.vstack([-matrix[low], matrix[high]])
+    sides = np.concatenate([(moved - a.row_lower)[low], (a.row_upper - moved)[high]])
+    small = np.minimum(np.abs(rows).max(axis=1, initial=0.0), 1.0)
+    small = np.where(small > 0.0, small, 1.0)
+    size = float(np.abs(cost).max(initial=0.0)) or 1.0
+    room = (a.column_upper - a.column_lower) / np.where(unit > 0.0, unit, 1.0)
+    found = linprog(cost / size, rows / small[:, None], sides / small, bounds=np.stack([np.zeros(len(room)), room], 1))
     assert found.status in (0, 2), found.message
-    return size * found.fun + a.offset if found.status == 0 else None
+    return float(size * found.fun + a.cost @ a.column_lower + a.offset) if found.status == 0 else None
 
 
 def solves(tmp_path: Path, seed: int) -> bool:
