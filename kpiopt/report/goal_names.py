@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount
-from kpiopt.run.run import Run
+from kpiopt.report.numbers import amount, percent
+from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Kpi, Scenario
 
 SHOWN_PERIODS = 6
@@ -48,3 +50,14 @@ def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
         shown = ["" if node < 0 else amount(float(run.plan.target[node]), "", kpi.step) for node in nodes]
         grid.add(name, *shown, *("" for _ in more))
     return grid
+
+
+def target_words(run: Run, result: GoalResult) -> str:
+    """Tell the target from what is asked, where rounding or a cushion make them differ."""
+    kpi, node = run.scenario.kpis[result.goal.kpi], run.graph.goal_node(result.goal)
+    target = amount(float(run.plan.target[node]), kpi.unit, kpi.step)
+    if not np.isfinite(run.plan.target[node]) or target == amount(result.asked, kpi.unit, kpi.step):
+        return ""
+    cushion = float(run.plan.over_assignment[node])
+    with_it = f"with its cushion of {percent(cushion)}" if np.isfinite(cushion) else "rounded"
+    return f"; {with_it}, the target is {target}"

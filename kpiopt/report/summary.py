@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.report.asks.sentences import beside_sentences
-from kpiopt.report.goal_names import goal_kpi, targets_by_period
+from kpiopt.report.goal_names import goal_kpi, target_words, targets_by_period
 from kpiopt.report.grid import FirstThatFits, Grid, Sentence
 from kpiopt.report.limits import (
     initiative_lines,
@@ -234,19 +234,8 @@ def _asked_sentences(run: Run) -> Iterator[str]:
         more = kpi.sign * (result.asked - result.plan)
         if more > 1e-6 * max(1.0, abs(result.plan)):
             asked, plan = amount(result.asked, kpi.unit, kpi.step), amount(result.plan, kpi.unit, kpi.step)
-            target = _target_words(run, result)
+            target = target_words(run, result)
             yield f"{_goal_name(run, result)}: {asked} are asked so that {plan} can be expected{target}."
-
-
-def _target_words(run: Run, result: GoalResult) -> str:
-    """Tell the target from what is asked, where rounding or a cushion make them differ."""
-    kpi, node = run.scenario.kpis[result.goal.kpi], run.graph.goal_node(result.goal)
-    target = amount(float(run.plan.target[node]), kpi.unit, kpi.step)
-    if not np.isfinite(run.plan.target[node]) or target == amount(result.asked, kpi.unit, kpi.step):
-        return ""
-    cushion = float(run.plan.over_assignment[node])
-    with_it = f"with its cushion of {percent(cushion)}" if np.isfinite(cushion) else "rounded"
-    return f"; {with_it}, the target is {target}"
 
 
 def _asks(run: Run) -> Iterator[RenderableType]:
