@@ -42,7 +42,8 @@ def fit(
     from kpiopt.learning.fit import FitOptions, fit_history  # scipy
     from kpiopt.learning.fit_files import fit_as_dict, fit_files
     from kpiopt.learning.history import read_history
-    from kpiopt.report.learning.text import fit_page, render_fit
+    from kpiopt.report.learning.fit_page import fit_page
+    from kpiopt.report.learning.text import render_fit
     from kpiopt.runs.durable import failing_as_output, replace_file
 
     scenario, document = read_scenario(model, None, []) if model else (None, None)
@@ -51,7 +52,7 @@ def fit(
         found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress)
     with failing_as_output(out):
         out.mkdir(parents=True, exist_ok=True)
-    files = {**fit_files(found, document, out.resolve()), "fit.html": fit_page(found).encode()}
+    files = {**fit_files(found, document, out.resolve()), "fit.html": fit_page(found, scenario).encode()}
     for name, content in files.items():
         replace_file(out / name, content)
     print_json(fit_as_dict(found)) if as_json else print_answer(render_fit(found))
@@ -92,6 +93,9 @@ def backtest(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to keep it; backtest.json beside the model.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Stand at past periods, forecast with what was known then, and score what happened."""
@@ -100,17 +104,23 @@ def backtest(
     from kpiopt.learning.backtests.document import backtest_as_dict
     from kpiopt.learning.backtests.odds_line import BACKTEST_FILE
     from kpiopt.learning.history import read_history
+    from kpiopt.report.learning.backtest_page import backtest_page
     from kpiopt.report.learning.text import render_backtest
-    from kpiopt.runs.durable import replace_file, require_place
+    from kpiopt.runs.durable import replace_file, require_place, write_output
 
     scenario, document = read_scenario(model, None, [])
     path = out or model.parent / BACKTEST_FILE
-    require_place(path, [*document.files, str(history)])
+    inputs = [*document.files, str(history)]
+    require_place(path, inputs)
+    if html is not None:
+        require_place(html, inputs)
     known = cut_history(read_history(history), until)
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
     with showing_progress("testing") as progress:
         found = test(known, scenario, options, progress)
     answer = backtest_as_dict(found, known, options)
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    if html is not None:
+        write_output(html, backtest_page(found, scenario.name).encode(), inputs)
     print_json(answer) if as_json else print_answer(render_backtest(found))
     say(f"kept in {path}")

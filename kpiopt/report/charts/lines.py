@@ -35,7 +35,14 @@ class Line:
 
 
 def lines_figure(
-    lines: Sequence[Line], title: str, x_title: str, y_title: str, *, share: bool = False, x_names: Sequence[str] = ()
+    lines: Sequence[Line],
+    title: str,
+    x_title: str,
+    y_title: str,
+    *,
+    share: bool = False,
+    x_names: Sequence[str] = (),
+    x_share: bool = False,
 ) -> Figure:
     """Draw lines with their bands.
 
@@ -47,14 +54,22 @@ def lines_figure(
         Whether y is a share, written in per cent.
     x_names : sequence of str
         Names of x = 0, 1, 2, …, such as periods, instead of numbers.
+    x_share : bool
+        Whether x is a share as well.
     """
-    return both(lambda width: _lines(lines, (title, x_title, y_title), x_names, width, share=share))
+    return both(lambda width: _lines(lines, (title, x_title, y_title), x_names, width, (x_share, share)))
 
 
 def _lines(
-    lines: Sequence[Line], titles: tuple[str, str, str], x_names: Sequence[str], width: float, *, share: bool
+    lines: Sequence[Line],
+    titles: tuple[str, str, str],
+    x_names: Sequence[str],
+    width: float,
+    shares: tuple[bool, bool],
 ) -> Svg:
-    pieces, top = legend(colours_of([line.name for line in lines]), width) if len(lines) > 1 else ([], 4.0)
+    x_share, share = shares
+    colours = colours_of([line.name for line in lines]) | {line.name: "grey" for line in lines if line.dashed}
+    pieces, top = legend(colours, width) if len(lines) > 1 else ([], 4.0)
     ys = [v for line in lines for values in (line.y, line.low, line.high) for v in values]
     xs = [v for line in lines for v in line.x]
     room = 0.06 * (max(ys) - min(ys)) or 0.05 * abs(ys[0]) or 0.5
@@ -65,8 +80,9 @@ def _lines(
     span = max(xs) - min(xs) or 1.0
     x = Scale(min(xs) - 0.02 * span, max(xs) + 0.02 * span, left, width - 14)
     pieces += [draw("text", titles[2], x=4, y=top - 13, class_="soft"), *y_axis(y, left, width - 8, share=share)]
-    pieces += _named_axis(x, bottom, x_names, titles[1]) if x_names else x_axis(x, bottom, title=titles[1])
-    colours = colours_of([line.name for line in lines])
+    pieces += (
+        _named_axis(x, bottom, x_names, titles[1]) if x_names else x_axis(x, bottom, title=titles[1], share=x_share)
+    )
     pieces += [_line(line, x, y, colours[line.name]) for line in lines]
     return picture(width, bottom + (40 if titles[1] else 26), titles[0], *pieces)
 

@@ -1,10 +1,11 @@
-"""What was learned from history, and how well past odds proved true: for the terminal, and as one page."""
+"""What was learned from history, and how well past odds proved true: for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Group
 from rich.text import Text
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kpiopt.learning.backtests.results import Backtest
+    from kpiopt.learning.backtests.scores import Reliability
     from kpiopt.learning.fit import Contribution, Fit
 
 
@@ -47,10 +49,10 @@ def baselines_grid(found: Fit) -> Grid:
     """Return the baselines of whole KPIs as a table."""
     table = Grid(("KPI", "units", "mean of all", "5 %", "95 %", "share of the model"))
     for f in found.forecasts:
-        ordered = sorted(f.draws.sum(axis=1).tolist())
-        ends = (ordered[int(q * (len(ordered) - 1))] for q in (0.05, 0.95))
-        mean = sum(ordered) / len(ordered)
-        table.add(f.kpi, str(len(f.units)), amount(mean), *(amount(v) for v in ends), f"{100 * f.weight:.0f} %")
+        total = f.draws.sum(axis=1)
+        ends = np.quantile(total, (0.05, 0.95)).tolist()
+        shown = (amount(value) for value in (float(total.mean()), *ends))
+        table.add(f.kpi, str(len(f.units)), *shown, f"{100 * f.weight:.0f} %")
     return table
 
 
@@ -84,31 +86,41 @@ def _backtest_parts(found: Backtest) -> Iterator[RenderableType]:
     yield Text(printable(f"Verdict: {found.verdict}."), style="bold")
     yield Text(f"  Stood at {', '.join(found.origins)}.")
     yield _heading("Errors as shares of what happened (smaller is better), and ranges")
-    columns = ("forecast", "last year", "last period", "smaller than last year's", "5-to-95 % ranges held")
-    table = Grid(("KPI", "level", "ahead", *columns), left=2)
-    for s in found.scores:
-        held = s.coverage
-        share = f"{100 * held.share:.0f} % of {held.count} ({100 * held.low:.0f} to {100 * held.high:.0f} is right)"
-        errors = (f"{100 * e:.1f} %" for e in (s.crps, s.naive, s.last))
-        table.add(s.kpi, s.level, str(s.horizon), *errors, _gain_text(s.gain), share)
-    yield table
+    yield scores_grid(found)
     if found.plans:
         yield _heading("Targets planned anew as of then: mean absolute error as a share of what happened")
         yield plans_grid(found)
     if found.targets is not None:
         yield _heading("Odds that the history's own targets would have been given")
-        odds = Grid(("odds given", "targets", "hit (95 % interval)"))
-        for start in BINS:
-            count, hit, lower, upper = found.targets.bin(start, start + 0.2)
-            text = f"{100 * hit:.0f} % ({100 * lower:.0f} to {100 * upper:.0f})" if count else ""
-            odds.add(f"{100 * start:.0f} to {100 * start + 20:.0f} %", str(count), text)
-        yield odds
+        yield targets_grid(found.targets)
         o = found.targets
         yield Text(
             f"  Brier score {o.brier:.3f} = miscalibration {o.miscalibration:.3f} - discrimination "
             f"{o.discrimination:.3f} + uncertainty {o.uncertainty:.3f}."
         )
     yield from _notes(found.notes)
+
+
+def scores_grid(found: Backtest) -> Grid:
+    """Return how forecasts did, by KPI, level and horizon, and how often their ranges held."""
+    columns = ("forecast", "last year", "last period", "smaller than last year's", "5-to-95 % ranges held")
+    table = Grid(("KPI", "level", "ahead", *columns), left=2)
+    for s in found.scores:
+        held = s.coverage
+        share = f"{100 * held.share:.0f} % of {held.count} ({100 * held.low:.0f} to {100 * held.high:.0f} is right)"
+        errors = (f"{100 * e:.1f} %" for e in (s.crps, s.naive, s.last))
+        table.add(s.kpi, s.level, str(s.horizon), *errors, gain_text(s.gain), share)
+    return table
+
+
+def targets_grid(targets: Reliability) -> Grid:
+    """Return what became of the odds that past targets would have been given, by fifths."""
+    odds = Grid(("odds given", "targets", "hit (95 % interval)"))
+    for start in BINS:
+        count, hit, lower, upper = targets.bin(start, start + 0.2)
+        text = f"{100 * hit:.0f} % ({100 * lower:.0f} to {100 * upper:.0f})" if count else ""
+        odds.add(f"{100 * start:.0f} to {100 * start + 20:.0f} %", str(count), text)
+    return odds
 
 
 def plans_grid(found: Backtest) -> Grid:
@@ -118,11 +130,11 @@ def plans_grid(found: Backtest) -> Grid:
     for s in found.plans:
         errors = (f"{100 * e:.1f} %" for e in (s.plan.error, s.last_year, s.last_period))
         given = "" if s.given is None else f"{100 * s.given:.1f} %"
-        table.add(s.kpi, str(s.horizon), str(s.plan.count), *errors, given, _gain_text(s.plan.gain))
+        table.add(s.kpi, str(s.horizon), str(s.plan.count), *errors, given, gain_text(s.plan.gain))
     return table
 
 
-def _gain_text(gain: tuple[float, float, float]) -> str:
+def gain_text(gain: tuple[float, float, float]) -> str:
     """Write by how much an error is smaller, with its interval by clusters where there are two at least."""
     share, low, high = gain
     ends = f" ({100 * low:.0f} to {100 * high:.0f})" if low > -100.0 else ""
@@ -137,24 +149,3 @@ def _notes(warnings: tuple[str, ...]) -> Iterator[RenderableType]:
 
 def _heading(text: str) -> Text:
     return Text(f"\n{printable(text)}", style="bold")
-
-
-def fit_page(found: Fit) -> str:
-    """Return what was learned as one self-contained page without scripts."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
-
-    environment = Environment(
-        loader=PackageLoader("kpiopt.report", "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    sections = [("Baselines: what is expected without new effort", baselines_grid(found))]
-    if found.contributions:
-        sections.append(("Contributions: what one unit of a cause adds", contributions_grid(found)))
-    tables = [
-        {"title": title, "columns": g.columns, "rows": [[field.plain for field in row] for row in g.rows]}
-        for title, g in sections
-    ]
-    names = found.history.grid.names
-    warnings = [printable(note) for note in found.warnings]
-    return environment.get_template("fit_page.html").render(
-        first=names[0], last=names[-1], horizon=found.horizon, tables=tables, warnings=warnings
-    )
