@@ -68,7 +68,7 @@ class ReportSource:
     @cached_property
     def whole_stretch(self) -> Floats:
         """Stretch of each (unit, KPI) pair over the horizon, (n_horizon_cells,) float."""
-        return np.asarray(self.stretch.reshape(len(self.scenario.horizon), -1).sum(axis=1))
+        return np.asarray(self.stretch.reshape(len(self.scenario.horizon), self.scenario.n_periods).sum(axis=1))
 
     def goal_node(self, goal: Mapping[str, Any]) -> int:
         """Return the node that a goal of the answer is about."""
