@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
 from kpiopt.program.trust.tolerances import NEAR_SIDE, ROUNDED_DUAL
 
+LAST = 1e-15
+"""The least share of the largest change of an objective that is ever told from rounding."""
+OF_TERMS = 1e-13
+"""Share of its own terms below which a reduced cost is rounding; answers are as precise as floats can be by then."""
+
 
 @dataclass(frozen=True)
 class SolvedStep:
@@ -48,15 +53,20 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
     """Fix columns and rows that have a significant dual at the side it points to.
 
     A dual is significant where it could change the objective by more than a share of the largest such change within
-    the boxes; what lies below is the solver's rounding.
+    the boxes; what lies below is the solver's rounding. Where that share is the least, a reduced cost counts as well
+    that is more than the rounding of its own terms: beside a goal at a hair's distance, others' are tiny shares.
     """
     span = arrays.column_upper - arrays.column_lower
     column_impact = np.abs(step.reduced_cost) * span
     row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
     least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
     near = NEAR_SIDE * np.maximum(span, 1e-300)
-    down = (step.reduced_cost > 0) & (column_impact > least) & (step.x - arrays.column_lower <= near)
-    up = (step.reduced_cost < 0) & (column_impact > least) & (arrays.column_upper - step.x <= near)
+    counts = column_impact > least
+    if significant <= LAST:
+        terms = np.abs(step.cost) + abs(arrays.matrix).T @ np.abs(step.row_dual)
+        counts |= np.abs(step.reduced_cost) > OF_TERMS * terms
+    down = (step.reduced_cost > 0) & counts & (step.x - arrays.column_lower <= near)
+    up = (step.reduced_cost < 0) & counts & (arrays.column_upper - step.x <= near)
     low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
     return fix_sides(arrays, (down, up), (low, high))
 

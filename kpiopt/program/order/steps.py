@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference, as_read
-from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.order.face import LAST, SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan, reference_size
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
@@ -46,7 +46,7 @@ from kpiopt.program.trust.whole_tree import TreeProof, worst_allowed
 Progress = Callable[[str], None]
 
 REFERENCE_UNIT = "mean square of relative stretch"
-CLOSER, LAST = (ROUNDED_DUAL, 1e-13), 1e-15
+CLOSER = (ROUNDED_DUAL, 1e-13)
 """Shares below which duals are taken for rounding, one after the other: where weights or scales are far apart, a dual
 that counts can be small."""
 

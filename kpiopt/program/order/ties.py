@@ -20,6 +20,7 @@ from kpiopt.program.solver.active_set import solve_equations
 from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
 from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.refinement import estimate_error, left_open
+from kpiopt.program.solver.substitution import substitute
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 EXCHANGES = 60
@@ -103,8 +104,24 @@ def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
             if best is None or error < least:
                 best, least = plan, error
             if error <= INSIDE:
-                break
-    return best
+                return best
+    other = _of_decisions(arrays, reference)
+    return best if other is None or _error(arrays, reference, other) >= least else other
+
+
+def _of_decisions(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
+    """Minimise the reference over what is left without columns that equations define."""
+    found = substitute(arrays, reference.weight > 0.0)
+    if found is None:
+        return None
+    inner = Reference(reference.weight[found.kept], reference.centre[found.kept])
+    reduction = reduce_program(found.left, inner.weight)
+    plan = _closest(found.left, inner) if reduction is None else _restored(reduction, inner)
+    if plan is None:
+        return None
+    x, row_dual = found.restore(plan.x, plan.row_dual)
+    point = _as_point(arrays, reference, x, row_dual, 2.0 * reference.weight * (x - reference.centre))
+    return ClosestPlan(x, row_dual, plan.method, plan.exchanges, point)
 
 
 def _error(arrays: ProgramArrays, reference: Reference, plan: ClosestPlan) -> float:
