@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,43 @@ def test_fairness_is_measured_by_the_room_that_there_is() -> None:
     weak, strong = run.plan.stretch.tolist()
     assert weak / 0.98 == pytest.approx(strong / 0.1, rel=1e-9)
     assert weak > strong
+
+
+def test_of_two_goals_that_only_one_can_have_one_is_met() -> None:
+    """One full-time post moves either unit by 0.2, or both by half of it, which reaches neither goal."""
+    halves = solve("real/half_each.toml")
+    assert halves.plan.target.tolist() == pytest.approx([0.7, 0.7, 0.7]) and not any(goal.met for goal in halves.goals)
+    one = solve("real/half_each.toml", 'decide.order=["met","goals","fairness","reference"]')
+    assert [goal.met for goal in one.goals] == [True, False]
+    assert one.plan.target.tolist() == pytest.approx([0.8, 0.6, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "levels", "stretch", "short"),
+    [
+        ("hair", [0.8, 2.0, 0.001 * (2 / 3) ** 2], [2.0], [], [80.0]),
+        ("slack_cont", [0.8, 4.0, 0.04**2], [0.0], [4.0], [96.0]),
+        ("weights", [1.0, 10.0, 0.001 / 2], [10.0, 0.0], [], [0.0, 10.0]),
+    ],
+)
+def test_small_choices_by_hand(
+    name: str, values: list[float], levels: list[float], stretch: list[float], short: list[float]
+) -> None:
+    """A third machine would cost a hair more than there is; 0.8 x 1.2 may be short; 1e7 counts before 1."""
+    run = solve(f"whole/{name}.toml")
+    assert [step.value for step in run.solution.steps] == pytest.approx(values, rel=1e-9)
+    assert run.plan.levels == pytest.approx(levels) and run.plan.stretch == pytest.approx(stretch)
+    assert [goal.shortfall for goal in run.goals] == pytest.approx(short, abs=1e-9)
+
+
+@pytest.mark.nightly
+def test_hard_goals_that_clash_end_with_the_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand cells, twenty hard goals: one program for the repair, and no more time than is given."""
+    began = time.process_time()
+    words = ["--time-limit", "4", "--no-simulation", "--out", str(tmp_path), "--json"]
+    assert main(["solve", str(FAULTS / "hard" / "scenario.toml"), *words]) in (4, 7)
+    assert time.process_time() - began < 8.0
+    assert json.loads(capsys.readouterr().out)["exit_code"] in (4, 7)
 
 
 def test_two_kpis_of_one_name_are_told_apart_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
