@@ -41,6 +41,39 @@ def history(first: str, last: str) -> list[dict[str, str]]:
     return [row for row in rows_of(ADVENTUREWORKS / "data" / "actuals_monthly.csv") if first <= row["month"] <= last]
 
 
+# --------------------------------------------------------------------------------------------- fitted baselines
+
+
+def test_the_page_says_what_was_fitted() -> None:
+    """The README's table and sentences about `fitted/`, from what `kpiopt fit` and the plan on it say."""
+    readme = (ADVENTUREWORKS / "README.md").read_text(encoding="utf-8")
+    fitted = json.loads((ADVENTUREWORKS / "fitted" / "fit.json").read_text(encoding="utf-8"))
+    sales, orders, lines = fitted["baselines"]
+    for name, entry, unit, places in (
+        ("sales, million USD", sales, 1e6, 1), ("orders", orders, 1, 0), ("order lines", lines, 1, 0),
+    ):  # fmt: skip
+        before = sum(float(row[{"order lines": "lines"}.get(name, name.split(",")[0].replace("sales", "sales_usd"))])
+                     for row in history("2019-06", "2020-05"))  # fmt: skip
+        figures = [before, *(entry["total"][k] for k in ("mean", "p5", "p95"))]
+        assert f"| {name} | {' | '.join(f'{v / unit:,.{places}f}' for v in figures)} |" in readme
+    plan = json.loads((ROOT / "scenarios" / "expected" / "adventureworks-fitted.json").read_text(encoding="utf-8"))
+    assert f"its odds are {plan['goals'][0]['odds']:.0%}".replace("%", " %") in readme
+    assert f"all goals together {plan['all_goals']:.0%}".replace("%", " %") in readme
+    text = " ".join(readme.split())
+    assert f"brings {sales['explained_by_drivers']:.0%}".replace("%", " %") in text
+    assert f"at {len(sales['drivers_exceed'])} of {sales['units']} sellers" in text
+
+
+@pytest.mark.nightly
+def test_fitting_again_gives_the_same_model(tmp_path: Path) -> None:
+    copy = tmp_path / "adventureworks"
+    shutil.copytree(ADVENTUREWORKS, copy)
+    shutil.rmtree(copy / "fitted")
+    subprocess.run([sys.executable, "-B", "write_fitted.py"], cwd=copy, check=True, capture_output=True)
+    for name in ("fitted.toml", "model.toml", "quarters.toml", "seasons.toml", "cells.csv", "contributions.csv"):
+        assert (copy / "fitted" / name).read_bytes() == (ADVENTUREWORKS / "fitted" / name).read_bytes(), name
+
+
 # ------------------------------------------------------------------------------------------- deriving the numbers
 
 

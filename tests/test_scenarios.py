@@ -22,11 +22,13 @@ from tests.second_opinion import Opinion
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 IMPOSSIBLE = ("hand-solved", "adventureworks-base", "adventureworks-stretched", "scorecard")
-SOLVED = (*IMPOSSIBLE, "canada-service-standards")
+SOLVED = (*IMPOSSIBLE, "canada-service-standards", "adventureworks-fitted")
+BY_PERIOD = ("scorecard-quarters", "adventureworks-quarters")
 VARIANTS = (
     ("hand-solved", "lean"),
     ("adventureworks-base", "lean"),
     ("adventureworks-base", "growing_market"),
+    ("adventureworks-fitted", "last_year_plus"),
     ("adventureworks-stretched", "more_hours"),
     ("adventureworks-stretched", "bolder"),
     ("scorecard", "lean"),
@@ -96,11 +98,11 @@ def test_plan_is_the_expected_one(name: str) -> None:
         assert_close(found[key], expected[key], rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.nightly
-def test_the_plan_by_quarter_is_the_expected_one() -> None:
+@pytest.mark.parametrize("name", [pytest.param(BY_PERIOD[0], marks=pytest.mark.nightly), BY_PERIOD[1]])
+def test_the_plan_by_quarter_is_the_expected_one(name: str) -> None:
     """`scenarios/by_period`: without the odds, and its targets by quarter add up."""
-    found = answer_of(solve("by_period/scorecard-quarters", simulate=True))
-    expected = json.loads((SCENARIOS / "by_period" / "expected.json").read_text(encoding="utf-8"))
+    found = answer_of(solve(f"by_period/{name}", simulate=True))
+    expected = json.loads((SCENARIOS / "by_period" / "expected" / f"{name}.json").read_text(encoding="utf-8"))
     assert_close(without_odds(found), without_odds(expected), rel=1e-6, abs=1e-6)
     for key in ("scenario", "steps", "binding", "levels", "targets"):
         assert_close(found[key], expected[key], rel=1e-6, abs=1e-6)
@@ -195,6 +197,7 @@ def test_every_scenario_to_solve_has_an_expected_answer() -> None:
 
 
 if __name__ == "__main__":
-    for scenario_name in SOLVED:
+    for scenario_name in (*SOLVED, *(f"by_period/{one}" for one in BY_PERIOD)):
         text = json.dumps(answer_of(solve(scenario_name, simulate=True)), indent=1)
-        (SCENARIOS / "expected" / f"{scenario_name}.json").write_text(text + "\n", encoding="utf-8")
+        place = (SCENARIOS / scenario_name).parent / "expected" / f"{Path(scenario_name).name}.json"
+        place.write_text(text + "\n", encoding="utf-8")

@@ -81,6 +81,11 @@ class Contribution:
         return self.slope is not None and self.posterior is None and not self.prior.is_number
 
     @property
+    def is_reversed(self) -> bool:
+        """Whether what is written has another sign than what the model says."""
+        return self.mean * self.prior.mean < 0.0
+
+    @property
     def mean(self) -> float:
         """Contribution of the fitted model: of model and history together, of history alone, else the model's."""
         if self.posterior is not None:
@@ -157,6 +162,7 @@ def fit_history(
     notes += _warnings(contributions, executions)
     means = {(c.kpi, c.cause): c.mean for c in contributions}
     spreads = spread_baselines(tuple(forecasts), groups, means, model)
+    notes += [note for spread in spreads for note in _spread_notes(spread)]
     found_all = tuple(forecasts), tuple(contributions), executions, tuple(missing), spreads
     return Fit(history, horizon, *found_all, tuple(notes))
 
@@ -331,6 +337,22 @@ def _missing(model: Scenario, leaves: Mapping[str, Series]) -> list[MissingEdge]
     return find_missing(values, causes, _adding(model), group)
 
 
+def _spread_notes(spread: Spread) -> list[str]:
+    """Tell where what drivers bring does not fit the forecast of what they drive."""
+    notes = []
+    if spread.exceeded:
+        notes.append(
+            f"{spread.kpi}: the noise of drivers alone is more than the forecast's at {len(spread.exceeded)} of "
+            f"{len(spread.units)} units, such as {spread.exceeded[0]}: what is drawn there scatters too much"
+        )
+    if spread.below:
+        notes.append(
+            f"{spread.kpi}: drivers take {len(spread.below)} of {len(spread.units)} units below 0, such as "
+            f"{spread.below[0]}, though it never was; write [kpi.{spread.kpi}] min = 0, or smaller contributions"
+        )
+    return notes
+
+
 def _warnings(contributions: list[Contribution], executions: Mapping[str, Execution]) -> list[str]:
     found = []
     for c in contributions:
@@ -340,6 +362,7 @@ def _warnings(contributions: list[Contribution], executions: Mapping[str, Execut
             continue
         if c.is_contradicted:
             found.append(f"{name}: history contradicts the model's {c.prior.text}; history alone is written")
+        found += [f"{name}: history says {c.mean:.4g}, the model {c.prior.text}: the other sign"] * c.is_reversed
         if c.slope.freedom < FEW_FREEDOM or c.slope.leverage > LEVERAGE:
             found.append(f"{name}: hangs on few units (degrees of freedom {c.slope.freedom:.1f})")
         if not c.has_noise:

@@ -53,6 +53,8 @@ def fit_files(fit: Fit, document: Document | None, folder: Path) -> dict[str, by
         table = _cells_table(document)
         if table is not None:
             files["cells.csv"] = csv_bytes(_fitted_cells(table, fit))
+        seasons = _seasons_toml(fit)
+        files |= {"seasons.toml": seasons.encode()} if seasons else {}
         files["fitted.toml"] = _fitted_toml(fit, document, folder, has_table=table is not None).encode()
     return files
 
@@ -84,7 +86,8 @@ def _forecast_as_dict(found: Forecast, spread: Spread) -> dict[str, Any]:
     return {
         "kpi": found.kpi, "units": len(found.units), "link": found.link, "weight_of_model": found.weight,
         "periods_per_year": found.grain, "standard_deviations": found.sd, "draws": len(found.draws),
-        "common": spread.common, "explained_by_drivers": spread.explained,
+        "common": spread.common, "explained_by_drivers": spread.explained, "season": list(found.season),
+        "drivers_exceed": list(spread.exceeded), "drivers_below_zero": list(spread.below),
         "total": {"mean": float(total.mean()), "p5": _point(total, 5), "p95": _point(total, 95)},
     }  # fmt: skip
 
@@ -255,6 +258,29 @@ def _fitted_toml(fit: Fit, document: Document, folder: Path, *, has_table: bool)
         f"for {grid.after(1)[0]} to {grid.after(fit.horizon)[-1]}.\n# Every estimate with its error: fit.json.\n"
     )
     return head + emit_toml(data)
+
+
+def _seasons_toml(fit: Fit) -> str:
+    """Return the share of each period of the horizon, for a scenario with [periods] to extend; "" where none is known.
+
+    All KPIs by the longest periods that one of them is counted in.
+    """
+    grid, names = fit.history.grid, fit.history.grid.after(fit.horizon)
+    known = [found for found in fit.forecasts if len(found.season) > 1]
+    if not known:
+        return ""
+    each = fit.horizon // min(len(found.season) for found in known)
+    spans = [f"{names[i]} to {names[i + each - 1]}" if each > 1 else names[i] for i in range(0, len(names), each)]
+    data = {}
+    for found in known:
+        share = np.array(found.season).reshape(len(spans), -1).sum(axis=1)
+        share[-1] = 1.0 - sum(kept := [round(part, 4) for part in share[:-1].tolist()])
+        data[found.kpi] = {"season": [*kept, round(float(share[-1]), 4)]}
+    head = (
+        f"# Written by `kpiopt fit` from a history of {grid.names[0]} to {grid.names[-1]}: the share of the horizon\n"
+        f"# that each of {len(spans)} periods is expected to bring, from {spans[0]} on.\n"
+    )
+    return head + emit_toml({"schema": 1, "kpi": data})
 
 
 def _noise(spread: Spread) -> dict[str, Any]:

@@ -47,6 +47,9 @@ class Forecast:
         Periods of a year that the model counts in.
     sd : dict of str to float
         Standard deviation of each component, on the link scale.
+    season : tuple of float
+        Share of the horizon's total that each of its periods is expected to bring, periods as the model counts them;
+        empty where values do not add up to a total above 0.
     warnings : tuple of str
     """
 
@@ -57,6 +60,7 @@ class Forecast:
     weight: float
     grain: int
     sd: dict[str, float]
+    season: tuple[float, ...]
     warnings: tuple[str, ...]
 
 
@@ -128,15 +132,17 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     weight = float(WEIGHTS[int(np.argmax(past.sum(axis=0)))]) if len(past) else 1.0
     link = link_series(chosen.series)
     pool = _fit(chosen, link)
-    values = _horizon(chosen, link, pool, draws, rng)
+    values, by_period = _horizon(chosen, link, pool, draws, rng)
     if weight < 1.0:
         naive = naive_draws(chosen, draws, rng)
         take = rng.random(draws) < weight
         values = np.where(take[:, None], values, naive)
     sd = {name: float(np.sqrt(v)) for name, v in pool.variance.items()}
     notes = _warnings(question, link, pool, len(past) > 0)
+    adds = not question.averages and bool((by_period > 0.0).all())
+    season = tuple((by_period / by_period.sum()).tolist()) if adds else ()
     return Forecast(
-        question.series.kpi, question.series.units, values, link.name, weight, chosen.grid.per_year, sd, notes
+        question.series.kpi, question.series.units, values, link.name, weight, chosen.grid.per_year, sd, season, notes
     )
 
 
@@ -145,12 +151,14 @@ def _fit(question: Question, link: Link) -> Pool:
     return fit_pool(link.values, question.series.size, question.group, grid.per_year, grid.phase, link.known)
 
 
-def _horizon(question: Question, link: Link, pool: Pool, draws: int, rng: np.random.Generator) -> Floats:
-    out = np.empty((draws, len(question.series.units)))
+def _horizon(question: Question, link: Link, pool: Pool, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return the horizon's values, (draws, n_units), and what its periods bring in all on average, (horizon,)."""
+    out, by_period = np.empty((draws, len(question.series.units))), np.zeros(question.horizon)
     for unit, values in draw_future(pool, question.horizon, draws, rng):
         own = link.back(values, unit, rng)
         out[:, unit] = own.mean(axis=1) if question.averages else own.sum(axis=1)
-    return out
+        by_period += own.mean(axis=0)
+    return out, by_period
 
 
 def naive_draws(question: Question, draws: int, rng: np.random.Generator) -> Floats:
@@ -238,7 +246,7 @@ def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
         seen = question.series.value[_rows_of(question, past), count : count + question.horizon]
         happened = seen.mean(axis=1) if question.averages else seen.sum(axis=1)
         link = link_series(past.series)
-        ours = _horizon(past, link, _fit(past, link), PAST_DRAWS, rng)
+        ours, _ = _horizon(past, link, _fit(past, link), PAST_DRAWS, rng)
         rows.append(_log_scores(ours, naive_draws(past, PAST_DRAWS, rng), happened))
     return np.array(rows).reshape(-1, len(WEIGHTS))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from kpiopt.learning.forecast import Forecast
 from kpiopt.scenario.scenario import Scenario
@@ -29,6 +30,9 @@ SAMPLE = 400
 """Cells from which common shares are taken, evenly spaced in the file."""
 MOST = 0.95
 """Largest share in common: a cell keeps something of its own."""
+OFTEN = 0.01
+"""Share of draws below 0 that is told."""
+TINY = 1e-9
 ORGANIZATION = "organization"
 
 
@@ -50,6 +54,11 @@ class Spread:
         Share of its variance that all cells of one unit of a level have in common.
     explained : float
         Share of the variance that the noise of drivers brings by itself; on average over cells.
+    exceeded : tuple of str
+        Units whose drivers bring more than the whole variance: drawn from the fitted model they scatter more than the
+        joint forecast does.
+    below : tuple of str
+        Units of a KPI that is never below 0 that drivers take below 0 in more than one of a hundred draws.
     """
 
     kpi: str
@@ -59,6 +68,8 @@ class Spread:
     additive: bool
     common: dict[str, float]
     explained: float
+    exceeded: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def _spread(
     total = own.values.var(axis=0)
     sample = np.unique(np.linspace(0, len(total) - 1, min(SAMPLE, len(total))).astype(np.int64))
     covariance = _covariance(own.values[:, sample])
-    variance = total.copy()
+    variance, brought = total.copy(), np.zeros_like(own.values)
     for other in forecasts:
         reach = _reach(found, other, contributions, model)
         if reach is None:
@@ -121,16 +132,30 @@ def _spread(
         column, share = reach
         driver = moved[other.kpi].values
         variance -= share**2 * driver.var(axis=0)[column]
+        brought += share * (other.draws - other.draws.mean(axis=0))[:, column]
         weight = share[sample]
         covariance -= np.outer(weight, weight) * _covariance(driver[:, column[sample]])
+    exceeded = tuple(unit for unit, left in zip(found.units, variance.tolist(), strict=True) if left < 0.0)
     variance = np.maximum(variance, 0.0)
+    below = () if own.is_additive else _below(found.units, brought, own.mean, np.sqrt(variance))
     explained = 1.0 - float(variance.sum() / max(float(total.sum()), 1e-300))
     sd = np.sqrt(variance)
     common = _common(covariance, sd[sample], group[sample], _region_level(found.units, model))
     if not own.is_additive:
         relative = sd / own.mean
         sd = relative if (found.draws > 0.0).all() else np.sqrt(np.log1p(relative**2))
-    return Spread(found.kpi, found.units, own.mean, sd, own.is_additive, common, explained)
+    return Spread(found.kpi, found.units, own.mean, sd, own.is_additive, common, explained, exceeded, below)
+
+
+def _below(units: tuple[str, ...], moved: Floats, mean: Floats, sd: Floats) -> tuple[str, ...]:
+    """Return the units that what drivers bring, (n_draws, n), takes below 0 too often, whatever their own noise is.
+
+    The own noise is lognormal: mean exp(s z - s^2 / 2) < -moved where z < (log(-moved / mean) + s^2 / 2) / s.
+    """
+    own = np.maximum(np.sqrt(np.log1p((sd / mean) ** 2)), TINY)
+    down = np.where(moved < 0.0, -moved / mean, TINY)
+    share = np.where(moved < 0.0, ndtr((np.log(down) + own**2 / 2.0) / own), 0.0).mean(axis=0)
+    return tuple(unit for unit, often in zip(units, share.tolist(), strict=True) if often > OFTEN)
 
 
 def _covariance(values: Floats) -> Floats:

@@ -132,6 +132,12 @@ def test_adventureworks_by_five_origins(tmp_path, capsys):
         assert told[3] == pytest.approx(100 * score["coverage"]["share"], abs=3.0)
     for plan in answer["plans"]:
         assert plan["planned"] < 0.8 * plan["last_year"], plan["kpi"]
+    sales, text = answer["plans"][0], " ".join(readme.split())
+    assert f"sold by {100 * sales['planned']:.1f} %" in text
+    assert f"{100 * sales['last_year']:.1f} %: {100 * sales['gain']['over_last_year']:.0f} % less" in text
+    for score in answer["scores"]:
+        if score["kpi"] == "sales":
+            assert score["coverage"]["right"], score["level"]
     quotas = ["backtest", str(SCENARIO), str(HISTORY / "history_quarters.csv"), "--horizon", "1"]
     assert main([*quotas, "--out", str(tmp_path / "q.json"), "--json"]) == 0
     for part in json.loads(capsys.readouterr().out)["targets"]["bins"]:

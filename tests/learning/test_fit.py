@@ -13,6 +13,7 @@ import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.errors import TableError
 from kpiopt.graph import build_graph
+from kpiopt.learning.fit import _spread_notes
 from kpiopt.learning.forecast import Forecast
 from kpiopt.learning.history import read_history
 from kpiopt.learning.periods import form_of, grid_of
@@ -174,7 +175,7 @@ def test_a_driven_kpi_keeps_only_the_noise_that_its_drivers_do_not_bring(folder)
     sales = 1000.0 + 130.0 * rng.standard_normal((40_000, 4)) / 10
     model, units = kpiopt.load(folder / "model.toml"), ("t0", "t1", "t3", "t4")
     forecasts = tuple(
-        Forecast(kpi, units, draws, "log", 1.0, 4, {}, ()) for kpi, draws in (("sales", sales), ("visits", visits))
+        Forecast(kpi, units, draws, "log", 1.0, 4, {}, (), ()) for kpi, draws in (("sales", sales), ("visits", visits))
     )
     group = {"sales": np.zeros(4, dtype=np.int64), "visits": np.zeros(4, dtype=np.int64)}
     own, driver = spread_baselines(forecasts, group, {("sales", "visits"): 5.0}, model)
@@ -182,3 +183,40 @@ def test_a_driven_kpi_keeps_only_the_noise_that_its_drivers_do_not_bring(folder)
     assert driver.sd * 40 == pytest.approx(np.full(4, 20.0 / 10), rel=0.03)
     assert own.explained == pytest.approx(100**2 / 130**2, abs=0.03)
     assert own.common == driver.common == {}
+
+
+def test_what_drivers_bring_beyond_the_forecast_is_told(folder):
+    """Visits of 40 scatter by 21, 5 USD each: by 107, where sales of 1000 and 150 scatter by 50 and 8."""
+    rng = np.random.default_rng(2)
+    visits = 40.0 * np.exp(0.5 * rng.standard_normal((4000, 2)) - 0.125)
+    sales = np.array([1000.0, 150.0]) * np.exp(0.05 * rng.standard_normal((4000, 2)))
+    model, group = kpiopt.load(folder / "model.toml"), np.zeros(2, dtype=np.int64)
+    forecasts = tuple(
+        Forecast(kpi, ("t0", "t1"), draws, "log", 1.0, 4, {}, (), ())
+        for kpi, draws in (("sales", sales), ("visits", visits))
+    )
+    own, driver = spread_baselines(forecasts, {"sales": group, "visits": group}, {("sales", "visits"): 5.0}, model)
+    assert own.exceeded == ("t0", "t1") and driver.exceeded == ()
+    assert own.below == (), "to lose all of 150, visits fall below 10: in 6 of 1000 draws"
+    own, _ = spread_baselines(forecasts, {"sales": group, "visits": group}, {("sales", "visits"): 8.0}, model)
+    assert own.below == ("t1",), "with 8 USD each below 21.25: in 15 of 100"
+    first, second = _spread_notes(own)
+    assert "2 of 2 units" in first and "1 of 2 units below 0, such as t1" in second
+
+
+def test_seasons_of_the_horizon_are_written_for_a_plan_by_period(folder):
+    """The quarters' shares of what is expected, as a document that a scenario extends."""
+    fit(folder)
+    (folder / "year.toml").write_text(
+        'schema = 1\nextends = ["fitted/fitted.toml", "fitted/seasons.toml"]\n'
+        '[periods]\nnames = { from = "2026-Q3", every = "quarter", count = 4 }\n'
+    )
+    scenario = kpiopt.load(folder / "year.toml")
+    season = scenario.periods.season[scenario.kpi_position["sales"]]
+    assert season.sum() == pytest.approx(1.0, abs=1e-9)
+    assert season == pytest.approx([0.25] * 4, abs=0.06) and season.std() > 0.005
+
+
+def test_a_contribution_of_the_other_sign_is_told(folder):
+    (folder / "model.toml").write_text(MODEL.format(contribution="-4"))
+    assert any("the other sign" in note for note in fit(folder)["warnings"])

@@ -38,6 +38,8 @@ def resolve_correlation(
             findings.at("E-correlation", message, path, rule=_RULE, fix=fix, key=True, kind=ModelError, others=others)
         found[frozenset(pair)] = key
         certain = [name for name in pair if not quantities[name]]
+        if certain and not value:
+            continue  # 0 takes back what an extended document says
         if certain:
             message = f"'{certain[0]}' is a plain number, so its correlation has no effect"
             findings.at("W-correlation", message, path, rule=_RULE, fix="make it a distribution", key=True)
