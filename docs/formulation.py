@@ -19,6 +19,7 @@ from kpiopt.program.formulation import (
     elimination,
     objectives,
     promises,
+    response,
 )
 from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
@@ -72,6 +73,7 @@ def page() -> str:
                 "shortfall": columns.add_shortfalls,
                 "together": columns.shared_shortfall,
                 "missed": columns.add_missed,
+                "response, part, full": response.add_responses,
                 "largest": compared.add_largest,
                 "mean": compared.add_mean,
                 "worst, beyond": compared.add_ranks,
@@ -82,6 +84,8 @@ def page() -> str:
             "Rows",
             {
                 "value": constraints.add_value_rows,
+                "curve": response.add_curve_rows,
+                "pieces, filled": response.add_part_rows,
                 "goal": constraints.add_goal_rows,
                 "met": constraints.add_met_rows,
                 "lock_target": constraints.add_lock_target_rows,

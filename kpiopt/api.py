@@ -209,7 +209,7 @@ def explain(
     if limit := find_limit(limits, target):
         return explain_limit(graph, stretch, levels, limit)
     if target not in graph.scenario.goals and (found := find_initiative(graph, target)):
-        return explain_initiative(graph, levels, limits, *found)
+        return explain_initiative(graph, stretch, levels, limits, *found)
     return explain_target(graph, stretch, levels, find_target(graph, target))
 
 

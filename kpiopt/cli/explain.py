@@ -73,7 +73,7 @@ def _explain_initiative(
     from kpiopt.report.explanation_limit import initiative_document, render_initiative
     from kpiopt.studies.explain_limit import explain_initiative
 
-    found = explain_initiative(plan.graph, plan.levels, limits, initiative, unit)
+    found = explain_initiative(plan.graph, plan.stretch, plan.levels, limits, initiative, unit)
     if as_json:
         print_json(initiative_document(initiative, found))
     else:

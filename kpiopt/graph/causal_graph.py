@@ -10,43 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
 
+from kpiopt.graph.curves import ResponseCurves
+from kpiopt.graph.kinds import EdgeKind, NamedQuantity, NodeKind
 from kpiopt.graph.topology import look_up
-from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
-
-
-class NodeKind(IntEnum):
-    """What a node stands for."""
-
-    KPI = 0
-    FACTOR = 1
-    INITIATIVE = 2
-    BUILT = 3
-
-
-class EdgeKind(IntEnum):
-    """Why a node changes another."""
-
-    ROLL_UP = 0
-    CAUSE = 1
-    FACTOR = 2
-    INITIATIVE = 3
-    TIME = 4
-
-
-@dataclass(frozen=True)
-class NamedQuantity:
-    """An uncertain quantity and its name, the key of its random stream."""
-
-    name: str
-    quantity: Quantity
 
 
 @dataclass(frozen=True)
@@ -91,6 +64,8 @@ class CausalGraph:
         Part of a drawn baseline that a node has: the share of a period in a flow, else 1.
     level_initiative, level_unit, level_start, level_node : (n_levels,) int
         The initiative decisions: which initiative, at which unit, begun in which period (-1 without any), which node.
+    curves : ResponseCurves
+        Nodes that hand a change on along a curve.
     """
 
     scenario: Scenario
@@ -120,6 +95,7 @@ class CausalGraph:
     level_unit: Integers
     level_start: Integers
     level_node: Integers
+    curves: ResponseCurves
 
     @property
     def n_nodes(self) -> int:
@@ -284,6 +260,7 @@ class CausalGraph:
         for start, stop in pairwise(self.level_bounds):
             here = slice(start, stop)
             total[here] += self.matrix[here] @ total
+            self.curves.bend(total, start, stop)
             inside = np.clip(self.baseline[here] + total[here], *self.bounds[:, here]) - self.baseline[here]
             inside = np.where(self.kind[here] == NodeKind.KPI, inside, total[here])
             clipped[here] = np.where(
@@ -351,6 +328,8 @@ class CausalGraph:
 
     def _name(self, node: int) -> str:
         scenario = self.scenario
+        if self.kind[node] == NodeKind.CURVE:
+            return self.curves.label[int(np.searchsorted(self.curves.node, node))]
         if self.kind[node] == NodeKind.FACTOR:
             return f"factor.{list(scenario.factors)[self.factor[node]]}"
         unit = scenario.units.ids[self.unit[node]]
@@ -375,7 +354,7 @@ class CausalGraph:
         return used + rate * times[self.level_initiative, self.level_start] if len(used) else used
 
     def sweep(self, own: Floats, matrix: sp.csr_array | None = None) -> Floats:
-        """Propagate along the edges: solve y = own + C y in topological order.
+        """Propagate along the edges, and along curves where no matrix is given: solve y = own + C y, level by level.
 
         Parameters
         ----------
@@ -389,15 +368,17 @@ class CausalGraph:
         (n,) or (n, k) float
             Total change of each node.
         """
-        matrix = self.matrix if matrix is None else matrix
-        total = np.array(own, dtype=np.float64)
-        bounds = self.level_bounds
-        for start, stop in pairwise(bounds[1:]):
-            total[start:stop] += matrix[start:stop] @ total
+        edges, total = self.matrix if matrix is None else matrix, np.array(own, dtype=np.float64)
+        for start, stop in pairwise(self.level_bounds[1:]):
+            total[start:stop] += edges[start:stop] @ total
+            if matrix is None:
+                self.curves.bend(total, start, stop)
         return total
 
     def sweep_back(self, weight: Floats, matrix: sp.csr_array | None = None) -> Floats:
         """Solve y = weight + C' y: the total effect of one unit at each node on a weighted sum of nodes.
+
+        Of a graph with curves ask `straight`.
 
         Parameters
         ----------

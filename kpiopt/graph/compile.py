@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
-from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NamedQuantity
+from kpiopt.graph.causal_graph import CausalGraph
+from kpiopt.graph.curves import CurveDraft
+from kpiopt.graph.kinds import EdgeKind, NamedQuantity, NodeKind
 from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
 from kpiopt.graph.unroll import Edges, Unrolled, kinds_of_nodes
 from kpiopt.scenario.links import Driver, Effect
@@ -65,6 +67,7 @@ class _Draft:
         self.edges: list[Edges] = []
         self.quantities: list[NamedQuantity] = []
         self.problems: list[Problem] = []
+        self.curves = CurveDraft()
 
     def add_kpi_nodes(self) -> None:
         """Add a node for every cell, for its ancestors where the KPI rolls up, and for KPIs given at the root."""
@@ -195,6 +198,10 @@ class _Draft:
         return len(self.quantities) - 1
 
     def _add_edges(self, tail: Integers, head: Integers, unit: Integers, link: Driver | Effect, kind: EdgeKind) -> None:
+        if link.curve is not None:
+            tail, into = self.curves.add(tail, link.path, link.curve, self.first_level + len(self.level_unit))
+            each, nobody = np.ones(len(into[0])), np.full(len(into[0]), -1)
+            self.edges.append(Edges(into[0], into[1], each, each, kind, -1, nobody))
         share = np.ones(len(tail))
         if link.spread is not None:
             tail, head, share = self._hand_down(tail, head, link.spread)
@@ -202,8 +209,8 @@ class _Draft:
         quantity, between = self._register(link.path, link.contribution), np.full(len(tail), -1)
         if link.between:
             ids, factor = self.scenario.units.ids, Quantity.around_one(link.between)
-            each, place = np.unique(unit, return_inverse=True)
-            between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in each.tolist()], dtype=np.int64)
+            at, place = np.unique(unit, return_inverse=True)
+            between = np.array([self._register(f"{link.path}@{ids[u]}", factor) for u in at.tolist()], dtype=np.int64)
             between = between[place]
         self.edges.append(Edges(tail, head, link.contribution.mean * share, share, kind, quantity, between, link.lag))
 
@@ -300,7 +307,8 @@ class _Draft:
         return self._freeze(nodes, edges, once, start)
 
     def _freeze(self, nodes: _Nodes, edges: Sequence[Edges], once: Integers, start: Integers) -> CausalGraph:
-        """Number nodes and edges; levels come last among the nodes, each of a decision `once` with its start."""
+        """Number nodes and edges; levels come last but for curves, each of a decision `once` with its start."""
+        nodes = self._with_curves(nodes)
         tail = np.concatenate([e.tail for e in edges]).astype(np.int64)
         head = np.concatenate([e.head for e in edges]).astype(np.int64)
         n = len(nodes.kind)
@@ -313,6 +321,7 @@ class _Draft:
             """Repeat one value per batch of edges into edge order."""
             return np.repeat(np.array(values, dtype=np.int64), [len(e.tail) for e in edges])[edge_order]
 
+        first_curve = n - self.curves.count
         laid = _Nodes._make(values[order] for values in nodes)
         return CausalGraph(
             scenario=self.scenario,
@@ -341,11 +350,25 @@ class _Draft:
             level_initiative=self.level_initiative[once],
             level_unit=self.level_unit[once],
             level_start=start,
-            level_node=number[n - len(once) + np.arange(len(once))],
+            level_node=number[first_curve - len(once) + np.arange(len(once))],
+            curves=self.curves.freeze(number, first_curve, self._where),
         )
 
+    def _with_curves(self, nodes: _Nodes) -> _Nodes:
+        """Add the nodes of curves, which have nothing of what others have."""
+        blank = (NodeKind.CURVE, -1, -1, -1, -1, -1, -1, -1, 0.0, np.nan, -1, 1.0, 1.0)  # in the order of the fields
+        more = [np.full(self.curves.count, v, dtype=old.dtype) for old, v in zip(nodes, blank, strict=True)]
+        return _Nodes._make(np.concatenate(pair) for pair in zip(nodes, more, strict=True))
+
+    def _where(self, node: int) -> str:
+        """Return the unit of a node, "" of a factor."""
+        if self.first_factor <= node < self.first_level:
+            return ""
+        unit = self.unit[node] if node < self.n_kpi_nodes else self.level_unit[node - self.first_level]
+        return f"@{self.scenario.units.ids[unit]}"
+
     def _nodes_at_once(self, baseline: Floats, quantity: Integers) -> _Nodes:
-        """Lay out the nodes of a plan without periods: KPIs, factors, levels."""
+        """Lay out the nodes of a plan without periods: KPIs, factors, levels, curves."""
         n_factors, n_levels = len(self.factor_quantity), len(self.level_unit)
         nowhere, unknown = np.full(n_factors, -1), np.full(n_factors + n_levels, np.nan)
         both = np.full(n_factors + n_levels, -1)

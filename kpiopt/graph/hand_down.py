@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.graph.causal_graph import CausalGraph, EdgeKind, NodeKind
+from kpiopt.graph.causal_graph import CausalGraph
+from kpiopt.graph.kinds import EdgeKind, NodeKind
 from kpiopt.scenario.scenario import Floats
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kpiopt.graph.causal_graph import EdgeKind, NodeKind
+from kpiopt.graph.kinds import EdgeKind, NodeKind
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 

@@ -218,7 +218,7 @@ def regions_of(units: tuple[str, ...], model: Scenario | None) -> Integers:
 def _contributions(model: Scenario, leaves: Mapping[str, Series], history: History) -> list[Contribution]:
     found = []
     for kpi in model.kpis.values():
-        drivers = list(kpi.drivers)
+        drivers = [driver for driver in kpi.drivers if driver.curve is None]  # a curve is no one number to learn
         told = [d for d in drivers if not d.is_factor and d.cause in leaves] if kpi.id in leaves else []
         slopes, lags, noisy = _slopes_of(kpi, told, leaves, model)
         for driver in drivers:

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import limit_words
@@ -55,7 +55,8 @@ def render_explanation(
 def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None = None) -> dict[str, Any]:
     """Return the JSON form: schema `kpiopt.explain/1`; `total_effects`: what one more at each node adds here."""
     graph = plan.graph
-    effects = Paths(graph).effects(found.node)
+    here = straight(graph, plan.stretch, plan.levels, tangent=True)
+    effects = Paths(here).effects(found.node)
     target, odds = float(plan.targets[found.node]), _odds_of(plan, found.node)
     return {
         "schema": "kpiopt.explain/1",
@@ -67,7 +68,7 @@ def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None =
         "lock_reason": plan.graph.scenario.horizon.lock_reason.get(horizon_cell(graph, found.node)),
         "lock_owner": plan.graph.scenario.horizon.lock_owner.get(horizon_cell(graph, found.node)),
         "total_effects": {graph.node_name(n): float(effects[n]) for n in np.flatnonzero(effects).tolist()},
-        "ways": [_way_as_dict(graph, goal, total, chain) for goal, total, chains in ways(graph, found.node)
+        "ways": [_way_as_dict(graph, goal, total, chain) for goal, total, chains in ways(here, found.node)
                  for chain in chains],
         "swap": asdict(swap) if swap else None,
     }  # fmt: skip
@@ -91,7 +92,7 @@ def _way_as_dict(graph: CausalGraph, goal: str, total: float, chain: Chain) -> d
 def _ways(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     """The ways to each goal with their shares, where there is more than one KPI on the way."""
     scenario, rows = plan.graph.scenario, []
-    for goal, total, chains in ways(plan.graph, found.node):
+    for goal, total, chains in ways(straight(plan.graph, plan.stretch, plan.levels, tangent=True), found.node):
         for chain in chains[:SHOWN_WAYS]:
             names = " → ".join(list(scenario.kpis.values())[link.kpi].name for link in chain.links)
             share = percent(chain.effect / total, 0) if total else ""

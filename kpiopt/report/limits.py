@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kpiopt.graph import straight
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
@@ -251,7 +252,7 @@ def initiative_lines(run: Run) -> Iterator[str]:
     chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
     chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
     goals = {g.id: graph.goal_node(g) for g in list(scenario.goals.values())[:SHOWN_ADDED]}
-    added = contributions(graph, levels, goals)
+    added = contributions(straight(graph, run.plan.stretch, levels), levels, goals)
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
         uses = ", ".join(

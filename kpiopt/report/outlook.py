@@ -12,6 +12,7 @@ from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, certain_words, change, percent, points
+from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.simulation.importance import GoalDrivers
@@ -134,6 +135,29 @@ def rare_sentences(found: Simulation) -> Iterator[str]:
         if goal.rare:
             what = "missed" if goal.rare.outcome == "miss" else "hit"
             yield f"{node_title(found.graph, goal.node)} is {what} with odds of {goal.rare.odds.text}, sampled apart."
+
+
+def curve_sentences(found: Simulation | None, expected: Floats) -> Iterator[str]:
+    """Say by how much the drawn mean of each goal's value differs from the plan, where the draws resolve that.
+
+    Parameters
+    ----------
+    expected : (n_nodes,) float
+        Plan values.
+    """
+    if found is None or not found.graph.scenario.curved:
+        return
+    drawn = dict(zip(found.nodes.tolist(), found.distributions, strict=True))
+    for node in dict.fromkeys(goal.node for goal in found.goals):
+        mean, plan = drawn[node].mean, float(expected[node])
+        if mean.low <= plan <= mean.high:
+            continue
+        kpi = list(found.graph.scenario.kpis.values())[found.graph.kpi[node]]
+        yield (
+            f"{node_title(found.graph, node)} is {amount(mean.estimate, kpi.unit)} on average over the draws, "
+            f"{change(mean.estimate - plan, kpi.unit)} from the plan: causes act by curves, and the plan takes each at "
+            "its mean."
+        )
 
 
 def _drivers(found: Simulation, drivers: Sequence[GoalDrivers]) -> Iterator[RenderableType]:

@@ -31,6 +31,7 @@ from kpiopt.report.numbers import (
     lock_words,
     percent,
 )
+from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.promised.sentences import missed_promises, promise_sentences, repair_sentences, required_words
 from kpiopt.report.rule import beside_lines
 from kpiopt.run.run import GoalResult, Run, unassigned_of
@@ -178,7 +179,7 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     yield from (_line(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield _line(f"All goals together: {run.simulation.all_goals.text}.")
-    yield from map(_line, beside_lines(run))
+    yield from map(_line, (*curve_sentences(run.simulation, run.plan.expected), *beside_lines(run)))
 
 
 def _certain_sentences(run: Run) -> Iterator[str]:

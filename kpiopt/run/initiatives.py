@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.plan import Plan
 from kpiopt.scenario.scenario import Floats
 
@@ -15,9 +15,10 @@ def initiatives_as_dict(plan: Plan) -> list[dict[str, Any]]:
     """Return the JSON form of every decision about an initiative, in the order of `graph.level_node`.
 
     `contributes` is what its level is expected to add to each goal's value, `kpis` what it adds to each KPI at the
-    root; both in the KPI's own unit, along all ways, what it does not change left out.
+    root; both in the KPI's own unit, along all ways, what it does not change left out. Where a curve is on the way,
+    each of those that move its cause together has its share of the effect.
     """
-    graph, scenario = plan.graph, plan.graph.scenario
+    graph, scenario = straight(plan.graph, plan.stretch, plan.levels), plan.graph.scenario
     if not graph.n_levels:
         return []
     goals = contributions(graph, plan.levels, {g.id: graph.goal_node(g) for g in scenario.goals.values()})

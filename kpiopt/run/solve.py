@@ -35,6 +35,7 @@ from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
+from kpiopt.scenario.curve import refuse_curves
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.streams import lay_out
@@ -95,6 +96,7 @@ def solve_scenario(
     """
     options = options or SolveOptions()
     require_solver(options.solver.solver)
+    refuse_curves(scenario.curved if options.risk else (), "the price of odds")
     seconds: dict[str, float] = {}
     options.solver.deadline.require("the scenario was solved")
     with _timed(seconds, "graph"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.scenario.curve import Curve
 from kpiopt.scenario.quantity import Quantity
 
 Integers = NDArray[np.int64]
@@ -37,6 +38,8 @@ class Driver:
         The quantity's name, "kpi.<driven>.drivers.<cause>".
     between : float
         Relative standard deviation of the contribution between units.
+    curve : Curve, optional
+        What the cause does where that is no fixed contribution; `contribution` is then 1.
     """
 
     cause: str
@@ -48,6 +51,12 @@ class Driver:
     path: str
     between: float = 0.0
     spread: str | None = None
+    curve: Curve | None = None
+
+    @property
+    def slope(self) -> float:
+        """The mean contribution, of a curve that from its first point to its last."""
+        return self.contribution.mean if self.curve is None else self.curve.mean_slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,8 @@ class Effect:
     places : tuple of (int, int), optional
         Pairs of a position among the deciding units and the unit at which it works; at the deciding unit itself, else
         at the root, where None.
+    curve : Curve, optional
+        What a level does where that is no fixed contribution; `contribution` is then 1.
     """
 
     kpi: str
@@ -68,6 +79,12 @@ class Effect:
     between: float = 0.0
     spread: str | None = None
     places: tuple[tuple[int, int], ...] | None = None
+    curve: Curve | None = None
+
+    @property
+    def slope(self) -> float:
+        """The mean contribution, of a curve that from its first point to its last."""
+        return self.contribution.mean if self.curve is None else self.curve.mean_slope
 
 
 @dataclass(frozen=True, slots=True)

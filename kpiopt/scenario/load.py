@@ -37,6 +37,7 @@ from kpiopt.scenario.resolve.assign import check_assign
 from kpiopt.scenario.resolve.by_period import spread_over_periods
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
+from kpiopt.scenario.resolve.curves import check_curves_and_odds
 from kpiopt.scenario.resolve.effort import resolve_effort_curves
 from kpiopt.scenario.resolve.fairness import check_beside_peers, check_chance, resolve_fairness
 from kpiopt.scenario.resolve.noise import resolve_noise
@@ -328,6 +329,7 @@ def _check(
     units, kpis = resolved.units, scenario.kpis
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
+    check_curves_and_odds(findings, model)
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
     MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
     check_cushioned_locks(findings, scenario)

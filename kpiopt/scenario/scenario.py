@@ -413,6 +413,12 @@ class Scenario:
         """KPI id -> position."""
         return {kpi: i for i, kpi in enumerate(self.kpis)}
 
+    @property
+    def curved(self) -> tuple[str, ...]:
+        """Paths of the drivers and effects that are curves."""
+        found = [d.path for kpi in self.kpis.values() for d in kpi.drivers if d.curve]
+        return (*found, *(e.path for i in self.initiatives.values() for e in i.effects if e.curve))
+
     @cached_property
     def kpi_sign(self) -> Floats:
         """Direction signs by KPI position, (n_kpis,) float of +1 and -1."""

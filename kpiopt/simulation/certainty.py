@@ -47,6 +47,7 @@ def varying_nodes(
         reached = (varies[tail] & passes_on) | (drawn[edges] & (delta[tail] != 0))
         varies[graph.head[edges][reached]] = True
         delta[start:stop] += graph.matrix[start:stop] @ delta
+        graph.curves.bend(delta, start, stop)
         for node, value in (fixed or {}).items():
             if start <= node < stop:
                 varies[node], delta[node] = False, value - graph.baseline[node]
@@ -80,10 +81,10 @@ def _inputs(scenario: Scenario) -> Iterator[tuple[str, bool]]:
             yield f"cells.{kpi.id}.baseline", position not in uncertain
         elif kpi.baseline is not None:
             yield f"kpi.{kpi.id}.baseline", not _is_spread(kpi.baseline)
-        for driver in kpi.drivers:
+        for driver in (d for d in kpi.drivers if d.curve is None or d.between):
             yield driver.path, not (_is_spread(driver.contribution) or driver.between)
     for factor in scenario.factors.values():
         yield f"factor.{factor.id}.value", not _is_spread(factor.value)
     for initiative in scenario.initiatives.values():
-        for effect in initiative.effects:
+        for effect in (e for e in initiative.effects if e.curve is None or e.between):
             yield effect.path, not (_is_spread(effect.contribution) or effect.between)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.discovery import Box, find_box
@@ -197,7 +197,8 @@ class _Groups:
         goal_weight = np.zeros(graph.n_nodes)
         goal_weight[node] = 1.0
         nodes = graph.cell_node[inputs.cells]
-        effect = graph.sweep_back(goal_weight)[nodes] * graph.sign[nodes] * propagation.stretch[inputs.cells]
+        linear = straight(graph, propagation.stretch, propagation.levels, tangent=True)
+        effect = linear.sweep_back(goal_weight)[nodes] * graph.sign[nodes] * propagation.stretch[inputs.cells]
         quantities = [q for first, last, q in inputs.groups for _ in range(first, last)]
         sds = np.array([q.standard_deviation for q in quantities])
         weight = effect * sds * inputs.own_weight

@@ -23,8 +23,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.errors import Location, ModelError, Problem
-from kpiopt.graph import CausalGraph
-from kpiopt.graph.causal_graph import NamedQuantity
+from kpiopt.graph import CausalGraph, NamedQuantity
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Integers, Scenario, Units
 from kpiopt.simulation.copula import Copula, build_copula

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph
-from kpiopt.graph.causal_graph import EdgeKind
+from kpiopt.graph.kinds import EdgeKind
 from kpiopt.scenario.scenario import Floats, Integers
 
 

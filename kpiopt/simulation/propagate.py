@@ -19,6 +19,7 @@ import scipy.sparse as sp
 
 from kpiopt.errors import NumericsError, Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.scenario.curve import Curve
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.hits import as_rows
 from kpiopt.simulation.inputs import TILE, RandomInputs, ScoreSource, Tile, build_inputs
@@ -108,7 +109,7 @@ class Level:
     Edges with an uncertain contribution have a row of their own behind the nodes' rows, first … last - 1, for the drawn
     contribution times the deviation of `tail[i]`. `matrix` adds up nodes' rows with certain
     coefficients and these rows with coefficient 1. `bounds`: which of the nodes are bounded, and between which
-    deviations each stays.
+    deviations each stays. `curves`: nodes that bend what reaches them.
     """
 
     start: int
@@ -119,6 +120,7 @@ class Level:
     tail: Integers
     factors: EdgeFactors
     bounds: tuple[Integers, Floats, Floats]
+    curves: tuple[tuple[int, Curve], ...]
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class Passage:
                 level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
+            for node, curve in level.curves:
+                rows[node] = curve.at(rows[node])
             place, low, high = level.bounds
             if len(place):
                 rows[place] = np.clip(rows[place], low, high)
@@ -197,8 +201,16 @@ def build_passage(graph: CausalGraph, quantity_row: Integers, nodes: Integers | 
         factors = edge_factors(graph, quantity_row, edges[e][is_drawn[e]])
         ends = int(row[e.start]), int(row[e.stop])
         bounds = _bounds(graph, nodes[start:stop], start)
-        levels.append(Level(start, stop, matrix, *ends, tail[e][is_drawn[e]], factors, bounds))
+        curves = tuple((int(np.searchsorted(nodes, n)), c) for n, c in _curves(graph, nodes[start:stop]))
+        levels.append(Level(start, stop, matrix, *ends, tail[e][is_drawn[e]], factors, bounds, curves))
     return Passage(nodes, tuple(levels), edges[is_drawn])
+
+
+def _curves(graph: CausalGraph, nodes: Integers) -> list[tuple[int, Curve]]:
+    """Return those of some nodes of one level that are curves."""
+    if not len(nodes) or not len(graph.curves.node):
+        return []
+    return [pair for pair in graph.curves.between(int(nodes[0]), int(nodes[-1]) + 1) if pair[0] in nodes]
 
 
 def _bounds(graph: CausalGraph, nodes: Integers, start: int) -> tuple[Integers, Floats, Floats]:
@@ -262,9 +274,10 @@ class Propagation:
         self.graph = graph
         self.inputs: RandomInputs = build_inputs(graph, stretch)
         self.stretch = np.asarray(stretch, dtype=np.float64)
+        self.levels = np.asarray(levels, dtype=np.float64)
         self.kept_cells = np.empty(0, dtype=np.int64) if kept_cells is None else kept_cells
         self.fixed = {node: value - float(graph.baseline[node]) for node, value in (fixed or {}).items()}
-        self._certain_change = self._sum_certain(np.asarray(levels, dtype=np.float64))
+        self._certain_change = self._sum_certain(self.levels)
         if shift is not None:
             self._certain_change += shift
         self._uncertain_nodes = np.flatnonzero(graph.node_quantity >= 0)

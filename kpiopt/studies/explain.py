@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.plan.plan import asked_inside_bounds
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.peers import peer_groups
@@ -187,6 +187,9 @@ def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
 def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: int) -> Explanation:
     """Explain the value of one node of a plan.
 
+    Where a response curve is on the way, each cause has its share of what the plan's change does together; what one
+    more would do is told by the slope at the plan.
+
     Parameters
     ----------
     graph : CausalGraph
@@ -195,6 +198,7 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
     levels : (n_levels,) float
     node : int
     """
+    here, graph = straight(graph, stretch, levels, tangent=True), straight(graph, stretch, levels)
     own, delta = graph.own_change(stretch, levels), graph.expected_change(stretch, levels)
     in_full = graph.own_change(stretch, levels, executed=False)
     asked, baseline = asked_inside_bounds(graph, stretch, levels)[1], float(graph.baseline[node])
@@ -210,7 +214,7 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
         _origins(graph, own, node),
         _asked_parts(graph, asked - graph.baseline, delta, node),
         *_among_peers(graph, stretch, node),
-        _goal_effects(graph, node),
+        _goal_effects(here, node),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.reading.key_path import name_the_right_ones
@@ -162,27 +162,36 @@ def _of_levels(graph: CausalGraph, levels: Floats, resource: str, inside: range,
 
 
 def explain_initiative(
-    graph: CausalGraph, levels: Floats, entries: Sequence[Mapping[str, Any]], initiative: Initiative, unit: str
+    graph: CausalGraph,
+    stretch: Floats,
+    levels: Floats,
+    entries: Sequence[Mapping[str, Any]],
+    initiative: Initiative,
+    unit: str,
 ) -> tuple[LevelExplanation, ...]:
     """Explain an initiative at each unit that decides about it, or at one.
 
     Parameters
     ----------
+    stretch : (n_cells,) float
     levels : (n_levels,) float
         The plan's.
     entries : sequence of mapping
         Limits of the answer "kpiopt.solve/1".
     """
-    scenario, paths, found = graph.scenario, Paths(graph), []
+    scenario, found = graph.scenario, []
+    mean, here = (Paths(straight(graph, stretch, levels, tangent=tangent)) for tangent in (False, True))
     position = list(scenario.initiatives).index(initiative.id)
     binding = [entry["name"] for entry in entries if entry["binding"]]
-    effects = {g.id: paths.effects(graph.goal_node(g)) for g in scenario.goals.values()}
+    shares, effects = (
+        {g.id: paths.effects(graph.goal_node(g)) for g in scenario.goals.values()} for paths in (mean, here)
+    )
     for row in np.flatnonzero(graph.level_initiative == position).tolist():
         at, level, node = int(graph.level_unit[row]), float(levels[row]), int(graph.level_node[row])
         if unit and scenario.units.ids[at] != unit:
             continue
         one = tuple(GoalEffect(goal, float(effect[node])) for goal, effect in effects.items())
-        planned = tuple(GoalEffect(effect.goal, effect.per_unit * level) for effect in one)
+        planned = tuple(GoalEffect(goal, float(effect[node]) * level) for goal, effect in shares.items())
         start = int(graph.level_start[row])
         limits = tuple(name for name in binding if _uses(graph, initiative, at, start, name))
         begins, most = scenario.period_name(start), initiative.maximum

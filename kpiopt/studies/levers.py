@@ -68,10 +68,11 @@ class LeverEffects:
 def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
     """Return the draws that levers are judged by, at most the scenario's own.
 
-    None where the graph is too large, or where KPIs have bounds: what a lever does then depends on the others.
+    None where the graph is too large, or where KPIs have bounds or causes act by curves: what a lever does then
+    depends on the others.
     """
     settings = graph.scenario.simulation
-    if len(graph.bounded):
+    if len(graph.bounded) or len(graph.curves.node):
         return None
     most = MOST_NUMBERS // max(1, graph.n_nodes + len(graph.tail))
     draws = min(MOST_DRAWS, settings.draws, 1 << max(0, most.bit_length() - 1))

@@ -32,6 +32,7 @@ from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
+from kpiopt.scenario.curve import refuse_curves
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
 from kpiopt.studies.risk_margins import BreakingDraws, GoalMargin, PlanValues, breaking_draws, goal_margins
@@ -147,6 +148,7 @@ def study_risk(
     """
     if not scenario.goals:
         return None
+    refuse_curves(scenario.curved, "the price of odds")
     solver = _Solver(options or SolverOptions(), allow_code=allow_code)
     order = scenario.decide.order
     order = order if "goals" in order else ("goals", *order)

@@ -14,14 +14,14 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation import actions, columns, compared, constraints, effort
+from kpiopt.program.formulation import actions, columns, compared, constraints, effort, response
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
-WRITTEN = ("everything", "by_period", "shared_out", "actions", "tiers")
+WRITTEN = ("everything", "by_period", "shared_out", "actions", "tiers", "curves")
 BLOCKS = {
     "add_stretch": "stretch[",
     "add_levels": "level[",
@@ -29,6 +29,9 @@ BLOCKS = {
     "add_shortfalls": "shortfall[",
     "add_largest": "largest[",
     "add_value_rows": "value[",
+    "add_responses": "response[",
+    "add_curve_rows": "curve[",
+    "add_part_rows": "filled[",
     "add_goal_rows": "goal[",
     "add_met_rows": "met[",
     "add_missed": "missed[",
@@ -79,7 +82,7 @@ def test_every_rule_has_a_golden_program() -> None:
     written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
-        for module in (columns, constraints, actions, effort, compared)
+        for module in (columns, constraints, actions, effort, compared, response)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("add_") and function.__module__ == module.__name__ and name not in NO_RULES
     ]
@@ -183,6 +186,31 @@ def test_tiers_worked_out_by_hand() -> None:
     assert "capacity.hours[co]: 3 stretch[b/out] + 1 stretch[c/out] + 3 load[a/out] <= 60" in lines
     (cost,) = [line for line in lines if line.startswith("minimise cost")]
     assert cost.endswith("30 stretch[b/out] + 10 stretch[c/out] + 30 load[a/out]")
+
+
+def test_curves_worked_out_by_hand() -> None:
+    """Each line below was written from the scenario and the formula, not from the program."""
+    lines = (HERE / "curves.txt").read_text(encoding="utf-8").splitlines()
+    ads, fairs, worse = (
+        "initiative.ads.effects.sales@co",
+        "initiative.fairs.effects.sales@co",
+        "kpi.errors.drivers.visits@co",
+    )
+    # four for each of the first 10, then 1.5: 40 and 70 at 10 and 30; more of it helps, and the slopes fall
+    assert f"curve[{ads}: 4]: -4 change[{ads}] + 1 response[{ads}] <= 0" in lines
+    assert f"curve[{ads}: 1.5]: -1.5 change[{ads}] + 1 response[{ads}] <= 25" in lines
+    # one each up to 10, five each up to 20, one each from there on: whole numbers say what is full
+    (filled,) = [line for line in lines if line.startswith(f"curve[{fairs}]")]
+    assert filled.endswith(f"- 1 part[{fairs}: 10] - 5 part[{fairs}: 20] - 1 part[{fairs}: 30] = 0")
+    assert f"filled[{fairs}: 10, full]: 0 <= 1 part[{fairs}: 10] - 10 full[{fairs}: 10]" in lines
+    assert f"filled[{fairs}: 10, next]: 1 part[{fairs}: 20] - 10 full[{fairs}: 10] <= 0" in lines
+    assert f"whole 0 <= full[{fairs}: 20] <= 1" in lines
+    # errors, of which fewer are better, rise by 0.1 a visit up to 10, then by 0.4
+    assert f"curve[{worse}: 0.1]: 0 <= -0.1 change[{worse}] + 1 response[{worse}]" in lines
+    assert f"curve[{worse}: 0.4]: -3 <= -0.4 change[{worse}] + 1 response[{worse}]" in lines
+    # what reaches it are the visits of both units, and what it makes of them are errors
+    assert f"value[{worse}]: -1 change[co/visits] + 1 change[{worse}] = 0" in lines
+    assert f"value[co/errors]: 1 change[co/errors] - 1 response[{worse}] = 0" in lines
 
 
 def test_formulation_page_is_current() -> None:

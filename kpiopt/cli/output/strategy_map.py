@@ -97,7 +97,9 @@ def _format_of(file: Path | None) -> MapFormat:
 
 def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tuple[MapSource, list[str | Path]]:
     """Return what is to be drawn, a kept run with its plan or a scenario before it is solved, and its own files."""
-    from kpiopt.graph import build_graph
+    import numpy as np
+
+    from kpiopt.graph import build_graph, straight
     from kpiopt.report.page.source import map_source_of_kept
     from kpiopt.report.strategy_map.collect import MapSource
     from kpiopt.runs.store import RunStore
@@ -105,7 +107,9 @@ def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tu
 
     if Path(of).is_file():
         scenario, _ = read_scenario(Path(of), variant, overrides)
-        return MapSource(build_graph(scenario)), list(scenario.files)
+        graph = build_graph(scenario)
+        start = straight(graph, np.zeros(len(scenario.cells)), np.zeros(graph.n_levels))
+        return MapSource(start), list(scenario.files)
     if variant or overrides:
         raise UsageError(
             Problem("E-usage", "--variant and --set need a scenario", fix="a run is what it was solved as")

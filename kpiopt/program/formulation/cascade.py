@@ -34,6 +34,7 @@ from kpiopt.program.formulation.constraints import (
 from kpiopt.program.formulation.effort import add_effort_curve_rows
 from kpiopt.program.formulation.objectives import OBJECTIVES, RISK_OBJECTIVES, build_reference, hard_promises
 from kpiopt.program.formulation.promises import Cuts, Promise, promises_of
+from kpiopt.program.formulation.response import add_curve_rows, add_part_rows
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Budget, Scenario
 
@@ -45,9 +46,9 @@ class Cascade:
     Attributes
     ----------
     program : LinearProgram
-        Columns stretch, level, change, shortfall, largest; rows value, goal, lock_target, total, bound,
-        range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget, fairness,
-        mean, band, peers, rank.
+        Columns stretch, level, change, response, shortfall, largest; rows value, curve, pieces, filled, goal,
+        lock_target, total, bound, range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget,
+        fairness, mean, band, peers, rank.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -76,6 +77,8 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     build = ProgramBuilder(graph.scenario.name)
     columns = add_columns(build, graph)
     add_value_rows(build, columns)
+    add_curve_rows(build, columns.responses, columns.change)
+    add_part_rows(build, columns.responses, columns.change)
     add_goal_rows(build, columns)
     add_met_rows(build, columns)
     add_lock_target_rows(build, columns)

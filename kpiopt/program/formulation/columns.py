@@ -22,6 +22,7 @@ from kpiopt.program.formulation.elimination import (
     nodes_at_risk,
     stretch_range,
 )
+from kpiopt.program.formulation.response import ResponseColumns, add_responses
 from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
 from kpiopt.scenario.peers import PeerGroups, peer_groups
@@ -56,6 +57,8 @@ class DecisionColumns:
         Whether those run that are more than a level.
     change : Columns
         delta_h, one for each hub of `ways`.
+    responses : ResponseColumns
+        What curves make of the changes that reach them.
     shortfall : Columns
         f_g, one for each goal that is not hard; a hard goal with promised odds has one as well, which has to be 0.
     together : Columns
@@ -93,6 +96,7 @@ class DecisionColumns:
     actions: ActionColumns
     change: Columns
     ways: Elimination
+    responses: ResponseColumns
     shortfall: Columns
     together: Columns
     risk: Columns
@@ -212,10 +216,9 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goals = tuple(scenario.goals.values())
     goal_node = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
     fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
-    promised = graph.whole_node[scenario.totals.cell[~np.isnan(scenario.totals.target)]]
     at_risk = nodes_that_may_leave(graph)
-    alone = np.isin(at_risk, node) & (graph.topological_level[at_risk] == 0)
-    ways = eliminate(graph, np.unique(np.concatenate([goal_node, node[fixed], promised, at_risk[~alone]])))
+    held = _held_nodes(graph, node, fixed, at_risk)
+    ways = eliminate(graph, np.unique(np.concatenate([goal_node, held])))
     change = add_changes(build, graph, ways, cell, stretch, level)
     goal_hub = np.searchsorted(ways.hub, goal_node)
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
@@ -236,6 +239,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         level=level,
         change=change,
         ways=ways,
+        responses=add_responses(build, graph, ways, change, _wanted(graph, goals, ways, goal_hub, held)),
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
@@ -252,6 +256,30 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         goal_hub=goal_hub,
         goal_scale=goal_scale,
     )
+
+
+def _held_nodes(graph: CausalGraph, node: Integers, fixed: Integers, at_risk: Integers) -> Integers:
+    """Return the nodes of which a row holds the value itself: locked targets, and bounds of what others move."""
+    totals = graph.scenario.totals
+    promised = graph.whole_node[totals.cell[~np.isnan(totals.target)]]
+    alone = np.isin(at_risk, node) & (graph.topological_level[at_risk] == 0)
+    return np.concatenate([node[fixed], promised, at_risk[~alone]])
+
+
+def _wanted(
+    graph: CausalGraph, goals: tuple[Goal, ...], ways: Elimination, goal_hub: Integers, held: Integers
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether more and whether less of each hub's change may help: goals want one way, what is held both, (n_hubs,).
+
+    Rules of the planner's own may ask anything of any hub.
+    """
+    more, less = np.full((2, len(ways.hub)), graph.scenario.rules is not None)
+    sign = graph.sign[ways.hub[goal_hub]] if goals else np.empty(0)
+    more[goal_hub[sign > 0]] = True
+    less[goal_hub[sign < 0]] = True
+    at = np.searchsorted(ways.hub, held)
+    more[at], less[at] = True, True
+    return more, less
 
 
 def nodes_that_may_leave(graph: CausalGraph) -> Integers:
@@ -315,14 +343,16 @@ def add_changes(
 ) -> Columns:
     """delta_h in a finite box, a little wider than interval arithmetic says where it can move at all.
 
-    The certificate needs a finite box; what cannot move is left to no solver.
+    The certificate needs a finite box; what cannot move is left to no solver. Of a curve it is what reaches it.
     """
     lower, upper = np.zeros(len(graph.scenario.cells)), np.zeros(len(graph.scenario.cells))
     lower[cell], upper[cell] = stretch.lower, stretch.upper
     low, high = change_interval(graph, (lower, upper), (level.lower, level.upper))
+    low[graph.curves.node], high[graph.curves.node] = low[graph.curves.tail], high[graph.curves.tail]
     low, high = closed(low, high)
     margin = 0.01 * (high - low) + 1e-6 * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
     margin = np.where(low < high, margin, 0.0)
+    margin[graph.curves.node] = 0.0  # their pieces are to have the lengths of the file
     hub = ways.hub
     return build.add_columns(
         "change", (low - margin)[hub], (high + margin)[hub], lambda i: graph.node_name(int(hub[i]))

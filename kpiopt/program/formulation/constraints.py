@@ -22,6 +22,7 @@ from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.formulation.compared import Weighted
+from kpiopt.program.formulation.response import response_ways
 from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.scenario import Budget, Floats, Integers
 from kpiopt.scenario.target_grid import target_grid
@@ -64,7 +65,8 @@ class Limit:
 def add_value_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """delta_h - sum_n s_k e_n c_nh x_n - sum_l c_lh a_l - sum_m c_mh delta_m = sum_factors c_fh E[factor] + cut_h.
 
-    cut_h is what bounds take away without any decision (0 where KPIs have none).
+    cut_h is what bounds take away without any decision (0 where KPIs have none). Of a curve, delta is what reaches it;
+    what it hands on to others is its y.
     """
     graph, ways = columns.graph, columns.ways
     each = np.arange(len(ways.hub))
@@ -73,6 +75,7 @@ def add_value_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     cut = np.flatnonzero((graph.clipped != 0.0) & (ways.hub_of >= 0))
     np.add.at(constant, ways.hub_of[cut], ways.coefficient[cut] * graph.clipped[cut])
     terms = [Terms(columns.change, each, each, np.ones(len(each))), _stretch_ways(columns), *_ways_between(columns)]
+    terms.append(response_ways(graph, ways, columns.responses))
     build.add_rows("value", terms, constant, constant, columns.change.label)
 
 

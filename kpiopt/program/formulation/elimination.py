@@ -1,8 +1,8 @@
 """Substitution of the value equations: only nodes where paths branch or goals look keep a column of their own.
 
 A node with a single way on hands its change to the next node; following these ways, every such node ends at one *hub*
-with one coefficient. Hubs are goals' nodes and nodes with several ways on. Each cell then stands in one value row
-only, whatever the depth of the organization.
+with one coefficient. Hubs are goals' nodes, nodes with several ways on, and curves. Each cell then stands in one value
+row only, whatever the depth of the organization.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def eliminate(graph: CausalGraph, goal_nodes: Integers) -> Elimination:
     is_source = (graph.kind == NodeKind.FACTOR) | (graph.kind == NodeKind.INITIATIVE)
     is_hub = relevant & ~is_source & (ways_on != 1)
     is_hub[goal_nodes] = True
+    is_hub[graph.curves.node] = relevant[graph.curves.node]
     hub = np.flatnonzero(is_hub)
     hub_of, coefficient = _follow(graph, hub, edges[~(is_hub | is_source)[graph.tail[edges]]])
     ways = edges[(is_hub | is_source)[graph.tail[edges]]]
@@ -192,4 +193,7 @@ def change_interval(
             low[here] + up[here] @ low + down[here] @ high,
             high[here] + up[here] @ high + down[here] @ low,
         )
+        for node, curve in graph.curves.between(here.start, here.stop):
+            reached = curve.pieces(low[node], high[node])[1]
+            low[node], high[node] = reached.min(), reached.max()
     return low, high

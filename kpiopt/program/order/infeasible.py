@@ -101,8 +101,10 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     """Open the boxes of columns that only follow from decisions: a repair may carry them further than the data do."""
     arrays, columns = cascade.program.arrays(), cascade.columns
     lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
-    lower[columns.change.positions] = -np.inf
-    for block in (columns.change, columns.shortfall, *columns.fair.blocks):
+    follows = np.delete(columns.change.positions, columns.responses.hub)  # beyond its box a curve may bend again
+    lower[follows] = -np.inf
+    upper[follows] = np.inf
+    for block in (columns.shortfall, *columns.fair.blocks):
         upper[block.positions] = np.inf
     if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
         upper[columns.stretch.positions] = np.inf

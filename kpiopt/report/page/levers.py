@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.graph import EdgeKind
+from kpiopt.graph import CausalGraph, EdgeKind
 from kpiopt.graph.hand_down import weight_above
 from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import decimals_of_step
@@ -53,6 +53,15 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "cards": [[c.unit, decimals_of_step(step) if (step := _step(source, c.id)) else None] for c in found.cards],
         "left_out": _count(source) - len(kept), "periods": [] if periods is None else list(periods.names),
     }  # fmt: skip
+
+
+def why_no_levers(graph: CausalGraph) -> str:
+    """Say why nothing can be moved on the page; "" where it is only that there is nothing to move."""
+    if len(graph.curves.node):
+        return "Nothing can be moved here: causes act by curves, so that what one move does depends on the others."
+    if len(graph.bounded):
+        return "Nothing can be moved here: KPIs have bounds, so that what one move does depends on the others."
+    return ""
 
 
 def _count(source: ReportSource) -> int:

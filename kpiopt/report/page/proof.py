@@ -10,6 +10,7 @@ from kpiopt import __version__
 from kpiopt.errors import problem_as_dict
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, percent
+from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Scenario
@@ -29,6 +30,7 @@ def assumptions_section(source: ReportSource) -> PageSection:
     columns = ("what", "in the file", "assumed", "mean")
     order = " → ".join(scenario.decide.order)
     lines = [f"Order of decisions: {order}. Peers: same {' and '.join(scenario.decide.peers)}."]
+    lines += curve_sentences(source.simulation, source.expected)
     table = PageTable("What is uncertain", columns, rows[:MOST_ASSUMPTIONS], 3, caption)
     return PageSection("Assumptions", lines, blocks=[table] if rows else [])
 

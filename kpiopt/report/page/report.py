@@ -8,7 +8,7 @@ from typing import Any
 from kpiopt.report.asks.section import asks_section
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section, headline, tiles
-from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines
+from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines, why_no_levers
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
 from kpiopt.report.page.periods import periods_section
@@ -47,6 +47,7 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     """
     found = fold_large(collect_map(source.map_source()))
     moved = lever_data(source, found) if levers else None
+    why = why_no_levers(source.graph) if levers and moved is None else ""
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
@@ -54,7 +55,7 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     promised = [section for section in (promises_section(source),) if section]
     by_period = [periods_section(source)] if source.scenario.periods is not None else []
     sections = (
-        PageSection(cards=tiles(source), blocks=[map_block(found, moved)]),
+        PageSection(cards=tiles(source), blocks=[map_block(found, moved, why)]),
         goals_section(source),
         *promised,
         *by_period,
@@ -78,12 +79,12 @@ def render_map_page(found: StrategyMap) -> str:
     return render_page(Page(found.title, found.note, [PageSection(blocks=[map_block(found)])], scripts=("map.js",)))
 
 
-def map_block(found: StrategyMap, moved: dict[str, Any] | None = None) -> PageMap:
-    """Return a strategy map as a block of a page, with levers where their data is given."""
+def map_block(found: StrategyMap, moved: dict[str, Any] | None = None, why: str = "") -> PageMap:
+    """Return a strategy map as a block of a page, with levers where their data is given, else why there are none."""
     caption = found.note or "choose a card to see what drives it and what it drives; arrow keys follow the arrows"
     folded = {card: draw_map(part, standalone=False) for card, part in found.folded.items()}
     drawn = draw_map(found, standalone=False, levers=lever_cards(moved, found) if moved else ())
-    lines = list(lever_lines(moved)) if moved else []
+    lines = list(lever_lines(moved)) if moved else [why] * bool(why)
     return PageMap("Strategy map", drawn, caption, folded, _arrow_table(found), lines)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.report.strategy_map.collect import MapSource
 from kpiopt.run.run import Run
 from kpiopt.runs.kept_plan import load_kept_plan, read_targets
@@ -86,15 +86,20 @@ class ReportSource:
         return Estimate.from_dict(odds) if odds else None
 
     @cached_property
+    def straight(self) -> CausalGraph:
+        """The graph with each curve at its mean slope up to the plan: shares of what the plan changes."""
+        return straight(self.graph, self.stretch, self.levels)
+
+    @cached_property
     def paths(self) -> Paths:
-        """The graph's edges, to be followed from a node to a goal."""
-        return Paths(self.graph)
+        """The graph's edges, to be followed from one more at a node to a goal."""
+        return Paths(straight(self.graph, self.stretch, self.levels, tangent=True))
 
     def map_source(self) -> MapSource:
         """Return what the strategy map is drawn from."""
         drawn = self.simulation
         odds = np.vstack([drawn.node_odds, drawn.node_intervals]) if drawn else None
-        return MapSource(self.graph, self.targets, self.levels, self.goal_odds, odds, self.cushion)
+        return MapSource(self.straight, self.targets, self.levels, self.goal_odds, odds, self.cushion)
 
     @cached_property
     def cushion(self) -> Floats:
@@ -108,12 +113,12 @@ class ReportSource:
         return cushion
 
     def effect_on_goals(self) -> dict[str, Floats]:
-        """Return by goal what one more at each node adds to its value, along all paths; (n_nodes,) float each."""
+        """Return by goal what one of the plan's change at each node adds to it, along all paths; (n_nodes,) each."""
         effects = {}
         for goal in self.scenario.goals.values():
             at = np.zeros(self.graph.n_nodes)
             at[self.graph.goal_node(goal)] = 1.0
-            effects[goal.id] = self.graph.sweep_back(at)
+            effects[goal.id] = self.straight.sweep_back(at)
         return effects
 
 
@@ -127,7 +132,8 @@ def map_source_of_kept(stored: StoredRun) -> MapSource:
     """
     plan, document = load_kept_plan(stored), stored.document
     odds = {g["goal"]: Estimate.from_dict(g["odds"]) for g in document["goals"] if g["odds"]}
-    return MapSource(plan.graph, plan.targets, plan.levels, odds, plan.odds, plan.cushion)
+    graph = straight(plan.graph, plan.stretch, plan.levels)
+    return MapSource(graph, plan.targets, plan.levels, odds, plan.odds, plan.cushion)
 
 
 def source_of_run(run: Run, name: str, risk: Mapping[str, Any] | None = None) -> ReportSource:

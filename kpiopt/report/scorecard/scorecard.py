@@ -214,7 +214,7 @@ def _moves(source: ReportSource, unit: int, nodes: list[int]) -> Iterator[PageSe
         shown = []
         if effort:
             shown.append(("your own effort", change(effort, kpi.unit), effort))
-        for part in direct_parts(source.graph, delta, node):
+        for part in direct_parts(source.straight, delta, node):
             told = _part(source, unit, node, part)
             if told and part.contribution:
                 shown.append((*told, part.contribution))

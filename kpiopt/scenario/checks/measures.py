@@ -117,7 +117,7 @@ class MeasureChecks:
                 self.findings.at("W-growth", message, ("guardrail", name, "growth"), rule=rule, fix=fix)
 
     def _check_sign(self, kpi: Kpi, driver: Driver) -> None:
-        cause, contribution = self.kpis[driver.cause], driver.contribution.mean
+        cause, contribution = self.kpis[driver.cause], driver.slope
         if cause.sign * contribution * kpi.sign >= 0 or self.model.kpi[kpi.id].drivers[driver.cause].trade_off:
             return
         better = "more" if cause.sign > 0 else "less"
@@ -132,7 +132,7 @@ class MeasureChecks:
 
     def _check_scale(self, kpi: Kpi, driver: Driver) -> None:
         """Ask about one currency in two scales with a contribution as if they were one."""
-        cause, size = self.kpis[driver.cause], abs(driver.contribution.mean)
+        cause, size = self.kpis[driver.cause], abs(driver.slope)
         ours, theirs = money_of(kpi.unit), money_of(cause.unit)
         if ours is None or theirs is None or ours[1] != theirs[1] or ours[0] == theirs[0] or not size:
             return
@@ -140,7 +140,7 @@ class MeasureChecks:
         if abs(log10(size)) >= abs(log10(size / ratio)):
             return
         message = f"{cause.id} is in {cause.unit} and {kpi.id} in {kpi.unit}: {size:g} {kpi.unit} per {cause.unit}?"
-        fix = f"write {driver.contribution.mean * ratio:g} if the two amounts are meant to be alike"
+        fix = f"write {driver.slope * ratio:g} if the two amounts are meant to be alike"
         self._ask("W-scale", message, kpi, driver, fix)
 
     def _ask(self, code: str, message: str, kpi: Kpi, driver: Driver, fix: str) -> None:
@@ -150,7 +150,7 @@ class MeasureChecks:
     def _check_effects(self, initiative: Initiative) -> None:
         """Ask about an initiative that makes everything worse that it changes."""
         effects = [effect for effect in initiative.effects if effect.kpi in self.kpis]
-        worse = [effect for effect in effects if effect.contribution.mean * self.kpis[effect.kpi].sign < 0]
+        worse = [effect for effect in effects if effect.slope * self.kpis[effect.kpi].sign < 0]
         if not worse or len(worse) < len(effects):
             return
         names = ", ".join(effect.kpi for effect in worse)

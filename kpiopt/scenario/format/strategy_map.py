@@ -44,8 +44,17 @@ class ObjectiveEntry(Section):
 class LinkEntry(Section):
     """An effect with its settings, where the contribution alone does not say it all."""
 
-    contribution: QuantityValue = Field(
-        description="change of the driven KPI per unit change of the cause, both in their own units"
+    contribution: QuantityValue | None = Field(
+        default=None,
+        description="change of the driven KPI per unit change of the cause, both in their own units; needed unless "
+        "there is a `curve`",
+    )
+    curve: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=2)] | None = (
+        Field(
+            default=None,
+            description="instead of a contribution: points [change of the cause, change of the driven KPI], straight "
+            "between them and beyond the last; no change of the cause is no change of the KPI",
+        )
     )
     unit: str = Field(
         default="",

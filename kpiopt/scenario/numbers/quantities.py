@@ -45,11 +45,11 @@ def name_quantities(
     """
     found = {f"factor.{f.id}": f.value for f in factors.values()}
     for kpi in kpis.values():
-        found |= {driver.path: driver.contribution for driver in kpi.drivers}
+        found |= {driver.path: driver.contribution for driver in kpi.drivers if driver.curve is None}
         if kpi.baseline is not None:
             found[f"kpi.{kpi.id}.baseline"] = kpi.baseline
     for initiative in initiatives.values():
-        found |= {effect.path: effect.contribution for effect in initiative.effects}
+        found |= {effect.path: effect.contribution for effect in initiative.effects if effect.curve is None}
     kpi_ids = list(kpis)
     for row, quantity in cells.baseline_quantity.items():
         found[f"cell.{units.ids[cells.unit[row]]}/{kpi_ids[cells.kpi[row]]}.baseline"] = quantity

@@ -13,10 +13,11 @@ from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
-from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry
+from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry, LinkEntry
 from kpiopt.scenario.links import Driver, Effect, Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.actions import check_relations, places_of_effect, resolve_levels
+from kpiopt.scenario.resolve.curves import resolve_curve
 from kpiopt.scenario.resolve.periods import find_period, kind_of, period_names
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Selector
@@ -151,7 +152,7 @@ class MapResolver:
 
     def _driver(self, kpi: str, cause: str, entry: DriverEntry) -> Driver | None:
         path = ("kpi", kpi, "drivers", cause)
-        contribution = self._contribution(path, entry.contribution)
+        contribution, curve = self._contribution(path, entry), resolve_curve(self.findings, self.model, path, entry)
         if not self._is_cause(kpi, cause, path):
             return None
         units = self._places(kpi, cause, entry.at, path)
@@ -162,13 +163,17 @@ class MapResolver:
         name = f"kpi.{kpi}.drivers.{cause}"
         contribution = contribution or Quantity.number(0.0)  # it is noted as wrong
         self._warn_unassigned(f"kpi.{kpi}.drivers.{cause}", kpi, units, entry.spread, path)
-        return Driver(cause, is_factor, contribution, entry.lag, entry.at, units, name, entry.between, entry.spread)
+        return Driver(
+            cause, is_factor, contribution, entry.lag, entry.at, units, name, entry.between, entry.spread, curve
+        )
 
-    def _contribution(self, path: KeyPath, value: object) -> Quantity | None:
-        """Read a contribution written as a value of its own or inside a table."""
+    def _contribution(self, path: KeyPath, entry: LinkEntry) -> Quantity | None:
+        """Read a contribution written as a value of its own or inside a table; 1 where a curve says what there is."""
+        if entry.contribution is None:
+            return Quantity.number(1.0)
         inner = (*path, "contribution")
         is_inner = self.findings.document.key_location(inner) != self.findings.document.key_location(path)
-        return self.reader.at(inner if is_inner else path, value)
+        return self.reader.at(inner if is_inner else path, entry.contribution)
 
     def _is_cause(self, kpi: str, cause: str, path: KeyPath) -> bool:
         """Whether a cause exists, is one thing only, and is not the KPI itself."""
@@ -311,7 +316,7 @@ class MapResolver:
     def _effect(self, key: str, kpi: str, units: Integers) -> Effect | None:
         path = ("initiative", key, "effects", kpi)
         entry = self.model.initiative[key].effects[kpi]
-        contribution = self._contribution(path, entry.contribution)
+        contribution, curve = self._contribution(path, entry), resolve_curve(self.findings, self.model, path, entry)
         if kpi not in self.model.kpi:
             if kpi not in self.findings.declared("kpi"):
                 fix = self.findings.nearest(kpi, self.model.kpi)
@@ -327,7 +332,7 @@ class MapResolver:
         self._warn_unassigned(f"initiative.{key}.effects.{kpi}", kpi, working, entry.spread, path)
         if contribution is None:
             return None
-        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between, entry.spread, places)
+        return Effect(kpi, contribution, entry.lag, ".".join(path), entry.between, entry.spread, places, curve)
 
     def _effect_places(
         self, key: str, kpi: str, at: str, units: Integers, path: KeyPath

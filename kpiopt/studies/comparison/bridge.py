@@ -8,6 +8,9 @@ With T the total effect of one unit at a node on the goal's node, a plan value i
 at a time, so that the parts of a change telescope:
 
     T'e'x' - T e x  =  T e (x' - x)  +  T (e' - e) x'  +  (T' - T) e'x'
+
+Along a response curve T has its mean slope up to where the plan is; that it is another in the other plan is told as a
+change of links.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Literal
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.plan import Plan
 from kpiopt.scenario.scenario import Floats, Integers, Units
 
@@ -129,7 +132,7 @@ def _find(graph: CausalGraph, kpi: str, unit: str, period: str | None) -> int:
 
 def _terms(plan: Plan, node: int) -> _Terms:
     """Collect all that has an effect on a node."""
-    graph, scenario = plan.graph, plan.graph.scenario
+    graph, scenario = straight(plan.graph, plan.stretch, plan.levels), plan.graph.scenario
     weight = np.zeros(graph.n_nodes)
     weight[node] = 1.0
     total = graph.sweep_back(weight)

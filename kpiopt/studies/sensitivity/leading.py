@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.program.formulation.columns import scale_of_goals
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.numbers.plain_numbers import unit_numbers
@@ -57,7 +57,7 @@ def _is_baseline_of_kpi(move: Move) -> bool:
 
 def _direct_effects(moves: Iterable[Move], planned: Planned, outcome: Outcome) -> Floats:
     """Return what each move does to the outcome's nodes at once, through all causes, without a new plan."""
-    graph = planned.graph
+    graph = straight(planned.graph, planned.stretch, planned.levels, tangent=True)
     pulls = np.array([graph.sweep_back(w) for w in _weights(outcome, graph)]).reshape(-1, graph.n_nodes)
     by_cell = pulls[:, graph.cell_node]
     cells, scenario = graph.scenario.cells, graph.scenario

@@ -27,6 +27,7 @@ from kpiopt.program.solver.answer import Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.run.over_assign import over_assign
+from kpiopt.scenario.curve import refuse_curves
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.studies.family import Planned
 
@@ -123,6 +124,7 @@ def find_alternatives(
             Problem("E-slack", f"a slack of {slack:g} means nothing", rule="a slack is 0 or more", fix=fix)
         )
     _require_size(planned)
+    refuse_curves(planned.scenario.curved, "the search for plans nearly as good")
     room, steps = leave_room(planned, slack)
     decisions = _decisions(planned)
     found = _find(planned, room, decisions, progress, deadline)
