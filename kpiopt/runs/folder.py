@@ -142,8 +142,9 @@ def certificate_document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def json_bytes(document: Mapping[str, Any]) -> bytes:
-    """Return strict JSON: numbers that are not finite raise."""
-    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    """Return strict JSON: numbers that are not finite raise; bytes of paths that are no UTF-8 are escaped."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def _parquet_bytes(frame: pl.DataFrame) -> bytes:

@@ -164,7 +164,7 @@ def parse_document(content: bytes) -> dict[str, Any]:
         Where it is no JSON, is of another form, or not what its digest says.
     """
     try:
-        found = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+        found = json.loads(content, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("it nests too deep") from None
     schema = found.get("schema") if isinstance(found, dict) else None
@@ -190,6 +190,14 @@ def _digest(document: Mapping[str, Any]) -> str:
 def _finite(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _refuse(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object in which no name stands twice: programs differ in which of two values they read."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
 
 
 def _refuse(text: str) -> NoReturn:

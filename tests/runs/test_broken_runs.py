@@ -152,8 +152,21 @@ def test_an_edited_document_is_used_by_no_command(folder, capsys):
         (run / "run.json").write_bytes(broken.encode("utf-8", "surrogateescape"))
         assert main(["runs", "show", str(run)]) == 8
         assert main(["verify", str(run)]) == 6
+    (run / "run.json").write_text(text.replace('"goals":', '"goals": [],\n "goals":', 1))
+    assert main(["verify", str(run)]) == 6  # other programs would read the first of them
     said = capsys.readouterr()
     assert "damaged" in said.out and "E-internal" not in said.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are UTF-16 there")
+def test_folders_whose_names_are_no_text_hold_runs_too(folder, capsys):
+    words = ["solve", str(folder / "scenario.toml"), "--out", str(folder / "\udcff"), "--no-simulation"]
+    assert main(words) == 0
+    (run,) = (folder / "\udcff").iterdir()
+    assert main(["verify", str(run)]) == 0 and main(["runs", "show", str(run)]) == 0
+    assert main(words) == 0 and "solved before" in capsys.readouterr().err
+    axis = ["--over", "goal.sales.target=1,2", "--html", str(folder / "\udcff.html"), "--no-simulation"]
+    assert main(["sweep", str(folder / "scenario.toml"), "--out", str(folder / "\udcff"), *axis]) == 0
 
 
 def hide(run: Path, name: str, how: str) -> None:
