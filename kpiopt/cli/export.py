@@ -27,7 +27,10 @@ COMMENT = {FileFormat.LP: "\\", FileFormat.MPS: "*"}
 
 def export(
     scenario: ScenarioPath,
-    file_format: Annotated[FileFormat, typer.Option("--format", help="CPLEX LP or free MPS.")] = FileFormat.LP,
+    file_format: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="CPLEX LP or free MPS; by default what --out ends with, or LP."),
+    ] = None,
     step: Annotated[
         str | None,
         typer.Option("--step", metavar="NAME", help="Objective, as 'goals 1' or cost; the first by default."),
@@ -50,6 +53,8 @@ def export(
     if out is not None:
         require_place(out, checked.files, force=force)
     program = program_of_step(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code), step)
+    by_name = FileFormat.MPS if out is not None and out.suffix.lower() == ".mps" else FileFormat.LP
+    file_format = file_format or by_name
     lines = export_lines(program, file_format.value, step)
     if out is None:
         print_lines(lines)

@@ -160,3 +160,6 @@ def test_the_command_writes_what_earlier_steps_have_left(tmp_path, capsys):
     out = tmp_path / "cost.mps"
     assert main(["export", str(FAULT), "--step", "cost", "--format", "mps", "--out", str(out)]) == 0
     assert optimum(out) == pytest.approx(700.0)
+    words = ["export", str(FAULT), "--step", "cost", "--force", "--out"]
+    assert main([*words, str(out)]) == main([*words, str(tmp_path / "cost.lp")]) == 0  # in the format of the name
+    assert optimum(out) == optimum(tmp_path / "cost.lp") == pytest.approx(700.0)
