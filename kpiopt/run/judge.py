@@ -152,10 +152,18 @@ def _spending(graph: CausalGraph, stretch: Floats) -> Spending:
 
 
 def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]) -> Iterator[BrokenLimit]:
-    """Yield capacities, budgets and ranges of cells that are not kept; a lock counts whatever the range says."""
+    """Yield capacities, budgets, initiatives that must run and ranges of cells that are not kept.
+
+    A lock counts whatever the range says.
+    """
     for limit in limits:
         if limit.used > limit.limit + USED_UP * abs(limit.limit):
             yield BrokenLimit(limit.name, limit.limit, limit.used)
+    for initiative in graph.scenario.initiatives.values():
+        if initiative.levels and initiative.levels[0] > 0.0:  # it runs in every plan, and there is none here
+            for unit in initiative.units.tolist():
+                where = f"{initiative.id}@{graph.scenario.units.ids[unit]}"
+                yield BrokenLimit(f"initiative.{where}", initiative.levels[0], 0.0)
     cells = graph.scenario.cells
     size = np.maximum(np.abs(cells.baseline), graph.scenario.kpi_step[cells.kpi])
     near = USED_UP * np.maximum(size, np.abs(stretch))

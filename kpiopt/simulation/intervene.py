@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.hand_down import leaves_below
+from kpiopt.scenario.actions import Pair, exclusions, needed_units
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
 from kpiopt.simulation.odds import Estimate
@@ -25,6 +26,9 @@ from kpiopt.simulation.simulate import Spread, simulate
 
 LARGEST = 1e12
 """As in scenarios: beyond it what adds up over draws has no digits left that matter."""
+
+LEAST_LEVEL = 1e-9
+"""Level above which an initiative runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ def intervene(
     for text in act:
         rows, level = read_act(graph, text)
         new_levels[rows] = level
+    _require_possible(graph, levels, new_levels, list(act))
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
     nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
@@ -193,6 +198,44 @@ def read_act(graph: CausalGraph, text: str) -> tuple[Integers, float]:
     if initiative.whole and level != int(level):
         raise _refusal(text, f"levels of {key} are whole numbers", f"write {round(level)}")
     return rows, level
+
+
+def _require_possible(graph: CausalGraph, before: Floats, levels: Floats, texts: Sequence[str]) -> None:
+    """Refuse levels that leave an initiative without what it needs, or beside what it excludes.
+
+    Raises
+    ------
+    UsageError
+        `E-intervention`; what the plan itself does not keep is not held against an action.
+    """
+    scenario, (old, new) = graph.scenario, (_begun(graph, before), _begun(graph, levels))
+    ids = scenario.units.ids
+
+    def breaks(begun: Mapping[Pair, int]) -> Iterator[str]:
+        for initiative in scenario.initiatives.values():
+            for name in initiative.needs:
+                at = needed_units(scenario.units, initiative, scenario.initiatives[name]).tolist()
+                for unit, other in zip(initiative.units.tolist(), at, strict=True):
+                    start = begun.get((initiative.id, unit))
+                    if start is not None and begun.get((name, other), start + 1) > start:
+                        yield f"{initiative.id} at {ids[unit]} needs {name} at {ids[other]}"
+        for (first, u), (second, v) in exclusions(scenario.units, scenario.initiatives):
+            if (first, u) in begun and (second, v) in begun:
+                yield f"{first} at {ids[u]} and {second} at {ids[v]} exclude each other"
+
+    known = set(breaks(old))
+    for why in breaks(new):
+        if why not in known:
+            raise _refusal(", ".join(texts), why, "act on the other one as well, with one more --act")
+
+
+def _begun(graph: CausalGraph, levels: Floats) -> dict[Pair, int]:
+    """Return the first start of each initiative that runs, by its id and unit; -1 without periods."""
+    ids, begun = list(graph.scenario.initiatives), dict[Pair, int]()
+    for row in np.flatnonzero(levels > LEAST_LEVEL).tolist():
+        pair, start = (ids[graph.level_initiative[row]], int(graph.level_unit[row])), int(graph.level_start[row])
+        begun[pair] = min(start, begun.get(pair, start))
+    return begun
 
 
 def _read_period(graph: CausalGraph, name: str, text: str) -> tuple[str, int]:

@@ -37,6 +37,9 @@ _FIX_TEXT_IN_EXCEL = (
 MAX_TEXT = 32_767
 """Longest text of one field in bytes: what a cell of a workbook holds."""
 
+SHARES = ("availability", "weight")
+"""Columns that hold a share, whatever the KPI is in."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Column:
@@ -157,7 +160,7 @@ def _refuse_malformed(column: _Column, text: pl.Series, rows: NDArray[np.integer
     marked = text.gather(rows).str.contains(rf"^[+-]?[0-9]+{re.escape(other)}[0-9]+$").to_numpy()
 
     def explain(row: int) -> Explanation:
-        return explain_number(text[row], mark)
+        return explain_number(text[row], mark, column.rule.name if column.rule.name in SHARES else "")
 
     def explain_all(row: int) -> Explanation:
         code, message, rule, fix = explain(row)

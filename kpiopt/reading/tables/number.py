@@ -140,10 +140,18 @@ def thousands_suspects(text: pl.Series, form: NumberForm) -> NDArray[np.bool_]:
     return none if (single != grouped).any() else grouped.to_numpy()
 
 
-def explain_number(value: str, decimal: DecimalMark = ".") -> Explanation:
-    """Say why a text is not a plain number and what to write instead."""
+def explain_number(value: str, decimal: DecimalMark = ".", share: str = "") -> Explanation:
+    """Say why a text is not a plain number and what to write instead.
+
+    Parameters
+    ----------
+    share : str
+        What the column holds, where that is a share.
+    """
     text = value.strip(SPACES)
     code, reason, fix = _reason(text, decimal)
+    if share and (percent := _PERCENT.fullmatch(text)):
+        fix = f"write {_share_of(percent, decimal)}: {share} is a share, 1 is all of it"
     return code, f"{show(value)} is not a plain number: {reason}", NUMBER_RULE, fix
 
 
@@ -169,6 +177,14 @@ def ask_thousands(values: Sequence[str], form: NumberForm) -> Explanation:
     return "E-number-thousands", message, "a number has one meaning", fix
 
 
+_PERCENT = re.compile(r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s*%")
+
+
+def _share_of(percent: re.Match[str], decimal: DecimalMark) -> str:
+    """Return the share that a percentage is, with the table's decimal mark."""
+    return f"{(Decimal(percent[1].replace(',', '.')) / 100).normalize():f}".replace(".", decimal)
+
+
 def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
     """Return code, reason and fix; the first that fits wins."""
     invisible = dict.fromkeys(c for c in text if unicodedata.category(c) in ("Cc", "Cf"))
@@ -186,9 +202,9 @@ def _reason(text: str, decimal: DecimalMark) -> tuple[str, str, str]:
             f"the decimal mark is '{decimal}'",
             f"write {text.replace(other, decimal)}, or {declare}",
         )
-    if percent := re.fullmatch(r"([+-]?[0-9]+(?:[.,][0-9]+)?)\s*%", text):
+    if percent := _PERCENT.fullmatch(text):
         points = percent[1].replace(other, decimal)
-        share = f"{(Decimal(percent[1].replace(',', '.')) / 100).normalize():f}".replace(".", decimal)
+        share = _share_of(percent, decimal)
         fix = (
             f"write {points} where the KPI's unit is %, {share} where a share is meant, as in a weight; other values "
             f"are in the KPI's unit: write {points} % as an amount, or as the growth of a guardrail"

@@ -8,6 +8,7 @@ from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.scenario.chance import has_chance, keeps_its_odds
 from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.resolve.cell_table import CellTable
 from kpiopt.scenario.scenario import Fairness, Integers, Scenario
 
@@ -53,6 +54,7 @@ def check_beside_peers(findings: Findings, scenario: Scenario, model: ScenarioDo
     if scenario.reconcile and not offered.any():
         message = "[reconcile] changes nothing: no cell with a decision has a commit"
         findings.at("W-no-effect", message, ("reconcile",), fix="give cells a commit, or remove it", key=True)
+    _check_means(findings, scenario, model)
     named = [name for name, entry in model.guardrail.items() if entry.least is not None or entry.most is not None]
     for name in named:
         entry, path = model.guardrail[name], ("guardrail", name)
@@ -64,6 +66,29 @@ def check_beside_peers(findings: Findings, scenario: Scenario, model: ScenarioDo
         if entry.least is not None and entry.most is not None and entry.least > entry.most:
             message, rule = f"guardrail '{name}' has least above most", "least is at most most"
             findings.at("E-guardrail-peers", message, (*path, "least"), rule=rule, fix="swap them", kind=ModelError)
+
+
+def _check_means(findings: Findings, scenario: Scenario, model: ScenarioDocument) -> None:
+    """Refuse guardrails beside peers that only a stretch of 0 keeps: not all can be above their mean, or below it."""
+    cells = scenario.horizon
+    decided = np.flatnonzero(cells.has_decision)
+    swapped = [e for e in model.guardrail.values() if (e.least or 0.0) > (np.inf if e.most is None else e.most)]
+    if np.isnan(cells.beside_peers).all() or scenario.fairness.measure != "stretch" or swapped:
+        return  # the others are noted with their guardrails
+    peers = peer_groups(scenario, decided, np.flatnonzero(~cells.is_locked[decided]))
+    least, most = cells.beside_peers[:, decided[peers.member]]
+    n = len(peers.count)
+    low = np.bincount(peers.group, np.nan_to_num(least), n) / peers.count
+    high = np.bincount(peers.group, np.where(np.isnan(most), np.inf, most), n) / peers.count
+    for side, mean, beyond in (("least", low, low > 1.0 + 1e-9), ("most", high, high < 1.0 - 1e-9)):
+        for g in np.flatnonzero(beyond)[:1].tolist():
+            name = next(k for k, entry in reversed(model.guardrail.items()) if getattr(entry, side) is not None)
+            word = "above" if side == "least" else "below"
+            message = f"the {side} of all {peers.count[g]} peers ({peers.names[g]}) is {mean[g]:g} times their mean"
+            rule = f"not all peers can be {word} their own mean: only a stretch of 0 for each of them is"
+            fix = f"write {side} = {0.8 if side == 'least' else 1.2}, or let it hold for some of them only"
+            path = ("guardrail", name, side)
+            findings.at("E-guardrail-peers", message, path, rule=rule, fix=fix, kind=ModelError)
 
 
 def check_chance(findings: Findings, scenario: Scenario, table: CellTable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,8 @@ def resolve_people(
         own = capacity.get(resource, np.full(len(units), np.nan))
         here = np.isnan(own) & ~np.isnan(people.count)
         if not np.any(here) and np.all(np.isnan(own)):
+            if not findings.is_whole("unit", "units"):
+                continue  # the heads may be what is wrong there
             message, rule = f"no unit has a head count for the capacity of '{resource}'", "capacity is heads x per_head"
             fix, path = "give units a column head_count, or remove per_head", ("capacity", resource, "per_head")
             findings.at("E-unknown-resource", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
@@ -53,6 +56,7 @@ def resolve_people(
         total = each.sum(axis=1, keepdims=True)
         by_unit = np.where(total > 0.0, each / np.where(total > 0.0, total, 1.0), season)
         share[resource] = np.where(here[:, None], by_unit, season)
+    people.check_use(heads, per_head)
     return replace(resolved, units=replace(units, capacity=capacity, heads=heads)), share
 
 
@@ -94,6 +98,33 @@ class _People:
             place = rows.location(int(row[i]), "head_count" if counted[i] else "unit")
             rule = "capacity is head count x availability x per_head"
             self.findings.warn("W-no-effect", f"unit '{ids[i]}' has {what}", place, rule=rule, fix=fix)
+
+    def check_use(self, heads: Mapping[str, Floats], per_head: Collection[str]) -> None:
+        """Note ramps, starts, attrition and head counts that no capacity follows from."""
+        units, rows = self.resolved.units, self.resolved.rows
+        counted = np.zeros(len(units), dtype=bool)
+        for amounts in heads.values():
+            counted |= ~np.isnan(amounts)
+        rule = "head counts make the capacity of units that have no amount of their own, by per_head"
+        selector = Selector(self.findings, units, self.model)
+        for name, entry in self.model.ramp.items():
+            if not np.any(selector.units_of(entry.where, ("ramp", name, "where")) & counted):
+                message = f"ramp '{name}' is about no unit whose capacity follows from a head count"
+                fix = "give these units a head_count and the capacity a per_head, or remove the ramp"
+                self.findings.at("W-no-effect", message, ("ramp", name), rule=rule, fix=fix, key=True)
+        for resource, capacity in self.model.capacity.items():
+            if capacity.attrition and resource not in per_head and self.names:
+                message, path = f"nobody leaves: '{resource}' has no per_head", ("capacity", resource, "attrition")
+                self.findings.at("W-no-effect", message, path, rule=rule, fix="write per_head = …", key=True)
+        for i in np.flatnonzero(~np.isnan(self.count) & ~counted)[:1].tolist() if per_head else ():
+            message = f"unit '{units.ids[i]}' has a head_count, and capacities of its own count before it"
+            place, fix = rows.location(int(self.resolved.row[i]), "head_count"), "remove one of the two"
+            self.findings.warn("W-no-effect", message, place, rule=rule, fix=fix)
+        for unit, entry in self.findings.document.data.get("unit", {}).items():
+            if isinstance(entry, dict) and entry.get("start") == "":
+                fix = "name a period, or remove it"
+                message = f"unit '{unit}' has start = \"\", which is no start: it is there from the first period on"
+                self.findings.at("W-no-effect", message, ("unit", unit, "start"), fix=fix)
 
     def present(self, attrition: float) -> Floats:
         """Return the share of its heads' work that each unit has in each period, (n_units, T) float."""
