@@ -12,7 +12,7 @@ from kpiopt.report.drawing.svg import Svg, draw, join
 from kpiopt.report.numbers import percent
 from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
 from kpiopt.report.strategy_map.positions import CARD, Box, Layout, lay_out_map
-from kpiopt.report.strategy_map.routes import Route, route_arrows
+from kpiopt.report.strategy_map.routes import Route, group_label, route_arrows
 from kpiopt.report.strategy_map.season_line import HEIGHT as SEASON_HEIGHT
 from kpiopt.report.strategy_map.season_line import RULES as SEASON_RULES
 from kpiopt.report.strategy_map.season_line import season_line, season_words
@@ -173,14 +173,21 @@ def _group_names(found: StrategyMap, layout: Layout) -> Iterable[Svg]:
     for group in (g for g in found.groups if g.name):
         box, colour = layout.groups[group.id], _colour(found, group.band)
         shift = 14.0 if group.critical else 0.0
-        name = fit(group.name, 11, box.width - 2 * PADDING - shift, bold=True)
-        back = text_width(name, 11, bold=True) + shift + 8
+        name, end = group_label(group, box)
         star = draw("path", d=STAR, transform=f"translate({box.x + PADDING + 4:.1f} {box.y + 12:.1f})", class_="star")
         hint = f"{group.name}{', a critical success factor' if group.critical else ''}. {group.description}".strip()
         yield draw(
             "g",
             draw("title", hint),
-            draw("rect", x=box.x + PADDING - 4, y=box.y + 4, width=back, height=16, rx=4, class_=f"band{colour}"),
+            draw(
+                "rect",
+                x=box.x + PADDING - 4,
+                y=box.y + 4,
+                width=end - box.x - PADDING + 4,
+                height=16,
+                rx=4,
+                class_=f"band{colour}",
+            ),
             *([star] if group.critical else []),
             draw("text", name, x=box.x + PADDING + shift, y=box.y + 16, class_=f"groupname ink{colour}"),
         )

@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kpiopt.report.drawing.fit import fit, text_width
 from kpiopt.report.drawing.svg import number
-from kpiopt.report.strategy_map.content import StrategyMap
+from kpiopt.report.strategy_map.content import Group, StrategyMap
 from kpiopt.report.strategy_map.positions import Box, Layout
 
 MARGIN = 20.0
+NAME_LEFT, NAME_HIGH, STAR_ROOM = 9.0, 28.0, 14.0
+LEAST_STEP = 6.0
 STEP = 13.0
 TIP = 7.0
 
@@ -39,9 +42,16 @@ class _Port:
     towards: float
 
 
+def group_label(group: Group, box: Box) -> tuple[str, float]:
+    """Return the name that stands at the left on top of a group, and how far to the right it reaches."""
+    shift = STAR_ROOM if group.critical else 0.0
+    name = fit(group.name, 11, box.width - 2 * NAME_LEFT - shift, bold=True)
+    return name, box.x + NAME_LEFT + shift + text_width(name, 11, bold=True) + 4
+
+
 def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
     """Return the way of every arrow of a map."""
-    ports = _spread(list(_ports(found, layout)), layout)
+    ports = _spread(list(_ports(found, layout)), layout, _labels(found, layout))
     routes = []
     for i, arrow in enumerate(found.arrows):
         chain = layout.chains.of_arrow[i]
@@ -70,18 +80,34 @@ def _ports(found: StrategyMap, layout: Layout) -> Iterator[_Port]:
             yield _Port(i, card, is_top, box.middle)
 
 
-def _spread(ports: list[_Port], layout: Layout) -> dict[tuple[int, str], float]:
-    """Give the arrows at one side of a card places beside each other, in the order of where they go."""
+def _labels(found: StrategyMap, layout: Layout) -> dict[str, float]:
+    """Return the cards right below the name of their group, and where that name ends."""
+    ends = {g.id: group_label(g, layout.groups[g.id])[1] for g in found.groups if g.name}
+    below = [c for c in found.cards if c.group in ends and layout.cards[c.id].y < layout.groups[c.group].y + NAME_HIGH]
+    return {card.id: ends[card.group] for card in below}
+
+
+def _spread(ports: list[_Port], layout: Layout, labels: dict[str, float]) -> dict[tuple[int, str], float]:
+    """Give the arrows at one side of a card places beside each other, in the order of where they go.
+
+    On top they keep clear of the name of the group, where there is room for that.
+    """
     by_side: dict[tuple[str, bool], list[_Port]] = defaultdict(list)
     for port in ports:
         by_side[port.card, port.is_top].append(port)
     places = {}
-    for (card, _), there in by_side.items():
+    for (card, is_top), there in by_side.items():
         box = layout.cards[card]
         there.sort(key=lambda p: (p.towards, p.arrow))
-        step = min(STEP, (box.width - 2 * MARGIN) / max(1, len(there) - 1))
+        middle, room = box.middle, box.width - 2 * MARGIN
+        free = max(box.x + MARGIN, labels.get(card, box.x) + 8)
+        right = box.right - 0.5 * MARGIN
+        if is_top and free > middle - 0.5 * STEP * (len(there) - 1) and right - free >= LEAST_STEP * (len(there) - 1):
+            room = right - free
+            middle = max(middle, free + 0.5 * min(room, STEP * (len(there) - 1)))
+        step = min(STEP, room / max(1, len(there) - 1))
         for i, port in enumerate(there):
-            places[port.arrow, card] = box.middle + (i - 0.5 * (len(there) - 1)) * step
+            places[port.arrow, card] = middle + (i - 0.5 * (len(there) - 1)) * step
     return places
 
 

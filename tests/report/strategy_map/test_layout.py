@@ -9,6 +9,7 @@ from kpiopt.report.strategy_map.collect import MapSource, collect_map
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
 from kpiopt.report.strategy_map.order import _crossings
 from kpiopt.report.strategy_map.positions import lay_out_map
+from kpiopt.report.strategy_map.routes import group_label, route_arrows
 from kpiopt.report.strategy_map.rows import MOST_ROWS, assign_rows
 from kpiopt.report.strategy_map.selection import fold_by_objective
 from kpiopt.scenario.load import load_scenario
@@ -101,3 +102,21 @@ def test_objectives_stand_for_their_kpis(found):
     inside = [card.id for part in folded.folded.values() for card in part.cards]
     assert {card.id for card in found.cards if card.kind == "kpi"} <= set(inside)
     assert lay_out(folded).width <= lay_out(found).width
+
+
+@pytest.mark.parametrize("name", ["adventureworks-base", "scorecard"])
+def test_arrows_begin_and_end_beside_the_names_of_groups(name):
+    """What stands under the name of a group cannot be seen: no arrow leaves or enters a card's top there."""
+    found = collect_map(MapSource(build_graph(load_scenario(f"scenarios/{name}.toml"))))
+    layout, group_of, seen = lay_out(found), {group.id: group for group in found.groups}, 0
+    for arrow, route in zip(found.arrows, route_arrows(found, layout), strict=True):
+        ends = {arrow.cause: route.line[1:].split("C")[0].split("L")[0], arrow.effect: route.tip[1:].split("L")[0]}
+        for card, place in ends.items():
+            x, y = map(float, place.split())
+            box, group = layout.cards[card], group_of[found.card(card).group]
+            top = layout.groups[group.id]
+            if group.name and abs(y - box.y) < 1 and box.y - top.y < 28:
+                _, end = group_label(group, top)
+                seen += 1
+                assert x > end or end + 8 > box.right - 10, (card, x, end)
+    assert seen > 3
