@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, EdgeKind
 from kpiopt.graph.hand_down import weight_above
 from kpiopt.report.limits import limit_words
@@ -46,11 +47,12 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
     return {
         "replicates": layout.replicates, "size": layout.size, "few": FEW, "grid": GRID_VARIANCE,
         "student": student(max(1, layout.replicates - 1)),
-        "goals": [goal_title(source, g) for g in goals],
+        "goals": [printable(goal_title(source, g)) for g in goals],
         "margins": [_b64(_float32(margin)) for margin in effects.margins],
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
-        "cards": [[c.unit, decimals_of_step(step) if (step := _step(source, c.id)) else None] for c in found.cards],
+        "cards": [[printable(c.unit), decimals_of_step(step) if (step := _step(source, c.id)) else None]
+                  for c in found.cards],
         "left_out": _count(source) - len(kept), "periods": [] if periods is None else list(periods.names),
     }  # fmt: skip
 
@@ -154,8 +156,9 @@ def _entry(
     where = scenario.units.names[scenario.units.position[unit]] if unit else ""
     flows = effects.on_nodes[i]
     return {
-        "name": lever.name, "card": card, "title": found.cards[card].name, "where": where, "whole": whole,
-        "unit": found.cards[card].unit, "least": least, "most": most, "level": level, "goals": on_goals,
+        "name": lever.name, "card": card, "title": printable(found.cards[card].name), "where": printable(where),
+        "whole": whole, "unit": printable(found.cards[card].unit), "least": least, "most": most, "level": level,
+        "goals": on_goals,
         "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
                   if c.kind == "kpi" and c.node >= 0 and abs(flows[c.node]) > TINY],
         "arrows": _arrows(source, found, effects.carried[i]), "uses": uses.of(lever),
@@ -178,7 +181,9 @@ def _arrows(source: ReportSource, found: StrategyMap, carried: Floats) -> list[l
 
 
 def _limits(source: ReportSource) -> list[list[Any]]:
-    return [[limit_words(source.scenario, e["name"]), e["limit"], e["used"]] for e in source.document["limits"]]
+    return [
+        [printable(limit_words(source.scenario, e["name"])), e["limit"], e["used"]] for e in source.document["limits"]
+    ]
 
 
 class _Vectors:
