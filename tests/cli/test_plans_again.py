@@ -10,10 +10,12 @@ from kpiopt.cli import main
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory) -> tuple[Path, dict]:
-    """A folder with the starter scenario and its run."""
+    """A folder with the starter scenario, with parts of sessions too, and its run."""
     folder = tmp_path_factory.mktemp("kept")
     assert main(["init", str(folder)]) == 0
-    assert main(["solve", str(folder / "scenario.toml"), "--out", str(folder / "runs")]) == 0
+    path = folder / "scenario.toml"
+    path.write_text(path.read_text().replace("whole = true\n", ""))
+    assert main(["solve", str(path), "--out", str(folder / "runs")]) == 0
     (run,) = (folder / "runs").iterdir()
     return run, json.loads((run / "run.json").read_text())
 

@@ -24,6 +24,7 @@ from tests.builders import (
     random_scenario,
 )
 from tests.graph.reference import Recursion
+from tests.nights import rest_at_night
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -129,7 +130,7 @@ def test_values_of_a_small_shop_by_hand() -> None:
     assert asked["co/sales"] == pytest.approx(600 + 60 + 25 + 5 + 5 + 14 + 4 * 1.6)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", rest_at_night(range(150), 25))
 def test_plan_values_and_targets_agree_with_the_recursion(seed: int) -> None:
     scenario = random_scenario(seed, n_units=1 + seed % 17)
     graph = build_graph(scenario)
@@ -151,7 +152,7 @@ def test_plan_values_and_targets_agree_with_the_recursion(seed: int) -> None:
             assert asked[node] == pytest.approx(truth.asked(*pair), rel=1e-10, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", rest_at_night(range(60), 15))
 def test_sweeps_are_the_dense_inverse(seed: int) -> None:
     graph = build_graph(random_scenario(seed, n_units=14))
     dense = np.zeros((graph.n_nodes, graph.n_nodes))
@@ -166,7 +167,7 @@ def test_sweeps_are_the_dense_inverse(seed: int) -> None:
     assert np.all(graph.topological_level[graph.tail] < graph.topological_level[graph.head])
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", rest_at_night(range(30), 10))
 def test_mean_roll_up_is_the_ratio_of_sums_through_all_levels(seed: int) -> None:
     rng = np.random.default_rng(seed)
     people = [f"p{i}" for i in range(8)]
@@ -286,7 +287,7 @@ def scaled(scenario: Scenario, kpi: str, by: float) -> Scenario:
     return replace(scenario, kpis=kpis, initiatives=initiatives, cells=replace(scenario.cells, baseline=baseline))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", rest_at_night(range(40), 10))
 def test_measuring_a_kpi_in_thousandths_changes_nothing_else(seed: int) -> None:
     scenario = random_scenario(seed)
     graph = build_graph(scenario)

@@ -25,20 +25,20 @@ def summary(found):
 
 
 def test_intervals_hold_the_truth_and_lags_are_found(tmp_path):
-    model = model_of(tmp_path, 17)
+    model = model_of(tmp_path, 10)
     for lag in (0, 2):
-        found = slopes(model, 10, 17, lag=lag)
+        found = slopes(model, 3, 10, lag=lag)
         coverage, bias = summary(found)
-        assert coverage >= 0.8, "10 of 10 are usual, 7 or fewer come once in a thousand times"
+        assert coverage >= 0.6, "3 of 3 are usual, 1 or none comes less than once in a hundred times"
         assert abs(bias) < 1.0
         assert np.mean([found_lag == lag for _, found_lag in found]) >= 0.9
 
 
 def test_an_arrow_that_is_missing_is_found_and_one_that_is_not_is_left(tmp_path):
     model = model_of(tmp_path, 17)
-    p = {d: [_missing(model, histories(s, 17, direct=d))[0].p_value for s in range(6)] for d in (0.0, 12.0)}
-    assert sum(value < 0.05 for value in p[0.0]) <= 2
-    assert sum(value < 0.05 for value in p[12.0]) >= 5
+    p = {d: [_missing(model, histories(s, 17, direct=d))[0].p_value for s in range(3)] for d in (0.0, 12.0)}
+    assert sum(value < 0.05 for value in p[0.0]) <= 1
+    assert sum(value < 0.05 for value in p[12.0]) >= 2
 
 
 @pytest.mark.nightly

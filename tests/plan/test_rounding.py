@@ -72,10 +72,10 @@ def random_question(seed: int) -> tuple[Scenario, Floats, Floats]:
     return scenario, stretch, levels
 
 
-@pytest.mark.parametrize("block", rest_at_night(range(10), 4))
+@pytest.mark.parametrize("block", rest_at_night(range(40), 3))
 def test_totals_are_exact_and_limits_hold_in_random_organizations(block: int) -> None:
     seen = set()
-    for seed in range(200 * block, 200 * block + 200):
+    for seed in range(50 * block, 50 * block + 50):
         scenario, stretch, levels = random_question(seed)
         board = lay_out(build_plan(build_graph(scenario), stretch, levels))
         assert_adds_up(board)
@@ -86,7 +86,7 @@ def test_totals_are_exact_and_limits_hold_in_random_organizations(block: int) ->
 
 def test_random_locks_stay_where_they_are_and_all_others_on_the_grid() -> None:
     seen = 0
-    for seed in range(150):
+    for seed in range(50):
         scenario, stretch, levels = random_question(seed)
         rng, cells = np.random.default_rng(seed), scenario.cells
         lock = np.where(cells.has_decision & (rng.uniform(size=len(cells)) < 0.3), stretch, np.nan)
@@ -94,7 +94,7 @@ def test_random_locks_stay_where_they_are_and_all_others_on_the_grid() -> None:
         assert_adds_up(lay_out(plan))
         assert_limits_hold(lay_out(plan))
         seen += "W-off-grid" in codes(plan)
-    assert seen > 50
+    assert seen > 16
 
 
 @pytest.mark.parametrize("limit", ["pay", "hours"])
@@ -129,7 +129,7 @@ def test_a_lock_at_0_is_kept_like_any_other(lock: float) -> None:
     assert codes(plan) == ["W-off-grid"]
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", rest_at_night(range(150), 30))
 def test_free_targets_move_less_than_a_step_and_totals_at_most_half(seed: int) -> None:
     narrow = random_scenario(seed, n_units=15, steps=(1.0, 0.1, 2.5, 10.0))
     wide = np.where(narrow.cells.has_decision, 1e4, 0.0)
@@ -146,7 +146,7 @@ def test_free_targets_move_less_than_a_step_and_totals_at_most_half(seed: int) -
             assert away <= 0.5 + 1e-6
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=6), st.sampled_from([1.0, 0.5, 20.0]))
 def test_largest_remainder_is_the_closest_split(thousandths: list[int], step: float) -> None:
     values = [t / 1000 * step for t in thousandths]
@@ -175,7 +175,7 @@ def test_halves_of_a_total_go_towards_more_stretch() -> None:
     assert targets_of(plan_of(flat_sales([1.25, 1.25], sign=-1), [0, 0]))["co"] == 2.0
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", rest_at_night(range(60), 15))
 def test_a_down_kpi_is_the_mirror_image_of_an_up_kpi(seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = np.round(rng.uniform(0, 9, 5), 2)
@@ -185,7 +185,7 @@ def test_a_down_kpi_is_the_mirror_image_of_an_up_kpi(seed: int) -> None:
     assert down == {unit: -target for unit, target in up.items()}
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", rest_at_night(range(100), 20))
 def test_noise_of_the_solver_changes_no_target(seed: int) -> None:
     scenario, stretch, levels = random_question(seed)
     graph = build_graph(scenario)
@@ -204,7 +204,7 @@ def test_noise_around_ties_whole_numbers_and_halves_changes_nothing() -> None:
         scenario = flat_sales([value] * 7)
         exact = targets_of(plan_of(scenario, [0.0] * 7))
         rng = np.random.default_rng(0)
-        for _ in range(50):
+        for _ in range(12):
             assert targets_of(plan_of(scenario, rng.uniform(-1e-9, 1e-9, 7))) == exact
 
 
@@ -374,7 +374,7 @@ def test_a_budget_that_the_plan_uses_up_costs_no_total(seed: int) -> None:
 def small_questions() -> list[tuple[Scenario, Floats]]:
     """One manager, two to four people, one or two KPIs, limits exactly at the plan."""
     found = []
-    for seed in range(120):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         n_people, n_kpis = int(rng.integers(2, 5)), int(rng.integers(1, 3))
         people = [f"p{i}" for i in range(n_people)]
@@ -409,7 +409,7 @@ def test_totals_give_way_only_where_no_rounding_nearby_keeps_them() -> None:
         if codes(plan) and set(codes(plan)) == {"W-rounding-total"}:
             lost += 1
             assert not list(_roundings_that_keep_totals(scenario, stretch))
-    assert lost > 20
+    assert lost > 6
 
 
 def _roundings_that_keep_totals(scenario: Scenario, stretch: Floats) -> itertools.chain[tuple[int, ...]]:

@@ -8,6 +8,7 @@ from kpiopt.graph import EdgeKind, build_graph
 from kpiopt.plan.split_rule import parse_rule, split_gaps
 from kpiopt.scenario.scenario import Goal
 from tests.builders import Cause, Cell, build_kpi, build_scenario, build_units, random_scenario
+from tests.nights import rest_at_night
 
 TREE = {"co": None, "north": "co", "south": "co", "ann": "north", "bob": "north", "cid": "south"}
 
@@ -123,7 +124,7 @@ def by_recursion(graph, kind):
     return np.where(fixed, base.cells.lock, stretch)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", rest_at_night(range(40), 10))
 def test_random_organizations_split_as_by_recursion(seed):
     from dataclasses import replace
 

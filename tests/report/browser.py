@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +48,25 @@ OUTSIDE = """() => {
 """Texts of cards that stand out of their card."""
 
 
-@contextmanager
-def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
-    """Open a file in a browser without network; what goes wrong is collected in `page.trouble`."""
+@cache
+def browser() -> Any:
+    """The one browser of these tests: starting one takes longer than most of them."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = next((found for name in NAMES if (found := shutil.which(name))), None)
     if executable is None:
         pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    driver = playwright.sync_playwright().start()
+    started = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    atexit.register(driver.stop)
+    atexit.register(started.close)
+    return started
+
+
+@contextmanager
+def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
+    """Open a file in a browser without network; what goes wrong is collected in `page.trouble`."""
+    page = browser().new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    try:
         page.trouble = []
         page.on("console", lambda message: page.trouble.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: page.trouble.append(str(error)))
@@ -64,7 +75,8 @@ def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[
         page.goto(address)
         yield page
         assert page.trouble == [], page.trouble
-        browser.close()
+    finally:
+        page.close()
 
 
 def assert_readable(path: Path, html: str) -> None:

@@ -16,7 +16,7 @@ def pages(tmp_path_factory):
     for n, names in [*((n, None) for n in KPIS), (len(HOSTILE), HOSTILE), (120, None)]:
         folder = tmp_path_factory.mktemp(f"kpis{n}")
         path = write_scorecard(folder, n, names=names)
-        assert main(["solve", str(path), "--out", str(folder / "runs")]) == 0
+        assert main(["solve", str(path), "--draws", "256", "--out", str(folder / "runs")]) == 0
         found[n] = next((folder / "runs").iterdir()) / "report.html"
     return found
 

@@ -110,7 +110,7 @@ def test_leximin_goes_on_after_the_worst(tmp_path: Path) -> None:
     assert [value for label, value in steps_of(run) if "fair" in label] == pytest.approx([0.4, 0.5, 0.6])
 
 
-@pytest.mark.parametrize("seed", rest_at_night(range(12), 5))
+@pytest.mark.parametrize("seed", rest_at_night(range(12), 2))
 def test_leximin_is_filling_up_like_water(tmp_path: Path, seed: int) -> None:
     """One total and ranges: everyone rises to the same level, inside their own range."""
     random.seed(seed)
@@ -132,7 +132,7 @@ def test_leximin_is_filling_up_like_water(tmp_path: Path, seed: int) -> None:
     assert run.plan.stretch == pytest.approx(np.clip(up * base, low, high), rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", rest_at_night(range(12), 5))
+@pytest.mark.parametrize("seed", rest_at_night(range(12), 2))
 def test_bands_and_guardrails_beside_peers_against_another_program(tmp_path: Path, seed: int) -> None:
     """The least shortfall of one goal under a band, most and least: dense rows, solved by scipy."""
     random.seed(seed)

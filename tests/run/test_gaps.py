@@ -108,7 +108,7 @@ def test_with_periods_offers_hold_for_the_horizon(tmp_path: Path) -> None:
     assert "W-periods-gap" in [note.code for note in run.plan.notes]
 
 
-@pytest.mark.parametrize("seed", rest_at_night(range(10), 4))
+@pytest.mark.parametrize("seed", rest_at_night(range(10), 2))
 def test_random_offers_against_a_plain_recursion(tmp_path: Path, seed: int) -> None:
     random.seed(seed)
     parent = {"co": ""} | {f"u{i}": random.choice(["co", *(f"u{j}" for j in range(i))]) for i in range(8)}

@@ -12,6 +12,7 @@ import kpiopt
 from kpiopt.cli.solve import report_pages, summary_text
 from kpiopt.errors import InputError, UsageError
 from kpiopt.run.run import Run
+from tests.nights import rest_at_night
 from tests.second_periods import SecondPeriods
 
 YEAR = """schema = 1
@@ -438,7 +439,7 @@ def random_text(seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("seeds", [range(6), pytest.param(range(6, 300), marks=pytest.mark.nightly)], ids=str)
+@pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 300), marks=pytest.mark.nightly)], ids=str)
 def test_a_second_opinion_on_random_organizations(tmp_path: Path, seeds: range) -> None:
     for seed in seeds:
         text = random_text(seed)
@@ -487,7 +488,7 @@ def check_rounding(run: Run, step: float = 1.0) -> None:
                     assert sum(cell[child, kpi, name] for child in below) == cell[unit, kpi, name]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", rest_at_night(range(6), 2))
 def test_targets_add_up_over_units_and_periods(tmp_path: Path, seed: int) -> None:
     random = np.random.default_rng(seed)
     raw = random.integers(1, 9, 4)

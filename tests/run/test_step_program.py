@@ -18,6 +18,7 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.session import read_mps
 from kpiopt.run.solve import solve_cascade
 from kpiopt.run.step_program import program_of_step
+from tests.nights import rest_at_night
 
 ROOT = Path(__file__).parents[2]
 FAULT = ROOT / "tests" / "data" / "faults" / "export_step.toml"
@@ -121,7 +122,7 @@ weight = 0.3
 """
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", rest_at_night(range(8), 3))
 def test_random_scenarios(tmp_path, seed):
     rng = np.random.default_rng(seed)
     slack = str(rng.choice(["", "goals = 0.1", "fairness = 0.05"]))

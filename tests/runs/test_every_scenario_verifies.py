@@ -17,11 +17,14 @@ QUESTIONS = [(SCENARIOS / f"{name}.toml", variant) for name, variant in [*((n, N
 HOSPITALS = [(HOSPITAL / f"{n}.toml", v) for n in ("scenario", "prop", "maxi") for v in (None, "lean", "ambitious")]
 INHERITED = [(SCENARIOS / "adventureworks-stretched.toml", variant) for variant in ("lean", "growing_market")]
 WITHOUT_A_PLAN = "impossible"
+ORDINARY = [
+    ("hand-solved", None), ("adventureworks-base", None), ("adventureworks-stretched", "lean"),
+    ("scorecard", None),
+]  # fmt: skip
 
 
 def is_long(path: Path, variant: str | None) -> bool:
-    is_large = path.stem == "canada-service-standards"
-    return path.parent == HOSPITAL or is_large or (path.stem, variant) == ("scorecard", "people_first")
+    return (path.stem, variant) not in ORDINARY
 
 
 @pytest.mark.parametrize(

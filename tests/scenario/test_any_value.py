@@ -13,6 +13,7 @@ import pytest
 from kpiopt.reading.key_path import KeyPath, walk
 from kpiopt.reading.toml.emit import emit_toml
 from kpiopt.scenario.load import check_scenario
+from tests.nights import rest_at_night
 from tests.scenario.test_load import CELLS, EXAMPLE, UNITS
 
 RICHER = """
@@ -78,7 +79,7 @@ def test_a_value_that_may_be_of_several_kinds(tmp_path: Path, place: str, value:
     assert len({str(p.message) for p in problems.errors}) == len(problems.errors)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", rest_at_night(range(150), 40))
 def test_any_change_of_a_document_is_answered_in_words(tmp_path: Path, seed: int) -> None:
     document = changed(tomllib.loads(EXAMPLE + RICHER), random.Random(seed))
     (tmp_path / "units.csv").write_text(UNITS)

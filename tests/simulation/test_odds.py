@@ -69,7 +69,7 @@ def test_order_statistic_intervals_have_the_binomial_coverage() -> None:
     rng = np.random.default_rng(1)
     for share in (0.05, 0.5, 0.9):
         exact = stats.norm.ppf(share)
-        found = [estimate_quantiles(rng.normal(size=(1, 200)), [share])[0] for _ in range(1500)]
+        found = [estimate_quantiles(rng.normal(size=(1, 200)), [share])[0] for _ in range(600)]
         inside = [e.low <= exact <= e.high for e in found]
         assert 0.94 <= np.mean(inside) <= 0.985
 
@@ -118,8 +118,8 @@ def coverage(method: str, p: float, seeds: int, *, n_factors: int, draws: int) -
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("p", [0.5, 0.05, 0.001])
 def test_coverage_of_printed_intervals_quickly(method: str, p: float) -> None:
-    """The ordinary run's version: 200 seeds and 4,096 draws; below 0.90 has a chance of 1 in 1,000 at 95 %."""
-    assert coverage(method, p, 200, n_factors=3, draws=4096) >= 0.90
+    """The ordinary run's version: 100 seeds and 2,048 draws; below 0.88 has a chance of 1 in 1,000 at 95 %."""
+    assert coverage(method, p, 100, n_factors=3, draws=2048) >= 0.88
 
 
 @pytest.mark.nightly

@@ -12,6 +12,7 @@ from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Factor, Scenario, Uncertainty
 from kpiopt.simulation.propagate import Propagation
 from tests.builders import random_decisions, random_scenario
+from tests.nights import rest_at_night
 
 EXECUTION = (Quantity("normal", (0.8, 0.3)), Quantity.number(0.9), Quantity("pert", (0.1, 0.5, 1.0)))
 
@@ -54,7 +55,7 @@ def with_values(scenario: Scenario, values: dict[str, float], execution: np.ndar
     return replace(scenario, kpis=kpis, initiatives=initiatives, factors=factors, uncertainty=certain, cells=cells)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", rest_at_night(range(25), 8))
 def test_a_draw_is_the_deterministic_graph_with_the_drawn_values(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scenario = uncertain(random_scenario(seed, n_units=14), rng)

@@ -13,6 +13,7 @@ from kpiopt.errors import Infeasible, InputError
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from tests.from_text import run_of
+from tests.nights import rest_at_night
 from tests.second_linprog import solve_by_linprog
 
 NEGATIVE = """
@@ -217,7 +218,7 @@ def random_locks(seed: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", rest_at_night(range(4), 1))
 def test_random_locks_agree_with_a_second_solution(tmp_path: Path, block: int) -> None:
     answered = 0
     for seed in range(12 * block, 12 * block + 12):

@@ -11,6 +11,7 @@ from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.pyomo_bridge import build_pyomo, component_name, program_of_arrays
 from kpiopt.program.formulation.pyomo_rules import RuledProgram, RuleError
 from kpiopt.scenario.load import load_scenario
+from tests.nights import rest_at_night
 from tests.program.random_programs import random_program
 
 
@@ -60,7 +61,7 @@ def test_a_row_without_terms_is_still_a_constraint():
     assert coefficients(model.budget["care_pay"].body) == ({}, 0)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", rest_at_night(range(20), 6))
 def test_the_model_has_the_numbers_of_the_arrays_to_the_last_bit(seed):
     arrays = random_program(np.random.default_rng(seed), spread=3.0)
     built = build_pyomo(program_of_arrays(arrays))

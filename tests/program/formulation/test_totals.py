@@ -253,10 +253,10 @@ def random_world(seed: int) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("block", rest_at_night(range(4), 2))
+@pytest.mark.parametrize("block", rest_at_night(range(10), 1))
 def test_random_totals_agree_with_a_second_solution(tmp_path: Path, block: int) -> None:
     answered = 0
-    for seed in range(25 * block, 25 * block + 25):
+    for seed in range(10 * block, 10 * block + 10):
         text = random_world(seed)
         (tmp_path / "s.toml").write_text(text, encoding="utf-8")
         values = solve_by_linprog(tmp_path / "s.toml")

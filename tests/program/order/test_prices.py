@@ -15,6 +15,7 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.scenario.scenario import Budget, Decide, Goal
 from tests.builders import Cell, build_initiative, build_kpi, build_scenario, build_units
+from tests.nights import rest_at_night
 
 PARENTS = {"co": None, "north": "co", "south": "co", "ann": "north", "bob": "north", "cid": "south"}
 PEOPLE = ("ann", "bob", "cid")
@@ -142,14 +143,10 @@ def check_piece(scenario, limit, piece, here, levels, direction):
     return 2
 
 
-ORDINARY = [pytest.param(start) for start in range(0, 20, 10)]
-NIGHTLY = [pytest.param(start, marks=pytest.mark.nightly) for start in range(20, 200, 10)]
-
-
-@pytest.mark.parametrize("start", ORDINARY + NIGHTLY)
+@pytest.mark.parametrize("start", rest_at_night(range(0, 200, 5), 1))
 def test_prices_are_finite_differences_inside_their_range_and_not_outside(start):
     checked = kinks = 0
-    for seed in range(start, start + 10):
+    for seed in range(start, start + 5):
         scenario = organization(seed)
         try:
             found = pieces(scenario)

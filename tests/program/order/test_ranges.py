@@ -18,6 +18,7 @@ from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Decide, Goal
 from kpiopt.studies.sensitivity.near_optimal import target_coefficients
 from tests.builders import Cell, build_kpi, build_scenario, build_units, random_scenario
+from tests.nights import rest_at_night
 from tests.program.random_programs import program, random_program
 
 
@@ -45,7 +46,7 @@ def scipy_range(arrays, cost):
     return ends[0], -ends[1]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", rest_at_night(range(30), 10))
 def test_ranges_and_freedom_of_random_faces(seed):
     """Rounded data, duplicate rows and redundant limits, so that many sides hold with equality without saying so."""
     rng = np.random.default_rng(seed)

@@ -17,6 +17,7 @@ from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.program.trust.certificate import verify_quadratic
 from kpiopt.scenario.scenario import Decide, Goal
 from tests.builders import Cell, build_kpi, build_scenario, build_units
+from tests.nights import rest_at_night
 from tests.program.random_programs import program
 
 
@@ -57,7 +58,7 @@ def degenerate(rng):
     )
 
 
-@pytest.mark.parametrize("seed", range(300))
+@pytest.mark.parametrize("seed", rest_at_night(range(300), 60))
 def test_random_degenerate_faces(seed):
     rng = np.random.default_rng(seed)
     face = degenerate(rng)
@@ -68,7 +69,7 @@ def test_random_degenerate_faces(seed):
     assert verify_quadratic(face, weight, centre, plan.x, plan.row_dual).passed
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", rest_at_night(range(40), 12))
 def test_determined_columns_and_very_different_sizes(seed):
     """Money beside counts: columns and rows scaled by up to a million, and a column that follows from the others."""
     rng = np.random.default_rng(1000 + seed)
@@ -144,7 +145,7 @@ def test_a_reference_that_lies_outside_is_met_as_nearly_as_the_limits_allow():
     np.testing.assert_allclose(cascade.columns.stretch.of(solution.x), [13.0, 7.0], atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", rest_at_night(range(20), 8))
 def test_slack_gives_up_just_what_it_may(seed):
     """With slack on the first of two steps the second one's value is that of a program with a row for the first."""
     rng = np.random.default_rng(seed)

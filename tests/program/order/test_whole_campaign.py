@@ -58,13 +58,13 @@ def differences(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seeds", blocks(1000, 20))
+@pytest.mark.parametrize("seeds", blocks(1000, 5))
 def test_trying_every_choice_finds_the_same(tmp_path: Path, seeds: range) -> None:
     wrong = {seed: differences(write_organization(tmp_path / f"{seed}.toml", seed)) for seed in seeds}
     assert not {seed: found for seed, found in wrong.items() if found}
 
 
-@pytest.mark.parametrize("seeds", blocks(2000, 20))
+@pytest.mark.parametrize("seeds", blocks(2000, 5))
 def test_every_published_run_verifies(tmp_path: Path, seeds: range) -> None:
     codes = {}
     for seed in seeds:

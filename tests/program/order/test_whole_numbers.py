@@ -16,6 +16,7 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution, solve_order
 from kpiopt.program.order.whole_numbers import fix_columns, solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.scenario.load import load_scenario
+from tests.nights import rest_at_night
 
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 TIE = 1e-6
@@ -71,7 +72,7 @@ def is_before(one: list[float], other: list[float]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", rest_at_night(range(6), 2))
 def test_no_choice_is_better_than_the_one_that_is_found(tmp_path: Path, seed: int) -> None:
     program = program_of(write_scenario(tmp_path / "machines.toml", seed))
     found = solve_program(program, SolverOptions())
@@ -83,7 +84,7 @@ def test_no_choice_is_better_than_the_one_that_is_found(tmp_path: Path, seed: in
     assert not better
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", rest_at_night(range(6), 2))
 def test_where_the_search_begins_makes_no_difference(tmp_path: Path, seed: int) -> None:
     program = program_of(write_scenario(tmp_path / "machines.toml", seed))
     cold = solve_program(program, SolverOptions())

@@ -1,9 +1,10 @@
-"""Planted faults: 18 kinds of damage, 200 programs each, and every one is caught; true answers never raise an alarm.
+"""Planted faults: 18 kinds of damage, 60 programs each, and every one is caught; true answers never raise an alarm.
 
 A fault is planted where it matters: in a row or column whose dual is not 0, by an amount that changes the answer.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from kpiopt.program.trust.certificate import verify_infeasible, verify_mip, veri
 from tests.nights import rest_at_night
 from tests.program.random_programs import INF, program, random_program
 
-CASES = 200
+CASES = 60
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def stopped_early(case: Solved) -> bool:
     return loss > 1e-4 and claims(case, x=case.answer.x + min(share, 1.0) * (other.x - case.answer.x))
 
 
-CASE_LIST = find_cases()
+cases = cache(find_cases)
 FAULTS = [
     changed_value,
     value_outside_its_box,
@@ -205,8 +206,8 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_every_planted_fault_is_caught(fault):
-    assert all(claims(case) for case in CASE_LIST[:5])
-    missed = [i for i, case in enumerate(CASE_LIST) if fault(case)]
+    assert all(claims(case) for case in cases()[:5])
+    missed = [i for i, case in enumerate(cases()) if fault(case)]
     assert missed == []
 
 
@@ -252,10 +253,10 @@ def test_faults_in_proofs_of_infeasibility_are_caught():
         caught += 1
 
 
-@pytest.mark.parametrize("seed", rest_at_night(range(2026, 2028), 1))
+@pytest.mark.parametrize("seed", rest_at_night(range(2026, 2036), 1))
 def test_true_answers_never_raise_an_alarm(seed):
     rng = np.random.default_rng(seed)
-    for _ in range(1000):
+    for _ in range(200):
         arrays = random_program(rng, spread=6.0, most=8)
         answer = solve(arrays)
         certificate = verify_optimal(arrays, answer.x, answer.row_dual)

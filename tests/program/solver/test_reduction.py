@@ -23,6 +23,7 @@ from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.program.trust.certificate import primal_residual, verify_optimal, verify_quadratic
 from tests.builders import random_scenario
+from tests.nights import rest_at_night
 from tests.program.random_programs import INF, program, random_program
 
 
@@ -46,7 +47,7 @@ def settled_program(seed: int) -> ProgramArrays:
     )
 
 
-@pytest.mark.parametrize("start", range(0, 400, 100))
+@pytest.mark.parametrize("start", rest_at_night(range(0, 400, 100), 1))
 def test_restored_answers_are_proved_in_the_whole_program(start):
     n_smaller = 0
     for seed in range(start, start + 100):
@@ -112,7 +113,7 @@ def test_sides_that_cross_by_rounding_are_equal():
 
 
 @pytest.mark.parametrize("small", [0, 2_000])
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", rest_at_night(range(40), 12))
 def test_every_way_of_a_large_program_gives_the_proved_optimum(seed, small, monkeypatch):
     monkeypatch.setattr(large_module, "SMALL", small)
     whole = settled_program(seed)
@@ -151,7 +152,7 @@ def test_no_way_is_begun_when_the_time_is_up(monkeypatch):
     assert list(propose_answers(program_, SolverOptions(deadline=Deadline.after(0.0)))) == []
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", rest_at_night(range(60), 15))
 def test_the_closest_plan_is_the_same_when_it_is_reduced(seed, monkeypatch):
     whole = settled_program(seed)
     rng = np.random.default_rng(seed)
@@ -165,7 +166,7 @@ def test_the_closest_plan_is_the_same_when_it_is_reduced(seed, monkeypatch):
 
 
 @pytest.mark.parametrize("small", [0, 2_000])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", rest_at_night(range(12), 5))
 def test_scenarios_have_the_same_plan_when_they_count_as_large(seed, small, monkeypatch):
     program_ = build_cascade(build_graph(random_scenario(seed))).program
     plain = solve_steps(program_, SolverOptions())

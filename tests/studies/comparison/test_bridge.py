@@ -20,6 +20,7 @@ from tests.builders import (
     random_decisions,
     random_scenario,
 )
+from tests.nights import rest_at_night
 
 
 def plan_of(scenario, seed):
@@ -52,7 +53,7 @@ def changed(scenario, rng):
     )
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", rest_at_night(range(40), 12))
 def test_parts_add_up_to_the_change_of_the_plan_value(seed):
     rng = np.random.default_rng(seed)
     scenario = random_scenario(seed)

@@ -93,6 +93,7 @@ def test_every_plain_number_is_what_writing_it_into_the_file_gives(path: Path) -
     assert len(inputs.plain) >= 12
     for name, number in inputs.plain.items():
         assert inputs.value(name) == number.value
+    for name, number in list(inputs.plain.items())[:: max(1, len(inputs.plain) // 20)]:
         if name.startswith(IN_MEMORY_ONLY) or number.value == 0.0:
             continue
         value = 1.1 * number.value
@@ -104,7 +105,7 @@ def test_numbers_of_tables_are_changed_as_in_the_file(family: str) -> None:
     inputs = inputs_of(SCORECARD)
     names = [name for name in inputs.single if name.startswith(family)]
     assert len(names) > 5
-    for name in names[:: max(1, len(names) // 25)]:
+    for name in names[:: max(1, len(names) // 8)]:
         value = 1.1 * inputs.value(name)
         require_same(inputs.at(name, value), load_scenario(SCORECARD, overrides=written(inputs.scenario, name, value)))
 

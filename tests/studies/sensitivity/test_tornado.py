@@ -56,7 +56,7 @@ def solved_value(outcome: Outcome, scenario: Scenario) -> float:
 OUTPUTS = ["odds", "pay", "kpi:visits@ann", "odds:sales", "shortfall:sales", "kpi:sales"]
 
 
-@pytest.mark.parametrize("output", rest_at_night(OUTPUTS, 3))
+@pytest.mark.parametrize("output", rest_at_night(OUTPUTS, 1))
 def test_every_end_is_what_solving_it_gives(output: str) -> None:
     found = tornado_of(HAND_SOLVED, output)
     outcome = found.outcome

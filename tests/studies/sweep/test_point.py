@@ -53,8 +53,8 @@ def test_a_factor_on_the_tables_is_a_bulk_edit():
 @pytest.mark.parametrize(
     ("path", "over"),
     [
-        (ADVENTURE, ["budget.pay.limit=60_000:130_000:4"]),
-        (ADVENTURE, ["goal.sales.target=37_000_000:40_000_000:3", "capacity.hours.scale=0.8,1.1"]),
+        (ADVENTURE, ["budget.pay.limit=60_000:130_000:2"]),
+        (ADVENTURE, ["goal.sales.target=37_000_000,40_000_000", "capacity.hours.scale=0.8,1.1"]),
         (HAND, ["budget.pay.limit=200:700:3"]),
         (HAND, ["kpi.sales.drivers.visits=80,120"]),
         (HAND, ['kpi.sales.drivers.visits.contribution="80 to 120",{ normal = [100, 5] }']),

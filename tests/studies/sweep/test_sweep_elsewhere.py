@@ -5,6 +5,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
 from kpiopt.studies.sweep.point import PointResult, SweepJob
@@ -13,6 +15,7 @@ from tests.studies.sweep.real_sweep import HAND, LONG, ROOT, ended, kept_points,
 from tests.workers.dask_workers import loopback_cluster
 
 
+@pytest.mark.nightly  # with toy points: tests/workers/test_dask_cluster.py
 def test_one_of_two_dask_workers_killed_in_the_middle_gives_the_digest_of_serial(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -10,6 +10,7 @@ from kpiopt.cli import main
 from kpiopt.errors import ExitCode
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import is_intact
+from tests.nights import rest_at_night
 from tests.runs.failing_disk import Disk, FullDisk
 from tests.studies.sweep.real_sweep import HAND, kept_points, result, result_in, sweep
 
@@ -49,7 +50,10 @@ def refuse_once(disk: Disk, monkeypatch, out: Path, *words: str) -> None:
     assert disk.has_failed
 
 
-@pytest.mark.parametrize(("operation", "place"), FAULTS)
+@pytest.mark.parametrize(
+    ("operation", "place"),
+    rest_at_night(sorted(FAULTS, key=FAULTS[::3].count, reverse=True), 9),
+)
 def test_20_fault_points_of_a_real_sweep(tmp_path, monkeypatch, capsys, undisturbed, operation, place):
     out = tmp_path / "runs"
     refuse_once(Disk(operation, place), monkeypatch, out)
@@ -86,7 +90,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in found if not any(part.startswith(".") for part in p.parts)}
 
 
-@pytest.mark.parametrize("space", [0, 100, 1_000, 2_500, 5_000, 10_000, 15_000])
+@pytest.mark.parametrize("space", rest_at_night([0, 2_500, 15_000, 100, 1_000, 5_000, 10_000], 3))
 def test_a_disk_that_stays_full(tmp_path, monkeypatch, capsys, undisturbed, space):
     """Nothing can be written any more, not even who holds a lock; what was finished before stays."""
     out = tmp_path / "runs"
@@ -114,7 +118,7 @@ WRITERS = {
 }
 
 
-@pytest.mark.parametrize("space", [0, 700])
+@pytest.mark.parametrize("space", rest_at_night([700, 0], 1))
 @pytest.mark.parametrize("command", WRITERS)
 def test_on_a_full_disk_every_command_keeps_what_there_was(tmp_path, monkeypatch, capsys, command, space):
     words, name = WRITERS[command]
@@ -148,7 +152,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kilobytes", [0, 12, 28, 44])
+@pytest.mark.parametrize("kilobytes", rest_at_night([28, 0, 12, 44], 1))
 def test_a_file_system_without_space(small_disk, undisturbed, capsys, kilobytes):
     """The operating system itself refuses, at the lock, in the journal, among the points, at publishing."""
     folder, resize = small_disk

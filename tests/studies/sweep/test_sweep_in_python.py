@@ -7,6 +7,7 @@ import pytest
 import kpiopt
 from kpiopt.errors import UsageError
 from kpiopt.workers.job import Failure
+from tests.nights import rest_at_night
 from tests.workers.dask_workers import loopback_cluster
 
 HAND = Path(__file__).parents[3] / "scenarios" / "hand-solved.toml"
@@ -26,7 +27,7 @@ def test_a_point_that_fails_is_a_row_with_its_problem():
     assert "budget.pay.limit" in answer.frame["problem"][0]
 
 
-@pytest.mark.parametrize("executor", ["threads:2", "processes:2"])
+@pytest.mark.parametrize("executor", rest_at_night(["threads:2", "processes:2"], 1))
 def test_executors_give_the_same_frame(executor):
     told = []
     there = kpiopt.sweep(HAND, executor=executor, on_progress=lambda done, total: told.append((done, total)))
@@ -34,6 +35,7 @@ def test_executors_give_the_same_frame(executor):
     assert told == [(i, 6) for i in range(7)]
 
 
+@pytest.mark.nightly
 def test_a_cluster_gets_the_files_with_the_job(tmp_path):
     with loopback_cluster(tmp_path, workers=1) as cluster:
         there = kpiopt.sweep(HAND, overrides=["goal.sales.target=104_000"], executor=cluster.address)

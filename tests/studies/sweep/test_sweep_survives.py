@@ -13,6 +13,7 @@ from kpiopt.cli import main
 from kpiopt.errors import ExitCode
 from kpiopt.runs.store import RunStore
 from kpiopt.studies.sweep.point import SweepJob
+from tests.nights import rest_at_night
 from tests.studies.sweep.real_sweep import (
     HAND,
     LONG,
@@ -54,7 +55,7 @@ def kill_at_random(out: Path, executor: str, kills: int, chance: random.Random) 
     return kills
 
 
-@pytest.mark.parametrize(("executor", "kills"), [("serial", 4), ("processes:2", 2)])
+@pytest.mark.parametrize(("executor", "kills"), rest_at_night([("serial", 2), ("processes:2", 2), ("serial", 4)], 1))
 def test_killed_at_random_moments(tmp_path, undisturbed, executor, kills):
     assert kill_at_random(tmp_path, executor, kills, random.Random(5)) > 0
     assert result(tmp_path) == undisturbed
@@ -116,10 +117,10 @@ def test_a_sweep_that_is_not_finished_is_listed_and_can_be_given_up(tmp_path, ca
 
 def test_what_is_kept_is_not_solved_again(tmp_path, undisturbed, monkeypatch):
     out, answered = tmp_path / "runs", []
-    process = start_and_stop(out, 40)
+    process = start_and_stop(out, 20)
     process.kill()
     process.communicate()
-    assert len(kept_points(out)) == 40
+    assert len(kept_points(out)) == 20
     prepare = SweepJob.prepare
 
     def counting(job):
@@ -128,7 +129,7 @@ def test_what_is_kept_is_not_solved_again(tmp_path, undisturbed, monkeypatch):
 
     monkeypatch.setattr(SweepJob, "prepare", counting)
     assert sweep(out, *LONG) == 0
-    assert len(answered) == N_POINTS - 40
+    assert len(answered) == N_POINTS - 20
     assert result(out) == undisturbed
 
 
@@ -162,7 +163,7 @@ def test_ctrl_c_in_a_terminal_reaches_workers_too_and_they_say_nothing(tmp_path)
     assert b"Traceback" not in err
 
 
-@pytest.mark.parametrize("file", ["points.csv", "summary.txt", "scenario.toml"])
+@pytest.mark.parametrize("file", rest_at_night(["points.csv", "summary.txt", "scenario.toml"], 1))
 def test_an_altered_sweep_is_made_again(tmp_path, file):
     assert sweep(tmp_path, str(HAND)) == 0
     [folder] = tmp_path.iterdir()
