@@ -10,4 +10,5 @@ import pytest
 
 def rest_at_night(cases: Sequence[Any], ordinary: int) -> list[Any]:
     """Return the cases for `parametrize`: the first `ordinary` of them run always, the others at night."""
-    return [*cases[:ordinary], *(pytest.param(case, marks=pytest.mark.nightly) for case in cases[ordinary:])]
+    rest = (case if isinstance(case, tuple) else (case,) for case in cases[ordinary:])
+    return [*cases[:ordinary], *(pytest.param(*case, marks=pytest.mark.nightly) for case in rest)]

@@ -2,11 +2,12 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import networkx as nx
-import pytest
 
 PACKAGE = Path(__file__).parents[1] / "kpiopt"
 ROOMS = [
@@ -32,17 +33,50 @@ MAX_BODY = 50
 MAX_LISTING = 20
 
 
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"))
+class Source(NamedTuple):
+    """What is asked of a file; every file is read once for all questions."""
+
+    text: str
+    imported: tuple[str, ...]
+    called: frozenset[str]
+    raised: frozenset[str]
+    long: tuple[str, ...]
+    undocumented: tuple[str, ...]
+
+
+@cache
+def read(path: Path) -> Source:
+    text = path.read_text("utf-8")
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    raised = (n.exc.func if isinstance(n.exc, ast.Call) else n.exc for n in nodes if isinstance(n, ast.Raise))
+    functions = (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    top = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")]
+    undocumented = [n.name for n in top if not ast.get_docstring(n)]
+    return Source(
+        text,
+        tuple(imported(nodes)),
+        frozenset(dotted(node.func) for node in nodes if isinstance(node, ast.Call)),
+        frozenset(dotted(node) for node in raised if node is not None),
+        tuple(f.name for f in functions if _body_lines(f) > MAX_BODY),
+        tuple(undocumented if ast.get_docstring(tree) else ["the file", *undocumented]),
+    )
+
+
+def dotted(node: ast.expr) -> str:
+    """Return a name with its dots; "" before them where what stands there is no name."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
+def imported(nodes: list[ast.AST]) -> Iterator[str]:
     """Every module a file imports, also inside functions and for type checking."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -50,39 +84,42 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-
-
 def ids(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
+
+
+def found(look: Callable[[Path], Collection[str]], paths: list[Path]) -> dict[str, Collection[str]]:
+    """Return what a look at each file finds there, without the files where it finds nothing."""
+    assert paths
+    return {ids(path): wrong for path in paths if (wrong := look(path))}
 
 
 def test_every_file_stands_in_a_known_room():
     assert {room_of(path) for path in FILES} <= {*ROOMS, *DOORS}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) not in DOORS], ids=ids)
-def test_a_file_imports_only_from_rooms_before_its_own(path):
-    allowed = ROOMS[: ROOMS.index(room_of(path)) + 1]
-    ours = [name.split(".") for name in imported(parse(path)) if name.startswith("kpiopt.")]
-    later = [".".join(parts) for parts in ours if parts[1] in ROOMS and parts[1] not in allowed]
-    assert later == []
+def test_a_file_imports_only_from_rooms_before_its_own():
+    def later(path):
+        allowed = ROOMS[: ROOMS.index(room_of(path)) + 1]
+        ours = [name.split(".") for name in read(path).imported if name.startswith("kpiopt.")]
+        return [".".join(parts) for parts in ours if parts[1] in ROOMS and parts[1] not in allowed]
+
+    assert found(later, [p for p in FILES if room_of(p) not in DOORS]) == {}
 
 
 INNER = {"program": ["trust", "formulation", "solver", "order"]}
 """The order of a room's inner rooms, where one is held."""
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) in INNER], ids=ids)
-def test_inner_rooms_have_an_order_too(path):
-    room, *rest = path.relative_to(PACKAGE).parts
-    if len(rest) == 1:
-        return
-    order = INNER[room]
-    allowed = order[: order.index(rest[0]) + 1]
-    ours = [name.split(".") for name in imported(parse(path)) if name.startswith(f"kpiopt.{room}.")]
-    assert [".".join(parts) for parts in ours if parts[2] in order and parts[2] not in allowed] == []
+def test_inner_rooms_have_an_order_too():
+    def later(path):
+        room, inner, *_ = path.relative_to(PACKAGE).parts
+        order = INNER[room]
+        allowed = order[: order.index(inner) + 1]
+        ours = [name.split(".") for name in read(path).imported if name.startswith(f"kpiopt.{room}.")]
+        return [".".join(parts) for parts in ours if parts[2] in order and parts[2] not in allowed]
+
+    assert found(later, [p for p in FILES if room_of(p) in INNER and p.parent.name not in INNER]) == {}
 
 
 def module_of(path: Path) -> str:
@@ -94,7 +131,7 @@ def test_no_circle_of_files():
     modules = {module_of(path): path for path in FILES}
     graph = nx.DiGraph()
     for name, path in modules.items():
-        for full in imported(parse(path)):
+        for full in read(path).imported:
             found = full if full in modules else full.rpartition(".")[0]
             if found in modules and found != name and not name.startswith(f"{found}."):
                 graph.add_edge(name, found)
@@ -106,17 +143,18 @@ def test_no_listing_is_longer_than_twenty():
     assert {str(folder): count for folder, count in listings.items() if count > MAX_LISTING} == {}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if ids(p) != "program/solver/highs.py"], ids=ids)
-def test_only_the_solver_file_imports_highspy(path):
-    assert [name for name in imported(parse(path)) if name.split(".")[0] == "highspy"] == []
+def test_only_the_solver_file_imports_highspy():
+    def highspy(path):
+        return [name for name in read(path).imported if name.split(".")[0] == "highspy"]
+
+    assert set(found(highspy, FILES)) == {"program/solver/highs.py"}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if ids(p) == "program/trust/certificate.py"], ids=ids)
-def test_the_certificate_shares_nothing_with_builder_or_solver(path):
-    tree = parse(path)
+def test_the_certificate_shares_nothing_with_builder_or_solver():
+    path = PACKAGE / "program" / "trust" / "certificate.py"
     ours = {
         name.removeprefix("kpiopt.program.").rsplit(".", 1)[0]
-        for name in imported(tree)
+        for name in read(path).imported
         if name.startswith("kpiopt.program.")
     }
     assert ours <= {"trust.exact", "trust.arrays", "trust.tolerances"}
@@ -128,19 +166,17 @@ MAY_EXIT = {
 }
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room_of(p) != "cli"], ids=ids)
-def test_only_the_command_line_prints_or_exits(path):
-    calls = {ast.unparse(node.func) for node in ast.walk(parse(path)) if isinstance(node, ast.Call)}
-    calls -= MAY_EXIT.get(ids(path), set())
-    assert calls & {"print", "sys.exit", "exit", "quit", "os._exit", "sys.stdout.write", "sys.stderr.write"} == set()
+WAYS_OUT = {"print", "sys.exit", "exit", "quit", "os._exit", "sys.stdout.write", "sys.stderr.write"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_files_and_functions_stay_readable(path):
-    tree = parse(path)
-    assert len(path.read_text("utf-8").splitlines()) <= MAX_LINES
-    long = [f.name for f in functions(tree) if _body_lines(f) > MAX_BODY]
-    assert long == []
+def test_only_the_command_line_prints_or_exits():
+    others = [path for path in FILES if room_of(path) != "cli"]
+    assert found(lambda path: read(path).called & WAYS_OUT, others) == MAY_EXIT
+
+
+def test_files_and_functions_stay_readable():
+    assert {ids(path): n for path in FILES if (n := len(read(path).text.splitlines())) > MAX_LINES} == {}
+    assert found(lambda path: read(path).long, FILES) == {}
 
 
 def _body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -148,19 +184,11 @@ def _body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_nothing_is_left_for_later(path):
-    tree = parse(path)
-    raised = [ast.unparse(n.exc) for n in ast.walk(tree) if isinstance(n, ast.Raise) and n.exc is not None]
-    assert [text for text in raised if text.startswith("NotImplementedError")] == []
-    assert [
-        word for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK") if word in path.read_text("utf-8")
-    ] == []
+def test_nothing_is_left_for_later():
+    words = ("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")
+    assert found(lambda path: [word for word in words if word in read(path).text], FILES) == {}
+    assert found(lambda path: read(path).raised & {"NotImplementedError"}, FILES) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=ids)
-def test_public_names_are_documented(path):
-    tree = parse(path)
-    assert ast.get_docstring(tree)
-    top = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")]
-    assert [n.name for n in top if not ast.get_docstring(n)] == []
+def test_public_names_are_documented():
+    assert found(lambda path: read(path).undocumented, FILES) == {}
