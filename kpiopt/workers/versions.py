@@ -25,12 +25,15 @@ def hash_file(path: Path) -> str | None:
 def installed_versions() -> dict[str, str]:
     """Return the versions that a run's figures depend on; kpiopt's own code by its digest as well."""
     found = {"python": platform.python_version(), "code": _code_digest()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
+    return found | {package: _version_of(package) for package in PACKAGES}
+
+
+@cache
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 @cache

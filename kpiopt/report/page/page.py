@@ -14,13 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kpiopt.errors import printable
 from kpiopt.report.charts.frame import Figure, chart_style
 from kpiopt.report.charts.heat import shade_style
 from kpiopt.report.drawing.palette import css
 from kpiopt.report.drawing.svg import Svg
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 SMALLEST, LARGEST = 0.84, 1.25
 """Maps are shown at this share of their size at least and at most; smaller places scroll sideways."""
@@ -149,10 +152,10 @@ class Page:
     scripts: tuple[str, ...] = ()
 
 
-def render_page(page: Page) -> str:
-    """Return a page as one HTML document."""
+@cache
+def _template() -> Template:
+    """Return the template of every page; it is compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # only where a page is written
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("kpiopt.report.page", "templates"), autoescape=True, undefined=StrictUndefined,
@@ -161,10 +164,17 @@ def render_page(page: Page) -> str:
     environment.finalize = _readable
     environment.filters["picture"] = _as_picture
     environment.filters["readable"] = _readable_width
+    return environment.get_template("page.html")
+
+
+def render_page(page: Page) -> str:
+    """Return a page as one HTML document."""
+    from markupsafe import Markup
+
     style = page_style()
     scripts = [template_text(name) for name in page.scripts]
     sections = [(section, list(zip(section.blocks, widths(section.blocks), strict=True))) for section in page.sections]
-    return environment.get_template("page.html").render(
+    return _template().render(
         page=page,
         sections=sections,
         style=Markup(style),
