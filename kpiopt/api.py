@@ -213,13 +213,13 @@ def explain(
     return explain_target(graph, stretch, levels, find_target(graph, target))
 
 
-def verify(run: str | Path, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
-    """Check a kept run again, without the solver: every finding says what was checked and whether it passed.
+def verify(run: str | Path | Run, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
+    """Check a run again, without the solver: every finding says what was checked and whether it passed.
 
     Parameters
     ----------
-    run : str or Path
-        Name or folder of a kept run.
+    run : str, Path or Run
+        Name or folder of a kept run; of one in memory the proof is checked, and that the plan follows from it.
     allow_code : bool
         Whether the scenario's rules file may be run.
     runs : str or Path
@@ -228,8 +228,10 @@ def verify(run: str | Path, *, allow_code: bool = False, runs: str | Path = RUNS
     from kpiopt.cli.solve import summary_text, workbook_of
     from kpiopt.runs.recomputation import Told
     from kpiopt.runs.store import RunStore
-    from kpiopt.runs.verification import verify_run
+    from kpiopt.runs.verification import verify_in_memory, verify_run
 
+    if not isinstance(run, str | Path):
+        return verify_in_memory(run)
     told = Told(summary_text, workbook_of)
     return verify_run(RunStore(Path(runs)).find(str(run)), told, allow_code=allow_code)
 

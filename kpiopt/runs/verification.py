@@ -20,6 +20,7 @@ from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.order.proof import check_proof, proved_values
+from kpiopt.program.trust.arrays import Floats
 from kpiopt.program.trust.evidence import Evidence, load_evidence
 from kpiopt.runs.kept_cuts import held_to
 from kpiopt.runs.kept_plan import load_kept_plan
@@ -39,6 +40,7 @@ from kpiopt.workers.job import SERIAL, Executor
 from kpiopt.workers.versions import hash_file
 
 if TYPE_CHECKING:
+    from kpiopt.run.run import Run
     from kpiopt.runs.recomputation import Told
 
 SAME = 1e-9
@@ -181,20 +183,48 @@ def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: b
         yield Finding(f"{what} follows from the proof", not wrong, "; ".join(wrong[:SHOWN]) + more)
 
 
+def verify_in_memory(run: Run) -> tuple[Finding, ...]:
+    """Check a run that is not kept, without any solver: its proof, and that plan and goals follow from it.
+
+    Rows of a rules file and of promised odds are checked as the run holds them.
+    """
+    from kpiopt.program.order.proof import gather_evidence
+
+    cascade = build_cascade(build_graph(run.scenario))
+    program = run.cascade.program if cascade.promises else cascade.program
+    evidence = gather_evidence(run.cascade.program, run.solution)
+    proved = check_proof(evidence, program, has_rules=run.scenario.rules is not None)
+    claimed = [step.value for step in run.solution.steps], [goal.plan for goal in run.goals]
+    return (
+        *(Finding(*found) for found in proved),
+        *_follows(cascade, evidence, (run.plan.stretch, run.plan.levels), *claimed),
+    )
+
+
 def _plan_only(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ...]) -> Iterator[Finding]:
     """Compare the decisions with the proved solution, where the program has rows that are not made again."""
-    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
-    x, kept, columns = chain[-1].x[: cascade.program.n_columns], load_kept_plan(run), cascade.columns
-    pairs = (kept.stretch, columns.stretch_of_cells(x)), (kept.levels, columns.level.of(x))
-    yield Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
+    kept = load_kept_plan(run)
     claimed = [as_read(s["step"], float(s["value"])) for s in run.document["steps"]]
+    plans = [goal["plan"] for goal in run.document["goals"]]
+    return _follows(cascade, evidence, (kept.stretch, kept.levels), claimed, plans)
+
+
+def _follows(
+    cascade: Cascade, evidence: tuple[Evidence, ...], decided: tuple[Floats, Floats], claimed: list[float],
+    plans: list[float],
+) -> Iterator[Finding]:  # fmt: skip
+    """Compare decisions (stretch and levels), values of steps and plan values of goals with the proved solution."""
+    chain = [step for step in evidence if step.kind in ("optimal", "closest")]
+    x, columns = chain[-1].x[: cascade.program.n_columns], cascade.columns
+    pairs = zip(decided, (columns.stretch_of_cells(x), columns.level.of(x)), strict=True)
+    yield Finding("targets are those of the solution", all(_close(a, b) for a, b in pairs))
     proved = proved_values(evidence)
     same = len(claimed) == len(proved) and _close(np.array(claimed), np.array(proved))
     yield Finding("values of the steps are those that were proved", same)
     graph = cascade.graph
     change = graph.expected_change(columns.stretch_of_cells(x), columns.level.of(x))
     plan = (graph.baseline + change)[columns.goal_node]
-    same = _close(np.array([goal["plan"] for goal in run.document["goals"]]), plan)
+    same = _close(np.array(plans), plan)
     yield Finding("plan values of the goals are those of the solution", same)
 
 

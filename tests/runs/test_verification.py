@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+import kpiopt
 from kpiopt.cli import main
 from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.graph import build_graph
@@ -430,3 +432,25 @@ def test_a_workbook_that_was_changed_is_found(run, recomputed):
     (run / "plan.xlsx").write_bytes((run / "plan.xlsx").read_bytes()[:-40])
     found = differences(read_run(run), recomputed, TOLD)
     assert [what for what, why in found if why] == ["plan.xlsx"]
+
+
+def test_a_run_in_memory_is_verified_and_what_is_bent_in_it_is_found() -> None:
+    hand_solved = Path(__file__).parents[2] / "scenarios" / "hand-solved.toml"
+    run = kpiopt.solve(kpiopt.load(hand_solved), simulate=False)
+    assert all(finding.passed for finding in kpiopt.verify(run))
+    *others, last = run.solution.solved
+    unproved = replace(last, row_dual=np.zeros_like(last.row_dual))
+    bent = {
+        "targets are those of the solution": replace(run, plan=replace(run.plan, stretch=run.plan.stretch * 1.01)),
+        "plan values of the goals are those of the solution": replace(
+            run, goals=(replace(run.goals[0], plan=run.goals[0].plan + 1.0), *run.goals[1:])
+        ),
+        "the proof is about the program of the scenario": replace(
+            run, scenario=kpiopt.load(hand_solved, variant="lean")
+        ),
+        f"step {run.solution.steps[len(others)].label} is proved": replace(
+            run, solution=replace(run.solution, solved=(*others, unproved))
+        ),
+    }
+    for what, other in bent.items():
+        assert what in [finding.what for finding in kpiopt.verify(other) if not finding.passed], what
