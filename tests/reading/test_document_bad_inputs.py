@@ -7,37 +7,7 @@ import pytest
 
 from kpiopt.errors import InputError, NumericsError, ScenarioError, SecurityError, format_problem
 from kpiopt.reading.document import read_document
-
-
-@pytest.fixture
-def project(tmp_path):
-    """Write files into a project folder; return the path of the first."""
-    (tmp_path / "kpiopt.toml").touch()
-
-    def write(**contents):
-        for name, content in contents.items():
-            path = tmp_path / f"{name}.toml"
-            raw = content if isinstance(content, bytes) else content.encode()
-            path.write_bytes(raw)
-        return tmp_path / f"{next(iter(contents))}.toml"
-
-    return write
-
-
-def refusal(kind, path, **options):
-    with pytest.raises(kind) as caught:
-        read_document(path, **options)
-    assert caught.value.exit_code == 3
-    return caught.value.problems
-
-
-def only(problems, code):
-    assert [p.code for p in problems] == [code]
-    return problems[0]
-
-
-def positions(problems):
-    return [(p.location.line, p.location.column) for p in problems]
+from tests.reading.refused import only, positions, refusal
 
 
 def test_row_1_syntax_error_has_line_column_and_caret(project):

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import kpiopt
 from kpiopt.run.run import Run
+from tests.from_text import run_of
 
 HEAD = 'schema = 1\nname = "by hand"\n[simulation]\ndraws = 4096\n'
-
-
-def run_of(tmp_path: Path, text: str, *, simulate: bool = False) -> Run:
-    path = tmp_path / "s.toml"
-    path.write_text(HEAD + text, "utf-8")
-    return kpiopt.solve(kpiopt.load(path), simulate=simulate)
 
 
 def stretch_of(run: Run) -> dict[str, float]:
@@ -60,7 +54,7 @@ def test_a_pay_budget_of_a_middle_unit_counts_that_unit_and_what_is_below_it_alo
         f'[goal.{unit}]\nkpi = "s"\nat = "{unit}"\ntarget = 110\n'
         for unit, rate in rates.items()
     )
-    run = run_of(tmp_path, SCOPED + cells)
+    run = run_of(tmp_path, HEAD + SCOPED + cells)
     assert stretch_of(run) == pytest.approx({"a": 10.0, "m": 2.5, "m1": 10.0, "z": 10.0})
     (limit,) = run.limits
     assert (limit.used, limit.binding) == (pytest.approx(20.0), True)
@@ -74,7 +68,7 @@ TEAMS = "[kpi.s]\n[unit.co]\n" + "".join(
 
 def test_peer_groups_count_by_their_size(tmp_path: Path) -> None:
     goals = '[goal.a]\nkpi = "s"\nat = "a1"\ntarget = 120\n[goal.b]\nkpi = "s"\nat = "b1"\ntarget = 110\n'
-    run = run_of(tmp_path, TEAMS + goals)
+    run = run_of(tmp_path, HEAD + TEAMS + goals)
     values = {step.label: step.value for step in run.solution.steps}
     assert values["fairness"] == pytest.approx((1 * 0.2 + 3 * 0.1) / 4)
 
@@ -111,7 +105,7 @@ money = false
 
 
 def test_a_budget_that_is_no_money_costs_nothing(tmp_path: Path) -> None:
-    run = run_of(tmp_path, FUNDED + "[budget.cash]\nlimit = 1000\n")
+    run = run_of(tmp_path, HEAD + FUNDED + "[budget.cash]\nlimit = 1000\n")
     assert run.plan.levels.tolist() == pytest.approx([5.0, 5.0])
     values = {step.label: step.value for step in run.solution.steps}
     assert values["cost"] == pytest.approx(20.0)
@@ -119,7 +113,7 @@ def test_a_budget_that_is_no_money_costs_nothing(tmp_path: Path) -> None:
 
 def test_two_budgets_of_one_resource_hold_both_also_at_the_unit_that_has_one(tmp_path: Path) -> None:
     budgets = '[budget.cash]\nlimit = 12\n[budget.at_a]\nresource = "cash"\nscope = "a"\nlimit = 4\n'
-    run = run_of(tmp_path, FUNDED + budgets)
+    run = run_of(tmp_path, HEAD + FUNDED + budgets)
     assert run.plan.levels.tolist() == pytest.approx([2.0, 4.0])
     assert {limit.name: limit.used for limit in run.limits if "cash" in limit.name or "at_a" in limit.name} == (
         pytest.approx({"budget.cash": 12.0, "budget.at_a": 4.0})
@@ -130,7 +124,7 @@ def test_effects_of_two_initiatives_add_up(tmp_path: Path) -> None:
     second = (
         '[initiative.two]\nunits = ["b"]\nmax = 1\nuses = { cash = 1 }\neffects = { g = 3 }\n[budget.cash]\nlimit = 9\n'
     )
-    run = run_of(tmp_path, FUNDED + second)
+    run = run_of(tmp_path, HEAD + FUNDED + second)
     plans = {goal.goal.id: goal.plan for goal in run.goals}
     assert sum(plans.values()) == pytest.approx(200 + 3 + 2 * 4)
 
@@ -159,13 +153,13 @@ target = 50
 
 
 def test_uncertain_baselines_of_inner_units_and_of_the_root_add_as_variances(tmp_path: Path) -> None:
-    run = run_of(tmp_path, UNCERTAIN, simulate=True)
+    run = run_of(tmp_path, HEAD + UNCERTAIN, simulate=True)
     assert spread_of(run, "s") == pytest.approx(5.0, rel=0.02)
     assert spread_of(run, "root") == pytest.approx(2.0, rel=0.02)
 
 
 def test_a_cell_may_be_uncertain_in_baseline_and_execution(tmp_path: Path) -> None:
-    run = run_of(tmp_path, UNCERTAIN + "[uncertainty]\nexecution = { uniform = [0.5, 1.5] }\n", simulate=True)
+    run = run_of(tmp_path, HEAD + UNCERTAIN + "[uncertainty]\nexecution = { uniform = [0.5, 1.5] }\n", simulate=True)
     assert spread_of(run, "s") == pytest.approx(math.sqrt(9 + 16 + 100 / 12), rel=0.02)
 
 
@@ -174,9 +168,9 @@ def test_correlation_holds_for_the_pair_that_is_named_whatever_the_order(tmp_pat
         f"[factor.{name}]\nvalue = {{ normal = [0, {sd}] }}\n" for name, sd in (("c", 3), ("a", 1), ("b", 2))
     )
     text = "[kpi.k]\nbaseline = 100\ndrivers = { a = 1, c = 1, b = 1 }\n[unit.co]\n[goal.k]\ntarget = 100\n"
-    run = run_of(tmp_path, text + factors + '[correlation]\n"factor.b ~ factor.a" = 0.5\n', simulate=True)
+    run = run_of(tmp_path, HEAD + text + factors + '[correlation]\n"factor.b ~ factor.a" = 0.5\n', simulate=True)
     assert spread_of(run, "k") == pytest.approx(math.sqrt(1 + 4 + 9 + 2 * 0.5 * 1 * 2), rel=0.02)
-    other = run_of(tmp_path, text + factors + '[correlation]\n"factor.c ~ factor.b" = -0.5\n', simulate=True)
+    other = run_of(tmp_path, HEAD + text + factors + '[correlation]\n"factor.c ~ factor.b" = -0.5\n', simulate=True)
     assert spread_of(other, "k") == pytest.approx(math.sqrt(1 + 4 + 9 - 2 * 0.5 * 2 * 3), rel=0.02)
 
 
@@ -198,7 +192,7 @@ def test_pay_of_an_initiative_is_its_use_times_its_level_also_when_all_targets_a
     [goal.g]
     target = 130
     """
-    pay = run_of(tmp_path, "\n".join(line.strip() for line in text.splitlines()), simulate=True).as_dict()["pay"]
+    pay = run_of(tmp_path, HEAD + "\n".join(line.strip() for line in text.splitlines()), simulate=True).as_dict()["pay"]
     assert pay["plan"] == pytest.approx(1000 + 3 * 60)
     assert pay["mean"] == pytest.approx(1000 + 3 * 60)
     assert pay["all_hit"] == pytest.approx(1000 + 3 * 60)

@@ -26,6 +26,7 @@ from kpiopt.runs.stored_run import read_run
 from kpiopt.runs.verification import verify_proof, verify_run
 from kpiopt.scenario.load import load_scenario
 from kpiopt.workers.versions import hash_file
+from tests.program.formulation.test_rules_file import SCENARIO as SCENARIO_WITH_RULES
 
 BOOKS: dict[Path, bytes] = {}
 
@@ -347,28 +348,6 @@ def test_a_run_that_does_not_verify_exits_with_6(run, capsys):
     assert "targets.csv" in capsys.readouterr().err
 
 
-RULED = """
-schema = 1
-name = "Two teams"
-[kpi.sales]
-name = "Sales"
-unit = "USD"
-[unit.company]
-[unit.north]
-parent = "company"
-[unit.south]
-parent = "company"
-[cell."north/sales"]
-baseline = 100
-max_stretch = 30
-[cell."south/sales"]
-baseline = 100
-max_stretch = 30
-[goal.sales]
-target = 220
-[rules]
-file = "rules.py"
-"""
 RULES = """
 import pyomo.environ as pyo
 def add_rules(model, scenario):
@@ -377,7 +356,7 @@ def add_rules(model, scenario):
 
 
 def test_a_run_with_rules_verifies_with_and_without_running_them(tmp_path, capsys):
-    (tmp_path / "scenario.toml").write_text(RULED)
+    (tmp_path / "scenario.toml").write_text(SCENARIO_WITH_RULES)
     (tmp_path / "rules.py").write_text(RULES)
     assert main(["solve", str(tmp_path / "scenario.toml"), "--out", str(tmp_path / "runs"), "--allow-code"]) == 0
     (run,) = (tmp_path / "runs").iterdir()
