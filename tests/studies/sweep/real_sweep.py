@@ -11,8 +11,8 @@ from kpiopt.cli import main
 
 ROOT = Path(__file__).parents[3]
 HAND, ADVENTURE = ROOT / "scenarios" / "hand-solved.toml", ROOT / "scenarios" / "adventureworks-base.toml"
-LONG = [str(ADVENTURE), "--over", "budget.pay.limit=60_000:130_000:12", "--over", "goal.sales.target=37e6,38e6"]
-N_POINTS = 24
+LONG = [str(ADVENTURE), "--over", "budget.pay.limit=60_000:130_000:24", "--over", "goal.sales.target=37e6,38e6"]
+N_POINTS = 48
 
 STOPPING = """
 import os, signal, sys

@@ -117,10 +117,10 @@ def test_a_sweep_that_is_not_finished_is_listed_and_can_be_given_up(tmp_path, ca
 
 def test_what_is_kept_is_not_solved_again(tmp_path, undisturbed, monkeypatch):
     out, answered = tmp_path / "runs", []
-    process = start_and_stop(out, 20)
+    process = start_and_stop(out, 40)
     process.kill()
     process.communicate()
-    assert len(kept_points(out)) == 20
+    assert len(kept_points(out)) == 40
     prepare = SweepJob.prepare
 
     def counting(job):
@@ -129,7 +129,7 @@ def test_what_is_kept_is_not_solved_again(tmp_path, undisturbed, monkeypatch):
 
     monkeypatch.setattr(SweepJob, "prepare", counting)
     assert sweep(out, *LONG) == 0
-    assert len(answered) == N_POINTS - 20
+    assert len(answered) == N_POINTS - 40
     assert result(out) == undisturbed
 
 
