@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.report.browser import closed_browser  # noqa: F401
+
 MODEL = """
 schema = 1
 name = "Two regions"

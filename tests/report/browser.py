@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,23 +48,31 @@ OUTSIDE = """() => {
 
 
 @cache
-def browser() -> Any:
-    """The one browser of these tests: starting one takes longer than most of them."""
+def browser() -> tuple[Any, Any]:
+    """One browser for the tests of a file, and who drives it: starting one takes longer than most of them."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = next((found for name in NAMES if (found := shutil.which(name))), None)
     if executable is None:
         pytest.skip("there is no Chromium on this machine")
     driver = playwright.sync_playwright().start()
-    started = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-    atexit.register(driver.stop)
-    atexit.register(started.close)
-    return started
+    return driver.chromium.launch(executable_path=executable, args=["--no-sandbox"]), driver
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed_browser() -> Iterator[None]:
+    """Close the browser after the last test of a file: while it is driven, no other event loop can run."""
+    yield
+    if browser.cache_info().currsize:
+        started, driver = browser()
+        started.close()
+        driver.stop()
+        browser.cache_clear()
 
 
 @contextmanager
 def opened(path: Path, *, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
     """Open a file in a browser without network; what goes wrong is collected in `page.trouble`."""
-    page = browser().new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = browser()[0].new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     try:
         page.trouble = []
         page.on("console", lambda message: page.trouble.append(message.text) if message.type == "error" else None)

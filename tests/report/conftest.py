@@ -1,0 +1,3 @@
+"""What all tests of the report have."""
+
+from tests.report.browser import closed_browser  # noqa: F401
