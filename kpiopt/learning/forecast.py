@@ -16,7 +16,7 @@ from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
 from kpiopt.learning.links import Link, LinkName, link_series
 from kpiopt.learning.periods import PeriodGrid
-from kpiopt.learning.pool import Pool, fit_pool, smallness
+from kpiopt.learning.pool import SAMPLE, Pool, fit_pool, smallness, spaced_by_size
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -90,6 +90,11 @@ class Question:
         """Return the question as it stood after `count` periods."""
         keep = np.flatnonzero(np.isfinite(self.series.value[:, :count]).any(axis=1))
         return replace(self, series=self.series.until(count), grid=self.grid.until(count), group=self.group[keep])
+
+    def of_some(self, most: int) -> Question:
+        """Return the question about no more than so many units, evenly spaced by size."""
+        rows = spaced_by_size(self.series.size, most)
+        return replace(self, series=self.series.of(rows), group=self.group[rows])
 
     def in_quarters(self) -> Question:
         """Return the question with months taken together by three, counted back from the end."""
@@ -236,8 +241,11 @@ def _yearly_changes(question: Question) -> Floats:
 
 
 def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
-    """Return the mean log score of each weight at each past origin, (n_origins, n_weights); shorter near the start."""
-    rows = []
+    """Return the mean log score of each weight at each past origin, (n_origins, n_weights); shorter near the start.
+
+    Of many units, those that variances are estimated from.
+    """
+    rows, question = [], question.of_some(SAMPLE)
     for back in range(1, ORIGINS + 1):
         count = question.grid.count - back * question.horizon
         if count < max(FEW_PERIODS, question.grid.per_year + 2):

@@ -153,7 +153,7 @@ def fit_pool(
     known = np.zeros_like(values) if known is None else known
     mean = float(np.nanmean(values))
     data = PoolData(values - mean, smallness(size), group, int(group.max(initial=0)) + 1, per_year, phase, known)
-    rows = _sample(size)
+    rows = spaced_by_size(size, SAMPLE)
     part = data.of(rows)
     logs, scale = _estimate(part, np.ones_like(part.values), None), np.ones_like(part.values)
     for _ in range(2):
@@ -176,12 +176,12 @@ def smallness(size: Floats) -> Floats:
     return small
 
 
-def _sample(size: Floats) -> Integers:
-    """Return the units that variances are estimated from: all, or evenly spaced ones by size."""
-    if len(size) <= SAMPLE:
+def spaced_by_size(size: Floats, most: int) -> Integers:
+    """Return all units, or so many that are evenly spaced by size."""
+    if len(size) <= most:
         return np.arange(len(size))
     order = np.argsort(size, kind="stable")
-    return np.sort(order[np.linspace(0, len(size) - 1, SAMPLE).astype(np.int64)])
+    return np.sort(order[np.linspace(0, len(size) - 1, most).astype(np.int64)])
 
 
 def _variances(data: PoolData, logs: Floats) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kpiopt.learning.forecast import Question, _apart, _density, forecast, naive_draws
+from kpiopt.learning.backtests.results import Planned, plan_score
+from kpiopt.learning.forecast import Question, _apart, _density, forecast, last_period, naive_draws, seasonal_naive
 from kpiopt.learning.history import Series
 from kpiopt.learning.links import _counts, _dispersion
 from kpiopt.learning.periods import PeriodGrid
@@ -75,3 +76,27 @@ def test_idle_units_are_scored_by_their_share_of_idle_draws():
     never = np.zeros((10, 1))
     assert _density(never, np.array([5.0]))[0] == 0.0
     assert _density(never, np.array([0.0]))[0] == 1.0
+
+
+def test_of_many_units_some_of_every_size_judge_the_past():
+    value = np.exp(np.linspace(0, 5, 50))[:, None] * np.ones((1, 9))
+    some = question(value, 4, 1).of_some(11)
+    assert len(some.series.units) == len(some.group) == 11
+    assert {"u0", "u49"} <= set(some.series.units)
+    assert question(value, 4, 1).of_some(50).series.units == tuple(f"u{i}" for i in range(50))
+
+
+def test_targets_on_fitted_baselines_do_not_ask_for_last_years_luck_again():
+    """Units alike but for luck: against last year's values who was lucky attains least, against fitted ones nobody."""
+    rng = np.random.default_rng(6)
+    value = 100 * np.exp(0.1 * rng.normal(size=(120, 1)) + 0.4 * rng.normal(size=(120, 13)))
+    asked, happened = question(value[:, :12], 4, 1), value[:, 12]
+    found, odds = forecast(asked, 400, rng), np.full(120, 0.5)
+    naive, last, nothing = seasonal_naive(asked), last_period(asked), np.full(120, np.nan)
+    score = plan_score(
+        "sales", 1, [Planned(found.units, found.draws.mean(axis=0), odds, naive, last, nothing, happened)]
+    )
+    fitted, last_year = score.by_size
+    assert last_year < -0.5
+    assert abs(fitted) < 0.25, "2.7 standard errors of 120 units"
+    assert score.plan.error < 0.8 * score.last_year

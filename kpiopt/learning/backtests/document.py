@@ -55,6 +55,8 @@ def _plan_as_dict(score: PlanScore) -> dict[str, Any]:
         "kpi": score.kpi, "horizon": score.horizon, "count": score.plan.count, "planned": score.plan.error,
         "last_year": score.last_year, "last_period": score.last_period, "set_then": score.given,
         "gain": _gain_as_dict(score.plan.gain), "odds": _odds_as_dict(score.odds),
+        "attainment_by_size": {name: None if np.isnan(value) else value
+                               for name, value in zip(("planned", "last_year"), score.by_size, strict=True)},
     }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 UNIT, ORGANIZATION = "unit", "organization"
+FEW_TARGETS = 3
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8)
 """Where each fifth of the odds begins."""
 
@@ -78,6 +79,9 @@ class PlanScore:
         The history's own targets; None where it has none.
     odds : Reliability
         Odds that the plan gave its targets, and whether what happened reached them.
+    by_size : tuple of float
+        Correlation of the logarithms of attainment and target, of the plan and of last year + x %: -1 where whoever was
+        lucky last year is asked for that luck again. NaN where there are fewer than 3 targets.
     """
 
     kpi: str
@@ -87,6 +91,7 @@ class PlanScore:
     last_period: float
     given: float | None
     odds: Reliability
+    by_size: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -221,7 +226,18 @@ def plan_score(kpi: str, horizon: int, plans: list[Planned]) -> PlanScore | None
         kpi, horizon, target_error(plan, naive, happened, names), _error(naive, happened), _error(last, happened),
         _error(given[asked], happened[asked]) if asked.any() else None,
         reliability(odds, (happened >= plan).astype(float)),
+        (_by_size(plan, happened), _by_size(naive, happened)),
     )  # fmt: skip
+
+
+def _by_size(target: Floats, happened: Floats) -> float:
+    """Return the correlation of log attainment with log target."""
+    usable = (target > 0.0) & (happened > 0.0)
+    size = np.log(target[usable])
+    attained = np.log(happened[usable]) - size
+    if len(size) < FEW_TARGETS or not size.std() or not attained.std():
+        return float("nan")
+    return float(np.corrcoef(size, attained)[0, 1])
 
 
 def _error(target: Floats, happened: Floats) -> float:
