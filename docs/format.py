@@ -124,6 +124,7 @@ capacity.hours.scale = 0.4
 HEADINGS = {
     "PeriodsEntry": "[periods]",
     "PeriodSeries": "[periods] names = { … }",
+    "RecourseSection": "[recourse]",
     "PerspectiveEntry": "[perspective.ID]",
     "ObjectiveEntry": "[objective.ID]",
     "KpiEntry": "[kpi.ID]",

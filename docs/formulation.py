@@ -20,9 +20,11 @@ from kpiopt.program.formulation import (
     objectives,
     promises,
     response,
+    variants,
 )
 from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
+from kpiopt.studies import recourse
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -120,6 +122,8 @@ def page() -> str:
             },
         ),
         f"## Promised odds\n\n{inspect.getdoc(promises)}\n\n{inspect.getdoc(search)}\n",
+        f"## Several variants\n\n{inspect.getdoc(variants)}\n",
+        f"## Two stages\n\n{inspect.getdoc(recourse)}\n",
         f"## Order\n\n{inspect.getdoc(steps)}\n\n## The last step\n\n{inspect.getdoc(ties)}\n",
     ]
     return "\n".join(parts)

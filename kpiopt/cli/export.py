@@ -46,13 +46,15 @@ def export(
     from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.formulation.exchange import export_lines
     from kpiopt.program.formulation.rules_file import apply_rules
+    from kpiopt.run.robust import add_variants
     from kpiopt.run.step_program import program_of_step
     from kpiopt.runs.durable import WRITTEN_BY, require_place, write_output
 
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
         require_place(out, checked.files, force=force)
-    program = program_of_step(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code), step)
+    cascade = add_variants(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code))
+    program = program_of_step(cascade, step)
     by_name = FileFormat.MPS if out is not None and out.suffix.lower() == ".mps" else FileFormat.LP
     file_format = file_format or by_name
     lines = export_lines(program, file_format.value, step)

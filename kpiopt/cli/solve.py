@@ -205,9 +205,11 @@ def pages_with_risk(options: SolveOptions, run: Run, folder: Path) -> dict[str, 
     """Return the report and the workbook of a run, and what its odds cost."""
     from kpiopt.runs.stored_run import RISK_FILE
     from kpiopt.studies.risk import study_risk
+    from kpiopt.studies.risk_exact import exact_steps
 
     plan = run.plan.stretch, run.plan.levels
-    found = study_risk(run.scenario, options.solver, allow_code=options.allow_code, plan=plan)
+    exact = exact_steps(run.cascade, run.solution, options.solver)
+    found = study_risk(run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact)
     risk = None if found is None else found.as_dict()
     kept = {} if risk is None else {RISK_FILE: json.dumps(risk, indent=1).encode()}
     return {**report_pages(run, folder, risk), **kept}

@@ -50,6 +50,8 @@ class Document:
         The values with their marks.
     merged : Layer
         The same without the chosen variant and overrides, but with all variants under the key `variant`.
+    robust : dict
+        What the variants set that `[decide] robust` names, overrides on top: the resolved document keeps them.
     """
 
     source: Path
@@ -60,6 +62,7 @@ class Document:
     notes: tuple[Problem, ...]
     layer: Layer = field(repr=False)
     merged: Layer = field(repr=False)
+    robust: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -133,6 +136,8 @@ class Document:
             If a path to replace is not in the document.
         """
         data = deepcopy(self.data)
+        if self.robust:
+            data["variant"] = deepcopy(self.robust)
         for path, value in (replace or {}).items():
             _replace(data, path, value)
         return emit_toml(data)
@@ -169,14 +174,16 @@ def read_document(path: Path | str, *, variant: str | None = None, overrides: Se
     names = tuple(merged.data.get("variant", {}))
     chosen = _variant_layer(merged, variant, names, reader.source)
     below = merge(merged.without("variant"), reader.with_tables(chosen))
-    layer = merge(below, reader.with_tables(read_overrides(overrides, below.data)))
+    typed = reader.with_tables(read_overrides(overrides, below.data))
+    layer = merge(below, typed)
     reader.add(_clash_problem(clash) for clash in layer.clashes)
     reader.add(case_problems(merged.data, merged.key_location))
     if variant or overrides:
         reader.add(case_problems(layer.data, layer.key_location))
     reader.raise_errors()
     files = {file.display: file.sha256 for file in reader.files.values()}
-    return Document(reader.source, reader.root, files, names, variant, reader.notes, layer, merged)
+    robust = _kept_variants(merged, layer, typed)
+    return Document(reader.source, reader.root, files, names, variant, reader.notes, layer, merged, robust)
 
 
 def _replace(data: Any, path: KeyPath, value: Any) -> None:
@@ -210,6 +217,15 @@ def _variant_layer(merged: Layer, variant: str | None, names: tuple[str, ...], s
     for name in _chosen(variant, names, source) if variant is not None else ():
         layer = merge(layer, merged.below("variant", name))
     return layer
+
+
+def _kept_variants(merged: Layer, layer: Layer, typed: Layer) -> dict[str, Any]:
+    """Return the variants that `[decide] robust` names, with what was typed on top of each."""
+    decide = layer.data.get("decide")
+    named = decide.get("robust") if is_table(decide) else None
+    variants = merged.data.get("variant", {})
+    known = [name for name in named if isinstance(name, str) and name in variants] if isinstance(named, list) else []
+    return {name: merge(merged.below("variant", name), typed).data for name in known}
 
 
 def _chosen(variant: str, names: tuple[str, ...], source: Path) -> tuple[str, ...]:

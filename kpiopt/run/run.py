@@ -22,6 +22,7 @@ from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
+from kpiopt.run.robust import VariantResult
 from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
@@ -184,6 +185,8 @@ class Run:
         What goals would ask of units, what these offer, and the plan.
     fairness : FairnessResult or None
         How alike peers are treated.
+    variants : tuple of VariantResult
+        Of a robust plan: what it comes to in each of its variants.
     """
 
     scenario: Scenario
@@ -203,6 +206,7 @@ class Run:
     missed_odds: MissedOdds | None = None
     gaps: tuple[Gap, ...] = ()
     fairness: FairnessResult | None = None
+    variants: tuple[VariantResult, ...] = ()
 
     @property
     def targets(self) -> pl.DataFrame:
@@ -228,6 +232,7 @@ class Run:
             "over_assignment": [cushion.as_dict() for cushion in self.cushions],
             "gap": [gap.as_dict() for gap in self.gaps],
             "fairness": self.fairness.as_dict() if self.fairness else None,
+            **({"robust": [result.as_dict() for result in self.variants]} if self.variants else {}),
         }
 
     def as_dict(self) -> dict[str, Any]:

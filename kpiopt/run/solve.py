@@ -33,6 +33,7 @@ from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.odds_repair import mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
+from kpiopt.run.robust import add_variants, variant_results
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.curve import refuse_curves
@@ -104,6 +105,7 @@ def solve_scenario(
     options.solver.deadline.require("the program was written")
     with _timed(seconds, "program"):
         cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
+        cascade = add_variants(cascade, options.solver)
     with _timed(seconds, "solve"):
         cascade, solution = solve_cascade(cascade, options.solver, progress)
     return complete_run(cascade, solution, options, progress, seconds)
@@ -137,7 +139,7 @@ def complete_run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),
         promises=promises, missed_odds=missed_odds, cushions=cushions, gaps=find_gaps(plan),
-        fairness=compare_peers(cascade, plan),
+        fairness=compare_peers(cascade, plan), variants=variant_results(cascade, solution.x),
     )  # fmt: skip
     if options.simulate:
         progress("odds")
@@ -192,7 +194,8 @@ def _with_price_of_fairness(run: Run, options: SolveOptions) -> Run:
         if options.solver.deadline.ends("fairness", 0, 1):
             raise options.solver.deadline.reached("the plan without fairness was made")
         graph = replace(run.graph, scenario=without_fairness(run.scenario))
-        free, solution = solve_cascade(apply_rules(build_cascade(graph), allow_code=options.allow_code), options.solver)
+        free = apply_rules(build_cascade(graph), allow_code=options.allow_code)
+        free, solution = solve_cascade(add_variants(free), options.solver)
         draw = partial(_draw, options, like=run.simulation) if run.simulation else None
         price = judge_without(run.cascade, run.solution.x, run.plan, free, solution.x, draw)
         return replace(run, fairness=replace(run.fairness, price=price))

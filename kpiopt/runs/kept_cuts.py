@@ -17,7 +17,7 @@ import numpy as np
 from kpiopt.errors import Problem, TableError
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import build_cut, with_cuts
-from kpiopt.program.formulation.promises import Cut, Cuts, promises_of
+from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, promises_of
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.simulation.planning.margins import planning_draws
 
@@ -37,6 +37,7 @@ def cuts_bytes(held: Cuts) -> bytes:
         odds=np.array(held.odds),
         added=held.added,
         made_again=np.array(held.made_again),
+        left=np.array(held.left),
         is_exact=np.array([cut.is_exact for cut in held.cuts]),
         **counted,
         stretch=np.array([cut.stretch for cut in held.cuts]),
@@ -60,16 +61,21 @@ def load_cuts(path: Path, cascade: Cascade) -> Cuts:
         with np.load(path, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         cuts = tuple(_cut(found, i) for i in range(len(found["promise"])))
-        held = Cuts(cuts, found["lift"], float(found["odds"]), found["added"], int(found["made_again"]))
+        left = float(found["left"]) if "left" in found else 0.0  # runs before it was kept
+        held = Cuts(cuts, found["lift"], float(found["odds"]), found["added"], int(found["made_again"]), left)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, str(error)) from error
     columns, n = cascade.columns, cascade.graph.scenario.odds.draws
     sizes = len(columns.stretch), len(columns.level)
-    fits = len(held.lift) == len(held.added) == len(promises_of(columns)) and all(
-        (len(c.stretch), len(c.level)) == (len(c.at_stretch), len(c.at_level)) == sizes
-        and c.counted.shape[1] == len(c.weight) >= n
-        and 0 <= c.promise < len(held.lift)
-        for c in held.cuts
+    fits = (
+        0.0 <= held.left <= max(LEFT)
+        and len(held.lift) == len(held.added) == len(promises_of(columns))
+        and all(
+            (len(c.stretch), len(c.level)) == (len(c.at_stretch), len(c.at_level)) == sizes
+            and c.counted.shape[1] == len(c.weight) >= n
+            and 0 <= c.promise < len(held.lift)
+            for c in held.cuts
+        )
     )
     if not fits:
         raise _damaged(path, "it is about another program")

@@ -8,7 +8,7 @@ proves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from kpiopt.errors import KpioptError, TableError
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.variants import other_cascades, with_variants
 from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.program.trust.evidence import Evidence, load_evidence
@@ -116,7 +117,7 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         evidence = load_evidence(run.folder / EVIDENCE_FILE)
         scenario = load_scenario(run.folder / "scenario.toml")
         has_rules = scenario.rules is not None
-        cascade, wrong = build_cascade(build_graph(scenario)), None
+        cascade, wrong = _judged_in_variants(build_cascade(build_graph(scenario)), run.document), None
         if cascade.promises and not has_rules:
             cascade, wrong = held_to(cascade, run.folder)
         return (
@@ -130,6 +131,12 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (Finding("evidence can be read", False, error.problems[0].message),)
     except KpioptError as error:
         return (Finding("the kept scenario can be read", False, error.problems[0].message),)
+
+
+def _judged_in_variants(cascade: Cascade, document: Mapping[str, Any]) -> Cascade:
+    """Return the program with the variants of a robust plan, by what these are claimed to have for themselves."""
+    claimed = {(entry["variant"], entry["step"]): float(entry["alone"]) for entry in document.get("robust") or ()}
+    return with_variants(cascade, other_cascades(cascade), claimed)
 
 
 def _named(scenario: Scenario, run: StoredRun) -> Scenario:
@@ -161,11 +168,12 @@ def _unchanged(run: StoredRun) -> Finding:
 def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
     """Compute all that is published from the proof and compare."""
     from kpiopt.program.formulation.rules_file import apply_rules
+    from kpiopt.run.robust import add_variants
     from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
 
     evidence = load_evidence(run.folder / EVIDENCE_FILE)
     scenario = _named(load_scenario(run.folder / "scenario.toml"), run)
-    cascade = build_cascade(build_graph(scenario))
+    cascade = add_variants(build_cascade(build_graph(scenario)))
     if scenario.rules is not None and not allow_code:
         yield Finding("the scenario's rules file was not run", True, "its rows are checked as they were stored")
         yield from _plan_only(run, cascade, evidence)

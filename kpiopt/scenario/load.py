@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from kpiopt.scenario.checks.measures import MeasureChecks
 from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax, check_variant_names
 from kpiopt.scenario.checks.outliers import check_outliers
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
+from kpiopt.scenario.checks.robust import add_robust
 from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
@@ -47,7 +49,7 @@ from kpiopt.scenario.resolve.over_assignment import (
     take_out_of_locks,
 )
 from kpiopt.scenario.resolve.people import resolve_people
-from kpiopt.scenario.resolve.periods import resolve_periods
+from kpiopt.scenario.resolve.periods import resolve_periods, resolve_recourse
 from kpiopt.scenario.resolve.plan import (
     PAY,
     check_common,
@@ -95,7 +97,7 @@ def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Se
         If the variant does not exist.
     """
     findings = Findings(read_document(path, variant=variant, overrides=overrides))
-    scenario = _assemble(findings)
+    scenario = add_robust(findings, _assemble(findings), partial(_read_variant, path, overrides))
     if scenario is None:
         problems = [problem for problem in findings.sorted() if problem.is_error]
         is_numeric = all(problem.code == "E-number-range" for problem in problems)
@@ -132,7 +134,7 @@ def check_scenario(
     except InputError as error:
         return None, Problems(list(error.problems)), None
     findings = Findings(document)
-    scenario = _assemble(findings)
+    scenario = add_robust(findings, _assemble(findings), partial(_read_variant, path, overrides))
     _check_other_variants(findings, path, overrides)
     return None if findings.has_errors else scenario, Problems(findings.sorted()), document
 
@@ -157,6 +159,11 @@ def check_variant(
     except InputError as error:
         found = list(error.problems)
     return scenario, [in_variant(problem, variant) for problem in found if problem not in known]
+
+
+def _read_variant(path: Path | str, overrides: Sequence[str], variant: str) -> tuple[Scenario | None, list[Problem]]:
+    """Read one variant; errors say that they are in it."""
+    return check_variant(path, variant, (), overrides)
 
 
 def in_variant(problem: Problem, variant: str) -> Problem:
@@ -266,7 +273,7 @@ def _resolve(
     findings: Findings, model: ScenarioDocument, tables: _Tables, reader: QuantityReader, resolved: ResolvedUnits
 ) -> Scenario | None:
     resolved, by_unit = resolve_people(findings, model, resolved)
-    units = resolved.units
+    units, document = resolved.units, findings.document
     root_baseline = resolve_root_baselines(model, reader)
     found = resolve_cells(findings, model, units, tables.cells, reader, root_baseline)
     places = MapResolver(findings, model, units, found.roll_up, reader)
@@ -274,7 +281,6 @@ def _resolve(
     factors, goals = resolve_factors(model, reader), resolve_goals(findings, model, units, found.roll_up)
     check_common(findings, found.uncertainty.common, units)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
-    document = findings.document
     correlation, written_at = resolve_correlation(findings, model, names)
     scenario = Scenario(
         name=model.name,
@@ -310,6 +316,7 @@ def _resolve(
         document=document.data,
         files={**document.files, **tables.files, **reader.files},
         periods=resolve_periods(findings, model, units, found.cells, by_unit),
+        recourse=resolve_recourse(findings, model),
     )
     _check(findings, model, scenario, resolved, found, tables)
     if findings.has_errors:

@@ -29,6 +29,7 @@ from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.settings import Decide as Decide
 from kpiopt.scenario.settings import Fairness as Fairness
 from kpiopt.scenario.settings import OddsSettings as OddsSettings
+from kpiopt.scenario.settings import Recourse as Recourse
 from kpiopt.scenario.settings import SimulationSettings as SimulationSettings
 from kpiopt.scenario.totals import Totals, no_totals
 
@@ -337,6 +338,10 @@ class Scenario:
         What `check` has to say although the scenario can be solved.
     reconcile : float
         Share of the way from the reference to what is offered that the last step goes.
+    robust : tuple of (str, Scenario)
+        The variants that the one plan is judged in, by name.
+    recourse : Recourse or None
+        What is decided later; everything is decided now where None.
     periods, whole : Periods or None, Cells or None
         With several periods: they, and what is said about each (unit, KPI) pair over the horizon; `cells` are then one
         for each of these and each period, in that order.
@@ -377,6 +382,8 @@ class Scenario:
     effort_curves: EffortCurves | None = None
     periods: Periods | None = None
     whole: Cells | None = None
+    robust: tuple[tuple[str, Scenario], ...] = ()
+    recourse: Recourse | None = None
 
     @property
     def horizon(self) -> Cells:

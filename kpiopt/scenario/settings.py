@@ -15,6 +15,7 @@ class Decide:
     peers: tuple[str, ...] = ("level", "role")
     effort_price: Mapping[str, float] = field(default_factory=dict)
     cvar: float = 0.9
+    robust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class OddsSettings:
     priority: int | None = None
     draws: int = 16384
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recourse:
+    """What is decided later: from which period on, and how many draws tell what that is worth."""
+
+    start: int
+    draws: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from kpiopt.run.promised import solve_with_promises
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
 from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.studies.robust_scenarios import refuse_robust
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded)
 
@@ -113,6 +114,7 @@ class PlanFamily:
         allow_code: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
+        refuse_robust(scenario, "a study that moves numbers")
         self.scenario, self._options = scenario, options or SolverOptions()
         self._allow_code, self._progress = allow_code, progress
         self.cascade = self._write(build_graph(scenario))

@@ -35,7 +35,10 @@ from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promi
 from kpiopt.scenario.curve import refuse_curves
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
+from kpiopt.studies.recourse import RecourseStudy, study_recourse
+from kpiopt.studies.risk_exact import ExactStep
 from kpiopt.studies.risk_margins import BreakingDraws, GoalMargin, PlanValues, breaking_draws, goal_margins
+from kpiopt.studies.robust_scenarios import refuse_robust
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
 KNOWN_DRAWS = 200
@@ -91,6 +94,11 @@ class RiskStudy:
         What it keeps in hand of each goal, and who carries that.
     breaks : tuple of BreakingDraws
         When it misses goals.
+    exact : tuple of ExactStep
+        The scenario's own plan beside what its promises come to when they are solved exactly; empty where they are too
+        many draws for that.
+    recourse : RecourseStudy or None
+        What to decide now and later, where the scenario has `[recourse]`.
     """
 
     prices: tuple[OddsPrice, ...]
@@ -103,6 +111,8 @@ class RiskStudy:
     judged: str = ""
     margins: tuple[GoalMargin, ...] = ()
     breaks: tuple[BreakingDraws, ...] = ()
+    exact: tuple[ExactStep, ...] = ()
+    recourse: RecourseStudy | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -122,6 +132,8 @@ class RiskStudy:
             "judged": self.judged,
             "margins": [margin.as_dict() for margin in self.margins],
             "breaks": [draws.as_dict() for draws in self.breaks],
+            "exact": [step.as_dict() for step in self.exact],
+            **({"recourse": self.recourse.as_dict()} if self.recourse else {}),
         }
 
 
@@ -133,6 +145,7 @@ def study_risk(
     allow_code: bool = False,
     progress: Progress = lambda _: None,
     plan: PlanValues | None = None,
+    exact: tuple[ExactStep, ...] = (),
 ) -> RiskStudy | None:
     """Solve a scenario for several odds of all goals; None where it has no goals.
 
@@ -140,6 +153,8 @@ def study_risk(
     ----------
     plan : tuple of (n_cells,) and (n_levels,) float, optional
         The scenario's own plan: where it promises odds, its margins are told.
+    exact : tuple of ExactStep
+        What became of that plan's promises when they were solved exactly, to be kept with the study.
 
     Raises
     ------
@@ -149,6 +164,7 @@ def study_risk(
     if not scenario.goals:
         return None
     refuse_curves(scenario.curved, "the price of odds")
+    refuse_robust(scenario, "what odds cost")
     solver = _Solver(options or SolverOptions(), allow_code=allow_code)
     order = scenario.decide.order
     order = order if "goals" in order else ("goals", *order)
@@ -170,7 +186,8 @@ def study_risk(
         before, plans[share] = held.cuts, (solver.at, found.is_kept)
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
-    study = RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws)
+    study = RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws, exact=exact)
+    study = replace(study, recourse=study_recourse(scenario, options))
     judged, at = ("this plan", plan) if plan is not None and _promises(scenario) else _judged(plans, on_averages)
     margins = goal_margins(cascade.graph, at, on_averages)
     return replace(study, judged=judged, margins=margins, breaks=breaking_draws(cascade.graph, at))

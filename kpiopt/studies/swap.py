@@ -94,7 +94,7 @@ def find_swap(
     """
     scenario, cells = graph.scenario, graph.scenario.cells
     less = _less(graph, stretch, cell)
-    if not less or scenario.rules is not None or len(cells) > MOST_CELLS:
+    if not less or scenario.rules is not None or scenario.robust or len(cells) > MOST_CELLS:
         return None
     most = cells.max_stretch.copy()
     most[cell] = float(stretch[cell]) - less

@@ -498,8 +498,11 @@ cvar = 0.95
 """
 
 
-def test_cvar_of_a_published_portfolio(tmp_path):
-    """Rockafellar and Uryasev (2000), table 4: mean loss of the worst 5 % is 0.115908 with the weights given there."""
+@pytest.mark.parametrize(
+    ("level", "loss", "reached"), [(0.95, 0.115908, 0.0902), pytest.param(0.90, 0.096975, 0.067847)]
+)
+def test_cvar_of_a_published_portfolio(tmp_path, level, loss, reached):
+    """Rockafellar and Uryasev (2000), tables 3 and 4: mean loss of the worst draws, and the loss that they exceed."""
     mean = np.array([0.010111, 0.0043532, 0.0137058])
     cov = np.array(
         [
@@ -510,7 +513,7 @@ def test_cvar_of_a_published_portfolio(tmp_path):
     )
     names = ("stocks", "bonds", "small")
     sd = np.sqrt(np.diag(cov))
-    text = PORTFOLIO.format(gain=0.011, draws=16384)
+    text = PORTFOLIO.format(gain=0.011, draws=16384).replace("cvar = 0.95", f"cvar = {level}")
     for i, j in ((0, 1), (0, 2), (1, 2)):
         a, b = (f"initiative.{names[k]}.effects.lost" for k in (i, j))
         text += f'"{a} ~ {b}" = {cov[i, j] / sd[i] / sd[j]}\n'
@@ -520,7 +523,9 @@ def test_cvar_of_a_published_portfolio(tmp_path):
     run = solved(tmp_path, text)
     step = run.solution.steps[0]
     value = step.value * 5 - 5  # every draw lacks 10 - 5 and its loss, as a share of the way of 5
-    assert step.label == "cvar" and value == pytest.approx(0.115908, rel=0.02)
+    assert step.label == "cvar" and value == pytest.approx(loss, rel=0.02)
+    lost = -5.0 - planning_draws(run.graph).margins(run.plan.stretch, run.plan.levels)[0]
+    assert np.quantile(lost, level) == pytest.approx(reached, rel=0.03)
     labels = [run.graph.node_name(node).split(".")[1] for node in run.graph.level_node]
     weights = dict(zip(labels, run.plan.levels, strict=True))
     assert [weights[f"{n}@company"] for n in names] == pytest.approx([0.452013, 0.115573, 0.432414], abs=0.06)
@@ -603,6 +608,8 @@ def test_what_odds_cost_is_kept_with_the_run_and_stands_in_its_report(tmp_path, 
     document = json.loads(capsys.readouterr().out)
     folder = Path(document["folder"])
     assert document["risk"]["judged"] == "this plan" and len(document["risk"]["prices"]) == 5
+    steps = document["risk"]["exact"]  # the promise alone decides what the plan costs, so nothing is given away
+    assert steps[-1]["step"] == "cost" and steps[-1]["plan"] == pytest.approx(steps[-1]["exact"], rel=2e-4)
     assert json.loads((folder / "risk.json").read_text()) == document["risk"]
     page = (folder / "report.html").read_text()
     assert (

@@ -35,8 +35,31 @@ from kpiopt.program.formulation.effort import add_effort_curve_rows
 from kpiopt.program.formulation.objectives import OBJECTIVES, RISK_OBJECTIVES, build_reference, hard_promises
 from kpiopt.program.formulation.promises import Cuts, Promise, promises_of
 from kpiopt.program.formulation.response import add_curve_rows, add_part_rows
+from kpiopt.program.trust.arrays import Floats
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Budget, Scenario
+
+
+@dataclass(frozen=True)
+class VariantStep:
+    """A step about goals of a variant that the plan is judged in.
+
+    Attributes
+    ----------
+    variant, step : str
+        Names of the variant and of its step, such as "lean" and "goals 1".
+    alone : float
+        What the variant could have for itself.
+    cost : (n,) float
+    offset : float
+        The step over the columns of the joint program.
+    """
+
+    variant: str
+    step: str
+    alone: float
+    cost: Floats
+    offset: float
 
 
 @dataclass(frozen=True)
@@ -54,12 +77,15 @@ class Cascade:
         Capacities and budgets with their rows.
     cuts : Cuts
         What holds the plan to promised odds; a cascade as it is written has none of them yet.
+    variants : tuple of VariantStep
+        Of a robust plan: what the variants' goals come to in it.
     """
 
     program: LinearProgram
     columns: DecisionColumns
     limits: tuple[Limit, ...]
     cuts: Cuts = field(default_factory=Cuts)
+    variants: tuple[VariantStep, ...] = ()
 
     @property
     def promises(self) -> tuple[Promise, ...]:

@@ -116,7 +116,8 @@ def with_cuts(cascade: Cascade, held_to: Cuts) -> Cascade:
     side = least - np.array([cut.constant for cut in cuts])
     names = [f"{promises[p].name} {np.count_nonzero(which[: i + 1] == p)}" for i, p in enumerate(which.tolist())]
     rows = Rows("promise", program.n_rows, side, np.full(len(cuts), np.inf), tuple(terms), names.__getitem__)
-    program = replace(program, columns=blocks, rows=(*program.rows, rows))
+    steps = [replace(o, slack=max(o.slack, held_to.left)) if o.name == "cvar" else o for o in program.objectives]
+    program = replace(program, columns=blocks, rows=(*program.rows, rows), objectives=tuple(steps))
     return replace(cascade, program=program, cuts=held_to)
 
 

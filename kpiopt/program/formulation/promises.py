@@ -24,6 +24,9 @@ from kpiopt.program.trust.arrays import Floats
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+LEFT = (0.0, 1e-7, 1e-6, 1e-5)
+"""Shares of the step "cvar" that are left to the steps after it, one after the other: rows that are nearly equal leave
+so thin a face that what the last step gives cannot be certified. What draws can tell is far coarser."""
 CERTAIN = 1e-12
 """Share of its size by which the margin of a goal that nothing uncertain reaches may differ between draws."""
 
@@ -154,6 +157,8 @@ class Cuts:
         on fell short by it.
     made_again : int
         How many times the plan was made again for that.
+    left : float
+        Share of the step "cvar" that is left to the later ones, where its rows leave too thin a face to be certified.
     """
 
     cuts: tuple[Cut, ...] = ()
@@ -161,6 +166,7 @@ class Cuts:
     odds: float = float("nan")
     added: Floats = field(default_factory=lambda: np.empty(0))
     made_again: int = 0
+    left: float = 0.0
 
 
 def promises_of(columns: DecisionColumns, odds: float = float("nan")) -> tuple[Promise, ...]:

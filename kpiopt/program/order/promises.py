@@ -24,9 +24,10 @@ import numpy as np
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
-from kpiopt.program.formulation.promises import Cut, Cuts, Flags, Promise
+from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, Flags, Promise
 from kpiopt.program.order.steps import Solution, solve_order
-from kpiopt.program.order.whole_numbers import WithoutRanges, fix_columns, solve_program
+from kpiopt.program.order.warm_steps import WarmSteps
+from kpiopt.program.order.whole_numbers import fix_columns, solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.scenario.target_grid import target_noise
@@ -51,7 +52,7 @@ and the odds themselves are held by the rows' sides."""
 NEAR = 1e-6
 """Share of the spread of margins that is as good as nothing."""
 FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
-GIVEN_UP = (0.001, 0.003, 0.01)
+GIVEN_UP = (0.001, 0.003, 0.01, 0.05)
 """Shares of the best odds that are left to the steps after it, one after the other: at the very best a single plan is
 left, so tightly held that rounding decides whether its rows can be kept at all."""
 FAR = 100.0
@@ -135,14 +136,15 @@ def solve_promised(
     ------
     InfeasibleProgram, Unbounded, Uncertified, LimitReached
     """
-    if not any(promise.name == "odds" for promise in cascade.promises):
-        return _Search(cascade, draws, options, progress, near).run_checked(check)
-    best = best_odds(cascade, draws, options, progress)
-    for given_up in GIVEN_UP:
+    if any(promise.name == "odds" for promise in cascade.promises):
+        best, near = best_odds(cascade, draws, options, progress), None
+        begun = [Cuts(odds=best * (1.0 - given_up)) for given_up in GIVEN_UP]
+    else:
+        begun = [Cuts(left=left) for left in LEFT[: None if any(p.is_mean for p in cascade.promises) else 1]]
+    for cuts in begun[:-1]:
         with suppress(Uncertified):
-            odds = best * (1.0 - given_up)
-            return _Search(replace(cascade, cuts=Cuts(odds=odds)), draws, options, progress).run_checked(check)
-    return _Search(replace(cascade, cuts=Cuts(odds=best * 0.95)), draws, options, progress).run_checked(check)
+            return _Search(replace(cascade, cuts=cuts), draws, options, progress, near).run_checked(check)
+    return _Search(replace(cascade, cuts=begun[-1]), draws, options, progress, near).run_checked(check)
 
 
 def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None) -> float:
@@ -193,7 +195,7 @@ class _Search:
         for held in self.held:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
-        self.plans, self.only_up, self.made_again = 0, False, 0
+        self.plans, self.only_up, self.made_again, self.steps = 0, False, 0, WarmSteps()
         if near is not None:
             self._begin(near)
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
@@ -226,7 +228,9 @@ class _Search:
         """The cascade with the cuts so far."""
         cuts = tuple(cut for held in self.held for cut in (*held.cuts, *held.exact.values()))
         lift, added = (np.array([getattr(held, name) for held in self.held]) for name in ("lift", "added"))
-        return with_cuts(self.bare, Cuts(cuts, lift, self.bare.cuts.odds, added, self.made_again))
+        return with_cuts(
+            self.bare, replace(self.bare.cuts, cuts=cuts, lift=lift, added=added, made_again=self.made_again)
+        )
 
     def reached(self, name: str) -> float:
         """Hold the plan to all promises and return the share of draws in which one of them has nothing lacking."""
@@ -267,10 +271,9 @@ class _Search:
             self._settle()
             choice, cascade = self._choice().tobytes(), self.cascade
             self.solution = solve_program(cascade.program, self.options, self.progress)
-            if self._choice().tobytes() == choice and self._is_kept():
+            is_last = choice in seen  # two choices in turn: the promises hold, with a draw or two to spare
+            if (is_last or self._choice().tobytes() == choice) and self._is_kept():
                 return cascade, self.solution
-            if choice in seen and self._is_kept():
-                return cascade, self.solution  # two choices in turn: the promises hold, with a draw or two to spare
             seen.append(choice)
             for held in self.held:  # where sides were too low or high enough was so with other whole numbers
                 held.restart()
@@ -301,7 +304,7 @@ class _Search:
         arrays = program.arrays()
         if arrays.integer.any():
             arrays = fix_columns(arrays, np.flatnonzero(arrays.integer), self._choice())
-        return solve_order(program, arrays, replace(self.options, solver="highs"), solver=WithoutRanges(None))
+        return solve_order(program, arrays, replace(self.options, solver="highs"), solver=self.steps)
 
     def _improve(self) -> bool:
         """Change cuts, tails or sides by what the plan shows; whether anything had to be changed."""
@@ -316,8 +319,7 @@ class _Search:
         closer = [held.come_closer() for held in self.held]
         if any(closer):
             return self._improve()
-        moved = [self._lift(held, point) for held, point in zip(self.held, points, strict=True)]
-        return any(moved)
+        return sum(self._lift(held, point) for held, point in zip(self.held, points, strict=True)) > 0
 
     def _points(self) -> list[_Point]:
         columns, x = self.bare.columns, self.solution.x
@@ -382,9 +384,7 @@ class _Search:
             if lift >= held.high:
                 lift = held.high if held.high - held.low <= near else 0.5 * (held.low + held.high)
         elif (
-            room <= 4.0 * near
-            and not (held.is_settled or self.only_up)
-            and (excess > near or self._spare(held, point) > SPARE)
+            room <= 4.0 * near and not (held.is_settled or self.only_up) and self._is_spare(held, point, excess > near)
         ):
             held.high = min(held.high, lift)
             lift -= self._stride(held, -1, max(excess, near) - 0.5 * near)
@@ -401,11 +401,11 @@ class _Search:
         held.direction = direction
         return least * 2.0 ** max(0, held.strides - 1)
 
-    def _spare(self, held: _Held, point: _Point) -> float:
-        """Return the share of draws that hit beyond what is promised."""
+    def _is_spare(self, held: _Held, point: _Point, is_above: bool) -> bool:
+        """Whether more draws hit than is promised."""
         n = len(point.margin)
         hits = np.count_nonzero(point.margin + self._shortfall(held) >= held.added - held.noise)
-        return float(hits - held.promise.needed(n)) / n
+        return is_above or bool(hits - held.promise.needed(n) > SPARE * n)
 
     def _tangent(self, position: int, held: _Held, point: _Point) -> Cut:
         promise, columns = held.promise, self.bare.columns

@@ -15,6 +15,12 @@ from kpiopt.scenario.scenario import Scenario
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+SHOWN = 6
+STAGES = (
+    ("fixed", "are lacking where all is decided now"),
+    ("two_stages", "where the later part is decided when the draw is known"),
+    ("known", "where all of it is"),
+)
 PRICE_COLUMNS = ("odds of all goals", "cost", "more than before", "promise")
 
 
@@ -66,6 +72,43 @@ def risk_sentences(study: Mapping[str, Any]) -> Iterator[str]:
             f"Were each draw known before anything is decided, {_share(study['known'])} could be hit: "
             f"knowing is worth at most {_points(study['value_of_knowing'])}."
         )
+    yield from recourse_sentences(study.get("recourse"))
+    if study.get("exact"):
+        yield _exact(study["exact"][-1])
+
+
+def recourse_sentences(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say what to fix now, what to hold back and decide later, and what waiting is worth."""
+    if not found:
+        return
+    start = found["from"]
+    if "reason" in found:
+        yield f"What to decide from {start} on was not looked for: {found['reason']}."
+        return
+    lacks = ", ".join(f"{percent(found[key], 2)} {words}" for key, words in STAGES)
+    yield f"Deciding again from {start} on: of the goals' ways, on average over {found['draws']:,} draws, {lacks}."
+    now = ", ".join(f"{entry['name']} {entry['amount']:,.6g}" for entry in found["now"][:SHOWN]) or "nothing"
+    more = f" and {len(found['now']) - SHOWN:,} more" if len(found["now"]) > SHOWN else ""
+    yield f"Waiting is worth {percent(found['value_of_waiting'], 2)} of the ways. Decide now: {now}{more}."
+    for entry in found["held_back"][:SHOWN]:
+        yield (
+            f"Hold back of {entry['name']}: {entry['now']:,.6g} of {entry['limit']:,.6g} are used now, later "
+            f"{entry['mean']:,.6g} on average and {entry['p95']:,.6g} in all but the worst 5 % of the draws."
+        )
+    for entry in found["later"][:SHOWN]:
+        mean, low, high = (f"{entry[key]:,.6g}" for key in ("mean", "p5", "p95"))
+        used = percent(entry["used"], 0)
+        yield f"Decide later: {entry['name']}, {mean} on average, {low} to {high}, used in {used} of the draws."
+
+
+def _exact(step: Mapping[str, Any]) -> str:
+    """Say what the plan gives away against its promises solved exactly, draw by draw."""
+    if not step["gap"]:
+        return "Solved exactly, draw by draw, the same promises allow no plan that is better in any step."
+    plan, exact = (f"{step[key]:.6g}" for key in ("plan", "exact"))
+    return (
+        f"Solved exactly, draw by draw, the promises would allow {exact} in step {step['step']}; this plan has {plan}."
+    )
 
 
 def margin_sentences(study: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:

@@ -35,6 +35,20 @@ def repair_sentences(run: Run) -> Iterator[str]:
         yield f"{opening} if you {repair.text} (tried): {set_words(repair.assignments)}"
 
 
+def robust_sentences(run: Run) -> Iterator[str]:
+    """Say what each variant gives up for the one plan, the one that gives up most first, by the order of steps."""
+    steps = dict.fromkeys(result.step for result in run.variants)
+    for step in steps:
+        found = sorted((r for r in run.variants if r.step == step), key=lambda r: -r.regret)
+        shares = ", ".join(
+            f"{r.variant} {percent(max(r.regret, 0.0))} ({percent(r.plan)}, alone {percent(r.alone)})" for r in found
+        )
+        yield (
+            f"One plan for {len(found)} variants, worst regret first. What each gives up in step {step}, as weighted "
+            f"shares of its goals' ways: {shares}."
+        )
+
+
 def missed_promises(run: Run) -> str:
     """Name the promises that are not kept; "" where all are."""
     missed = [promise_name(run, promise) for promise in run.promises if not promise.is_kept and promise.name != "odds"]
@@ -63,6 +77,8 @@ def promise_sentences(run: Run) -> Iterator[tuple[str, bool]]:
         if promise.is_doubtful:
             again = f", although it was made {_times(promise.made_again)} again" if promise.made_again else ""
             yield f"The draws that judge the plan say less than {odds}{again}; more [odds] draws would tell.", False
+    for text in robust_sentences(run):
+        yield text, True
 
 
 def _made_again(run: Run, promise: PromiseResult) -> str:

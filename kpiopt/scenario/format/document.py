@@ -8,7 +8,7 @@ from pydantic import Field
 
 from kpiopt.scenario.format.asks import AssignEntry, Cushion, FairnessSection, ReconcileSection
 from kpiopt.scenario.format.effort import EffortCurveEntry, RampEntry
-from kpiopt.scenario.format.periods import PeriodsSection
+from kpiopt.scenario.format.periods import PeriodsSection, RecourseSection
 from kpiopt.scenario.format.plan import (
     AdjustEntry,
     Axis,
@@ -51,6 +51,9 @@ class ScenarioDocument(Section):
         default=None, description="document or documents that this one builds on and patches, relative to this file"
     )
     periods: PeriodsSection | None = Field(default=None, description="the periods of the plan; one where absent")
+    recourse: RecourseSection | None = Field(
+        default=None, description="what is decided later; everything is decided now where absent"
+    )
     perspective: dict[str, PerspectiveEntry] = Field(default={}, description="bands of the strategy map, by id")
     objective: dict[str, ObjectiveEntry] = Field(default={}, description="intended results, by id")
     kpi: dict[str, KpiEntry] = Field(default={}, description="indicators, by id")

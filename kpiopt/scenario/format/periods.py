@@ -23,6 +23,19 @@ class PeriodSeries(Section):
     count: Annotated[int, Field(ge=1, le=120)] = Field(description="how many there are")
 
 
+class RecourseSection(Section):
+    """What is decided later, once the first periods are known; `kpiopt solve --risk` tells what that is worth."""
+
+    from_: Text = Field(
+        alias="from",
+        description="the first period of which stretch and initiatives are decided later; what begins before is "
+        "decided now",
+    )
+    draws: Annotated[int, Field(ge=16, le=4096)] = Field(
+        default=256, description="planning draws that are looked at, each with decisions of its own"
+    )
+
+
 def _as_names(value: Any) -> Any:
     return {"names": value} if isinstance(value, list) or (isinstance(value, dict) and "from" in value) else value
 

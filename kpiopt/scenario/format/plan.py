@@ -215,6 +215,11 @@ class DecideSection(Section):
     cvar: Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.9, description="share of the draws that the step `cvar` leaves out; the mean is over the worst rest"
     )
+    robust: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None,
+        description="variants of this file that the one plan is judged in, worst regret first; what a variant could "
+        "have for itself and does not have with this plan is its regret",
+    )
 
 
 Common = Annotated[

@@ -16,7 +16,7 @@ from kpiopt.scenario.format.periods import PeriodSeries
 from kpiopt.scenario.format.strategy_map import KpiEntry
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.resolve.selection import Selector
-from kpiopt.scenario.scenario import Cells, Floats, Units
+from kpiopt.scenario.scenario import Cells, Floats, Recourse, Units
 
 SUM_TOLERANCE = 1e-9
 _A_YEAR = {"month": 12, "quarter": 4, "year": 1}
@@ -36,6 +36,21 @@ def period_names(model: ScenarioDocument) -> tuple[str, ...]:
         return ()
     names = model.periods.names
     return _series(names) if isinstance(names, PeriodSeries) else tuple(names)
+
+
+def resolve_recourse(findings: Findings, model: ScenarioDocument) -> Recourse | None:
+    """Return what is decided later."""
+    if model.recourse is None:
+        return None
+    names, path = period_names(model), ("recourse", "from")
+    rule = "what begins before that period is decided now, the rest once the periods before it are known"
+    if model.recourse.from_ not in names[1:]:
+        what = "the first one" if names[:1] == (model.recourse.from_,) else "none of them"
+        message = f"[recourse] from = '{model.recourse.from_}' is {what}" if names else "[recourse] needs [periods]"
+        fix = f"name one of {', '.join(names[1:])}" if len(names) > 1 else "write [periods] with two or more names"
+        findings.at("E-recourse", message, path, rule=rule, fix=fix, kind=ModelError)
+        return None
+    return Recourse(names.index(model.recourse.from_), model.recourse.draws)
 
 
 def _series(series: PeriodSeries) -> tuple[str, ...]:

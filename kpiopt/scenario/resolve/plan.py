@@ -136,8 +136,9 @@ def resolve_decide(findings: Findings, model: ScenarioDocument, resources: set[s
             findings.at("W-slack", message, ("decide", "slack", step), fix="remove it, or add the step", key=True)
     order = (*steps, "reference")
     return Decide(
-        order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price), entry.cvar
-    )
+        order, {k: float(v) for k, v in entry.slack.items()}, tuple(entry.peers), dict(entry.effort_price), entry.cvar,
+        tuple(entry.robust or ()),
+    )  # fmt: skip
 
 
 def check_common(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import LimitReached, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
-from kpiopt.simulation.hits import goal_rule
+from kpiopt.simulation.hits import as_rows, goal_rule
 from kpiopt.simulation.redraw import MOST_NUMBERS, DrawBook, Redraw, draw_book
 
 Flags = NDArray[np.bool_]
@@ -111,16 +111,28 @@ class PlanningDraws(Redraw):
 
     def _go_back(self, back: Floats, clipped: Flags | None, values: Floats) -> None:
         """Add to each node's weight that of all that it moves, (n_rows, n) float, in place."""
-        for level, (tails, together) in zip(reversed(self._passage.levels), reversed(self._tails), strict=True):
+        levels, certain = self._passage.levels, self._certain
+        for level, (tails, together), (rows, matrix) in zip(
+            levels[::-1], self._tails[::-1], certain[::-1], strict=True
+        ):
             here = slice(level.start, level.stop)
             if clipped is not None:
                 back[here][clipped[here]] = 0.0
             if level.matrix.nnz:
-                back += level.matrix.T @ back[here]
+                back[rows] += matrix @ back[here]
             if level.last > level.first:
                 drawn = np.empty((level.last - level.first, back.shape[1]))
                 level.factors.multiply(values, back[level.first : level.last], drawn)
                 back[tails] += together @ drawn
+
+    @cached_property
+    def _certain(self) -> list[tuple[slice | Integers, sp.csr_array]]:
+        """Of each level the rows that its certain edges come from, and these edges backwards, (k, n_nodes) sparse."""
+        found = []
+        for level in self._passage.levels:
+            rows = np.unique(level.matrix.indices).astype(np.int64)
+            found.append((as_rows(rows), sp.csr_array(sp.csc_array(level.matrix)[:, rows].T)))
+        return found
 
     @cached_property
     def _tails(self) -> list[tuple[Integers, sp.csr_array]]:

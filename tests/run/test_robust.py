@@ -1,0 +1,179 @@
+"""One plan for several variants, worst regret first: by hand, against a search, kept, verified and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+import kpiopt
+from kpiopt.cli import main
+from kpiopt.errors import Infeasible, InputError, UsageError
+
+TEXT = """
+schema = 1
+name = "Robust"
+currency = "USD"
+[kpi.a]
+name = "A"
+unit = "points"
+roll_up = "sum"
+[kpi.b]
+name = "B"
+unit = "points"
+roll_up = "sum"
+[unit.company]
+capacity.hours = 20
+[cell."company/a"]
+baseline = 100
+max_stretch = 40
+effort.hours = 1
+[cell."company/b"]
+baseline = 100
+max_stretch = 40
+effort.hours = 1
+[goal.a]
+target = 110
+[goal.b]
+target = 110
+[decide]
+order = ["goals", "cost", "reference"]
+effort_price = { hours = 1 }
+robust = ["more_a", "more_b"]
+[variant.more_a]
+goal.a.target = 120
+goal.b.target = 101
+[variant.more_b]
+goal.a.target = 101
+goal.b.target = 140
+"""
+
+
+def written(folder: Path, text: str = TEXT) -> Path:
+    path = folder / "robust.toml"
+    path.write_text(text)
+    return path
+
+
+def test_regret_is_shared_as_worked_out_by_hand(tmp_path):
+    """Alone more_a takes 19 hours for a, more_b 19 for b. Of a + b = 20 the regrets 1 - a/20 - 0.05 and a/40 - 0.025
+    are equal at a = 13, where both are 0.3."""
+    run = kpiopt.solve(written(tmp_path), simulate=False)
+    assert run.plan.stretch == pytest.approx([13, 7], abs=1e-9)
+    assert [(r.variant, r.alone) for r in run.variants] == [
+        ("more_a", pytest.approx(0.05)), ("more_b", pytest.approx(0.525)),
+    ]  # fmt: skip
+    assert [r.regret for r in run.variants] == pytest.approx([0.3, 0.3])
+    assert run.solution.steps[0].label == "robust 1" and run.solution.steps[0].value == pytest.approx(0.3)
+    assert run.goals[0].target == 110  # goals, targets and odds are those of the scenario itself
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_worst_regret_against_a_program_of_its_own(tmp_path, seed):
+    """Random weights, targets and limits: the same least worst regret by another solver on the extensive form."""
+    rng = np.random.default_rng(seed)
+    names, data, text = ("one", "two", "three"), [], TEXT[: TEXT.index("[variant.more_a]")]
+    text = text.replace('["more_a", "more_b"]', json.dumps(names))
+    for name in names:
+        gap, weight, hours = (
+            rng.uniform(2, 40, 2).round(1),
+            rng.uniform(0.5, 2, 2).round(2),
+            float(rng.integers(10, 30)),
+        )
+        data.append((gap, weight, hours))
+        text += f"[variant.{name}]\nunit.company.capacity.hours = {hours}\n"
+        text += "".join(
+            f"goal.{k}.target = {100 + gap[i]:.1f}\ngoal.{k}.weight = {weight[i]}\n" for i, k in enumerate("ab")
+        )
+    run = kpiopt.solve(written(tmp_path, text), simulate=False)
+
+    def least(variants, cost_of_regret):
+        """Columns a, b, then two shortfalls for each variant, then the regret."""
+        n = 3 + 2 * len(variants)
+        rows, side = [], []
+        for v, (gap, weight, hours, alone) in enumerate(variants):
+            for i in range(2):
+                row = np.zeros(n)
+                row[i] = row[2 + 2 * v + i] = -1
+                rows, side = [*rows, row], [*side, -gap[i]]
+            row = np.zeros(n)
+            row[:2] = 1
+            rows, side = [*rows, row], [*side, hours]
+            row = np.zeros(n)
+            row[2 + 2 * v : 4 + 2 * v], row[-1] = weight / gap, -1
+            rows, side = [*rows, row], [*side, alone]
+        row = np.zeros(n)
+        row[:2] = 1
+        cost = np.zeros(n)
+        cost[-1] = cost_of_regret
+        limits = [(0, 40)] * 2 + [(0, None)] * (n - 2)
+        return linprog(cost, A_ub=[*rows, row], b_ub=[*side, 20], bounds=limits).fun
+
+    alone = [least([(gap, weight, hours, 0.0)], 1.0) for gap, weight, hours in data]
+    # the scenario's own 20 hours limit the plan, and not what a variant could have for itself
+    for v, (gap, weight, hours) in enumerate(data):
+        grid = np.linspace(0, 40, 4001)
+        other = np.clip(hours - grid, 0, 40)
+        lack = weight[0] / gap[0] * np.maximum(gap[0] - grid, 0) + weight[1] / gap[1] * np.maximum(gap[1] - other, 0)
+        alone[v] = float(lack[grid <= hours].min())
+    best = least([(*each, own) for each, own in zip(data, alone, strict=True)], 1.0)
+    assert run.solution.steps[0].value == pytest.approx(best, abs=2e-3)
+    assert max(r.regret for r in run.variants) == pytest.approx(best, abs=2e-3)
+    assert run.plan.stretch.sum() <= min(20, *(hours for _, _, hours in data)) + 1e-9
+
+
+def test_a_robust_run_is_kept_told_and_verified(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    words = ["solve", "robust.toml", "--json", "--draws", "64"]
+    assert main(words) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["robust"][0] == {
+        "variant": "more_a", "step": "goals 1", "alone": pytest.approx(0.05), "plan": pytest.approx(0.35),
+        "regret": pytest.approx(0.3),
+    }  # fmt: skip
+    folder = Path(document["folder"])
+    assert "worst regret first" in (folder / "summary.txt").read_text()
+    assert all(finding.passed for finding in kpiopt.verify(folder))
+    bent = (folder / "scenario.toml").read_text().replace("target = 140", "target = 139")
+    (folder / "scenario.toml").write_text(bent)
+    assert not all(finding.passed for finding in kpiopt.verify(folder))
+    # what is typed stands on top of every variant, in the kept scenario too
+    assert main([*words, "--set", "goal.b.target=105"]) == 0
+    typed = json.loads(capsys.readouterr().out)
+    assert typed["run"] != document["run"]
+    assert all(finding.passed for finding in kpiopt.verify(Path(typed["folder"])))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"more_b"]', '"more_c"]', "there is no variant 'more_c'"),
+        ('"more_b"]', '"more_a"]', "named twice"),
+        ("[goal.a]\n", "[goal.a]\np_min = 0.7\n", "does not go with promised odds"),
+        ('["goals", "cost"', '["met", "goals", "cost"', "the step `met`"),
+        ("goal.b.target = 140", 'goal.b.target = "many"', "in variant 'more_b'"),
+        ("goal.b.target = 140", "goal.b.target = 140\ngoal.b.p_min = 0.9", "promises odds"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(tmp_path, old, new, words):
+    with pytest.raises(InputError) as caught:
+        kpiopt.load(written(tmp_path, TEXT.replace(old, new, 1)))
+    assert words in str(caught.value)
+
+
+def test_variants_that_leave_no_plan_are_named(tmp_path):
+    apart = TEXT + 'cell."company/a".min_stretch = 15\n'
+    with pytest.raises(InputError, match="the variants leave no range to company/a"):
+        text = apart.replace("[variant.more_a]\n", '[variant.more_a]\ncell."company/a".max_stretch = 10\n')
+        kpiopt.solve(written(tmp_path, text), simulate=False)
+    with pytest.raises(Infeasible, match="variant 'more_b' has no plan by itself"):
+        kpiopt.solve(written(tmp_path, apart + "unit.company.capacity.hours = 10\n"), simulate=False)
+
+
+def test_studies_that_move_numbers_say_that_variants_would_not_move(tmp_path):
+    with pytest.raises(UsageError, match="robust"):
+        kpiopt.sensitivity(written(tmp_path))

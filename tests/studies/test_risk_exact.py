@@ -1,0 +1,96 @@
+"""Plans that keep promised odds by rows, against every choice there is and against the exact program."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kpiopt
+from kpiopt.program.formulation.promises import needed_draws
+from kpiopt.report.promised.prices import risk_sentences
+from kpiopt.simulation.planning.margins import planning_draws
+from kpiopt.studies.risk_exact import exact_steps
+
+MOST = 3
+
+
+def random_text(seed: int, draws: int, *, whole: bool = True) -> tuple[str, list[int], float]:
+    """Return a scenario of two goals and three initiatives, what each costs, and the promised odds."""
+    rng = np.random.default_rng(seed)
+    text = 'schema = 1\nname = "Random"\ncurrency = "USD"\n[unit.company]\n'
+    text += "".join(f'[kpi.{k}]\nname = "{k}"\nunit = "USD"\nroll_up = "sum"\nbaseline = 0\n' for k in "ab")
+    cost = rng.integers(2, 9, 3).tolist()
+    for i, price in enumerate(cost):
+        low = rng.uniform(0.3, 1.5)
+        text += f'[initiative.i{i}]\nunits = ["company"]\nmax = {MOST}\nwhole = {str(whole).lower()}\n'
+        text += (
+            f"uses = {{ cash = {price} }}\neffects.a = {{ lognormal = [{low:.3f}, {low * rng.uniform(2, 6):.3f}] }}\n"
+        )
+        text += f"effects.b = {{ normal = [{rng.uniform(0.5, 2):.3f}, {rng.uniform(0.2, 0.9):.3f}] }}\n"
+    p = float(rng.choice([0.7, 0.8, 0.9]))
+    text += f"[budget.cash]\nlimit = 300\n[goal.a]\ntarget = {rng.uniform(3, 7):.2f}\n"
+    text += f"[goal.b]\ntarget = {rng.uniform(2, 5):.2f}\n[odds]\np_min = {p}\ndraws = {draws}\n"
+    return text + '[decide]\norder = ["goals", "cost", "reference"]\n', cost, p
+
+
+def solved(folder: Path, text: str) -> kpiopt.Run:
+    (folder / "random.toml").write_text(text)
+    return kpiopt.solve(folder / "random.toml", simulate=False)
+
+
+def against_every_choice(run: kpiopt.Run, cost: list[int], p: float) -> None:
+    """Never worse than the cheapest choice by more than the sampling error of the odds, and the gap is told."""
+    (promise,), draws = run.cascade.promises, planning_draws(run.graph)
+    n = draws.book.layout.draws
+    found = []
+    for levels in product(range(MOST + 1), repeat=3):
+        margin, _ = promise.margins(draws.margins(np.zeros(0), np.array(levels, dtype=float)))
+        found.append((np.count_nonzero(margin >= run.promises[0].added - 1e-9), float(np.dot(levels, cost))))
+    ours = float(np.dot(run.plan.levels, cost))
+    assert run.promises[0].is_kept
+    least = min(price for hits, price in found if hits >= needed_draws(p, n))
+    beyond = p + 1.96 * np.sqrt(p * (1 - p) / n)
+    assert least <= ours <= min((price for hits, price in found if hits / n >= beyond), default=np.inf)
+    steps = exact_steps(run.cascade, run.solution)
+    assert steps[-1].step == "cost"
+    assert (steps[-1].plan, steps[-1].exact) == pytest.approx((ours, least), rel=1e-5)
+    assert steps[-1].gap == pytest.approx(ours - least, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_whole_numbers_against_every_choice(tmp_path, seed):
+    text, cost, p = random_text(seed, 64)
+    against_every_choice(solved(tmp_path, text), cost, p)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(10, 40))
+def test_many_whole_numbers_against_every_choice(tmp_path, seed):
+    text, cost, p = random_text(seed, 256)
+    run = solved(tmp_path, text)
+    if run.promises[0].is_kept:
+        against_every_choice(run, cost, p)
+
+
+def test_the_gap_of_levels_that_are_not_whole_is_told(tmp_path):
+    """The exact program can only be better, and what it says is put into words."""
+    text, cost, _ = random_text(3, 32, whole=False)
+    run = solved(tmp_path, text)
+    step = exact_steps(run.cascade, run.solution)[-1]
+    assert step.step == "cost" and step.plan == pytest.approx(float(np.dot(run.plan.levels, cost)), rel=1e-9)
+    assert 0.85 * step.plan <= step.exact <= step.plan * (1 + 1e-6)
+    told = {"step": "cost", "plan": 21.5, "exact": 21.0, "gap": 0.5}
+    study = {"knee": None, "value_of_planning_on_draws": 0.1, "average": {"odds": 0.4}, "best": 0.5, "draws": 32}
+    (words,) = [line for line in risk_sentences({**study, "known": None, "exact": [told]}) if "exactly" in line]
+    assert words == "Solved exactly, draw by draw, the promises would allow 21 in step cost; this plan has 21.5."
+
+
+def test_many_draws_and_kpis_with_bounds_are_not_solved_exactly(tmp_path):
+    text, _, _ = random_text(3, 64, whole=False)
+    bounded = solved(tmp_path, text.replace('name = "a"\n', 'name = "a"\nmax = 50\n'))
+    assert exact_steps(bounded.cascade, bounded.solution) == ()
+    many = solved(tmp_path, text.replace("draws = 64", "draws = 1024"))
+    assert exact_steps(many.cascade, many.solution) == ()
