@@ -25,7 +25,7 @@ PICTURES = DOCS / "pictures"
 REPORTS = DOCS / "reports"
 SCENARIOS = DOCS.parent / "scenarios"
 GALLERY = sorted(path.relative_to(SCENARIOS).with_suffix("").as_posix() for path in SCENARIOS.rglob("*.toml"))
-WITHOUT_MAP = ("scorecard-quarters", "adventureworks-quarters", "canada-service-standards")  # by period; a single card
+WITHOUT_MAP = ("adventureworks-quarters", "canada-service-standards")  # cards without arrows; a single card
 ROW, LETTER = 22, 6.6
 FILLS = {"help": "#eef1f5", "head": "#1f4e9c", "input": "#fff8e0"}
 

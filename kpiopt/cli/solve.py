@@ -309,8 +309,7 @@ def report_pages(run: Run, folder: Path, risk: Mapping[str, Any] | None = None) 
     from kpiopt.runs.stored_run import REPORT_FILE, WORKBOOK_FILE
 
     source = source_of_run(run, folder.name, risk)
-    report = {REPORT_FILE: render_report(source).encode()}
-    return report if run.scenario.periods is not None else {**report, WORKBOOK_FILE: render_workbook(source)}
+    return {REPORT_FILE: render_report(source).encode(), WORKBOOK_FILE: render_workbook(source)}
 
 
 def workbook_of(run: Run, folder: Path) -> bytes:

@@ -18,8 +18,9 @@ from kpiopt.report.drawing.svg import Svg, draw, escape
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section, headline
-from kpiopt.report.page.limits import money_section
+from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
+from kpiopt.report.page.periods import periods_section
 from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.report.strategy_map.drawing import draw_map
@@ -67,7 +68,8 @@ def html_of(value: Scenario | Run | Comparisons | SweepAnswer) -> str:
 def figure_of(run: Run, name: str) -> ShownFigure:
     """Return a figure of a run: "map", "tornado", "bridge", "odds", "cascade", "stretch", "fairness" or "pay".
 
-    "bridge GOAL" and "odds GOAL" are those of one goal, by its title.
+    "bridge GOAL" and "odds GOAL" are those of one goal, by its title. With periods there are "by period",
+    "by period KPI", "when" the stretch is worked for and "limits" as well.
 
     Raises
     ------
@@ -94,6 +96,8 @@ def styled(figure: Figure) -> Svg:
 
 def _figures(source: ReportSource, *, tornado: bool) -> Iterator[PageFigure]:
     sections: list[PageSection] = [goals_section(source), cascade_section(source), money_section(source)]
+    if source.scenario.periods is not None:
+        sections += [periods_section(source), limits_section(source)]
     if tornado:
         sections = [_tornado(source.scenario)]
     yield from (block for section in sections for block in section.blocks if isinstance(block, PageFigure))
@@ -114,9 +118,11 @@ def _tornado(scenario: Scenario) -> PageSection:
 
 def _scenario_lines(scenario: Scenario) -> Iterator[str]:
     yield (
-        f"{len(scenario.units):,} units, {len(scenario.cells):,} cells, {len(scenario.kpis)} KPIs, "
+        f"{len(scenario.units):,} units, {len(scenario.horizon):,} cells, {len(scenario.kpis)} KPIs, "
         f"{len(scenario.initiatives)} initiatives, {len(scenario.budgets)} budgets"
     )
+    if scenario.periods is not None:
+        yield f"periods: {scenario.periods.names[0]} to {scenario.periods.names[-1]}"
     if scenario.variants:
         yield f"variants: {', '.join(scenario.variants)}"
     if scenario.warnings:
@@ -128,7 +134,9 @@ def _scenario_goals(scenario: Scenario) -> PageTable:
     for goal in scenario.goals.values():
         kpi = scenario.kpis[goal.kpi]
         target = amount(goal.target, kpi.unit, kpi.step)
-        rows.append((kpi.name, scenario.units.names[goal.unit], target, f"{goal.priority}"))
+        when = scenario.period_name(goal.period)
+        name = f"{kpi.name} in {when}" if when else kpi.name
+        rows.append((name, scenario.units.names[goal.unit], target, f"{goal.priority}"))
     return PageTable("Goals", ("goal", "at", "target", "priority"), rows, 2)
 
 

@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem, UsageError
 from kpiopt.scenario.noise import Noise
 
 Floats = NDArray[np.float64]
@@ -76,25 +75,6 @@ def split_period(periods: Periods | None, name: str) -> tuple[str, str]:
     """Split "name/period" into the name and " in period"; the second is empty where no period is named."""
     rest, _, last = name.rpartition("/")
     return (rest, f" in {last}") if periods is not None and last in periods.names else (name, "")
-
-
-def refuse_periods(periods: Periods | None, what: str) -> None:
-    """Raise where a question does not understand periods yet.
-
-    Parameters
-    ----------
-    what : str
-        Such as "a sweep".
-
-    Raises
-    ------
-    UsageError
-        `E-periods-study`
-    """
-    if periods is not None:
-        rule = "a plan by period is solved, simulated, explained, compared, swept and kept; this asks about one period"
-        fix = "ask it of the plan without [periods]"
-        raise UsageError(Problem("E-periods-study", f"{what} does not understand periods yet", rule, fix))
 
 
 def spread_noise(noise: Noise | None, periods: Periods, share: Floats) -> Noise | None:

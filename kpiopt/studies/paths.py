@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph.hand_down import one_over_horizon
 from kpiopt.scenario.scenario import Floats
 
 Booleans = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -65,6 +66,7 @@ class Paths:
         self._start = np.searchsorted(graph.tail[order], np.arange(graph.n_nodes + 1))
         self._kpi: list[int] = graph.kpi.tolist()
         self._reaching: dict[int, Booleans] = {}
+        self._by_period = graph.scenario.periods is not None
 
     def effects(self, goal_node: int) -> Floats:
         """Return what one more at each node adds to a goal's node, along all paths, (n_nodes,) float."""
@@ -75,12 +77,14 @@ class Paths:
     def chains(self, node: int, goal_node: int) -> list[Chain]:
         """Return the chains from a node to a goal, the largest effect first; they add up to the total effect.
 
+        One more over the horizon is spread over its periods as a contribution is meant.
+
         Very many are cut off; what is left out is the total effect less their sum.
         """
         home = int(self.graph.unit[node]) if self.graph.kind[node] != NodeKind.FACTOR else -1
         reach = self._reach(goal_node)
         found: list[Chain] = []
-        states: list[tuple[dict[int, float], tuple[Link, ...]]] = [({node: 1.0}, ())]
+        states: list[tuple[dict[int, float], tuple[Link, ...]]] = [(self._one_more(node), ())]
         count = 0
         while states and count < MOST_STATES:
             change, links = states.pop()
@@ -96,6 +100,15 @@ class Paths:
         largest = max((abs(chain.effect) for chain in found), default=0.0)
         kept = [chain for chain in found if abs(chain.effect) > TINY * largest]
         return sorted(kept, key=lambda chain: (-abs(chain.effect), [link.kpi for link in chain.links]))
+
+    def _one_more(self, node: int) -> dict[int, float]:
+        """Return how one more at a node begins: of the horizon, as its periods have it."""
+        graph = self.graph
+        if graph.scenario.periods is None or graph.kind[node] != NodeKind.KPI or graph.period[node] >= 0:
+            return {node: 1.0}
+        every = np.arange(graph.scenario.n_periods)
+        nodes = graph.find_nodes(np.full(len(every), graph.unit[node]), int(graph.kpi[node]), every)
+        return dict(zip(nodes.tolist(), one_over_horizon(graph)[nodes].tolist(), strict=True))
 
     def _reach(self, goal_node: int) -> Booleans:
         """Return which nodes have a path to the goal, also where paths cancel, (n_nodes,) bool."""
@@ -122,7 +135,9 @@ class Paths:
             for i in range(int(self._start[node]), int(self._start[node + 1])):
                 head = int(self._head[i])
                 moved = inside[node] * float(self._coefficient[i])
-                if not reach[head] or moved == 0.0:
+                # What a chain does to a KPI on its way is told of the horizon, which leads nowhere.
+                told = self._by_period and self.graph.period[head] < 0
+                if not (reach[head] or told) or moved == 0.0:
                     continue
                 if self._kpi[head] != kpi:
                     beyond[self._kpi[head]][head] += moved
@@ -134,8 +149,9 @@ class Paths:
         return dict(inside), beyond
 
     def _link(self, kpi: int, inside: dict[int, float], home: int) -> Link:
-        own = [node for node in inside if int(self.graph.unit[node]) == home]
+        told = [node for node in inside if self.graph.period[node] < 0] or list(inside)
+        own = [node for node in told if int(self.graph.unit[node]) == home]
         if own:
             return Link(kpi, inside[own[0]], at_own=True)
-        top = min(inside, key=lambda node: int(self.graph.scenario.units.depth[self.graph.unit[node]]))
+        top = min(told, key=lambda node: int(self.graph.scenario.units.depth[self.graph.unit[node]]))
         return Link(kpi, inside[top], at_own=False)

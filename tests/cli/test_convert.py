@@ -23,7 +23,8 @@ from tests.nights import rest_at_night
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "kpiopt" / "templates" / "scenario.toml"
-SHIPPED = [*sorted((ROOT / "scenarios").glob("*.toml")), STARTER]
+QUARTERS = ROOT / "scenarios" / "by_period" / "scorecard-quarters.toml"
+SHIPPED = [*sorted((ROOT / "scenarios").glob("*.toml")), QUARTERS, STARTER]
 ALIKE = ("adventureworks-base", "adventureworks-targets-check")
 """Scenarios of a model of which another is tried."""
 
@@ -70,7 +71,7 @@ def test_shipped_scenarios_survive_the_round_trip(tmp_path: Path, path: Path) ->
         require_same(load_scenario(path, variant=variant), load_scenario(tmp_path / "plan.xlsx", variant=variant))
 
 
-@pytest.mark.parametrize("path", rest_at_night([ROOT / "scenarios" / "hand-solved.toml", STARTER], 1), ids=str)
+@pytest.mark.parametrize("path", rest_at_night([ROOT / "scenarios" / "hand-solved.toml", STARTER, QUARTERS], 1), ids=str)
 def test_the_plan_and_its_odds_are_the_same(tmp_path: Path, path: Path) -> None:
     run("convert", path, tmp_path / "plan.xlsx")
     one, other = (
@@ -223,3 +224,93 @@ goals = "others.csv"
         folder = next((path.parent / "runs").iterdir())
         run("verify", folder)
         assert load_scenario(folder / "scenario.toml").goals["more"].target == 110.5
+
+
+YEARS = """schema = 1
+name = "Years"
+[periods]
+names = { from = "2027", every = "year", count = 3 }
+[kpi.sales]
+step = 1
+season = [0.2, 0.3, 0.5]
+[kpi.cost]
+direction = "down"
+season = "sales"
+[kpi.skill]
+kind = "stock"
+carry = 0.5
+[kpi.sales.drivers]
+skill = { contribution = 3, lag = 1 }
+[goal.sales]
+target = 1100
+[goal.mid]
+kpi = "sales"
+period = "2028"
+target = 340
+[initiative.course]
+units = { level = "team" }
+max = 4
+start = ["2027", "2029"]
+uses = { hours = 5 }
+runs = { hours = 1 }
+build_up = [0.5, 1.0]
+lasts = 2
+effects = { sales = 4 }
+[capacity.hours]
+season = [0.3, 0.3, 0.4]
+[budget.cash]
+limit = 10
+every = "period"
+[pay_plan.p]
+every = "period"
+payout = [[0.8, 0.0], [1.0, 1.0]]
+[guardrail.steady]
+where = { kpi = ["sales"] }
+per_period = true
+ramp = 0.5
+[unit.co]
+[unit.north]
+parent = "co"
+level = "team"
+target_incentive = 100
+pay_plan = "p"
+capacity.hours = 100
+[cell."north/sales"]
+baseline = 1000
+max_stretch = 150
+effort.hours = 0.5
+weight = 1.0
+[cell."co/cost"]
+baseline = 100
+[cell."co/skill"]
+baseline = 10
+max_stretch = 5
+[uncertainty]
+execution = "0.7 to 1.1"
+[simulation]
+draws = 256
+"""
+
+
+def test_a_plan_by_period_is_one_workbook(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of years are texts, seasons lists or names, and every command takes the workbook."""
+    path, book, back = tmp_path / "years.toml", tmp_path / "plan.xlsx", tmp_path / "back.toml"
+    path.write_text(YEARS, "utf-8")
+    run("init", "--excel", book, "--from", path)
+    run("convert", book, back)
+    one = load_scenario(path)
+    for other in (book, back):
+        require_same(one, load_scenario(other))
+        found = load_scenario(other)
+        assert found.periods is not None and found.periods.names == ("2027", "2028", "2029")
+        np.testing.assert_array_equal(found.periods.season, one.periods.season)
+        assert found.initiatives == one.initiatives and found.goals == one.goals
+    first, second = (kpiopt.solve(kpiopt.load(source)) for source in (path, book))
+    assert first.plan.targets.equals(second.plan.targets)
+    assert str(first.odds) == str(second.odds)
+    run("check", book)
+    run("solve", book, "--out", tmp_path / "runs")
+    capsys.readouterr()
+    run("compare", path, book, "--json", "--out", tmp_path / "runs")
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"].startswith("kpiopt.compare")

@@ -86,6 +86,7 @@ parent = "co"
 level = "team"
 size = 2
 target_incentive = 1800
+pay_plan = "thirds"
 capacity.hours = 200
 [cell."north/sales"]
 baseline = 1200

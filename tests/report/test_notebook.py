@@ -11,6 +11,7 @@ import pytest
 import kpiopt
 from kpiopt.errors import UsageError
 from kpiopt.run.run import Run
+from tests.report import by_period
 from tests.report.organizations import HOSTILE, write_scorecard
 
 
@@ -61,3 +62,20 @@ def test_pandas_where_it_is_there(monkeypatch):
     else:
         frame = run().to_pandas()
         assert list(frame.columns) == run().targets.columns and len(frame) == run().targets.height
+
+
+def test_figures_of_a_plan_by_period():
+    found = by_period.run()
+    assert "Strategy map" in found.figure("map").title or found.figure("map").svg.startswith("<svg")
+    for name in ("bridge", "odds Sales in T2", "cascade", "stretch", "fairness", "pay", "by period", "when", "limits"):
+        assert found.figure(name).svg.startswith("<svg"), name
+    assert found.figure("by period quality").title == "By period, Quality"
+    assert "<table>" in found._repr_html_() and "Sales in T2" in found._repr_html_()
+    assert "periods: T1 to T3" in found.scenario._repr_html_()
+
+
+def test_the_frame_of_a_plan_by_period_has_the_periods():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = by_period.run().to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert set(frame["period"].dropna()) == {"T1", "T2", "T3"}

@@ -59,7 +59,8 @@ def _drawn(season: Season, name: str, unit: str, width: float) -> Svg:
         pieces.append(draw("circle", draw("title", hint), cx=at, cy=y.at(value), r=3.6, class_="blue"))
         text = short(value, 4)
         if text_width(text, SIZE, bold=True) < slot - 2:
-            place = y.at(value) + (-9.0 if value >= before else 19.0)
+            under = value < before and y.at(value) + 21.0 < BOTTOM
+            place = y.at(value) + (19.0 if under else -9.0)
             pieces.append(draw("text", text, x=at, y=place, text_anchor="middle", class_="strong halo"))
     for period, wanted in season.goals.items():
         half = min(20.0, 0.4 * slot)

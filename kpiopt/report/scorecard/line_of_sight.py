@@ -37,6 +37,7 @@ class Sight:
     total: float
     kpis: tuple[Kpi, ...]
     is_own_goal: bool
+    period: str | None = None
 
     @property
     def change(self) -> float:
@@ -51,9 +52,9 @@ class Sight:
     @property
     def goal_name(self) -> str:
         """The goal as who does not see other units' names is told of it."""
-        return (
-            f"{self.goal_kpi.name} of the organization" if self.goal.unit == 0 else f"the goal for {self.goal_kpi.name}"
-        )
+        when = f" in {self.period}" if self.period else ""
+        name = self.goal_kpi.name
+        return f"{name} of the organization{when}" if self.goal.unit == 0 else f"the goal for {name}{when}"
 
 
 def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
@@ -70,8 +71,9 @@ def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
         step = natural_step(source, node)
         reached = []
         for goal in scenario.goals.values():
-            at = graph.find_node(goal.kpi, goal.unit)
-            chains = source.paths.chains(node, at) if at != node else []
+            at = graph.goal_node(goal)
+            itself = graph.kpi[at] == graph.kpi[node] and graph.unit[at] == graph.unit[node]
+            chains = [] if itself else source.paths.chains(node, at)
             if chains:
                 size = abs(goal.target - float(graph.baseline[at])) or abs(goal.target) or 1.0
                 total = sum(chain.effect for chain in chains)
@@ -87,6 +89,7 @@ def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
                 total,
                 tuple(kpis),
                 int(goal.unit) == int(graph.unit[node]),
+                scenario.period_name(goal.period),
             )
             for _, goal, chains, total in reached[:most]
         ]

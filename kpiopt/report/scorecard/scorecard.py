@@ -17,14 +17,15 @@ from kpiopt.reading.key_path import did_you_mean
 from kpiopt.report.numbers import amount, change, change_of_target, cushion_words, percent
 from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
+from kpiopt.report.scorecard.by_period import by_period, moved_by
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_map, sight_sentences
 from kpiopt.report.scorecard.pay import pay_blocks, unit_pay
 from kpiopt.report.strategy_map.drawing import draw_map
-from kpiopt.scenario.periods import refuse_periods
+from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.odds import CERTAIN
-from kpiopt.studies.explain import Part, direct_parts
+from kpiopt.studies.explain import Part
 
 MOST_PARTS = 6
 WORDS = (
@@ -75,16 +76,16 @@ def build_scorecard(source: ReportSource, unit: int) -> Page:
     UsageError
         Where the unit has no target.
     """
-    refuse_periods(source.scenario.periods, "a scorecard")
     graph, units = source.graph, source.scenario.units
-    nodes = [int(n) for n in np.flatnonzero((graph.kind == NodeKind.KPI) & (units.home[graph.unit] == unit))]
+    is_theirs = (graph.kind == NodeKind.KPI) & (graph.period < 0) & (units.home[graph.unit] == unit)
+    nodes = [int(n) for n in np.flatnonzero(is_theirs)]
     nodes = sorted((n for n in nodes if np.isfinite(source.targets[n])), key=lambda n: (graph.unit[n], graph.kpi[n]))
     if not nodes:
         raise UsageError(Problem("E-unit", f"{units.ids[unit]} has no target", "a scorecard shows a unit's targets"))
     at_unit = [n for n in nodes if graph.unit[n] == unit]
     pay = unit_pay(source, unit)
     sections = [
-        PageSection(cards=list(_tiles(source, nodes)), blocks=[_targets(source, nodes)]),
+        PageSection(cards=list(_tiles(source, nodes)), blocks=[_targets(source, nodes), *by_period(source, nodes)]),
         *_why(source, at_unit),
         *_moves(source, unit, at_unit),
     ]
@@ -146,9 +147,9 @@ def _tiles(source: ReportSource, nodes: list[int]) -> Iterator[Card]:
 
 def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
     """Return what is asked: one row for each KPI."""
-    rows, cells = [], source.scenario.cells
+    rows, cells = [], source.scenario.horizon
     for node in nodes:
-        kpi, cell = _kpi(source, node), int(source.graph.cell[node])
+        kpi, cell = _kpi(source, node), int(source.graph.whole_cell[node])
         baseline, target = float(source.graph.baseline[node]), float(source.targets[node])
         odds = _odds(source, node)
         better = "higher" if kpi.sign > 0 else "lower"
@@ -176,7 +177,7 @@ def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
 
 def _stopped(source: ReportSource, cell: int) -> str:
     """Say what keeps a target from being larger, without naming others."""
-    cells, stretch = source.scenario.cells, float(source.stretch[cell])
+    cells, stretch = source.scenario.horizon, float(source.whole_stretch[cell])
     if cells.is_locked[cell]:
         return "fixed by a person"
     if not cells.has_decision[cell]:
@@ -194,6 +195,8 @@ def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     sights = lines_of_sight(source, nodes)
     found = sight_map(source, nodes, sights)
     lines = list(sight_sentences(sights))
+    if source.scenario.periods is not None and lines:
+        lines.append("An improvement is meant over all periods: of what adds up by its season, of all else in each.")
     goals = {(g.kpi, g.unit) for g in source.scenario.goals.values()}
     own = [_kpi(source, n).name for n in nodes if (_kpi(source, n).id, int(source.graph.unit[n])) in goals]
     if own:
@@ -210,11 +213,11 @@ def _moves(source: ReportSource, unit: int, nodes: list[int]) -> Iterator[PageSe
     own = source.graph.own_change(source.stretch, source.levels, executed=False)
     delta = source.expected - source.graph.baseline
     for node in nodes:
-        kpi, effort = _kpi(source, node), float(own[node])
+        kpi, (effort, parts) = _kpi(source, node), moved_by(source.straight, own, delta, node)
         shown = []
         if effort:
             shown.append(("your own effort", change(effort, kpi.unit), effort))
-        for part in direct_parts(source.straight, delta, node):
+        for part in parts:
             told = _part(source, unit, node, part)
             if told and part.contribution:
                 shown.append((*told, part.contribution))
@@ -237,7 +240,8 @@ def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, 
     if kind == NodeKind.INITIATIVE:
         initiative = list(scenario.initiatives.values())[graph.level_initiative[graph.level[part.node]]]
         level = f"{amount(part.change)} of {amount(initiative.maximum)}" if is_own else "decided elsewhere"
-        return initiative.name, level
+        begun = scenario.period_name(int(graph.period[part.node])) if is_own else None
+        return initiative.name, f"{level}, begun in {begun}" if begun else level
     if graph.kpi[part.node] == graph.kpi[node]:
         return None
     kpi = _kpi(source, part.node)
@@ -246,8 +250,10 @@ def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, 
 
 def _initiatives_not_taken(source: ReportSource, unit: int) -> Iterator[tuple[str, str, str, str]]:
     graph = source.graph
-    for row in np.flatnonzero((graph.level_unit == unit) & (source.levels <= 0)).tolist():
-        initiative = list(source.scenario.initiatives.values())[graph.level_initiative[row]]
+    here = graph.level_unit == unit
+    taken = np.unique(graph.level_initiative[here & (source.levels > 0)])
+    for position in np.setdiff1d(graph.level_initiative[here], taken).tolist():
+        initiative = list(source.scenario.initiatives.values())[position]
         yield "", initiative.name, f"0 of {amount(initiative.maximum)}: not in the plan", ""
 
 
@@ -256,9 +262,10 @@ def _hours(source: ReportSource, unit: int) -> str:
     here = f"@{source.scenario.units.ids[unit]}"
     told = []
     for limit in source.document["limits"]:
-        kind, _, rest = limit["name"].partition(".")
+        plain, when = split_period(source.scenario.periods, limit["name"])
+        kind, _, rest = plain.partition(".")
         if kind == "capacity" and rest.endswith(here):
             share = percent(limit["used"] / limit["limit"], 0) if limit["limit"] else "all"
-            what = rest.removesuffix(here)
+            what = f"{rest.removesuffix(here)}{when}"
             told.append(f"{amount(limit['used'])} of your {amount(limit['limit'])} {what} ({share})")
     return f"The plan uses {'; '.join(told)}." if told else ""

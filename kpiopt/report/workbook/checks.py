@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kpiopt.report.workbook.rows import PlanRows, number
 from kpiopt.report.workbook.sheet import FIRST, Column, Field, Formula, Sheet, letters_of
+from kpiopt.report.workbook.targets import target_in
 
 CHECK_COLUMNS = (
     Column("check", width=64), Column("one side", "plain"), Column("other side", "plain"),
@@ -28,7 +29,8 @@ def checks_sheet(plan: PlanRows, sheets: Mapping[str, Sheet], trees: Mapping[str
     """
     found = [
         *(check for name, position in trees.items() for check in _tree_checks(plan, sheets, name, position)),
-        *_goal_checks(plan, sheets), *_limit_checks(sheets), *_pay_checks(plan, sheets), *_count_checks(plan, sheets),
+        *_period_checks(sheets), *_goal_checks(plan, sheets),
+        *_limit_checks(sheets), *_pay_checks(plan, sheets), *_count_checks(plan, sheets),
     ]  # fmt: skip
     at, rows = letters_of(CHECK_COLUMNS), list[list[Field]]()
     for place, (what, one, other) in enumerate(found):
@@ -62,17 +64,21 @@ def _tree_checks(plan: PlanRows, sheets: Mapping[str, Sheet], name: str, positio
         return
     row, graph = plan.row_at[tops[0]], plan.source.graph
     nodes = plan.nodes[graph.kpi[plan.nodes] == position].tolist()
-    for header in ("baseline", "plan", "target"):
-        top = number(plan.rows[row][header])
+    wanted = [(header, header, row) for header in ("baseline", "plan", "target")]
+    wanted += [
+        (target_in(period), "target", plan.row_at[plan.at_period(tops[0], t)]) for t, period in enumerate(plan.periods)
+    ]
+    for header, field, row in wanted:
+        top = number(plan.rows[row][field])
         if top is None or row not in plan.chosen:
             continue
         here = Formula(f"={sheet.cell(header, 0)}", top)
         yield (
             f"{kpi.name}: {header} here and in Targets",
             here,
-            Formula(f"={targets.cell(header, plan.chosen.index(row))}", top),
+            Formula(f"={targets.cell(field, plan.chosen.index(row))}", top),
         )
-        cushioned = header == "target" and any(plan.rows[plan.row_at[n]].get("over_assignment") for n in nodes)
+        cushioned = field == "target" and any(plan.rows[plan.row_at[n]].get("over_assignment") for n in nodes)
         if kpi.roll_up == "sum" and not cushioned:
             leaves = _leaves(sheet, header)
             text = f"=SUMPRODUCT({sheet.span('last')},{sheet.span(header)})"
@@ -91,12 +97,20 @@ def _value(field: Field) -> float:
     return float(value) if isinstance(value, float | int) else 0.0
 
 
+def _period_checks(sheets: Mapping[str, Sheet]) -> Iterator[Check]:
+    """The periods come to the horizon, at every unit."""
+    periods = sheets.get("Periods")
+    if periods:
+        text = f"=SUM({periods.span('differs')})"
+        yield "Targets that those of the periods do not come to", Formula(text, sum(_values(periods, "differs"))), 0.0
+
+
 def _goal_checks(plan: PlanRows, sheets: Mapping[str, Sheet]) -> Iterator[Check]:
     """The plan values of goals are those of their nodes in the targets table."""
-    goals, targets, graph = sheets["Goals"], sheets["Targets"], plan.source.graph
+    goals, targets = sheets["Goals"], sheets["Targets"]
     places = {row: i for i, row in enumerate(plan.chosen)}
     for i, goal in enumerate(plan.source.document["goals"]):
-        row = plan.row_at[graph.find_node(goal["kpi"], goal["unit"])]
+        row = plan.row_at[plan.source.goal_node(goal)]
         if row in places:
             here = Formula(f"={goals.cell('plan', i)}", goal["plan"])
             there = Formula(f"={targets.cell('plan', places[row])}", float(plan.rows[row]["plan"]))

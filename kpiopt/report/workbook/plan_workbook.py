@@ -19,8 +19,7 @@ from kpiopt.report.workbook.tables import (
     proof_sheet,
     rules_sheet,
 )
-from kpiopt.report.workbook.targets import targets_sheet, tree_sheets
-from kpiopt.scenario.periods import refuse_periods
+from kpiopt.report.workbook.targets import periods_sheet, targets_sheet, tree_sheets
 
 ROWS_OF_RUNS = 4_000
 """Rows of one table in the workbook that every run writes; `kpiopt report --xlsx` writes all."""
@@ -30,6 +29,7 @@ SUMMARY_COLUMNS = ("goal", "baseline", "target", "plan", "growth planned", "odds
 TELLS = {
     "Goals": "what is wanted, what is planned, how likely each is",
     "Targets": "what is asked of whom: every target of the plan",
+    "Periods": "each target with those of its periods",
     "Odds": "how the values of KPIs spread over the draws",
     "Limits": "capacities and budgets: use, shadow price, range",
     "Initiatives": "levels, what they use, what they add to each goal",
@@ -48,10 +48,10 @@ def render_workbook(source: ReportSource, most: int = ROWS_OF_RUNS) -> bytes:
     most : int
         Rows that one table may have; what is left out is said on its sheet.
     """
-    refuse_periods(source.scenario.periods, "a workbook of targets")
     plan = PlanRows(source, most)
     trees, positions, left = tree_sheets(plan)
-    found: list[Sheet | None] = [goals_sheet(plan), targets_sheet(plan), *trees, odds_sheet(plan), limits_sheet(plan),
+    found: list[Sheet | None] = [goals_sheet(plan), targets_sheet(plan), periods_sheet(plan), *trees,
+                                 odds_sheet(plan), limits_sheet(plan),
                                  initiatives_sheet(plan), pay_sheet(plan), rules_sheet(plan)]  # fmt: skip
     sheets = {sheet.name: sheet for sheet in found if sheet is not None}
     names = {tree.name: position for tree, position in zip(trees, positions, strict=True)}

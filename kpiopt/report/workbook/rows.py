@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.graph import EdgeKind, NodeKind
+from kpiopt.graph import NodeKind
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.source import ReportSource
+from kpiopt.report.workbook.sheet import Column
 from kpiopt.scenario.scenario import Floats, Integers, Kpi
 
 ALMOST = 1e-9
 MOST_DIGITS = 6
+IN_ALL = "in all"
+"""What stands for the horizon where others name a period."""
 
 Row = dict[str, Any]
 
@@ -45,7 +47,7 @@ class PlanRows:
         """Node of each row of the targets table, in its order."""
         graph = self.source.graph
         node = np.flatnonzero(graph.kind == NodeKind.KPI)
-        return node[np.lexsort((graph.kpi[node], graph.unit[node]))]
+        return node[np.lexsort((graph.period[node], graph.kpi[node], graph.unit[node]))]
 
     @cached_property
     def row_at(self) -> dict[int, int]:
@@ -77,15 +79,32 @@ class PlanRows:
 
     @cached_property
     def below(self) -> dict[int, list[int]]:
-        """Node -> the nodes of the same KPI that roll up to it, in the order of the file."""
+        """Node -> the nodes of the same KPI that roll up to it, in the order of the file; of the horizon."""
         graph, units = self.source.graph, self.source.scenario.units
-        rolls = np.flatnonzero(graph.edge_kind == EdgeKind.ROLL_UP)
-        found: dict[int, list[int]] = defaultdict(list)
-        tails = graph.tail[rolls]
-        order = units.order_in_file(graph.unit[tails])
-        for tail, head in zip(tails[order].tolist(), graph.head[rolls][order].tolist(), strict=True):
-            found[head].append(tail)
+        above, found = graph.roll_up_above[0], dict[int, list[int]]()
+        tails = np.flatnonzero((above >= 0) & (graph.period < 0))
+        for tail in tails[units.order_in_file(graph.unit[tails])].tolist():
+            found.setdefault(int(above[tail]), []).append(tail)
         return found
+
+    @cached_property
+    def periods(self) -> tuple[str, ...]:
+        """Names of the periods; none where the plan has none."""
+        periods = self.source.scenario.periods
+        return () if periods is None else periods.names
+
+    def at_period(self, node: int, period: int) -> int:
+        """Return the node of the same unit and KPI in a period, of the horizon for -1."""
+        graph = self.source.graph
+        return int(graph.find_nodes(graph.unit[[node]], int(graph.kpi[node]), period)[0])
+
+    def when(self, period: int) -> list[str]:
+        """Return the field of a column for the period; none where the plan has no periods."""
+        return [self.periods[period] if period >= 0 else IN_ALL] if self.periods else []
+
+    def with_period(self, columns: tuple[Column, ...], after: int, name: str = "period") -> tuple[Column, ...]:
+        """Return columns with one for the period, behind so many of them; as they are where there are none."""
+        return (*columns[:after], Column(name, width=10), *columns[after:]) if self.periods else columns
 
     @cached_property
     def share_above(self) -> Floats:
@@ -95,7 +114,7 @@ class PlanRows:
     def tops(self, position: int) -> list[int]:
         """Return the nodes of a KPI that roll up to nothing."""
         graph = self.source.graph
-        own = self.nodes[graph.kpi[self.nodes] == position]
+        own = self.nodes[(graph.kpi[self.nodes] == position) & (graph.period[self.nodes] < 0)]
         return [int(node) for node in own[graph.roll_up_above[0][own] < 0]]
 
     def cascades(self) -> Iterator[int]:

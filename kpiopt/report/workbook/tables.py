@@ -11,8 +11,9 @@ from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.report.limits import limit_words
 from kpiopt.report.page.goals import goal_title
 from kpiopt.report.workbook.book import FORMATS
-from kpiopt.report.workbook.rows import PlanRows, number, odds_fields
+from kpiopt.report.workbook.rows import IN_ALL, PlanRows, number, odds_fields
 from kpiopt.report.workbook.sheet import FIRST, Bars, Column, Field, Formula, Sheet, letters_of
+from kpiopt.scenario.periods import split_period
 
 MOST_GOALS_BESIDE, MOST_BARS = 8, 20
 
@@ -87,28 +88,34 @@ def odds_sheet(plan: PlanRows) -> Sheet | None:
     drawn, graph, scenario = plan.source.simulation, plan.source.graph, plan.source.scenario
     if drawn is None:
         return None
-    rows: list[list[Field]] = []
+    rows, columns = list[list[Field]](), plan.with_period(ODDS_COLUMNS, 2)
     targets = {g.node: scenario.goals[g.goal].target for g in drawn.goals}
-    for node, found in zip(drawn.nodes.tolist(), drawn.distributions, strict=True):
+    order = np.arange(len(drawn.nodes))
+    if plan.periods:  # the periods of a KPI stand together
+        order = np.lexsort((graph.period[drawn.nodes], graph.kpi[drawn.nodes], graph.unit[drawn.nodes]))
+    for node, found in ((int(drawn.nodes[i]), drawn.distributions[i]) for i in order.tolist()):
         kpi = plan.kpis[int(graph.kpi[node])]
         rows.append([
-            kpi.name, plan.unit_name(node), kpi.unit, targets.get(node), found.p5, found.p50, found.p95,
-            found.mean.estimate, found.sd,
+            kpi.name, plan.unit_name(node), *plan.when(int(graph.period[node])), kpi.unit, targets.get(node),
+            found.p5, found.p50, found.p95, found.mean.estimate, found.sd,
         ])  # fmt: skip
-    formats = [plan.number_formats[int(graph.kpi[node])] for node in drawn.nodes.tolist()]
+    formats = [plan.number_formats[int(graph.kpi[node])] for node in drawn.nodes[order].tolist()]
     remark = f"{drawn.draws:,} draws, seed {drawn.seed}; odds of the goals stand in the sheet Goals"
-    return Sheet("Odds", "How values spread over the draws", ODDS_COLUMNS, rows, remark, formats, key_columns=2)
+    return Sheet("Odds", "How values spread over the draws", columns, rows, remark, formats, key_columns=2)
 
 
 def limits_sheet(plan: PlanRows) -> Sheet | None:
     """Return every capacity, budget and rule: how much is used and what one more is worth."""
-    at, rows = letters_of(LIMIT_COLUMNS), []
+    columns, scenario = plan.with_period(LIMIT_COLUMNS, 1), plan.source.scenario
+    at, rows = letters_of(columns), []
     entries = plan.source.document["limits"]
     for place, entry in enumerate(entries[: plan.most]):
         limit, used, r = f"{at['is']}{FIRST + place}", f"{at['used']}{FIRST + place}", FIRST + place
         share: float | str = entry["used"] / entry["limit"] if entry["limit"] else ""
+        plain, when = split_period(scenario.periods, entry["name"])
+        period = [when.removeprefix(" in ") or IN_ALL] if scenario.periods is not None else []
         rows.append([
-            limit_words(plan.source.scenario, entry["name"]), entry["name"], entry["limit"], entry["used"],
+            limit_words(scenario, plain), *period, entry["name"], entry["limit"], entry["used"],
             Formula(f'=IF({limit}=0,"",{used}/{limit})', share), _left(at, r, entry),
             "at its limit" if entry["binding"] else None, number(entry["shadow_price"]),
             entry["step"] if entry["shadow_price"] is not None else None,
@@ -119,7 +126,7 @@ def limits_sheet(plan: PlanRows) -> Sheet | None:
     left = len(entries) - len(rows)
     more = f"; {left:,} are left out, all are in limits.csv" if left else ""
     remark = f"Shadow price: what one more of the limit is worth, within the range in which it holds{more}"
-    return Sheet("Limits", "What holds the plan back", LIMIT_COLUMNS, rows, remark)
+    return Sheet("Limits", "What holds the plan back", columns, rows, remark)
 
 
 def _left(at: Mapping[str, str], row: int, entry: Mapping[str, Any]) -> Field:
@@ -140,21 +147,22 @@ def initiatives_sheet(plan: PlanRows) -> Sheet | None:
     resources = list(dict.fromkeys(r for i in initiatives for r in i.resources))
     goals = source.document["goals"][:MOST_GOALS_BESIDE]
     effects = source.effect_on_goals()
-    columns = (
+    columns = plan.with_period((
         Column("initiative"), Column("unit"), Column("level", "plain"), Column("at most", "plain"),
         Column("share", "share", "bar"), *(Column(f"uses {r}", "plain") for r in resources),
         *(Column(f"adds to {goal_title(source, g)}", "plain", width=14) for g in goals),
-    )  # fmt: skip
+    ), 2, "begins in")  # fmt: skip
     at, rows = letters_of(columns), list[list[Field]]()
     used = {r: use_of_levels(graph, source.levels, r) for r in resources}
-    order = scenario.units.order_in_file(graph.level_unit)
-    order = order[np.argsort(graph.level_initiative[order], kind="stable")][: plan.most]
+    units = scenario.units.place if len(scenario.units.place) else np.arange(len(scenario.units))
+    order = np.lexsort((graph.level_start, units[graph.level_unit], graph.level_initiative))[: plan.most]
     for place, i in enumerate(order.tolist()):
         initiative, level = initiatives[int(graph.level_initiative[i])], float(source.levels[i])
         r, adds = FIRST + place, [float(effects[g["goal"]][graph.level_node[i]]) * level for g in goals]
         share: float | str = level / initiative.maximum if initiative.maximum else ""
         rows.append([
-            initiative.name, scenario.units.names[int(graph.level_unit[i])], level, initiative.maximum,
+            initiative.name, scenario.units.names[int(graph.level_unit[i])], *plan.when(int(graph.level_start[i])),
+            level, initiative.maximum,
             Formula(f'=IF({at["at most"]}{r}=0,"",{at["level"]}{r}/{at["at most"]}{r})', share),
             *(float(used[x][i]) if x in initiative.resources else None for x in resources), *adds,
         ])  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kpiopt.errors import printable
-from kpiopt.report.workbook.rows import PlanRows, is_same, number, odds_fields
+from kpiopt.report.workbook.rows import PlanRows, Row, is_same, number, odds_fields
 from kpiopt.report.workbook.sheet import FIRST, Bars, Column, Field, Formula, Sheet, letters_of
 
 MOST_TREES, MOST_BARS, MOST_PIECES, LONGEST_FORMULA = 12, 20, 200, 4000
@@ -23,6 +23,11 @@ TARGET_COLUMNS = (
     Column("odds from", "odds"), Column("odds to", "odds"), Column("stopped by", "text", "red"),
     Column("nobody's", "number"), Column("lock reason"), Column("lock owner"), Column("cushion", "share"),
 )  # fmt: skip
+PERIOD_COLUMNS = (
+    Column("unit id"), Column("unit"), Column("KPI"), Column("in"), Column("over the periods", width=12),
+    Column("target", "number"),
+)  # fmt: skip
+HOW = {"flow": "adds up", "rate": "a mean", "stock": "a level"}
 TREE_COLUMNS = (
     Column("unit"), Column("unit id"),
     Column("baseline", "number"), Column("target", "number"), Column("change asked", "number"),
@@ -36,14 +41,16 @@ TREE_COLUMNS = (
 def targets_sheet(plan: PlanRows) -> Sheet:
     """Return all targets as one table, the columns of targets.csv with what follows from them."""
     graph, scenario = plan.source.graph, plan.source.scenario
-    at, rows, formats = letters_of(TARGET_COLUMNS), [], []
+    columns = plan.with_period(TARGET_COLUMNS, 3)
+    at, rows, formats = letters_of(columns), [], []
     for place, i in enumerate(plan.chosen):
         row, node = plan.rows[i], int(plan.nodes[i])
         kpi = plan.kpis[int(graph.kpi[node])]
         values = {name: number(row[name]) for name in ("baseline", "plan", "target", "stretch", "reference", "odds")}
         low, high = number(row["min_stretch"]), number(row["max_stretch"])
         rows.append([
-            row["unit"], scenario.units.names[int(graph.unit[node])], kpi.name, kpi.unit,
+            row["unit"], scenario.units.names[int(graph.unit[node])], kpi.name,
+            *plan.when(int(graph.period[node])), kpi.unit,
             "higher" if kpi.sign > 0 else "lower", values["baseline"], values["plan"], values["target"],
             *_asked(at, FIRST + place, values["baseline"], values["target"]), values["stretch"], low, high,
             *_room(at, FIRST + place, values["stretch"], low, high), values["reference"],
@@ -55,7 +62,53 @@ def targets_sheet(plan: PlanRows) -> Sheet:
     left = len(plan.nodes) - len(rows)
     more = f"; {left:,} rows further down are left out, all are in targets.csv" if left else ""
     remark = f"{len(rows):,} rows; plan: what can be expected; target: what is asked{more}"
-    return Sheet("Targets", "All targets", TARGET_COLUMNS, rows, remark, formats, key_columns=3)
+    return Sheet("Targets", "All targets", columns, rows, remark, formats, key_columns=3 + bool(plan.periods))
+
+
+def periods_sheet(plan: PlanRows) -> Sheet | None:
+    """Return every target with those of its periods beside it, and what these come to; None without periods."""
+    if not plan.periods:
+        return None
+    graph, scenario = plan.source.graph, plan.source.scenario
+    columns = (*PERIOD_COLUMNS, *(Column(target_in(name), "number") for name in plan.periods),
+               Column("periods come to", "number"), Column("differs", "flag", width=8))  # fmt: skip
+    at, rows, formats = letters_of(columns), list[list[Field]](), list[str]()
+    for i in plan.chosen:
+        node = int(plan.nodes[i])
+        if graph.period[node] >= 0:
+            continue
+        kpi, r = plan.kpis[int(graph.kpi[node])], FIRST + len(rows)
+        target = number(plan.source.targets[node])
+        amounts = [number(plan.source.targets[plan.at_period(node, t)]) for t in range(len(plan.periods))]
+        rows.append([
+            plan.rows[i]["unit"], scenario.units.names[int(graph.unit[node])], kpi.name, kpi.unit, HOW[kpi.kind],
+            target, *amounts, *_come_to(at, r, kpi.kind, target, amounts, plan.periods),
+        ])  # fmt: skip
+        formats.append(plan.number_formats[int(graph.kpi[node])])
+    remark = "Targets by period; what adds up comes to the target in all, of a level the last period's is the target"
+    return Sheet("Periods", "Targets by period", columns, rows, remark, formats, key_columns=3)
+
+
+def target_in(period: str) -> str:
+    """Return the header of a column of targets in a period."""
+    return f"target {period}"
+
+
+def _come_to(
+    at: dict[str, str], row: int, kind: str, target: float | None, amounts: list[float | None], names: Sequence[str]
+) -> list[Field]:
+    """Return what the targets of the periods come to, and 1 where that is not the target; nothing for a mean."""
+    if kind == "rate" or target is None or any(a is None for a in amounts):
+        return [None, None]
+    known = [a for a in amounts if a is not None]
+    total = sum(known) if kind == "flow" else known[-1]
+    places = [f"{at[target_in(name)]}{row}" for name in names]
+    t, p = f"{at['target']}{row}", f"{at['periods come to']}{row}"
+    differs = float(not is_same(target, total, 1.0))
+    return [
+        Formula(f"=SUM({','.join(places)})" if kind == "flow" else f"={places[-1]}", total),
+        Formula(f"=IF(ABS({t}-{p})<=1E-09*MAX(1,ABS({t}),ABS({p})),0,1)", differs),
+    ]
 
 
 def _asked(at: dict[str, str], row: int, baseline: float | None, target: float | None) -> list[Field]:
@@ -95,8 +148,8 @@ def tree_sheets(plan: PlanRows) -> tuple[list[Sheet], list[int], int]:
 def sheet_name(text: str, taken: Sequence[str]) -> str:
     """Return a name that Excel takes for a sheet, unlike those that are taken: letters, digits and blanks."""
     plain = re.sub(r"[^\w .%-]+", " ", printable(text)).strip(" .'") or "KPI"
-    reserved = {"history", "summary", "goals", "targets", "limits", "odds", "initiatives", "pay", "rules", "checks",
-                "proof", *(name.casefold() for name in taken)}  # fmt: skip
+    reserved = {"history", "summary", "goals", "targets", "periods", "limits", "odds", "initiatives", "pay", "rules",
+                "checks", "proof", *(name.casefold() for name in taken)}  # fmt: skip
     name = plain[:28].strip()
     for count in range(2, len(reserved) + 3):
         if name.casefold() not in reserved:
@@ -111,7 +164,9 @@ class _Tree:
     def __init__(self, plan: PlanRows, position: int, name: str, most: int) -> None:
         self.plan, self.kpi, self.position, self.name = plan, plan.kpis[position], position, name
         self.is_sum = self.kpi.roll_up == "sum"
-        self.at = letters_of(TREE_COLUMNS)
+        by_period = (Column(target_in(period), "number") for period in plan.periods)
+        self.columns = (*TREE_COLUMNS[:4], *by_period, *TREE_COLUMNS[4:])
+        self.at = letters_of(self.columns)
         self.order: list[tuple[int, int, bool]] = []  # node, depth, whether it is what is nobody's there
         depth = self._deepest(most)
         for top in plan.tops(position):
@@ -135,19 +190,28 @@ class _Tree:
             self.order.append((node, depth, nobody))
             if nobody or depth >= deepest or not self.plan.below.get(node):
                 continue
-            rest = [(node, depth + 1, True)] if any(self._nobody(node)) else []
+            rest = [(node, depth + 1, True)] if self._has_nobody(node) else []
             stack += [*rest, *((child, depth + 1, False) for child in reversed(self.plan.below[node]))]
 
-    def _nobody(self, node: int) -> tuple[float, float]:
+    def _has_nobody(self, node: int) -> bool:
+        """Whether something of plan or target is nobody's at a unit, in some period."""
+        return any(any(self._nobody(node, t)) for t in range(-1, len(self.plan.periods)))
+
+    def _nobody(self, node: int, period: int = -1) -> tuple[float, float]:
         """Return what of plan and target is nobody's at a unit."""
-        row = self.plan.rows[self.plan.row_at[node]]
+        row = self._fields(node, period)
         return number(row["unassigned"]) or 0.0, number(row["unassigned_target"]) or 0.0
+
+    def _fields(self, node: int, period: int) -> Row:
+        """Return the row of the targets table of a unit, in a period or of the horizon."""
+        return self.plan.rows[self.plan.row_at[node if period < 0 else self.plan.at_period(node, period)]]
 
     def sheet(self) -> Sheet:
         """Return the sheet."""
         rows = [self._row(i) for i in range(len(self.order))]
         formats = [self.plan.number_formats[self.position]] * len(rows)
-        everywhere = int(np.count_nonzero(self.plan.source.graph.kpi[self.plan.nodes] == self.position))
+        graph, nodes = self.plan.source.graph, self.plan.nodes
+        everywhere = int(np.count_nonzero((graph.kpi[nodes] == self.position) & (graph.period[nodes] < 0)))
         hidden = everywhere - sum(not nobody for _, _, nobody in self.order)
         how = "" if self.is_sum else ", weighted by the column counts"
         what = "sum" if self.is_sum else "mean"
@@ -155,7 +219,7 @@ class _Tree:
         title = f"{self.kpi.name}, {self.kpi.unit}" if self.kpi.unit else self.kpi.name
         cushion = ", but for targets with a cushion" if self.plan.source.document.get("over_assignment") else ""
         remark = f"Each unit is the {what} of the indented rows below it{cushion}{how}{more}."
-        return Sheet(self.name, title, TREE_COLUMNS, rows, remark, formats,
+        return Sheet(self.name, title, self.columns, rows, remark, formats,
                      [depth for _, depth, _ in self.order], [bool(below) for below in self.children],
                      charts=tuple(self._charts(rows)))  # fmt: skip
 
@@ -176,36 +240,46 @@ class _Tree:
         counts = 1.0 if nobody or not depth else float(self.plan.share_above[node])
         if nobody:
             more, more_asked = self._nobody(node)
-            return [NOBODY, "", 0.0, more_asked if self.is_sum else None, None, None, more, *[None] * 8, counts, 1.0]
+            later = [self._nobody(node, t)[1] if self.is_sum else None for t in range(len(self.plan.periods))]
+            return [NOBODY, "", 0.0, more_asked if self.is_sum else None, *later, None, None, more, *[None] * 8, counts,
+                    1.0]  # fmt: skip
         children = self.children[i]
         baseline, plan, target = (number(row[name]) for name in ("baseline", "plan", "target"))
         low, stretch, high = number(row["min_stretch"]), number(row["stretch"]), number(row["max_stretch"])
         return [
             self.plan.unit_name(node), row["unit"],
             self._rolled("baseline", children, baseline),
-            self._rolled("target", children, target) if self.is_sum else target,
+            self._rolled("target", children, target) if self.is_sum else target, *self._by_period(node, children),
             *_asked(self.at, FIRST + i, baseline, target), self._rolled("plan", children, plan), stretch, high,
             *_room(self.at, FIRST + i, stretch, low, high),
             *odds_fields(row["odds"], row["odds_low"], row["odds_high"]), row["binding"],
             counts, 0.0 if children else 1.0,
         ]  # fmt: skip
 
-    def _amount(self, name: str, i: int) -> float:
+    def _by_period(self, node: int, children: list[int]) -> Iterator[Field]:
+        """Yield the target in each period."""
+        for t in range(len(self.plan.periods)):
+            target = number(self._fields(node, t)["target"])
+            yield self._rolled("target", children, target, t) if self.is_sum else target
+
+    def _amount(self, name: str, i: int, period: int = -1) -> float:
         """Return an amount of a row, as its own number."""
         node, _, nobody = self.order[i]
         if nobody:
-            return {"baseline": 0.0, "plan": self._nobody(node)[0], "target": self._nobody(node)[1]}[name]
-        return number(self.plan.rows[self.plan.row_at[node]][name]) or 0.0
+            plan, target = self._nobody(node, period)
+            return {"baseline": 0.0, "plan": plan, "target": target}[name]
+        return number(self._fields(node, period)[name]) or 0.0
 
-    def _rolled(self, name: str, children: list[int], value: float | None) -> Field:
+    def _rolled(self, name: str, children: list[int], value: float | None, period: int = -1) -> Field:
         """Return an amount as a formula over the rows below, where it is what they come to."""
         if not children or value is None:
             return value
         counts = [1.0 if self.is_sum or self.order[j][2] else float(self.plan.share_above[self.order[j][0]])
                   for j in children]  # fmt: skip
-        parts = [self._amount(name, j) * c for j, c in zip(children, counts, strict=True)]
+        parts = [self._amount(name, j, period) * c for j, c in zip(children, counts, strict=True)]
         pieces = list(_runs(children))
-        column, weight = self.at[name], self.at["counts"]
+        column = self.at[name if period < 0 else target_in(self.plan.periods[period])]
+        weight = self.at["counts"]
         if self.is_sum:
             text = f"=SUM({','.join(_span(column, *run) for run in pieces)})"
         else:

@@ -15,10 +15,13 @@ from kpiopt.cli.app import main
 from kpiopt.graph import NodeKind
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import Page, PageTable, render_page
+from kpiopt.report.page.pdf import render_pdf
 from kpiopt.report.page.source import ReportSource, source_of_run
+from kpiopt.report.scorecard.by_period import moved_by
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_sentences
 from kpiopt.report.scorecard.pay import unit_pay
 from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_with_scorecards
+from tests.report import by_period
 from tests.report.browser import OUTSIDE, TEXTS, opened
 
 SHIPPED = ("hand-solved", "scorecard", "adventureworks-base")
@@ -27,6 +30,8 @@ NIGHTLY = (*SHIPPED, "adventureworks-stretched")
 
 @cache
 def source(name: str) -> ReportSource:
+    if name == "by-period":
+        return by_period.source()
     return source_of_run(
         kpiopt.solve(f"scenarios/{name}.toml", overrides=("simulation.draws=512",)), f"{name}-12345678"
     )
@@ -41,7 +46,7 @@ def table(page: Page, title: str) -> PageTable:
     return next(b for s in page.sections for b in s.blocks if isinstance(b, PageTable) and b.title == title)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*SHIPPED, "by-period"])
 def test_no_other_unit_is_named_or_shown(name):
     require_own(name, sample(name))
 
@@ -120,7 +125,7 @@ def test_each_sentence_ends_with_what_moving_the_kpi_does_to_the_goal(name):
             assert size == pytest.approx(moved, rel=0.06), last
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*SHIPPED, "by-period"])
 def test_pay_at_attainment_is_what_the_draws_would_pay(name):
     found = source(name)
     pay = found.simulation.pay
@@ -209,4 +214,84 @@ def test_it_can_be_read_at_every_width(tmp_path):
         with opened(file, width=width) as page:
             assert page.evaluate(TEXTS) == []
             assert page.evaluate(OUTSIDE) == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_targets_of_the_year_and_of_each_period_stand_on_it():
+    found = by_period.source()
+    page = build_scorecard(found, found.scenario.units.position["north"])
+    targets = {(r["unit"], r["kpi"], r["period"]): r for r in found.table.to_dicts()}
+    whole = {row[0]: row[3] for row in table(page, "What is asked of you").rows}
+    rows = {row[0]: row[1:] for row in table(page, "What is asked of you by period").rows}
+    assert set(rows) == {"Sales", "Quality", "Skill"}
+    for kpi in found.scenario.kpis.values():
+        assert whole[kpi.name] == amount(targets["north", kpi.id, None]["target"], kpi.unit, kpi.step)
+        for period, told in zip(("T1", "T2", "T3"), rows[kpi.name], strict=True):
+            row = targets["north", kpi.id, period]
+            assert told.rpartition(" ")[2] == amount(row["target"], "", kpi.step)
+            assert told.partition(" ")[0] == amount(row["baseline"], "", kpi.step)
+    assert {b.title for s in page.sections for b in s.blocks} >= {f"{name} by period" for name in rows}
+
+
+def test_sentences_of_a_plan_by_period_are_about_all_periods():
+    """Recomputed by moving the values of all periods in the graph, not by following chains."""
+    found = by_period.source()
+    graph, scenario = found.graph, found.scenario
+    unit = scenario.units.position["south"]
+    nodes = [graph.find_node(kpi, unit) for kpi in scenario.kpis]
+    sights = lines_of_sight(found, nodes)
+    assert {(s.kpi.id, s.period) for s in sights} >= {("sales", "T2"), ("quality", None), ("skill", None)}
+    for sight in sights:
+        own = np.zeros(graph.n_nodes)
+        for t, share in enumerate((0.2, 0.3, 0.5)):
+            own[graph.find_node(sight.kpi.id, unit, t)] = sight.change * (share if sight.kpi.id == "sales" else 1.0)
+        moved = float(graph.sweep(own)[graph.goal_node(sight.goal)])
+        assert sight.change * sight.total == pytest.approx(moved, rel=1e-9)
+        assert all(("in T2" in line) == (sight.period == "T2") for line in sight_sentences([sight]))
+
+
+def test_what_moves_a_target_adds_up_over_the_periods():
+    found = by_period.source()
+    graph, unit = found.graph, found.scenario.units.position["north"]
+    own, delta = graph.own_change(found.stretch, found.levels), found.expected - graph.baseline
+    for kpi in found.scenario.kpis:
+        node = graph.find_node(kpi, unit)
+        effort, parts = moved_by(graph, own, delta, node)
+        assert effort + sum(part.contribution for part in parts) == pytest.approx(float(delta[node]), rel=1e-9)
+    rows = table(build_scorecard(found, unit), "Actions and causes").rows
+    begun = [(row[1], row[2]) for row in rows if row[1] == "Course"]
+    levels = {e["start"]: e["level"] for e in found.document["initiatives"] if e["unit"] == "north" and e["level"]}
+    assert begun == [("Course", f"{amount(level)} of 4, begun in {start}") for start, level in levels.items()]
+
+
+def test_pay_by_period_is_told_by_period():
+    found = by_period.source()
+    page = build_scorecard(found, found.scenario.units.position["south"])
+    paid = table(page, "What pays what")
+    rows = {row[0]: row for row in paid.rows}
+    for name, target in zip(("T1", "T2", "T3"), season_targets(found, "south"), strict=True):
+        row = rows[f"Sales, {name}"]
+        assert row[4] == amount(target, "kEUR", 1) and row[5] == "600 EUR"  # a third of 1,800 at 100 %
+        assert row[3] == "300 EUR" and row[7] == "750 EUR"  # 0.5 and 1.25 of it
+    assert rows["all together"][5] == "1,800 EUR" and "paid by itself" in paid.note
+
+
+def season_targets(found: ReportSource, unit: str) -> list[float]:
+    return [float(found.targets[found.graph.find_node("sales", unit, t)]) for t in range(3)]
+
+
+def test_on_paper_a_card_by_period_is_one_page():
+    pytest.importorskip("typst", reason="typst is not installed")
+    found = by_period.source()
+    page = build_scorecard(found, found.scenario.units.position["north"])
+    assert pages_of(render_pdf(page, one_page=True)) == 1
+
+
+def test_a_card_by_period_can_be_read_at_every_width(tmp_path):
+    found = by_period.source()
+    file = tmp_path / "card.html"
+    file.write_text(render_page(build_scorecard(found, found.scenario.units.position["north"])), "utf-8")
+    for width, scheme in ((390, "dark"), (1280, "light")):
+        with opened(file, width=width, scheme=scheme) as page:
+            assert page.evaluate(TEXTS) == [] and page.evaluate(OUTSIDE) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

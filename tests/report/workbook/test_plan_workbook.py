@@ -21,15 +21,18 @@ from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.workbook.plan_workbook import render_workbook
 from kpiopt.report.workbook.targets import sheet_name
 from kpiopt.runs.workbook_parts import compare_workbooks
+from tests.report import by_period
 from tests.report.organizations import HOSTILE, write_scorecard
 from tests.report.workbook.formulas import WorkbookText
 
-SHIPPED = ("hand-solved", "scorecard", "adventureworks-base")
+SHIPPED = ("hand-solved", "scorecard", "adventureworks-base", "by-period")
 DRAWS = ("simulation.draws=512",)
 
 
 @cache
 def source(name: str) -> ReportSource:
+    if name == "by-period":
+        return by_period.source()
     run = kpiopt.solve(f"scenarios/{name}.toml", overrides=DRAWS)
     return source_of_run(run, f"{name}-12345678")
 
@@ -217,3 +220,29 @@ def test_the_workbook_of_a_file_is_for_its_owner_alone(tmp_path: Path):
     assert (folder / "plan.xlsx").stat().st_mode & 0o077 == 0
     text = WorkbookText((folder / "plan.xlsx").read_bytes())
     assert "not simulated" in str(text.values["Summary", "A2"])
+
+
+def test_periods_stand_beside_the_horizon_and_come_to_it():
+    found, content = source("by-period"), book("by-period")
+    targets = {(r["unit"], r["kpi"], r["period"]): r["target"] for r in found.table.to_dicts()}
+    names = {kpi.name: kpi.id for kpi in found.scenario.kpis.values()}
+    periods = rows(content, "Periods")
+    assert len(periods) == len([key for key in targets if key[2] is None])
+    for row in periods:
+        unit, kpi = row["unit id"], names[row["KPI"]]
+        assert row["target"] == targets[unit, kpi, None]
+        parts = [row[f"target {t}"] for t in ("T1", "T2", "T3")]
+        assert parts == [targets[unit, kpi, t] for t in ("T1", "T2", "T3")]
+        assert kpi == "quality" or row["periods come to"] == (sum(parts) if kpi == "sales" else parts[-1])
+    everything = [(r["unit id"], names[r["KPI"]], None if r["period"] == "in all" else r["period"])
+                  for r in rows(content, "Targets")]  # fmt: skip
+    assert everything == list(targets)
+    limits = {(r["limit"], r["period"]) for r in rows(content, "Limits")}
+    assert ("hours of Northerners", "T2") in limits
+    assert {r["begins in"] for r in rows(content, "Initiatives")} == {"T1", "T2"}
+    text = WorkbookText(content)
+    assert text.formulas["Sales", "F5"].startswith("SUM(")  # a period's target of the firm
+    at = next(cell for sheet, cell in text.values if sheet == "Periods" and cell == "H7")
+    text.values["Periods", at] += 1.0  # a period that does not come to the horizon is noticed
+    moved = [text.work_out("Periods", cell) for sheet, cell in text.formulas if sheet == "Periods" and cell[0] == "J"]
+    assert moved
