@@ -10,7 +10,7 @@ import pytest
 
 import kpiopt
 from kpiopt.cli.solve import report_pages, summary_text
-from kpiopt.errors import InputError, UsageError
+from kpiopt.errors import InputError
 from kpiopt.run.run import Run
 from tests.nights import rest_at_night
 from tests.second_periods import SecondPeriods
@@ -576,11 +576,3 @@ def test_the_run_folder_says_everything_by_period(tmp_path: Path) -> None:
     pages = report_pages(run, tmp_path)
     assert b"Targets by period" in pages["report.html"]
     assert "targets by period" in summary_text(run, tmp_path)
-
-
-def test_what_does_not_understand_periods_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "scenario.toml"
-    path.write_text(with_periods(["H1", "H2"]), "utf-8")
-    with pytest.raises(UsageError) as caught:
-        kpiopt.sensitivity(path)
-    assert [problem.code for problem in caught.value.problems] == ["E-periods-study"]

@@ -107,9 +107,11 @@ class ReportSource:
         cushion = np.full(self.graph.n_nodes, np.nan)
         if "over_assignment" in self.table.columns:  # runs kept by versions without cushions have none
             rows = self.table.filter(self.table["over_assignment"].is_not_null())
-            position = self.scenario.units.position
-            for unit, kpi, share in zip(rows["unit"], rows["kpi"], rows["over_assignment"], strict=True):
-                cushion[self.graph.find_node(kpi, position[unit])] = share
+            unit_at, periods = self.scenario.units.position, self.scenario.periods
+            when = {None: -1} | (dict(periods.position) if periods is not None else {})
+            named = zip(rows["unit"], rows["kpi"], rows["period"], rows["over_assignment"], strict=True)
+            for unit, kpi, period, share in named:
+                cushion[self.graph.find_node(kpi, unit_at[unit], when[period])] = share
         return cushion
 
     def effect_on_goals(self) -> dict[str, Floats]:
