@@ -30,7 +30,7 @@ def _quantity_names(scenario: Scenario) -> dict[str, str]:
     for initiative in scenario.initiatives.values():
         for effect in initiative.effects:
             names[effect.path] = f"{initiative.name} on {scenario.kpis[effect.kpi].name}"
-    cells = scenario.cells
+    cells = scenario.horizon
     for row in cells.baseline_quantity:
         unit, kpi = int(cells.unit[row]), scenario.kpi_ids[cells.kpi[row]]
         path = f"cell.{scenario.units.ids[unit]}/{kpi}.baseline"
@@ -43,7 +43,9 @@ def _plain_names(scenario: Scenario) -> dict[str, str]:
     names = {f"budget.{b.id}.limit": f"Budget for {b.id}" for b in scenario.budgets.values()}
     names |= {f"capacity.{r}.scale": f"Capacity, {r} (1 = as planned)" for r in scenario.units.capacity}
     for goal in scenario.goals.values():
-        where = "" if goal.unit == 0 else f" ({scenario.units.names[goal.unit]})"
+        when = scenario.period_name(goal.period)
+        where = f" in {when}" if when else ""
+        where += "" if goal.unit == 0 else f" ({scenario.units.names[goal.unit]})"
         names[f"goal.{goal.id}.target"] = f"Goal for {scenario.kpis[goal.kpi].name}{where}"
         names[f"goal.{goal.id}.weight"] = f"Weight of the goal for {scenario.kpis[goal.kpi].name}{where}"
     for initiative in scenario.initiatives.values():

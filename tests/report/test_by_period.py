@@ -10,6 +10,7 @@ import pytest
 
 from kpiopt.cli.app import main
 from kpiopt.graph import NodeKind
+from kpiopt.report.input_names import input_name
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section
 from kpiopt.report.page.levers import lever_data
@@ -138,6 +139,12 @@ def test_limits_stand_by_period_and_initiatives_by_when_they_begin() -> None:
     names = {"north": "Northerners", "south": "Southerners"}
     assert found.columns[:4] == ("initiative", "unit", "begins in", "level") and begun
     assert sorted((row[1], row[2]) for row in found.rows) == sorted((names[u], t) for u, t in begun)
+
+
+def test_a_goal_of_a_period_is_named_with_it_among_inputs() -> None:
+    scenario = by_period.run().scenario
+    assert input_name(scenario, "goal.sales.target") == "Goal for Sales"
+    assert input_name(scenario, "goal.autumn.target") == "Goal for Sales in T2"
 
 
 # --------------------------------------------------------------------------------------------------------- the levers
