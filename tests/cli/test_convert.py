@@ -71,7 +71,9 @@ def test_shipped_scenarios_survive_the_round_trip(tmp_path: Path, path: Path) ->
         require_same(load_scenario(path, variant=variant), load_scenario(tmp_path / "plan.xlsx", variant=variant))
 
 
-@pytest.mark.parametrize("path", rest_at_night([ROOT / "scenarios" / "hand-solved.toml", STARTER, QUARTERS], 1), ids=str)
+@pytest.mark.parametrize(
+    "path", rest_at_night([ROOT / "scenarios" / "hand-solved.toml", STARTER, QUARTERS], 1), ids=str
+)
 def test_the_plan_and_its_odds_are_the_same(tmp_path: Path, path: Path) -> None:
     run("convert", path, tmp_path / "plan.xlsx")
     one, other = (
