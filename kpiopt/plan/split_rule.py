@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, EdgeKind
 from kpiopt.graph.hand_down import share_below
+from kpiopt.plan.by_period import node_periods, over_periods, rows_of, season_of_stretch, stretch_for_change
 from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
 
 TABLE = re.compile(r".*\.(csv|tsv|parquet|xlsx)", re.IGNORECASE)
@@ -51,7 +52,7 @@ class SplitPlan:
     Attributes
     ----------
     stretch : (n_cells,) float
-        In the KPI's unit.
+        In the KPI's unit, by period where there are periods.
     notes : tuple of Problem
         What the rule leaves.
     """
@@ -88,21 +89,24 @@ def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
     For each goal on a KPI with cells the gap s (target - (baseline + factors)), 0 where there is none, goes down the
     tree: x_n = gap x the product of the shares on the way to n. Of a `mean` every cell gets the same share of its
     baseline. Where several goals ask of one cell, the largest counts. Locked cells keep their locks; what the rule
-    would have asked of them is not handed on.
+    would have asked of them is not handed on. With periods x_n follows the season, in a stock the same is done in each;
+    a goal of one period is split over its cells in that period, a stock's over those until then.
 
     Raises
     ------
     UsageError
         Where the cells have no such column, or it cannot be a weight.
     """
-    cells, leaf = graph.scenario.cells, leaf_cells(graph)
-    wanted, notes = np.zeros(len(cells)), list[Problem]()
+    scenario, leaf = graph.scenario, leaf_cells(graph)[:: graph.scenario.n_periods]
+    cells, wanted, notes = scenario.horizon, np.zeros(len(scenario.cells)), list[Problem]()
     if rule.kind == "growth":
-        wanted[leaf] = rule.growth * np.abs(cells.baseline[leaf])
+        growth = np.where(leaf, rule.growth * np.abs(cells.baseline), 0.0)
+        wanted = over_periods(scenario, growth, stretch_for_change(scenario))
     else:
         weight = _weights(graph, rule, leaf)
         for goal, asked in _split_goals(graph, weight, leaf):
-            wanted = np.maximum(wanted, asked)
+            by_period = over_periods(scenario, asked, stretch_for_change(scenario, goal.period))
+            wanted = np.maximum(wanted, by_period)
             if not asked.any() and not _has_cells(graph, goal, leaf):
                 notes.append(_no_cells(goal))
     return SplitPlan(reach_locks(graph, wanted), (*notes, *_locked(cells)))
@@ -121,12 +125,12 @@ def _weights(graph: CausalGraph, rule: SplitRule, leaf: NDArray[np.bool_]) -> Fl
         return np.abs(graph.baseline)
     if rule.kind == "even":
         return np.ones(graph.n_nodes)
-    values = _column(graph.scenario.cells, rule.column)
+    values, count = _column(graph.scenario.horizon, rule.column), graph.scenario.n_periods
     goals = graph.scenario.goals.values()
-    used = leaf & np.isin(graph.scenario.cells.kpi, [graph.scenario.kpi_position[g.kpi] for g in goals])
+    used = leaf & np.isin(graph.scenario.horizon.kpi, [graph.scenario.kpi_position[g.kpi] for g in goals])
     bad = np.flatnonzero(used & ~(values >= 0.0))
     if len(bad):
-        cell, more = graph.node_name(int(graph.cell_node[bad[0]])), len(bad) - 1
+        cell, more = graph.node_name(int(graph.whole_node[bad[0]])), len(bad) - 1
         message = f"{rule.column} of {cell} is {'not given' if np.isnan(values[bad[0]]) else f'{values[bad[0]]:g}'}"
         raise UsageError(
             Problem(
@@ -137,7 +141,7 @@ def _weights(graph: CausalGraph, rule: SplitRule, leaf: NDArray[np.bool_]) -> Fl
             )
         )
     at = np.zeros(graph.n_nodes)
-    at[graph.cell_node[used]] = values[used]
+    at[graph.cell_node[np.repeat(used, count)]] = np.repeat(values[used], count)
     below = graph.select_edges([EdgeKind.ROLL_UP])
     below.data[:] = 1.0
     return graph.sweep(at, below)
@@ -155,22 +159,29 @@ def _column(cells: Cells, name: str) -> Floats:
 
 
 def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) -> Iterator[tuple[Goal, Floats]]:
-    """Yield every goal and the stretch that it asks of every cell, (n_cells,) float; some goals at a time."""
-    cells, goals = graph.scenario.cells, list(graph.scenario.goals.values())
-    factors = graph.expected_change(np.zeros(len(cells)), np.zeros(graph.n_levels))
+    """Yield every goal and the change that it asks of every cell's value, (n_horizon_cells,) float.
+
+    Some goals are split at a time.
+    """
+    scenario, goals = graph.scenario, list(graph.scenario.goals.values())
+    factors = graph.expected_change(np.zeros(len(scenario.cells)), np.zeros(graph.n_levels))
+    up = graph.select_edges([EdgeKind.ROLL_UP])
     together = max(1, MOST_NUMBERS // max(1, graph.n_nodes))
     for first in range(0, len(goals), together):
         some = goals[first : first + together]
         node = np.array([graph.goal_node(goal) for goal in some])
         at = np.zeros((graph.n_nodes, len(some)))
-        at[node, np.arange(len(some))] = 1.0
-        share = share_below(graph, at, weight)[graph.cell_node] * leaf[:, None]
-        part = graph.sweep_back(at, graph.roll_up_matrix)[graph.cell_node] * leaf[:, None]
+        tops = [graph.find_node(g.kpi, g.unit, node_periods(scenario, g.period)) for g in some]
+        at[tops, np.arange(len(some))] = 1.0
+        share = share_below(graph, at, weight)[graph.cell_node]
+        part = graph.sweep_back(at, up)[graph.cell_node]
         target = np.array([goal.target for goal in some])
         gap = np.maximum(0.0, graph.sign[node] * (target - graph.baseline[node] - factors[node]))
         for i, goal in enumerate(some):
-            is_mean = graph.scenario.kpis[goal.kpi].roll_up == "mean"
-            yield goal, gap[i] * (_same_growth(cells, part[:, i]) if is_mean else share[:, i])
+            rows = slice(max(goal.period, 0), None, scenario.n_periods)
+            below, of_mean = share[rows, i] * leaf, part[rows, i] * leaf
+            is_mean = scenario.kpis[goal.kpi].roll_up == "mean"
+            yield goal, gap[i] * (_same_growth(scenario.horizon, of_mean) if is_mean else below)
 
 
 def _same_growth(cells: Cells, part: Floats) -> Floats:
@@ -184,35 +195,46 @@ def _same_growth(cells: Cells, part: Floats) -> Floats:
 
 def _has_cells(graph: CausalGraph, goal: Goal, leaf: NDArray[np.bool_]) -> bool:
     """Whether a goal's KPI has cells at its unit or below."""
-    cells, units, kpi = graph.scenario.cells, graph.scenario.units, graph.scenario.kpi_position[goal.kpi]
+    cells, units, kpi = graph.scenario.horizon, graph.scenario.units, graph.scenario.kpi_position[goal.kpi]
     below = (cells.unit >= goal.unit) & (cells.unit < units.end[goal.unit])
     return bool(np.any(leaf & below & (cells.kpi == kpi)))
 
 
 def reach_locks(graph: CausalGraph, wanted: Floats) -> Floats:
     """Put locks in the place of what a rule asks: a lock's stretch, or what effects leave of a locked target."""
-    cells = graph.scenario.cells
+    scenario, cells = graph.scenario, graph.scenario.horizon
     fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
-    return reach_targets(graph, np.where(np.isnan(cells.lock), wanted, cells.lock), fixed, cells.fixed_target[fixed])
+    locked = over_periods(scenario, cells.lock, season_of_stretch(scenario))
+    share = stretch_for_change(scenario)[cells.kpi[fixed]]
+    started = np.where(np.isnan(locked), wanted, locked)
+    return reach_targets(
+        graph, started, rows_of(scenario, fixed), share, graph.whole_node[fixed], cells.fixed_target[fixed]
+    )
 
 
-def reach_targets(graph: CausalGraph, stretch: Floats, cell: Integers, target: Floats) -> Floats:
+def reach_targets(
+    graph: CausalGraph, stretch: Floats, rows: Integers, share: Floats, node: Integers, target: Floats
+) -> Floats:
     """Return stretches with which some cells are asked for their targets, initiatives at 0.
 
     Parameters
     ----------
     stretch : (n_cells,) float
         What is asked of the other cells.
-    cell : (n,) int
-        Positions of the cells with targets.
+    rows : (n, T) int
+        The cells with targets, by period.
+    share : (n, T) float
+        What changes the value by 1: of each period, 0 where it is left as it is.
+    node : (n,) int
+        Whose targets they are.
     target : (n,) float
     """
-    stretch, node = stretch.copy(), graph.cell_node[cell]
-    stretch[cell] = 0.0
-    for _ in range(len(graph.level_bounds) if len(cell) else 0):  # a target may stand below another's effect
+    stretch, moved = stretch.copy(), share != 0.0
+    stretch[rows[moved]] = 0.0
+    for _ in range(len(graph.level_bounds) if len(node) else 0):  # a target may stand below another's effect
         asked = graph.baseline + graph.asked_change(stretch, np.zeros(graph.n_levels))
         missing = graph.sign[node] * (target - asked[node])
-        stretch[cell] += missing
+        np.add.at(stretch, rows, share * missing[:, None])
         if not np.any(np.abs(missing) > 1e-12 * np.maximum(1.0, np.abs(target))):
             break
     return stretch

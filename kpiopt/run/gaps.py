@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.plan.split_rule import parse_rule, split_gaps
 from kpiopt.run.asks import Gap
-from kpiopt.scenario.scenario import Floats, Scenario
+from kpiopt.scenario.scenario import Floats
 
 
 def find_gaps(plan: Plan) -> tuple[Gap, ...]:
@@ -35,15 +34,6 @@ def find_gaps(plan: Plan) -> tuple[Gap, ...]:
     )
 
 
-def notes_on_gaps(scenario: Scenario) -> list[Problem]:
-    """Say what is not beside the offers of a plan by period."""
-    if scenario.periods is None or np.isnan(scenario.horizon.offered).all():
-        return []
-    message = "what units offer stands beside the plan, but not beside goals split in proportion"
-    rule = "a rule splits the gap of one period, and the plan has several"
-    return [Problem("W-periods-gap", message, rule, fix="nothing; or plan without [periods] to see it")]
-
-
 def _rolled_up(graph: CausalGraph) -> tuple[Floats, NDArray[np.bool_]]:
     """Return what is offered at every node, and which nodes have an offer at them or below; (n_nodes,) each."""
     own = np.full(graph.n_nodes, np.nan)
@@ -61,13 +51,10 @@ def _rolled_up(graph: CausalGraph) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def _split(graph: CausalGraph) -> Floats:
-    """Return what goals ask of every node when they are split in proportion, (n_nodes,); NaN where none reaches it.
-
-    With periods no rule splits a goal.
-    """
+    """Return what goals ask of every node when they are split in proportion, (n_nodes,); NaN where none reaches it."""
     scenario, units = graph.scenario, graph.scenario.units
     wanted = np.full(graph.n_nodes, np.nan)
-    if scenario.periods is not None or not scenario.goals:
+    if not scenario.goals:
         return wanted
     stretch = split_gaps(graph, parse_rule("proportional")).stretch
     asked = graph.baseline + graph.asked_change(stretch, np.zeros(graph.n_levels))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.plan import Plan, build_plan
 from kpiopt.plan.given_plan import read_given_plan
@@ -21,7 +21,7 @@ from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.run.promised import PromiseResult, about_odds
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
 from kpiopt.scenario.peers import peer_groups
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.scenario import Cells, Floats, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.hits import fall_short
 
@@ -46,10 +46,6 @@ def judge_rule(graph: CausalGraph, rule: str, draw: Draw | None = None) -> Judge
         With all that is wrong in the table.
     """
     read = parse_rule(rule)
-    if graph.scenario.periods is not None:
-        fix = "leave it out, or judge it without [periods]"
-        why = "a rule splits the gap of one period and a table names the targets of one, and the plan has several"
-        raise UsageError(Problem("E-periods-rule", f"{rule} cannot be judged", why, fix))
     given = read_given_plan(graph, Path(rule)) if read.kind == "table" else split_gaps(graph, read)
     return judge_plan(graph, rule, given, draw)
 
@@ -88,17 +84,29 @@ def judge_plan(graph: CausalGraph, label: str, given: SplitPlan, draw: Draw | No
 
 def round_freely(graph: CausalGraph, stretch: Floats) -> Plan:
     """Build and round a plan that need not keep any limit: totals add up, and nothing is moved into a range."""
-    scenario, cells = graph.scenario, graph.scenario.cells
+    scenario = graph.scenario
+    cells = _opened(scenario, scenario.cells, stretch)
+    whole = None if scenario.whole is None else _opened(scenario, scenario.whole, over_horizon(scenario, stretch))
+    units = replace(scenario.units, capacity={})
+    opened = replace(scenario, cells=cells, whole=whole, units=units, budgets={})
+    plan = build_plan(replace(graph, scenario=opened), stretch, np.zeros(graph.n_levels))
+    return replace(plan, graph=graph)
+
+
+def _opened(scenario: Scenario, cells: Cells, stretch: Floats) -> Cells:
+    """Widen the ranges that a stretch leaves."""
     step = scenario.kpi_step[cells.kpi]
-    free = replace(
+    return replace(
         cells,
         min_stretch=np.where(stretch < cells.min_stretch, stretch - step, cells.min_stretch),
         max_stretch=np.where(stretch > cells.max_stretch, stretch + step, cells.max_stretch),
         has_decision=cells.has_decision | (stretch != 0.0),
     )
-    opened = replace(scenario, cells=free, units=replace(scenario.units, capacity={}), budgets={})
-    plan = build_plan(replace(graph, scenario=opened), stretch, np.zeros(graph.n_levels))
-    return replace(plan, graph=graph)
+
+
+def over_horizon(scenario: Scenario, stretch: Floats) -> Floats:
+    """Return the stretch of each cell over the horizon, (n_horizon_cells,) float."""
+    return np.bincount(scenario.cell_base, stretch, len(scenario.horizon)).astype(np.float64)
 
 
 def goal_results(plan: Plan, promises: tuple[PromiseResult, ...] = ()) -> tuple[GoalResult, ...]:
@@ -126,26 +134,41 @@ def use_of_limits(graph: CausalGraph, stretch: Floats) -> tuple[LimitResult, ...
     scenario, units, cells = graph.scenario, graph.scenario.units, graph.scenario.cells
     worked, counted, found = np.maximum(stretch, 0.0), counted_stretch(graph, stretch), []
     for resource, capacity in units.capacity.items():
-        effort = cells.effort.get(resource, np.zeros(len(cells)))
-        below = sum_below(units, np.bincount(cells.unit, effort * counted, len(units)).astype(np.float64))
-        for u in np.flatnonzero(~np.isnan(capacity)).tolist():
-            found.append(_limit(f"capacity.{resource}@{units.ids[u]}", resource, capacity[u], below[u]))
-    paid = np.bincount(cells.unit, np.nan_to_num(cells.pay_rate) * worked, len(units))
-    pay = np.nan_to_num(units.target_incentive) + paid
+        effort = cells.effort.get(resource, np.zeros(len(cells))) * counted
+        holder = np.flatnonzero(~np.isnan(capacity))
+        share, names = season_of_capacity(scenario, resource, holder), capacity_names(scenario, resource, holder)
+        used = np.array([sum_below(units, by_unit)[holder] for by_unit in _by_period(scenario, effort)])
+        for i, (name, limit) in enumerate(zip(names, (share * capacity[holder]).ravel().tolist(), strict=True)):
+            period = scenario.period_name(i // len(holder))
+            found.append(_limit(name, resource, limit, float(used.flat[i]), period))
+    paid = _by_period(scenario, np.nan_to_num(cells.pay_rate) * worked)
+    pay = paid + np.nan_to_num(units.target_incentive) / len(paid)
     for budget in scenario.budgets.values():
-        used = float(pay[budget.scope : units.end[budget.scope]].sum()) if budget.resource == "pay" else 0.0
-        found.append(_limit(f"budget.{budget.id}", budget.resource, budget.limit, used))
+        spent = pay[:, budget.scope : units.end[budget.scope]].sum(axis=1) * (budget.resource == "pay")
+        if not budget.by_period:
+            found.append(_limit(f"budget.{budget.id}", budget.resource, budget.limit, float(spent.sum())))
+            continue
+        for t, used_up in enumerate(spent.tolist()):
+            name, period = f"budget.{budget.id}/{scenario.period_name(t)}", scenario.period_name(t)
+            found.append(_limit(name, budget.resource, budget.limit, used_up, period))
     return tuple(found)
 
 
-def _limit(name: str, resource: str, limit: float, used: float) -> LimitResult:
+def _by_period(scenario: Scenario, amounts: Floats) -> Floats:
+    """Sum amounts of cells by period and unit, (T, n_units) float; one row where there are no periods."""
+    count, n_units = scenario.n_periods, len(scenario.units)
+    row = np.maximum(scenario.cell_period, 0) * n_units + scenario.cells.unit
+    return np.bincount(row, amounts, count * n_units).astype(np.float64).reshape(count, n_units)
+
+
+def _limit(name: str, resource: str, limit: float, used: float, period: str | None = None) -> LimitResult:
     binding = used >= limit - USED_UP * abs(limit)
-    return LimitResult(name, resource, float(limit), float(used), bool(binding))
+    return LimitResult(name, resource, float(limit), float(used), bool(binding), period=period)
 
 
 def _spending(graph: CausalGraph, stretch: Floats) -> Spending:
     scenario = graph.scenario
-    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0]
+    whole = [b.limit for b in scenario.budgets.values() if b.resource == "pay" and b.scope == 0 and not b.by_period]
     incentives = float(np.nansum(scenario.units.target_incentive))
     paid = dot(np.nan_to_num(scenario.cells.pay_rate), np.maximum(stretch, 0.0))
     return Spending(incentives + paid, min(whole, default=None), 0.0)
@@ -164,7 +187,10 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
             for unit in initiative.units.tolist():
                 where = f"{initiative.id}@{graph.scenario.units.ids[unit]}"
                 yield BrokenLimit(f"initiative.{where}", initiative.levels[0], 0.0)
-    cells = graph.scenario.cells
+    scenario, cells, node = graph.scenario, graph.scenario.horizon, graph.whole_node
+    fixed = over_horizon(scenario, reach_locks(graph, stretch))
+    by_period, stretch = stretch, over_horizon(scenario, stretch)
+    yield from _broken_in_periods(graph, by_period)
     size = np.maximum(np.abs(cells.baseline), graph.scenario.kpi_step[cells.kpi])
     near = USED_UP * np.maximum(size, np.abs(stretch))
     for name, bound, beyond in (
@@ -172,21 +198,33 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
         ("min_stretch", cells.min_stretch, cells.min_stretch - stretch),
     ):
         for cell in np.flatnonzero((beyond > near) & ~cells.is_locked).tolist():
-            where = graph.node_name(int(graph.cell_node[cell]))
-            yield BrokenLimit(f"{name}@{where}", float(bound[cell]), float(stretch[cell]))
+            yield BrokenLimit(f"{name}@{graph.node_name(int(node[cell]))}", float(bound[cell]), float(stretch[cell]))
     locked = np.flatnonzero(cells.is_locked)
-    fixed = reach_locks(graph, stretch)
     for cell in locked[np.abs(stretch - fixed)[locked] > near[locked]].tolist():
-        yield BrokenLimit(
-            f"lock@{graph.node_name(int(graph.cell_node[cell]))}", float(fixed[cell]), float(stretch[cell])
-        )
+        yield BrokenLimit(f"lock@{graph.node_name(int(node[cell]))}", float(fixed[cell]), float(stretch[cell]))
+
+
+def _broken_in_periods(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLimit]:
+    """Yield what guardrails say about single periods: the share of each in the range, and ramps between them."""
+    scenario, periods, cells = graph.scenario, graph.scenario.periods, graph.scenario.cells
+    if periods is None:
+        return
+    share = periods.season[cells.kpi, scenario.cell_period] * graph.stretch_scale
+    near = USED_UP * np.maximum(share, np.abs(stretch))
+    held = periods.by_period[scenario.cell_base] & ~scenario.horizon.is_locked[scenario.cell_base]
+    for cell in np.flatnonzero(held & (stretch - cells.max_stretch > near)).tolist():
+        where = graph.node_name(int(graph.cell_node[cell]))
+        yield BrokenLimit(f"max_stretch@{where}", float(cells.max_stretch[cell]), float(stretch[cell]))
+    change = np.abs(np.diff(stretch / np.where(share > 0.0, share, 1.0), prepend=0.0))
+    ramp = np.where(scenario.cell_period > 0, periods.ramp[scenario.cell_base], np.nan)
+    for cell in np.flatnonzero(change - ramp > USED_UP * np.maximum(change, 1.0)).tolist():
+        yield BrokenLimit(f"ramp@{graph.node_name(int(graph.cell_node[cell]))}", float(ramp[cell]), float(change[cell]))
 
 
 def _stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:
     """Return the largest relative stretch, and the value of the step "fairness"; None without peers."""
-    scenario, cells = graph.scenario, graph.scenario.cells
-    size = graph.stretch_scale
-    relative = stretch / np.where(size > 0.0, size, 1.0)
+    scenario, cells, size = graph.scenario, graph.scenario.horizon, graph.stretch_scale
+    relative = over_horizon(scenario, stretch / np.where(size > 0.0, size, 1.0))
     cell = np.flatnonzero(cells.has_decision & ~cells.is_locked)
     worst = float(relative[~cells.is_locked].max(initial=0.0))
     if not len(cell):

@@ -28,7 +28,7 @@ from kpiopt.program.order.steps import BorderlineProgram, InfeasibleProgram, Sol
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.run.fairness import compare_peers, is_priced, judge_without, without_fairness
-from kpiopt.run.gaps import find_gaps, notes_on_gaps
+from kpiopt.run.gaps import find_gaps
 from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.odds_repair import mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
@@ -132,7 +132,7 @@ def complete_run(
     with _timed(seconds, "plan"):
         limits = price_limits(cascade, solution, options.solver.deadline)
         plan, cushions = over_assign(make_plan(cascade, solution, limits))
-        plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits), *notes_on_gaps(graph.scenario)))
+        plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
         missed_odds, late = mend_odds(cascade, solution, options.solver)
     run = Run(

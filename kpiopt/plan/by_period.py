@@ -1,0 +1,72 @@
+"""What is asked of a cell over the horizon, spread over its periods as a spreadsheet would."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kpiopt.scenario.scenario import Floats, Integers, Scenario
+
+
+def season_of_stretch(scenario: Scenario) -> Floats:
+    """Return the share of a stretch over the horizon that stands in each period, (n_kpis, T) float: the KPI's season.
+
+    One column of ones where there are no periods.
+    """
+    return np.ones((len(scenario.kpis), 1)) if scenario.periods is None else scenario.periods.season
+
+
+def added_by_stretch(scenario: Scenario, period: int = -1) -> Floats:
+    """Return what one of a stretch in each period adds to a value, (n_kpis, T) float.
+
+    Parameters
+    ----------
+    period : int
+        The period whose value it is; -1 for the horizon.
+    """
+    periods = scenario.periods
+    if periods is None:
+        return np.ones((len(scenario.kpis), 1))
+    kinds = np.array([kpi.kind for kpi in scenario.kpis.values()], dtype=object)[:, None]
+    each = np.arange(len(periods))
+    last = len(periods) - 1 if period < 0 else period
+    left = np.where(each <= last, periods.carry[:, None] ** np.maximum(last - each, 0), 0.0)
+    own = np.ones(len(periods)) if period < 0 else (each == period).astype(np.float64)
+    rate = own if period < 0 else own / periods.season
+    return np.where(kinds == "stock", left, np.where(kinds == "rate", rate, own))
+
+
+def stretch_for_change(scenario: Scenario, period: int = -1) -> Floats:
+    """Return the stretches by period that change a value by 1, (n_kpis, T) float: by season, those that reach it.
+
+    Of a stock they are equal in all periods until then.
+
+    Parameters
+    ----------
+    period : int
+        The period whose value it is; -1 for the horizon.
+    """
+    adds = added_by_stretch(scenario, period)
+    share = np.where(adds > 0.0, season_of_stretch(scenario), 0.0)
+    return np.asarray(share / (share * adds).sum(axis=1, keepdims=True))
+
+
+def over_periods(scenario: Scenario, wanted: Floats, share: Floats) -> Floats:
+    """Return what is wanted of the cells of `scenario.horizon` by period, (n_cells,) float.
+
+    Parameters
+    ----------
+    wanted : (n_horizon_cells,) float
+    share : (n_kpis, T) float
+        By KPI and period.
+    """
+    return (wanted[:, None] * share[scenario.horizon.kpi]).ravel()
+
+
+def node_periods(scenario: Scenario, period: int) -> int:
+    """Return a period in whose nodes the roll-up of a value can be followed; that of the horizon is as in any."""
+    return -1 if scenario.periods is None else max(period, 0)
+
+
+def rows_of(scenario: Scenario, cell: Integers) -> Integers:
+    """Return the rows in `scenario.cells` of cells of the horizon, (n, T) int."""
+    return cell[:, None] * scenario.n_periods + np.arange(scenario.n_periods)
