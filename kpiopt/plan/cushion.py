@@ -17,7 +17,8 @@ from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.plan.apportionment import apportion
 from kpiopt.plan.factors import target_factors
-from kpiopt.plan.parts import FARTHEST, Parts, noise, with_offsets
+from kpiopt.plan.parts import FARTHEST, Parts, noise
+from kpiopt.plan.parts_of_plan import with_offsets
 from kpiopt.plan.plan import Plan
 from kpiopt.plan.rounding import step_values
 from kpiopt.scenario.scenario import Floats, Integers

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, TableError
 from kpiopt.graph import CausalGraph
-from kpiopt.plan.by_period import added_by_stretch, rows_of, season_of_stretch
+from kpiopt.graph.by_period import added_by_stretch, rows_of, season_of_stretch
 from kpiopt.plan.split_rule import SplitPlan, leaf_cells, reach_targets
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.reading.regular_file import display_path

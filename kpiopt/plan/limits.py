@@ -11,7 +11,7 @@ from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.graph.effort import bends_of_effort
 from kpiopt.graph.initiative_use import use_of_levels
-from kpiopt.plan.parts import BOUND_TOLERANCE, FLOAT_TOLERANCE, Parts
+from kpiopt.plan.parts import BOUND_TOLERANCE, FARTHEST, FLOAT_TOLERANCE, Parts
 from kpiopt.scenario.scenario import Floats, Integers, Units
 
 
@@ -191,6 +191,9 @@ class _Draft:
         cell, row = np.unique(base[moves.cell], return_inverse=True)
         whole = np.bincount(base, self.stretch, len(horizon))[cell]
         most = np.where(np.isnan(horizon.lock), horizon.max_stretch, horizon.lock)[cell]
+        most = np.where(
+            np.isnan(horizon.fixed_target[cell]), most, whole + FARTHEST * scenario.kpi_step[horizon.kpi[cell]]
+        )
         step = scenario.kpi_step[horizon.kpi[cell]]
         size = np.bincount(row, np.abs(moves.per_unit * parts.value[moves.part]), len(cell))
         tolerance = BOUND_TOLERANCE * np.maximum(np.abs(most), step) + FLOAT_TOLERANCE * size

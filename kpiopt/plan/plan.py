@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.plan.factors import without_cushioned_locks
-from kpiopt.plan.parts import stretch_box
+from kpiopt.plan.parts_of_plan import stretch_box
 from kpiopt.plan.rounding import round_targets
 from kpiopt.scenario.scenario import Cells, Floats, Integers
 

@@ -29,7 +29,8 @@ from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.plan.apportionment import apportion
 from kpiopt.plan.limits import build_limit_rows, build_moves
-from kpiopt.plan.parts import MOST_STEPS, Parts, build_parts, nearest, noise, snapped, stretch_box
+from kpiopt.plan.parts import MOST_STEPS, Parts, nearest, noise, snapped
+from kpiopt.plan.parts_of_plan import build_parts, stretch_box
 from kpiopt.plan.repair import repair
 from kpiopt.scenario.scenario import Floats, Integers
 
@@ -141,7 +142,12 @@ def _refuse_ranges(graph: CausalGraph, parts: Parts, counts: Integers, stretch: 
     least = np.where(np.isnan(horizon.lock), horizon.min_stretch, horizon.lock)
     hair = 1e-9 * np.maximum(np.abs(least), scenario.kpi_step[horizon.kpi])
     flows = np.array([k.kind == "flow" for k in scenario.kpis.values()] + [False])
-    broken = (least != 0.0) & (after < np.minimum(least, whole) - hair) & ~flows[horizon.kpi]
+    broken = (
+        (least != 0.0)
+        & np.isnan(horizon.fixed_target)
+        & (after < np.minimum(least, whole) - hair)
+        & ~flows[horizon.kpi]
+    )
     for part in [*left, *moves.part[broken[base[moves.cell]]].tolist()]:
         node = int(graph.find_nodes(parts.unit[[part]], parts.kpi[[part]])[0])
         why = f"no multiples of {parts.step[part]:,g} near the plan keep the range of {graph.node_name(node)}"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, EdgeKind
+from kpiopt.graph.by_period import node_periods, over_periods, rows_of, season_of_stretch, stretch_for_change
 from kpiopt.graph.hand_down import share_below
-from kpiopt.plan.by_period import node_periods, over_periods, rows_of, season_of_stretch, stretch_for_change
 from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
 
 TABLE = re.compile(r".*\.(csv|tsv|parquet|xlsx)", re.IGNORECASE)

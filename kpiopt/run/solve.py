@@ -300,11 +300,11 @@ def make_plan(cascade: Cascade, solution: Solution, limits: tuple[LimitResult, .
 
 def _held_locks(graph: CausalGraph) -> list[Problem]:
     """Note every locked target that keeps initiatives and causes from bringing more than it says."""
-    target = graph.scenario.cells.written_target
+    target = graph.scenario.horizon.written_target
     return [
         Problem(
             "W-lock-target-held",
-            f"{graph.node_name(int(graph.cell_node[cell]))} is locked at {target[cell]:,.10g}: what would bring more "
+            f"{graph.node_name(int(graph.whole_node[cell]))} is locked at {target[cell]:,.10g}: what would bring more "
             "is left out, though giving up stretch there might allow it",
             rule="what may lie on both sides of 0 stays at 0 or above where effort, pay or execution count it",
             fix="to plan with less than 0 there, write `lock` with that stretch instead of lock_target",

@@ -535,7 +535,6 @@ def faults(tmp_path: Path, text: str) -> set[str]:
         ("quality = 30", "quality = { contribution = 30, lag = 2 }", "E-lag"),
         ('names = ["H1", "H2"]', 'names = ["H1", "H1"]', "E-period-name"),
         ('names = ["H1", "H2"]', 'names = { from = "2027", every = "month", count = 2 }', "E-period-name"),
-        ("max_stretch = 300\neffort", "max_stretch = 300\nlock_target = 1300\neffort", "E-periods-lock-target"),
         ("[budget.cash]", "[capacity.hours]\nseason = [1]\n[budget.cash]", "E-season"),
     ],
 )

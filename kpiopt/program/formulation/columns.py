@@ -70,7 +70,7 @@ class DecisionColumns:
     fair : FairColumns
         What is compared between peers, and the columns that say how it turns out.
     fixed : (n_fixed,) int
-        Stretch columns whose target is locked while effects on it are still open.
+        Positions in `decided` whose target is locked while effects on it are still open.
     at_risk : (n_at_risk,) int
         Nodes whose value could leave its KPI's bounds, as far as interval arithmetic tells.
     goals : tuple of Goal
@@ -215,9 +215,9 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     level = add_levels(build, graph)
     goals = tuple(scenario.goals.values())
     goal_node = np.array([graph.goal_node(g) for g in goals], dtype=np.int64)
-    fixed = np.flatnonzero(~np.isnan(scenario.cells.fixed_target[cell]) & (stretch.lower < stretch.upper))
+    fixed = _open_locks(scenario, decided, of_decided, stretch)
     at_risk = nodes_that_may_leave(graph)
-    held = _held_nodes(graph, node, fixed, at_risk)
+    held = _held_nodes(graph, node, graph.whole_node[decided[fixed]], at_risk)
     ways = eliminate(graph, np.unique(np.concatenate([goal_node, held])))
     change = add_changes(build, graph, ways, cell, stretch, level)
     goal_hub = np.searchsorted(ways.hub, goal_node)
@@ -258,12 +258,18 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     )
 
 
-def _held_nodes(graph: CausalGraph, node: Integers, fixed: Integers, at_risk: Integers) -> Integers:
+def _open_locks(scenario: Scenario, decided: Integers, of_decided: Integers, stretch: Columns) -> Integers:
+    """Return which decided cells have a locked target of which effects leave an amount that is still open."""
+    is_open = np.bincount(of_decided, stretch.upper - stretch.lower, len(decided)) > 0.0
+    return np.flatnonzero(~np.isnan(scenario.horizon.fixed_target[decided]) & is_open)
+
+
+def _held_nodes(graph: CausalGraph, node: Integers, locked: Integers, at_risk: Integers) -> Integers:
     """Return the nodes of which a row holds the value itself: locked targets, and bounds of what others move."""
     totals = graph.scenario.totals
     promised = graph.whole_node[totals.cell[~np.isnan(totals.target)]]
     alone = np.isin(at_risk, node) & (graph.topological_level[at_risk] == 0)
-    return np.concatenate([node[fixed], promised, at_risk[~alone]])
+    return np.concatenate([locked, promised, at_risk[~alone]])
 
 
 def _wanted(

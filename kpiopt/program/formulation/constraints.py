@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from kpiopt.graph import NodeKind
+from kpiopt.graph.by_period import added_by_stretch
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
 from kpiopt.program.formulation.columns import DecisionColumns
@@ -138,15 +139,17 @@ def add_lock_target_rows(build: ProgramBuilder, columns: DecisionColumns) -> Non
     """delta_n + s_k sum_{m in n} r_mn (1 - e_m) x_m = lock_target_n / F_n - b_n: all that is asked is the target.
 
     F_n is what over-assignment multiplies the target by, 1 without any. The sum is over the cells that roll up to a
-    total, r_mn their weight in it; for a cell it is the cell alone.
+    total, r_mn their weight in it; for a cell it is the cell alone. With periods it is the target over the
+    horizon, the sum is over x_mt, and r_mn counts what is left of a stock's in the last period.
     """
     graph, totals = columns.graph, columns.scenario.totals
     total = totals.cell[~np.isnan(totals.target)]
-    cell = np.concatenate([columns.stretch_cell[columns.fixed], total])
+    cell = np.concatenate([columns.decided[columns.fixed], total])
     node = graph.whole_node[cell]
     gap = graph.scenario.horizon.fixed_target[cell] - graph.baseline[node]
-    row, member, weight = graph.ways_up(columns.stretch_node, node)
-    weight = weight * graph.sign[node[row]] * (1.0 - columns.execution[member])
+    row, member, weight = graph.ways_up(graph.whole_node[columns.decided][columns.stretch_decided], node)
+    added = added_by_stretch(columns.scenario)[columns.stretch_kpi, np.maximum(columns.stretch_period, 0)]
+    weight = weight * graph.sign[node[row]] * ((1.0 - columns.execution) * added)[member]
     terms = [
         Terms(columns.change, np.arange(len(node)), np.searchsorted(columns.ways.hub, node), np.ones(len(node))),
         Terms(columns.stretch, row, member, weight),
@@ -194,12 +197,20 @@ def add_total_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
 
 
 def add_range_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
-    """min_stretch_n <= sum_t x_nt <= max_stretch_n for each cell of a plan with periods;  a lock is both."""
+    """min_stretch_n <= sum_t x_nt <= max_stretch_n for each cell of a plan with periods;  a lock is both.
+
+    A locked target has a row of its own and counts whatever the range says; here stands what its columns allow.
+    """
     scenario = columns.scenario
     horizon, count = scenario.horizon, len(columns.decided) if scenario.periods is not None else 0
     lock, cell = horizon.lock[columns.decided[:count]], columns.decided[:count]
     low, high = (np.where(np.isnan(lock), b[cell], lock) for b in (horizon.min_stretch, horizon.max_stretch))
-    n = len(columns.stretch) if count else 0
+    free, n = ~np.isnan(horizon.fixed_target[cell]), len(columns.stretch) if count else 0
+    box = [
+        np.bincount(columns.stretch_decided[:n], end[:n], count)
+        for end in (columns.stretch.lower, columns.stretch.upper)
+    ]
+    low, high = np.where(free, box[0], low), np.where(free, box[1], high)
     terms = [Terms(columns.stretch, columns.stretch_decided[:n], np.arange(n), np.ones(n))]
     node = columns.graph.whole_node[cell]
     build.add_rows("range", terms, *closed(low, high), lambda i: columns.graph.node_name(int(node[i])))

@@ -13,7 +13,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph.by_period import added_by_stretch, rows_of
 from kpiopt.scenario.scenario import Floats, Integers
 
 
@@ -90,6 +92,11 @@ def _follow(graph: CausalGraph, hub: Integers, edges: Integers) -> tuple[Integer
     return hub_of, coefficient
 
 
+LEAST_LEFT = 1e-6
+"""Share of a stock's stretch that must be left in the last period for a locked target to count on it."""
+MOST_ROUNDS = 60
+
+
 def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     """Return the least and the largest stretch of every cell, locks applied, a pair of (n_cells,) float.
 
@@ -102,14 +109,16 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
     levels : pair of (n_levels,) float
         Least and largest initiative levels.
     """
-    cells, target = graph.scenario.cells, graph.scenario.cells.fixed_target
+    cells, horizon = graph.scenario.cells, graph.scenario.horizon
     free = np.isnan(cells.lock)
     lower = np.where(free, cells.min_stretch, cells.lock)
     upper = np.where(free, cells.max_stretch, cells.lock)
     upper = _inside_bounds(graph, lower, upper)
-    fixed = np.flatnonzero(~np.isnan(target) & cells.has_decision)
+    fixed = np.flatnonzero(~np.isnan(horizon.fixed_target) & horizon.has_decision)
     if not len(fixed):
         return lower, upper
+    if graph.scenario.periods is not None:
+        return _left_by_period(graph, fixed, lower, upper, levels)
     lower[fixed], upper[fixed] = 0.0, 0.0
     for level in np.unique(graph.topological_level[graph.cell_node[fixed]]).tolist():
         here = fixed[graph.topological_level[graph.cell_node[fixed]] == level]
@@ -119,10 +128,62 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
     return lower, upper
 
 
+def _left_by_period(
+    graph: CausalGraph, fixed: Integers, lower: Floats, upper: Floats, levels: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """Give each period of cells with a locked target what could be left of it, were all of it left to that period.
+
+    What one such cell leaves depends on others that act on it, so that all are gone through until nothing moves.
+
+    Raises
+    ------
+    ModelError
+        Where they drive each other on and on, over lags (`E-lock-target-lags`).
+    """
+    scenario = graph.scenario
+    rows = rows_of(scenario, fixed)
+    added = added_by_stretch(scenario)[scenario.horizon.kpi[fixed]]
+    share = np.where(added > LEAST_LEFT, 1.0 / np.maximum(added, LEAST_LEFT), 0.0)
+    lower[rows], upper[rows] = 0.0, 0.0
+    for _ in range(MOST_ROUNDS):
+        before = lower[rows], upper[rows]
+        own = _own_change(graph, fixed, before, added)
+        low, high = (end[graph.whole_node[fixed]] for end in change_interval(graph, (lower, upper), levels))
+        least, most = _left_of_ends(graph, fixed, (low - own[0], high - own[1]))
+        held = (most > 0.0) & is_priced(graph)[rows[:, 0]]
+        least = np.where(held, np.maximum(least, 0.0), least)
+        lower[rows] = share * np.minimum(least, 0.0)[:, None]
+        upper[rows] = share * np.maximum(most, 0.0)[:, None]
+        hair = 1e-9 * (upper[rows] - lower[rows])
+        if np.all((np.abs(lower[rows] - before[0]) <= hair) & (np.abs(upper[rows] - before[1]) <= hair)):
+            lower[rows], upper[rows] = (1.0 + 1e-6) * lower[rows], (1.0 + 1e-6) * upper[rows]
+            return lower, upper
+    name = graph.node_name(int(graph.whole_node[fixed[0]]))
+    message = f"locked targets ({name} and others) drive each other from period to period without an end"
+    rule, fix = (
+        "what is left of a locked target has a largest amount",
+        "write `lock` for some of them, or take a lag out",
+    )
+    raise ModelError(Problem("E-lock-target-lags", message, rule, fix))
+
+
+def _own_change(graph: CausalGraph, cell: Integers, box: tuple[Floats, Floats], added: Floats) -> tuple[Floats, Floats]:
+    """Return by how much their own boxes, (n, T) each, widen what `change_interval` says of cells over the horizon."""
+    sign, execution = graph.sign[graph.whole_node[cell]], graph.execution_mean[rows_of(graph.scenario, cell)]
+    ends = [sign * (added * np.where(end > 0.0, execution, 1.0) * end).sum(axis=1) for end in box]
+    return np.minimum(*ends), np.maximum(*ends)
+
+
 def _left_of_target(graph: CausalGraph, cell: Integers, change: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     """Least and largest stretch that changes of their nodes leave of locked targets, 0 where noise alone parts it."""
-    node, target = graph.cell_node[cell], graph.scenario.cells.fixed_target[cell]
-    ends = np.stack([graph.sign[node] * (target - graph.baseline[node] - end[node]) for end in change])
+    node = graph.whole_node[cell]
+    return _left_of_ends(graph, cell, (change[0][node], change[1][node]))
+
+
+def _left_of_ends(graph: CausalGraph, cell: Integers, change: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Least and largest stretch that changes of cells over the horizon leave of locked targets."""
+    node, target = graph.whole_node[cell], graph.scenario.horizon.fixed_target[cell]
+    ends = np.stack([graph.sign[node] * (target - graph.baseline[node] - end) for end in change])
     ends[np.abs(ends) <= 1e-12 * np.maximum(np.abs(target), np.abs(graph.baseline[node]))] = 0.0
     return ends.min(axis=0), ends.max(axis=0)
 
@@ -136,11 +197,13 @@ def is_priced(graph: CausalGraph) -> NDArray[np.bool_]:
 
 def held_at_zero(graph: CausalGraph, levels: tuple[Floats, Floats]) -> Integers:
     """Return the cells whose locked target could leave less than 0, which `stretch_range` does not follow."""
-    fixed = np.flatnonzero(~np.isnan(graph.scenario.cells.fixed_target) & graph.scenario.cells.has_decision)
-    lower, upper = stretch_range(graph, levels)
-    lower[fixed], upper[fixed], box = 0.0, 0.0, (lower[fixed], upper[fixed])
+    horizon = graph.scenario.horizon
+    fixed = np.flatnonzero(~np.isnan(horizon.fixed_target) & horizon.has_decision)
+    rows, (lower, upper) = rows_of(graph.scenario, fixed), stretch_range(graph, levels)
+    at_zero = (lower[rows] == 0.0).all(axis=1) & (upper[rows] > 0.0).any(axis=1) & is_priced(graph)[rows[:, 0]]
+    lower[rows], upper[rows] = 0.0, 0.0
     least, most = _left_of_target(graph, fixed, change_interval(graph, (lower, upper), levels))
-    cells: Integers = fixed[(least < 0.0) & (most > 0.0) & (box[0] == 0.0) & (box[1] > 0.0) & is_priced(graph)[fixed]]
+    cells: Integers = fixed[(least < 0.0) & (most > 0.0) & at_zero]
     return cells
 
 

@@ -164,7 +164,8 @@ def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
         return
     cell = cascade.columns.decided
     at = scenario.horizon.unit[cell]
-    group, is_locked = np.where(at > 0, scenario.units.parent[at], at), rows.lower == rows.upper
+    is_target = ~np.isnan(scenario.horizon.fixed_target[cell])
+    group, is_locked = np.where(at > 0, scenario.units.parent[at], at), (rows.lower == rows.upper) | is_target
     for above in np.unique(group).tolist():
         for kind, bound in (("min_stretch", rows.lower), ("max_stretch", rows.upper)):
             member = np.flatnonzero((group == above) & ~is_locked & (bound > 0.0))
@@ -174,7 +175,7 @@ def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
                 most = 1.0 if kind == "min_stretch" else np.inf
                 handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
                 yield Lever(name, kind, handle, tuple(member.tolist()))
-    yield from _row_levers(cascade, "range", np.flatnonzero(is_locked).tolist())
+    yield from _row_levers(cascade, "range", np.flatnonzero(is_locked & ~is_target).tolist())
 
 
 def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
@@ -199,7 +200,8 @@ def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
 
 def _total_levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield what rows about totals say, to be moved in its own unit; a lock both ways."""
-    for block, skipped in (("total", 0), ("lock_target", len(cascade.columns.fixed))):
+    by_cell = len(cascade.columns.fixed) if cascade.graph.scenario.periods is None else 0
+    for block, skipped in (("total", 0), ("lock_target", by_cell)):
         rows = cascade.program.row_block(block)
         yield from _row_levers(cascade, block, range(skipped, 0 if rows is None else len(rows)))
 

@@ -131,7 +131,7 @@ class Words:
 
     def _lock_factor(self, cell: int) -> float:
         """Return what over-assignment makes of one unit of a locked target."""
-        factor = self.scenario.cells.lock_factor
+        factor = self.scenario.horizon.lock_factor
         return 1.0 if factor is None else float(factor[cell])
 
     def _total(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
@@ -148,7 +148,7 @@ class Words:
         before = float(bound) + (start if field == "lock_target" else 0.0)
         after = before + (outward(amount, amount) if side.is_upper else -outward(amount, amount))
         if field == "lock_target":
-            factor = self._lock_factor(int(self.cascade.graph.cell[self.cascade.graph.find_node(kpi, unit)]))
+            factor = self._lock_factor(int(self.cascade.graph.whole_cell[self.cascade.graph.find_node(kpi, unit)]))
             before, after = before * factor, after * factor
         text = f"move the {field} of the total of {label} from {plain(before)} to {plain(after)}"
         return text, [f"cell.{json.dumps(label)}.{field}={_digits(after)}"], before, after

@@ -63,5 +63,4 @@ def _by_period(scenario: Scenario, periods: Periods, whole: Cells) -> Cells:
         lock_reason=periods.rows(whole.lock_reason),
         growth=None,
         lock_owner=periods.rows(whole.lock_owner),
-        lock_target=None,
     )

@@ -129,7 +129,6 @@ def resolve_periods(
         if entry.season is not None
     }
     capacity |= by_unit
-    _refuse_locked_targets(findings, cells)
     ramp, by_period = _guardrails(findings, model, units, cells)
     return Periods(names, season.reshape(-1, len(names)), carry, capacity, ramp, by_period)
 
@@ -243,10 +242,3 @@ def _shares(findings: Findings, given: Sequence[float] | None, count: int, path:
         message = f"{dotted(path)}: {wrong}"
         findings.at("E-season", message, path, rule=_RULE, fix="correct the shares", kind=ModelError)
     return equal if wrong else np.array(given) / total
-
-
-def _refuse_locked_targets(findings: Findings, cells: Cells) -> None:
-    if not np.isnan(cells.fixed_target).all():
-        message = "a target is locked (lock_target), and the plan has periods"
-        rule = "with periods, a lock is about a stretch; a locked target is not yet understood there"
-        findings.at("E-periods-lock-target", message, ("periods",), rule=rule, fix="write lock instead", key=True)
