@@ -33,6 +33,7 @@ class SecondPeriods:
         }
         keys += [("a", i, u, t) for i, units in self.deciding.items() for u in units for t in self.starts(i)]
         self.column = {key: i for i, key in enumerate(keys)}
+        self.execution = self.tree.get("uncertainty", {}).get("execution", 1.0)
         self.value = cache(self._value)
         self.built = cache(self._built)
 
@@ -96,10 +97,10 @@ class SecondPeriods:
         return found
 
     def own(self, unit: str, kpi: str, t: int) -> np.ndarray:
-        """s x_nt."""
+        """s e x_nt."""
         form = self.zero()
         if ("x", unit, kpi, t) in self.column:
-            form[self.column["x", unit, kpi, t]] = self.sign(kpi)
+            form[self.column["x", unit, kpi, t]] = self.sign(kpi) * self.execution
         return form
 
     def _built(self, unit: str, kpi: str, t: int) -> np.ndarray:
@@ -152,7 +153,7 @@ class SecondPeriods:
         """Rows form <= side of ranges, levels, capacities and budgets."""
         rows, sides = [], []
         for (unit, kpi), entry in self.cells.items():
-            if "max_stretch" in entry:
+            if "max_stretch" in entry and not {"lock", "lock_target"} & set(entry):
                 row = self.zero()
                 row[[self.column["x", unit, kpi, t] for t in range(self.count)]] = 1.0
                 rows += [row, -row]
@@ -193,26 +194,117 @@ class SecondPeriods:
                     row[column] += entry.get("runs", {}).get(resource, 0.0) if runs else 0.0
         return row
 
-    def least_shortfall(self) -> float:
-        """Least sum of shortfall / scale over the goals, all of one priority."""
+    def fixed(self) -> tuple[list[np.ndarray], list[float]]:
+        """Rows form = side of locks, and of locked targets: what is asked counts in full, causes as expected."""
+        rows, sides = [], []
+        for (unit, kpi), entry in self.cells.items():
+            stretch, left = self.zero(), self.zero()
+            for t in range(self.count):
+                carried = self.kpis[kpi].get("carry", 1.0) ** (self.count - 1 - t) if self.kind(kpi) == "stock" else 1.0
+                stretch[self.column["x", unit, kpi, t]] = 1.0
+                left[self.column["x", unit, kpi, t]] = self.sign(kpi) * (1.0 - self.execution) * carried
+            if "lock" in entry:
+                rows.append(stretch)
+                sides.append(entry["lock"])
+            elif "lock_target" in entry:
+                rows.append(self.horizon(unit, kpi) + left)
+                sides.append(entry["lock_target"] - entry["baseline"])
+        return rows, sides
+
+    def steps(self, plan: dict[tuple[Any, ...], float]) -> tuple[list[float], float]:
+        """Solve goals, fairness and cost one after the other.
+
+        Returns
+        -------
+        values : list of float
+        gap : float
+            By how much moving from the plan could lower the last step, to first order, as a share of its value: a plan
+            that minimises a convex function leaves nothing.
+        """
+        goals, free = self._goals(), [c for c, e in self.cells.items() if not {"lock", "lock_target"} & set(e)]
+        groups = sorted({kpi for _, kpi in free})
+        n, extra = len(self.column), len(goals) + len(groups)
+        pad = np.zeros(extra)
         rows, sides = self.limits()
-        goals = list(self.tree["goal"].items())
-        cost = np.zeros(len(self.column) + len(goals))
-        matrix = [np.append(row, np.zeros(len(goals))) for row in rows]
-        for g, (name, goal) in enumerate(goals):
+        matrix = [np.append(row, pad) for row in rows]
+        for g, (form, gap) in enumerate(goals):
+            row = np.append(form, pad)
+            row[n + g] = -1.0
+            matrix.append(row)
+            sides.append(gap)
+        for unit, kpi in free:
+            row = np.append(self.zero(), pad)
+            row[[self.column["x", unit, kpi, t] for t in range(self.count)]] = 1.0 / self.cells[unit, kpi]["baseline"]
+            row[n + len(goals) + groups.index(kpi)] = -1.0
+            matrix.append(row)
+            sides.append(0.0)
+        equal, known = self.fixed()
+        even = [np.append(row, pad) for row in equal]
+        values = []
+        for cost in self._costs(goals, groups, free):
+            found = linprog(cost, A_ub=np.array(matrix), b_ub=sides, A_eq=np.array(even) if even else None,
+                            b_eq=known or None, bounds=(0, None), method="highs")  # fmt: skip
+            assert found.status == 0, found.message
+            values.append(float(found.fun))
+            matrix.append(cost)
+            sides.append(found.fun + 1e-8 * max(1.0, abs(found.fun)))
+        at = np.array([plan[key] for key in self.column])
+        weight = self._weights()
+        gradient = np.append(2.0 * weight * at, pad)
+        best = linprog(gradient, A_ub=np.array(matrix), b_ub=sides, A_eq=np.array(even) if even else None,
+                       b_eq=known or None, bounds=(0, None), method="highs")  # fmt: skip
+        assert best.status == 0, best.message
+        return values, (float(gradient[:n] @ at) - float(best.fun)) / max(float(weight @ at**2), 1e-6)
+
+    def _costs(self, goals: list[Any], groups: list[str], free: list[Any]) -> list[np.ndarray]:
+        n, extra = len(self.column), len(goals) + len(groups)
+        short, unfair, cost = np.zeros(n + extra), np.zeros(n + extra), np.zeros(n + extra)
+        for g, (_, gap) in enumerate(goals):
+            short[n + g] = 1.0 / abs(gap)
+        for i, kpi in enumerate(groups):
+            unfair[n + len(goals) + i] = sum(k == kpi for _, k in free) / len(free)
+        cost[:n] = np.sum([self.use(self.root, "cash", t, effort=False) for t in range(self.count)], axis=0)
+        for (unit, kpi), entry in self.cells.items():
+            for t in range(self.count):
+                cost[self.column["x", unit, kpi, t]] += entry.get("pay_rate", 0.0)
+        return [short, unfair, cost]
+
+    def _weights(self) -> np.ndarray:
+        """1 / (w_t w_n W_k) of each stretch, 0.001 / (count max^2) of each level."""
+        weight, levels = self.zero(), [key for key in self.column if key[0] == "a"]
+        for (unit, kpi), entry in self.cells.items():
+            total = sum(e["baseline"] for (_, k), e in self.cells.items() if k == kpi)
+            for t in range(self.count):
+                season = 1 / self.count if self.kind(kpi) == "stock" else self.season(kpi)[t]
+                weight[self.column["x", unit, kpi, t]] = 1.0 / (season * entry["baseline"] * total)
+        for key in levels:
+            weight[self.column[key]] = 0.001 / (len(levels) * self.tree["initiative"][key[1]]["max"] ** 2)
+        return weight
+
+    def _goals(self) -> list[tuple[np.ndarray, float]]:
+        """Rows form - f <= gap of every goal."""
+        found = []
+        for name, goal in self.tree["goal"].items():
             kpi, unit = goal.get("kpi", name), goal.get("at", self.root)
-            base = self.baseline(unit, kpi)
-            form = self.horizon(unit, kpi)
+            base, form = self.baseline(unit, kpi), self.horizon(unit, kpi)
             if "period" in goal:
                 t = self.periods.index(goal["period"])
                 form = self.value(unit, kpi, t)
                 base *= self.season(kpi)[t] if self.kind(kpi) == "flow" else 1.0
-            gap = goal["target"] - base
-            cost[len(self.column) + g] = 1 / abs(gap)
-            row = np.append(-self.sign(kpi) * form, np.zeros(len(goals)))
+            found.append((-self.sign(kpi) * form, -self.sign(kpi) * (goal["target"] - base)))
+        return found
+
+    def least_shortfall(self) -> float:
+        """Least sum of shortfall / scale over the goals, all of one priority."""
+        rows, sides = self.limits()
+        goals = self._goals()
+        cost = np.append(self.zero(), [1.0 / abs(gap) for _, gap in goals])
+        matrix = [np.append(row, np.zeros(len(goals))) for row in rows]
+        for g, (form, gap) in enumerate(goals):
+            row = np.append(form, np.zeros(len(goals)))
             row[len(self.column) + g] = -1.0
             matrix.append(row)
-            sides.append(-self.sign(kpi) * gap)
+            sides.append(gap)
         found = linprog(cost, A_ub=np.array(matrix), b_ub=np.array(sides), bounds=(0, None), method="highs")
         assert found.status == 0, found.message
         return float(found.fun)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.plan.apportionment import apportion
 from kpiopt.plan.factors import target_factors
-from kpiopt.plan.parts import FARTHEST, Parts, noise
+from kpiopt.plan.parts import FARTHEST, FlowParts, Parts, noise, snapped
 from kpiopt.plan.parts_of_plan import with_offsets
 from kpiopt.plan.plan import Plan
 from kpiopt.plan.rounding import step_values
@@ -37,19 +37,50 @@ def with_cushions(plan: Plan, shares: Mapping[str, float]) -> Plan:
     below = np.flatnonzero((factor != 1.0) & (plan.asked < 0.0))
     notes = plan.notes
     if len(below):
-        factor[below] = 1.0
+        factor[_in_any_period(graph, below)] = 1.0
         notes = (*notes, _below_zero(graph, below))
     asked = np.where(factor == 1.0, plan.asked, np.clip(plan.asked * factor, *graph.bounds))
+    asked = _over_horizon(graph, asked, factor != 1.0)
     target = np.where(factor == 1.0, plan.target, asked)
     section = (factor != 1.0) & plan.is_rounded[graph.kpi]
     if section.any():
-        parts = _parts(graph, asked, np.where(factor == 1.0, 0.0, plan.asked * factor - asked) != 0.0, factor, section)
+        capped = np.flatnonzero((factor != 1.0) & (plan.asked * factor != asked) & is_rounded_alone(graph))
+        parts = _parts(graph, asked, _in_any_period(graph, capped), factor, section & is_rounded_alone(graph))
         counts = apportion(parts)
         node = parts.node
         rounded = step_values(counts, parts.kpi, parts.step) + parts.offset
         shown = (node >= 0) & ~parts.is_own
         target[node[shown]] = graph.sign[node[shown]] * rounded[shown] + 0.0
+        _add_up(graph, parts, counts, target)
     return replace(plan, target=target, cushioned=asked, factor=factor, notes=notes)
+
+
+def is_rounded_alone(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Which nodes of a flow are rounded: with periods those of each period, which add up to the horizon. (n_nodes,)."""
+    if graph.scenario.periods is None:
+        return np.ones(graph.n_nodes, dtype=bool)
+    return np.asarray(graph.period >= 0)
+
+
+def _in_any_period(graph: CausalGraph, nodes: Integers) -> NDArray[np.bool_]:
+    """Which nodes are one of some nodes in this period or another, (n_nodes,) bool."""
+    pair = graph.unit * len(graph.scenario.kpis) + graph.kpi
+    return np.asarray(np.isin(pair, pair[nodes]) & (graph.kind == NodeKind.KPI))
+
+
+def _over_horizon(graph: CausalGraph, asked: Floats, section: NDArray[np.bool_]) -> Floats:
+    """Give the horizon of flows what is asked in their periods."""
+    whole = section & ~is_rounded_alone(graph)
+    return np.where(whole, graph.time_matrix @ asked, asked) if whole.any() else asked
+
+
+def _add_up(graph: CausalGraph, parts: Parts, counts: Integers, target: Floats) -> None:
+    """Give the horizon of flows the sum of its periods' targets."""
+    for flow in parts.flows:
+        part = flow.part[:, (parts.node[flow.part[0]] >= 0) & ~parts.is_own[flow.part[0]]]
+        node = graph.find_nodes(parts.unit[part[0]], parts.kpi[part[0]])
+        total = step_values(counts[part].sum(axis=0), parts.kpi[part[0]], parts.step[part[0]])
+        target[node] = graph.sign[node] * (total + parts.offset[part].sum(axis=0)) + 0.0
 
 
 def _parts(
@@ -72,11 +103,12 @@ def _parts(
     inner[parent] = True
     nodes = np.flatnonzero(section)
     owners = np.flatnonzero(section & inner & ~differs)
-    owners = owners[np.abs(own[owners]) > 1e-6 * step[graph.kpi[owners]]]
+    some = owners[np.abs(own[owners]) > 1e-6 * step[graph.kpi[owners]]]
+    owners = owners[_in_any_period(graph, some)[owners]]
     totals = np.flatnonzero(differs)
     at = np.concatenate([nodes, totals, owners])
     role = np.repeat([0, 1, 2], [len(nodes), len(totals), len(owners)])
-    order = np.lexsort((role, graph.unit[at], graph.kpi[at]))
+    order = np.lexsort((role, graph.unit[at], graph.period[at], graph.kpi[at]))
     at, role = at[order], role[order]
     place, total = np.full(graph.n_nodes, -1, dtype=np.int64), np.full(graph.n_nodes, -1, dtype=np.int64)
     place[at[role == 0]], total[at[role == 1]] = np.flatnonzero(role == 0), np.flatnonzero(role == 1)
@@ -101,7 +133,35 @@ def _parts(
         high=nothing,
         last=nothing,
     )
-    return with_offsets(parts, *_boxes(graph, parts))
+    return _with_boxes(graph, parts)
+
+
+def _with_boxes(graph: CausalGraph, parts: Parts) -> Parts:
+    """Give parts their boxes; with periods flows have theirs over the horizon as well."""
+    low, high = _boxes(graph, parts)
+    if graph.scenario.periods is None:
+        return with_offsets(parts, low, high)
+    offset, flows = np.zeros(len(parts)), []
+    exact = _locked(graph)[np.maximum(parts.node, 0)] & (parts.node >= 0) & ~parts.is_own
+    for kpi in np.unique(parts.kpi).tolist():
+        part = np.flatnonzero(parts.kpi == kpi).reshape(graph.scenario.n_periods, -1)
+        steps = snapped(parts.value[part].sum(axis=0) / parts.step[part[0]])
+        fixed = exact[part[0]]
+        least = np.where(fixed, np.ceil(steps), np.floor(steps) - FARTHEST)
+        most = np.where(fixed, np.floor(steps), np.ceil(steps) + FARTHEST)
+        off = np.flatnonzero(least > most)
+        largest = part[np.argmax(np.abs(parts.value[part[:, off]]), axis=0), off] if len(off) else off
+        offset[largest] = (steps[off] - np.rint(steps[off])) * parts.step[largest]
+        least[off] = most[off] = np.rint(steps[off])
+        flows.append(FlowParts(part, least.astype(np.int64), most.astype(np.int64)))
+    return with_offsets(replace(parts, flows=tuple(flows), offset=offset), low, high)
+
+
+def _locked(graph: CausalGraph) -> NDArray[np.bool_]:
+    """Which nodes have a locked target, that of the horizon in each period, (n_nodes,) bool."""
+    fixed = np.zeros(graph.n_nodes, dtype=bool)
+    fixed[graph.whole_node[~np.isnan(graph.scenario.horizon.fixed_target)]] = True
+    return _in_any_period(graph, np.flatnonzero(fixed))
 
 
 def _boxes(graph: CausalGraph, parts: Parts) -> tuple[Integers, Integers]:
@@ -111,10 +171,7 @@ def _boxes(graph: CausalGraph, parts: Parts) -> tuple[Integers, Integers]:
     most = np.where(sign > 0, graph.bounds[1, parts.node], -graph.bounds[0, parts.node]) / parts.step
     shown = (parts.node >= 0) & ~parts.is_own
     high = np.where(shown & np.isfinite(most), np.minimum(high, np.floor(most + noise(steps))), high)
-    cells = graph.scenario.horizon
-    fixed = np.zeros(graph.n_nodes + 1, dtype=bool)
-    fixed[graph.whole_node[~np.isnan(cells.fixed_target)]] = True
-    exact = shown & fixed[parts.node]
+    exact = shown & _locked(graph)[np.maximum(parts.node, 0)] & (graph.scenario.periods is None)
     low, high = np.where(exact, np.ceil(steps), low), np.where(exact, np.floor(steps), high)
     return low.astype(np.int64), high.astype(np.int64)
 

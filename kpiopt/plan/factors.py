@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph, NodeKind
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.scenario import Cells, Floats, Scenario
 
 
 def target_factors(graph: CausalGraph, shares: Mapping[str, float]) -> Floats:
@@ -33,19 +34,28 @@ def target_factors(graph: CausalGraph, shares: Mapping[str, float]) -> Floats:
 
 def without_cushioned_locks(graph: CausalGraph, stretch: Floats) -> CausalGraph:
     """Return the graph with locked targets that include a cushion opened: it is the target with it that is rounded."""
-    scenario, cells, totals = graph.scenario, graph.scenario.cells, graph.scenario.totals
+    scenario, whole, totals = graph.scenario, graph.scenario.horizon, graph.scenario.totals
     given = scenario.over_assignment.given
-    if not given or cells.lock_target is None or scenario.periods is not None:
+    if not given or whole.lock_target is None:
         return graph
-    cushioned = ~np.isnan(cells.lock_target) & (target_factors(graph, given)[graph.cell_node] != 1.0)
+    cushioned = ~np.isnan(whole.lock_target) & (target_factors(graph, given)[graph.whole_node] != 1.0)
     if not cushioned.any():
         return graph
-    step = scenario.kpi_step[cells.kpi]
-    opened = replace(
-        cells,
-        lock_target=np.where(cushioned, np.nan, cells.lock_target),
-        min_stretch=np.where(cushioned, stretch - step, cells.min_stretch),
-        max_stretch=np.where(cushioned, stretch + step, cells.max_stretch),
-    )
     left = replace(totals, target=np.where(cushioned[totals.cell], np.nan, totals.target))
-    return replace(graph, scenario=replace(scenario, cells=opened, totals=left))
+    opened = replace(whole, lock_target=np.where(cushioned, np.nan, whole.lock_target))
+    asked = np.bincount(scenario.cell_base, stretch, len(whole)).astype(np.float64)
+    opened = _widened(scenario, opened, asked, cushioned)
+    if scenario.periods is None:
+        return replace(graph, scenario=replace(scenario, cells=opened, totals=left))
+    cells = _widened(scenario, scenario.cells, stretch, cushioned[scenario.cell_base])
+    return replace(graph, scenario=replace(scenario, cells=cells, whole=opened, totals=left))
+
+
+def _widened(scenario: Scenario, cells: Cells, stretch: Floats, some: NDArray[np.bool_]) -> Cells:
+    """Let the stretch of some cells move by a step."""
+    step = scenario.kpi_step[cells.kpi]
+    return replace(
+        cells,
+        min_stretch=np.where(some, stretch - step, cells.min_stretch),
+        max_stretch=np.where(some, stretch + step, cells.max_stretch),
+    )

@@ -230,10 +230,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, section: str, code: str) -> N
     assert code in codes(tmp_path, text)
 
 
-def test_periods_and_open_locks_are_refused(tmp_path: Path) -> None:
-    assert codes(tmp_path, TREE + "[over_assignment]\nteam = 0.05\n[periods]\nnames = ['a', 'b']\n") == [
-        "E-periods-over-assignment"
-    ]
+def test_open_locks_are_refused(tmp_path: Path) -> None:
     text = TREE.replace("max_stretch = 90", "max_stretch = 90\nlock_target = 500")
     text += "[over_assignment]\nteam = { goal = 'sales', odds = 0.6 }\n"
     assert codes(tmp_path, text) == ["E-over-assignment-lock"]

@@ -10,7 +10,7 @@ import pytest
 
 import kpiopt
 from kpiopt.cli.solve import report_pages, summary_text
-from kpiopt.errors import InputError
+from kpiopt.errors import Infeasible, InputError
 from kpiopt.run.run import Run
 from tests.nights import rest_at_night
 from tests.second_periods import SecondPeriods
@@ -437,6 +437,66 @@ def random_text(seed: int) -> str:
         period = f'period = "P{int(random.integers(0, count))}"'
         lines += [f'[goal.{kpi}t]\nkpi = "{kpi}"\n{period}\nat = "t0"\ntarget = {int(random.integers(20, 250)) + 0.5}']
     return "\n".join(lines) + "\n"
+
+
+def rich_text(seed: int) -> str:
+    """A random organization with pay rates, execution, locked stretches and locked targets."""
+    random, text = np.random.default_rng(7_000 + seed), random_text(seed)
+    for kpi in "abcd":
+        for unit in ("t0", "t1"):
+            head = f'[cell."{unit}/{kpi}"]\n'
+            own = text.partition(head)[2].partition("[")[0]
+            base = int(own.partition("baseline = ")[2].partition("\n")[0])
+            down = 'direction = "down"' in text.partition(f"[kpi.{kpi}]")[2].partition("[")[0]
+            said = [f"pay_rate = {random.integers(0, 5)}"]
+            if random.random() < 0.15:
+                said.append(f"lock = {random.integers(0, 12)}")
+            elif random.random() < 0.25:
+                said.append(f"lock_target = {base + (-1 if down else 1) * random.integers(5, 25)}")
+            text = text.replace(head, head + "\n".join(said) + "\n")
+    execution = round(float(random.uniform(0.6, 1.0)), 2) if random.random() < 0.5 else 1.0
+    return text + f"[uncertainty]\nexecution = {execution}\n"
+
+
+def deviation_of(tmp_path: Path, text: str) -> tuple[float, float] | None:
+    """Return the largest relative deviation of a step from the second opinion, and by how much the plan is not closest.
+
+    None where the limits leave no plan.
+    """
+    try:
+        run = solve(tmp_path, text)
+    except Infeasible:
+        return None
+    if any(note.code == "W-lock-target-held" for note in run.plan.notes) or run.plan.stretch.min(initial=0.0) < 0.0:
+        return None  # giving up stretch is kpiopt's own rule
+    graph, ids = run.graph, run.scenario.units.ids
+    cells = run.scenario.cells
+    names = zip(cells.unit.tolist(), cells.kpi.tolist(), run.scenario.cell_period.tolist(), strict=True)
+    plan: dict[tuple[Any, ...], float] = {
+        ("x", ids[u], run.scenario.kpi_ids[k], t): x for (u, k, t), x in zip(names, run.plan.stretch, strict=True)
+    }
+    decided = list(run.scenario.initiatives)
+    for i, u, t, level in zip(
+        graph.level_initiative.tolist(),
+        graph.level_unit.tolist(),
+        graph.level_start.tolist(),
+        run.plan.levels,
+        strict=True,
+    ):
+        plan["a", decided[i], ids[u], t] = level
+    want, gap = SecondPeriods(text).steps(plan)
+    assert len(values(run)) == len(want)
+    return max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(values(run), want, strict=True)), gap
+
+
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 300), marks=pytest.mark.nightly)], ids=str)
+def test_every_step_of_random_organizations_against_a_second_opinion(tmp_path: Path, seeds: range) -> None:
+    """Goals, fairness and cost by their values; of the closest plan, that nothing near it is closer."""
+    found = [deviation_of(tmp_path, rich_text(seed)) for seed in seeds]
+    told = [deviation for deviation in found if deviation is not None]
+    assert len(told) >= len(found) // 2
+    assert max(deviation for deviation, _ in told) < 1e-7
+    assert max(gap for _, gap in told) < 1e-4  # to the tolerance of the second opinion's solver, first order
 
 
 @pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 300), marks=pytest.mark.nightly)], ids=str)

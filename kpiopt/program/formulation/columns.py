@@ -223,7 +223,6 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
     goal_hub = np.searchsorted(ways.hub, goal_node)
     goal_scale = scale_of_goals(goals, graph.baseline[goal_node])
     soft = np.array([i for i, goal in enumerate(goals) if not goal.hard or goal.p_min is not None], dtype=np.int64)
-    scale = graph.stretch_scale[cell]
     peers = peer_groups(scenario, decided, np.flatnonzero(~scenario.horizon.is_locked[decided]))
     return DecisionColumns(
         graph=graph,
@@ -235,7 +234,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         decided=decided,
         stretch_decided=of_decided,
         stretch_period=scenario.cell_period[cell],
-        scale=scale,
+        scale=graph.stretch_scale[cell],
         level=level,
         change=change,
         ways=ways,

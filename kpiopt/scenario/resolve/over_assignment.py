@@ -44,10 +44,6 @@ def resolve_over_assignment(findings: Findings, model: ScenarioDocument, units: 
     if not entries:
         message, fix = "there are KPIs, but no level to over-assign", "write a level, such as team = 0.05"
         findings.at("W-no-effect", message, (SECTION, KPI), fix=fix, key=True)
-    if found and model.periods is not None:
-        message, rule = "targets are over-assigned, and the plan has periods", "cushions are not yet understood there"
-        fix = "leave [over_assignment] out, or plan without [periods]"
-        findings.at("E-periods-over-assignment", message, (SECTION,), rule=rule, fix=fix, key=True, kind=ModelError)
     return OverAssignment(tuple(sorted(found, key=lambda c: (depth[c.level], c.level))), kpis)
 
 
