@@ -16,6 +16,7 @@ STARTER = ROOT / "kpiopt" / "templates" / "scenario.toml"
 QUESTIONS = [(SCENARIOS / f"{name}.toml", variant) for name, variant in [*((n, None) for n in SOLVED), *VARIANTS]]
 HOSPITALS = [(HOSPITAL / f"{n}.toml", v) for n in ("scenario", "prop", "maxi") for v in (None, "lean", "ambitious")]
 INHERITED = [(SCENARIOS / "adventureworks-stretched.toml", variant) for variant in ("lean", "growing_market")]
+INHERITED += [(SCENARIOS / "adventureworks-fitted.toml", "lean")]
 WITHOUT_A_PLAN = "impossible"
 ORDINARY = [
     ("hand-solved", None), ("adventureworks-base", None), ("adventureworks-stretched", "lean"),

@@ -59,7 +59,7 @@ def test_an_initiative_adds_what_moving_its_level_adds():
     graph, plan, scenario = run(name).graph, run(name).plan, run(name).scenario
     initiative, unit = find_initiative(graph, "product_training")
     assert unit == ""
-    for level in explain_initiative(graph, plan.levels, limits(name), initiative, ""):
+    for level in explain_initiative(graph, plan.stretch, plan.levels, limits(name), initiative, ""):
         row = next(i for i, u in enumerate(graph.level_unit.tolist()) if scenario.units.ids[u] == level.unit)
         more = plan.levels.copy()
         more[row] += 1.0

@@ -71,7 +71,7 @@ def test_without_the_extra_it_is_named(monkeypatch):
 
 def test_workers_with_other_versions_are_refused(tmp_path, monkeypatch):
     with loopback_cluster(tmp_path, workers=1) as cluster:
-        monkeypatch.setattr(versions, "version", lambda package: "0.1")
+        monkeypatch.setattr(versions, "_version_of", lambda package: "0.1")
         with pytest.raises(UsageError, match=r"numpy .*, not 0\.1"):
             squares({"a": ("square", 1.0)}, parse_executor(cluster.address))
 
