@@ -14,6 +14,33 @@ import numpy as np
 from scipy.optimize import linprog
 
 
+class _Face:
+    """Points x >= 0 with rows x <= sides and even x = known; what a step gives up for the next ones is nothing.
+
+    The least of a step is not kept by a row with a tolerance, which the next steps would make use of, but by what its
+    shadow prices say: where one is not 0, every best point has its row tight, or its entry at 0 (complementarity).
+    """
+
+    def __init__(self, rows: np.ndarray, sides: np.ndarray, even: list[np.ndarray], known: list[float]) -> None:
+        self.rows, self.sides, self.most = rows, sides, np.full(rows.shape[1], np.inf)
+        self.even, self.known = np.array(even).reshape(-1, rows.shape[1]), np.array(known)
+
+    def least(self, cost: np.ndarray) -> float:
+        """Return the least cost, and keep the points that have it."""
+        scale = max(float(np.abs(cost).max()), 1e-300)
+        exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+        bounds = np.stack([np.zeros(len(cost)), self.most], axis=1)
+        found = linprog(cost / scale, A_ub=self.rows, b_ub=self.sides, A_eq=self.even, b_eq=self.known, bounds=bounds,
+                        method="highs", options=exact)  # fmt: skip
+        assert found.status == 0, found.message
+        tight = found.ineqlin.marginals < -1e-8
+        self.most = np.where(found.lower.marginals > 1e-8, 0.0, self.most)
+        self.even = np.vstack([self.even, self.rows[tight]])
+        self.known = np.append(self.known, self.sides[tight])
+        self.rows, self.sides = self.rows[~tight], self.sides[~tight]
+        return float(found.fun) * scale
+
+
 class SecondPeriods:
     """One document as linear forms over x[unit, kpi, t], levels begun a[initiative, unit, u], and a constant."""
 
@@ -239,22 +266,13 @@ class SecondPeriods:
             matrix.append(row)
             sides.append(0.0)
         equal, known = self.fixed()
-        even = [np.append(row, pad) for row in equal]
-        values = []
-        for cost in self._costs(goals, groups, free):
-            found = linprog(cost, A_ub=np.array(matrix), b_ub=sides, A_eq=np.array(even) if even else None,
-                            b_eq=known or None, bounds=(0, None), method="highs")  # fmt: skip
-            assert found.status == 0, found.message
-            values.append(float(found.fun))
-            matrix.append(cost)
-            sides.append(found.fun + 1e-8 * max(1.0, abs(found.fun)))
+        face = _Face(np.array(matrix), np.array(sides), [np.append(row, pad) for row in equal], known)
+        values = [face.least(cost) for cost in self._costs(goals, groups, free)]
         at = np.array([plan[key] for key in self.column])
         weight = self._weights()
-        gradient = np.append(2.0 * weight * at, pad)
-        best = linprog(gradient, A_ub=np.array(matrix), b_ub=sides, A_eq=np.array(even) if even else None,
-                       b_eq=known or None, bounds=(0, None), method="highs")  # fmt: skip
-        assert best.status == 0, best.message
-        return values, (float(gradient[:n] @ at) - float(best.fun)) / max(float(weight @ at**2), 1e-6)
+        gradient = 2.0 * weight * at
+        best = face.least(np.append(gradient, pad))
+        return values, (float(gradient @ at) - best) / max(float(weight @ at**2), 1e-6)
 
     def _costs(self, goals: list[Any], groups: list[str], free: list[Any]) -> list[np.ndarray]:
         n, extra = len(self.column), len(goals) + len(groups)

@@ -496,7 +496,7 @@ def test_every_step_of_random_organizations_against_a_second_opinion(tmp_path: P
     told = [deviation for deviation in found if deviation is not None]
     assert len(told) >= len(found) // 2
     assert max(deviation for deviation, _ in told) < 1e-7
-    assert max(gap for _, gap in told) < 1e-4  # to the tolerance of the second opinion's solver, first order
+    assert max(abs(gap) for _, gap in told) < 1e-7  # first order; below 0 it would lie outside the earlier steps' best
 
 
 @pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 300), marks=pytest.mark.nightly)], ids=str)
