@@ -150,7 +150,7 @@ def _counts(scenario: Scenario) -> dict[str, int]:
         "kpis": len(scenario.kpis),
         "goals": len(scenario.goals),
         "initiatives": len(scenario.initiatives),
-        "factors": len(scenario.factors),
+        "factors": len({factor.cause for factor in scenario.factors.values()}),
         "budgets": len(scenario.budgets),
     }
 

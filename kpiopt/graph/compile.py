@@ -145,7 +145,7 @@ class _Draft:
 
     def add_causes(self) -> None:
         """Add driver and factor edges at the units they are written for; a lag leads out of the only period."""
-        factors = {f: i for i, f in enumerate(self.scenario.factors)}
+        factors = {f.cause: i - max(f.period, 0) for i, f in enumerate(self.scenario.factors.values())}
         for position, kpi in enumerate(self.scenario.kpis.values()):
             for driver in kpi.drivers:
                 if driver.lag > 0 and self.scenario.periods is None:

@@ -66,6 +66,11 @@ class Unrolled:
         return self.scenario.n_periods
 
     @cached_property
+    def by_period(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which factors hold in one period alone, the other periods' following in order, (n_factors,) bool."""
+        return np.array([f.period >= 0 for f in self.scenario.factors.values()], dtype=bool)
+
+    @cached_property
     def built(self) -> Integers:
         """The nodes of one period that build up, ascending, (n_built,) int."""
         return np.flatnonzero(self.builds_up)
@@ -130,6 +135,7 @@ class Unrolled:
             tail = self.in_period(batch.tail, t - batch.lag)
             if batch.kind == EdgeKind.FACTOR:
                 tail = sum(self.counts[:2]) + batch.tail - first
+                tail = tail + np.where(self.by_period[batch.tail - first], t - batch.lag, 0)
             factor = self._rate(batch.head, t, flows=flows, rolls=batch.kind == EdgeKind.ROLL_UP)
             into_stock = flows and self.kind[batch.head[0]] == "stock"
             head = self.building(batch.head, t) if into_stock else self.in_period(batch.head, t)

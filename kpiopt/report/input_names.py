@@ -22,11 +22,12 @@ def input_name(scenario: Scenario, path: str) -> str:
 
 def _quantity_names(scenario: Scenario) -> dict[str, str]:
     names = {f"factor.{f.id}": f.name for f in scenario.factors.values()}
+    factors = {f.cause: f.title for f in scenario.factors.values()}
     for kpi in scenario.kpis.values():
         names[f"kpi.{kpi.id}.baseline"] = f"Baseline of {kpi.name}"
         for driver in kpi.drivers:
-            causes = scenario.factors if driver.is_factor else scenario.kpis
-            names[driver.path] = f"{causes[driver.cause].name} on {kpi.name}"
+            cause = factors[driver.cause] if driver.is_factor else scenario.kpis[driver.cause].name
+            names[driver.path] = f"{cause} on {kpi.name}"
     for initiative in scenario.initiatives.values():
         for effect in initiative.effects:
             names[effect.path] = f"{initiative.name} on {scenario.kpis[effect.kpi].name}"

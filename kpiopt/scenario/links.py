@@ -1,4 +1,4 @@
-"""What moves a KPI from outside: its drivers, and initiatives with their effects."""
+"""What moves a KPI from outside: factors, its drivers, and initiatives with their effects."""
 
 from __future__ import annotations
 
@@ -12,6 +12,37 @@ from kpiopt.scenario.curve import Curve
 from kpiopt.scenario.quantity import Quantity
 
 Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """An outside influence nobody controls; its quantity is named "factor.<id>".
+
+    One that has a value for each period stands once for each, with the id "<cause>/<period>".
+
+    Attributes
+    ----------
+    period : int
+        Position in `Periods`; -1 where the value holds in all of them.
+    whole : (str, str) or None
+        Id and name in the file, where those of a period differ.
+    """
+
+    id: str
+    name: str
+    value: Quantity
+    period: int = -1
+    whole: tuple[str, str] | None = None
+
+    @property
+    def cause(self) -> str:
+        """The id that drivers name it by."""
+        return self.id if self.whole is None else self.whole[0]
+
+    @property
+    def title(self) -> str:
+        """Its name, over all periods."""
+        return self.name if self.whole is None else self.whole[1]
 
 
 @dataclass(frozen=True, slots=True)

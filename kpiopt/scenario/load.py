@@ -278,7 +278,7 @@ def _resolve(
     found = resolve_cells(findings, model, units, tables.cells, reader, root_baseline)
     places = MapResolver(findings, model, units, found.roll_up, reader)
     kpis, initiatives = places.kpis(root_baseline), places.initiatives()
-    factors, goals = resolve_factors(model, reader), resolve_goals(findings, model, units, found.roll_up)
+    factors, goals = resolve_factors(findings, model, reader), resolve_goals(findings, model, units, found.roll_up)
     check_common(findings, found.uncertainty.common, units)
     names = name_quantities(kpis, factors, initiatives, units, found.cells, found.uncertainty)
     correlation, written_at = resolve_correlation(findings, model, names)

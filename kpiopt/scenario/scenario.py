@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem
 from kpiopt.scenario.effort import EffortCurves
-from kpiopt.scenario.links import Driver, Initiative
+from kpiopt.scenario.links import Driver, Factor, Initiative
 from kpiopt.scenario.money import Budget as Budget
 from kpiopt.scenario.money import PayPlan as PayPlan
 from kpiopt.scenario.noise import Noise
@@ -98,15 +98,6 @@ class Kpi:
     low: float = -np.inf
     high: float = np.inf
     scale: str | float = "baseline"
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """An outside influence nobody controls; its quantity is named "factor.<id>"."""
-
-    id: str
-    name: str
-    value: Quantity
 
 
 @dataclass(frozen=True, slots=True)

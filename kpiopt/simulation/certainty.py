@@ -84,7 +84,7 @@ def _inputs(scenario: Scenario) -> Iterator[tuple[str, bool]]:
         for driver in (d for d in kpi.drivers if d.curve is None or d.between):
             yield driver.path, not (_is_spread(driver.contribution) or driver.between)
     for factor in scenario.factors.values():
-        yield f"factor.{factor.id}.value", not _is_spread(factor.value)
+        yield f"factor.{factor.id}" + (".value" if factor.period < 0 else ""), not _is_spread(factor.value)
     for initiative in scenario.initiatives.values():
         for effect in (e for e in initiative.effects if e.curve is None or e.between):
             yield effect.path, not (_is_spread(effect.contribution) or effect.between)

@@ -9,7 +9,8 @@ one for each draw): with x what is decided now and Q_d(x) the least shortfall th
 
     theta_d >= Q_d(x') + g'(x - x')    at each x' that was tried, g the reduced costs of what is fixed there
 
-What is drawn is drawn once for the horizon, so that it is known once the first periods are over.
+What is drawn is drawn once for the horizon, so that it is known once the first periods are over; where a factor has an
+uncertain value of its own in a later period, that is not so, and the study says that it cannot tell.
 
 Reference: Van Slyke and Wets (1969), L-shaped linear programs. DOI 10.1137/0117061
 """
@@ -153,6 +154,9 @@ def study_recourse(scenario: Scenario, options: SolverOptions | None = None) -> 
         return RecourseStudy(name, reason="some decisions are whole numbers")
     if len({goal.priority for goal in soft}) != 1:
         return RecourseStudy(name, reason="it takes goals of one priority that may fall short")
+    later = [f.name for f in plain.factors.values() if f.period >= start and not f.value.is_number]
+    if later:
+        return RecourseStudy(name, reason=f"{later[0]} is not known yet when {name} begins")
     if len(cascade.graph.bounded):
         return RecourseStudy(name, reason="some KPIs have bounds (min, max)")
     if draws * len(plain.goals) * cascade.program.n_columns > MOST_NUMBERS:

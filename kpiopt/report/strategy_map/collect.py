@@ -192,10 +192,16 @@ def _level_text(graph: CausalGraph, levels: Floats | None, initiative: Initiativ
 
 
 def _factor_cards(graph: CausalGraph) -> Iterator[Card]:
-    for position, factor in enumerate(graph.scenario.factors.values()):
+    factors = list(graph.scenario.factors.values())
+    for position, factor in enumerate(factors):
+        if factor.period > 0:
+            continue  # its card is that of the first period
         node = int(np.flatnonzero(graph.factor == position)[0])
         said = _spread_text(factor.value)
-        yield Card(f"factor.{factor.id}", factor.name, FACTORS, said, node=node)
+        if factor.period == 0:
+            means = [other.value.mean for other in factors if other.cause == factor.cause]
+            said = f"{amount(min(means))} to {amount(max(means))} by period"
+        yield Card(f"factor.{factor.cause}", factor.title, FACTORS, said, node=node)
 
 
 def _spread_text(value: Quantity) -> str:
@@ -238,7 +244,7 @@ def card_id(graph: CausalGraph, node: int) -> str:
     """Return the id of the card that a node belongs to."""
     scenario = graph.scenario
     if graph.kind[node] == NodeKind.FACTOR:
-        return f"factor.{list(scenario.factors)[graph.factor[node]]}"
+        return f"factor.{list(scenario.factors.values())[graph.factor[node]].cause}"
     if graph.kind[node] == NodeKind.INITIATIVE:
         return f"initiative.{list(scenario.initiatives)[graph.level_initiative[graph.level[node]]]}"
     return f"kpi.{scenario.kpi_ids[graph.kpi[node]]}"

@@ -45,7 +45,7 @@ def check_idle(findings: Findings, model: ScenarioDocument, scenario: Scenario) 
 def _check_named(findings: Findings, scenario: Scenario, note: Note) -> None:
     """What something else has to name is named."""
     driving = {driver.cause for kpi in scenario.kpis.values() for driver in kpi.drivers if driver.is_factor}
-    for factor in scenario.factors:
+    for factor in dict.fromkeys(f.cause for f in scenario.factors.values()):
         if factor not in driving:
             fix = f"name it as a driver, [kpi.….drivers] {factor} = …, or remove it"
             note(f"factor '{factor}' drives no KPI", ("factor", factor), fix)

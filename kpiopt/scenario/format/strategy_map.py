@@ -15,6 +15,7 @@ from kpiopt.scenario.format.values import (
     Number,
     OrShort,
     Positive,
+    QuantityByPeriod,
     QuantityValue,
     Section,
     Text,
@@ -159,7 +160,9 @@ class FactorEntry(Section):
     """An outside influence nobody controls, such as the market or an exchange rate."""
 
     name: Text | None = Field(default=None, description="name to show; the id where absent")
-    value: QuantityValue = Field(description="its value, a quantity; deviations from 0 act on what it drives")
+    value: QuantityByPeriod = Field(
+        description="its value, a quantity, or a list with one for each period; deviations from 0 act on what it drives"
+    )
     description: str = Field(default="", description="free text for the report")
 
 

@@ -93,6 +93,10 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 QuantityValue = Annotated[Any, PlainValidator(_keep), WithJsonSchema(QUANTITY_SCHEMA)]
 """Read by `parse_quantity` where the folder of its samples is known; the schema only describes it to editors."""
 
+_BY_PERIOD = {"anyOf": [QUANTITY_SCHEMA, {"type": "array", "items": QUANTITY_SCHEMA, "minItems": 1}]}
+QuantityByPeriod = Annotated[Any, PlainValidator(_keep), WithJsonSchema(_BY_PERIOD)]
+"""A quantity, or a list with one for each period."""
+
 Names = Annotated[
     list[Text],
     BeforeValidator(_as_list),

@@ -82,6 +82,9 @@ class Inputs:
     def key(self, path: str) -> KeyPath:
         """Return the keys under which the file writes what a path names."""
         name = self.resolve(path)
+        factor = self.scenario.factors.get(name.removeprefix("factor.")) if name in self.quantities else None
+        if factor is not None and factor.period >= 0:
+            return ("factor", factor.cause, "value", factor.period)
         keys = read_path(name) or tuple(name.split("."))
         inside = quantity_key(value_at(self.scenario.document, keys)) if name in self.quantities else ()
         return (*keys, *inside)

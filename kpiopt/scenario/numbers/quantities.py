@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from kpiopt.scenario.bounds import closed
-from kpiopt.scenario.links import Initiative
+from kpiopt.scenario.links import Factor, Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.by_period import with_cells
 from kpiopt.scenario.roll_up import build_roll_up
-from kpiopt.scenario.scenario import Cells, Factor, Floats, Kpi, Scenario, Uncertainty, Units
+from kpiopt.scenario.scenario import Cells, Floats, Kpi, Scenario, Uncertainty, Units
 
 
 def canonical(path: str, known: Container[str]) -> str | None:

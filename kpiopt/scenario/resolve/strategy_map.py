@@ -14,7 +14,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import DriverEntry, InitiativeEntry, KpiEntry, LinkEntry
-from kpiopt.scenario.links import Driver, Effect, Initiative
+from kpiopt.scenario.links import Driver, Effect, Factor, Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.actions import check_relations, places_of_effect, resolve_levels
 from kpiopt.scenario.resolve.curves import resolve_curve
@@ -25,7 +25,6 @@ from kpiopt.scenario.resolve.shown_names import shown_names
 from kpiopt.scenario.roll_up import RollUp
 from kpiopt.scenario.scenario import (
     ORGANIZATION,
-    Factor,
     Integers,
     Kpi,
     Objective,
@@ -70,14 +69,40 @@ def resolve_root_baselines(model: ScenarioDocument, reader: QuantityReader) -> d
     return {key: quantity for key, quantity in read.items() if quantity is not None}
 
 
-def resolve_factors(model: ScenarioDocument, reader: QuantityReader) -> dict[str, Factor]:
-    """Return the factors in order of appearance."""
-    factors = {}
+def resolve_factors(findings: Findings, model: ScenarioDocument, reader: QuantityReader) -> dict[str, Factor]:
+    """Return the factors in order of appearance; one with a value for each period stands once for each, in order."""
+    factors: dict[str, Factor] = {}
+    names = period_names(model)
     for key, entry in model.factor.items():
-        value = reader.at(("factor", key, "value"), entry.value)
-        if value is not None:
-            factors[key] = Factor(key, entry.name or key, value)
+        path, title = ("factor", key, "value"), entry.name or key
+        if not isinstance(entry.value, list):
+            value = reader.at(path, entry.value)
+            factors |= {} if value is None else {key: Factor(key, title, value)}
+        elif _has_each_period(findings, model, key, len(entry.value)):
+            for t, (name, written) in enumerate(zip(names, entry.value, strict=True)):
+                value, of_period = reader.at((*path, t), written), f"{key}/{name}"
+                if value is not None:
+                    factors[of_period] = Factor(of_period, f"{title} in {name}", value, t, (key, title))
     return factors
+
+
+def _has_each_period(findings: Findings, model: ScenarioDocument, factor: str, count: int) -> bool:
+    """Whether a factor with a list of values has one for each period, under names that nothing else has."""
+    names, path = period_names(model), ("factor", factor, "value")
+    rule = "a factor has one value for the horizon, or a list with one for each period"
+    if not names and findings.is_whole("periods"):
+        message, fix = (
+            f"{dotted(path)} is a list, but there are no periods",
+            "write one value, or [periods] names = […]",
+        )
+        findings.at("E-no-periods", message, path, rule=rule, fix=fix, kind=ModelError)
+    elif names and count != len(names):
+        message, fix = f"{dotted(path)} has {count} values for {len(names)} periods", f"write {len(names)} values"
+        findings.at("E-factor-periods", message, path, rule=rule, fix=fix, kind=ModelError)
+    for taken in (f"{factor}/{name}" for name in names if f"{factor}/{name}" in model.factor):
+        message = f"'{taken}' is a factor, and what '{factor}' is in that period"
+        findings.at("E-ambiguous-id", message, ("factor", taken), rule=rule, fix="rename it", key=True, kind=ModelError)
+    return count == len(names)
 
 
 @dataclass(frozen=True)
