@@ -1,6 +1,7 @@
 """Time every phase of a solve on synthetic cascades, beside a peer that builds the same program with Pyomo.
 
     python benchmarks/phases.py 50 1000 10000 100000
+    python benchmarks/phases.py 10000 100000 --periods 4
 
 Each figure is the best of three processor-time measurements in one process, so that a busy machine disturbs little; the
 plan's certificate is asserted, so nothing is timed that did not succeed. Pyomo is measured up to 10,000 cells.
@@ -9,6 +10,7 @@ plan's certificate is asserted, so nothing is timed that did not succeed. Pyomo 
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -41,9 +43,11 @@ def best(action: Callable[[], Any]) -> tuple[float, Any]:
     return min(times), result
 
 
-def measure(cells: int, folder: Path) -> dict[str, float]:
-    """Measure one size; seconds by phase."""
+def measure(cells: int, folder: Path, periods: int = 1) -> dict[str, float]:
+    """Measure one size; seconds by phase, and the largest resident memory so far in MB."""
     path = generate(cells, folder / str(cells))
+    names = ",".join(f'"P{t + 1}"' for t in range(periods))
+    overrides = [f"periods.names=[{names}]"] if periods > 1 else []
     seconds: dict[str, float] = {}
 
     def tables() -> None:
@@ -51,11 +55,11 @@ def measure(cells: int, folder: Path) -> dict[str, float]:
         read_table(path.parent / "cells.csv", "cells.csv", CELLS_TABLE)
 
     seconds["tables"], _ = best(tables)
-    seconds["load"], scenario = best(lambda: kpiopt.load(path))
+    seconds["load"], scenario = best(lambda: kpiopt.load(path, overrides=overrides))
     seconds["graph"], graph = best(lambda: build_graph(scenario))
     seconds["program"], cascade = best(lambda: build_cascade(graph))
     seconds["arrays"], _ = best(cascade.program.arrays)
-    if cells <= PEER_UP_TO:
+    if cells * periods <= PEER_UP_TO:
         seconds["Pyomo"], _ = best(lambda: build_pyomo(cascade.program))
     started = time.process_time()
     solution = solve_program(cascade.program, SolverOptions())
@@ -67,6 +71,7 @@ def measure(cells: int, folder: Path) -> dict[str, float]:
     started = time.process_time()
     simulate(graph, plan.stretch, plan.levels, plan.target)
     seconds["odds"] = time.process_time() - started
+    seconds["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return seconds
 
 
@@ -74,11 +79,13 @@ def main() -> None:
     """Print one line for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", type=int, nargs="+")
-    phases = ["tables", "load", "graph", "program", "arrays", "Pyomo", "solve", "plan", "odds"]
+    parser.add_argument("--periods", type=int, default=1)
+    phases = ["tables", "load", "graph", "program", "arrays", "Pyomo", "solve", "plan", "odds", "MB"]
     print("cells".rjust(8), *(phase.rjust(8) for phase in phases))
     with tempfile.TemporaryDirectory() as folder:
-        for cells in parser.parse_args().cells:
-            seconds = measure(cells, Path(folder))
+        arguments = parser.parse_args()
+        for cells in arguments.cells:
+            seconds = measure(cells, Path(folder), arguments.periods)
             row = (f"{seconds[phase]:8.3f}" if phase in seconds else "       -" for phase in phases)
             print(f"{cells:8,}", *row, flush=True)
 

@@ -58,6 +58,7 @@ class _Repair:
         self.cells_of_row, self.rows_of_cell = rows.use, rows.use.tocsc()
         self.parts_of_cell, self.cells_of_part = rows.move, rows.move.tocsc()
         self.full = np.zeros(len(parts), dtype=bool)
+        self.whole, self.left = _over_horizon(parts, counts)
         self.tries = float(TRIES)
 
     def lower(self) -> None:
@@ -74,11 +75,12 @@ class _Repair:
         """Take one step from as many parts as each of some disjoint limits needs; tell whether there was one."""
         row, member, rate = self._saved(rows)
         excess = self.counts[member] - self.parts.steps[member]
-        able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
+        able = (rate > 0.0) & self._can_fall(member)
         rounded_up = able & (excess > 0.0)
         has_rounded_up = np.bincount(row[rounded_up], minlength=len(rows)) > 0
         use = np.flatnonzero(np.where(has_rounded_up[row], rounded_up, able))
         use = use[np.lexsort((-member[use], -binned(excess[use]), row[use]))]
+        use = use[_first_of_each(self.whole[member[use]])]  # two periods of one target, one after the other
         taken = np.cumsum(rate[use]) - rate[use]
         first = np.searchsorted(row[use], row[use])
         needed = taken - taken[first] < -self.room[rows][row[use]]
@@ -88,10 +90,15 @@ class _Repair:
     def _givers(self, row: int) -> tuple[Positions, Floats]:
         """Parts of a limit that can go down and their rates, those farthest above their unrounded value first."""
         _, member, rate = self._saved(np.array([row]))
-        able = (rate > 0.0) & (self.counts[member] > self.parts.low[member])
+        able = (rate > 0.0) & self._can_fall(member)
         member, rate = member[able], rate[able]
         order = np.lexsort((-member, -binned(self.counts[member] - self.parts.steps[member])))
         return member[order], rate[order]
+
+    def _can_fall(self, member: Positions) -> NDArray[np.bool_]:
+        """Which parts can go down by a step, over the horizon as well."""
+        whole = self.whole[member]
+        return np.asarray((self.counts[member] > self.parts.low[member]) & ((whole < 0) | (self.left[whole] > 0)))
 
     def _move(self, moved: Positions, by: int) -> None:
         """Move some parts by one step and book what that takes of each limit."""
@@ -99,6 +106,7 @@ class _Repair:
         cell, place = np.unique(self.cells_of_part.indices[entry], return_inverse=True)
         before = self.stretch[cell]
         self.counts[moved] += by
+        np.add.at(self.left, self.whole[moved], by)
         self.stretch[cell] += by * np.bincount(place, self.cells_of_part.data[entry], len(cell))
         taken = np.maximum(self.stretch[cell], self.floor[cell]) - np.maximum(before, self.floor[cell])
         entry, line = _entries(self.rows_of_cell, cell)
@@ -229,6 +237,24 @@ class _Repair:
                 return True
             self._move(np.array([giver]), 1)
         return False
+
+
+def _over_horizon(parts: Parts, counts: Integers) -> tuple[Integers, Integers]:
+    """Return which target over the horizon each part of a flow is a period of, and how many steps that can go down.
+
+    Others have none: -1, for which the last entry stands.
+    """
+    whole, left = np.full(len(parts), -1, dtype=np.int64), [np.zeros(0, dtype=np.int64)]
+    for flow in parts.flows:
+        whole[flow.part] = sum(map(len, left)) + np.arange(flow.part.shape[1])
+        left.append(counts[flow.part].sum(axis=0) - flow.low)
+    return whole, np.append(np.concatenate(left), 0)
+
+
+def _first_of_each(whole: Integers) -> Positions:
+    """Return the positions of those that belong to no target over the horizon, and of the first of each, in order."""
+    _, first = np.unique(whole, return_index=True)
+    return np.flatnonzero((whole < 0) | np.isin(np.arange(len(whole)), first))
 
 
 def _in_turn(first: Positions, second: Positions) -> list[int]:
