@@ -12,6 +12,7 @@ from typing import Any
 
 from kpiopt.program.formulation import (
     actions,
+    chosen,
     columns,
     compared,
     constraints,
@@ -75,6 +76,7 @@ def page() -> str:
                 "shortfall": columns.add_shortfalls,
                 "together": columns.shared_shortfall,
                 "missed": columns.add_missed,
+                "spared": chosen.add_spared,
                 "response, part, full": response.add_responses,
                 "largest": compared.add_largest,
                 "mean": compared.add_mean,
@@ -107,6 +109,8 @@ def page() -> str:
                 "once": actions.add_once_rows,
                 "needs": actions.add_needs_rows,
                 "not_with": actions.add_not_with_rows,
+                "spared_most, spared_least": chosen.add_spared_rows,
+                "kpis, kpis_least": chosen.add_kpis_rows,
             },
         ),
         section(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.plan.chosen import spared_cells, without_spared
 from kpiopt.plan.factors import without_cushioned_locks
 from kpiopt.plan.parts_of_plan import stretch_box
 from kpiopt.plan.rounding import round_targets
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Texts = NDArray[np.object_]
+NOT_CHOSEN = "not chosen"
+"""What stops a cell that its unit is spared."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +87,22 @@ class Plan:
 
     @cached_property
     def binding(self) -> Texts:
-        """What stops each cell, (n_cells,) str: "max_stretch", "min_stretch" or "lock", then limits; else ""."""
+        """What stops each cell, (n_cells,) str: "max_stretch", "min_stretch", "lock" or "not chosen", then limits."""
         scenario = self.graph.scenario
         own = self.whole_binding if scenario.periods is None else np.full(len(scenario.cells), "", dtype=object)
         if self.binding_limits is None:
             return own
-        both = (own != "") & (self.binding_limits != "")
-        return np.asarray(own + np.where(both, "; ", "") + self.binding_limits, dtype=object)
+        off = spared_cells(self.graph, self.stretch)[scenario.cell_base]
+        limits = np.where(off, "", self.binding_limits)
+        both = (own != "") & (limits != "")
+        return np.asarray(own + np.where(both, "; ", "") + limits, dtype=object)
 
     @cached_property
     def whole_binding(self) -> Texts:
         """The bound at which each cell's stretch over the horizon stands, (n_horizon_cells,) str."""
         own = _own_binding(self.graph.scenario.horizon, self.whole_stretch)
         own[self.graph.scenario.totals.cell] = self._binding_of_totals()
+        own[spared_cells(self.graph, self.stretch)] = NOT_CHOSEN
         return own
 
     @cached_property
@@ -242,7 +248,7 @@ def build_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> Plan:
     levels : (n_levels,) float
     """
     own, asked = asked_inside_bounds(graph, stretch, levels)
-    opened = without_cushioned_locks(graph, stretch)
+    opened = without_cushioned_locks(without_spared(graph, stretch), stretch)
     rounding = round_targets(opened, graph.over_time(own), asked, stretch, levels)
     expected = np.clip(graph.baseline + graph.expected_change(stretch, levels), *graph.bounds)
     return Plan(

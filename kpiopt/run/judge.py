@@ -12,6 +12,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.plan import Plan, build_plan
+from kpiopt.plan.chosen import spared_cells
 from kpiopt.plan.given_plan import read_given_plan
 from kpiopt.plan.limits import sum_below
 from kpiopt.plan.split_rule import SplitPlan, parse_rule, reach_locks, split_gaps
@@ -187,8 +188,9 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
             for unit in initiative.units.tolist():
                 where = f"{initiative.id}@{graph.scenario.units.ids[unit]}"
                 yield BrokenLimit(f"initiative.{where}", initiative.levels[0], 0.0)
+    yield from _too_many_kpis(graph, stretch)
     scenario, cells, node = graph.scenario, graph.scenario.horizon, graph.whole_node
-    fixed = over_horizon(scenario, reach_locks(graph, stretch))
+    fixed, spared = over_horizon(scenario, reach_locks(graph, stretch)), spared_cells(graph, stretch)
     by_period, stretch = stretch, over_horizon(scenario, stretch)
     yield from _broken_in_periods(graph, by_period)
     size = np.maximum(np.abs(cells.baseline), graph.scenario.kpi_step[cells.kpi])
@@ -197,7 +199,7 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
         ("max_stretch", cells.max_stretch, stretch - cells.max_stretch),
         ("min_stretch", cells.min_stretch, cells.min_stretch - stretch),
     ):
-        for cell in np.flatnonzero((beyond > near) & ~cells.is_locked).tolist():
+        for cell in np.flatnonzero((beyond > near) & ~cells.is_locked & ~spared).tolist():
             yield BrokenLimit(f"{name}@{graph.node_name(int(node[cell]))}", float(bound[cell]), float(stretch[cell]))
     locked = np.flatnonzero(cells.is_locked)
     for cell in locked[np.abs(stretch - fixed)[locked] > near[locked]].tolist():
@@ -219,6 +221,21 @@ def _broken_in_periods(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLi
     ramp = np.where(scenario.cell_period > 0, periods.ramp[scenario.cell_base], np.nan)
     for cell in np.flatnonzero(change - ramp > USED_UP * np.maximum(change, 1.0)).tolist():
         yield BrokenLimit(f"ramp@{graph.node_name(int(graph.cell_node[cell]))}", float(ramp[cell]), float(change[cell]))
+
+
+def _too_many_kpis(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLimit]:
+    """Yield the units that answer for more KPIs than the plan may choose, or for one that weighs too little."""
+    chosen = graph.scenario.chosen
+    if chosen is None:
+        return
+    kept = ~spared_cells(graph, stretch)[chosen.cell]
+    answers = np.bincount(chosen.of_unit, kept, len(chosen.unit)).astype(np.int64) + chosen.n_locked
+    for place in np.flatnonzero(answers > chosen.most).tolist():
+        where = f"assign.{chosen.name[place]}@{graph.scenario.units.ids[chosen.unit[place]]}"
+        yield BrokenLimit(where, float(chosen.most[place]), float(answers[place]))
+    for at in np.flatnonzero(kept & chosen.light).tolist():
+        where = f"assign.{chosen.name[chosen.of_unit[at]]}@{graph.node_name(int(graph.whole_node[chosen.cell[at]]))}"
+        yield BrokenLimit(where, 0.0, 1.0)
 
 
 def _stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:

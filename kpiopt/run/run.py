@@ -18,6 +18,7 @@ from kpiopt.program.order.prices import LimitResult, NextStep
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.asks import CushionResult, FairnessResult, Gap
+from kpiopt.run.chosen import chosen_as_dict
 from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
@@ -232,6 +233,7 @@ class Run:
             "over_assignment": [cushion.as_dict() for cushion in self.cushions],
             "gap": [gap.as_dict() for gap in self.gaps],
             "fairness": self.fairness.as_dict() if self.fairness else None,
+            **({"assign": chosen_as_dict(self.plan)} if self.scenario.chosen is not None else {}),
             **({"robust": [result.as_dict() for result in self.variants]} if self.variants else {}),
         }
 

@@ -35,7 +35,7 @@ from kpiopt.scenario.checks.strategy_map import MapChecks
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import validate_document
 from kpiopt.scenario.numbers.quantities import name_quantities
-from kpiopt.scenario.resolve.assign import check_assign
+from kpiopt.scenario.resolve.assign import check_assign, resolve_chosen
 from kpiopt.scenario.resolve.by_period import spread_over_periods
 from kpiopt.scenario.resolve.cell_table import own_parts
 from kpiopt.scenario.resolve.cells import ResolvedCells, resolve_cells
@@ -70,7 +70,7 @@ from kpiopt.scenario.resolve.strategy_map import (
     resolve_root_baselines,
 )
 from kpiopt.scenario.resolve.units import ResolvedUnits, resolve_units
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import ChosenKpis, Scenario
 
 LARGEST_RULES = 1_000_000
 """Bytes of a rules file."""
@@ -318,10 +318,10 @@ def _resolve(
         periods=resolve_periods(findings, model, units, found.cells, by_unit),
         recourse=resolve_recourse(findings, model),
     )
-    _check(findings, model, scenario, resolved, found, tables)
+    chosen = _check(findings, model, scenario, resolved, found, tables)
     if findings.has_errors:
         return None
-    return spread_over_periods(take_out_of_locks(replace(scenario, warnings=tuple(findings.sorted()))))
+    return spread_over_periods(take_out_of_locks(replace(scenario, chosen=chosen, warnings=tuple(findings.sorted()))))
 
 
 def _check(
@@ -331,8 +331,8 @@ def _check(
     resolved: ResolvedUnits,
     found: ResolvedCells,
     tables: _Tables,
-) -> None:
-    """Note what does not fit together."""
+) -> ChosenKpis | None:
+    """Note what does not fit together; return the units whose KPIs the plan chooses."""
     units, kpis = resolved.units, scenario.kpis
     CellChecks(findings, model, resolved, found).run()
     LimitChecks(findings, scenario, resolved).run()
@@ -350,6 +350,7 @@ def _check(
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)
+    return resolve_chosen(findings, model, units, found.cells)
 
 
 def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCells) -> None:

@@ -26,6 +26,7 @@ from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.settings import ChosenKpis as ChosenKpis
 from kpiopt.scenario.settings import Decide as Decide
 from kpiopt.scenario.settings import Fairness as Fairness
 from kpiopt.scenario.settings import OddsSettings as OddsSettings
@@ -331,8 +332,8 @@ class Scenario:
         Share of the way from the reference to what is offered that the last step goes.
     robust : tuple of (str, Scenario)
         The variants that the one plan is judged in, by name.
-    recourse : Recourse or None
-        What is decided later; everything is decided now where None.
+    recourse, chosen : Recourse or None, ChosenKpis or None
+        What is decided later, and units whose KPIs the plan chooses; None where all is decided now, or written.
     periods, whole : Periods or None, Cells or None
         With several periods: they, and what is said about each (unit, KPI) pair over the horizon; `cells` are then one
         for each of these and each period, in that order.
@@ -375,6 +376,7 @@ class Scenario:
     whole: Cells | None = None
     robust: tuple[tuple[str, Scenario], ...] = ()
     recourse: Recourse | None = None
+    chosen: ChosenKpis | None = None
 
     @property
     def horizon(self) -> Cells:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Decide:
@@ -16,6 +19,46 @@ class Decide:
     effort_price: Mapping[str, float] = field(default_factory=dict)
     cvar: float = 0.9
     robust: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenKpis:
+    """Units whose KPIs the plan chooses, by `[assign.NAME] choose`.
+
+    Attributes
+    ----------
+    unit : (n_units,) int
+        The units, ascending; what one does itself besides counts as its own.
+    name : tuple of str
+        The entry that chooses for each of them, the last one where several do.
+    least, most : (n_units,) int
+        Numbers of KPIs that each answers for.
+    cell : (n,) int
+        Rows of the horizon's cells that are chosen or not: with a decision and without a lock.
+    of_unit : (n,) int
+        Position in `unit` of each of them.
+    light : (n,) bool
+        Whether it weighs too little in pay to be chosen.
+    locked : (n_locked,) int
+        Rows of the cells that a lock has chosen.
+    locked_of_unit : (n_locked,) int
+        Position in `unit` of each of these.
+    """
+
+    unit: NDArray[np.int64]
+    name: tuple[str, ...]
+    least: NDArray[np.int64]
+    most: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    of_unit: NDArray[np.int64]
+    light: NDArray[np.bool_]
+    locked: NDArray[np.int64]
+    locked_of_unit: NDArray[np.int64]
+
+    @property
+    def n_locked(self) -> NDArray[np.int64]:
+        """How many KPIs of each unit a lock has chosen, (n_units,) int."""
+        return np.bincount(self.locked_of_unit, minlength=len(self.unit)).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ import pytest
 
 import kpiopt
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation import actions, columns, compared, constraints, effort, response
+from kpiopt.program.formulation import actions, chosen, columns, compared, constraints, effort, response
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.objectives import OBJECTIVES
 
 HERE = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases").glob("*.toml"))
-WRITTEN = ("everything", "by_period", "shared_out", "actions", "tiers", "curves")
+WRITTEN = ("everything", "by_period", "shared_out", "actions", "tiers", "curves", "chosen")
 BLOCKS = {
     "add_stretch": "stretch[",
     "add_levels": "level[",
@@ -48,6 +48,9 @@ BLOCKS = {
     "add_once_rows": "once[",
     "add_needs_rows": "needs[",
     "add_not_with_rows": "not_with[",
+    "add_spared": "spared[",
+    "add_spared_rows": "spared_most[",
+    "add_kpis_rows": "kpis_least[",
     "add_loads": "load[",
     "add_effort_curve_rows": "effort_curve[",
     "add_capacity_rows": "capacity.hours[",
@@ -82,7 +85,7 @@ def test_every_rule_has_a_golden_program() -> None:
     written = "".join((HERE / f"{name}.txt").read_text(encoding="utf-8") for name in WRITTEN)
     rules = [
         name
-        for module in (columns, constraints, actions, effort, compared, response)
+        for module in (columns, constraints, actions, chosen, effort, compared, response)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if name.startswith("add_") and function.__module__ == module.__name__ and name not in NO_RULES
     ]

@@ -189,13 +189,13 @@ class LinearProgram:
     def order_of_ties(self) -> Integers:
         """Return the whole-number columns in the order that tells equal choices apart: of the first, more is better.
 
-        By name, blocks in their order; but idle ones and missed goals from the last name on, so that of two of which
-        either would do the first one runs or is met.
+        By name, blocks in their order; but idle ones, missed goals and spared cells from the last name on, so that of
+        two of which either would do the first one runs, is met or is answered for.
         """
         order: list[int] = []
         for block in self.columns:
             whole = block.positions[block.integer].tolist()
-            order += sorted(whole, key=self.column_name, reverse=block.name in ("idle", "missed"))
+            order += sorted(whole, key=self.column_name, reverse=block.name in ("idle", "missed", "spared"))
         return np.array(order, dtype=np.int64)
 
     def arrays(self, objective: Objective | None = None) -> ProgramArrays:

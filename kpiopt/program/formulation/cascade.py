@@ -11,6 +11,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.graph.capacities import season_of_capacity
 from kpiopt.program.formulation.actions import add_action_rows
 from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
+from kpiopt.program.formulation.chosen import add_kpis_rows, add_spared_rows
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
     Limit,
@@ -70,8 +71,8 @@ class Cascade:
     ----------
     program : LinearProgram
         Columns stretch, level, change, response, shortfall, largest; rows value, curve, pieces, filled, goal,
-        lock_target, total, bound, range, ramp, start, those of `actions`, effort_curve, capacity.<resource>, budget,
-        fairness, mean, band, peers, rank.
+        lock_target, total, bound, range, ramp, start, those of `actions` and `chosen`, effort_curve,
+        capacity.<resource>, budget, fairness, mean, band, peers, rank.
     columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
@@ -114,6 +115,9 @@ def build_cascade(graph: CausalGraph) -> Cascade:
     add_ramp_rows(build, columns)
     add_start_rows(build, columns)
     add_action_rows(build, graph, columns.actions, columns.level)
+    stretch_base = columns.decided[columns.stretch_decided]
+    add_spared_rows(build, graph, columns.spared, columns.stretch, stretch_base)
+    add_kpis_rows(build, graph, columns.spared)
     add_effort_curve_rows(build, graph, columns.effort, columns.stretch, columns.stretch_cell)
     limits = [*add_capacity_rows(build, columns), *add_budget_rows(build, columns)]
     add_fairness_rows(build, columns)

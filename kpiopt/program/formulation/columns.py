@@ -13,6 +13,7 @@ from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
+from kpiopt.program.formulation.chosen import add_spared, chosen_cells
 from kpiopt.program.formulation.compared import Compared, FairColumns, add_fair, compare_cells, compare_loads
 from kpiopt.program.formulation.effort import EffortColumns, add_loads
 from kpiopt.program.formulation.elimination import (
@@ -67,6 +68,8 @@ class DecisionColumns:
         What the steps "odds" and "cvar" minimise, one for each of them in the order.
     missed : Columns
         z_g, whether a goal is missed, for the step "met"; empty without it.
+    spared : Columns
+        s_n, whether a unit is spared a cell, where the plan chooses KPIs (order of `scenario.chosen.cell`).
     fair : FairColumns
         What is compared between peers, and the columns that say how it turns out.
     fixed : (n_fixed,) int
@@ -101,6 +104,7 @@ class DecisionColumns:
     together: Columns
     risk: Columns
     missed: Columns
+    spared: Columns
     fair: FairColumns
     peers: PeerGroups
     fixed: Integers
@@ -140,6 +144,8 @@ class DecisionColumns:
         """Return the stretch of every cell, 0 where it has no decision, (n_cells,) float."""
         stretch = np.zeros(len(self.scenario.cells))
         stretch[self.stretch_cell] = self.stretch.of(x)
+        off = chosen_cells(self.graph)[self.spared.of(x) > 0.5]
+        stretch[np.isin(self.scenario.cell_base, off)] = 0.0  # and not the dust of a solver
         return stretch
 
     def use_per_level(self, resource: str, period: int | None = None) -> Floats:
@@ -245,6 +251,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         fair=_add_fair(build, graph, peers, decided, of_decided, stretch, level),
         actions=add_switches(build, graph, level),
         missed=add_missed(build, scenario, goals, soft),
+        spared=add_spared(build, graph),
         effort=add_loads(build, graph, cell, stretch),
         peers=peers,
         fixed=fixed,

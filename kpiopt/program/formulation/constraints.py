@@ -21,6 +21,7 @@ from kpiopt.graph import NodeKind
 from kpiopt.graph.by_period import added_by_stretch
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
+from kpiopt.program.formulation.chosen import chosen_cells
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.formulation.compared import Weighted
 from kpiopt.program.formulation.response import response_ways
@@ -200,6 +201,7 @@ def add_range_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """min_stretch_n <= sum_t x_nt <= max_stretch_n for each cell of a plan with periods;  a lock is both.
 
     A locked target has a row of its own and counts whatever the range says; here stands what its columns allow.
+    The first not where the plan chooses whether the unit answers for it: see `spared_least`.
     """
     scenario = columns.scenario
     horizon, count = scenario.horizon, len(columns.decided) if scenario.periods is not None else 0
@@ -211,6 +213,7 @@ def add_range_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
         for end in (columns.stretch.lower, columns.stretch.upper)
     ]
     low, high = np.where(free, box[0], low), np.where(free, box[1], high)
+    low = np.where(np.isin(cell, chosen_cells(columns.graph)), np.minimum(low, 0.0), low)
     terms = [Terms(columns.stretch, columns.stretch_decided[:n], np.arange(n), np.ones(n))]
     node = columns.graph.whole_node[cell]
     build.add_rows("range", terms, *closed(low, high), lambda i: columns.graph.node_name(int(node[i])))

@@ -102,7 +102,8 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
 
     A lock counts whatever the range says. Where the target is locked, the stretch is what effects leave of it, below 0
     too. Only where it may lie on both sides of 0 and a stretch above 0 counts otherwise than one below (`is_priced`),
-    it stays at least 0, and the plan says so.
+    it stays at least 0, and the plan says so. Where the plan chooses whether a unit answers for a cell, 0 is possible,
+    and where it weighs too little for that nothing else.
 
     Parameters
     ----------
@@ -113,6 +114,7 @@ def stretch_range(graph: CausalGraph, levels: tuple[Floats, Floats]) -> tuple[Fl
     free = np.isnan(cells.lock)
     lower = np.where(free, cells.min_stretch, cells.lock)
     upper = np.where(free, cells.max_stretch, cells.lock)
+    lower, upper = _with_spared(graph, lower, upper)
     upper = _inside_bounds(graph, lower, upper)
     fixed = np.flatnonzero(~np.isnan(horizon.fixed_target) & horizon.has_decision)
     if not len(fixed):
@@ -172,6 +174,16 @@ def _own_change(graph: CausalGraph, cell: Integers, box: tuple[Floats, Floats], 
     sign, execution = graph.sign[graph.whole_node[cell]], graph.execution_mean[rows_of(graph.scenario, cell)]
     ends = [sign * (added * np.where(end > 0.0, execution, 1.0) * end).sum(axis=1) for end in box]
     return np.minimum(*ends), np.maximum(*ends)
+
+
+def _with_spared(graph: CausalGraph, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """Let cells be spared that the plan chooses, and spare those that weigh too little."""
+    scenario = graph.scenario
+    if scenario.chosen is None:
+        return lower, upper
+    may_be = np.isin(scenario.cell_base, scenario.chosen.cell)
+    light = np.isin(scenario.cell_base, scenario.chosen.cell[scenario.chosen.light])
+    return np.where(may_be, np.minimum(lower, 0.0), lower), np.where(light, 0.0, upper)
 
 
 def _left_of_target(graph: CausalGraph, cell: Integers, change: tuple[Floats, Floats]) -> tuple[Floats, Floats]:

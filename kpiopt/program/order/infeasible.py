@@ -26,7 +26,10 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.scenario.scenario import Integers
 
-WEIGHTS = {"budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "lock": 30.0, "goal": 100.0}
+WEIGHTS = {
+    "budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "assign": 20.0, "lock": 30.0,
+    "goal": 100.0,
+}  # fmt: skip
 COST_OF_A_WANTED_CHANGE = 1e-6
 SHOWN = 8
 TRIED = 16
@@ -122,6 +125,7 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
     yield from _levers_over_all(cascade)
     yield from _stretch_levers(cascade)
     yield from _total_levers(cascade)
+    yield from _assign_levers(cascade)
     rows = cascade.program.row_block("goal")
     for row, i in enumerate(cascade.columns.on_average.tolist()):
         goal = cascade.columns.goals[i]
@@ -223,6 +227,21 @@ def _row_levers(cascade: Cascade, block: str, members: Iterable[int]) -> Iterato
             side = Side("row", rows.start + i, is_upper)
             handle = Handle(f"{'raise' if is_upper else 'lower'} {name}", (side,), (1.0,), price)
             yield Lever(name, "total", handle)
+
+
+def _assign_levers(cascade: Cascade) -> Iterator[Lever]:
+    """Yield the numbers of KPIs that are chosen, the most and the least of each entry as one."""
+    chosen = cascade.graph.scenario.chosen
+    entries = {} if chosen is None else dict(zip(chosen.unit.tolist(), chosen.name, strict=True))
+    of_unit = {cascade.graph.scenario.units.ids[unit]: entry for unit, entry in entries.items()}
+    for field, block, is_upper in (("most", "kpis", False), ("least", "kpis_least", True)):
+        rows = cascade.program.row_block(block)
+        named = [] if rows is None else [of_unit[rows.label(i)] for i in range(len(rows))]
+        for entry in dict.fromkeys(named):
+            assert rows is not None
+            sides = tuple(Side("row", rows.start + i, is_upper) for i, name in enumerate(named) if name == entry)
+            name, price = f"{field} of assign.{entry}", _weight(cascade, "assign", f"assign.{entry}")
+            yield Lever(name, "assign", Handle(name, sides, (1.0,) * len(sides), price))
 
 
 def _lock_levers(cascade: Cascade, locked: Integers) -> Iterator[Lever]:

@@ -80,6 +80,7 @@ class Words:
                 "goal": self._goal,
                 "lock": self._lock,
                 "total": self._total,
+                "assign": self._assign,
             }
             text, assignments, before, after = say[lever.kind](lever, change.amount)
         return {"limit": lever.name, "text": text, "from": before, "to": after, "set": assignments}
@@ -128,6 +129,16 @@ class Words:
         after = before + move
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
         return text, [f"{self._cell_path(member)}.{field}={_digits(after)}"], before, after
+
+    def _assign(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        field, _, entry = lever.name.partition(" of assign.")
+        kpis = list(self.scenario.document["assign"][entry].get("kpis", [0, len(self.scenario.kpis)]))
+        place = ("least", "most").index(field)
+        before, count = kpis[place], ceil(amount - 1e-6)
+        kpis[place] = before + (count if field == "most" else -count)
+        verb = "raise" if field == "most" else "lower"
+        text = f"{verb} the {field} KPIs of assign '{entry}' from {before} to {kpis[place]}"
+        return text, [f"assign.{json.dumps(entry)}.kpis=[{kpis[0]}, {kpis[1]}]"], float(before), float(kpis[place])
 
     def _lock_factor(self, cell: int) -> float:
         """Return what over-assignment makes of one unit of a locked target."""

@@ -254,7 +254,7 @@ class _Search:
             "E-whole-limit",
             f"the search over whole numbers was stopped in step {label} before any plan was found",
             rule=f"a plan is published when it is proved the best, within the time limit and {NODES:,} branchings",
-            fix="let fewer initiatives be whole, or allow more time with --time-limit",
+            fix="let fewer initiatives be whole, choose fewer KPIs, or allow more time with --time-limit",
         )
         if self.best is None:
             return LimitReached(problem)

@@ -10,6 +10,7 @@ from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
 
 SHOWN_GAPS, NOISE = 4, 1e-9
+SHOWN_UNITS = 6
 
 
 def beside_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
@@ -18,11 +19,24 @@ def beside_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterato
     Parameters
     ----------
     document : mapping
-        With the entries `over_assignment`, `gap` and `fairness` of the answer "kpiopt.solve/1".
+        With the entries `assign`, `over_assignment`, `gap` and `fairness` of the answer "kpiopt.solve/1".
     """
+    yield from chosen_sentences(document, scenario)
     yield from cushion_sentences(document)
     yield from gap_sentences(document, scenario)
     yield from price_sentences(document, scenario)
+
+
+def chosen_sentences(document: Mapping[str, Any], scenario: Scenario) -> Iterator[str]:
+    """Say which KPIs units answer for where the plan chooses, and why not for the others."""
+    units = document.get("assign", ())
+    for entry in units[:SHOWN_UNITS]:
+        on = [scenario.kpis[found["kpi"]].name for found in entry["kpis"] if found["chosen"]]
+        off = [f"{scenario.kpis[found['kpi']].name} ({found['why']})" for found in entry["kpis"] if not found["chosen"]]
+        who = scenario.units.names[scenario.units.position[entry["unit"]]]
+        yield f"{who} answers for {', '.join(on) or 'no KPI'}{'; not for ' if off else ''}{', '.join(off)}."
+    if len(units) > SHOWN_UNITS:
+        yield f"… and {len(units) - SHOWN_UNITS:,} more whose KPIs are chosen; see `assign` in --json."
 
 
 def cushion_sentences(document: Mapping[str, Any]) -> Iterator[str]:

@@ -65,7 +65,7 @@ class FairnessSection(Section):
 
 
 class AssignEntry(Section):
-    """How many KPIs people answer for, and how much each of them weighs: checked, before anything is solved."""
+    """How many KPIs people answer for, and how much each of them weighs: checked, or chosen."""
 
     where: UnitSelection = Field(default=UnitSelection(), description="which units; all with cells where absent")
     kpis: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
@@ -74,4 +74,7 @@ class AssignEntry(Section):
     least_weight: NonNegative | None = Field(
         default=None, description="least weight in pay of each KPI with a decision, where it has one"
     )
-    choose: bool = Field(default=False, description="not yet understood: which KPIs a unit has is written, not chosen")
+    choose: bool = Field(
+        default=False,
+        description="whether the plan chooses which KPIs each unit answers for; the others keep baselines",
+    )

@@ -53,7 +53,6 @@ def found(tmp_path: Path, text: str) -> list[tuple[str, str]]:
         ("[assign.x]\nkpis = [1, 2]\nleast_weight = 0.05\n", []),
         ("[assign.x]\nleast_weight = 0.1\n", [("E-assign", "a/q weighs 0.05 in pay")]),
         ("[assign.x]\nkpis = [3, 1]\n", [("E-assign", "assign 'x' asks for 3 to 1 KPIs")]),
-        ("[assign.x]\nkpis = [1, 2]\nchoose = true\n", [("E-assign-choose", "assign 'x' would choose KPIs")]),
     ],
 )
 def test_numbers_and_weights_are_checked(tmp_path: Path, text: str, said: list[tuple[str, str]]) -> None:
