@@ -201,7 +201,7 @@ def add_range_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     """min_stretch_n <= sum_t x_nt <= max_stretch_n for each cell of a plan with periods;  a lock is both.
 
     A locked target has a row of its own and counts whatever the range says; here stands what its columns allow.
-    The first not where the plan chooses whether the unit answers for it: see `spared_least`.
+    Where the plan chooses whether the unit answers for it, `spared_least` stands in place of min_stretch_n.
     """
     scenario = columns.scenario
     horizon, count = scenario.horizon, len(columns.decided) if scenario.periods is not None else 0
