@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from kpiopt.errors import NumericsError
 from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.solver.gate import check_numbers, find_scaling
 from kpiopt.program.solver.highs import NamedProgram, Positions, Rung, Solver, read_mps
+from kpiopt.program.solver.rational import Exact, solve_in_fractions
 from kpiopt.program.solver.refinement import (
     ABOVE_ROUNDING,
     SMALLEST_VIOLATION,
@@ -28,7 +28,7 @@ from kpiopt.program.solver.refinement import (
     estimate_error,
     pose_refinement,
 )
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_columns
 from kpiopt.program.trust.certificate import verify_infeasible
 from kpiopt.program.trust.tolerances import SOLVED
 
@@ -98,7 +98,7 @@ class Session:
         if not arrays.matrix.has_canonical_format:
             arrays = replace(arrays, matrix=_canonical(arrays.matrix))
         self._arrays = arrays
-        self._fixed: Session | None = None
+        self._fixed: Session | Exact | None = None
         self._solver = Solver(self._options, self._on_progress, self._stop)
         self._scale(Rung.box_share)
 
@@ -148,7 +148,9 @@ class Session:
             if answer.status is not Status.UNKNOWN:
                 break
         else:
-            answer = self._with_narrow_boxes_shut()
+            answer = self._in_fractions()
+            if answer.status is Status.UNKNOWN:
+                answer = self._with_narrow_boxes_shut()
         return replace(answer, seconds=time.monotonic() - started)
 
     def _with_narrow_boxes_shut(self) -> Answer:
@@ -158,7 +160,7 @@ class Session:
         narrow = (span > 0.0) & np.isfinite(span) & (span <= SOLVED * np.maximum(1.0, np.abs(a.column_lower)))
         if not np.any(narrow) or np.any(a.integer):
             return Answer(Status.UNKNOWN)
-        part = self._part(_fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)))
+        part = self._part(fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)))
         answer = part.solve()
         if answer.status is not Status.OPTIMAL or not estimate_error(a, answer.x, answer.row_dual).within(
             SOLVED, SOLVED
@@ -166,6 +168,21 @@ class Session:
             return Answer(Status.UNKNOWN)
         self._fixed = part
         return replace(answer, attempt="narrow boxes shut")
+
+    def _in_fractions(self) -> Answer:
+        """Solve a small program without rounding; judge what it comes to in 53 bits."""
+        found = solve_in_fractions(self._arrays, self._options.deadline)
+        if found is None:
+            return Answer(Status.TIME_LIMIT if self._options.deadline.is_over else Status.UNKNOWN)
+        if not isinstance(found, Exact):
+            proves = verify_infeasible(self._arrays, found, margin=ROUNDING).passed
+            return self._clash(found) if proves else Answer(Status.UNKNOWN)
+        point = self._tidied(found.x, found.row_dual, found.basis)
+        if not point.error.within(SOLVED, SOLVED):
+            return Answer(Status.UNKNOWN)
+        self._fixed = found
+        self._solver.set_basis(found.basis)
+        return replace(self._answer(point), attempt="in fractions")
 
     def _answer_without_columns(self) -> Answer:
         """Settle a program that has nothing to decide: its rows hold 0 or they do not."""
@@ -272,7 +289,7 @@ class Session:
         """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
         x = self._scaling.column * self._solver.solution()[0]
         whole = self._arrays.integer
-        self._fixed = self._part(_fix_columns(self._arrays, whole, np.rint(x)))
+        self._fixed = self._part(fix_columns(self._arrays, whole, np.rint(x)))
         answer = self._fixed.solve()
         if answer.status is not Status.OPTIMAL:
             return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)
@@ -415,17 +432,6 @@ class Session:
         check_numbers(arrays)
         self._fixed = None
         return arrays
-
-
-def _fix_columns(arrays: ProgramArrays, which: NDArray[np.bool_], values: Floats) -> ProgramArrays:
-    """Return the continuous program with some columns fixed, inside their bounds."""
-    fixed = np.clip(values, arrays.column_lower, arrays.column_upper)
-    return replace(
-        arrays,
-        column_lower=np.where(which, fixed, arrays.column_lower),
-        column_upper=np.where(which, fixed, arrays.column_upper),
-        integer=np.zeros(arrays.n_columns, dtype=bool),
-    )
 
 
 def _canonical(matrix: sp.csr_array) -> sp.csr_array:

@@ -73,3 +73,14 @@ def fix_sides(
         row_lower=np.where(high, arrays.row_upper, arrays.row_lower),
         row_upper=np.where(low, arrays.row_lower, arrays.row_upper),
     )
+
+
+def fix_columns(arrays: ProgramArrays, which: NDArray[np.bool_], values: Floats) -> ProgramArrays:
+    """Return the continuous program with some columns fixed, inside their bounds."""
+    fixed = np.clip(values, arrays.column_lower, arrays.column_upper)
+    return replace(
+        arrays,
+        column_lower=np.where(which, fixed, arrays.column_lower),
+        column_upper=np.where(which, fixed, arrays.column_upper),
+        integer=np.zeros(arrays.n_columns, dtype=bool),
+    )
