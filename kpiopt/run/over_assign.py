@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from kpiopt.errors import Problem, Uncertified
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.plan import Plan
 from kpiopt.plan.cushion import with_cushions
 from kpiopt.plan.factors import target_factors
@@ -67,7 +67,19 @@ def asked_stretch(plan: Plan, shares: Mapping[str, float] | None = None) -> Floa
         factor = np.where(asked < 0.0, 1.0, target_factors(graph, shares))
         cushioned = np.where(factor == 1.0, asked, np.clip(asked * factor, *graph.bounds))
     node = graph.cell_node
-    return plan.stretch + np.where(leaf_cells(graph), graph.sign[node] * (cushioned - asked)[node], 0.0)
+    more = np.where(leaf_cells(graph), graph.sign[node] * (cushioned - asked)[node], 0.0)
+    return plan.stretch + _worked_for(graph, more)
+
+
+def _worked_for(graph: CausalGraph, more: Floats) -> Floats:
+    """Return the stretch that makes cells so much better, (n_cells,) float: of a stock what is not there yet."""
+    stretch, periods = more / np.abs(graph.per_stretch), graph.scenario.periods
+    if periods is None:
+        return stretch
+    builds, of = graph.kind[graph.entry_node] == NodeKind.BUILT, graph.scenario.cell_period
+    later = np.flatnonzero(builds & (of < len(periods) - 1))
+    stretch[later + 1] -= periods.carry[graph.scenario.cells.kpi[later]] * more[later]
+    return stretch
 
 
 def _smallest(plan: Plan, shares: Mapping[str, float], cushion: Cushion) -> tuple[float, float]:

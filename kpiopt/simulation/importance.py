@@ -196,15 +196,16 @@ class _Groups:
         inputs, scenario = propagation.inputs, graph.scenario
         goal_weight = np.zeros(graph.n_nodes)
         goal_weight[node] = 1.0
-        nodes = graph.cell_node[inputs.cells]
+        cells = inputs.cells
         linear = straight(graph, propagation.stretch, propagation.levels, tangent=True)
-        effect = linear.sweep_back(goal_weight)[nodes] * graph.sign[nodes] * propagation.stretch[inputs.cells]
+        effect = linear.sweep_back(goal_weight)[graph.entry_node[cells]]
+        effect = effect * graph.per_stretch[cells] * propagation.stretch[cells]
         quantities = [q for first, last, q in inputs.groups for _ in range(first, last)]
         sds = np.array([q.standard_deviation for q in quantities])
         weight = effect * sds * inputs.own_weight
         largest = np.argsort(-np.abs(weight), kind="stable")[:SINGLE_CELLS]
         largest = np.sort(largest[weight[largest] != 0])
-        kpi = scenario.cells.kpi[inputs.cells]
+        kpi = scenario.cells.kpi[cells]
         rest = weight != 0
         rest[largest] = False
         kpis = np.unique(kpi[rest])

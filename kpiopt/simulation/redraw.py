@@ -279,12 +279,12 @@ class Redraw:
     @cached_property
     def _drawn(self) -> Integers:
         """Cells with drawn execution at relevant nodes."""
-        return np.flatnonzero((self._place[self.graph.cell_node] >= 0) & (self.book.execution_row >= 0))
+        return np.flatnonzero((self._place[self.graph.entry_node] >= 0) & (self.book.execution_row >= 0))
 
     @cached_property
     def _drawn_place(self) -> slice | Integers:
-        """Relevant nodes of these cells: each has one of its own."""
-        return as_rows(self._place[self.graph.cell_node[self._drawn]])
+        """Relevant nodes that their stretch changes first: each has one of its own."""
+        return as_rows(self._place[self.graph.entry_node[self._drawn]])
 
     @cached_property
     def _drawn_row(self) -> slice | Integers:
@@ -295,12 +295,11 @@ class Redraw:
         """Gather what a plan changes at the relevant nodes."""
         graph, drawn = self.graph, self._drawn
         certain = np.where(graph.node_quantity < 0, graph.factor_mean, 0.0)
-        executed = graph.sign[graph.cell_node] * graph.executed(stretch)
-        executed[drawn] = np.minimum(executed[drawn] * graph.sign[graph.cell_node[drawn]], 0.0)
-        executed[drawn] *= graph.sign[graph.cell_node[drawn]]
-        certain[graph.cell_node] += executed
+        executed = graph.executed(stretch)
+        executed[drawn] = np.minimum(executed[drawn], 0.0)
+        certain[graph.entry_node] += graph.per_stretch * executed
         certain[graph.level_node] += levels
-        change = (np.maximum(stretch[drawn], 0.0) * graph.sign[graph.cell_node[drawn]])[:, None]
+        change = (np.maximum(stretch[drawn], 0.0) * graph.per_stretch[drawn])[:, None]
         return _Plan(certain[self._relevant], change)
 
     def _deviations(self, plan: _Plan, here: slice, execution: Floats, rows: Floats) -> Floats:
@@ -311,6 +310,7 @@ class Redraw:
         if len(uncertain):
             nodes = self._relevant[uncertain]
             drawn = book.values[book.quantity_row[graph.node_quantity[nodes]], here]
+            drawn *= graph.quantity_share[nodes, None]
             rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
         self._add_noise(rows, here)
         rows[self._drawn_place] += execution[self._drawn_row] * plan.change
@@ -335,7 +335,7 @@ class _Plan:
     ----------
     certain : (n_relevant,) float
     change : (n_drawn, 1) float
-        Sign times stretch of each cell with drawn execution.
+        What the stretch of each cell with drawn execution changes.
     """
 
     certain: Floats

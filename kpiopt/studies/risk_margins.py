@@ -96,8 +96,7 @@ def _carriers(graph: CausalGraph, goal: int, plan: PlanValues, average: PlanValu
     at = np.zeros(graph.n_nodes)
     at[graph.goal_node(list(scenario.goals.values())[goal])] = 1.0
     effect = graph.sweep_back(at) * scenario.kpis[list(scenario.goals.values())[goal].kpi].sign
-    cell = graph.cell_node
-    by_cell = effect[cell] * graph.sign[cell] * (graph.executed(plan[0]) - graph.executed(average[0]))
+    by_cell = effect[graph.entry_node] * graph.per_stretch * (graph.executed(plan[0]) - graph.executed(average[0]))
     by_level = effect[graph.level_node] * (plan[1] - average[1])
     unit = _shown_units(graph, np.flatnonzero(by_cell))
     parts: dict[str, float] = defaultdict(float)
@@ -115,7 +114,7 @@ def _carriers(graph: CausalGraph, goal: int, plan: PlanValues, average: PlanValu
 
 def _shown_units(graph: CausalGraph, cells: NDArray[np.int64]) -> dict[int, int]:
     """Return the unit that stands for each cell."""
-    units, of_cell = graph.scenario.units, graph.scenario.horizon.unit
+    units, of_cell = graph.scenario.units, graph.scenario.cells.unit
     own = {int(cell): int(of_cell[cell]) for cell in cells.tolist()}
     if len(set(own.values())) <= MOST_UNITS:
         return own

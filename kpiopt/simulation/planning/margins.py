@@ -79,7 +79,7 @@ class PlanningDraws(Redraw):
         (n_cells,) and (n_levels,) float
         """
         graph, sign = self.graph, np.where(self.rule.is_down, -1.0, 1.0)[:, None]
-        at_cells, at_levels = self._place[graph.cell_node], self._place[graph.level_node]
+        at_cells, at_levels = self._place[graph.entry_node], self._place[graph.level_node]
         cells, total = np.zeros(len(at_cells)), np.zeros(len(self._relevant))
         for number, (here, clipped) in enumerate(self._clipped(stretch, levels)):
             counted = np.flatnonzero(weight[:, here].any(axis=0))
@@ -94,7 +94,7 @@ class PlanningDraws(Redraw):
             cells[self._drawn] += np.einsum("ij,ij->i", back[self._drawn_place], drawn)
         certain = (at_cells >= 0) & (self.book.execution_row < 0)
         cells[certain] = (total[at_cells] * graph.execution_mean)[certain]
-        return cells * graph.sign[graph.cell_node], np.where(at_levels >= 0, total[at_levels], 0.0)
+        return cells * graph.per_stretch, np.where(at_levels >= 0, total[at_levels], 0.0)
 
     def _clipped(self, stretch: Floats, levels: Floats) -> Iterator[tuple[slice, Flags | None]]:
         """Yield draws and where bounds cut values off in them, (n_relevant, n) bool; None where nothing is bounded."""
