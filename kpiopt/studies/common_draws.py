@@ -82,7 +82,7 @@ class CommonDraws:
         """Return the points of every replicate."""
         streams = Streams(self.settings.seed, names, self.layout)
         fresh = [streams.replicate(r) for r in range(self.layout.replicates)]
-        if len(names) * self.layout.draws > MOST_NUMBERS:
+        if not names or len(names) * self.layout.draws > MOST_NUMBERS:
             return fresh
         if self._kept[0] != names:
             self._kept = names, [points.scores(0, self.layout.size)(slice(None)) for points in fresh]
