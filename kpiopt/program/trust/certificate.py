@@ -370,9 +370,10 @@ def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> floa
     width = np.where(
         np.isfinite(arrays.column_upper - arrays.column_lower), arrays.column_upper - arrays.column_lower, 0.0
     )
-    is_zero = reduced <= 4.0 * UNIT_ROUNDOFF * terms
     rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, _extent(arrays)))
-    return rounded + dot(reduced[is_zero], width[is_zero])
+    zero = np.flatnonzero((reduced <= 4.0 * UNIT_ROUNDOFF * terms) & (width > 0.0))
+    exact = exact_row_sums(sp.csr_array(arrays.matrix[:, zero].T), y, -gradient[zero])
+    return rounded + dot(np.abs(exact), width[zero])
 
 
 def _judge(arrays: ProgramArrays, x: Floats, gap: _Gap, integrality: float, tolerance: float) -> Certificate:

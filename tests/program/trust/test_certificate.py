@@ -277,3 +277,11 @@ class TestSlips:
     def test_a_wrong_multiplier_is_not_excused_by_a_wide_box(self):
         third = np.array([1 / 3])
         assert not verify_optimal(self.THIRDS, third, third * (1 + 1e-12), size=self.SIZE).passed
+
+    def test_a_reduced_cost_that_sums_to_0_in_53_bits_counts_as_what_it_is(self):
+        """0.1 x 4347.718160440626 rounds to 434.7718160440626…: what is left, 1e-14, counts 5e-9 over a box of 5e5."""
+        dual, half = 4347.718160440626, 434.77181604406263
+        arrays = program([[1.0, 1.0], [0.1, 0.0]], [0, half], columns=([0, 0], [5e5, 10]), rows=([2, -INF], [INF, 0]))
+        certificate = verify_optimal(arrays, np.array([0.0, 2.0]), np.array([half, -dual]), size=self.SIZE * 1e9)
+        assert certificate.objective - certificate.bound == pytest.approx(4.99e-9, rel=0.01)
+        assert certificate.passed
