@@ -284,3 +284,16 @@ def _use(scenario: Scenario, resource: str, used: float) -> str:
     """Say how much of a resource is used; of a budget that is money, in the currency."""
     is_money = any(budget.resource == resource and budget.money for budget in scenario.budgets.values())
     return f"{amount(used, scenario.currency)} of {resource}" if is_money else amount(used, resource)
+
+
+def period_budget_lines(run: Run) -> Iterator[str]:
+    """Say of each pay budget that holds in every period where most of it is used at plan."""
+    currency = run.scenario.currency
+    for held in run.scenario.budgets.values():
+        rows = [row for row in run.limits if row.name.startswith(f"budget.{held.id}/")]
+        if held.resource == "pay" and held.by_period and rows:
+            most = max(rows, key=lambda row: row.used)
+            yield (
+                f"Budget {held.id} in every period: {amount(held.limit, currency)}, of which at most "
+                f"{amount(most.used, currency)} is used at plan, in {most.period}; its odds are not told."
+            )

@@ -17,6 +17,7 @@ from kpiopt.report.limits import (
     initiative_lines,
     locked_text,
     next_steps,
+    period_budget_lines,
     priced_limits,
     prices_of_less,
     used_up,
@@ -428,6 +429,7 @@ def _pay_lines(run: Run) -> Iterator[str]:
         return
     limit = "" if spending.pay_limit is None else f" of a budget of {amount(spending.pay_limit, currency)}"
     yield f"Pay at plan: {amount(spending.pay, currency)}{limit}."
+    yield from period_budget_lines(run)
     if pay is None:
         return
     total = pay.total

@@ -353,7 +353,7 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
     payout = watch.payout
     total = np.array([c.total_pay for c in counts]), np.array([c.total_pay_squares for c in counts])
     over = np.array([c.over for c in counts])
-    budgets = [b.id for b in graph.scenario.budgets.values() if b.resource == "pay"]
+    budgets = [b.id for b in graph.scenario.budgets.values() if b.resource == "pay" and not b.by_period]
     mean = np.sum([c.pay for c in counts], axis=0) / layout.draws
     square = np.sum([c.pay_squares for c in counts], axis=0) / layout.draws
     return PayOdds(

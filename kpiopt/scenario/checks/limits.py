@@ -92,13 +92,16 @@ class LimitChecks:
         fixed = total_below(incentive, units.end)
         least = fixed + self._below(rate)
         for budget in self.scenario.budgets.values():
-            need = float(least[budget.scope])
+            times = self.scenario.n_periods if budget.by_period else 1
+            due, need = float(fixed[budget.scope]) / times, float(least[budget.scope]) / times
             if budget.resource != PAY or not is_above(need, budget.limit):
                 continue
-            parts = f"target incentives of {fixed[budget.scope]:,.12g}"
-            if need > fixed[budget.scope]:
-                parts += f" and pay for the smallest stretches of {need - fixed[budget.scope]:,.12g}"
-            message = f"budget '{budget.id}' is {budget.limit:,.12g}, but {parts} come to {need:,.12g}"
+            parts = f"target incentives of {due:,.12g}"
+            if need > due:
+                parts += f" and pay for the smallest stretches of {need - due:,.12g}"
+            each = " in every period" if times > 1 else ""
+            come = "come on average" if times > 1 else "come"
+            message = f"budget '{budget.id}' is {budget.limit:,.12g}{each}, but {parts} {come} to {need:,.12g}"
             rule = "a pay budget covers target incentives and pay rates; no plan can keep this one"
             path = ("budget", budget.id, "limit")
             self.findings.at(
