@@ -44,7 +44,7 @@ def explain(
     limit = find_limit(limits, target)
     named = None if limit or target in plan.graph.scenario.goals else find_initiative(plan.graph, target)
     if limit is not None:
-        _explain_limit(plan, limit, as_json=as_json)
+        _explain_limit(plan, limit, stored.document["goals"], as_json=as_json)
     elif named is not None:
         _explain_initiative(plan, limits, *named, as_json=as_json)
     else:
@@ -59,12 +59,14 @@ def _list(targets: list[str], limits: list[str], initiatives: list[str], *, as_j
         print_lines(map(printable, [*targets, *limits, *(f"initiative.{name}" for name in initiatives)]))
 
 
-def _explain_limit(plan: KeptPlan, entry: Mapping[str, Any], *, as_json: bool) -> None:
+def _explain_limit(
+    plan: KeptPlan, entry: Mapping[str, Any], goals: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
     from kpiopt.report.explanation_limit import limit_document, render_limit
     from kpiopt.studies.explain_limit import explain_limit
 
     found = explain_limit(plan.graph, plan.stretch, plan.levels, entry)
-    print_json(limit_document(found)) if as_json else print_answer(render_limit(plan.graph, found))
+    print_json(limit_document(found)) if as_json else print_answer(render_limit(plan.graph, found, goals))
 
 
 def _explain_initiative(

@@ -12,7 +12,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import limit_words, worth_words
+from kpiopt.report.limits import Entries, limit_words, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period
@@ -37,14 +37,14 @@ def initiative_document(initiative: Initiative, found: Sequence[LevelExplanation
     return {"schema": "kpiopt.explain/1", "initiative": initiative.id, "uses_per_level": uses, **setup, "units": units}
 
 
-def render_limit(graph: CausalGraph, found: LimitExplanation) -> Group:
+def render_limit(graph: CausalGraph, found: LimitExplanation, goals: Entries = ()) -> Group:
     """Lay out a limit: how much is used, by whom, what one more and one less are worth."""
     entry, scenario = found.entry, graph.scenario
     name = limit_words(scenario, entry["name"])
     share = percent(entry["used"] / entry["limit"], 1) if entry["limit"] else "all"
     used = "all of it is used" if entry["binding"] else f"{amount(entry['used'])} are used ({share})"
     lines: list[RenderableType] = [Text(printable(f"{name}: {amount(entry['limit'])}; {used}."), style="bold")]
-    lines += [Text(printable(f"  {line}")) for line in limit_sentences(scenario, found)]
+    lines += [Text(printable(f"  {line}")) for line in limit_sentences(scenario, found, goals)]
     if found.uses:
         lines.append(Text("\nWhat it is used for", style="bold"))
         grid = Grid(("what", "uses", "share"))
@@ -58,24 +58,44 @@ def render_limit(graph: CausalGraph, found: LimitExplanation) -> Group:
     return Group(*lines)
 
 
-def limit_sentences(scenario: Scenario, found: LimitExplanation) -> Iterator[str]:
-    """Say what more and less of a limit would do."""
+def limit_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries = ()) -> Iterator[str]:
+    """Say what more and less of a limit would do; of whole numbers as the summary says it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    found : LimitExplanation
+    goals : sequence of mapping
+        As the answer of the run has them.
+    """
     entry = found.entry
-    if not entry["binding"]:
-        left = entry["limit"] - entry["used"]
-        yield f"More of it would change nothing: {amount(left)} are left. Less than {amount(entry['used'])} would."
-        return
-    size = round_amount(abs(entry["limit"]))
+    yield from _price_sentences(scenario, found, goals)
+    yield from next_sentences(scenario, goals, [entry])
+
+
+def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries) -> Iterator[str]:
+    """Say what prices tell, which hold with the whole numbers as they are: a 0 beside a next step tells nothing."""
+    entry = found.entry
+    next_more, next_less = entry.get("next_more"), entry.get("next_less")
     more, less = entry["shadow_price_more"], entry["shadow_price_less"]
-    if more is None and less is None and not entry["no_plan_with_less"]:
+    if not entry["binding"]:
+        left = f"{amount(entry['limit'] - entry['used'])} are left"
+        is_known = more is not None or not any(i.whole or i.is_switched for i in scenario.initiatives.values())
+        said = f"More of it would change nothing: {left}." if is_known else f"{left}."
+        yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'])} would."
+        return
+    is_unknown = more is None and less is None and not entry["no_plan_with_less"]
+    if is_unknown and not (next_more or next_less):
         yield "Its price is not computed: it is a rule of your own, or the time was up."
         return
-    gain = worth_words(scenario, (), entry["step_more"] or entry["step"], size * (more or 0.0), "less")
-    yield f"{amount(size)} more would bring: {gain}."
-    if entry["no_plan_with_less"]:
+    size = round_amount(abs(entry["limit"]))
+    if more or (more is not None and not next_more):
+        gain = worth_words(scenario, goals, entry["step_more"] or entry["step"], size * more, "less")
+        yield f"{amount(size)} more would bring: {gain}."
+    if entry["no_plan_with_less"] and not next_less:
         yield "With less of it there is no plan."
-    else:
-        loss = worth_words(scenario, (), entry["step_less"], size * (less or 0.0), "more")
+    elif less or not (next_less or is_unknown or entry["no_plan_with_less"]):
+        loss = worth_words(scenario, goals, entry["step_less"], size * (less or 0.0), "more")
         yield f"{amount(size)} less would cost: {loss}."
     if entry["from"] is not None or entry["to"] is not None:
         ends = [amount(entry[end]) if entry[end] is not None else "any amount" for end in ("from", "to")]

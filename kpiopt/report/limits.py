@@ -61,7 +61,7 @@ def used_up(run: Run) -> list[str]:
     """Return the names of limits that are used up while more of them is known to be worth nothing."""
     idle = [x for x in run.limits if x.binding and not _more_is_worth(x)]
     idle = [x for x in idle if not _has_no_price(x)]
-    return [limit_words(run.scenario, x.name) for x in idle if x.next_more is None or not x.next_more.step]
+    return [limit_words(run.scenario, x.name) for x in idle if x.next_more is None and x.price_more is not None]
 
 
 def without_price(run: Run) -> list[str]:
@@ -70,8 +70,8 @@ def without_price(run: Run) -> list[str]:
 
 
 def _has_no_price(limit: LimitResult) -> bool:
-    """Whether neither side has a price, also none of 0."""
-    return limit.price_less is None and limit.price_more is None and not limit.shadow_price and limit.next_more is None
+    """Whether what more would bring is not known, also not that it is nothing."""
+    return limit.price_more is None and not limit.shadow_price and limit.next_more is None
 
 
 def next_steps(run: Run) -> list[str]:
@@ -91,12 +91,15 @@ def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Itera
     for entry in limits:
         for side, word in (("next_less", "less"), ("next_more", "more")):
             step = entry.get(side)
-            if step is None or (step["has_plan"] and step["step"] is None):
+            if step is None:
                 continue
             size = f"{amount(abs(step['limit'] - entry['limit']))} {word} ({amount(step['limit'])})"
             moved = f"{limit_words(scenario, entry['name'])}: {size}"
             if not step["has_plan"]:
                 yield f"{moved} would leave no plan."
+                continue
+            if step["step"] is None:
+                yield f"{moved} would change nothing; it was tried up to there."
                 continue
             brought, verb = ("mean", "more") if step["change"] > 0.0 else ("bring", "less")
             words = worth_words(scenario, goals, step["step"], abs(step["change"]), verb)

@@ -14,7 +14,8 @@ from kpiopt.errors import Problem, problem_as_dict
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.formulation.cascade import Cascade
-from kpiopt.program.order.prices import LimitResult, NextStep
+from kpiopt.program.order.next_steps import NextStep
+from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.asks import CushionResult, FairnessResult, Gap

@@ -1,23 +1,25 @@
-"""What holds the plan back: use of every limit, and what a little more or a little less of those that bind is worth."""
+"""What holds the plan back: use of every limit, and what a little more or less of those that bind is worth."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.deadline import NEVER, Deadline, NotDone
-from kpiopt.errors import LimitReached, Uncertified
+from kpiopt.errors import LimitReached
 from kpiopt.program.formulation.actions import next_steps
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
+from kpiopt.program.order.next_steps import NextLimits, NextStep, NotFound
 from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_priced
-from kpiopt.program.order.steps import InfeasibleProgram, Solution, StepResult
-from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.order.steps import Solution, StepResult
+from kpiopt.program.order.whole_numbers import fix_columns
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.program.trust.tolerances import USED_UP
@@ -31,27 +33,6 @@ SMALL = 2_000
 """Columns of a program up to which that is done."""
 LARGEST = 30_000
 """Columns up to which pieces are found at all."""
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """What the plan would be at the nearest limit at which whole numbers can change, found by solving it there.
-
-    Attributes
-    ----------
-    limit : float
-        In the resource's unit.
-    step : str or None
-        First step of the order that gets another value; None where none does, or where there is no plan.
-    change : float
-        By how much that value grows; below 0 it gets better.
-    has_plan : bool
-    """
-
-    limit: float
-    step: str | None
-    change: float
-    has_plan: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,14 +107,16 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     fixed = _with_fixed_whole_numbers(arrays, solution.x)
     slopes, late = _slopes(cascade, fixed, solution, bound, deadline)
     by_name = {limit.name: slope for limit, slope in zip(bound, slopes, strict=True)}
+    near = [limit for limit, result in zip(limits, plain, strict=True) if not result.binding]
     stepped = [limit.name for limit in bound if any(map(len, _whole_steps(cascade, arrays, limit.row, solution.x)))]
+    stepped += [limit.name for limit in near if _is_within_a_step(cascade, arrays, limit, activity, solution.x)]
     stepped = stepped[:STEPPED]
     results = (
         _with_next_steps(
-            _priced(result, limit, by_name[limit.name], solution.steps, cascade),
+            _priced(result, limit, by_name.get(limit.name), solution.steps, cascade),
             limit, cascade, solution, deadline, is_solved=limit.name in stepped,
         )
-        if result.binding else result
+        if result.binding or limit.name in stepped else result
         for limit, result in zip(limits, plain, strict=True)
     )  # fmt: skip
     return (*(replace(result, in_time=result.in_time and result.name not in late) for result in results), *unpriced)
@@ -185,6 +168,12 @@ def _whole_steps(cascade: Cascade, arrays: ProgramArrays, row: int, x: Floats) -
     return np.concatenate([less, steps[0]]), np.concatenate([more, steps[1]])
 
 
+def _is_within_a_step(cascade: Cascade, arrays: ProgramArrays, limit: Limit, activity: Floats, x: Floats) -> bool:
+    """Whether what is left of a limit is less than one whole number would take more of it."""
+    more = _whole_steps(cascade, arrays, limit.row, x)[1]
+    return len(more) > 0 and float(arrays.row_upper[limit.row] - activity[limit.row]) < float(more.max())
+
+
 def _with_next_steps(
     result: LimitResult,
     limit: Limit,
@@ -207,18 +196,42 @@ def _with_next_steps(
     ):  # a price holds with whole numbers as they are; 0 says nothing
         known = result if result.shadow_price else replace(result, price_less=None, price_more=None)
         return replace(known, in_time=not is_solved)
+    search = NextLimits(cascade, limit, solution, deadline)
     fewer, more = _whole_steps(cascade, arrays, limit.row, solution.x)
     try:
-        less = _next_step(program, limit, -float(fewer.min()), solution, deadline) if len(fewer) else None
-        further = _next_step(program, limit, float(more.min()), solution, deadline) if len(more) else None
+        if result.binding:
+            result = _with_less(result, search, fewer)
+        return _with_more(result, search, more)
     except LimitReached:
         return replace(result, in_time=False)
-    return replace(
-        result,
-        next_less=less,
-        next_more=further,
-        price_less=np.inf if less is not None and not less.has_plan else result.price_less,
-    )
+
+
+def _with_less(result: LimitResult, search: NextLimits, steps: Floats) -> LimitResult:
+    """Add what less would cost: from the first use that is worse, or where a price tells that, by one step."""
+    try:
+        found = None if result.price_less else search.less()
+    except NotFound:
+        found = None
+    if found is None and len(steps):
+        with suppress(NotFound):
+            found = search.at(-float(steps.min()))
+    no_plan = found is not None and not found.has_plan
+    return replace(result, next_less=found, price_less=np.inf if no_plan else result.price_less)
+
+
+def _with_more(result: LimitResult, search: NextLimits, steps: Floats) -> LimitResult:
+    """Add what more would bring: from the first limit that is better, or where a price tells that, by one step.
+
+    No next step and a price of 0 say that more is worth nothing, whatever the whole numbers are.
+    """
+    if not result.price_more:
+        with suppress(NotFound):
+            found = search.more()
+            return replace(result, next_more=found, price_more=0.0 if found is None else result.price_more)
+    if len(steps):
+        with suppress(NotFound):
+            return replace(result, next_more=search.at(float(steps.min())))
+    return result if result.price_more else replace(result, price_more=None)
 
 
 def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone, ...]:
@@ -231,38 +244,6 @@ def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone
     total = min(binding, WORK // max(1, cascade.program.n_columns))
     text = f"{text} not computed in the time; the solver's own stand there"
     return (NotDone("prices", text, total - late, total),)
-
-
-def _next_step(
-    program: LinearProgram, limit: Limit, change: float, solution: Solution, deadline: Deadline
-) -> NextStep | None:
-    """Solve the program with one limit moved; None where that ends without a proof.
-
-    Raises
-    ------
-    LimitReached
-        Where the deadline ends it.
-    """
-    rows = []
-    for block in program.rows:
-        upper = block.upper.copy()
-        if block.start <= limit.row < block.start + len(block):
-            upper[limit.row - block.start] += change
-        rows.append(replace(block, upper=upper))
-    try:
-        found = solve_program(replace(program, rows=tuple(rows)), SolverOptions(deadline=deadline), near=solution)
-    except InfeasibleProgram:
-        return NextStep(limit.value + change, None, 0.0, has_plan=False)
-    except Uncertified:
-        return None
-    except LimitReached:
-        if deadline.is_over:
-            raise
-        return None
-    for now, then in zip(solution.steps[: len(program.objectives)], found.steps, strict=False):
-        if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
-            return NextStep(limit.value + change, now.label, then.value - now.value)
-    return NextStep(limit.value + change, None, 0.0)
 
 
 def _plain(limit: Limit, used: float) -> LimitResult:
@@ -316,9 +297,11 @@ def _as_solved(solution: Solution, row: int) -> Slopes:
 
 
 def _priced(
-    plain: LimitResult, limit: Limit, slopes: Slopes, steps: Sequence[StepResult], cascade: Cascade
+    plain: LimitResult, limit: Limit, slopes: Slopes | None, steps: Sequence[StepResult], cascade: Cascade
 ) -> LimitResult:
     """Say both sides, and the one that counts as the shadow price."""
+    if slopes is None:
+        return plain
     less, more = slopes.less, slopes.more
     result = replace(
         plain,

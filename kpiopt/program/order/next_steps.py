@@ -1,0 +1,213 @@
+"""The nearest limits at which whole numbers make another plan: found by a program for them, then solved there.
+
+What more brings is the least limit at which a step of the order gets better with those before it kept; what less costs
+begins below the least use that keeps every step. What is told about either is the plan solved at that limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd, lcm
+
+import numpy as np
+
+from kpiopt.deadline import Deadline
+from kpiopt.errors import LimitReached, Uncertified
+from kpiopt.program.formulation.blocks import Integers, Objective
+from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.constraints import Limit
+from kpiopt.program.order.steps import InfeasibleProgram, Solution, append_row
+from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.solver.answer import SolverOptions, Status
+from kpiopt.program.solver.other_solver import open_session
+from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.whole_tree import worst_allowed
+
+BETTER = 1e-6
+"""By which share of its size a step gets better where a limit is looked for: far above what a solver errs by."""
+HAIR = 1e-6
+"""Share of a limit that is taken away where nothing says what the next smaller use is."""
+DIGITS = 12
+"""To which the use of a limit is known."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What the plan would be at the nearest limit at which whole numbers can change, found by solving it there.
+
+    Attributes
+    ----------
+    limit : float
+        In the resource's unit.
+    step : str or None
+        First step of the order that gets another value; None where none does at this limit (what lies beyond it was
+        not tried), or where there is no plan.
+    change : float
+        By how much that value grows; below 0 it gets better.
+    has_plan : bool
+    """
+
+    limit: float
+    step: str | None
+    change: float
+    has_plan: bool = True
+
+
+class NotFound(Exception):
+    """The search ended without an answer."""
+
+
+class NextLimits:
+    """Looks for the nearest other plans of one limit.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    limit : Limit
+    solution : Solution
+    deadline : Deadline
+    """
+
+    def __init__(self, cascade: Cascade, limit: Limit, solution: Solution, deadline: Deadline) -> None:
+        self.cascade, self.limit, self.solution, self.deadline = cascade, limit, solution, deadline
+        self.options = SolverOptions(deadline=deadline)
+        self.arrays = cascade.program.arrays()
+        self.taken = self.arrays.matrix[[limit.row]].toarray()[0]
+        self.side = float(self.arrays.row_upper[limit.row])
+
+    def more(self) -> NextStep | None:
+        """Return the first plan that more of the limit makes better; None where no more does, which is proved.
+
+        Raises
+        ------
+        NotFound
+            Where that is not known.
+        LimitReached
+            Where the deadline ends it.
+        """
+        reach = np.where(self.taken > 0.0, self.arrays.column_upper, self.arrays.column_lower)
+        most = max(self.side, float(self.taken @ reach)) + 1.0
+        least = most
+        for posed in self._better():
+            uses = self._least_use(posed, least)
+            least = least if uses is None else min(least, uses)
+        if least < most:
+            found = self.at(least - self.side)
+            if found.step is None:
+                raise NotFound
+            return found
+        if self.at(most - self.side).step is not None:
+            raise NotFound
+        return None
+
+    def less(self) -> NextStep:
+        """Return the first plan that less of the limit makes worse.
+
+        Raises
+        ------
+        NotFound
+            Where it was not found.
+        LimitReached
+            Where the deadline ends it.
+        """
+        posed = self.arrays
+        for objective, value, allowed in self._kept():
+            if objective.slack > 0.0:
+                raise NotFound  # no single plan has all values of the order
+            room = USED_UP * max(1.0, abs(value))
+            posed = append_row(posed, objective.cost, allowed + room - objective.offset)
+        least = self._least_use(posed, self.side)
+        if least is None:
+            raise NotFound
+        grid = self._grid()
+        below = least - (grid or HAIR * max(1.0, abs(least)))
+        found = self.at(below - self.side)
+        if found.has_plan and found.step is None:
+            raise NotFound
+        return found
+
+    def at(self, change: float) -> NextStep:
+        """Solve the program with the limit moved.
+
+        Raises
+        ------
+        NotFound
+            Where that ends without a proof.
+        LimitReached
+            Where the deadline ends it.
+        """
+        rows, program, limit = [], self.cascade.program, self.limit
+        for block in program.rows:
+            upper = block.upper.copy()
+            if block.start <= limit.row < block.start + len(block):
+                upper[limit.row - block.start] += change
+            rows.append(replace(block, upper=upper))
+        moved = float(f"{limit.value + change:.{DIGITS}g}")
+        try:
+            found = solve_program(replace(program, rows=tuple(rows)), self.options, near=self.solution)
+        except InfeasibleProgram:
+            return NextStep(moved, None, 0.0, has_plan=False)
+        except Uncertified:
+            raise NotFound from None
+        except LimitReached:
+            if self.deadline.is_over:
+                raise
+            raise NotFound from None
+        for now, then in zip(self.solution.steps[: len(program.objectives)], found.steps, strict=False):
+            if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
+                return NextStep(moved, now.label, then.value - now.value)
+        return NextStep(moved, None, 0.0)
+
+    def _kept(self) -> Iterator[tuple[Objective, float, float]]:
+        """Yield every objective with its value and the value that later steps leave it."""
+        for objective, step in zip(self.cascade.program.objectives, self.solution.steps, strict=False):
+            yield objective, step.value, worst_allowed(step.value, objective.slack)
+
+    def _better(self) -> Iterator[ProgramArrays]:
+        """Yield for each step the program of the plans in which it is better and those before it are kept."""
+        kept = self.arrays
+        for objective, value, allowed in self._kept():
+            size = max(1.0, abs(value))
+            yield append_row(kept, objective.cost, value - BETTER * size - objective.offset)
+            kept = append_row(kept, objective.cost, allowed + USED_UP * size - objective.offset)
+
+    def _least_use(self, posed: ProgramArrays, side: float) -> float | None:
+        """Return the least use of the limit in a program, up to a side; None where it has no plan."""
+        upper = posed.row_upper.copy()
+        upper[self.limit.row] = side
+        posed = replace(posed, row_upper=upper, cost=self.taken, offset=0.0)
+        answer = open_session(posed, self.options).solve()
+        if answer.status in (Status.INFEASIBLE, Status.BORDERLINE):
+            return None
+        if answer.status is not Status.OPTIMAL:
+            self.deadline.require("the next steps were found")
+            raise NotFound
+        whole = np.flatnonzero(posed.integer)
+        fixed = fix_columns(posed, whole, np.rint(answer.x[whole]))
+        exact = open_session(fixed, self.options).solve()
+        if exact.status is not Status.OPTIMAL:
+            raise NotFound
+        return float(f"{self.taken @ exact.x:.{DIGITS}g}")
+
+    def _grid(self) -> float | None:
+        """Return the largest amount of which every use of the limit is a multiple, None where there is none."""
+        actions, level = self.cascade.columns.actions, self.cascade.columns.level
+        parts = list[Floats]()
+        decided = self.arrays.integer.copy()
+        parts.append(self.taken[self.arrays.integer])
+        if len(actions.level):
+            places: Integers = level.positions[actions.level[actions.choice_of]]
+            parts.append(self.taken[places] * actions.value)
+            parts.append(self.taken[actions.on.positions])
+            decided[places] = decided[actions.on.positions] = True
+        if np.any(self.taken[~decided]):
+            return None
+        fine = [Fraction(f"{v:.{DIGITS}g}") for v in np.concatenate(parts).tolist() if v]
+        if not fine:
+            return None
+        under = lcm(*(f.denominator for f in fine))
+        grid = gcd(*(int(f * under) for f in fine)) / under
+        return grid if grid > HAIR * max(abs(float(v)) for v in fine) else None

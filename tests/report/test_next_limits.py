@@ -1,0 +1,98 @@
+"""The nearest limits at which whole numbers make another plan, against what trying every limit gives."""
+
+import random
+
+import pytest
+
+import kpiopt
+from kpiopt.cli.terminal import plain_text
+from kpiopt.report.explanation_limit import limit_sentences
+from kpiopt.report.limits import next_steps, used_up
+from kpiopt.report.summary import render_summary
+from kpiopt.run.run import limit_as_dict
+from kpiopt.studies.explain_limit import LimitExplanation
+
+HEAD = 'schema = 1\nname = "L"\n[kpi.out]\nstep = 0.1\nbaseline = 100\n[kpi.q]\nbaseline = 1\n[unit.co]\n'
+
+
+def initiative(name, most, cash, effect, more=""):
+    return (
+        f"[initiative.{name}]\nmax = {most}\nwhole = true\nuses = {{ cash = {cash} }}\n"
+        f"effects = {{ {'out' if effect else 'q'} = {effect or 1} }}\n{more}\n"
+    )
+
+
+def solved(tmp_path, initiatives, limit, target):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        f"{HEAD}[budget.cash]\nlimit = {limit}\n[goal.out]\ntarget = {target}\n{''.join(initiatives)}", "utf-8"
+    )
+    return kpiopt.solve(kpiopt.load(path), simulate=False)
+
+
+A = initiative("a", 1, 5, 5)
+CASES = {
+    "setup": ([A, initiative("b", 1, 1, 20, "setup = { cash = 9 }")], 5, 140, (4, 5), (10, 15)),
+    "needs": ([A, initiative("b", 1, 2, 20, 'needs = "c"'), initiative("c", 1, 6, 0)], 5, 140, (4, 5), (8, 15)),
+    "idle": ([A, initiative("b", 1, 7, 20), initiative("z", 3, 1, 0)], 5, 140, (4, 5), (7, 15)),
+    "plain": ([A, initiative("b", 1, 7, 20)], 5, 140, (4, 5), (7, 15)),
+    "mix": (
+        [initiative("a", 3, 6, 7), initiative("b", 3, 10, 11), initiative("c", 3, 15, 17)],
+        30, 160, (29, 2), (31, 1),
+    ),
+    "swap": ([initiative("a", 5, 2, 3), initiative("b", 1, 9, 20)], 8, 130, (7, 3), (9, 8)),
+    "slack": ([initiative("a", 3, 3, 4), initiative("b", 3, 5, 9)], 23, 140, None, (24, 4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_next_limits_are_the_nearest_that_change_the_plan(tmp_path, name):
+    initiatives, limit, target, less, more = CASES[name]
+    run = solved(tmp_path, initiatives, limit, target)
+    told = next_steps(run)
+    for side, word, verb, way in ((less, "less", "mean", "further from"), (more, "more", "bring", "closer to")):
+        if side is not None:
+            start = (
+                f"cash budget: {abs(side[0] - limit)} {word} ({side[0]}) would {verb} out {side[1]} {way} its target"
+            )
+            assert any(sentence.startswith(start) for sentence in told), told
+    assert len(told) == (less is not None) + 1
+    assert used_up(run) == []
+    text = " ".join(plain_text(render_summary(run)).split())
+    assert "worth nothing" not in text and "is used up" not in text
+    goals = [{"goal": "out", "kpi": "out", "met": False, "hard": False, "target": target, "baseline": 100}]
+    explained = list(limit_sentences(run.scenario, LimitExplanation(limit_as_dict(run.limits[0]), ()), goals))
+    assert explained[-len(told) :] == told
+    assert not any("nothing" in sentence for sentence in explained)
+
+
+def test_where_nothing_is_left_to_buy_more_is_worth_nothing(tmp_path):
+    run = solved(tmp_path, [A], 5, 140)
+    assert used_up(run) == ["cash budget"]
+    assert [sentence[:23] for sentence in next_steps(run)] == ["cash budget: 5 less (0)"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_next_limits_against_trying_every_limit(tmp_path, seed):
+    draw = random.Random(seed)
+    parts = [(draw.randint(1, 2), draw.randint(2, 9), draw.randint(1, 9), draw.randint(0, 4)) for _ in range(3)]
+    limit = draw.randint(5, 25)
+    names = [
+        initiative("abc"[i], m, c, e, f"setup = {{ cash = {s} }}" if s else "") for i, (m, c, e, s) in enumerate(parts)
+    ]
+    found = solved(tmp_path, names, limit, 200).limits[0]
+    plans = [(0, 0)]
+    for most, cash, effect, setup in parts:
+        plans = [(u + k * cash + setup * (k > 0), v + k * effect) for u, v in plans for k in range(most + 1)]
+
+    def best(cap):
+        return max(v for u, v in plans if u <= cap)
+
+    later = [cap for cap in range(limit + 1, 200) if best(cap) > best(limit)]
+    if later and (found.binding or found.next_more):
+        assert (found.next_more.limit, -100 * found.next_more.change) == pytest.approx(
+            (later[0], best(later[0]) - best(limit))
+        )
+    if found.binding:
+        assert found.next_less.limit == max(cap for cap in range(limit) if best(cap) < best(limit))
+        assert later or found.price_more == 0.0
