@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.sparse.csgraph import connected_components
 
 Floats = NDArray[np.float64]
 
@@ -120,8 +121,22 @@ def estimate_slopes(panel: Panel) -> list[Slope] | None:
         )[:drivers]
         for i in range(count)
     ])  # fmt: skip
-    error = np.sqrt((count - 1) / count * ((left_out - whole[:drivers]) ** 2).sum(axis=0))
-    return [_slope(units, normal, whole, j, drivers, float(error[j])) for j in range(drivers)]
+    peers = _peers(units, drivers)
+    many = peers.sum(axis=1)
+    error = np.sqrt(((many - 1.0) / many) @ (left_out - whole[:drivers]) ** 2)
+    return [_slope(units, normal, whole, (j, drivers), peers, float(error[j])) for j in range(drivers)]
+
+
+def _peers(units: list[tuple[Floats, Floats]], drivers: int) -> NDArray[np.bool_]:
+    """Return which units share period means, directly or through others, (n_units, n_units) bool.
+
+    Left out of m peers, a unit takes m / (m - 1) times its own part with it, since means are taken anew: the jackknife
+    is that of a stratified sample, (m - 1) / m for each unit.
+    """
+    seen = np.array([np.abs(table[:, drivers:]).max(axis=0) > 0.0 for table, _ in units])
+    _, part = connected_components(seen.astype(np.int64) @ seen.T)
+    same: NDArray[np.bool_] = part[:, None] == part
+    return same
 
 
 def point_slopes(panel: Panel) -> Floats | None:
@@ -167,27 +182,41 @@ def _solve(normal: Floats, right: Floats, noise: Floats, freedom: int) -> Floats
 
 
 def _slope(
-    units: list[tuple[Floats, Floats]], normal: Floats, whole: Floats, driver: int, drivers: int, error: float
+    units: list[tuple[Floats, Floats]],
+    normal: Floats,
+    whole: Floats,
+    which: tuple[int, int],
+    peers: NDArray[np.bool_],
+    error: float,
 ) -> Slope:
     """Return one driver's slope; its leverage and freedom come from what no other column explains of it."""
-    total = normal.sum(axis=0)
+    (driver, drivers), total = which, normal.sum(axis=0)
     others = [c for c in range(total.shape[0]) if c != driver]
     explained = np.linalg.lstsq(total[np.ix_(others, others)], total[others, driver], rcond=RANK)[0]
-    rest = [z[:, driver] - z[:, others] @ explained for z, _ in units]
-    square = np.array([float(x @ x) for x in rest])
+    rest = np.zeros((len(units), total.shape[0]))
+    for row, (z, _) in zip(rest, units, strict=True):
+        row[drivers + z[:, drivers:].argmax(axis=1)] = z[:, driver] - z[:, others] @ explained
+    square = (rest**2).sum(axis=1)
     share = square / max(square.sum(), 1e-300)
     return Slope(
-        float(whole[driver]), error, _bell_mccaffrey(square, share), _between(units, whole, driver),
+        float(whole[driver]), error, _bell_mccaffrey(rest, share, peers), _between(units, whole, driver),
         sum(len(v) for _, v in units), len(units), float(share.max()),
     )  # fmt: skip
 
 
-def _bell_mccaffrey(square: Floats, share: Floats) -> float:
-    """Return the Satterthwaite degrees of freedom of the jackknife variance (Bell and McCaffrey 2002)."""
-    scale = 1.0 / np.maximum(1.0 - share, 1e-6)
-    weighted = scale * square
-    form = -np.outer(weighted, weighted) / max(square.sum(), 1e-300)
-    form[np.arange(len(square)), np.arange(len(square))] += scale**2 * square
+def _bell_mccaffrey(rest: Floats, share: Floats, peers: NDArray[np.bool_]) -> float:
+    """Return the Satterthwaite degrees of freedom of the jackknife variance (Bell and McCaffrey 2002).
+
+    Residuals of peers add up to 0 in every period, so that two of them tell no more than one.
+    """
+    square, many = (rest**2).sum(axis=1), peers.sum(axis=1)
+    form = (
+        np.diag(square)
+        - np.where(peers, rest @ rest.T / many, 0.0)
+        - np.outer(square, square) / max(square.sum(), 1e-300)
+    )
+    scale = np.sqrt(many / np.maximum(many - 1.0, 1.0)) / np.maximum(1.0 - share, 1e-6)
+    form *= np.outer(scale, scale)
     return max(float(np.trace(form) ** 2 / max((form**2).sum(), 1e-300)), 1.0)
 
 

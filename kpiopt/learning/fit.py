@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,8 @@ def fit_history(
     for number, (kpi, series) in enumerate(leaves.items()):
         progress(f"baselines of {kpi}")
         question = Question(series, history.grid, groups[kpi], horizon, averages(kpi, model))
-        forecasts.append(forecast(question, options.draws, np.random.default_rng([options.seed, number])))
+        found = forecast(question, options.draws, np.random.default_rng([options.seed, number]))
+        forecasts.append(inside_bounds(found, series, model))
     progress("contributions")
     contributions = _contributions(model, leaves, history) if model else []
     progress("execution")
@@ -158,6 +159,7 @@ def fit_history(
         if found is not None:
             executions[kpi] = found
     missing = _missing(model, leaves) if model else []
+    notes += _alone(contributions, leaves, model) if model else []
     notes += [note for f in forecasts for note in f.warnings]
     notes += _warnings(contributions, executions)
     means = {(c.kpi, c.cause): c.mean for c in contributions}
@@ -181,6 +183,53 @@ def _unknown(history: History, model: Scenario) -> list[str]:
         for missing, what in ((sorted(set(units) - set(inner)), "units"), (sorted(inner), "cells")):
             if missing:
                 notes.append(f"{kpi}: {len(missing)} {what} of the history are not in the model, such as {missing[0]}")
+    return notes
+
+
+def inside_bounds(found: Forecast, past: Series, model: Scenario | None) -> Forecast:
+    """Keep what is drawn of a KPI inside its bounds, so that no baseline is where it cannot be; what is cut is told.
+
+    Parameters
+    ----------
+    found : Forecast
+    past : Series
+    model : Scenario or None
+        Has the bounds, `[kpi.x] min` and `max`.
+    """
+    if model is None or found.kpi not in model.kpis:
+        return found
+    kpi, notes = model.kpis[found.kpi], list(found.warnings)
+    section, draws = f"[kpi.{kpi.id}]", np.clip(found.draws, kpi.low, kpi.high)
+    always = averages(kpi.id, model)  # a sum over the horizon has only 0 in common with its periods
+    least, most = (bound if always or bound == 0.0 else np.nan for bound in (kpi.low, kpi.high))
+    for word, bound, beyond in (("min", least, past.value < least), ("max", most, past.value > most)):
+        if beyond.any():
+            unit, period = np.argwhere(beyond)[0].tolist()
+            notes.append(
+                f"{kpi.id}: {int(beyond.sum())} values of the history are beyond {section} {word} = {bound:g}, such as "
+                f"{past.value[unit, period]:g} of {past.units[unit]}; correct the history or the bound"
+            )
+    before = found.draws.mean(axis=0)
+    outside = np.flatnonzero((before < kpi.low) | (before > kpi.high))
+    if len(outside):
+        first = int(outside[0])
+        notes.append(
+            f"{kpi.id}: the baseline of {len(outside)} of {len(before)} units would be beyond bounds of {section}, "
+            f"such as {before[first]:.4g} of {found.units[first]}; it is {draws[:, first].mean():.4g}, draws kept in"
+        )
+    return replace(found, draws=draws, warnings=tuple(notes))
+
+
+def _alone(contributions: list[Contribution], leaves: Mapping[str, Series], model: Scenario) -> list[str]:
+    """Tell where what moves a region cannot be told from what a unit does."""
+    notes = []
+    for kpi in dict.fromkeys(c.kpi for c in contributions if c.slope is not None):
+        region = regions_of(leaves[kpi].units, model)
+        if len(np.unique(region)) > 1 and not _have_peers(region):
+            notes.append(
+                f"{kpi}: most units are alone in their region, so what moves cause and effect of a whole region alike "
+                "passes for a contribution"
+            )
     return notes
 
 
@@ -280,15 +329,22 @@ def _adding(model: Scenario) -> set[str]:
 
 
 def _period_groups(units: tuple[str, ...], model: Scenario, count: int) -> Integers | None:
-    """Return the regions that have period means of their own: those of few units are taken into the largest.
+    """Return the regions, each with period means of its own: a unit alone in its region tells nothing.
 
-    None where there is one, or where the means would be too many.
+    Taken together, units of two regions would show what moves these as if it were a contribution. None where there is
+    one region, where most units are alone in theirs, or where the means would be too many.
     """
     region = regions_of(units, model)
-    sizes = np.bincount(region)
-    region = np.where(sizes[region] < FEW_UNITS, int(np.argmax(sizes)), region)
+    if not _have_peers(region):
+        return None
     names, group = np.unique(region, return_inverse=True)
     return group.astype(np.int64) if len(names) > 1 and len(names) * count <= MOST_MEANS else None
+
+
+def _have_peers(region: Integers) -> bool:
+    """Whether at least half of all units, and three, are not alone in their region."""
+    beside = int((np.bincount(region)[region] > 1).sum())
+    return beside >= max(FEW_UNITS, 0.5 * len(region))
 
 
 def _from(panel: Panel, first: int, count: int) -> Panel:

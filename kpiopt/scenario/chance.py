@@ -1,9 +1,10 @@
 """Peers asked for equal odds: the stretch that each cell attains with the same probability, by its own chances.
 
 A cell attains its target b + x where its baseline exceeds its mean b by more than what execution leaves of x undone:
-D >= x (1 - xi), in the KPI's direction. X_n(p) is the stretch with which cell n has the odds p, and x_n / X_n is what
-fairness compares. The odds p are those with which the X_n of a KPI come to what its goal needs; where no goal tells,
-they are half-way between those of no stretch and those of an endless one.
+D >= x (1 - xi), in the KPI's direction. D has the cell's own noise, and what noise of its causes at its unit brings: of
+that a fitted baseline keeps only the rest as its own. X_n(p) is the stretch with which cell n has the odds p, and
+x_n / X_n is what fairness compares. The odds p are those with which the X_n of a KPI come to what its goal needs; where
+no goal tells, they are half-way between those of no stretch and those of an endless one.
 
 Where execution is above 1 as often as D is above 0, odds do not fall with stretch. There X_n(p) is the quantile of D
 itself: the target that the cell reaches of its own accord with the odds p, 30 % where no goal tells.
@@ -11,12 +12,14 @@ itself: the target that the cell reaches of its own accord with the odds p, 30 %
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from kpiopt.scenario.links import Driver
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 OWN_ACCORD = 0.3
@@ -53,10 +56,9 @@ def chance_scale(scenario: Scenario, cell: Integers, pool: Integers, brings: Flo
 
 
 def has_chance(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
-    """Return which cells' baselines are uncertain, (n,) bool."""
-    horizon, noise = scenario.horizon, scenario.noise
-    drawn = np.array([i in horizon.baseline_quantity for i in cell.tolist()], dtype=bool)
-    return drawn if noise is None else drawn | (_noise(scenario, cell)[0] > 0.0)
+    """Return which cells' baselines are uncertain, by themselves or by a cause, (n,) bool."""
+    noises = _Noises(scenario)
+    return np.array([noises.is_uncertain(at) for at in cell.tolist()], dtype=bool)
 
 
 def keeps_its_odds(scenario: Scenario, cell: Integers) -> NDArray[np.bool_]:
@@ -124,17 +126,78 @@ def _middles(count: int) -> Floats:
 
 def _baselines(scenario: Scenario, cell: Integers) -> Floats:
     """Return quantiles of D, the baseline beyond its mean in the KPI's direction, (n, FINE) float, ascending."""
-    horizon, points = scenario.horizon, _middles(FINE)
-    found, (sds, additive) = np.empty((len(cell), FINE)), _noise(scenario, cell)
-    for i, at in enumerate(cell.tolist()):
-        mean, sign = float(horizon.baseline[at]), float(scenario.kpi_sign[horizon.kpi[at]])
-        quantity = horizon.baseline_quantity.get(at)
+    horizon, noises = scenario.horizon, _Noises(scenario)
+    sign = scenario.kpi_sign[horizon.kpi[cell]].tolist()
+    rows = [_quantiles(s * noises.whole(at)) for s, at in zip(sign, cell.tolist(), strict=True)]
+    return np.array(rows).reshape(len(cell), FINE)
+
+
+class _Noises:
+    """How far baselines are from their means: what is a cell's own, and what noise of causes brings it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, horizon = scenario, scenario.horizon
+        self.sd, self.additive = _noise(scenario, np.arange(len(horizon.baseline)))
+        self.row = {pair: i for i, pair in enumerate(zip(horizon.unit.tolist(), horizon.kpi.tolist(), strict=True))}
+        self.acts = {d.path: frozenset(d.units.tolist()) for kpi in scenario.kpis.values() for d in kpi.drivers}
+
+    def own(self, at: int) -> Floats:
+        """Return a cell's own deviations, equally likely, in the KPI's unit, (k,) float."""
+        horizon = self.scenario.horizon
+        mean, sd, quantity = float(horizon.baseline[at]), float(self.sd[at]), horizon.baseline_quantity.get(at)
         drawn = np.array([mean]) if quantity is None else quantity.quantile(_middles(GRID))
-        sd = float(sds[i])
-        z = ndtri(points if quantity is None else _middles(GRID))
-        values = drawn[:, None] + sd * z if additive[i] else drawn[:, None] * np.exp(sd * z - sd**2 / 2)
-        found[i] = np.quantile(sign * (values - mean), points, method="hazen")
-    return found
+        z = ndtri(_middles(FINE if quantity is None else GRID))
+        values = drawn[:, None] + sd * z if self.additive[at] else drawn[:, None] * np.exp(sd * z - sd**2 / 2)
+        return np.asarray(values - mean).ravel()
+
+    def whole(self, at: int) -> Floats:
+        """Return a cell's deviations with all that noise of its causes at its unit brings, (k,) float."""
+        found = self.own(at)
+        for driver, cause in self.causes(at):
+            brought = self._of_factor(driver) if cause is None else self.whole(cause)
+            each = _quantiles(brought)[:, None] * _contributions(driver)
+            found = (_quantiles(found)[:, None] + _quantiles(each)).ravel()
+        return found
+
+    def is_uncertain(self, at: int) -> bool:
+        """Whether a cell's baseline or a cause of it at its unit scatters."""
+        if at in self.scenario.horizon.baseline_quantity or self.sd[at] > 0.0:
+            return True
+        return any(cause is None or self.is_uncertain(cause) for _, cause in self.causes(at))
+
+    def causes(self, at: int) -> Iterator[tuple[Driver, int | None]]:
+        """Yield the causes that act at a cell's unit and scatter, with their cell; None for factors."""
+        horizon = self.scenario.horizon
+        unit, kpi = int(horizon.unit[at]), self.scenario.kpi_ids[int(horizon.kpi[at])]
+        for driver in self.scenario.kpis[kpi].drivers:
+            if unit not in self.acts[driver.path] or driver.slope == 0.0:
+                continue
+            if driver.is_factor:
+                if not self.scenario.factors[driver.cause].value.is_number:
+                    yield driver, None
+                continue
+            cause = self.row.get((unit, self.scenario.kpi_position[driver.cause]))
+            if cause is not None and self.is_uncertain(cause):
+                yield driver, cause
+
+    def _of_factor(self, driver: Driver) -> Floats:
+        value = self.scenario.factors[driver.cause].value
+        return np.asarray(value.quantile(_middles(FINE)) - value.mean)
+
+
+def _quantiles(values: Floats) -> Floats:
+    """Return the quantiles of equally likely values, (FINE,) float, ascending."""
+    return np.asarray(np.quantile(values, _middles(FINE), method="hazen"))
+
+
+def _contributions(driver: Driver) -> Floats:
+    """Return equally likely contributions of a driver at one unit, (k,) float."""
+    drawn = (
+        np.broadcast_to(driver.contribution.quantile(_middles(GRID)), GRID) if driver.curve is None else driver.slope
+    )
+    sd = np.sqrt(np.log1p(driver.between**2))
+    moved = np.exp(sd * ndtri(_middles(GRID)) - sd**2 / 2) if sd > 0.0 else np.ones(1)
+    return np.outer(drawn, moved).ravel()
 
 
 def _noise(scenario: Scenario, cell: Integers) -> tuple[Floats, NDArray[np.bool_]]:

@@ -17,10 +17,15 @@ EFFECT = 5.0
 REGIONS = 4
 
 
+def regions_of(units: int) -> int:
+    """Four regions, one where most units would be alone in theirs: what moves these cannot be told from a unit."""
+    return REGIONS if units >= 2 * REGIONS else 1
+
+
 def model_of(folder, units: int) -> Scenario:
     """A map with visits -> sales, training -> visits, and no arrow from training to sales."""
-    rows = [f'[unit.u{i}]\nparent = "r{i % REGIONS}"' for i in range(units)]
-    rows += [f'[unit.r{i}]\nparent = "co"\nlevel = "region"' for i in range(REGIONS)]
+    rows = [f'[unit.u{i}]\nparent = "r{i % regions_of(units)}"' for i in range(units)]
+    rows += [f'[unit.r{i}]\nparent = "co"\nlevel = "region"' for i in range(regions_of(units))]
     rows += [f'[cell."u{i}/{k}"]\nbaseline = 1' for i in range(units) for k in ("sales", "visits", "training")]
     head = 'schema = 1\nname = "x"\n[unit.co]\n[kpi.training]\n[kpi.visits.drivers]\n'
     head += 'training = { contribution = 1, at = "co" }'
@@ -35,7 +40,7 @@ def histories(seed: int, units: int, *, periods: int = 36, lag: int = 0, between
     rng = np.random.default_rng([seed, units, periods, lag])
     t, size = np.arange(periods + 6), np.exp(0.8 * rng.normal(size=(units, 1)))
     season = np.sin(2 * np.pi * (t + rng.integers(12)) / 12)
-    walk = np.cumsum(0.3 * rng.normal(size=(REGIONS, len(t))), axis=1)[np.arange(units) % REGIONS]
+    walk = np.cumsum(0.3 * rng.normal(size=(REGIONS, len(t))), axis=1)[np.arange(units) % regions_of(units)]
 
     def noise(sd: float) -> np.ndarray:
         out = sd * rng.standard_t(5, size=(units, len(t)))

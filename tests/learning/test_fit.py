@@ -13,7 +13,7 @@ import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.errors import TableError
 from kpiopt.graph import build_graph
-from kpiopt.learning.fit import _spread_notes
+from kpiopt.learning.fit import _spread_notes, inside_bounds
 from kpiopt.learning.forecast import Forecast
 from kpiopt.learning.history import read_history
 from kpiopt.learning.periods import form_of, grid_of
@@ -21,6 +21,7 @@ from kpiopt.learning.spread import spread_baselines
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.simulation import simulate
 from tests.learning.conftest import MODEL
+from tests.learning.test_forecast import series_of
 
 
 def fit(folder: Path, *words: str) -> dict:
@@ -220,3 +221,83 @@ def test_seasons_of_the_horizon_are_written_for_a_plan_by_period(folder):
 def test_a_contribution_of_the_other_sign_is_told(folder):
     (folder / "model.toml").write_text(MODEL.format(contribution="-4"))
     assert any("the other sign" in note for note in fit(folder)["warnings"])
+
+
+BOUNDED = """
+schema = 1
+name = "x"
+[kpi.sales]
+%s
+[unit.co]
+[unit.u0]
+parent = "co"
+[unit.u1]
+parent = "co"
+[cell."u0/sales"]
+baseline = 1
+[cell."u1/sales"]
+baseline = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("bounds", "past", "mean", "told"),
+    [
+        (
+            "min = 0",
+            [[-2.0, 5.0], [4.0, 5.0]],
+            [0.25, 5.0],
+            ["min = 0, such as -2 of u0", "such as -2.5 of u0; it is 0.25"],
+        ),
+        ("min = 0", [[2.0, 5.0], [4.0, 5.0]], [0.25, 5.0], ["such as -2.5 of u0; it is 0.25"]),
+        ("max = 3", [[2.0, 5.0], [4.0, 5.0]], [-2.5, 3.0], ["such as 5 of u1; it is 3"]),
+        ('roll_up = "mean"\nmax = 4', [[2.0, 5.0], [4.0, 5.0]], [-2.5, 4.0], ["2 values", "such as 5 of u1; it is 4"]),
+        ("", [[-2.0, 5.0], [4.0, 5.0]], [-2.5, 5.0], []),
+    ],
+)
+def test_no_baseline_is_where_the_kpi_cannot_be(tmp_path, bounds, past, mean, told):
+    """The mean of what is kept inside: -5.5 and 0.5 at u0 are 0 and 0.5 where min is 0."""
+    (tmp_path / "m.toml").write_text(BOUNDED % bounds)
+    draws = np.array([[-5.5, 5.0], [0.5, 5.0]])
+    before = Forecast("sales", ("u0", "u1"), draws, "identity", 1.0, 4, {}, (), ())
+    found = inside_bounds(before, series_of(np.array(past)), kpiopt.load(tmp_path / "m.toml"))
+    assert found.draws.mean(axis=0) == pytest.approx(mean)
+    assert len(found.warnings) == len(told)
+    assert all(part in note for part, note in zip(told, found.warnings, strict=True))
+
+
+def test_units_alone_in_their_region_are_told(folder):
+    rows = (folder / "units.csv").read_text().replace("t0,north", "t0,co").replace("t1,north", "t1,co")
+    for team in ("t3", "t4", "t5"):
+        rows = rows.replace(f"{team},south", f"{team},co")
+    (folder / "units.csv").write_text(rows.replace("south,co,region\n", ""))
+    assert any("alone in their region" in note for note in fit(folder)["warnings"])
+
+
+def test_peers_on_fitted_baselines_have_equal_odds_and_their_price(folder):
+    """What noise of visits brings counts beside a cell's own, of which a fitted baseline keeps only the rest."""
+    rng, rows = np.random.default_rng(1), ["unit,kpi,period,value"]
+    for i in range(6):
+        for t in range(16):
+            visits = 10 * np.exp((0.03 + 0.06 * (i % 3)) * rng.normal())
+            sales = 100 + 20 * visits + (3 if i < 3 else 25) * rng.normal()
+            name = f"{2023 + t // 4}-Q{t % 4 + 1}"
+            rows += [f"t{i},visits,{name},{visits:.6g}", f"t{i},sales,{name},{sales:.6g}"]
+    (folder / "history.csv").write_text("\n".join(rows) + "\n")
+    cells = (folder / "cells.csv").read_text().replace("1000,50", "1000,900").replace("40,50", "40,")
+    (folder / "cells.csv").write_text(cells)
+    (folder / "model.toml").write_text(MODEL.format(contribution='"15 to 25"'))
+    fit(folder)
+    spread = {}
+    for fairness in ("chance", "stretch"):
+        (folder / "s.toml").write_text(
+            'schema = 1\nextends = "fitted/fitted.toml"\nuncertainty.execution = "0.5 to 0.9"\nfairness.price = true\n'
+            f'goal.sales.target = 7700\nsimulation.draws = 16384\ndecide.fairness = "{fairness}"\n'
+        )
+        run = kpiopt.solve(folder / "s.toml")
+        rows = zip(run.targets["unit"], run.targets["kpi"], run.targets["odds"], strict=True)
+        odds = [o for unit, kpi, o in rows if kpi == "sales" and unit.startswith("t")]
+        spread[fairness] = max(odds) - min(odds)
+        assert run.fairness.price is not None
+    assert spread["chance"] < 0.015
+    assert spread["stretch"] > 3 * spread["chance"]
