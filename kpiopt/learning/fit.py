@@ -148,8 +148,8 @@ def fit_history(
     for number, (kpi, series) in enumerate(leaves.items()):
         progress(f"baselines of {kpi}")
         question = Question(series, history.grid, groups[kpi], horizon, averages(kpi, model))
-        found = forecast(question, options.draws, np.random.default_rng([options.seed, number]))
-        forecasts.append(inside_bounds(found, series, model))
+        drawn = forecast(question, options.draws, np.random.default_rng([options.seed, number]))
+        forecasts.append(inside_bounds(drawn, series, model))
     progress("contributions")
     contributions = _contributions(model, leaves, history) if model else []
     progress("execution")

@@ -1,10 +1,11 @@
 """Peers asked for equal odds: the stretch that each cell attains with the same probability, by its own chances.
 
 A cell attains its target b + x where its baseline exceeds its mean b by more than what execution leaves of x undone:
-D >= x (1 - xi), in the KPI's direction. D has the cell's own noise, and what noise of its causes at its unit brings: of
-that a fitted baseline keeps only the rest as its own. X_n(p) is the stretch with which cell n has the odds p, and
-x_n / X_n is what fairness compares. The odds p are those with which the X_n of a KPI come to what its goal needs; where
-no goal tells, they are half-way between those of no stretch and those of an endless one.
+D >= x (1 - xi), in the KPI's direction. D has the cell's own noise, and what noise of its causes at its unit brings
+over the horizon, as if each were drawn by itself: of that a fitted baseline keeps only the rest as its own. X_n(p) is
+the stretch with which cell n has the odds p, and x_n / X_n is what fairness compares. The odds p are those with which
+the X_n of a KPI come to what its goal needs; where no goal tells, they are half-way between those of no stretch and
+those of an endless one.
 
 Where execution is above 1 as often as D is above 0, odds do not fall with stretch. There X_n(p) is the quantile of D
 itself: the target that the cell reaches of its own accord with the odds p, 30 % where no goal tells.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from kpiopt.scenario.links import Driver
+from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 OWN_ACCORD = 0.3
@@ -154,7 +156,8 @@ class _Noises:
         """Return a cell's deviations with all that noise of its causes at its unit brings, (k,) float."""
         found = self.own(at)
         for driver, cause in self.causes(at):
-            brought = self._of_factor(driver) if cause is None else self.whole(cause)
+            reach = self._reach(int(self.scenario.horizon.kpi[at]), driver)
+            brought = self._of_factor(driver, reach) if cause is None else reach.sum() * self.whole(cause)
             each = _quantiles(brought)[:, None] * _contributions(driver)
             found = (_quantiles(found)[:, None] + _quantiles(each)).ravel()
         return found
@@ -168,21 +171,50 @@ class _Noises:
     def causes(self, at: int) -> Iterator[tuple[Driver, int | None]]:
         """Yield the causes that act at a cell's unit and scatter, with their cell; None for factors."""
         horizon = self.scenario.horizon
-        unit, kpi = int(horizon.unit[at]), self.scenario.kpi_ids[int(horizon.kpi[at])]
-        for driver in self.scenario.kpis[kpi].drivers:
-            if unit not in self.acts[driver.path] or driver.slope == 0.0:
+        unit, kpi = int(horizon.unit[at]), int(horizon.kpi[at])
+        for driver in self.scenario.kpis[self.scenario.kpi_ids[kpi]].drivers:
+            reach = self._reach(kpi, driver)
+            if unit not in self.acts[driver.path] or driver.slope == 0.0 or not reach.any():
                 continue
             if driver.is_factor:
-                if not self.scenario.factors[driver.cause].value.is_number:
+                if next(self._drawn(driver, reach), None):
                     yield driver, None
                 continue
             cause = self.row.get((unit, self.scenario.kpi_position[driver.cause]))
             if cause is not None and self.is_uncertain(cause):
                 yield driver, cause
 
-    def _of_factor(self, driver: Driver) -> Floats:
-        value = self.scenario.factors[driver.cause].value
-        return np.asarray(value.quantile(_middles(FINE)) - value.mean)
+    def _reach(self, kpi: int, driver: Driver) -> Floats:
+        """Return how much of a contribution the horizon has from the cause in each period, (T,) float: lags take some.
+
+        Of a flow's total, each period has its share; what else is a cause holds in every period.
+        """
+        kpis, periods = self.scenario.kpis, self.scenario.periods
+        if periods is None:
+            return np.array([float(driver.lag == 0)])
+        flows = not driver.is_factor and kpis[driver.cause].kind == "flow"
+        last = len(periods) - 1
+        if kpis[self.scenario.kpi_ids[kpi]].kind == "stock":
+            arrives = periods.left(np.full(last + 1, kpi), np.arange(last + 1)) if flows else np.eye(last + 1)[last]
+        else:
+            arrives = np.ones(last + 1) if flows else periods.season[kpi]
+        found = np.append(arrives[driver.lag :], np.zeros(min(driver.lag, last + 1)))
+        return found * periods.season[self.scenario.kpi_position[driver.cause]] if flows else found
+
+    def _drawn(self, driver: Driver, reach: Floats) -> Iterator[tuple[Quantity, float]]:
+        """Yield the uncertain values of a factor and how much of a contribution the horizon has from each."""
+        for factor in self.scenario.factors.values():
+            share = float(reach.sum() if factor.period < 0 else reach[factor.period])
+            if factor.cause == driver.cause and share != 0.0 and not factor.value.is_number:
+                yield factor.value, share
+
+    def _of_factor(self, driver: Driver, reach: Floats) -> Floats:
+        """Return the deviations of a factor over the horizon, each of its values drawn by itself, (k,) float."""
+        found = np.zeros(1)
+        for value, share in self._drawn(driver, reach):
+            each = share * (value.quantile(_middles(FINE)) - value.mean)
+            found = (_quantiles(found)[:, None] + each).ravel()
+        return found
 
 
 def _quantiles(values: Floats) -> Floats:

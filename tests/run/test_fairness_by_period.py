@@ -85,3 +85,36 @@ def test_additive_noise_of_the_horizon_is_that_of_the_year(tmp_path: Path) -> No
     stretch = run.plan.whole_stretch
     assert stretch[1] / stretch[0] == pytest.approx(3.0, rel=1e-6)
     assert stretch.sum() * run.graph.execution_mean[0] == pytest.approx(60.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("market", "kind", "lag", "ratio"),
+    [
+        ('[{ normal = [0, 30] }, { normal = [0, 40] }]', "season = [0.5, 0.5]", 0, 50),
+        ('[{ normal = [9, 30] }, 7]', "season = [0.5, 0.5]", 0, 30),
+        ('[{ normal = [0, 30] }, { normal = [0, 40] }]', "season = [0.5, 0.5]", 1, 30),
+        ("{ normal = [0, 30] }", "season = [0.25, 0.75]", 0, 60),
+        ("{ normal = [0, 30] }", "season = [0.25, 0.75]", 1, 45),
+        ('[{ normal = [0, 30] }, { normal = [0, 40] }]', 'kind = "stock"', 0, 80),
+    ],
+)  # fmt: skip
+def test_noise_of_a_factor_counts_as_the_horizon_has_it(
+    tmp_path: Path, market: str, kind: str, lag: int, ratio: float
+) -> None:
+    """2 a point at a alone, noise of 120 at b: stretches are as the sds; at a 2 sqrt(0.15**2 + 0.2**2) * 100 = 50."""
+    additive = f"""
+[factor.market]
+value = {market}
+[kpi.s.drivers.market]
+contribution = 2
+lag = {lag}
+at = "a"
+[noise.b]
+where = {{ unit = "b" }}
+sd = 120
+additive = true
+"""
+    run = run_of(tmp_path, periods='periods = ["H1", "H2"]', kind=kind, target=2060, additive=additive)
+    a, b = run.plan.whole_stretch.tolist()
+    assert a / b == pytest.approx(ratio / 120, rel=0.02)
+    assert abs(odds_of(run)["a"] - odds_of(run)["b"]) < 0.01
