@@ -166,7 +166,7 @@ class Plan:
                 pl.Series("lock_reason", [horizon.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("lock_owner", [horizon.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
                 pl.Series("unassigned", self.unassigned[node], dtype=pl.Float64).fill_nan(None),
-                pl.Series("unassigned_target", self._unassigned_target[node], dtype=pl.Float64).fill_nan(None),
+                pl.Series("unassigned_target", self.unassigned_target[node], dtype=pl.Float64).fill_nan(None),
                 pl.Series("over_assignment", self.over_assignment[node], dtype=pl.Float64).fill_nan(None),
             ]
         )
@@ -180,7 +180,7 @@ class Plan:
         return np.where(inner, graph.over_time(own), np.nan)
 
     @property
-    def _unassigned_target(self) -> Floats:
+    def unassigned_target(self) -> Floats:
         """The same of the targets, where they add up: target less the sum of those below."""
         graph = self.graph
         adds_up = np.array([k.roll_up == "sum" for k in graph.scenario.kpis.values()], dtype=bool)

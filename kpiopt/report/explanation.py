@@ -14,6 +14,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.report.explanation_limit import limit_sentences
+from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, change, lock_words, percent
@@ -23,7 +24,7 @@ from kpiopt.scenario.scenario import Kpi, Scenario
 from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Explanation, Part, horizon_cell
 from kpiopt.studies.explain_limit import LimitExplanation
-from kpiopt.studies.paths import Chain, Paths
+from kpiopt.studies.paths import Chain, Paths, one_more
 from kpiopt.studies.swap import Swap, Taken
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ def explanation_document(plan: KeptPlan, found: Explanation, swap: Swap | None =
 
 def ways(graph: CausalGraph, node: int) -> Iterator[tuple[str, float, list[Chain]]]:
     """Yield each goal that a node reaches with the total effect of one more and the chains that carry it."""
-    paths = Paths(graph)
+    paths, one = Paths(graph), one_more(graph, node)
     for goal in graph.scenario.goals.values():
         at = graph.goal_node(goal)
         chains = paths.chains(node, at) if at != node else []
         if chains:
-            yield goal.id, float(paths.effects(at)[node]), chains
+            effects = paths.effects(at)
+            yield goal.id, float(sum(effects[n] * change for n, change in one.items())), chains
 
 
 def _way_as_dict(graph: CausalGraph, goal: str, total: float, chain: Chain) -> dict[str, Any]:
@@ -323,9 +325,10 @@ def _goals(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         goal = scenario.goals[effect.goal]
         driven = scenario.kpis[goal.kpi]
         if effect.per_unit:
-            where = scenario.units.names[goal.unit]
-            lines.append(f"  {driven.name} at {where}: {change(effect.per_unit, driven.unit)}")
+            lines.append(f"  {goal_at(scenario, effect.goal)}: {change(effect.per_unit, driven.unit)}")
     yield Text()
     one = "point" if kpi.unit.strip() == "%" else kpi.unit or "unit"
+    if scenario.periods is not None and plan.graph.period[found.node] < 0:
+        one += ", spread by its season" if kpi.kind == "flow" else ", in every period"
     yield Text(printable(f"What one more of it ({one}) does for the goals"), style="bold")
     yield from (Text(printable(line)) for line in lines or ["  nothing: no path leads to a goal"])

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
+from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import Entries, limit_words, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
@@ -135,12 +136,11 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
         lines.append(Text("\nWhat it does for the goals", style="bold"))
         grid = Grid(("goal", "one more level", "all planned levels"))
         for i, first in enumerate(found[0].per_level):
-            goal = scenario.goals[first.goal]
-            kpi = scenario.kpis[goal.kpi]
+            kpi = scenario.kpis[scenario.goals[first.goal].kpi]
             planned = sum(level.planned[i].per_unit for level in found)
             ends = sorted({level.per_level[i].per_unit for level in found})
             one = change(ends[-1], kpi.unit) if len(ends) == 1 else f"{change(ends[0])} to {change(ends[-1], kpi.unit)}"
-            grid.add(f"{kpi.name} at {scenario.units.names[goal.unit]}", one, change(planned, kpi.unit))
+            grid.add(goal_at(scenario, first.goal), one, change(planned, kpi.unit))
         lines.append(grid)
     return Group(*lines)
 

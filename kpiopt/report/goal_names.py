@@ -31,6 +31,15 @@ def goal_name_in(scenario: Scenario, goal: str) -> str:
     return name if wanted.unit == 0 else f"{name} ({scenario.units.names[wanted.unit]})"
 
 
+def goal_at(scenario: Scenario, goal: str) -> str:
+    """Return where a goal stands, "Sales at North in 2027-Q2"; with its id where that could be another goal too."""
+    wanted = scenario.goals[goal]
+    place, period = f"at {scenario.units.names[wanted.unit]}", scenario.period_name(wanted.period)
+    name = f"{scenario.kpis[wanted.kpi].name} {place}" + (f" in {period}" if period else "")
+    same = [g for g in scenario.goals.values() if (g.kpi, g.unit) == (wanted.kpi, wanted.unit)]
+    return name if len(same) == 1 else f"{name} (goal {goal})"
+
+
 def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
     """Lay out the targets of the horizon and of the first periods.
 

@@ -96,7 +96,7 @@ def drivers_as_dict(found: GoalDrivers) -> dict[str, Any]:
 
 
 def _watched(found: Simulation) -> Iterator[tuple[int, Distribution]]:
-    yield from zip(found.nodes.tolist(), found.distributions, strict=True)
+    yield from ((int(found.nodes[i]), found.distributions[i]) for i in found.reading_order)
 
 
 def _spread(spread: Distribution) -> dict[str, float]:

@@ -289,11 +289,13 @@ def _lock_lines(run: Run) -> Iterator[str]:
 
 
 def _unassigned_lines(run: Run) -> Iterator[str]:
-    """Say what is expected of a unit that is nobody's below it."""
-    units, found = run.scenario.units, [row for row in unassigned_of(run) if row.get("period") is None]
+    """Say what is expected of a unit that is nobody's below it: of targets that add up what they leave."""
+    units, beside = run.scenario.units, run.plan.unassigned_target
+    found = [row for row in unassigned_of(run) if row.get("period") is None]
     for row in found[:SHOWN_LOCKS]:
         kpi, where = run.scenario.kpis[row["kpi"]], units.names[units.position[row["unit"]]]
-        much = change(row["amount"], kpi.unit, kpi.step)
+        left = float(beside[run.graph.find_node(kpi.id, units.position[row["unit"]])])
+        much = change(left if left and np.isfinite(left) else row["amount"], kpi.unit, kpi.step)
         yield f"Nobody's: {much} of {kpi.name} at {where} stands in no target below it."
     if len(found) > SHOWN_LOCKS:
         yield f"… and {len(found) - SHOWN_LOCKS:,} more; see the column unassigned of targets.csv."

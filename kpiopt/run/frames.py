@@ -25,7 +25,8 @@ ODDS_COLUMNS = {
     "p95": float, "estimate": float, "low": float, "high": float,
 }  # fmt: skip
 GAP_COLUMNS = {"unit": str, "kpi": str, "top_down": float, "bottom_up": float, "plan": float, "target": float}
-INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "level": float, "max": float}
+INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "start": str, "level": float, "max": float}
+"""`start`, the period in which a level begins, stands in plans by period only."""
 
 
 def frame_of(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:
@@ -41,10 +42,12 @@ def tables_of(document: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     goals.csv: with their odds; limits.csv: use, price and range of each; initiatives.csv: levels at deciding units;
     gap.csv: goals split, offers and plan, where units offer something.
     """
+    levels = frame_of(document["initiatives"], INITIATIVE_COLUMNS)
+    begins = any(entry.get("start") is not None for entry in document["initiatives"])
     return {
         "goals.csv": frame_of([{**goal, **(goal["odds"] or {})} for goal in document["goals"]], GOAL_COLUMNS),
         "limits.csv": frame_of(document["limits"], LIMIT_COLUMNS),
-        "initiatives.csv": frame_of(document["initiatives"], INITIATIVE_COLUMNS),
+        "initiatives.csv": levels if begins else levels.drop("start"),
         **({"gap.csv": frame_of(document["gap"], GAP_COLUMNS)} if document.get("gap") else {}),
     }
 

@@ -426,7 +426,8 @@ def _odds_rows(run: Run) -> Iterator[dict[str, Any]]:
     simulation = run.simulation
     if simulation is None:
         return
-    for node, distribution in zip(simulation.nodes.tolist(), simulation.distributions, strict=True):
+    watched = ((int(simulation.nodes[i]), simulation.distributions[i]) for i in simulation.reading_order)
+    for node, distribution in watched:
         plain = {
             "kpi": run.scenario.kpi_ids[run.graph.kpi[node]], "unit": run.scenario.units.ids[run.graph.unit[node]],
             "period": run.scenario.period_name(int(run.graph.period[node])),

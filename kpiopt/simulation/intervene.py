@@ -61,7 +61,7 @@ class Intervention:
     ----------
     before, after : Simulation
     changes : tuple of KpiChange
-        Of all KPIs at the root and of goals' nodes, in topological order: along the map.
+        Of all KPIs at the root and of goals' nodes, along the map; with periods each KPI's horizon, then its periods.
     odds : tuple of OddsDifference
         Of each goal, then of all together.
     """
@@ -144,7 +144,7 @@ def _changes(before: Simulation, after: Simulation) -> tuple[KpiChange, ...]:
             after=after.distributions[i].mean.estimate,
             change=estimate_change(before.kept.values[i], after.kept.values[i]),
         )
-        for i, node in enumerate(before.nodes.tolist())
+        for i, node in ((i, before.nodes[i]) for i in before.reading_order)
     )
 
 

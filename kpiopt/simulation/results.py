@@ -249,6 +249,17 @@ class Simulation:
         return self.distributions[at] if at < len(self.nodes) and self.nodes[at] == node else None
 
     @cached_property
+    def reading_order(self) -> tuple[int, ...]:
+        """Positions in `nodes` as they are read: along the map, and a KPI's horizon before its periods."""
+        nodes, graph = self.nodes.tolist(), self.graph
+        if graph.scenario.periods is None:
+            return tuple(range(len(nodes)))
+        kpi, unit = graph.kpi[self.nodes].tolist(), graph.unit[self.nodes].tolist()
+        places = list(zip(kpi, unit, strict=True))
+        keys = [(kpi.index(k), places.index((k, u)), graph.period[n]) for k, u, n in zip(kpi, unit, nodes, strict=True)]
+        return tuple(sorted(range(len(nodes)), key=keys.__getitem__))
+
+    @cached_property
     def peer_spreads(self) -> tuple[PeerSpread, ...]:
         """Equal-chance fairness: the spread of attainment odds across peers, by KPI and group."""
         intervals = self.node_intervals[:, self.graph.whole_node]

@@ -16,6 +16,7 @@ from kpiopt.plan.plan import asked_inside_bounds
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.scenario import Floats
+from kpiopt.studies.paths import one_more
 
 TARGET_RULE = "a target is named unit/kpi, by ids or by names, and in a period unit/kpi/period"
 SHOWN = 12
@@ -50,7 +51,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class GoalEffect:
-    """What one more unit at the explained node adds to a goal's value, in the goal's unit; along all paths."""
+    """What one more unit at the explained node adds to a goal's value, in the goal's unit; along all paths.
+
+    One more of a horizon is spread over its periods as a contribution is meant.
+    """
 
     goal: str
     per_unit: float
@@ -285,7 +289,8 @@ def _ordered(parts: list[Part]) -> tuple[Part, ...]:
 def _goal_effects(graph: CausalGraph, node: int) -> tuple[GoalEffect, ...]:
     """Follow one more unit at the node along the map to every goal's node."""
     unit = np.zeros(graph.n_nodes)
-    unit[node] = 1.0
+    for at, change in one_more(graph, node).items():
+        unit[at] = change
     reached = graph.sweep(unit)
     goals = graph.scenario.goals.values()
     return tuple(GoalEffect(g.id, float(reached[graph.goal_node(g)])) for g in goals)

@@ -56,6 +56,15 @@ class Chain:
     effect: float
 
 
+def one_more(graph: CausalGraph, node: int) -> dict[int, float]:
+    """Return how one more at a node begins, node -> change: of the horizon, as its periods have it."""
+    if graph.scenario.periods is None or graph.kind[node] != NodeKind.KPI or graph.period[node] >= 0:
+        return {node: 1.0}
+    every = np.arange(graph.scenario.n_periods)
+    nodes = graph.find_nodes(np.full(len(every), graph.unit[node]), int(graph.kpi[node]), every)
+    return dict(zip(nodes.tolist(), one_over_horizon(graph)[nodes].tolist(), strict=True))
+
+
 class Paths:
     """The edges of a graph by their cause, to follow them upwards."""
 
@@ -84,7 +93,7 @@ class Paths:
         home = int(self.graph.unit[node]) if self.graph.kind[node] != NodeKind.FACTOR else -1
         reach = self._reach(goal_node)
         found: list[Chain] = []
-        states: list[tuple[dict[int, float], tuple[Link, ...]]] = [(self._one_more(node), ())]
+        states: list[tuple[dict[int, float], tuple[Link, ...]]] = [(one_more(self.graph, node), ())]
         count = 0
         while states and count < MOST_STATES:
             change, links = states.pop()
@@ -100,15 +109,6 @@ class Paths:
         largest = max((abs(chain.effect) for chain in found), default=0.0)
         kept = [chain for chain in found if abs(chain.effect) > TINY * largest]
         return sorted(kept, key=lambda chain: (-abs(chain.effect), [link.kpi for link in chain.links]))
-
-    def _one_more(self, node: int) -> dict[int, float]:
-        """Return how one more at a node begins: of the horizon, as its periods have it."""
-        graph = self.graph
-        if graph.scenario.periods is None or graph.kind[node] != NodeKind.KPI or graph.period[node] >= 0:
-            return {node: 1.0}
-        every = np.arange(graph.scenario.n_periods)
-        nodes = graph.find_nodes(np.full(len(every), graph.unit[node]), int(graph.kpi[node]), every)
-        return dict(zip(nodes.tolist(), one_over_horizon(graph)[nodes].tolist(), strict=True))
 
     def _reach(self, goal_node: int) -> Booleans:
         """Return which nodes have a path to the goal, also where paths cancel, (n_nodes,) bool."""

@@ -13,7 +13,8 @@ from kpiopt.report.numbers import amount, percent
 from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.noise import Noise
+from kpiopt.scenario.scenario import Floats, Scenario
 
 MOST_ASSUMPTIONS, MOST_NOTES = 60, 40
 
@@ -40,14 +41,24 @@ def _noise_rows(scenario: Scenario) -> Iterator[tuple[str, str, str, str]]:
     noise = scenario.noise
     if noise is None:
         return
+    horizon = _noise_of_horizon(noise, scenario)
     for group, name in enumerate(noise.names):
-        sd = noise.sd[noise.group == group]
+        sd = horizon[noise.group[:: scenario.n_periods] == group]
         if not np.any(sd > 0):
             continue
         ends = dict.fromkeys(amount(end) if noise.additive[group] else percent(end) for end in (sd.min(), sd.max()))
         one = "baseline" if len(sd) == 1 else "baselines"
         path = f"noise.{name}" if name else "cells.noise_sd"
         yield f"{len(sd):,} {one}", path, f"standard deviation {' to '.join(ends)}", "no change"
+
+
+def _noise_of_horizon(noise: Noise, scenario: Scenario) -> Floats:
+    """Return the noise of each cell's baseline of the horizon: what is added to a flow adds up over its periods."""
+    sd, cells = noise.sd.reshape(-1, scenario.n_periods), scenario.horizon
+    flow = np.array([kpi.kind == "flow" for kpi in scenario.kpis.values()], dtype=bool)[cells.kpi]
+    adds_up = flow & np.array([*noise.additive, False], dtype=bool)[noise.group[:: scenario.n_periods]]
+    whole: Floats = np.where(adds_up, sd.sum(axis=1), sd.max(axis=1, initial=0.0))
+    return whole
 
 
 def proof_section(source: ReportSource) -> PageSection:
