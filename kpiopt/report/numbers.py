@@ -156,3 +156,8 @@ def cushion_words(kpi: Kpi, share: float) -> str:
     """Say by which share a target is more than the plan asks, on purpose."""
     side = "above" if kpi.sign > 0 else "below"
     return f"the target holds a cushion, {percent(share)} {side} what the plan asks"
+
+
+def share_of_baseline(baseline: float, share: float) -> str:
+    """Write a stretch as a share of its baseline; "new" where that is 0."""
+    return percent(float(share)) if baseline else "new"

@@ -30,7 +30,7 @@ from kpiopt.report.numbers import (
     change_of_target,
     goal_amounts,
     lock_words,
-    percent,
+    share_of_baseline,
 )
 from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.promised.sentences import missed_promises, promise_sentences, repair_sentences, required_words
@@ -362,14 +362,9 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
             str(stopped[cell]),
             amount(float(cells.baseline[cell]), "", kpi.step),
             amount(target, kpi.unit, kpi.step),
-            f"{moved} ({_relative(cells.baseline[cell], share[cell])})",
+            f"{moved} ({share_of_baseline(cells.baseline[cell], share[cell])})",
         )
     return grid
-
-
-def _relative(baseline: float, share: float) -> str:
-    """Write a stretch as a share of its baseline; "new" where that is 0."""
-    return percent(float(share)) if baseline else "new"
 
 
 def _open_targets(run: Run) -> int:
