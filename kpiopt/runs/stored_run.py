@@ -207,6 +207,10 @@ def damaged_run(run: StoredRun, what: str) -> OutputError:
     )
 
 
+OF_ANOTHER_KIND = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError)
+"""What using a value leads to that is missing, or of another kind than was written."""
+
+
 @contextmanager
 def reading_kept(run: StoredRun) -> Iterator[None]:
     """Turn what a figure of another kind than was written leads to, wherever it is used, into a damaged run.
@@ -217,7 +221,7 @@ def reading_kept(run: StoredRun) -> Iterator[None]:
     """
     try:
         yield
-    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
+    except OF_ANOTHER_KIND as error:
         reason = " ".join(str(error).split())[:200]
         raise damaged_run(run, f"a value is not what stood there ({type(error).__name__}: {reason})") from error
 

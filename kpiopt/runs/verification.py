@@ -28,12 +28,12 @@ from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
 from kpiopt.runs.stored_run import (
     EVIDENCE_FILE,
+    OF_ANOTHER_KIND,
     SUMMARY_FILE,
     StoredRun,
     altered_files,
     is_run_name,
     read_run_file,
-    reading_kept,
 )
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
@@ -97,11 +97,15 @@ def verify_run(
     tuple of Finding
         Everything that was checked, whether or not it passed.
     """
-    proved = verify_proof(run)
-    if not all(finding.passed for finding in proved):
-        return (*proved, *_inputs(run)) if run.is_complete else proved
-    with reading_kept(run):
+    try:
+        proved = verify_proof(run)
+        if not all(finding.passed for finding in proved):
+            return (*proved, *_inputs(run)) if run.is_complete else proved
         return (*proved, *_recomputed(run, told, executor, allow_code=allow_code), *_inputs(run))
+    except OF_ANOTHER_KIND:
+        return (
+            Finding("the run's documents can be read", False, "a value is missing, or of another kind than written"),
+        )
 
 
 def verify_proof(run: StoredRun) -> tuple[Finding, ...]:

@@ -433,3 +433,14 @@ def test_a_run_in_memory_is_verified_and_what_is_bent_in_it_is_found() -> None:
     }
     for what, other in bent.items():
         assert what in [finding.what for finding in kpiopt.verify(other) if not finding.passed], what
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"not_done": [{"what": "odds", "text": "x"}]}, {"goals": [{}]}, {"steps": [3]}, {"robust": [{"step": "a"}]}],
+)
+def test_a_document_of_another_kind_is_not_trusted_and_told_without_exceptions(run, part, capsys):
+    edit_answer(run, lambda document: document.update(part))
+    assert main(["verify", str(run)]) == 6
+    said = "".join(capsys.readouterr())
+    assert "Error" not in said and "Traceback" not in said

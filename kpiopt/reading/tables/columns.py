@@ -300,6 +300,11 @@ def _is_void(raw: RawTable) -> NDArray[np.bool_]:
 _TOTAL = r"^(?i:(?:grand |sub)?totals?|sum|all|overall|summe|gesamt|insgesamt|total général|totale)\b"
 
 
+def reads_like_a_total(name: str) -> bool:
+    """Tell whether a key is what people write before a total."""
+    return re.match(_TOTAL, name) is not None
+
+
 def _is_total(raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mark rows that seem to sum up those above, (n,) bool.
 

@@ -256,7 +256,7 @@ def _in_digits(value: Any) -> str:
     if isinstance(value, float):
         return "write a whole number without decimals"
     try:
-        return f"write {float(value):g} without quotes" if isinstance(value, str) else "write a number"
+        return f"write {float(value):.15g} without quotes" if isinstance(value, str) else "write a number"
     except ValueError:
         return "write a number"
 

@@ -12,6 +12,7 @@ from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.rows import Patch, Rows, merge_rows
+from kpiopt.reading.tables.columns import reads_like_a_total
 from kpiopt.reading.tables.table import CELLS_TABLE, Table
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.plan import AdjustEntry, FieldChanges
@@ -171,6 +172,8 @@ def _positions(findings: Findings, rows: Rows, column: str, position: Mapping[st
 
     def unknown(row: int) -> Problem:
         fix = findings.nearest(ids[row], position) or f"define the {what}, or correct the id"
+        if reads_like_a_total(ids[row]):
+            fix = f"delete the row if it is a total: totals follow from the rows below a unit; else define the {what}"
         message = f"there is no {what} '{ids[row]}'"
         rule = "each cell belongs to a unit and a KPI that exist"
         return Problem(f"E-unknown-{what.lower()}", message, rule, fix, rows.location(row, column))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kpiopt.errors import ModelError
+from kpiopt.scenario.load import load_scenario
 from tests.scenario.conftest import ORGANIZATION, Check
 
 MAP = """
@@ -299,3 +301,18 @@ def test_an_edit_that_misses_some_selected_cells_says_so(check: Check) -> None:
     result = check(f"{BASE}[adjust.a]\nscale.max_stretch = 2", cells=CELLS)
     assert result.fine().cells.max_stretch.tolist() == [40, 0, 0, 6]
     assert "2 of the 4" in result.one("W-adjust-partly").message
+
+
+@pytest.mark.parametrize(
+    ("name", "is_told"), [("Total", True), ("Summe", True), ("Grand total", True), ("nord", False)]
+)
+def test_a_total_with_a_kpi_is_asked_about_as_one(tmp_path, name, is_told):
+    (tmp_path / "cells.csv").write_text(f"unit,kpi,baseline\na,x,5\n{name},x,5\n", "utf-8")
+    text = 'schema = 1\nname = "t"\n[tables]\ncells = { path = "cells.csv", delimiter = ",", decimal = "." }\n'
+    text += '[kpi.x]\n[unit.co]\n[unit.a]\nparent = "co"\n'
+    (tmp_path / "s.toml").write_text(text, "utf-8")
+    with pytest.raises(ModelError) as refused:
+        load_scenario(tmp_path / "s.toml")
+    (found,) = refused.value.problems
+    assert found.code == "E-unknown-unit"
+    assert ("delete the row if it is a total" in (found.fix or "")) == is_told
