@@ -274,6 +274,10 @@ class TestSlips:
         certificate = verify_optimal(tenths, np.array([1 / 3]), np.array([0.1]), size=self.SIZE)
         assert certificate.passed and certificate.objective - certificate.bound > 1e-11
 
+    def test_the_whole_box_is_what_lies_between_its_ends(self):
+        tenths = replace(self.THIRDS, cost=np.array([0.3]), column_lower=np.array([-1e6]))
+        assert verify_optimal(tenths, np.array([1 / 3]), np.array([0.1]), size=self.SIZE).passed
+
     def test_a_wrong_multiplier_is_not_excused_by_a_wide_box(self):
         third = np.array([1 / 3])
         assert not verify_optimal(self.THIRDS, third, third * (1 + 1e-12), size=self.SIZE).passed

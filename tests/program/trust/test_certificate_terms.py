@@ -177,6 +177,10 @@ class TestUnbounded:
     def test_the_right_direction_passes(self):
         assert verify_unbounded(self.ENDLESS, self.AWAY, self.START).passed
 
+    @pytest.mark.parametrize("length", [1e-3, 0.5, 7.0, 1e3])
+    def test_a_direction_has_no_length(self, length):
+        assert verify_unbounded(self.ENDLESS, length * self.AWAY, self.START).passed
+
     @pytest.mark.parametrize("away", [[1, 0], [-1, -1], [0, 1], [0, 0]])
     def test_a_wrong_direction_does_not(self, away):
         assert not verify_unbounded(self.ENDLESS, np.array(away, dtype=float), self.START).passed
