@@ -628,7 +628,7 @@ def test_the_run_folder_says_everything_by_period(tmp_path: Path) -> None:
     path.write_text(with_periods(["H1", "H2"]) + "[simulation]\ndraws = 64\n", "utf-8")
     run = kpiopt.solve(kpiopt.load(path))
     odds = run.odds
-    assert odds.filter(odds["kpi"] == "sales")["period"].to_list() == ["H1", "H2", None]
+    assert odds.filter(odds["kpi"] == "sales")["period"].to_list() == [None, "H1", "H2"]
     document = run.as_dict()
     assert [goal["period"] for goal in document["goals"]] == [None]
     assert {limit["name"] for limit in document["limits"]} >= {"capacity.hours@north/H1", "capacity.hours@north/H2"}
