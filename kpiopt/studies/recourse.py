@@ -322,14 +322,10 @@ def _draws(cascade: Cascade) -> tuple[Floats, Floats, Floats, int]:
     nothing = np.zeros(len(columns.scenario.cells)), np.zeros(len(columns.level))
     constant = draws.margins(*nothing).T
     n, k = constant.shape
+    cells, levels = draws.slopes(np.arange(k))
     slopes = np.zeros((n, k, cascade.program.n_columns))
-    for g in range(k):
-        for d in range(n):
-            weight = np.zeros((k, n))
-            weight[g, d] = 1.0
-            cells, levels = draws.effects(*nothing, weight)
-            slopes[d, g, columns.stretch.positions] = cells[columns.stretch_cell]
-            slopes[d, g, columns.level.positions] = levels
+    slopes[:, :, columns.stretch.positions] = cells[:, :, columns.stretch_cell].transpose(1, 0, 2)
+    slopes[:, :, columns.level.positions] = levels.transpose(1, 0, 2)
     whole = np.round(np.concatenate([slopes.reshape(n, -1), constant], axis=1), 12)
     _, first, count = np.unique(whole, axis=0, return_index=True, return_counts=True)
     return slopes[first], constant[first], count / n, n

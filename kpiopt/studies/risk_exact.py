@@ -112,18 +112,14 @@ def _with_draws(cascade: Cascade) -> ProgramArrays:
 
 def _slopes(cascade: Cascade, promise: Promise, n: int) -> Floats:
     """Return what a unit of each column adds to each goal's margin in each draw, (k * n, n_columns) float."""
-    draws, columns = planning_draws(cascade.graph), cascade.columns
-    nothing = np.zeros(len(columns.scenario.cells)), np.zeros(len(columns.level))
-    found = np.zeros((len(promise.goals) * n, cascade.program.n_columns))
-    for place, goal in enumerate(promise.goals.tolist()):
-        for draw in range(n):
-            weight = np.zeros((len(columns.goals), n))
-            weight[goal, draw] = 1.0 / promise.scale[place]
-            cells, levels = draws.effects(*nothing, weight)
-            row = found[place * n + draw]
-            row[columns.stretch.positions], row[columns.level.positions] = cells[columns.stretch_cell], levels
-    found[:, promise.column] = 1.0
-    return found
+    columns, k = cascade.columns, len(promise.goals)
+    cells, levels = planning_draws(cascade.graph).slopes(promise.goals)
+    found = np.zeros((k, n, cascade.program.n_columns))
+    found[:, :, columns.stretch.positions] = cells[:, :, columns.stretch_cell]
+    found[:, :, columns.level.positions] = levels
+    found /= np.reshape(promise.scale, (k, 1, 1))
+    found[:, :, promise.column] = 1.0
+    return found.reshape(k * n, -1)
 
 
 def _counting(

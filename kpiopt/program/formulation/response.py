@@ -112,8 +112,7 @@ def _sides(
         up = bool(np.any(np.where(rises, more[into], less[into])))
         down = bool(np.any(np.where(rises, less[into], more[into])))
         if h in of:
-            x, y = pieces[of[h]]
-            slope = np.diff(y) / np.where(np.diff(x) > 0.0, np.diff(x), 1.0)
+            slope = _slopes(*pieces[of[h]])
             if not (up and down):
                 side[of[h]] = _bends_against(slope, up)
             up, down = (

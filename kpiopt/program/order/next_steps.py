@@ -19,10 +19,10 @@ from kpiopt.program.formulation.blocks import Integers, Objective
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.steps import InfeasibleProgram, Solution, append_row
-from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.other_solver import open_session
-from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_columns
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.program.trust.whole_tree import worst_allowed
 

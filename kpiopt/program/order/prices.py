@@ -19,9 +19,8 @@ from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.next_steps import NextLimits, NextStep, NotFound
 from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_priced
 from kpiopt.program.order.steps import Solution, StepResult
-from kpiopt.program.order.whole_numbers import fix_columns
 from kpiopt.program.solver.answer import SolverOptions
-from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.program.trust.arrays import ProgramArrays, fix_columns
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.scenario import Floats
 

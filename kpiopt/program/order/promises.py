@@ -27,9 +27,9 @@ from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, t
 from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, Flags, Promise
 from kpiopt.program.order.steps import Solution, solve_order
 from kpiopt.program.order.warm_steps import WarmSteps
-from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
-from kpiopt.program.trust.arrays import Floats, dot
+from kpiopt.program.trust.arrays import Floats, dot, fix_columns
 from kpiopt.scenario.target_grid import target_noise
 
 Progress = Callable[[str], None]

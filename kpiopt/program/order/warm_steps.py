@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kpiopt.program.formulation.blocks import Objective, Reference
+from kpiopt.program.formulation.blocks import Objective
 from kpiopt.program.order.steps import FreshSolver, require_optimal, verify_answer
-from kpiopt.program.order.ties import ClosestPlan, closest_plan
 from kpiopt.program.solver.answer import Answer, At, Basis, Ranging, SolverOptions
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.solver.session import Session
@@ -42,7 +41,3 @@ class WarmSteps(FreshSolver):
         require_optimal(posed, answer, objective)
         self.bases[position] = session.basis()
         return answer, None, verify_answer(posed, answer)
-
-    def closest(self, face: ProgramArrays, reference: Reference) -> ClosestPlan:
-        """Find the plan closest to the reference on the last face."""
-        return closest_plan(face, reference)

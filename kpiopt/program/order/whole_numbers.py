@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpiopt.errors import LimitReached, Problem, Uncertified
-from kpiopt.program.formulation.blocks import Integers, LinearProgram, Objective, Reference
+from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
 from kpiopt.program.order.branching import NODES, Branching, TreeTooLarge
 from kpiopt.program.order.steps import (
     BorderlineProgram,
@@ -34,7 +34,7 @@ from kpiopt.program.order.ties import ClosestPlan, closest_plan
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
 from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
-from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_columns
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.tolerances import SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import (
@@ -47,13 +47,6 @@ from kpiopt.program.trust.whole_tree import (
 
 BETTER = 2.0 * VALUE_SLIP
 """By which share of its size a step's value has to be lower to be another value."""
-
-
-def fix_columns(arrays: ProgramArrays, columns: Integers, values: Floats) -> ProgramArrays:
-    """Return the program with some columns fixed and no whole-number columns left."""
-    lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
-    lower[columns] = upper[columns] = values
-    return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))
 
 
 def solve_whole(

@@ -160,7 +160,7 @@ class Session:
         narrow = (span > 0.0) & np.isfinite(span) & (span <= SOLVED * np.maximum(1.0, np.abs(a.column_lower)))
         if not np.any(narrow) or np.any(a.integer):
             return Answer(Status.UNKNOWN)
-        part = self._part(fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)))
+        part = self._part(fix_columns(a, narrow, np.where(a.cost < 0.0, a.column_upper, a.column_lower)[narrow]))
         answer = part.solve()
         if answer.status is not Status.OPTIMAL or not estimate_error(a, answer.x, answer.row_dual).within(
             SOLVED, SOLVED
@@ -289,7 +289,7 @@ class Session:
         """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
         x = self._scaling.column * self._solver.solution()[0]
         whole = self._arrays.integer
-        self._fixed = self._part(fix_columns(self._arrays, whole, np.rint(x)))
+        self._fixed = self._part(fix_columns(self._arrays, whole, np.rint(x[whole])))
         answer = self._fixed.solve()
         if answer.status is not Status.OPTIMAL:
             return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -75,12 +76,16 @@ def fix_sides(
     )
 
 
-def fix_columns(arrays: ProgramArrays, which: NDArray[np.bool_], values: Floats) -> ProgramArrays:
-    """Return the continuous program with some columns fixed, inside their bounds."""
-    fixed = np.clip(values, arrays.column_lower, arrays.column_upper)
-    return replace(
-        arrays,
-        column_lower=np.where(which, fixed, arrays.column_lower),
-        column_upper=np.where(which, fixed, arrays.column_upper),
-        integer=np.zeros(arrays.n_columns, dtype=bool),
-    )
+def fix_columns(arrays: ProgramArrays, which: NDArray[Any], values: Floats) -> ProgramArrays:
+    """Return the continuous program with some columns fixed, inside their bounds.
+
+    Parameters
+    ----------
+    arrays : ProgramArrays
+    which : (n,) bool or (k,) int
+        The k columns that are fixed.
+    values : (k,) float
+    """
+    lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
+    lower[which] = upper[which] = np.clip(values, lower[which], upper[which])
+    return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))

@@ -96,6 +96,26 @@ class PlanningDraws(Redraw):
         cells[certain] = (total[at_cells] * graph.execution_mean)[certain]
         return cells * graph.per_stretch, np.where(at_levels >= 0, total[at_levels], 0.0)
 
+    def slopes(self, goals: Integers) -> tuple[Floats, Floats]:
+        """Return what a unit of each decision adds to goals' margins in each draw, where no KPI has bounds.
+
+        Parameters
+        ----------
+        goals : (k,) int
+
+        Returns
+        -------
+        (k, n_draws, n_cells) and (k, n_draws, n_levels) float
+        """
+        draws, cells, levels = self.book.layout.draws, len(self.graph.scenario.cells), len(self.graph.level_node)
+        found = np.zeros((len(goals), draws, cells)), np.zeros((len(goals), draws, levels))
+        for place, goal in enumerate(goals.tolist()):
+            for draw in range(draws):
+                weight = np.zeros((len(self.rule.nodes), draws))
+                weight[goal, draw] = 1.0
+                found[0][place, draw], found[1][place, draw] = self.effects(np.zeros(cells), np.zeros(levels), weight)
+        return found
+
     def _clipped(self, stretch: Floats, levels: Floats) -> Iterator[tuple[slice, Flags | None]]:
         """Yield draws and where bounds cut values off in them, (n_relevant, n) bool; None where nothing is bounded."""
         if not np.any(self._place[self.graph.bounded] >= 0):

@@ -13,8 +13,9 @@ from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.order.steps import InfeasibleProgram, Solution, solve_order
-from kpiopt.program.order.whole_numbers import fix_columns, solve_program
+from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.program.trust.arrays import fix_columns
 from kpiopt.scenario.load import load_scenario
 from tests.nights import rest_at_night
 
