@@ -36,6 +36,7 @@ from kpiopt.simulation.planning.margins import planning_draws
 
 Flags = NDArray[np.bool_]
 MOST_TRIES = 80
+"""Rounds of cuts, after which what to decide now counts as not found."""
 CLOSE = 1e-7
 """Share of a shortfall by which what is decided now may be from the best."""
 THRIFT = 1e-7
@@ -263,7 +264,13 @@ class _Stages:
         return dot(self.share, np.array([dot(self.goals, answer.x) for answer in answers])), answers
 
     def solve(self, now: Any) -> tuple[float, Floats, list[Floats]]:
-        """Return the least mean shortfall, what is decided now, and the point of each draw."""
+        """Return the least mean shortfall, what is decided now, and the point of each draw.
+
+        Raises
+        ------
+        Uncertified
+            Where cuts do not close the gap.
+        """
         self._open()
         best: tuple[float, Floats, list[Floats]] = (np.inf, np.empty(0), [])
         master = self._master()
@@ -276,9 +283,9 @@ class _Stages:
             if mean < best[0]:
                 best = mean, at, [each.x for each in answers]
             if found - told <= CLOSE * max(1.0, abs(found)):
-                break
+                return best
             master = self._with_cuts(master, now, at, answers)
-        return best
+        raise Uncertified(Problem("E-uncertified", f"what to decide now was not found in {MOST_TRIES} rounds of cuts"))
 
     def _master(self) -> ProgramArrays:
         """Return the program of what is decided now: all limits, and a column for the shortfall of each draw."""

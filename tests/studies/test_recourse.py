@@ -15,6 +15,7 @@ from kpiopt.errors import InputError
 from kpiopt.graph import build_graph
 from kpiopt.report.promised.prices import recourse_sentences
 from kpiopt.simulation.planning.margins import planning_draws
+from kpiopt.studies import recourse
 from kpiopt.studies.recourse import study_recourse
 
 HEAD = """
@@ -177,3 +178,10 @@ def test_what_cannot_be_looked_for_is_told(tmp_path):
     whole = either_or().replace("max = 20", "max = 20\nwhole = true")
     study = study_recourse(kpiopt.load(written(tmp_path, whole)))
     assert study is not None and "whole numbers" in " ".join(recourse_sentences(study.as_dict()))
+
+
+def test_what_cuts_do_not_close_is_not_told_as_found(tmp_path, monkeypatch):
+    scenario = kpiopt.load(written(tmp_path, either_or()))
+    monkeypatch.setattr(recourse, "MOST_TRIES", 1)
+    study = study_recourse(scenario)
+    assert study is not None and "not found in 1 rounds" in study.reason and set(study.as_dict()) == {"from", "reason"}
