@@ -51,7 +51,9 @@ def group_label(group: Group, box: Box) -> tuple[str, float]:
 
 def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
     """Return the way of every arrow of a map."""
-    ports = _spread(list(_ports(found, layout)), layout, _labels(found, layout))
+    labels = _labels(found, layout)
+    ports = _spread(list(_ports(found, layout)), layout, labels)
+    above = {card.id: layout.groups[card.group].y for card in found.cards if card.id in labels}
     routes = []
     for i, arrow in enumerate(found.arrows):
         chain = layout.chains.of_arrow[i]
@@ -66,6 +68,11 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
         passed = [layout.points[point] for point in chain[1:-1]]
         stops = [(box.middle, *((box.bottom, box.y) if up else (box.y, box.bottom))) for box in passed]
         tip = TIP if up else -TIP
+        # Straight past the name of the group, which would hide a bend.
+        if up and above.get(arrow.cause, -1.0) > (stops[0][1] if stops else y2 + tip):
+            stops.insert(0, (x1, y1, above[arrow.cause]))
+        elif not up and (stops[-1][2] if stops else y1) < above.get(arrow.effect, -1.0):
+            stops.append((x2, above[arrow.effect], y2 + tip))
         routes.append(Route(_through((x1, y1), stops, (x2, y2 + tip)), _tip(x2, y2, up=up)))
     return routes
 
@@ -121,6 +128,8 @@ def _through(start: tuple[float, float], stops: list[tuple[float, float, float]]
 
 
 def _bend(a: tuple[float, float], b: tuple[float, float]) -> str:
+    if a == b:
+        return ""
     if abs(a[0] - b[0]) < 0.5:
         return f"L{number(b[0])} {number(b[1])}"
     middle = 0.5 * (a[1] + b[1])

@@ -1,6 +1,7 @@
 """Maps are laid out so that they can be read: nothing overlaps, effects stand above causes, groups hold together."""
 
 import itertools
+import re
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_arrows_begin_and_end_beside_the_names_of_groups(name):
     found = collect_map(MapSource(build_graph(load_scenario(f"scenarios/{name}.toml"))))
     layout, group_of, seen = lay_out(found), {group.id: group for group in found.groups}, 0
     for arrow, route in zip(found.arrows, route_arrows(found, layout), strict=True):
-        ends = {arrow.cause: route.line[1:].split("C")[0].split("L")[0], arrow.effect: route.tip[1:].split("L")[0]}
+        ends = {arrow.cause: re.split("[CLV]", route.line[1:])[0], arrow.effect: route.tip[1:].split("L")[0]}
         for card, place in ends.items():
             x, y = map(float, place.split())
             box, group = layout.cards[card], group_of[found.card(card).group]
@@ -119,4 +120,37 @@ def test_arrows_begin_and_end_beside_the_names_of_groups(name):
                 _, end = group_label(group, top)
                 seen += 1
                 assert x > end or end + 8 > box.right - 10, (card, x, end)
+    assert seen > 3
+
+
+def points_of(line):
+    """Points along a path of upright, straight and bent pieces, as pairs."""
+    found = []
+    for kind, text in re.findall("([MVLC])([^MVLC]*)", line):
+        numbers = [float(part) for part in text.split()]
+        x, y = found[-1] if found else (0.0, 0.0)
+        corners = [(x, numbers[0])] if kind == "V" else list(zip(numbers[::2], numbers[1::2], strict=True))
+        controls = [(x, y), *corners] if kind != "M" else corners * 2
+        for i in range(41):
+            row, t = controls, i / 40
+            while len(row) > 1:
+                row = [tuple(a + t * (b - a) for a, b in zip(p, q, strict=True)) for p, q in itertools.pairwise(row)]
+            found.append(row[0])
+    return found
+
+
+@pytest.mark.parametrize("name", ["adventureworks-base", "scorecard", "hand-solved"])
+def test_no_arrow_bends_behind_the_name_of_a_group_that_it_leaves_or_enters(name):
+    """Of cards right below the name, where there is room beside it."""
+    found = collect_map(MapSource(build_graph(load_scenario(f"scenarios/{name}.toml"))))
+    layout, group_of, seen = lay_out(found), {group.id: group for group in found.groups}, 0
+    for arrow, route in zip(found.arrows, route_arrows(found, layout), strict=True):
+        for card in (arrow.cause, arrow.effect):
+            group = group_of[found.card(card).group]
+            box, (text, end) = layout.groups[group.id], group_label(group, layout.groups[group.id])
+            own = layout.cards[card]
+            if text and own.y - box.y < 28 and end + 8 <= own.right - 10:
+                behind = [p for p in points_of(route.line) if box.x + 5 < p[0] < end and box.y + 4 < p[1] < box.y + 20]
+                assert behind == [], (arrow.cause, arrow.effect, group.name)
+                seen += 1
     assert seen > 3
