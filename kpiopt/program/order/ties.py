@@ -18,6 +18,7 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.blocks import Reference
 from kpiopt.program.solver.active_set import solve_equations
 from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, Sides, scale_program, solve_interior
+from kpiopt.program.solver.rational_closest import closest_in_fractions
 from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.refinement import estimate_error, left_open
 from kpiopt.program.solver.substitution import substitute
@@ -42,7 +43,7 @@ class ClosestPlan:
     row_dual : (m,) float
         Multipliers of the rows for minimise sum weight (x - centre)^2; >= 0 on an active lower side.
     method : str
-        "interior point + active set".
+        "interior point + active set", or "reduced gradient in fractions".
     exchanges : int
         How often the set of active limits was exchanged after the interior-point method.
     point : InteriorPoint
@@ -105,8 +106,22 @@ def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
                 best, least = plan, error
             if error <= INSIDE:
                 return best
-    other = _of_decisions(arrays, reference)
-    return best if other is None or _error(arrays, reference, other) >= least else other
+    for way in (_of_decisions, _in_fractions):
+        other = way(arrays, reference)
+        if other is not None and (error := _error(arrays, reference, other)) < least:
+            best, least = other, error
+        if least <= INSIDE:
+            break
+    return best
+
+
+def _in_fractions(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
+    """Minimise the reference of a small program without rounding."""
+    found = closest_in_fractions(arrays, reference.weight, reference.centre)
+    if found is None:
+        return None
+    point = _as_point(arrays, reference, *found, 2.0 * reference.weight * (found[0] - reference.centre))
+    return ClosestPlan(*found, "reduced gradient in fractions", 0, point)
 
 
 def _of_decisions(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:

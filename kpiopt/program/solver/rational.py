@@ -50,14 +50,14 @@ def solve_in_fractions(arrays: ProgramArrays, deadline: Deadline) -> Exact | Flo
     """
     if np.any(arrays.integer) or arrays.n_rows * arrays.n_columns > LARGEST:
         return None
-    tableau = _Tableau(arrays, deadline)
+    tableau = Tableau(arrays, deadline)
     ray = tableau.reach_limits()
     if ray is not None or deadline.is_over:
         return ray
     return tableau.optimum() if tableau.improve() else None
 
 
-class _Tableau:
+class Tableau:
     """Basic columns and rows as sums of the others: columns are 0 … n - 1, rows n … n + m - 1, row = its activity."""
 
     def __init__(self, arrays: ProgramArrays, deadline: Deadline) -> None:

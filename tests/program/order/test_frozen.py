@@ -55,6 +55,7 @@ KNOWN = (
     300078,
     302963,
     303071,
+    303076,
 )
 """Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding, and rounding for
 a clash; or decisions too small to be told from 0."""
