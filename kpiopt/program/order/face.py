@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
@@ -54,21 +55,31 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
 
     A dual is significant where it could change the objective by more than a share of the largest such change within
     the boxes; what lies below is the solver's rounding. Where that share is the least, a reduced cost counts as well
-    that is more than the rounding of its own terms: beside a goal at a hair's distance, others' are tiny shares.
+    that is more than the rounding of its own terms, and a row's dual that cancels the cost of a column: beside a goal
+    at a hair's distance, others' are tiny shares.
     """
     span = arrays.column_upper - arrays.column_lower
     column_impact = np.abs(step.reduced_cost) * span
     row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
     least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
     near = NEAR_SIDE * np.maximum(span, 1e-300)
-    counts = column_impact > least
+    column_counts, row_counts = column_impact > least, row_impact > least
     if significant <= LAST:
-        terms = np.abs(step.cost) + abs(arrays.matrix).T @ np.abs(step.row_dual)
-        counts |= np.abs(step.reduced_cost) > OF_TERMS * terms
-    down = (step.reduced_cost > 0) & counts & (step.x - arrays.column_lower <= near)
-    up = (step.reduced_cost < 0) & counts & (arrays.column_upper - step.x <= near)
-    low, high = (step.row_dual > 0) & (row_impact > least), (step.row_dual < 0) & (row_impact > least)
-    return fix_sides(arrays, (down, up), (low, high))
+        columns, rows = _beyond_rounding(arrays, step)
+        column_counts, row_counts = column_counts | columns, row_counts | rows
+    down = (step.reduced_cost > 0) & column_counts & (step.x - arrays.column_lower <= near)
+    up = (step.reduced_cost < 0) & column_counts & (arrays.column_upper - step.x <= near)
+    return fix_sides(arrays, (down, up), ((step.row_dual > 0) & row_counts, (step.row_dual < 0) & row_counts))
+
+
+def _beyond_rounding(arrays: ProgramArrays, step: SolvedStep) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which reduced costs are more than rounding, and which duals of rows cancel the cost of a column."""
+    sizes = abs(arrays.matrix)
+    terms = np.abs(step.cost) + sizes.T @ np.abs(step.row_dual)
+    counts = np.abs(step.reduced_cost) > OF_TERMS * terms
+    cancelled = np.flatnonzero((step.cost != 0.0) & ~counts)
+    share = sp.csr_array(sizes[:, cancelled]).multiply(np.abs(step.row_dual)[:, None]).multiply(1.0 / terms[cancelled])
+    return counts, sp.csr_array(share > OF_TERMS).sum(axis=1) > 0
 
 
 def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats, gradient: Floats) -> Floats:

@@ -64,7 +64,9 @@ class _Closest(Tableau):
             if not any(slopes.values()):
                 held = (j for j in sides if j not in self.rows and j not in self.free)
                 slope = {}
-                freed = next((j for j in held if (d := slope.setdefault(j, self._slope(j))) and self._helps(j, -d)), None)
+                freed = next(
+                    (j for j in held if (d := slope.setdefault(j, self._slope(j))) and self._helps(j, -d)), None
+                )
                 if freed is None:
                     return True
                 self.free.add(freed)

@@ -56,6 +56,7 @@ KNOWN = (
     302963,
     303071,
     303076,
+    310231,
 )
 """Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding, and rounding for
 a clash; or decisions too small to be told from 0."""
