@@ -63,7 +63,7 @@ class _Closest(Tableau):
             slopes = {j: self._slope(j) for j in sorted(self.free)}
             if not any(slopes.values()):
                 held = (j for j in sides if j not in self.rows and j not in self.free)
-                slope = {}
+                slope: dict[int, Fraction] = {}
                 freed = next(
                     (j for j in held if (d := slope.setdefault(j, self._slope(j))) and self._helps(j, -d)), None
                 )
