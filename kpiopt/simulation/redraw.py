@@ -304,18 +304,23 @@ class Redraw:
 
     def _deviations(self, plan: _Plan, here: slice, execution: Floats, rows: Floats) -> Floats:
         """Return the deviations of the relevant nodes in some draws, (n_relevant, n) float, in the rows given."""
+        self._start(plan.certain, here, rows)
+        rows[self._drawn_place] += execution[self._drawn_row] * plan.change
+        self._passage.sweep(rows, self.book.values[:, here])
+        return rows[: len(self._relevant)]
+
+    def _start(self, certain: Floats, here: slice, rows: Floats) -> Floats:
+        """Write what the relevant nodes deviate by on their own, all but their stretch, to the rows given."""
         n, graph, book = len(self._relevant), self.graph, self.book
-        rows[:n] = plan.certain[:, None]
+        rows[:n] = certain[:, None]
         uncertain = np.flatnonzero(graph.node_quantity[self._relevant] >= 0)
         if len(uncertain):
             nodes = self._relevant[uncertain]
             drawn = book.values[book.quantity_row[graph.node_quantity[nodes]], here]
             drawn *= graph.quantity_share[nodes, None]
-            rows[uncertain] = drawn + (plan.certain[uncertain] - graph.baseline[nodes])[:, None]
+            rows[uncertain] = drawn + (certain[uncertain] - graph.baseline[nodes])[:, None]
         self._add_noise(rows, here)
-        rows[self._drawn_place] += execution[self._drawn_row] * plan.change
-        self._passage.sweep(rows, book.values[:, here])
-        return rows[:n]
+        return rows
 
     def _add_noise(self, rows: Floats, here: slice) -> None:
         noise, book = self.book.noise, self.book

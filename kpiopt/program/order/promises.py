@@ -26,7 +26,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
 from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, Flags, Promise
 from kpiopt.program.order.steps import Solution, solve_order
-from kpiopt.program.order.warm_steps import WarmSteps
+from kpiopt.program.order.warm_steps import WarmSteps, are_complete
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, dot, fix_columns
@@ -46,9 +46,8 @@ MOST_CHOICES, FREE_CHOICES = 24, 12
 """How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
 otherwise take turns, each with sides at which the other is better."""
 CLOSE = (1e-2, 5e-4)
-"""Share of the spread of margins by which rows may lie above the mean of the worst draws, at first and in the end:
-while it is not settled how many these are, rows need not be close. What they leave is far below what draws can tell,
-and the odds themselves are held by the rows' sides."""
+"""Share of the spread of margins by which rows may lie above the mean of the worst draws, at first and in the end. What
+they leave is far below what draws can tell, and the odds themselves are held by the rows' sides."""
 NEAR = 1e-6
 """Share of the spread of margins that is as good as nothing."""
 FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
@@ -270,7 +269,8 @@ class _Search:
             self.only_up = number >= FREE_CHOICES
             self._settle()
             choice, cascade = self._choice().tobytes(), self.cascade
-            self.solution = solve_program(cascade.program, self.options, self.progress)
+            if self.is_whole or not are_complete(cascade.program.arrays(), self.options):
+                self.solution = solve_program(cascade.program, self.options, self.progress)
             is_last = choice in seen  # two choices in turn: the promises hold, with a draw or two to spare
             if (is_last or self._choice().tobytes() == choice) and self._is_kept():
                 return cascade, self.solution

@@ -1,0 +1,60 @@
+"""Draws that go through the kept nodes alone give the margins and slopes of draws through all nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kpiopt.errors import LimitReached
+from kpiopt.graph import build_graph
+from kpiopt.scenario.load import load_scenario
+from kpiopt.simulation.planning import condensed, margins, memory
+from kpiopt.simulation.planning.margins import PlanningDraws, planning_draws
+from kpiopt.simulation.redraw import MOST_NUMBERS
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+@pytest.mark.parametrize("name", ["hand-solved", "scorecard", "by_period/scorecard-quarters", "adventureworks-base"])
+def test_condensed_draws_are_those_of_all_nodes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = build_graph(load_scenario(SCENARIOS / f"{name}.toml", overrides=["odds.draws=128"]))
+    rng, cells = np.random.default_rng(5), graph.scenario.cells.has_decision
+    reach = 0.1 * np.abs(graph.baseline[graph.entry_node])
+    stretch, levels = np.where(cells, rng.uniform(0.0, 1.0, len(cells)) * reach, 0.0), rng.uniform(0, 1, graph.n_levels)
+    weight = rng.uniform(0.0, 1.0, (len(graph.scenario.goals), 128)) * (rng.uniform(0.0, 1.0, 128) < 0.4)
+    book, found = planning_draws(graph).book, []
+    for few in (10**9, 0):
+        monkeypatch.setattr(condensed, "FEW", few)
+        draws = PlanningDraws(graph, book)
+        found.append((draws.margins(stretch, levels), *draws.effects(stretch, levels, weight)))
+        assert (draws._condensed is None) == bool(few)
+    assert np.abs(found[0][1]).max() > 0.0
+    for all_nodes, few_nodes in zip(*found, strict=True):
+        np.testing.assert_allclose(few_nodes, all_nodes, rtol=1e-12, atol=1e-12 * np.abs(all_nodes).max(initial=0.0))
+
+
+def test_more_draws_are_kept_where_memory_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = tmp_path / "meminfo"
+    free.write_text("MemTotal: 64000000 kB\nMemAvailable:   33554432 kB\n")
+    monkeypatch.setattr(memory, "FREE", free)
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.most_kept() == 1 << 30
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.most_kept() == 1 << 30
+    (tmp_path / "memory.max").write_text(f"{1 << 34}\n")
+    (tmp_path / "memory.current").write_text(f"{1 << 33}\n")
+    assert memory.most_kept() == 1 << 28
+    free.unlink()
+    assert memory.most_kept() == MOST_NUMBERS
+
+
+def test_draws_that_memory_does_not_hold_are_refused_with_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = build_graph(load_scenario(SCENARIOS / "hand-solved.toml"))
+    monkeypatch.setattr(margins, "_LAST", {})
+    monkeypatch.setattr(margins, "most_kept", lambda: 640)
+    with pytest.raises(LimitReached, match="E-odds-draws") as refused:
+        planning_draws(graph)
+    (problem,) = refused.value.problems
+    assert "at most 640 with the memory that is free" in problem.rule
