@@ -17,7 +17,7 @@ from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import limit_words
-from kpiopt.report.numbers import amount, change, lock_words, percent
+from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -207,6 +207,10 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     if odds:
         reason = ": nothing uncertain reaches this target" if odds.is_certain else ""
         yield Text(f"  Probability of attaining the target: {odds.text}{reason}.")
+    for goal in plan.graph.scenario.goals.values():
+        told = goal_beside_target(kpi, goal.target, found.expected, target)
+        if told and plan.graph.goal_node(goal) == found.node:
+            yield Text(printable(f"  The target is what is asked; {told}."))
 
 
 def _odds_of(plan: KeptPlan, node: int) -> Estimate | None:

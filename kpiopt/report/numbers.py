@@ -71,6 +71,33 @@ def goal_amounts(kpi: Kpi, target: float, plan: float, *further: float) -> tuple
     return (*texts[:2], texts[2] if missing else "", *texts[3:])
 
 
+def goal_beside_target(kpi: Kpi, wanted: float, plan: float, target: float) -> str:
+    """Say what a goal wants and whether the plan reaches it, where the target that is asked is another figure.
+
+    Examples
+    --------
+    >>> kpi = Kpi("steps", "Steps", None, "", 1000, "sum", None, "flow", None, ())
+    >>> goal_beside_target(kpi, 10_400, 10_399.6, 10_000), goal_beside_target(kpi, 10_000, 10_000, 10_000)
+    ('the goal is 10,400, met on average', '')
+    >>> goal_beside_target(kpi, 10_400, 10_200, 10_000)
+    'the goal is 10,400; the plan of 10,200 is short of it by 200'
+    """
+    goal, reached, missing = goal_amounts(kpi, wanted, plan)
+    if target == wanted or not math.isfinite(target):
+        return ""
+    said = f"the goal is {goal} {kpi.unit}".rstrip()
+    return f"{said}; the plan of {reached} is short of it by {missing}" if missing else f"{said}, met on average"
+
+
+def odds_of_all(count: int, odds: Estimate) -> str:
+    """Say how likely all goals are together, as "the odds of all 5 are 12.0 % (11.0 to 13.0 %)"."""
+    whose = "it" if count == 1 else "both" if count == 2 else f"all {count}"
+    if odds.is_certain:
+        verb = "is" if count == 1 else "are"
+        return f"{whose} {verb} {'certain' if odds.estimate else 'never reached'}{' together' if count > 1 else ''}"
+    return f"{'its odds' if count == 1 else f'the odds of {whose}'} are {odds.text}"
+
+
 def change(value: float, unit: str = "", step: float | None = None) -> str:
     """Write a change with its sign, as "+150,000 USD"; of a KPI in % it is so many points.
 

@@ -30,6 +30,7 @@ from kpiopt.report.numbers import (
     change_of_target,
     goal_amounts,
     lock_words,
+    odds_of_all,
     share_of_baseline,
 )
 from kpiopt.report.outlook import curve_sentences
@@ -119,13 +120,12 @@ def _met_words(run: Run) -> str:
     together = run.simulation.all_goals if count > 1 else run.simulation.goals[0].odds
     if together is None:
         return f"{subject} {met}"
-    what = "its odds are" if count == 1 else "the odds of both are" if count == 2 else f"the odds of all {count} are"
-    return f"{subject} {met}; {what} {together.text}"
+    return f"{subject} {met}; {odds_of_all(count, together)}"
 
 
 def _together_words(run: Run) -> str:
     together = run.simulation.all_goals if run.simulation else None
-    return f"; the odds of all {len(run.goals)} are {together.text}" if together and len(run.goals) > 1 else ""
+    return f"; {odds_of_all(len(run.goals), together)}" if together and len(run.goals) > 1 else ""
 
 
 def _is_likely(run: Run) -> bool:

@@ -11,7 +11,7 @@ from kpiopt.graph import NodeKind
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
 from kpiopt.report.limits import limit_words
-from kpiopt.report.numbers import amount, change, goal_amounts
+from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Kpi
@@ -55,13 +55,14 @@ def headline(source: ReportSource) -> str:
     together = source.all_goals
     if together is None:
         return f"{met} (odds were not estimated)."
-    whose = "its odds are" if n == 1 else "the odds of both are" if n == 2 else f"the odds of all {n} are"
-    said = f"{met}; {whose} {together.text}."
+    said = f"{met}; {odds_of_all(n, together)}."
     if n == 1:
         return said
     least = min((g for g in goals if g["odds"]), key=lambda g: g["odds"]["estimate"])
     raised = " A lower target, or more of what holds the plan back, would raise the odds."
-    missed = f" Missed most often: {goal_title(source, least)}, odds {Estimate.from_dict(least['odds']).text}."
+    odds = Estimate.from_dict(least["odds"])
+    how = f"odds {odds.text}" if odds.estimate or not odds.is_certain else "never reached"
+    missed = f" Missed most often: {goal_title(source, least)}, {how}." if odds.estimate < 1.0 else ""
     return said + missed + (raised if together.estimate < 0.5 else "")
 
 
@@ -145,23 +146,26 @@ def _bridge(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
     end = float(found.expected)
     shown = _few(steps)
     low, high = bridge_range(goal["baseline"], [value for _, value in shown])
+    wanted, reached, missing, baseline = goal_amounts(kpi, goal["target"], end, goal["baseline"])
     rows = [
-        ("baseline", amount(goal["baseline"], "", kpi.step)),
+        ("baseline", baseline),
         *((name, change(value, "", kpi.step)) for name, value in steps),
-        ("plan", amount(end, "", kpi.step)),
+        ("plan", reached),
+        *([("goal", wanted), ("short by", missing)] if missing else []),
     ]
     table = PageTable("", ("", kpi.unit or "amount"), rows)
     yield PageFigure(
         f"Bridge, {goal_title(source, goal)}",
         bridge_figure(("baseline", goal["baseline"]), shown, ("plan", end), kpi.unit, more_is_better=kpi.sign > 0),
-        _wanted(goal, kpi, float(source.targets[node])),
+        _wanted(goal, wanted, kpi, float(source.targets[node])),
         note="" if low <= 0 <= high else "The axis does not begin at 0.",
         table=table,
     )
 
 
-def _wanted(goal: Goal, kpi: Kpi, target: float) -> str:
-    wanted, asked, rounded = (amount(value, kpi.unit, kpi.step) for value in (goal["target"], goal["asked"], target))
+def _wanted(goal: Goal, wanted: str, kpi: Kpi, target: float) -> str:
+    wanted = f"{wanted} {kpi.unit}".rstrip()
+    asked, rounded = (amount(value, kpi.unit, kpi.step) for value in (goal["asked"], target))
     if kpi.sign * (goal["asked"] - goal["plan"]) <= TINY * max(1.0, abs(goal["plan"])):
         return f"goal {wanted}"
     as_target = f" (as a target {rounded})" if math.isfinite(target) and rounded != asked else ""

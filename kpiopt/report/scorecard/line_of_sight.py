@@ -136,8 +136,10 @@ def _moved(kpi: Kpi, change: float, name: str) -> str:
 
 
 def _with_unit(value: float, kpi: Kpi) -> str:
-    """Write an amount with its unit, unless the KPI's name says it: Complaints by 1, not by 1 complaints."""
+    """Write a change with its unit, unless the KPI's name says it: Complaints by 1, not by 1 complaints."""
     unit = "" if kpi.unit.casefold() == kpi.name.casefold() else kpi.unit
+    if unit.strip() == "%":
+        unit = "point" if _plain(value) == "1" else "points"
     return f"{_plain(value)} {unit}".rstrip()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.reading.key_path import did_you_mean
-from kpiopt.report.numbers import amount, change, change_of_target, cushion_words, percent
+from kpiopt.report.numbers import amount, change, change_of_target, cushion_words, goal_beside_target, percent
 from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.scorecard.by_period import by_period, moved_by
@@ -123,7 +123,8 @@ def _headline(source: ReportSource, nodes: list[int]) -> str:
         return "Nothing is asked of you beyond what is expected without new effort."
     first = max(asked, key=lambda n: abs(_growth(source, n)))
     kpi, target = _kpi(source, first), float(source.targets[first])
-    more = f" and of {len(asked) - 1} more KPIs" if len(asked) > 1 else ""
+    others = "1 more KPI" if len(asked) == 2 else f"{len(asked) - 1} more KPIs"
+    more = f" and of {others}" if len(asked) > 1 else ""
     baseline = amount(float(source.graph.baseline[first]), "", kpi.step)
     return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, kpi.step)}{more}."
 
@@ -201,6 +202,12 @@ def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     own = [_kpi(source, n).name for n in nodes if (_kpi(source, n).id, int(source.graph.unit[n])) in goals]
     if own:
         lines.insert(0, f"{', '.join(own)}: itself a goal.")
+    for goal in source.scenario.goals.values():
+        node = source.graph.goal_node(goal)
+        if node in nodes:
+            kpi, target = _kpi(source, node), float(source.targets[node])
+            told = goal_beside_target(kpi, goal.target, float(source.expected[node]), target)
+            lines += [f"{_name(source, node)}: {told}."] if told else []
     blocks: list[Block] = []
     if found is not None:
         blocks.append(PageMap(found.title, draw_map(found, standalone=False), "arrows: what raises or lowers what"))
