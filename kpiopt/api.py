@@ -206,9 +206,9 @@ def explain(
 
     graph, stretch, levels, _ = _plan_of(run, runs)
     limits = _limits_of(run, runs)
-    if limit := find_limit(limits, target):
+    if not (is_goal := target in graph.scenario.goals) and (limit := find_limit(graph.scenario, limits, target)):
         return explain_limit(graph, stretch, levels, limit)
-    if target not in graph.scenario.goals and (found := find_initiative(graph, target)):
+    if not is_goal and (found := find_initiative(graph, target)):
         return explain_initiative(graph, stretch, levels, limits, *found)
     return explain_target(graph, stretch, levels, find_target(graph, target))
 

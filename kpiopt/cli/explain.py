@@ -41,8 +41,9 @@ def explain(
         _list(list_targets(plan.graph), [limit["name"] for limit in limits], list(plan.graph.scenario.initiatives),
               as_json=as_json)  # fmt: skip
         return
-    limit = find_limit(limits, target)
-    named = None if limit or target in plan.graph.scenario.goals else find_initiative(plan.graph, target)
+    scenario = plan.graph.scenario
+    limit = None if target in scenario.goals else find_limit(scenario, limits, target)
+    named = None if limit or target in scenario.goals else find_initiative(plan.graph, target)
     if limit is not None:
         _explain_limit(plan, limit, stored.document["goals"], as_json=as_json)
     elif named is not None:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from kpiopt.errors import printable
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.drawing.short import short
 from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.numbers import amount, change, goal_amounts
 from kpiopt.report.rule import broken_words
-from kpiopt.scenario.periods import split_period
-from kpiopt.scenario.scenario import Kpi, Scenario
+from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge, BridgePart
 from kpiopt.studies.comparison.compare import Comparison, GoalChange, InputChange, LimitChange, Setting, Side
@@ -208,15 +208,7 @@ def limit_name(found: Comparison, item: LimitChange) -> str:
     """Return a limit's name for a planner, as "hours of Team North"."""
     side, limit = (found.second, item.second) if item.second else (found.first, item.first)
     assert limit is not None
-    return _limit_name(side.scenario, limit.name, limit.resource)
-
-
-def _limit_name(scenario: Scenario, name: str, resource: str) -> str:
-    name, when = split_period(scenario.periods, name)
-    kind, _, rest = name.partition(".")
-    if kind in ("budget", "rules"):
-        return f"{rest} budget{when}" if kind == "budget" else f"rule {rest}{when}"
-    return f"{resource} of {scenario.units.names[scenario.units.position[rest.rpartition('@')[2]]]}{when}"
+    return limit_words(side.scenario, limit.name)
 
 
 def targets_line(found: Comparison) -> str:

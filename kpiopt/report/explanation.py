@@ -13,10 +13,10 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind, straight
+from kpiopt.plan.limit_names import limit_words, stopped_words
 from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
@@ -197,7 +197,7 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
     yield Text(f"  Without new effort: {amount(found.baseline, kpi.unit, kpi.step)}.")
     stopped = plan.binding.get(found.name)
     if stopped:
-        yield Text(printable(f"  Stopped by: {stopped}."))
+        yield Text(printable(f"  Stopped by: {stopped_words(plan.graph.scenario, stopped)}."))
     cells, cell = plan.graph.scenario.horizon, horizon_cell(plan.graph, found.node)
     if cell >= 0 and cells.is_locked[cell]:
         yield Text(

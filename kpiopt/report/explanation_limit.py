@@ -11,9 +11,10 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import Entries, limit_words, next_sentences, worth_words
+from kpiopt.report.limits import Entries, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period

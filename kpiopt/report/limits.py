@@ -11,11 +11,11 @@ import numpy as np
 
 from kpiopt.graph import straight
 from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import Run, limit_as_dict
-from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
 
 Entries = Sequence[Mapping[str, Any]]
@@ -128,21 +128,6 @@ def _less_in_words(run: Run, limit: LimitResult) -> str:
     move = round_amount(abs(limit.limit))
     loss = worth_words(run.scenario, _goal_entries(run), limit.step_less, move * price, "more")
     return f"{name}: {amount(move)} less would mean {loss}."
-
-
-def limit_words(scenario: Scenario, name: str) -> str:
-    """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
-    bound, _, cell = name.partition("@")
-    unit, _, kpi = cell.rpartition("/")
-    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
-        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
-    plain, when = split_period(scenario.periods, name)
-    kind, _, rest = plain.partition(".")
-    if kind != "capacity":
-        return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
-    resource, _, unit = rest.partition("@")
-    position = scenario.units.position.get(unit)
-    return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
 
 
 def limit_unit(scenario: Scenario, limit: LimitResult) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
+from kpiopt.plan.limit_names import stopped_words
 from kpiopt.report.asks.sentences import beside_sentences
 from kpiopt.report.goal_names import goal_kpi, target_words, targets_by_period
 from kpiopt.report.grid import FirstThatFits, Grid, Sentence
@@ -359,7 +360,7 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
         grid.add(
             scenario.units.names[cells.unit[cell]],
             kpi.name,
-            str(stopped[cell]),
+            stopped_words(scenario, str(stopped[cell])),
             amount(float(cells.baseline[cell]), "", kpi.step),
             amount(target, kpi.unit, kpi.step),
             f"{moved} ({share_of_baseline(cells.baseline[cell], share[cell])})",

@@ -15,7 +15,7 @@ from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.plan.plan import asked_inside_bounds
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.peers import peer_groups
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.scenario import Floats, Goal, Scenario
 from kpiopt.studies.paths import one_more
 
 TARGET_RULE = "a target is named unit/kpi, by ids or by names, and in a period unit/kpi/period"
@@ -112,7 +112,7 @@ def list_targets(graph: CausalGraph) -> list[str]:
 
 
 def find_target(graph: CausalGraph, text: str) -> int:
-    """Return the node of "unit/kpi", both ids or names; or of a goal, by its id.
+    """Return the node of "unit/kpi", both ids or names; or of a goal, by its id or by a name that no other goal has.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def find_target(graph: CausalGraph, text: str) -> int:
         When there is none, or a name that several have; the message names what comes near, or what there is.
     """
     scenario = graph.scenario
-    goal = scenario.goals.get(text.removeprefix("goal."))
+    goal = scenario.goals.get(text.removeprefix("goal.")) or _goal_named(scenario, text)
     if goal is not None and "/" not in text:
         return graph.goal_node(goal)
     if "/" not in text:
@@ -140,6 +140,12 @@ def find_target(graph: CausalGraph, text: str) -> int:
     there = [name for name in list_targets(graph) if name.rpartition("/")[0] == unit]
     fix = f"there are: {', '.join(there)}" if there else "this unit has no KPI"
     raise UsageError(Problem("E-target", f"{kpi} has no value at {unit}", rule=TARGET_RULE, fix=fix))
+
+
+def _goal_named(scenario: Scenario, text: str) -> Goal | None:
+    """Return the one goal whose KPI has a name; None where there is none, or several."""
+    named = [g for g in scenario.goals.values() if scenario.kpis[g.kpi].name.casefold() == text.casefold()]
+    return named[0] if len(named) == 1 else None
 
 
 def _what_there_is(graph: CausalGraph, text: str) -> str:

@@ -12,9 +12,10 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, straight
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.plan.limit_names import limit_called
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.studies.explain import GoalEffect
 from kpiopt.studies.paths import Paths
 
@@ -78,9 +79,10 @@ class LevelExplanation:
     limits: tuple[str, ...]
 
 
-def find_limit(entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
-    """Return the limit with a name, as limits.csv has it; None where there is none."""
-    return next((entry for entry in entries if entry["name"] == text), None)
+def find_limit(scenario: Scenario, entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
+    """Return the limit with a name, as limits.csv or the summary has it; None where there is none, or several."""
+    by_name = {entry["name"]: entry for entry in entries}
+    return by_name.get(limit_called(scenario, by_name, text) or "")
 
 
 def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | None:

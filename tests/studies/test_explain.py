@@ -158,6 +158,7 @@ def test_what_is_asked_adds_up_to_the_target(graph, plan):
 
 def test_targets_are_found_by_names_and_goals_by_ids(graph):
     assert find_target(graph, "shop/Sales") == find_target(graph, "shop/sales") == find_target(graph, "sales")
+    assert find_target(graph, "Sales") == find_target(graph, "sales")  # a goal by the name of its KPI
     assert "ann/visits" in list_targets(graph)
     with pytest.raises(UsageError, match="no unit is called"):
         find_target(graph, "anne/sales")

@@ -12,9 +12,10 @@ import pytest
 import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.errors import UsageError
+from kpiopt.plan.limit_names import stopped_words
 from kpiopt.report.explanation_limit import level_sentences, limit_sentences
 from kpiopt.run.run import Run
-from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative
+from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
 from kpiopt.studies.swap import find_swap
 
 SHIPPED = ("hand-solved", "adventureworks-base")
@@ -35,6 +36,29 @@ def test_what_uses_a_limit_adds_up_to_what_is_used(name):
     for entry in limits(name):
         found = explain_limit(run(name).graph, plan.stretch, plan.levels, entry)
         assert sum(use.amount for use in found.uses) == pytest.approx(entry["used"], rel=1e-9, abs=1e-9), entry["name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("capacity.hours@michael-blythe", "capacity.hours@michael-blythe"),
+        ("hours of Michael Blythe", "capacity.hours@michael-blythe"),
+        ("Hours@michael-blythe", "capacity.hours@michael-blythe"),
+        ("pay budget", "budget.pay"),
+        ("pay", "budget.pay"),
+        ("hours", None),
+    ],
+)
+def test_a_limit_is_found_by_the_words_that_the_summary_has_for_it(text, name):
+    found = find_limit(run("adventureworks-base").scenario, limits("adventureworks-base"), text)
+    assert (found["name"] if found else None) == name
+
+
+def test_what_stops_a_target_is_told_in_the_words_of_the_limits():
+    scenario = run("adventureworks-base").scenario
+    words = stopped_words(scenario, "max_stretch; capacity.hours@michael-blythe")
+    assert words == "largest stretch; hours of Michael Blythe"
+    assert [stopped_words(scenario, name) for name in ("", "lock", "min_stretch")] == ["", "lock", "smallest stretch"]
 
 
 def test_what_one_more_of_a_limit_is_worth_is_what_solving_again_gives():

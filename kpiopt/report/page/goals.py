@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kpiopt.graph import NodeKind
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
-from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource

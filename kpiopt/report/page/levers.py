@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, EdgeKind
 from kpiopt.graph.hand_down import weight_above
-from kpiopt.report.limits import limit_words
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.goals import goal_title
 from kpiopt.report.page.lever_uses import LeverUses

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
-from kpiopt.report.limits import limit_words, next_sentences, worth_words
+from kpiopt.report.limits import next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
-from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource

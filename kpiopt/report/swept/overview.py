@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.heat import heat_map_figure
 from kpiopt.report.charts.lines import Line, lines_figure
 from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.input_names import input_name
-from kpiopt.report.limits import limit_words
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import Card, PageFigure, PageTable
 from kpiopt.report.sweep import axis_texts, counts, point_texts

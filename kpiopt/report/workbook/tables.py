@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
-from kpiopt.report.limits import limit_words
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.page.goals import goal_title
 from kpiopt.report.workbook.book import FORMATS
 from kpiopt.report.workbook.rows import IN_ALL, PlanRows, number, odds_fields

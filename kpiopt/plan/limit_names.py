@@ -1,0 +1,43 @@
+"""The names of limits: in the plan's files "capacity.hours@ann", for a planner "hours of Ann"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kpiopt.scenario.periods import split_period
+from kpiopt.scenario.scenario import Scenario
+
+
+def limit_words(scenario: Scenario, name: str) -> str:
+    """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
+    bound, _, cell = name.partition("@")
+    unit, _, kpi = cell.rpartition("/")
+    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
+        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
+    plain, when = split_period(scenario.periods, name)
+    kind, _, rest = plain.partition(".")
+    if kind != "capacity":
+        return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
+    resource, _, unit = rest.partition("@")
+    position = scenario.units.position.get(unit)
+    return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
+
+
+def stopped_words(scenario: Scenario, names: str) -> str:
+    """Return what stops a cell ("max_stretch; capacity.hours@ann") for a planner: "largest stretch; hours of Ann"."""
+    ends = {"max_stretch": "largest stretch", "min_stretch": "smallest stretch"}
+    return "; ".join(ends.get(name) or limit_words(scenario, name) for name in names.split("; "))
+
+
+def limit_called(scenario: Scenario, names: Iterable[str], text: str) -> str | None:
+    """Return which limit is meant by its name, its words ("cash budget", "hours of Ann") or what follows its kind.
+
+    None where none is, or several could be.
+    """
+    names = list(names)
+    if text in names:
+        return text
+    given = text.casefold()
+    called = (given, f"capacity.{given}", f"budget.{given}", f"rules.{given}")
+    near = [x for x in names if x.casefold() in called or limit_words(scenario, x).casefold() == given]
+    return near[0] if len(near) == 1 else None
