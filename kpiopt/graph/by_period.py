@@ -62,6 +62,21 @@ def over_periods(scenario: Scenario, wanted: Floats, share: Floats) -> Floats:
     return (wanted[:, None] * share[scenario.horizon.kpi]).ravel()
 
 
+def locked_stretch(scenario: Scenario) -> Floats:
+    """Return what locks fix of each cell: over the horizon by season, where single periods have none; NaN elsewhere."""
+    locked = over_periods(scenario, scenario.horizon.lock, season_of_stretch(scenario))
+    single = None if scenario.periods is None else scenario.periods.single
+    if single is None:
+        return locked
+    own, rest = single.lock, scenario.horizon.lock - np.nansum(single.lock, axis=1)
+    share = np.where(np.isnan(own), season_of_stretch(scenario)[scenario.horizon.kpi], 0.0)
+    total = share.sum(axis=1, keepdims=True)
+    left = rest[:, None] * share / np.where(total > 0.0, total, 1.0)
+    mixed = np.where(np.isnan(own), left, own).ravel()
+    has_own = np.repeat(~np.isnan(own).all(axis=1), scenario.n_periods)
+    return np.where(has_own, mixed, locked)
+
+
 def node_periods(scenario: Scenario, period: int) -> int:
     """Return a period in whose nodes the roll-up of a value can be followed; that of the horizon is as in any."""
     return -1 if scenario.periods is None else max(period, 0)
@@ -70,3 +85,59 @@ def node_periods(scenario: Scenario, period: int) -> int:
 def rows_of(scenario: Scenario, cell: Integers) -> Integers:
     """Return the rows in `scenario.cells` of cells of the horizon, (n, T) int."""
     return cell[:, None] * scenario.n_periods + np.arange(scenario.n_periods)
+
+
+def rolled_up(baseline: Floats, edges: tuple[Integers, Integers, Floats], depth: Integers) -> Floats:
+    """Return the baselines of all nodes of one period from those of the nodes that nothing rolls up to.
+
+    Parameters
+    ----------
+    edges : children, parents and coefficients
+    depth : (n_nodes,) int
+        Depth of each node's unit.
+    """
+    child, parent, coefficient = edges
+    baseline = baseline.copy()
+    baseline[parent] = 0.0
+    for level in range(int(depth.max(initial=0)), 0, -1):
+        here = depth[child] == level
+        baseline += np.bincount(parent[here], coefficient[here] * baseline[child[here]], len(baseline))
+    return baseline
+
+
+def baselines_by_period(
+    scenario: Scenario,
+    baseline: Floats,
+    share: Floats,
+    cell: Integers,
+    edges: tuple[Integers, Integers, Floats],
+    depth: Integers,
+) -> tuple[Floats, Floats]:
+    """Return the baselines of the nodes of all periods, and which part each has of what is drawn over the horizon.
+
+    A period has its share of the horizon's baseline, or what rows of single periods say.
+
+    Parameters
+    ----------
+    baseline : (n,) float
+        Over the horizon.
+    share : (T * n,) float
+        Part of it that each period has.
+    cell : (n,) int
+        Row in `scenario.horizon`, -1 where there is none.
+    edges, depth
+        As in `rolled_up`.
+    """
+    assert scenario.periods is not None
+    periods, spread = scenario.periods, np.tile(baseline, scenario.n_periods) * share
+    if periods.single is None:
+        return spread, share
+    own = np.asarray(~np.isnan(periods.single.baseline).all(axis=1))
+    here = np.flatnonzero((cell >= 0) & own[cell])
+    moved = spread.reshape(len(periods), -1)
+    moved[:, here] = scenario.cells.baseline.reshape(-1, len(periods))[cell[here]].T
+    found, whole = (
+        np.concatenate([rolled_up(values, edges, depth) for values in moved]),
+        np.tile(baseline, len(periods)),
+    )
+    return found, np.where(whole != 0.0, found / np.where(whole != 0.0, whole, 1.0), share)

@@ -243,7 +243,13 @@ class CausalGraph:
         """
         ends = [(k.low, k.high) for k in self.scenario.kpis.values()] + [(-np.inf, np.inf)]
         kpi = np.where(self.kind == NodeKind.KPI, self.kpi, -1)
-        return np.array(ends, dtype=np.float64)[kpi].T * self.quantity_share
+        share, periods = np.ones(self.n_nodes), self.scenario.periods
+        if periods is not None:
+            here = np.flatnonzero((self.kind == NodeKind.KPI) & (self.period >= 0))
+            flow = np.array([k.kind == "flow" for k in self.scenario.kpis.values()], dtype=bool)
+            here = here[flow[self.kpi[here]]]
+            share[here] = periods.season[self.kpi[here], self.period[here]]
+        return np.array(ends, dtype=np.float64)[kpi].T * share
 
     @cached_property
     def bounded(self) -> Integers:

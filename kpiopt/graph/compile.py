@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import ModelError, Problem
+from kpiopt.graph.by_period import baselines_by_period, rolled_up
 from kpiopt.graph.causal_graph import CausalGraph
 from kpiopt.graph.curves import CurveDraft
 from kpiopt.graph.kinds import EdgeKind, NamedQuantity, NodeKind
@@ -261,7 +262,7 @@ class _Draft:
         quantity = np.full(len(baseline), -1, dtype=np.int64)
         node_of_cell = np.empty(len(cells), dtype=np.int64)
         node_of_cell[self.cell[self.cell >= 0]] = np.flatnonzero(self.cell >= 0)
-        child, parent, coefficient = self.roll_up_edges
+        parent = self.roll_up_edges[1]
         is_parent = np.zeros(len(baseline), dtype=bool)
         is_parent[parent] = True
         for row, amount in cells.baseline_quantity.items():
@@ -273,12 +274,7 @@ class _Draft:
             if kpi.baseline is not None:
                 baseline[node] = kpi.baseline.mean
                 quantity[node] = self._register(f"kpi.{kpi.id}.baseline", kpi.baseline)
-        baseline[is_parent] = 0.0
-        depth = self.scenario.units.depth[self.unit]
-        for level in range(int(depth.max(initial=0)), 0, -1):
-            here = depth[child] == level
-            baseline += np.bincount(parent[here], coefficient[here] * baseline[child[here]], len(baseline))
-        return baseline, quantity
+        return rolled_up(baseline, self.roll_up_edges, self.scenario.units.depth[self.unit]), quantity
 
     @property
     def _n_named(self) -> int:
@@ -412,8 +408,10 @@ class _Draft:
         periods, rest = plan.n_periods, built + n_factors + n_levels
         kpi_period = np.repeat([*range(periods), -1], plan.count)
         share = np.where(plan.kind == "flow", plan.season.T, 1.0).ravel()
-        by_period, whole = np.where(self.cell >= 0, self.cell * periods, -1), np.full(plan.count, -1)
-        cell = np.concatenate([np.where(by_period >= 0, by_period + t, -1) for t in range(periods)])
+        first_cell, whole = np.where(self.cell >= 0, self.cell * periods, -1), np.full(plan.count, -1)
+        cell = np.concatenate([np.where(first_cell >= 0, first_cell + t, -1) for t in range(periods)])
+        depth = self.scenario.units.depth[self.unit]
+        by_period, drawn = baselines_by_period(self.scenario, baseline, share, self.cell, self.roll_up_edges, depth)
         none, places = np.full(rest, -1), np.tile(plan.built, periods)
         draws = np.concatenate([np.tile(quantity, periods), whole, np.full(built, -1)])
         kpi = np.concatenate([np.tile(self.kpi, periods + 1), self.kpi[places], np.full(n_factors + n_levels, -1)])
@@ -430,10 +428,10 @@ class _Draft:
             level=np.concatenate([np.full(count + built + n_factors, -1), np.arange(n_levels)]),
             cell=np.concatenate([cell, whole, none]),
             whole_cell=np.concatenate([np.full(periods * plan.count, -1), self.cell, none]),
-            baseline=np.concatenate([np.tile(baseline, periods) * share, baseline, np.zeros(rest)]),
+            baseline=np.concatenate([by_period, baseline, np.zeros(rest)]),
             size=np.concatenate([np.tile(self.size, periods + 1), np.full(rest, np.nan)]),
             quantity=np.concatenate([draws, np.array(self.factor_quantity, dtype=np.int64), np.full(n_levels, -1)]),
-            quantity_share=np.concatenate([share, np.ones(plan.count + rest)]),
+            quantity_share=np.concatenate([drawn, np.ones(plan.count + rest)]),
             sign=np.append(self.scenario.kpi_sign, 1.0)[kpi],
         )
 

@@ -193,7 +193,10 @@ def _cells_table(document: Document) -> Table | None:
 
 
 def _fitted_cells(table: Table, fit: Fit) -> pl.DataFrame:
-    """Return the model's cells with the fitted baselines; everything else as it was."""
+    """Return the model's cells with the fitted baselines; everything else as it was.
+
+    What is fitted is about the horizon: it takes the place of what rows of single periods say of the baseline.
+    """
     import polars as pl
 
     fitted = _cell_fields(fit)
@@ -201,10 +204,18 @@ def _fitted_cells(table: Table, fit: Fit) -> pl.DataFrame:
     for name, values in table.columns.items():
         texts = table.quantity_text.get(name, {})
         columns[name] = [texts.get(row) or _field(value) for row, value in enumerate(values.tolist())]
-    keys = list(zip(columns["unit"], columns["kpi"], strict=True))
+    keys, single = list(zip(columns["unit"], columns["kpi"], strict=True)), columns.get("period", [""] * table.n_rows)
+    whole = {key for key, period in zip(keys, single, strict=True) if not period}
+    alone = [key for key in dict.fromkeys(keys) if key in fitted and key not in whole]
+    for name, fields in columns.items():
+        fields += [dict(zip(("unit", "kpi"), key, strict=True)).get(name, "") for key in alone]
+    keys, single = [*keys, *alone], [*single[: table.n_rows], *[""] * len(alone)]
     for name in ("baseline", "noise_sd"):
         old = columns.get(name, [""] * len(keys))
-        columns[name] = [fitted[key][name] if key in fitted else field for key, field in zip(keys, old, strict=True)]
+        columns[name] = [
+            field if key not in fitted else "" if period else fitted[key][name]
+            for key, period, field in zip(keys, single, old, strict=True)
+        ]
     return pl.DataFrame(columns)
 
 

@@ -89,13 +89,33 @@ class Plan:
     def binding(self) -> Texts:
         """What stops each cell, (n_cells,) str: "max_stretch", "min_stretch", "lock" or "not chosen", then limits."""
         scenario = self.graph.scenario
-        own = self.whole_binding if scenario.periods is None else np.full(len(scenario.cells), "", dtype=object)
+        own = self.whole_binding if scenario.periods is None else self._binding_of_periods()
         if self.binding_limits is None:
             return own
         off = spared_cells(self.graph, self.stretch)[scenario.cell_base]
         limits = np.where(off, "", self.binding_limits)
         both = (own != "") & (limits != "")
         return np.asarray(own + np.where(both, "; ", "") + limits, dtype=object)
+
+    def _binding_of_periods(self) -> Texts:
+        """The bound of its own at which a cell's stretch in a single period stands, (n_cells,) str."""
+        own = np.full(len(self.graph.scenario.cells), "", dtype=object)
+        here = np.flatnonzero(~np.isnan(self._own_of_periods()).all(axis=0))
+        if len(here):
+            own[here] = _own_binding(self.graph.scenario.cells, self.stretch)[here]
+        return own
+
+    def _own_of_periods(self) -> Floats:
+        """Least and largest stretch that rows of single periods give, NaN where there is none, (2, n_cells) float."""
+        cells, periods = self.graph.scenario.cells, self.graph.scenario.periods
+        ends = np.full((2, len(cells)), np.nan)
+        if periods is not None and periods.single is not None:
+            single, fixed = periods.single, ~np.isnan(periods.single.lock.ravel())
+            for end, given, bound in zip(
+                ends, (single.min_stretch, single.max_stretch), (cells.min_stretch, cells.max_stretch), strict=True
+            ):
+                end[:] = np.where(fixed | ~np.isnan(given.ravel()), np.where(fixed, cells.lock, bound), np.nan)
+        return ends
 
     @cached_property
     def whole_binding(self) -> Texts:
@@ -140,14 +160,14 @@ class Plan:
         stretch, low, high = self._ranges()
         unit = np.array(scenario.units.ids, dtype=object)[graph.unit[node]]
         kpi = np.array(scenario.kpi_ids, dtype=object)[graph.kpi[node]]
-        horizon = scenario.horizon
+        horizon, (low_of_period, high_of_period) = scenario.horizon, self._own_of_periods()
         columns = {
             "baseline": graph.baseline[node],
             "plan": self.expected[node],
             "target": self.target[node],
             "stretch": self._at_rows(stretch, None if scenario.periods is None else self.stretch),
-            "min_stretch": self._at_rows(low),
-            "max_stretch": self._at_rows(high),
+            "min_stretch": self._at_rows(low, low_of_period),
+            "max_stretch": self._at_rows(high, high_of_period),
             "reference": self._at_rows(horizon.reference, scenario.cells.reference),
         }
         odds = np.full((3, graph.n_nodes), np.nan) if self.odds is None else self.odds
@@ -163,13 +183,21 @@ class Plan:
                     pl.Series(name, values[node], dtype=pl.Float64).fill_nan(None)
                     for name, values in zip(("odds", "odds_low", "odds_high"), odds, strict=True)
                 ),
-                pl.Series("lock_reason", [horizon.lock_reason.get(i) for i in cell.tolist()], dtype=pl.String),
-                pl.Series("lock_owner", [horizon.lock_owner.get(i) for i in cell.tolist()], dtype=pl.String),
+                pl.Series("lock_reason", self._texts(cell, "lock_reason"), dtype=pl.String),
+                pl.Series("lock_owner", self._texts(cell, "lock_owner"), dtype=pl.String),
                 pl.Series("unassigned", self.unassigned[node], dtype=pl.Float64).fill_nan(None),
                 pl.Series("unassigned_target", self.unassigned_target[node], dtype=pl.Float64).fill_nan(None),
                 pl.Series("over_assignment", self.over_assignment[node], dtype=pl.Float64).fill_nan(None),
             ]
         )
+
+    def _texts(self, cell: Integers, field: str) -> list[str | None]:
+        """What is said about the lock of each of the table's rows; in a period, about that of the period."""
+        graph, scenario = self.graph, self.graph.scenario
+        of_whole, of_cells = getattr(scenario.horizon, field), getattr(scenario.cells, field)
+        by_period = graph.cell[self.nodes] if scenario.periods is not None else np.full(len(cell), -1)
+        places = zip(cell.tolist(), by_period.tolist(), strict=True)
+        return [of_whole.get(whole) if at < 0 else of_cells.get(at) for whole, at in places]
 
     @cached_property
     def unassigned(self) -> Floats:

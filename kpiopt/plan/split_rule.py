@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, EdgeKind
-from kpiopt.graph.by_period import node_periods, over_periods, rows_of, season_of_stretch, stretch_for_change
+from kpiopt.graph.by_period import locked_stretch, node_periods, over_periods, rows_of, stretch_for_change
 from kpiopt.graph.hand_down import share_below
 from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
 
@@ -204,7 +204,7 @@ def reach_locks(graph: CausalGraph, wanted: Floats) -> Floats:
     """Put locks in the place of what a rule asks: a lock's stretch, or what effects leave of a locked target."""
     scenario, cells = graph.scenario, graph.scenario.horizon
     fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
-    locked = over_periods(scenario, cells.lock, season_of_stretch(scenario))
+    locked = locked_stretch(scenario)
     share = stretch_for_change(scenario)[cells.kpi[fixed]]
     started = np.where(np.isnan(locked), wanted, locked)
     return reach_targets(

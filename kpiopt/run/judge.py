@@ -102,6 +102,7 @@ def _opened(scenario: Scenario, cells: Cells, stretch: Floats) -> Cells:
         min_stretch=np.where(stretch < cells.min_stretch, stretch - step, cells.min_stretch),
         max_stretch=np.where(stretch > cells.max_stretch, stretch + step, cells.max_stretch),
         has_decision=cells.has_decision | (stretch != 0.0),
+        lock=np.where(stretch == cells.lock, cells.lock, np.nan) if len(cells) != len(scenario.horizon) else cells.lock,
     )
 
 
@@ -214,9 +215,18 @@ def _broken_in_periods(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLi
     share = periods.season[cells.kpi, scenario.cell_period] * graph.stretch_scale
     near = USED_UP * np.maximum(share, np.abs(stretch))
     held = periods.by_period[scenario.cell_base] & ~scenario.horizon.is_locked[scenario.cell_base]
-    for cell in np.flatnonzero(held & (stretch - cells.max_stretch > near)).tolist():
-        where = graph.node_name(int(graph.cell_node[cell]))
-        yield BrokenLimit(f"max_stretch@{where}", float(cells.max_stretch[cell]), float(stretch[cell]))
+    locked, below = np.zeros(len(cells), dtype=bool), np.zeros(len(cells), dtype=bool)
+    if periods.single is not None:
+        locked, below = ~np.isnan(periods.single.lock.ravel()), ~np.isnan(periods.single.min_stretch.ravel())
+        held = held | ~np.isnan(periods.single.max_stretch.ravel())
+    for name, bound, broken in (
+        ("max_stretch", cells.max_stretch, held & ~locked & (stretch - cells.max_stretch > near)),
+        ("min_stretch", cells.min_stretch, below & ~locked & (cells.min_stretch - stretch > near)),
+        ("lock", cells.lock, locked & (np.abs(stretch - np.nan_to_num(cells.lock)) > near)),
+    ):
+        for cell in np.flatnonzero(broken).tolist():
+            where = graph.node_name(int(graph.cell_node[cell]))
+            yield BrokenLimit(f"{name}@{where}", float(bound[cell]), float(stretch[cell]))
     change = np.abs(np.diff(stretch / np.where(share > 0.0, share, 1.0), prepend=0.0))
     ramp = np.where(scenario.cell_period > 0, periods.ramp[scenario.cell_base], np.nan)
     for cell in np.flatnonzero(change - ramp > USED_UP * np.maximum(change, 1.0)).tolist():

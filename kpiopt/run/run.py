@@ -25,7 +25,7 @@ from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
 from kpiopt.run.robust import VariantResult
-from kpiopt.scenario.scenario import Goal, Scenario
+from kpiopt.scenario.scenario import Cells, Goal, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
 
@@ -386,19 +386,27 @@ def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
 
 
 def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
-    """Return every lock with what it comes to, its reason and who answers for it."""
-    scenario, cells = run.scenario, run.scenario.horizon
+    """Return every lock with what it comes to, its reason and who answers for it; of single periods as well."""
+    scenario, graph, periods = run.scenario, run.graph, run.scenario.periods
+    horizon, cells = scenario.horizon, scenario.cells
+    places: list[tuple[Cells, int, int, dict[str, str | None]]]
+    places = [(horizon, cell, int(graph.whole_node[cell]), {}) for cell in np.flatnonzero(horizon.is_locked).tolist()]
+    if periods is not None and periods.single is not None:
+        for cell in np.flatnonzero(~np.isnan(periods.single.lock.ravel())).tolist():
+            name = scenario.period_name(int(scenario.cell_period[cell]))
+            places.append((cells, cell, int(graph.cell_node[cell]), {"period": name}))
     return [
         {
-            "unit": scenario.units.ids[cells.unit[cell]],
-            "kpi": scenario.kpi_ids[cells.kpi[cell]],
-            "lock": finite(float(cells.lock[cell])),
-            "lock_target": finite(float(cells.written_target[cell])),
-            "target": float(run.plan.target[run.graph.whole_node[cell]]),
-            "reason": cells.lock_reason.get(cell),
-            "owner": cells.lock_owner.get(cell),
+            "unit": scenario.units.ids[of.unit[cell]],
+            "kpi": scenario.kpi_ids[of.kpi[cell]],
+            **period,
+            "lock": finite(float(of.lock[cell])),
+            "lock_target": finite(float(of.written_target[cell])),
+            "target": float(run.plan.target[node]),
+            "reason": of.lock_reason.get(cell),
+            "owner": of.lock_owner.get(cell),
         }
-        for cell in np.flatnonzero(cells.is_locked).tolist()
+        for of, cell, node, period in places
     ]
 
 

@@ -315,7 +315,7 @@ def _resolve(
         source=str(document.source),
         document=document.data,
         files={**document.files, **tables.files, **reader.files},
-        periods=resolve_periods(findings, model, units, found.cells, by_unit),
+        periods=resolve_periods(findings, model, units, found.cells, by_unit, found.single),
         recourse=resolve_recourse(findings, model),
     )
     chosen = _check(findings, model, scenario, resolved, found, tables)
@@ -350,7 +350,7 @@ def _check(
     check_idle(findings, model, scenario)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)
-    return resolve_chosen(findings, model, units, found.cells)
+    return resolve_chosen(findings, model, units, found.cells, found.single)
 
 
 def _check_baselines(findings: Findings, scenario: Scenario, found: ResolvedCells) -> None:

@@ -23,6 +23,53 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
+class SinglePeriods:
+    """What the rows of single periods say about cells.
+
+    Attributes
+    ----------
+    baseline : (n_horizon_cells, T) float
+        Baselines of all periods of the cells of which some period has one of its own; NaN elsewhere.
+    min_stretch, max_stretch, lock, reference : (n_horizon_cells, T) float
+        NaN where a period has none of its own.
+    of_baseline, of_min, of_max : (n_horizon_cells,) float
+        What stood over the horizon when these were written; where that is moved, they follow.
+    lock_reason, lock_owner : mapping of (int, int) to str
+        By cell and period.
+    """
+
+    baseline: Floats
+    min_stretch: Floats
+    max_stretch: Floats
+    lock: Floats
+    reference: Floats
+    of_baseline: Floats
+    of_min: Floats
+    of_max: Floats
+    lock_reason: Mapping[tuple[int, int], str]
+    lock_owner: Mapping[tuple[int, int], str]
+
+    def baselines(self, now: Floats, season: Floats, is_flow: NDArray[np.bool_]) -> Floats:
+        """Return the baselines by period of cells whose baseline over the horizon is another now, (n, T) float.
+
+        They move in proportion, as what is drawn does; from 0 a flow's by season, others' all by the same amount.
+        """
+        gap = np.where(now == self.of_baseline, 0.0, now - self.of_baseline)[:, None]
+        base = np.where(self.of_baseline != 0.0, self.of_baseline, 1.0)[:, None]
+        from_zero = np.where(is_flow[:, None], season, 1.0)
+        return np.asarray(
+            self.baseline + gap * np.where(self.of_baseline[:, None] != 0.0, self.baseline / base, from_zero)
+        )
+
+    def bound(self, name: str, now: Floats) -> Floats:
+        """Return the least ("min") or the largest ("max") stretches of single periods, (n, T) float."""
+        values, before = (self.min_stretch, self.of_min) if name == "min" else (self.max_stretch, self.of_max)
+        moved = (before > 0.0) & (now != before)
+        factor = np.where(moved, now / np.where(moved, before, 1.0), 1.0)
+        return np.asarray(values * factor[:, None])
+
+
+@dataclass(frozen=True)
 class Periods:
     """Periods and what KPIs and capacities do in them.
 
@@ -40,6 +87,8 @@ class Periods:
         Largest change of x_nt / (w_t w_n) from one period to the next; NaN where there is no limit.
     by_period : (n_horizon_cells,) bool
         Whether x_nt is at most w_t times the largest stretch.
+    single : SinglePeriods or None
+        What is said about single periods of cells; None where nothing is.
     """
 
     names: tuple[str, ...]
@@ -48,6 +97,7 @@ class Periods:
     capacity: Mapping[str, Floats]
     ramp: Floats
     by_period: NDArray[np.bool_]
+    single: SinglePeriods | None = None
 
     def __len__(self) -> int:
         return len(self.names)

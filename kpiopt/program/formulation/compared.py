@@ -9,6 +9,7 @@ import numpy as np
 
 from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.graph.by_period import locked_stretch
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.scenario.chance import chance_scale
 from kpiopt.scenario.peers import PeerGroups, group_units
@@ -157,9 +158,7 @@ def _goals_of_cells(graph: CausalGraph, decided: Integers, peers: PeerGroups) ->
     scenario, cell = graph.scenario, decided[peers.member]
     kpi, node = scenario.horizon.kpi[cell], graph.whole_node[cell]
     brings, gap = np.zeros(len(cell)), np.full(len(scenario.kpis), np.nan)
-    fixed = np.nan_to_num(scenario.horizon.lock)[scenario.cell_base]
-    if scenario.periods is not None:
-        fixed = fixed * scenario.periods.season[scenario.cells.kpi, scenario.cell_period]
+    fixed = np.nan_to_num(locked_stretch(scenario))
     without = graph.baseline + graph.expected_change(fixed, np.zeros(graph.n_levels))
     execution = np.array([q.mean for q in scenario.uncertainty.execution])[scenario.horizon.execution]
     goals = [g for g in scenario.goals.values() if g.period < 0]

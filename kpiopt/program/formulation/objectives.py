@@ -169,10 +169,22 @@ def build_reference(columns: DecisionColumns, n_columns: int) -> Reference:
     away, offer = np.where(np.isnan(wanted), 0.0, wanted - base), scenario.horizon.offered[columns.decided] - base
     away = np.where(np.isnan(offer), away, away + scenario.reconcile * (offer - away))
     distance = share * graph.sign[columns.stretch_node] * away[columns.stretch_decided]
+    distance = _of_single_periods(columns, distance)
     centre = _cost(columns.stretch, distance, n_columns)
     size = np.where(level.upper > 0.0, level.upper, np.inf)
     weight += _cost(level, LEVEL_WEIGHT / (max(len(level), 1) * size**2), n_columns)
     return Reference(weight, centre)
+
+
+def _of_single_periods(columns: DecisionColumns, distance: Floats) -> Floats:
+    """Put in place what references and baselines of single periods are apart, in stretch: of a rate w_t of it."""
+    graph, scenario = columns.graph, columns.scenario
+    if scenario.periods is None or scenario.periods.single is None:
+        return distance
+    cell, node = columns.stretch_cell, graph.cell_node[columns.stretch_cell]
+    own = scenario.periods.single.reference.ravel()[cell]
+    away = (own - graph.baseline[node]) / graph.per_stretch[cell]
+    return np.where(np.isnan(own), distance, away)
 
 
 def _cost(block: Columns, value: Floats, n_columns: int) -> Floats:

@@ -186,6 +186,7 @@ def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
     """Yield the smallest and largest stretches below each unit as one share, and every lock by itself."""
     columns, scenario = cascade.columns, cascade.graph.scenario
     if scenario.periods is not None:
+        yield from _levers_of_single_periods(cascade)
         return
     is_locked = scenario.cells.is_locked[columns.stretch_cell]
     parent = scenario.units.parent[columns.stretch_unit]
@@ -200,6 +201,25 @@ def _stretch_levers(cascade: Cascade) -> Iterator[Lever]:
                 handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
                 yield Lever(name, kind, handle, tuple(member.tolist()))
     yield from _lock_levers(cascade, np.flatnonzero(is_locked))
+
+
+def _levers_of_single_periods(cascade: Cascade) -> Iterator[Lever]:
+    """Yield what rows of single periods say about their stretches, each by itself."""
+    columns, periods = cascade.columns, cascade.graph.scenario.periods
+    if periods is None or periods.single is None:
+        return
+    single, cell = periods.single, columns.stretch_cell
+    locked = ~np.isnan(single.lock.ravel()[cell])
+    for kind, given, bound in (
+        ("min_stretch", single.min_stretch, columns.stretch.lower),
+        ("max_stretch", single.max_stretch, columns.stretch.upper),
+    ):
+        for j in np.flatnonzero(~np.isnan(given.ravel()[cell]) & ~locked & (bound > 0.0)).tolist():
+            name, most = f"{kind} of {columns.stretch.label(j)}", 1.0 if kind == "min_stretch" else np.inf
+            side = Side("column", columns.stretch.start + j, kind == "max_stretch")
+            handle = Handle(name, (side,), (float(bound[j]),), _weight(cascade, kind, name), most)
+            yield Lever(name, kind, handle, (j,))
+    yield from _lock_levers(cascade, np.flatnonzero(locked))
 
 
 def _total_levers(cascade: Cascade) -> Iterator[Lever]:

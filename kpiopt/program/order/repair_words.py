@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.program.formulation.blocks import Columns, Rows
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.diagnosis import Change, Handle, Repair, Side
@@ -128,7 +129,7 @@ class Words:
             before, move = (value * self._lock_factor(self._cell(member)) for value in (before, move))
         after = before + move
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
-        return text, [f"{self._cell_path(member)}.{field}={_digits(after)}"], before, after
+        return text, [f"{self._cell_path(member, lever)}.{field}={_digits(after)}"], before, after
 
     def _assign(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         field, _, entry = lever.name.partition(" of assign.")
@@ -172,10 +173,10 @@ class Words:
         members = np.array(lever.columns)
         together = self._together(lever, members, factor, number) if len(members) > BY_CELL else None
         if together is None:
-            block = self.cascade.program.row_block("range") or self.cascade.columns.stretch
+            block = self._block(lever)
             bound = block.upper if raised else block.lower
             cells = zip(members.tolist(), (bound[members] * factor).tolist(), strict=True)
-            together = [f"{self._cell_path(j)}.{lever.kind}={_digits(value)}" for j, value in cells]
+            together = [f"{self._cell_path(j, lever)}.{lever.kind}={_digits(value)}" for j, value in cells]
         return f"{verb} {lever.name} by {100 * share:.4g} %", together, 1.0, factor
 
     def _together(self, lever: Lever, members: NDArray[np.int64], factor: float, number: int) -> list[str] | None:
@@ -206,9 +207,14 @@ class Words:
     def _cell(self, member: int) -> int:
         return int(self.cascade.columns.stretch_cell[member])
 
-    def _cell_path(self, member: int) -> str:
-        block = self.cascade.program.row_block("range") or self.cascade.columns.stretch
-        return f"cell.{json.dumps(block.label(member).replace(f'{OWN}/', '/'))}"
+    def _block(self, lever: Lever) -> Rows | Columns:
+        """Return the rows or columns that a lever's members are: over the horizon, or of single periods."""
+        stretch = self.cascade.columns.stretch
+        over = None if lever.handle.sides[0].kind == "column" else self.cascade.program.row_block("range")
+        return over or stretch
+
+    def _cell_path(self, member: int, lever: Lever) -> str:
+        return f"cell.{json.dumps(self._block(lever).label(member).replace(f'{OWN}/', '/'))}"
 
     def _bound(self, side: Side) -> str:
         arrays = self.cascade.program.arrays()
@@ -259,8 +265,19 @@ class Words:
         block = self.cascade.columns.stretch if name.startswith("stretch[") else self.cascade.columns.level
         member = side.position - block.start
         bound = float(block.upper[member] if side.is_upper else block.lower[member])
-        if self.scenario.periods is not None and name.startswith("stretch["):
-            return ""
+        periods = self.scenario.periods
+        if periods is not None and name.startswith("stretch["):
+            cell, single = self._cell(member), periods.single
+            if (
+                single is None
+                or np.isnan(
+                    [
+                        a.ravel()[cell]
+                        for a in (single.lock, single.max_stretch if side.is_upper else single.min_stretch)
+                    ]
+                ).all()
+            ):
+                return ""
         if name.startswith("stretch[") and self.scenario.cells.is_locked[self._cell(member)]:
             return f"lock of {block.label(member)} = {plain(bound)}"
         what = ("max_stretch" if side.is_upper else "min_stretch") if name.startswith("stretch[") else "level"

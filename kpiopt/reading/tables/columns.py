@@ -81,9 +81,9 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
         else:
             cleaned = _read_text(column)
             columns[name] = cleaned.to_numpy()
-            if name in rule.key:
+            if name in (*rule.key, *rule.besides):
                 keys[name] = cleaned
-    _check_rows(raw, keys, findings)
+    _check_rows(raw, keys, rule, findings)
     findings.raise_errors()
     percent = {name: column.percent for name, column in raw.columns.items() if column.percent}
     return Table(columns, texts, raw.place, digest, tuple(findings.notes), percent)
@@ -268,8 +268,9 @@ def _ask_about_ranges(column: _Column, ranges: dict[int, list[str]]) -> None:
     column.findings.errors_at(column.place, column.rule.name, np.array(doubtful, dtype=np.int64), ask)
 
 
-def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindings) -> None:
+def _check_rows(raw: RawTable, columns: dict[str, pl.Series], rule: TableRule, findings: TableFindings) -> None:
     """Refuse rows without any value, rows without their key, and rows that repeat a key."""
+    keys = {name: series for name, series in columns.items() if name not in rule.besides}
     if not keys:
         return
     filled = {name: (series != "").to_numpy() for name, series in keys.items()}
@@ -283,7 +284,7 @@ def _check_rows(raw: RawTable, keys: dict[str, pl.Series], findings: TableFindin
         for name, has_value in filled.items():
             rows = np.setdiff1d(np.flatnonzero(~has_value), known, assume_unique=True)
             findings.errors_at(raw.place, name, rows, partial(_explain_missing, name, tuple(keys)))
-    _check_duplicates(raw, keys, complete, findings)
+    _check_duplicates(raw, {**keys, **columns}, complete, rule, findings)
 
 
 def _is_void(raw: RawTable) -> NDArray[np.bool_]:
@@ -342,7 +343,7 @@ def _explain_missing(name: str, keys: tuple[str, ...], _: int) -> Explanation:
 
 
 def _check_duplicates(
-    raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_], findings: TableFindings
+    raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_], rule: TableRule, findings: TableFindings
 ) -> None:
     """Report each repeated key once, with all rows that hold it; none of them wins."""
     frame = pl.DataFrame(list(keys.values())).rename(dict(zip([s.name for s in keys.values()], keys, strict=True)))
@@ -350,11 +351,12 @@ def _check_duplicates(
         return
     rows = frame.with_row_index("#row").filter(pl.Series(complete))
     groups = rows.group_by(list(keys), maintain_order=True).agg("#row").filter(pl.col("#row").list.len() > 1)
-    findings.errors_of(groups["#row"].to_list(), partial(_duplicate, raw, keys))
+    findings.errors_of(groups["#row"].to_list(), partial(_duplicate, raw, keys, rule))
 
 
-def _duplicate(raw: RawTable, keys: dict[str, pl.Series], rows: list[int]) -> tuple[int, Problem]:
+def _duplicate(raw: RawTable, keys: dict[str, pl.Series], table: TableRule, rows: list[int]) -> tuple[int, Problem]:
     column = next(iter(keys))
+    keys = {name: series for name, series in keys.items() if name in table.key or series[rows[0]]}
     what = ", ".join(f"{name} {show(series[rows[0]])}" for name, series in keys.items())
     places = [raw.place.location(row, column) for row in rows[:SHOWN]]
     message = f"{what} stands in {len(rows)} rows: {listing([int(n) for n in raw.place.row_number[rows]], SHOWN)}"

@@ -6,7 +6,7 @@ that everything found later can still be reported as "cells.csv:412 column basel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,6 +57,8 @@ class TableRule:
         Columns that must be filled and, taken together, unique.
     may_be_empty : bool
         Whether a header without rows is fine.
+    besides : tuple of str
+        Further columns of the key that may be left empty.
     """
 
     name: str
@@ -64,6 +66,7 @@ class TableRule:
     prefixes: tuple[tuple[str, Kind], ...]
     key: tuple[str, ...]
     may_be_empty: bool = False
+    besides: tuple[str, ...] = ()
 
     def column(self, name: str) -> ColumnRule | None:
         """Return the rule of the column called `name`, or None where the format has no such column."""
@@ -74,6 +77,20 @@ class TableRule:
             if name.startswith(prefix) and len(name) > len(prefix):
                 return ColumnRule(name, kind)
         return None
+
+    def parts_of(self, name: str, kpis: Collection[str]) -> dict[str, str]:
+        """Return what each column of the key holds in the row that the document calls `name`.
+
+        Parameters
+        ----------
+        kpis : collection of str
+            Where a key may have one more part, "unit/kpi/period", the KPIs tell whether it has.
+        """
+        if self.besides:
+            rest, slash, last = name.rpartition("/")
+            if slash and last not in kpis and rest.rpartition("/")[2] in kpis and "/" in rest:
+                return {**self.parts_of(rest, kpis), self.besides[0]: last}
+        return dict(zip(self.key, name.rsplit("/", len(self.key) - 1), strict=True))
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -106,6 +123,7 @@ CELLS_TABLE = TableRule(
     columns=(
         ColumnRule("unit", "id", required=True),
         ColumnRule("kpi", "id", required=True),
+        ColumnRule("period", "id"),
         ColumnRule("baseline", "quantity", required=True),
         ColumnRule("min_stretch", "number"),
         ColumnRule("max_stretch", "number"),
@@ -124,8 +142,9 @@ CELLS_TABLE = TableRule(
     ),
     prefixes=(("effort.", "number"),),
     key=("unit", "kpi"),
+    besides=("period",),
 )
-"""The (unit, KPI) pairs: one row per cell."""
+"""The (unit, KPI) pairs: one row per cell; with periods, further rows for what is said about single ones."""
 
 
 @dataclass(frozen=True, slots=True)

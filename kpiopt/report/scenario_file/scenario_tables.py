@@ -60,7 +60,7 @@ def scenario_tables(document: Document, target: Path) -> ScenarioTables:
         relative = Path(os.path.relpath(document.resolve(path, file), target.resolve().parent)).as_posix()
         data = _replaced(data, path, f"{relative}{mark}{part}")
     rows = {
-        rule.name: _rows(rule, _read(document, rule), data.get(rule.name.removesuffix("s"), {}))
+        rule.name: _rows(rule, _read(document, rule), data.get(rule.name.removesuffix("s"), {}), data.get("kpi", {}))
         for rule in (UNITS_TABLE, CELLS_TABLE)
     }
     kept = {k: v for k, v in data.items() if k not in ("tables", "unit", "cell")}
@@ -87,21 +87,21 @@ def _read(document: Document, rule: TableRule) -> Table | None:
     return read_table(path, str(path), rule, sheet=sheet or None, **options)
 
 
-def _rows(rule: TableRule, table: Table | None, patches: Mapping[str, Any]) -> list[Row]:
+def _rows(rule: TableRule, table: Table | None, patches: Mapping[str, Any], kpis: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a table with the document's own entries laid over them."""
     rows: dict[str, Row] = {}
     for i in range(table.n_rows if table else 0):
         assert table is not None
         found = {name: table.quantity_text.get(name, {}).get(i, column[i]) for name, column in table.columns.items()}
         row = {name: value for name, value in found.items() if value != "" and value == value}
-        rows["/".join(str(row[key]) for key in rule.key)] = row
+        rows["/".join(str(row[key]) for key in (*rule.key, *rule.besides) if key in row)] = row
     for name, entry in patches.items():
-        row = rows.setdefault(name, dict(zip(rule.key, name.rsplit("/", len(rule.key) - 1), strict=True)))
+        row = rows.setdefault(name, dict(rule.parts_of(name, kpis)))
         for key, value in entry.items():
             row |= {f"{key}.{part}": v for part, v in value.items()} if key in ("capacity", "effort") else {key: value}
-    columns = dict.fromkeys(
-        [*rule.required, *(c.name for c in rule.columns), *(c for row in rows.values() for c in row)]
-    )
+    used = dict.fromkeys(column for row in rows.values() for column in row)
+    offered = [*rule.key, *rule.besides, *rule.required, *(c.name for c in rule.columns), *used]
+    columns = [column for column in dict.fromkeys(offered) if column not in rule.besides or column in used]
     return [{column: row.get(column) for column in columns} for row in rows.values()] if rows else []
 
 

@@ -37,13 +37,17 @@ MODELS: dict[str, type[BaseModel]] = {
 }
 """Sheet -> what the format says about its entries."""
 
-_KEYS = {name: keys for name, (_, keys) in SECTIONS.items()} | {"units": UNITS_TABLE.key, "cells": CELLS_TABLE.key}
+_KEYS = {name: keys for name, (_, keys) in SECTIONS.items()} | {
+    "units": UNITS_TABLE.key,
+    "cells": (*CELLS_TABLE.key, *CELLS_TABLE.besides),
+}
 _KEY_HELP = {
     "key": "path of a setting, such as currency or simulation.seed",
     "value": "its value; lists and tables as in TOML",
     "attainment": "actual / target",
     "payout": "share of target incentive paid at this attainment",
     "correlation": "of the normal scores, -1 to 1",
+    "period": "empty: about the horizon; else a name of [periods], about that period alone",
 }
 _LISTS = {
     "objective": ("objectives", "objective"), "perspective": ("perspectives", "perspective"), "kpi": ("kpis", "kpi"),

@@ -97,6 +97,7 @@ class CellChecks:
                 "give it a max_stretch, or remove the min_stretch",
             ),
         )
+        self._check_single_periods(inner | cells.has_decision)
         own_max = ~np.isnan(table.fields["max_stretch"])
         self._each(
             is_above(lower, upper) & cells.has_decision & (upper >= 0),
@@ -110,6 +111,22 @@ class CellChecks:
                 "correct one of them",
             ),
         )
+
+    def _check_single_periods(self, is_fine: Mask) -> None:
+        """What single periods say about a stretch needs a decision over the horizon, or all periods."""
+        table, single = self.resolved.table, self.resolved.single
+        if single is None or not self.findings.is_whole("cell", "guardrail", "adjust"):
+            return
+        given = ~np.isnan(np.stack([single.min_stretch, single.max_stretch, single.lock])).all(axis=(0, 2))
+
+        def wrong(cell: int) -> Problem:
+            row = int(table.single_row[table.single_cell == cell][0])
+            message = f"{table.name(cell)} has a range or a lock in single periods, but no decision over the horizon"
+            rule = "a cell has a decision where it has a max_stretch, over the horizon or in every period"
+            fix = "write max_stretch for every period, or in a row without a period, or a guardrail"
+            return Problem("E-min-without-max", message, rule, fix, table.rows.location(row, "period"))
+
+        self.findings.each(np.flatnonzero(given & ~is_fine).tolist(), wrong, ModelError)
 
     def check_locks(self) -> None:
         """A lock is said once; one outside the cell's range is worth a word; a reason and an owner belong to a lock."""
@@ -138,7 +155,7 @@ class CellChecks:
             ),
         )
         for column, what in (("lock_reason", "a reason explains"), ("lock_owner", "an owner answers for")):
-            given = (table.rows.texts(column)[table.row] != "").astype(bool)
+            given = table.has_row & (table.rows.texts(column)[table.row] != "").astype(bool)
             self._each(
                 ~cells.is_locked & given,
                 column,
@@ -156,6 +173,7 @@ class CellChecks:
         inner = self.resolved.roll_up.is_parent[self.resolved.roll_up.cell >= 0]
         texts = np.isin(table.row, list(table.rows.quantities.get("execution", {})))
         execution = np.where(texts, 1.0, table.rows.numbers("execution")[table.row])
+        self._check_periods_of_totals(inner)
         for field, values in {**table.fields, "execution": execution}.items():
             if field in ("pay_rate", "noise_sd", "execution") or field.startswith("effort."):
                 self._each(
@@ -192,11 +210,25 @@ class CellChecks:
             ),
         )
 
+    def _check_periods_of_totals(self, inner: Mask) -> None:
+        """A total is about the horizon."""
+        table, single = self.resolved.table, np.zeros(len(inner), dtype=bool)
+        single[table.single_cell] = True
+
+        def wrong(cell: int) -> Problem:
+            row = int(table.single_row[table.single_cell == cell][0])
+            message = f"{table.name(cell)} has a row about a single period, but units below have cells of this KPI"
+            rule = "a row of a unit above cells of the KPI is about their total over the horizon"
+            fix = "give it to the cells below, or write a [goal.NAME] with at and period"
+            return Problem("E-total-field", message, rule, fix, table.rows.location(row, "period"))
+
+        self.findings.each(np.flatnonzero(inner & single).tolist(), wrong, ModelError)
+
     def check_baselines(self) -> None:
         """Every cell without cells below has a baseline."""
         table, roll_up = self.resolved.table, self.resolved.roll_up
         inner = roll_up.is_parent[roll_up.cell >= 0]
-        missing = np.isnan(table.fields["baseline"]) & ~inner
+        missing = np.isnan(table.fields["baseline"]) & ~inner & table.has_row  # else it is said of the periods
         if not self.findings.is_whole("cell", "adjust"):
             return
         self._each(

@@ -108,7 +108,10 @@ class UnitEntry(Section):
 
 
 class CellEntry(Section):
-    """One (unit, KPI) pair, keyed "unit/kpi", or a change to a row of the cells table."""
+    """One (unit, KPI) pair, keyed "unit/kpi", or a change to a row of the cells table.
+
+    With periods, "unit/kpi/period" is about one of them.
+    """
 
     baseline: QuantityValue | None = Field(default=None, description="value expected without new effort")
     min_stretch: NonNegative | None = Field(default=None, description="smallest stretch; 0 where absent")
@@ -386,6 +389,6 @@ class TablesSection(Section):
     )
     cells: TableSource | None = Field(
         default=None,
-        description="columns unit, kpi, baseline (required), min_stretch, max_stretch, pay_rate, weight, size, lock, "
-        "lock_target, lock_reason, lock_owner, reference, commit, own, execution, noise_sd, effort.<resource>",
+        description="columns unit, kpi, baseline (required), period, min_stretch, max_stretch, pay_rate, weight, size, "
+        "lock, lock_target, lock_reason, lock_owner, reference, commit, own, execution, noise_sd, effort.<resource>",
     )

@@ -9,6 +9,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.scenario.format.asks import AssignEntry
 from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.periods import SinglePeriods
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.scenario import Cells, ChosenKpis, Integers, Units
@@ -81,7 +82,9 @@ def _check_weights(
     findings.each(np.flatnonzero(light).tolist(), problem, ModelError)
 
 
-def resolve_chosen(findings: Findings, model: ScenarioDocument, units: Units, cells: Cells) -> ChosenKpis | None:
+def resolve_chosen(
+    findings: Findings, model: ScenarioDocument, units: Units, cells: Cells, single: SinglePeriods | None
+) -> ChosenKpis | None:
     """Return the units whose KPIs the plan chooses, and refuse what no choice could keep.
 
     Where several entries choose for one unit all of their numbers and weights hold.
@@ -114,6 +117,7 @@ def resolve_chosen(findings: Findings, model: ScenarioDocument, units: Units, ce
         _refuse_numbers(findings, units, found)
         _refuse_light_locks(findings, units, cells, model, found, locked[light[locked]])
         _refuse_peers(findings, model, cells, found)
+        _refuse_periods(findings, found, single)
         _tell_weights(findings, found, cells)
     return found
 
@@ -162,6 +166,19 @@ def _refuse_peers(findings: Findings, model: ScenarioDocument, cells: Cells, fou
     rule = "a KPI that is not chosen has no stretch, which is near nobody's"
     fix = "leave the band and least and most out, or write who has which KPI"
     findings.at("E-assign-choose", message, ("assign", name, "choose"), rule=rule, fix=fix, kind=ModelError)
+
+
+def _refuse_periods(findings: Findings, found: ChosenKpis, single: SinglePeriods | None) -> None:
+    """Refuse to promise a stretch in a single period to a KPI that may not be chosen."""
+    if single is None:
+        return
+    held = (np.nan_to_num(single.min_stretch) > 0.0) | ~np.isnan(single.lock)
+    for place in np.unique(found.of_unit[held[found.cell].any(axis=1)]).tolist():
+        name = found.name[place]
+        message = f"assign '{name}' chooses KPIs, and some have a lock or a min_stretch in a single period"
+        rule = "a KPI that is not chosen has no stretch in any period"
+        fix = "take these out of single periods, or write who has which KPI"
+        findings.at("E-assign-choose", message, ("assign", name, "choose"), rule=rule, fix=fix, kind=ModelError)
 
 
 def _tell_weights(findings: Findings, found: ChosenKpis, cells: Cells) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
@@ -17,10 +17,12 @@ from kpiopt.reading.tables.table import CELLS_TABLE, Table
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.plan import AdjustEntry, FieldChanges
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.periods import period_names
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader
 from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.scenario import OWN, Floats, Integers, Units
 
+_UNKNOWN = -2
 _TRUE = ("true", "yes", "1")
 _FALSE = ("", "false", "no", "0")
 NUMBER_FIELDS = (
@@ -52,7 +54,11 @@ class CellTable:
         Cells whose baseline is a distribution; `fields` holds its mean.
     rows : Rows
     row : (n,) int
-        Row of each cell in `rows`.
+        Row of each cell in `rows`; where none is about the horizon, the first of its single periods.
+    has_row : (n,) bool
+        Whether a row is about the horizon.
+    single_cell, single_period, single_row : (n_single,) int
+        The rows of single periods: cell, period and row in `rows`.
     """
 
     units: Units
@@ -63,6 +69,10 @@ class CellTable:
     baseline_quantity: Mapping[int, Quantity]
     rows: Rows
     row: Integers
+    has_row: Mask
+    single_cell: Integers
+    single_period: Integers
+    single_row: Integers
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -90,15 +100,41 @@ def build_cell_table(
     kpi_ids = tuple(model.kpi)
     unit = _positions(findings, rows, "unit", units.position)
     kpi = _positions(findings, rows, "kpi", {kpi: i for i, kpi in enumerate(kpi_ids)})
-    row = np.flatnonzero((unit >= 0) & (kpi >= 0))
-    row = row[np.lexsort((kpi[row], unit[row]))]
+    period = _periods(findings, model, rows)
+    row = np.flatnonzero((unit >= 0) & (kpi >= 0) & (period > _UNKNOWN))
+    row = row[np.lexsort((period[row], kpi[row], unit[row]))]
+    first = np.append(True, (np.diff(unit[row]) != 0) | (np.diff(kpi[row]) != 0))[: len(row)]
+    single, cell, row = row[period[row] >= 0], (np.cumsum(first) - 1)[period[row] >= 0], row[first]
+    has_row = period[row] < 0
     names = dict.fromkeys([*NUMBER_FIELDS, *(f"effort.{r}" for r in rows.family("effort."))])
-    fields = {name: rows.numbers(name)[row] for name in names}
-    draft = CellTable(units, kpi_ids, unit[row], kpi[row], fields, {}, rows, row)
+    fields = {name: np.where(has_row, rows.numbers(name)[row], np.nan) for name in names}
+    draft = CellTable(units, kpi_ids, unit[row], kpi[row], fields, {}, rows, row, has_row, cell, period[single], single)
     given = _quantities(draft, reader)
-    for cell, quantity in given.items():
-        fields["baseline"][cell] = quantity.mean
-    return CellTable(units, kpi_ids, unit[row], kpi[row], fields, given, rows, row)
+    for at, quantity in given.items():
+        fields["baseline"][at] = quantity.mean
+    return replace(draft, baseline_quantity=given)
+
+
+def _periods(findings: Findings, model: ScenarioDocument, rows: Rows) -> Integers:
+    """Return the period of each row, -1 where it is about the horizon and `_UNKNOWN` where there is no such period."""
+    texts, names = rows.texts("period"), period_names(model)
+    position = {"": -1, **{name: i for i, name in enumerate(names)}}
+    found = np.fromiter((position.get(text, _UNKNOWN) for text in texts.tolist()), np.int64, rows.count)
+    rule = "a period is one of [periods] names; an empty field is about all of them"
+
+    def unknown(row: int) -> Problem:
+        place = rows.location(row, "period")
+        if not names:
+            message = f"the row is about the period '{texts[row]}', but there are none"
+            return Problem("E-no-periods", message, rule, "write [periods] names = […], or empty the field", place)
+        message, near = f"there is no period '{texts[row]}'", findings.nearest(texts[row], names)
+        return Problem("E-unknown-period", message, rule, near or "correct the period", place)
+
+    if findings.is_whole("periods"):
+        findings.each(np.flatnonzero(found == _UNKNOWN).tolist(), unknown, ModelError)
+    if np.any(found == _UNKNOWN):
+        findings.damaged.add("joins")
+    return found
 
 
 def own_parts(model: ScenarioDocument, table: Table | None) -> dict[str, KeyPath]:
@@ -109,7 +145,7 @@ def own_parts(model: ScenarioDocument, table: Table | None) -> dict[str, KeyPath
         found = dict.fromkeys(table.texts("unit")[own].tolist(), ("tables", "cells"))
     for name, entry in model.cell.items():
         if entry.own:
-            found.setdefault(name.rpartition("/")[0], ("cell", name, "own"))
+            found.setdefault(CELLS_TABLE.parts_of(name, model.kpi)["unit"], ("cell", name, "own"))
     return found
 
 
@@ -132,28 +168,29 @@ def _name_own_parts(findings: Findings, rows: Rows) -> None:
 
 
 def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -> list[Patch]:
-    row_of: dict[tuple[str, str], int] = {}
+    row_of: dict[tuple[str, str, str], int] = {}
     if table and model.cell:
-        pairs = zip(table.texts("unit").tolist(), table.texts("kpi").tolist(), strict=True)
-        row_of = {pair: row for row, pair in enumerate(pairs)}
+        names = zip(*(table.texts(c).tolist() for c in ("unit", "kpi", "period")), strict=True)
+        row_of = {name: row for row, name in enumerate(names)}
     patches = []
     for name, entry in model.cell.items():
         path: KeyPath = ("cell", name)
-        unit, slash, kpi = name.rpartition("/")
-        if not slash or not unit or not kpi:
+        parts = CELLS_TABLE.parts_of(name, model.kpi) if "/" in name else {"unit": "", "kpi": ""}
+        unit, kpi, period = parts["unit"], parts["kpi"], parts.get("period", "")
+        if not unit or not kpi:
             rule = 'a cell is named by its unit and KPI: [cell."unit/kpi"]'
             findings.at(
                 "E-cell-name", f"'{name}' is not the name of a cell", path, rule=rule, key=True, kind=ModelError
             )
             continue
-        values = {"unit": unit, "kpi": kpi, **entry.model_dump(exclude_none=True, exclude={"effort", "own"})}
+        values = {**parts, **entry.model_dump(exclude_none=True, exclude={"effort", "own"})}
         if entry.own:
             values["own"] = "true"
-        keys = {"unit": path, "kpi": path}
+        keys = {"unit": path, "kpi": path, "period": path}
         for resource, amount in entry.effort.items():
             values[f"effort.{resource}"] = amount
             keys[f"effort.{resource}"] = (*path, "effort", resource)
-        patches.append(Patch(path, row_of.get((unit, kpi), -1), values, keys))
+        patches.append(Patch(path, row_of.get((unit, kpi, period), -1), values, keys))
     return patches
 
 
@@ -186,7 +223,7 @@ def _quantities(cells: CellTable, reader: QuantityReader) -> dict[int, Quantity]
     given = cells.rows.quantities.get("baseline", {})
     if not given:
         return {}
-    cell_of = {row: cell for cell, row in enumerate(cells.row.tolist())}
+    cell_of = {row: cell for cell, row in enumerate(cells.row.tolist()) if cells.has_row[cell]}
     read = {
         cell_of[row]: reader.of_row(cells.rows, row, "baseline", cells.name(cell_of[row]))
         for row in given
@@ -206,7 +243,7 @@ def adjust_cells(findings: Findings, model: ScenarioDocument, cells: CellTable, 
         chosen = selector.cells_of(entry.where, (*path, "where"), cells.unit, cells.kpi)
         if chosen.any():
             _Edit(findings, path, chosen, fields, quantities).apply(entry)
-    return CellTable(cells.units, cells.kpi_ids, cells.unit, cells.kpi, fields, quantities, cells.rows, cells.row)
+    return replace(cells, fields=fields, baseline_quantity=quantities)
 
 
 @dataclass(frozen=True)

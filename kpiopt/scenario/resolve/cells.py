@@ -10,7 +10,9 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.tables.table import Table
 from kpiopt.scenario.bounds import closed
 from kpiopt.scenario.format.document import ScenarioDocument
+from kpiopt.scenario.periods import SinglePeriods
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.resolve.by_period import resolve_single_periods
 from kpiopt.scenario.resolve.cell_table import CellTable, adjust_cells, build_cell_table
 from kpiopt.scenario.resolve.quantity_reader import QuantityReader, require_positive_mean
 from kpiopt.scenario.resolve.selection import Mask, Selector
@@ -35,6 +37,8 @@ class ResolvedCells:
     baseline : (n_pairs,) float
         Baseline of every pair of the roll-up as the graph will have it; NaN where it is not known.
     uncertainty : Uncertainty
+    single : SinglePeriods or None
+        What rows say about single periods; None where there are none.
     """
 
     cells: Cells
@@ -44,6 +48,7 @@ class ResolvedCells:
     baseline: Floats
     uncertainty: Uncertainty
     totals: Totals
+    single: SinglePeriods | None = None
 
 
 def resolve_cells(
@@ -62,7 +67,8 @@ def resolve_cells(
         KPI -> its baseline at the root, where one is given.
     """
     selector = Selector(findings, units, model)
-    given = adjust_cells(findings, model, build_cell_table(findings, model, units, table, reader), selector)
+    stated, single = resolve_single_periods(findings, model, build_cell_table(findings, model, units, table, reader))
+    given = adjust_cells(findings, model, stated, selector)
     kpis = model.kpi.items()
     rolls = [entry.roll_up != "none" for _, entry in kpis]
     roll_up = build_roll_up(units, given.unit, given.kpi, rolls, [kpi in root_baseline for kpi, _ in kpis])
@@ -75,7 +81,8 @@ def resolve_cells(
     inner = roll_up.is_parent[roll_up.cell >= 0]
     cells = _build(given, baseline[roll_up.cell >= 0], execution, growth, *(np.where(inner, np.nan, b) for b in boxes))
     cells = replace(cells, has_decision=cells.has_decision & ~inner, near_peers=near_peers)
-    return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty, _totals(given, inner, *boxes))
+    totals = _totals(given, inner, *boxes)
+    return ResolvedCells(cells, given, roll_up, coefficient, baseline, uncertainty, totals, single)
 
 
 def given_sizes(roll_up: RollUp, given: CellTable) -> Floats:
@@ -147,7 +154,7 @@ def _build(
 
 def _texts(given: CellTable, column: str) -> dict[int, str]:
     """Return a text column's fields that are given, by cell."""
-    texts = given.rows.texts(column)[given.row]
+    texts = np.where(given.has_row, given.rows.texts(column)[given.row], "")
     return {cell: texts[cell] for cell in np.flatnonzero(texts != "").tolist()}
 
 

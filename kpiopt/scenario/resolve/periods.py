@@ -14,7 +14,7 @@ from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.periods import PeriodSeries
 from kpiopt.scenario.format.strategy_map import KpiEntry
-from kpiopt.scenario.periods import Periods
+from kpiopt.scenario.periods import Periods, SinglePeriods
 from kpiopt.scenario.resolve.selection import Selector
 from kpiopt.scenario.scenario import Cells, Floats, Recourse, Units
 
@@ -104,6 +104,7 @@ def resolve_periods(
     units: Units,
     cells: Cells,
     by_unit: Mapping[str, Floats],
+    single: SinglePeriods | None,
 ) -> Periods | None:
     """Return the periods; None where there are none.
 
@@ -111,6 +112,8 @@ def resolve_periods(
     ----------
     by_unit : mapping of str to (n_units, T) float
         Shares of capacities in which units differ.
+    single : SinglePeriods or None
+        What is said about single periods of cells.
     """
     names = period_names(model)
     if model.periods is None:
@@ -119,7 +122,7 @@ def resolve_periods(
     if not _check_names(findings, model, names):
         return None
     entries = model.kpi.items()
-    season = np.array([_season(findings, model, kpi, len(names)) for kpi in model.kpi])
+    season = np.array([season_of(findings, model, kpi, len(names)) for kpi in model.kpi])
     carry = np.array([1.0 if entry.carry is None else entry.carry for _, entry in entries], dtype=np.float64)
     for key, entry in entries:
         _check_kind(findings, key, entry)
@@ -130,7 +133,7 @@ def resolve_periods(
     }
     capacity |= by_unit
     ramp, by_period = _guardrails(findings, model, units, cells)
-    return Periods(names, season.reshape(-1, len(names)), carry, capacity, ramp, by_period)
+    return Periods(names, season.reshape(-1, len(names)), carry, capacity, ramp, by_period, single)
 
 
 def _guardrails(
@@ -209,7 +212,7 @@ def _check_kind(findings: Findings, key: str, entry: KpiEntry) -> None:
             findings.at("E-kind", message, ("kpi", key, field), rule=rule, fix=fix, key=True, kind=ModelError)
 
 
-def _season(findings: Findings, model: ScenarioDocument, kpi: str, count: int) -> Floats:
+def season_of(findings: Findings, model: ScenarioDocument, kpi: str, count: int) -> Floats:
     """Return the season of a KPI, through the KPIs that it refers to."""
     path: KeyPath = ("kpi", kpi, "season")
     seen, at = [kpi], model.kpi[kpi].season

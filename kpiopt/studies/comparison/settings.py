@@ -95,11 +95,12 @@ def _values(document: Document, rule: TableRule) -> dict[str, Setting]:
         thousands=options.get("thousands"),
     )
     section = rule.name.removesuffix("s")
-    keys = ["/".join(parts) for parts in zip(*(table.texts(name) for name in rule.key), strict=True)]
+    parts = zip(*(table.texts(name) for name in (*rule.key, *rule.besides)), strict=True)
+    keys = ["/".join(part for part in each if part) for each in parts]
     return {
         dotted((section, keys[row], *column.split(".", 1))): Setting(value, str(table.location(row, column)))
         for column in table.columns
-        if column not in rule.key
+        if column not in (*rule.key, *rule.besides)
         for row, value in _given(table, column)
     }
 

@@ -370,8 +370,11 @@ def test_rows_44_and_46_dates_are_no_numbers(tmp_path: Path, value: str) -> None
     assert found.code == "E-number-date" and "YYYY-MM-DD" in found.fix
 
 
-def test_row_46_a_period_column_is_unknown(tmp_path: Path) -> None:
-    assert "'period'" in only(problems(tmp_path, "unit,kpi,baseline,period\na,x,1,2026-01\n")).message
+def test_row_46_a_period_that_stands_twice_and_a_period_of_units(tmp_path: Path) -> None:
+    twice = only(problems(tmp_path, "unit,kpi,baseline,period\na,x,1,2026-01\na,x,2,2026-01\n"))
+    assert "period '2026-01' stands in 2 rows: 2 and 3" in twice.message
+    rest = "unit,parent,period\na,,2026-01\n"
+    assert "'period'" in only(problems(tmp_path, rest, UNITS_TABLE)).message
 
 
 @pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-Infinity", "1e999", "-1e400", "1e-400", "3e-999"])
