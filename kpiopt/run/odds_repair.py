@@ -7,7 +7,7 @@ published has been tried: a plan made from scratch with these very numbers keeps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,8 +39,9 @@ BEYOND = 1.0005
 NO_PROGRESS = 0.98
 """Where a move leaves so much of what was lacking, it is not what the promise lacks."""
 
-Move = Callable[[float], tuple[str, tuple[str, ...]]]
-"""Returns what is said of a move, and its assignments, for a multiple of the guess."""
+Claimed = Sequence[Sequence[tuple[str, float]]]
+Move = Callable[[float], "OddsRepair"]
+"""Returns what is moved for a multiple of the guess."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,18 @@ class OddsRepair:
         Such as "raise budget.cash by 1,200 USD to 91,200".
     assignments : tuple of str
         The words of `--set` that make it.
+    moves : tuple of (str, float)
+        What is moved, as "budget.cash" or "goal.sales", and the value that it gets.
     """
 
     text: str
     assignments: tuple[str, ...]
+    moves: tuple[tuple[str, float], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        moves = [{"what": what, "to": value} for what, value in self.moves]
+        return {"text": self.text, "set": list(self.assignments), "moves": moves}
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,12 @@ class MissedOdds:
         """Return the JSON form."""
         return {
             "best": [{"promise": name, "odds": odds} for name, odds in self.best.items()],
-            "repairs": [{"text": repair.text, "set": list(repair.assignments)} for repair in self.repairs],
+            "repairs": [repair.as_dict() for repair in self.repairs],
         }
 
 
 def mend_odds(
-    cascade: Cascade, solution: Solution, options: SolverOptions
+    cascade: Cascade, solution: Solution, options: SolverOptions, claimed: Claimed | None = None
 ) -> tuple[MissedOdds | None, tuple[NotDone, ...]]:
     """Look for what would keep the promises that a plan misses.
 
@@ -91,6 +100,9 @@ def mend_odds(
     ----------
     cascade : Cascade
         With what holds it to its promises.
+    claimed : list of list of (str, float), optional
+        What each repair of a kept run moves, and the value that it gets: each is tried by one plan, nothing is looked
+        for. A claim that does not keep the promises is left out.
 
     Returns
     -------
@@ -107,7 +119,9 @@ def mend_odds(
         return None, (late,)
     try:
         best = {result.name: _best(cascade, result, options) for result in missed}
-        return MissedOdds(best, tuple(_repairs(cascade, solution, missed, options))), ()
+        looked_for = _repairs(cascade, solution, missed, options)
+        repairs = looked_for if claimed is None else _confirmed(cascade, missed, claimed, options)
+        return MissedOdds(best, tuple(repairs)), ()
     except LimitReached:
         if not options.deadline.ends("repairs", 0, 1):
             raise
@@ -169,14 +183,33 @@ def _repairs(
             yield repair
 
 
+def _confirmed(
+    cascade: Cascade, missed: list[PromiseResult], claimed: Claimed, options: SolverOptions
+) -> Iterator[OddsRepair]:
+    """Yield the claims that one plan confirms, in the words that they have to stand in; no more than may be found."""
+    levers = {lever.handle.name: lever for lever in limit_levers(cascade)}
+    words, gives = Words(cascade, levers), {f"goal.{name}" for result in missed for name in result.goals}
+    for moves in claimed[: MOST_LIMITS + 1]:
+        if moves and all(what in gives for what, _ in moves):
+            repair = _to_targets(cascade, {what.removeprefix("goal."): value for what, value in moves})
+        elif moves and all(what in levers for what, _ in moves):
+            said = [words.limit_at(levers[what], value) for what, value in moves]
+            assignments = tuple(assignment for _, each in said for assignment in each)
+            repair = OddsRepair(", and ".join(text for text, _ in said), assignments, tuple(moves))
+        else:
+            continue
+        if _left(cascade, repair.assignments, options) == 0.0:
+            yield repair
+
+
 def _tried(cascade: Cascade, move: Move, lacking: float, options: SolverOptions) -> OddsRepair | None:
     """Move farther and farther until the plan made anew keeps all promises; None where that does not help."""
     before, share, left_before = 0.0, FIRST_TRY, lacking
     for _ in range(MOST_TRIES):
-        text, assignments = move(share)
-        left = _left(cascade, assignments, options)
+        repair = move(share)
+        left = _left(cascade, repair.assignments, options)
         if left == 0.0:
-            return OddsRepair(text, assignments)
+            return repair
         if (left > NO_PROGRESS * left_before and share > 1.0) or left > NO_PROGRESS * lacking:
             return None
         slope = (left_before - left) / (share - before)
@@ -226,10 +259,11 @@ def _limit_moves(
 
 
 def _limit_move(words: Words, repair: Repair) -> Move:
-    def move(share: float) -> tuple[str, tuple[str, ...]]:
+    def move(share: float) -> OddsRepair:
         changes = tuple(Change(handle, amount * share) for handle, amount in repair.changes)
         said = words.repair(Repair(changes, repair.price * share))
-        return str(said["text"]), tuple(said["set"])
+        moves = tuple((str(change["limit"]), float(change["to"])) for change in said["changes"])
+        return OddsRepair(str(said["text"]), tuple(said["set"]), moves)
 
     return move
 
@@ -261,16 +295,24 @@ def _target_move(cascade: Cascade, missed: list[PromiseResult]) -> Move:
         for goal in result.goals:
             gives[goal] = max(gives[goal], result.shortfall * (scale[goal] if result.name == TOGETHER else 1.0))
 
-    def move(share: float) -> tuple[str, tuple[str, ...]]:
-        texts, assignments = [], []
+    def move(share: float) -> OddsRepair:
+        after = {}
         for name, amount in gives.items():
-            goal = scenario.goals[name]
-            kpi = scenario.kpis[goal.kpi]
-            moved = amount * max(share, 1.0)
-            after = -kpi.sign * outward(-kpi.sign * goal.target + moved, moved)
-            verb = "lower" if kpi.sign > 0 else "raise"
-            texts.append(f"{verb} goal.{name} from {plain(goal.target)} to {plain(after)} {kpi.unit}".rstrip())
-            assignments.append(f'goal."{name}".target={after:.15g}')
-        return ", and ".join(texts), tuple(assignments)
+            goal, moved = scenario.goals[name], amount * max(share, 1.0)
+            sign = scenario.kpis[goal.kpi].sign
+            after[name] = -sign * outward(-sign * goal.target + moved, moved)
+        return _to_targets(cascade, after)
 
     return move
+
+
+def _to_targets(cascade: Cascade, after: Mapping[str, float]) -> OddsRepair:
+    """Return the move of goals' targets to other values."""
+    scenario, texts = cascade.graph.scenario, []
+    for name, value in after.items():
+        goal = scenario.goals[name]
+        kpi = scenario.kpis[goal.kpi]
+        verb = "lower" if kpi.sign > 0 else "raise"
+        texts.append(f"{verb} goal.{name} from {plain(goal.target)} to {plain(value)} {kpi.unit}".rstrip())
+    assignments = tuple(f'goal."{name}".target={value:.15g}' for name, value in after.items())
+    return OddsRepair(", and ".join(texts), assignments, tuple((f"goal.{n}", value) for n, value in after.items()))

@@ -30,7 +30,7 @@ from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.run.fairness import compare_peers, is_priced, judge_without, without_fairness
 from kpiopt.run.gaps import find_gaps
 from kpiopt.run.judge import goal_results, judge_rule
-from kpiopt.run.odds_repair import mend_odds, with_repairs
+from kpiopt.run.odds_repair import Claimed, mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.robust import add_variants, variant_results
@@ -69,6 +69,8 @@ class SolveOptions:
         Rules whose plans are judged beside this one; "proportional" by default where there are at most 20,000 cells.
     risk : bool
         Whether what odds cost is studied as well and kept with the run.
+    claimed : list of list of (str, float), optional
+        What the repairs of missed odds move in a kept run, see `mend_odds`.
     """
 
     solver: SolverOptions = field(default_factory=SolverOptions)
@@ -77,6 +79,7 @@ class SolveOptions:
     allow_code: bool = False
     beside: tuple[str, ...] | None = None
     risk: bool = False
+    claimed: Claimed | None = None
 
 
 def solve_scenario(
@@ -134,7 +137,7 @@ def complete_run(
         plan, cushions = over_assign(make_plan(cascade, solution, limits))
         plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
-        missed_odds, late = mend_odds(cascade, solution, options.solver)
+        missed_odds, late = mend_odds(cascade, solution, options.solver, options.claimed)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),

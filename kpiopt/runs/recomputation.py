@@ -21,6 +21,7 @@ from kpiopt.program.order.kept_solution import restore_solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
+from kpiopt.run.odds_repair import Claimed
 from kpiopt.run.run import Run, odds_frame
 from kpiopt.run.solve import USUAL_RULE, SolveOptions, complete_run
 from kpiopt.runs.csv_text import csv_bytes
@@ -69,8 +70,23 @@ def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ..
     cut = any(part["what"] == "rules" for part in late)
     beside = (USUAL_RULE,) if cut else tuple(run.document.get("rules", ()))
     solver = SolverOptions(deadline=Replay.of(late))
-    options = SolveOptions(solver, simulate=simulated, executor=executor, beside=beside)
+    options = SolveOptions(solver, simulate=simulated, executor=executor, beside=beside, claimed=_claimed(run))
     return complete_run(cascade, restore_solution(cascade.program, evidence), options)
+
+
+def _claimed(run: StoredRun) -> Claimed | None:
+    """Return what the repairs of missed odds move: each is a claim to be tried, none has to be looked for again.
+
+    None for a run that was kept before moves were, whose repairs are looked for.
+    """
+    try:
+        repairs = (run.document.get("missed_odds") or {}).get("repairs") or []
+        if not all("moves" in repair for repair in repairs):
+            return None
+        claims = [[(str(move["what"]), float(move["to"])) for move in repair["moves"]] for repair in repairs]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []
+    return [claim for claim in claims if all(math.isfinite(value) for _, value in claim)]
 
 
 def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, list[str]]]:

@@ -12,7 +12,10 @@ from scipy.stats import multivariate_normal
 import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import Uncertified
+from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.report.promised.sentences import repair_sentences
+from kpiopt.run import odds_repair
+from kpiopt.runs.run_document import seal
 from tests.run.test_promised import HEAD, joint, scenario
 
 HOURS = HEAD.replace("[unit.company]", "[unit.company]\ncapacity.hours = 30") + "p_min = 0.95\n[odds]\ndraws = 2048\n"
@@ -83,6 +86,38 @@ def test_repairs_are_kept_with_the_run_and_verified(tmp_path, monkeypatch, capsy
     assert all(finding.passed for finding in kpiopt.verify(tmp_path / document["folder"]))
     assert main(["solve", "promised.toml", "--set", found["repairs"][0]["set"][0], "--no-simulation"]) == 0
     assert "All promises are kept if" not in capsys.readouterr().out
+
+
+def test_claimed_repairs_are_tried_by_one_plan_each_and_none_is_looked_for(tmp_path, monkeypatch):
+    """What a kept run says is confirmed as it stands; too little of a limit, or another limit, is left out."""
+    run = kpiopt.solve(scenario(tmp_path, HOURS), simulate=False)
+    repairs, plans = run.missed_odds.repairs, []
+    solve = odds_repair.solve_promised
+    monkeypatch.setattr(odds_repair, "solve_promised", lambda *a, **k: plans.append(1) or solve(*a, **k))
+    monkeypatch.setattr(odds_repair, "find_repairs", lambda *a, **k: pytest.fail("it was looked for"))
+
+    def confirmed(*claims):
+        plans.clear()
+        found, _ = odds_repair.mend_odds(run.cascade, run.solution, SolverOptions(), claims)
+        return found
+
+    assert confirmed(*(repair.moves for repair in repairs)) == run.missed_odds and len(plans) == 2
+    ((hours, more),), ((target, lower),) = repairs[0].moves, repairs[1].moves
+    for what, value in ((hours, more - 0.5), (target, lower + 0.5), ("capacity.hours@north", more), ("goal.x", lower)):
+        assert confirmed([(what, value)]).repairs == ()
+    assert len(confirmed(*[[(hours, more + i)] for i in range(9)]).repairs) == 4
+
+
+@pytest.mark.parametrize(("key", "value"), [("to", 30.5), ("to", "much"), ("what", "capacity.hours@south")])
+def test_a_bent_repair_is_found_by_verify(tmp_path, monkeypatch, capsys, key, value):
+    monkeypatch.chdir(tmp_path)
+    scenario(tmp_path, HOURS.replace("draws = 2048", "draws = 512"))
+    assert main(["solve", "promised.toml", "--json", "--no-simulation"]) == 0
+    folder = tmp_path / json.loads(capsys.readouterr().out)["folder"]
+    document = json.loads((folder / "run.json").read_text())
+    document["missed_odds"]["repairs"][0]["moves"][0][key] = value
+    (folder / "run.json").write_text(json.dumps(seal(document)))
+    assert any(not finding.passed and "repairs" in finding.detail for finding in kpiopt.verify(folder))
 
 
 def test_budgets_buy_odds_of_initiatives_and_tell_when_two_limits_hold(tmp_path):

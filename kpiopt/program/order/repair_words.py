@@ -70,6 +70,11 @@ class Words:
             "changes": changes,
         }
 
+    def limit_at(self, lever: Lever, after: float) -> tuple[str, list[str]]:
+        """Return in words and as assignments that a budget or a capacity is moved to a value."""
+        text, assignments, _, _ = (self._budget_to if lever.kind == "budget" else self._capacity_to)(lever, after)
+        return text, assignments
+
     def _change(self, change: Change, number: int) -> dict[str, Any]:
         lever = self.levers[change.handle.name]
         if lever.kind in ("min_stretch", "max_stretch"):
@@ -88,7 +93,10 @@ class Words:
 
     def _budget(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         limit = self.limits[lever.name]
-        after = outward(limit.value + amount, amount)
+        return self._budget_to(lever, outward(limit.value + amount, amount))
+
+    def _budget_to(self, lever: Lever, after: float) -> tuple[str, list[str], float, float]:
+        limit = self.limits[lever.name]
         budget = lever.name.partition(".")[2]
         unit = self.scenario.currency if self.scenario.budgets[budget].money else limit.resource
         text = f"raise {lever.name} by {_difference(after - limit.value)} {unit} to {plain(after)}".replace("  ", " ")
@@ -96,8 +104,11 @@ class Words:
 
     def _capacity(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
+        return self._capacity_to(lever, outward(sum(limit.value for limit in limits) + amount, amount))
+
+    def _capacity_to(self, lever: Lever, after: float) -> tuple[str, list[str], float, float]:
+        limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
         limit = replace(limits[0], value=sum(limit.value for limit in limits))
-        after = outward(limit.value + amount, amount)
         unit = self.scenario.units.ids[limit.unit]
         scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
         path = f"unit.{json.dumps(unit)}.capacity.{json.dumps(limit.resource)}"
