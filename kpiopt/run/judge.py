@@ -68,7 +68,7 @@ def judge_plan(graph: CausalGraph, label: str, given: SplitPlan, draw: Draw | No
     simulation = draw(plan) if draw else None
     if simulation:
         plan = plan.annotate(odds=np.vstack([simulation.node_odds, simulation.node_intervals]))
-    worst, fairness = _stretches(graph, stretch)
+    worst, fairness = stretches(graph, stretch)
     return JudgedPlan(
         label=label,
         plan=plan,
@@ -248,7 +248,7 @@ def _too_many_kpis(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLimit]
         yield BrokenLimit(where, 0.0, 1.0)
 
 
-def _stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:
+def stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]:
     """Return the largest relative stretch, and the value of the step "fairness"; None without peers."""
     scenario, cells, size = graph.scenario, graph.scenario.horizon, graph.stretch_scale
     relative = over_horizon(scenario, stretch / np.where(size > 0.0, size, 1.0))

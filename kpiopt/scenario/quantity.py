@@ -283,12 +283,17 @@ _RULES: dict[str, Callable[..., None]] = {
 def _describe(quantity: Quantity) -> str:
     kind, parameters = quantity.kind, quantity.parameters
     if kind == "number":
-        return f"{parameters[0]:g}"
+        return f"{_figure(parameters[0])}"
     if kind == "lognormal":
-        return f"{parameters[0]:g} to {parameters[1]:g}"
+        return f"{_figure(parameters[0])} to {_figure(parameters[1])}"
     if kind == "samples":
-        return f"{len(parameters)} samples, {parameters[0]:g} to {parameters[-1]:g}"
+        return f"{len(parameters)} samples, {_figure(parameters[0])} to {_figure(parameters[-1])}"
     if kind == "discrete":
         pairs = zip(parameters[::2], parameters[1::2], strict=True)
-        return "discrete, " + ", ".join(f"{value:g} with {share:.3g}" for value, share in pairs)
-    return f"{kind}, " + ", ".join(f"{n} {p:g}" for n, p in zip(_SHAPES[kind], parameters, strict=True))
+        return "discrete, " + ", ".join(f"{_figure(value)} with {share:.3g}" for value, share in pairs)
+    return f"{kind}, " + ", ".join(f"{n} {_figure(p)}" for n, p in zip(_SHAPES[kind], parameters, strict=True))
+
+
+def _figure(value: float) -> str:
+    """Write a number as a planner would: thousands separated, five digits of a fraction."""
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.5g}"

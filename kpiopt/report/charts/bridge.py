@@ -13,6 +13,7 @@ Bars = list[tuple[str, float, float, str, str]]
 """Label, where the bar begins and ends, its text, its colour."""
 
 ROW = 34.0
+LEFT = 62.0
 
 
 def bridge_figure(
@@ -39,7 +40,13 @@ def bridge_figure(
     bars = _bars(start, steps, end, more_is_better=more_is_better)
     low, high = bridge_range(start[1], [amount for _, amount in steps])
     name = f"Bridge from {start[0]} to {end[0]}" + (f", {unit}" if unit else "")
-    return both(lambda width: (_down if width <= NARROW else _across)(bars, low, high, name, unit, width))
+    return both(lambda width: (_across if _has_room(bars, width) else _down)(bars, low, high, name, unit, width))
+
+
+def _has_room(bars: Bars, width: float) -> bool:
+    """Whether names can stand below upright bars without being cut."""
+    slot = (width - LEFT - 8.0) / len(bars)
+    return width > NARROW and all(not line.endswith("…") for bar in bars for line in fold(bar[0], SIZE, slot - 4, 3))
 
 
 def _bars(
@@ -73,10 +80,9 @@ def bridge_range(start: float, amounts: Sequence[float], *, room: float = 0.25) 
 
 
 def _across(bars: Bars, low: float, high: float, name: str, unit: str, width: float) -> Svg:
-    height, bottom, left = 300.0, 238.0, 62.0
+    height, bottom, left = 300.0, 238.0, LEFT
     scale, slot = Scale(low, high, bottom, 26.0), (width - left - 8.0) / len(bars)
     pieces = [*y_axis(scale, left, width), draw("text", unit, x=4, y=14, class_="soft")]
-    lines = 3 if slot >= 44 else 1
     for i, (label, a, b, text, colour) in enumerate(bars):
         x, ends = left + (i + 0.14) * slot, sorted((scale.at(a if a == a else max(low, min(0.0, high))), scale.at(b)))
         pieces.append(draw("rect", x=x, y=ends[0], width=0.72 * slot, height=max(1.0, ends[1] - ends[0]), rx=2,
@@ -86,13 +92,16 @@ def _across(bars: Bars, low: float, high: float, name: str, unit: str, width: fl
         if i + 1 < len(bars):
             y = scale.at(b)
             pieces.append(draw("line", x1=x + 0.72 * slot, x2=x + 1.28 * slot, y1=y, y2=y, class_="dash"))
-        for j, line in enumerate(fold(label, SIZE, slot - 4, lines)):
+        for j, line in enumerate(fold(label, SIZE, slot - 4, 3)):
             pieces.append(draw("text", line, x=middle, y=bottom + 20 + 14 * j, text_anchor="middle", class_="soft"))
     return picture(width, height, name, *pieces)
 
 
 def _down(bars: Bars, low: float, high: float, name: str, unit: str, width: float) -> Svg:
-    left, pieces = left_room([bar[0] for bar in bars], 128.0), [draw("text", unit, x=4, y=14, class_="soft")]
+    left, pieces = (
+        left_room([bar[0] for bar in bars], max(128.0, 0.34 * width)),
+        [draw("text", unit, x=4, y=14, class_="soft")],
+    )
     scale = Scale(low, high, left, width - 66.0)
     for i, (label, a, b, text, colour) in enumerate(bars):
         y = 24 + i * ROW

@@ -36,11 +36,11 @@ def exceedance_figure(
     sign : int
         +1 where the value is to be at least a level, -1 where at most.
     """
-    levels = np.quantile(values, np.linspace(0.005, 0.995, POINTS))
+    target, hit = goal
+    levels = np.sort(np.append(np.quantile(values, np.linspace(0.005, 0.995, POINTS)), hit))
     ordered = np.sort(values)
     below = np.searchsorted(ordered, levels, "left" if sign > 0 else "right") / len(ordered)
     shares = 1.0 - below if sign > 0 else below
-    target, hit = goal
     reached = levels + (target - hit)
     return both(lambda width: _drawn(reached, shares, (target, plan, sign), odds, unit, width))
 
@@ -49,7 +49,7 @@ def _drawn(
     levels: Floats, shares: Floats, marks: tuple[float, float, int], odds: Estimate, unit: str, width: float
 ) -> Svg:
     goal, plan, sign = marks
-    left, bottom = 48.0, 232.0
+    left, bottom = 48.0, 252.0
     low, high = min(float(levels[0]), goal, plan), max(float(levels[-1]), goal, plan)
     x, y = Scale(low, high, left, width - 14.0), Scale(0.0, 1.0, bottom, 16.0)
     points = [(x.at(float(v)), y.at(float(s))) for v, s in zip(levels, shares, strict=True)]
@@ -65,7 +65,7 @@ def _drawn(
     title = f"Probability of {verb} each level of {unit}".strip()
     whisker = f"M{at:.1f} {y.at(odds.low):.1f}V{y.at(odds.high):.1f}"
     return picture(
-        width, 274.0, f"{title}; {text}",
+        width, 296.0, f"{title}; {text}",
         *y_axis(y, left, width - 6, share=True), *x_axis(x, bottom, title=f"{unit}, {verb}"),
         draw("path", d=f"{line}V{bottom}H{points[0][0]:.1f}Z", class_="area"),
         draw("path", d=line, class_="curve"),

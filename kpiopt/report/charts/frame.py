@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kpiopt.report.drawing.fit import fit, text_width
 from kpiopt.report.drawing.palette import FONT, css
-from kpiopt.report.drawing.short import short
+from kpiopt.report.drawing.short import short_ticks
 from kpiopt.report.drawing.svg import Svg, draw
 
 WIDE, NARROW, FULL = 620.0, 340.0, 1080.0
@@ -93,15 +93,7 @@ def tick_texts(values: Sequence[float], *, share: bool = False) -> list[str]:
         digits = max(0, math.ceil(-math.log10(100 * step) - 1e-9)) if step > 0 else 0
         digits += any(abs(round(100 * v, digits) - 100 * v) > 1e-9 for v in values)
         return [f"{100 * v:.{digits}f} %" for v in values]
-    for digits in range(2, 9):
-        texts = [short(v, digits) for v in values]
-        if len(set(texts)) == len(texts) and all(_is_near(v, digits) for v in values):
-            return texts
-    return [f"{v:,.6g}" for v in values]
-
-
-def _is_near(value: float, digits: int) -> bool:
-    return abs(value - float(f"{value:.{digits - 1}e}")) <= 1e-9 * abs(value)
+    return short_ticks(values)
 
 
 def y_axis(scale: Scale, left: float, right: float, *, share: bool = False) -> list[Svg]:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kpiopt.report.charts.frame import SIZE, Figure, both
+from kpiopt.report.charts.frame import NARROW, SIZE, Figure, both
 from kpiopt.report.drawing.fit import fit, text_width
 from kpiopt.report.drawing.palette import css
 from kpiopt.report.drawing.svg import Svg, draw, picture
 
 SHADES = 6
+FLAT, UPRIGHT = 46.0, 118.0
+LEAST_TURNED = 17.0
+MOST_LINES = 48
 LEVELS = ("#f6ece0", "#f3d9b8", "#edba80", "#e2955a", "#cb6a3c", "#a33f22")
 DARK_LEVELS = ("#2b2621", "#45351f", "#6b4a22", "#965f2a", "#c47c3d", "#f0a765")
 
@@ -64,25 +67,68 @@ class Slice:
 
 
 def icicle_figure(slices: Sequence[Slice], name: str, *, full: bool = False) -> Figure:
-    """Draw a cascade: each row adds up to the row above."""
-    rows = 1 + max(s.depth for s in slices)
-    return both(lambda width: picture(width, rows * 48.0 + 2, name, *(_slice(s, width) for s in slices)), full=full)
+    """Draw a cascade: each row adds up to the row above; in narrow places a line for each unit."""
+    return both(lambda width: (_lines if width <= NARROW else _rows)(slices, name, width), full=full)
 
 
-def _slice(found: Slice, width: float) -> Svg:
-    x, wide, y, level = found.left * width, found.width * width, 48.0 * found.depth, shade(found.share)
+def _rows(slices: Sequence[Slice], name: str, width: float) -> Svg:
+    """Draw row below row; rows in which a name does not fit across are as tall as it takes to turn it."""
+    depths, tops, y = 1 + max(s.depth for s in slices), [], 0.0
+    for depth in range(depths):
+        there = [s for s in slices if s.depth == depth]
+        turned = [text for s in there if not _fits(s, width) for text in (s.name, s.text.partition(" (")[0])]
+        longest = max((text_width(text, SIZE, bold=True) for text in turned), default=0.0)
+        tall = max(FLAT, min(UPRIGHT, 14 + longest))
+        tops.append((y, tall))
+        y += tall + 2
+    return picture(width, y + 2, name, *(_slice(s, width, *tops[s.depth]) for s in slices))
+
+
+def _fits(found: Slice, width: float) -> bool:
+    room = found.width * width
+    return room < LEAST_TURNED or text_width(found.name, SIZE, bold=True) <= room - 12
+
+
+def _slice(found: Slice, width: float, y: float, tall: float) -> Svg:
+    x, wide, level = found.left * width, found.width * width, shade(found.share)
     pieces = [
         draw("title", found.hint),
-        draw("rect", x=x, y=y + 1, width=wide, height=46, rx=3, class_=f"h{level} gap"),
+        draw("rect", x=x, y=y + 1, width=wide, height=tall, rx=3, class_=f"h{level} gap"),
     ]
-    if wide > 40:
-        name = fit(found.name, SIZE, wide - 12, bold=True)
-        if len(name) > 3 or not name.endswith("…"):
-            pieces.append(draw("text", name, x=x + 6, y=y + 20, class_=f"t{level} strong"))
-        values = (found.text, found.text.partition(" (")[0])  # a figure is never cut within
+    values = (found.text, found.text.partition(" (")[0])  # a figure is never cut within
+    if _fits(found, width) and wide >= LEAST_TURNED:
+        pieces.append(draw("text", found.name, x=x + 6, y=y + 20, class_=f"t{level} strong"))
         fitting = [value for value in values if text_width(value, SIZE) <= wide - 12]
         pieces += [draw("text", value, x=x + 6, y=y + 36, class_=f"t{level}") for value in fitting[:1]]
+    elif wide >= LEAST_TURNED:
+        lines = [(fit(found.name, SIZE, tall - 12, bold=True), f"t{level} strong")]
+        fitting = [value for value in values if text_width(value, SIZE) <= tall - 12]
+        lines += [(value, f"t{level}") for value in fitting[:1] if wide >= 2 * LEAST_TURNED]
+        for i, (text, look) in enumerate(lines):
+            place = f"translate({x + 0.5 * wide + 4 + 15 * (i - 0.5 * (len(lines) - 1)):.1f} {y + tall - 5:.1f})"
+            pieces.append(draw("text", text, transform=f"{place} rotate(-90)", class_=look))
     return draw("g", *pieces)
+
+
+def _lines(slices: Sequence[Slice], name: str, width: float) -> Svg:
+    """Draw a line for each unit, those below it indented under it: its name, a bar, its value."""
+    deepest = max(s.depth for s in slices)
+    while deepest > 1 and sum(s.depth <= deepest for s in slices) > MOST_LINES:
+        deepest -= 1
+    shown = sorted((s for s in slices if s.depth <= deepest), key=lambda s: (round(s.left, 9), s.depth))
+    left = min(0.4 * width, 12 + max(8 * s.depth + text_width(s.name, SIZE) for s in shown))
+    room = width - left - 8 - max(text_width(s.text, SIZE) for s in shown)
+    pieces = []
+    for i, found in enumerate(shown):
+        y, level, bar = 24.0 * i, shade(found.share), max(1.0, room * found.width)
+        label = fit(found.name, SIZE, left - 8 - 8 * found.depth, bold=not found.depth)
+        look = "strong" if not found.depth else "soft"
+        pieces += [
+            draw("text", label, x=8 * found.depth, y=y + 16, class_=look),
+            draw("rect", draw("title", found.hint), x=left, y=y + 3, width=bar, height=18, rx=2, class_=f"h{level}"),
+            draw("text", found.text, x=left + bar + 5, y=y + 16),
+        ]
+    return picture(width, 24.0 * len(shown) + 4, name, *pieces)
 
 
 def heat_map_figure(
@@ -160,7 +206,7 @@ def _grid(
     """Draw names at the left and on top, and every field at its place."""
     left = min(0.34 * width, 12 + max(text_width(r, SIZE) for r in rows))
     tall = min(150.0, 12 + max(text_width(c, SIZE) for c in columns))
-    slot = min(64.0, (width - left - 4) / len(columns))
+    slot = min(130.0, (width - left - 4) / len(columns))
     pieces = []
     for j, column in enumerate(columns):
         place = f"translate({left + (j + 0.5) * slot + 4:.1f} {tall - 5:.1f}) rotate(-90)"

@@ -71,7 +71,7 @@ def _mark(point: FrontierPoint, x: Scale, y: Scale, taken: list[tuple[float, flo
         wide = text_width(text, SIZE)
         right = cx + 9 + wide < width
         start = cx + 9 if right else cx - 9 - wide
-        high = cy + 4
+        high = cy + 4 if cy < y.start - 12 else cy - 8
         while any(abs(high - h) < 14 and start < e and s < start + wide for s, e, h in taken):
             high += 14
         taken.append((start, start + wide, high))

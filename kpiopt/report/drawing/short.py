@@ -24,6 +24,19 @@ def short_steps(values: Sequence[float]) -> list[str]:
     return [text + suffix if text != "0" else text for text in texts]
 
 
+def short_ticks(values: Sequence[float]) -> list[str]:
+    """Write the values of an axis, all in the scale of the largest: "60 k" beside "120 k", with just their digits."""
+    scale, suffix = _scale(max(map(abs, values), default=0.0), 1e5)
+    for decimals in range(9):
+        sizes = [round(abs(value) / scale, decimals) for value in values]
+        if all(abs(s - abs(v) / scale) <= 1e-9 * s + 1e-15 for s, v in zip(sizes, values, strict=True)):
+            texts = [
+                _signed(v, _stripped(f"{s:,.{decimals}f}"), sign=False) for v, s in zip(values, sizes, strict=True)
+            ]
+            return [text if text == "0" else text + suffix for text in texts]
+    return [f"{value:,.6g}" for value in values]
+
+
 def short_pair(first: float, second: float) -> tuple[str, str]:
     """Write two amounts alike, with as many digits as it takes to tell them apart."""
     size = max(abs(first), abs(second))

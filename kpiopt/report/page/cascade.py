@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.report.charts.heat import Slice, heat_map_figure, icicle_figure, split_map_figure
 from kpiopt.report.charts.marks import PeerRow, peers_figure
 from kpiopt.report.drawing.short import short
-from kpiopt.report.numbers import amount, relative_change
+from kpiopt.report.numbers import amount, percent, relative_change
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
@@ -42,7 +42,7 @@ def _icicles(source: ReportSource) -> Iterator[PageFigure]:
         adds = "Each row adds up to the row above."
         if source.document.get("over_assignment"):
             adds = "Rows are as wide as the row above; targets with a cushion add up to more."
-        note = f"{adds} Shade: growth.{gap}{left_out}"
+        note = f"{adds}{_shades(source, kpi)}{gap}{left_out}"
         title = f"Cascade, {kpi.name}"
         many = len(slices) > MANY_SLICES
         yield PageFigure(
@@ -84,6 +84,12 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
             return slices, f" {len(following):,} units at depth {deepest} and what is below them are left out."
         row = following
     return slices, ""
+
+
+def _shades(source: ReportSource, kpi: Kpi) -> str:
+    """Say what the shades mean."""
+    most = np.nanmax(np.abs(_growth(source)[source.graph.kpi == source.scenario.kpi_position[kpi.id]]), initial=0.0)
+    return f" The darker, the more is asked beside the baseline: up to {percent(float(most))}."
 
 
 def _has_gap(source: ReportSource, kpi: Kpi) -> bool:
@@ -135,7 +141,7 @@ def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
     n_units, n_kpis = len(np.unique(cells.unit[decided])), len(np.unique(cells.kpi[decided]))
     left_out = f"; {len(units)} of {n_units:,} units, {len(kpis)} of {n_kpis} KPIs, the most stretched" if (
         n_units > len(units) or n_kpis > len(kpis)) else ""  # fmt: skip
-    note = "100: as much as the range allows. Grey: no decision."
+    note = "100: as much as the range allows, and the darkest. Grey: nothing is decided there."
     yield PageFigure("Stretch by unit and KPI", figure, f"in % of each range{left_out}", note=note)
     if scenario.periods is not None:
         yield _when(source, units, kpis, left_out)

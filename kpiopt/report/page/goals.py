@@ -7,14 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from kpiopt.graph import NodeKind
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
+from kpiopt.report.drawing.short import short
 from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.scenario.scenario import Kpi
+from kpiopt.scenario.scenario import Floats, Kpi
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.hits import goal_rule
 from kpiopt.studies.explain import Part, explain_target
@@ -115,7 +118,9 @@ def goals_section(source: ReportSource) -> PageSection:
     if not goals:
         return PageSection("Goals", ["The scenario names no goals."])
     rows = [_row(source, goal) for goal in goals]
-    columns = ("goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required")
+    columns = ["goal", "baseline", "target", "plan", "short by", "odds (95 % interval)", "required"]
+    if not any(row[-1] for row in rows):
+        rows, columns = [row[:-1] for row in rows], columns[:-1]
     blocks: list[PageTable | PageFigure] = [PageTable("Goals", columns, rows)]
     for goal in goals[:MOST_GOALS]:
         blocks += [*_bridge(source, goal), *_curve(source, goal)]
@@ -221,4 +226,22 @@ def _curve(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
         values, (goal["target"], hit), Estimate.from_dict(goal["odds"]), kpi.unit, goal["plan"], sign=kpi.sign
     )
     caption = f"how likely each level is; {drawn.draws:,} draws; grey dashes: the plan"
-    yield PageFigure(f"Odds, {goal_title(source, goal)}", figure, caption)
+    yield PageFigure(
+        f"Odds, {goal_title(source, goal)}", figure, caption, note=_reached(values, kpi), table=_levels(values, kpi)
+    )
+
+
+def _reached(values: Floats, kpi: Kpi) -> str:
+    """Say which levels are reached in 9, 5 and 1 of 10 draws: the first can be promised, the last hardly be hoped."""
+    safe, half, hope = (
+        f"{short(float(v), 4)} {kpi.unit}".strip() for v in np.quantile(values, [0.1, 0.5, 0.9][:: kpi.sign])
+    )
+    verb = "at least" if kpi.sign > 0 else "at most"
+    return f"In 9 of 10 draws {verb} {safe}, in half of them {half}, in 1 of 10 {hope}."
+
+
+def _levels(values: Floats, kpi: Kpi) -> PageTable:
+    shares = np.array([0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05, 0.01])
+    levels = np.quantile(values, 1.0 - shares if kpi.sign > 0 else shares)
+    rows = [(f"{100 * s:.0f} %", amount(float(v), "", kpi.step)) for s, v in zip(shares, levels, strict=True)]
+    return PageTable("", ("odds", f"{kpi.unit or 'value'}, {'at least' if kpi.sign > 0 else 'at most'}"), rows)

@@ -11,6 +11,7 @@ from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
+from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.limits import next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
@@ -167,6 +168,5 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
 
 
 def _goal_column(scenario: Scenario, goal: Goal) -> str:
-    """Return the header of what is added to a goal: its KPI, its period where it is about one, the unit of measure."""
-    kpi, when = scenario.kpis[goal.kpi], scenario.period_name(goal.period)
-    return f"{kpi.name}{f' in {when}' if when else ''}, {kpi.unit}".rstrip(", ")
+    """Return the header of what is added to a goal: its name and the unit of measure."""
+    return f"{goal_name_in(scenario, goal.id)}, {scenario.kpis[goal.kpi].unit}".rstrip(", ")

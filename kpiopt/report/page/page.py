@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 0.84, 1.25
 """Maps are shown at this share of their size at least and at most; smaller places scroll sideways."""
 MOST_HUNDREDS = 40
+MOST_ROWS = 24
+"""Further rows of a table are folded."""
 NARROW_LETTERS = 62
 """Letters of a line of a table that has room beside a picture."""
 
@@ -176,6 +178,7 @@ def render_page(page: Page) -> str:
     sections = [(section, list(zip(section.blocks, widths(section.blocks), strict=True))) for section in page.sections]
     return _template().render(
         page=page,
+        most_rows=MOST_ROWS,
         sections=sections,
         style=Markup(style),
         style_hash=Markup(_hash(style)),

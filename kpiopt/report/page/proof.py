@@ -16,7 +16,7 @@ from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.scenario import Floats, Scenario
 
-MOST_ASSUMPTIONS, MOST_NOTES = 60, 40
+MOST_ASSUMPTIONS, MOST_NOTES, MOST_ALIKE = 60, 40, 3
 
 
 def assumptions_section(source: ReportSource) -> PageSection:
@@ -70,12 +70,21 @@ def _notes(source: ReportSource) -> Iterator[PageTable]:
     drawn = source.simulation.notes if source.simulation else ()
     found = [*(problem_as_dict(p) for p in source.scenario.warnings), *source.document["rounding"],
              *(problem_as_dict(p) for p in drawn)]  # fmt: skip
-    rows = [(note["code"], note["message"], note["fix"] or "") for note in found]
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for note in found:
+        kinds.setdefault((note["code"], note["fix"] or ""), []).append(note["message"])
+    rows = [(code, _several(messages), fix) for (code, fix), messages in kinds.items()]
     if rows:
         caption = f"the first {MOST_NOTES} of {len(rows):,}" if len(rows) > MOST_NOTES else ""
         yield PageTable("What check and rounding have to say", ("code", "what", "fix"), rows[:MOST_NOTES], 3, caption)
     else:
         yield PageTable("What check and rounding have to say", ("code", "what", "fix"), [("", "nothing", "")], 3)
+
+
+def _several(messages: list[str]) -> str:
+    """Return what one kind of note says: a few in full, the rest counted."""
+    more = f" … and {len(messages) - MOST_ALIKE} more of this kind." if len(messages) > MOST_ALIKE else ""
+    return "; ".join(messages[:MOST_ALIKE]) + more
 
 
 def _certificate(source: ReportSource) -> PageTable:

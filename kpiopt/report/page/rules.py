@@ -10,6 +10,7 @@ from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
 from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
+from kpiopt.run.judge import stretches
 from kpiopt.simulation import Estimate
 
 OURS = "this plan"
@@ -22,7 +23,9 @@ def rules_section(source: ReportSource) -> PageSection | None:
     if not document["rules"]:
         return None
     met = sum(goal["met"] for goal in document["goals"])
-    ours = {"goals_met": met, "all_goals": document["all_goals"], "pay": document["pay"], "broken_limits": []}
+    worst, _ = stretches(source.graph, source.stretch)
+    ours = {"goals_met": met, "all_goals": document["all_goals"], "pay": document["pay"], "broken_limits": [],
+            "worst_stretch": worst}  # fmt: skip
     plans = {OURS: ours, **document["rules"]}
     rows = [_row(source, name, plan) for name, plan in plans.items()]
     columns = ("plan", "limits broken", "goals met", "odds of all goals", "pay at plan", "largest stretch")

@@ -22,7 +22,8 @@ BETWEEN_GROUPS = 16.0
 WIDE = 60.0
 """What a wider map costs, beside the bends of its arrows."""
 
-LEFT = 46.0
+LEFT = 60.0
+"""Room for the names of perspectives, and for arrows that pass beside the first group."""
 RIGHT = 14.0
 TOP = 62.0
 FOOT = 10.0

@@ -14,6 +14,8 @@ from kpiopt.report.strategy_map.positions import Box, Layout
 MARGIN = 20.0
 NAME_LEFT, NAME_HIGH, STAR_ROOM = 9.0, 28.0, 14.0
 LEAST_STEP = 6.0
+NAMES_RIGHT = 40.0
+"""Where the names of perspectives end."""
 STEP = 13.0
 TIP = 7.0
 
@@ -54,6 +56,7 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
     labels = _labels(found, layout)
     ports = _spread(list(_ports(found, layout)), layout, labels)
     above = {card.id: layout.groups[card.group].y for card in found.cards if card.id in labels}
+    aside = _clear_of_names(found, layout)
     routes = []
     for i, arrow in enumerate(found.arrows):
         chain = layout.chains.of_arrow[i]
@@ -66,7 +69,8 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
         up = row[arrow.cause] > row[arrow.effect]
         y1, y2 = (start.y, end.bottom) if up else (start.bottom, end.y)
         passed = [layout.points[point] for point in chain[1:-1]]
-        stops = [(box.middle, *((box.bottom, box.y) if up else (box.y, box.bottom))) for box in passed]
+        xs = [aside.get(point, layout.points[point].middle) for point in chain[1:-1]]
+        stops = [(x, *((b.bottom, b.y) if up else (b.y, b.bottom))) for x, b in zip(xs, passed, strict=True)]
         tip = TIP if up else -TIP
         # Straight past the name of the group, which would hide a bend.
         if up and above.get(arrow.cause, -1.0) > (stops[0][1] if stops else y2 + tip):
@@ -92,6 +96,29 @@ def _labels(found: StrategyMap, layout: Layout) -> dict[str, float]:
     ends = {g.id: group_label(g, layout.groups[g.id])[1] for g in found.groups if g.name}
     below = [c for c in found.cards if c.group in ends and layout.cards[c.id].y < layout.groups[c.group].y + NAME_HIGH]
     return {card.id: ends[card.group] for card in below}
+
+
+def _clear_of_names(found: StrategyMap, layout: Layout) -> dict[str, float]:
+    """Return where arrows that would pass behind a group's name pass beside the group, or beside the name."""
+    cards, places = list(layout.cards.values()), dict[str, float]()
+    for group in (g for g in found.groups if g.name):
+        box, (_, end) = layout.groups[group.id], group_label(group, layout.groups[group.id])
+        top = box.y + NAME_HIGH
+        row = [b for b in cards if b.y < top < b.bottom + LEAST_STEP] + [
+            b for name, b in layout.groups.items() if name != group.id and b.y < top < b.bottom
+        ]
+        points = [p for p, b in layout.points.items() if box.y < b.y <= top and box.x - 2 < b.middle < end + 3]
+        for point in sorted(points, key=lambda p: layout.points[p].middle):
+            others = [places.get(p, b.middle) for p, b in layout.points.items() if p != point and box.y < b.y <= top]
+            tried = [box.x - LEAST_STEP * (i + 1) for i in range(4)] + [end + LEAST_STEP * (i + 1) for i in range(8)]
+            free = [
+                x for x in tried
+                if x > NAMES_RIGHT and not any(b.x - 4 < x < b.right + 4 for b in row)
+                and all(abs(x - other) >= LEAST_STEP - 0.5 for other in others)
+            ]  # fmt: skip
+            if free:
+                places[point] = min(free, key=lambda x: abs(x - layout.points[point].middle))
+    return places
 
 
 def _spread(ports: list[_Port], layout: Layout, labels: dict[str, float]) -> dict[tuple[int, str], float]:

@@ -95,9 +95,9 @@ def test_an_icicle_names_who_has_a_short_name():
 
 
 def test_a_figure_in_an_icicle_is_whole_or_not_there():
-    parts = [Slice("Region", 0, 0, share, "4.13 M (+10.6 %)", "", 0.1) for share in (1, 0.2, 0.13, 0.08)]
+    parts = [Slice("Region", 0, 0, share, "4.13 M (+10.6 %)", "", 0.1) for share in (1, 0.2, 0.13, 0.08, 0.02)]
     told = [re.findall(r'class="t\d+">([^<]*)<', icicle_figure([part], "x").wide) for part in parts]
-    assert told == [["4.13 M (+10.6 %)"], ["4.13 M (+10.6 %)"], ["4.13 M"], []]
+    assert told == [["4.13 M (+10.6 %)"], ["4.13 M (+10.6 %)"], ["4.13 M"], ["4.13 M"], []]
 
 
 def test_a_tornado_has_its_widest_bar_on_top_and_starts_at_the_base():
