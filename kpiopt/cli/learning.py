@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import AsJson, ScenarioPath
+from kpiopt.cli.arguments import AsJson, ExecutorName, ScenarioPath, Workers
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
 from kpiopt.errors import Problem, UsageError
@@ -35,6 +35,8 @@ def fit(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    executor: ExecutorName = None,
+    workers: Workers = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("fitted"),
     as_json: AsJson = False,
 ) -> None:
@@ -45,11 +47,13 @@ def fit(
     from kpiopt.report.learning.fit_page import fit_page
     from kpiopt.report.learning.text import render_fit
     from kpiopt.runs.durable import failing_as_output, replace_file
+    from kpiopt.workers.executor import choose_executor
 
+    place = choose_executor(executor, workers)
     scenario, document = read_scenario(model, None, []) if model else (None, None)
     known = cut_history(read_history(history, factors), until)
     with showing_progress("fitting") as progress:
-        found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress)
+        found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress, place)
     with failing_as_output(out):
         out.mkdir(parents=True, exist_ok=True)
     files = {**fit_files(found, document, out.resolve()), "fit.html": fit_page(found, scenario).encode()}
@@ -90,6 +94,8 @@ def backtest(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    executor: ExecutorName = None,
+    workers: Workers = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to keep it; backtest.json beside the model.")
     ] = None,
@@ -107,7 +113,9 @@ def backtest(
     from kpiopt.report.learning.backtest_page import backtest_page
     from kpiopt.report.learning.text import render_backtest
     from kpiopt.runs.durable import replace_file, require_place, write_output
+    from kpiopt.workers.executor import choose_executor
 
+    place = choose_executor(executor, workers)
     scenario, document = read_scenario(model, None, [])
     path = out or model.parent / BACKTEST_FILE
     inputs = [*document.files, str(history)]
@@ -117,7 +125,7 @@ def backtest(
     known = cut_history(read_history(history), until)
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
     with showing_progress("testing") as progress:
-        found = test(known, scenario, options, progress)
+        found = test(known, scenario, options, progress, place)
     answer = backtest_as_dict(found, known, options)
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if html is not None:

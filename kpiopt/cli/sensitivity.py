@@ -5,21 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
-from kpiopt.cli.arguments import NO_LIMIT, AllowCode, AsJson, Overrides, ScenarioPath, TimeLimit, Variants, joined
+from kpiopt.cli.arguments import (
+    NO_LIMIT,
+    AllowCode,
+    AsJson,
+    ExecutorName,
+    Overrides,
+    ScenarioPath,
+    TimeLimit,
+    Variants,
+    Workers,
+    joined,
+)
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, showing_progress
 from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, UsageError
-
-if TYPE_CHECKING:
-    from kpiopt.scenario.numbers.inputs import Reader
-
 
 T = TypeVar("T")
 
@@ -86,14 +92,18 @@ def sensitivity(
     variants: Variants = None,
     overrides: Overrides = None,
     time_limit: TimeLimit = NO_LIMIT,
+    executor: ExecutorName = None,
+    workers: Workers = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Find what a plan hinges on: every input moved, with the plan as it is and with the plan made anew."""
     deadline = Deadline.after(time_limit)
     from kpiopt.program.solver.answer import SolverOptions
+    from kpiopt.scenario.load import FileReader
     from kpiopt.studies.sensitivity.moves import KINDS  # the solver and numpy
     from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
+    from kpiopt.workers.executor import choose_executor
 
     asked = bool(break_even or alternatives is not None or information)
     methods = tuple(m.value for m in method or ([] if asked else [Method.TORNADO]))
@@ -103,6 +113,7 @@ def sensitivity(
     _require_use("--input", only, tornado or information, "--method tornado or --information")
     _require_use("--group", groups, groups_matter, "--method morris or --method sobol")
     _require_use("--range", ends, bool(break_even), "--break-even PATH")
+    place = choose_executor(executor, workers)
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     question = SensitivityQuestion(
         output=output,
@@ -122,10 +133,11 @@ def sensitivity(
         found = study_sensitivity(
             checked,
             question,
-            _reader(scenario, joined(variants), overrides),
+            FileReader(scenario, joined(variants), tuple(overrides or ())),
             SolverOptions(deadline=deadline),
             allow_code=allow_code,
             progress=progress,
+            executor=place,
         )
     mark_certified()
     if as_json:
@@ -136,13 +148,6 @@ def sensitivity(
         from kpiopt.report.sensitivity import render_sensitivity  # rich
 
         print_answer(render_sensitivity(found))
-
-
-def _reader(path: Path, variant: str | None, overrides: list[str] | None) -> Reader:
-    """Return what reads the scenario again with one value changed."""
-    from kpiopt.scenario.load import load_scenario
-
-    return lambda further: load_scenario(path, variant=variant, overrides=[*(overrides or ()), *further])
 
 
 def _require_use(option: str, given: object, is_used: bool, other: str) -> None:

@@ -13,10 +13,11 @@ from kpiopt.graph.by_period import baselines_by_period, rolled_up
 from kpiopt.graph.causal_graph import CausalGraph
 from kpiopt.graph.curves import CurveDraft
 from kpiopt.graph.kinds import EdgeKind, NamedQuantity, NodeKind
-from kpiopt.graph.topology import distinct, look_up, shortest_cycle, topological_levels
+from kpiopt.graph.topology import look_up, shortest_cycle, topological_levels
 from kpiopt.graph.unroll import Edges, Unrolled, kinds_of_nodes
 from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
+from kpiopt.scenario.roll_up import distinct
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from kpiopt.scenario.roll_up import distinct
 from kpiopt.scenario.scenario import Integers
 
 
@@ -14,14 +15,6 @@ def look_up(keys: Integers, values: Integers, wanted: Integers) -> Integers:
         return np.full(np.shape(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[at] == wanted, values[at], -1)
-
-
-def distinct(keys: Integers) -> Integers:
-    """Return the distinct keys in ascending order; several times faster than hashing them."""
-    ordered = np.sort(keys)
-    is_new = np.ones(len(ordered), dtype=bool)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    return ordered[is_new]
 
 
 def topological_levels(n: int, tail: Integers, head: Integers) -> Integers:

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from kpiopt.learning.contributions import FEW_UNITS, Panel, Posterior, Slope, best_lag, combine, estimate_slopes
 from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
-from kpiopt.learning.forecast import Forecast, Question, forecast
+from kpiopt.learning.forecast import Forecast, Forecaster, Question
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
 from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Kpi, Scenario
+from kpiopt.workers.executor import Ready, answers
+from kpiopt.workers.job import SERIAL, Executor
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -123,7 +125,11 @@ class Fit:
 
 
 def fit_history(
-    history: History, model: Scenario | None, options: FitOptions, progress: Progress = lambda _: None
+    history: History,
+    model: Scenario | None,
+    options: FitOptions,
+    progress: Progress = lambda _: None,
+    executor: Executor = SERIAL,
 ) -> Fit:
     """Learn from a history.
 
@@ -134,6 +140,8 @@ def fit_history(
         Gives the organization's tree, the drawn causes and the priors; without it every unit stands below one root.
     options : FitOptions
     progress : callable
+    executor : Executor
+        Where the KPIs' baselines are learned; the answer does not depend on it.
 
     Raises
     ------
@@ -144,12 +152,16 @@ def fit_history(
     notes = _unknown(history, model) if model else []
     leaves = {kpi: leaf_series(series, model, notes) for kpi, series in history.series.items()}
     groups = {kpi: regions_of(series.units, model) for kpi, series in leaves.items()}
-    forecasts = []
-    for number, (kpi, series) in enumerate(leaves.items()):
-        progress(f"baselines of {kpi}")
-        question = Question(series, history.grid, groups[kpi], horizon, averages(kpi, model))
-        drawn = forecast(question, options.draws, np.random.default_rng([options.seed, number]))
-        forecasts.append(inside_bounds(drawn, series, model))
+    questions = [
+        (number, Question(series, history.grid, groups[kpi], horizon, averages(kpi, model)))
+        for number, (kpi, series) in enumerate(leaves.items())
+    ]
+    progress("baselines")
+    told = [f"baselines, {done} of {len(questions)} KPIs" for done in range(len(questions) + 1)]
+    drawn = answers(
+        Ready(Forecaster(options.draws, options.seed)), questions, executor, lambda done: progress(told[done])
+    )
+    forecasts = [inside_bounds(d, series, model) for d, series in zip(drawn, leaves.values(), strict=True)]
     progress("contributions")
     contributions = _contributions(model, leaves, history) if model else []
     progress("execution")

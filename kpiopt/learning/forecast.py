@@ -313,3 +313,16 @@ def _warnings(question: Question, link: Link, pool: Pool, scored: bool) -> tuple
     if pool.at_bound:
         found.append(f"{kpi}: the variance of {', '.join(pool.at_bound)} ended at a bound of the search")
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """Forecasts KPIs, each by its number, which says what its stream of draws is; it can be sent to workers."""
+
+    draws: int
+    seed: int
+
+    def __call__(self, point: tuple[int, Question]) -> Forecast:
+        """Forecast one KPI."""
+        number, question = point
+        return forecast(question, self.draws, np.random.default_rng([self.seed, number]))

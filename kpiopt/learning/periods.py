@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-PER_YEAR = {"": 1, "Q": 4, "M": 12}
 _FORMS = {
     1: re.compile(r"(\d{4})"),
     4: re.compile(r"(\d{4})-Q([1-4])"),

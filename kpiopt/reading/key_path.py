@@ -117,3 +117,8 @@ def name_the_right_ones(name: str, known: Iterable[str]) -> str:
 
 def _plain(name: str) -> str:
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a document is a plain number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Location
 from kpiopt.reading.document import Document
-from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.key_path import KeyPath, is_number
 from kpiopt.reading.tables.table import Floats, Table, TableRule, Texts
 
 
@@ -108,17 +108,13 @@ def merge_rows(rule: TableRule, table: Table | None, patches: Sequence[Patch], d
     for patch in patches:
         row = rows.get(id(patch), patch.row)
         for name, value in patch.values.items():
-            is_plain = columns[name].dtype == object or _is_number(value)
+            is_plain = columns[name].dtype == object or is_number(value)
             columns[name][row] = value if is_plain else np.nan
             quantities.setdefault(name, {}).pop(row, None)
             if not is_plain:
                 quantities[name][row] = value
             patched[row, name] = patch.path_of(name)
     return Rows(count, columns, quantities, table, document, patched, {rows[id(p)]: p.path for p in added})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _column(rule: TableRule, name: str, table: Table | None, count: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import ExitCode, Problem
-from kpiopt.report.grid import Grid, Sentence
+from kpiopt.report.grid import Grid, indented
 from kpiopt.report.numbers import amount
 from kpiopt.runs.batch import BatchEntry
 from kpiopt.simulation import Estimate
@@ -65,17 +65,13 @@ def _figures(entry: BatchEntry) -> list[str]:
 def _problems(entries: Sequence[BatchEntry]) -> Iterator[RenderableType]:
     for entry in entries:
         for problem in entry.problems[:3]:
-            yield _line(f"{_where(entry, problem)}: {problem.code}: {problem.message}")
+            yield indented(f"{_where(entry, problem)}: {problem.code}: {problem.message}")
             if problem.fix:
-                yield _line(f"  {problem.fix}")
+                yield indented(f"  {problem.fix}")
         if len(entry.problems) > 3:
-            yield _line(f"{entry.file}: … and {len(entry.problems) - 3:,} more; kpiopt check lists them")
+            yield indented(f"{entry.file}: … and {len(entry.problems) - 3:,} more; kpiopt check lists them")
 
 
 def _where(entry: BatchEntry, problem: Problem) -> str:
     """Return the place of a problem: where it stands in a file, else the scenario."""
     return str(problem.location) if problem.location else entry.file
-
-
-def _line(text: str) -> Sentence:
-    return Sentence(text, "", 2)

@@ -30,7 +30,7 @@ from kpiopt.report.comparison_text import (
     targets_line,
     verdict,
 )
-from kpiopt.report.grid import Grid, Sentence
+from kpiopt.report.grid import Grid, heading, indented
 from kpiopt.report.numbers import amount, change, points
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge
@@ -57,14 +57,6 @@ def render_comparisons(found: Comparisons) -> Group:
     return Group(*parts)
 
 
-def _heading(text: str) -> Text:
-    return Text(f"\n{printable(text)}", style="bold")
-
-
-def _line(text: str, style: str = "") -> Sentence:
-    return Sentence(text, style, 2)
-
-
 def _overview(found: Comparisons) -> Iterator[RenderableType]:
     """All scenarios in one table, those that have a plan."""
     yield Text(printable(f"{found.base.label} and {len(found.others)} others"), style="bold")
@@ -74,7 +66,7 @@ def _overview(found: Comparisons) -> Iterator[RenderableType]:
     yield grid
     for other in found.others:
         if isinstance(other, Unsolved):
-            yield _line(f"{other.label}: no plan; {other.error.problems[0].message}.", "yellow")
+            yield indented(f"{other.label}: no plan; {other.error.problems[0].message}.", "yellow")
 
 
 def _overview_row(side: Side) -> list[str]:
@@ -85,16 +77,16 @@ def _overview_row(side: Side) -> list[str]:
 
 
 def _unsolved(other: Unsolved) -> Iterator[RenderableType]:
-    yield _heading(f"{other.label}: no plan")
+    yield heading(f"{other.label}: no plan")
     for problem in other.error.problems:
-        yield _line(f"{problem.code}: {problem.message}")
+        yield indented(f"{problem.code}: {problem.message}")
         if problem.fix:
-            yield _line(f"  {problem.fix}")
+            yield indented(f"  {problem.fix}")
 
 
 def _comparison(found: Comparison) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (printable(f"{found.first.label} → {found.second.label}"), "bold underline"))
-    yield from (_line(text) for text in rule_lines(found))
+    yield from (indented(text) for text in rule_lines(found))
     yield from _inputs(found, listed_inputs(found))
     yield from _goals(found)
     yield from _costs(found)
@@ -105,13 +97,13 @@ def _comparison(found: Comparison) -> Iterator[RenderableType]:
     for bridge in moved[:SHOWN_BRIDGES]:
         yield from _bridge(found, bridge)
     if len(moved) > SHOWN_BRIDGES:
-        yield _line(f"… and {len(moved) - SHOWN_BRIDGES:,} more bridges in --json and --html", "dim")
+        yield indented(f"… and {len(moved) - SHOWN_BRIDGES:,} more bridges in --json and --html", "dim")
 
 
 def _inputs(found: Comparison, changes: list[InputChange]) -> Iterator[RenderableType]:
-    yield _heading("What was asked differently")
+    yield heading("What was asked differently")
     if not changes:
-        yield _line("Nothing.")
+        yield indented("Nothing.")
         return
     grid = Grid(("value", *side_names(found), "where"), left=4)
     for item in changes[:SHOWN_INPUTS]:
@@ -119,25 +111,25 @@ def _inputs(found: Comparison, changes: list[InputChange]) -> Iterator[Renderabl
         grid.add(item.path, setting_text(item.first), setting_text(item.second), where)
     yield grid
     if len(changes) > SHOWN_INPUTS:
-        yield _line(f"… and {len(changes) - SHOWN_INPUTS:,} more in --json", "dim")
+        yield indented(f"… and {len(changes) - SHOWN_INPUTS:,} more in --json", "dim")
 
 
 def _goals(found: Comparison) -> Iterator[RenderableType]:
     for line in measure_lines(found):
         yield Text()
-        yield _line(line, "yellow")
+        yield indented(line, "yellow")
     if not found.goals:
         return
-    yield _heading("Goals")
+    yield heading("Goals")
     grid = Grid(("goal", "target", "plan", "short by"))
     for goal in found.goals:
         grid.add(*goal_row(found, goal))
     yield grid
     if drawn := odds_rows(found):
-        yield _heading("Odds from the same draws, with 95 % intervals")
+        yield heading("Odds from the same draws, with 95 % intervals")
         yield _odds_grid(found, drawn)
         if note := odds_note(found):
-            yield _line(note, "dim")
+            yield indented(note, "dim")
 
 
 def _odds_grid(found: Comparison, drawn: list[tuple[str, OddsDifference]]) -> Grid:
@@ -152,20 +144,20 @@ def _odds_grid(found: Comparison, drawn: list[tuple[str, OddsDifference]]) -> Gr
 
 def _costs(found: Comparison) -> Iterator[RenderableType]:
     if lines := list(money_lines(found)):
-        yield _heading("What it costs")
-        yield from map(_line, lines)
+        yield heading("What it costs")
+        yield from map(indented, lines)
 
 
 def _levels(found: Comparison) -> Iterator[RenderableType]:
     if not found.initiatives:
         return
-    yield _heading("Initiatives at another level")
+    yield heading("Initiatives at another level")
     grid = Grid(("initiative", "unit", *side_names(found), "change"), left=2)
     for item in found.initiatives[:SHOWN_LEVELS]:
         grid.add(*level_row(found, item))
     yield grid
     if len(found.initiatives) > SHOWN_LEVELS:
-        yield _line(f"… and {len(found.initiatives) - SHOWN_LEVELS:,} more in --json and --html", "dim")
+        yield indented(f"… and {len(found.initiatives) - SHOWN_LEVELS:,} more in --json and --html", "dim")
 
 
 def _limits(found: Comparison) -> Iterator[RenderableType]:
@@ -173,21 +165,21 @@ def _limits(found: Comparison) -> Iterator[RenderableType]:
     ceased = [item for item in found.limits if not item.begins]
     if not found.limits:
         return
-    yield _heading("What holds the plan back")
+    yield heading("What holds the plan back")
     for text, items in (("Used up now", begun), ("No longer used up", ceased)):
         if items:
             more = f" … and {len(items) - SHOWN_LIMITS:,} more" if len(items) > SHOWN_LIMITS else ""
             named = ", ".join(limit_text(found, item) for item in items[:SHOWN_LIMITS])
-            yield _line(f"{text}: {named}{more}.")
+            yield indented(f"{text}: {named}{more}.")
 
 
 def _targets(found: Comparison) -> Iterator[RenderableType]:
-    yield _heading("Targets")
+    yield heading("Targets")
     listed = listed_targets(found, SHOWN_TARGETS)
     more = "; the first of them:" if len(found.targets) > len(listed) else ":" if listed else "."
     if listed and listed[0].share is not None:
         more = "; the farthest first:"
-    yield _line(f"{targets_line(found)}{more}")
+    yield indented(f"{targets_line(found)}{more}")
     if listed:
         grid = Grid(("unit", "KPI", *side_names(found), "change"), left=2)
         for move in listed:
@@ -197,7 +189,7 @@ def _targets(found: Comparison) -> Iterator[RenderableType]:
 
 def _bridge(found: Comparison, bridge: Bridge) -> Iterator[RenderableType]:
     unit, step = kpi_of(found, bridge.kpi).unit, bridge_step(found, bridge)
-    yield _heading(f"From plan to plan: {bridge_title(found, bridge)}")
+    yield heading(f"From plan to plan: {bridge_title(found, bridge)}")
     grid = Grid(("", f"amount {unit}".rstrip()))
     grid.add(f"plan of {found.first.label}", amount(bridge.first, "", step))
     for name, value in bridge_steps(found, bridge, SHOWN_PARTS):

@@ -66,6 +66,21 @@ class Sentence:
             yield Padding(Text(line, style=self.style), (0, 0, 0, self.indent + own), expand=False)
 
 
+def heading(text: str) -> Text:
+    """Return the heading of a part of a page, an empty line before it."""
+    return Text(f"\n{printable(text)}", style="bold")
+
+
+def indented(text: str, style: str = "", indent: int = 2) -> Sentence:
+    """Return a sentence below a heading."""
+    return Sentence(text, style, indent)
+
+
+def capital(text: str) -> str:
+    """Return a text as it begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 @dataclass
 class Grid:
     """Rows of texts under a heading; the first `left` columns hold names, which may be folded, the rest numbers.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import Problem, UsageError
@@ -106,13 +105,10 @@ def _figures(source: ReportSource, *, tornado: bool) -> Iterator[PageFigure]:
 def _tornado(scenario: Scenario) -> PageSection:
     """Study what the scenario's plan hinges on."""
     from kpiopt.report.tornado_section import tornado_section  # only where it is asked for
-    from kpiopt.scenario.load import load_scenario
+    from kpiopt.scenario.load import FileReader
     from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
 
-    def read(further: Sequence[str]) -> Scenario:
-        return load_scenario(Path(scenario.source), variant=scenario.variant, overrides=further)
-
-    found = study_sensitivity(scenario, SensitivityQuestion(), read)
+    found = study_sensitivity(scenario, SensitivityQuestion(), FileReader(scenario.source, scenario.variant))
     return tornado_section(found, scenario.name)
 
 

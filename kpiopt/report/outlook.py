@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, heading
 from kpiopt.report.numbers import amount, certain_words, change, percent, points
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Distribution, Estimate, Simulation
@@ -103,14 +103,10 @@ def _spread(spread: Distribution) -> dict[str, float]:
     return {"mean": spread.mean.estimate, "sd": spread.sd, "p5": spread.p5, "p50": spread.p50, "p95": spread.p95}
 
 
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
-
-
 def _goal_odds(found: Simulation) -> Iterator[RenderableType]:
     layout = found.layout
     yield Text(f"{found.draws:,} draws, method {layout.method}, seed {found.seed}.", style="dim")
-    yield _heading("Goals")
+    yield heading("Goals")
     grid = Grid(("goal", "odds (95 % interval)", "mean miss when missed", "worst 5 % of misses"))
     for goal in found.goals:
         kpi = kpi_of(found.graph, goal.node)
@@ -163,7 +159,7 @@ def curve_sentences(found: Simulation | None, expected: Floats) -> Iterator[str]
 def _drivers(found: Simulation, drivers: Sequence[GoalDrivers]) -> Iterator[RenderableType]:
     lines = [line for one in drivers for line in _driver_lines(found, one)]
     if lines:
-        yield _heading("What the odds hinge on")
+        yield heading("What the odds hinge on")
         yield from (Text(printable(f"  {line}")) for line in lines)
 
 
@@ -180,7 +176,7 @@ def _driver_lines(found: Simulation, one: GoalDrivers) -> Iterator[str]:
 def _peers(found: Simulation) -> Iterator[RenderableType]:
     if not found.peer_spreads:
         return
-    yield _heading("How equal the chances of peers are to attain their targets")
+    yield heading("How equal the chances of peers are to attain their targets")
     grid = Grid(("KPI", "peers", "targets", "lowest, %", "median, %", "highest, %"), left=2)
     for peers in found.peer_spreads:
         name = found.graph.scenario.kpis[peers.kpi].name
@@ -190,7 +186,7 @@ def _peers(found: Simulation) -> Iterator[RenderableType]:
 
 
 def _spreads(found: Simulation) -> Iterator[RenderableType]:
-    yield _heading("How values spread")
+    yield heading("How values spread")
     grid = Grid(("KPI", "mean", "5 %", "50 %", "95 %"))
     for node, spread in _watched(found):
         kpi = kpi_of(found.graph, node)
@@ -203,7 +199,7 @@ def _pay(found: Simulation) -> Iterator[RenderableType]:
     if found.pay is None:
         return
     currency, total = found.graph.scenario.currency, found.pay.total
-    yield _heading("Pay")
+    yield heading("Pay")
     yield Text(
         f"  {amount(total.mean.estimate, currency)} on average, "
         f"{amount(total.p5)} to {amount(total.p95, currency)} in 9 of 10."
@@ -225,7 +221,7 @@ def _changes(found: Intervention) -> Iterator[RenderableType]:
 
 
 def _odds(found: Intervention) -> Iterator[RenderableType]:
-    yield _heading("Odds")
+    yield heading("Odds")
     grid = Grid(("goal", "before, %", "after, %", "difference in points\n(95 % interval)"))
     for entry in found.odds:
         grid.add(_goal_name(found, entry), _short(entry.first), _short(entry.second), _points(entry))

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.grid import Grid, Sentence
+from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
 from kpiopt.simulation import Estimate
@@ -60,8 +60,8 @@ def render_judged(judged: JudgedPlan) -> Group:
     title = f"{judged.scenario.name}: {_named(judged.label)} as it would turn out"
     return Group(
         Text(printable(title), style="bold yellow" if judged.broken else "bold"),
-        _line(f"Not certified: no program chose this plan. {_capital(_measures(judged))}."),
-        *(_line(f"{_capital(note.message)}.") for note in judged.notes),
+        indented(f"Not certified: no program chose this plan. {capital(_measures(judged))}."),
+        *(indented(f"{capital(note.message)}.") for note in judged.notes),
         *_goals(judged),
         *_broken(judged),
         *_costs(judged),
@@ -69,22 +69,10 @@ def render_judged(judged: JudgedPlan) -> Group:
     )
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _line(text: str) -> Sentence:
-    return Sentence(text, "", 2)
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
-
-
 def _goals(judged: JudgedPlan) -> Iterator[RenderableType]:
     if not judged.goals:
         return
-    yield _heading("Goals")
+    yield heading("Goals")
     grid = Grid(("goal", "baseline", "target", "plan", "short by", "odds"))
     for i, goal in enumerate(judged.goals):
         kpi = judged.scenario.kpis[goal.goal.kpi]
@@ -97,26 +85,26 @@ def _goals(judged: JudgedPlan) -> Iterator[RenderableType]:
 def _broken(judged: JudgedPlan) -> Iterator[RenderableType]:
     if not judged.broken:
         return
-    yield _heading("Limits that it breaks")
+    yield heading("Limits that it breaks")
     grid = Grid(("limit", "is", "asked"))
     for limit in judged.broken[:SHOWN_TARGETS]:
         grid.add(limit.name, amount(limit.limit), amount(limit.used))
     yield grid
     if len(judged.broken) > SHOWN_TARGETS:
-        yield _line(f"… and {len(judged.broken) - SHOWN_TARGETS:,} more; all are in --json.")
+        yield indented(f"… and {len(judged.broken) - SHOWN_TARGETS:,} more; all are in --json.")
 
 
 def _costs(judged: JudgedPlan) -> Iterator[RenderableType]:
     """Pay and fairness."""
     currency, pay = judged.scenario.currency, judged.simulation.pay if judged.simulation else None
-    yield _heading("What it costs")
+    yield heading("What it costs")
     limit = judged.spending.pay_limit
     budget = "" if limit is None else f" of a budget of {amount(limit, currency)}"
-    yield _line(f"Pay at plan: {amount(judged.spending.pay, currency)}{budget}.")
+    yield indented(f"Pay at plan: {amount(judged.spending.pay, currency)}{budget}.")
     for name, odds in (pay.over if pay else {}).items():
-        yield _line(f"Probability of paying more than budget {name}: {odds.text}.")
+        yield indented(f"Probability of paying more than budget {name}: {odds.text}.")
     fairness = "" if judged.fairness is None else f"; over the groups of peers {percent(judged.fairness)}"
-    yield _line(f"Largest stretch, relative to baseline: {percent(judged.worst_stretch)}{fairness}.")
+    yield indented(f"Largest stretch, relative to baseline: {percent(judged.worst_stretch)}{fairness}.")
 
 
 def _targets(judged: JudgedPlan) -> Iterator[RenderableType]:
@@ -125,7 +113,7 @@ def _targets(judged: JudgedPlan) -> Iterator[RenderableType]:
     moved = [n for n in plan.nodes.tolist() if not np.isclose(plan.target[n], graph.baseline[n], rtol=1e-12, atol=0)]
     if not moved:
         return
-    yield _heading("Targets")
+    yield heading("Targets")
     kpis, grid = list(scenario.kpis.values()), Grid(("unit", "KPI", "baseline", "target", "change"), left=2)
     for node in moved[:SHOWN_TARGETS]:
         kpi, baseline, target = kpis[graph.kpi[node]], float(graph.baseline[node]), float(plan.target[node])
@@ -135,4 +123,4 @@ def _targets(judged: JudgedPlan) -> Iterator[RenderableType]:
         )  # fmt: skip
     yield grid
     if len(moved) > SHOWN_TARGETS:
-        yield _line(f"… and {len(moved) - SHOWN_TARGETS:,} more; all are in --json.")
+        yield indented(f"… and {len(moved) - SHOWN_TARGETS:,} more; all are in --json.")

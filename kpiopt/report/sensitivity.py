@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.grid import Grid, Sentence
+from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.simulation import Estimate
@@ -38,11 +38,11 @@ LEARNT = {EVERYTHING: "all named quantities at once", ORGANIZATION_PART: "Execut
 def render_sensitivity(found: Sensitivity) -> Group:
     """Lay out a study for a reader who knows the business and not the tool."""
     outcome = found.outcome
-    now = Text.assemble((f"{_capital(outcome.label)}: ", "bold"), value_text(outcome, found.base.estimate))
+    now = Text.assemble((f"{capital(outcome.label)}: ", "bold"), value_text(outcome, found.base.estimate))
     parts: list[RenderableType] = [Text(printable(found.scenario.name), style="bold"), now]
     if found.outcome.is_drawn:
-        parts.append(_line(f"from {found.settings.draws:,} draws; everything below uses the same ones"))
-    parts += (_line(f"Not complete: {part.text}.", "yellow") for part in found.not_done)
+        parts.append(indented(f"from {found.settings.draws:,} draws; everything below uses the same ones"))
+    parts += (indented(f"Not complete: {part.text}.", "yellow") for part in found.not_done)
     if found.tornado:
         parts += _tornado(found, found.tornado)
     parts += [*_screening(found), *_shares(found)]
@@ -51,18 +51,6 @@ def render_sensitivity(found: Sensitivity) -> Group:
     if found.alternatives:
         parts += _alternatives(found, found.alternatives)
     return Group(*parts, *_information(found))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{printable(text)}", style="bold")
-
-
-def _line(text: str, style: str = "", indent: int = 2) -> Sentence:
-    return Sentence(text, style, indent)
 
 
 def value_text(outcome: Outcome, estimate: Estimate) -> str:
@@ -88,8 +76,8 @@ def _unit(outcome: Outcome) -> str:
 
 def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
     outcome = found.outcome
-    yield _heading("What it hinges on")
-    yield _line(
+    yield heading("What it hinges on")
+    yield indented(
         f"Each input is moved alone: change in {_unit(outcome)} at its lower and its upper value, with the plan as it "
         f"is (█) and made anew (▒), and what making it anew is worth; {'more' if outcome.better > 0 else 'less'} is "
         "better. A new plan aims at the goals and no farther: where things go well, it asks for less."
@@ -100,9 +88,9 @@ def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
         yield from _bar(found, position + 1, bar, scale)
     rest = len(tornado.bars) - len(shown)
     if rest:
-        yield _line(f"{rest:,} more inputs move it less or not at all.", "dim")
+        yield indented(f"{rest:,} more inputs move it less or not at all.", "dim")
     for item in found.left_out:
-        yield _line(f"Not moved ({item.count:,}): {item.what}; {item.fix}.", "dim")
+        yield indented(f"Not moved ({item.count:,}): {item.what}; {item.fix}.", "dim")
 
 
 def _largest(tornado: Tornado) -> float:
@@ -125,11 +113,11 @@ def _bar(found: Sensitivity, position: int, bar: Bar, scale: float) -> Iterator[
     yield title
     fixed = bar.low.fixed_change, bar.high.fixed_change
     anew = bar.low.replanned_change, bar.high.replanned_change
-    yield _line(f"as it is   {draw_bar(fixed, scale, '█')}  {_pair(outcome, fixed)}", indent=5)
+    yield indented(f"as it is   {draw_bar(fixed, scale, '█')}  {_pair(outcome, fixed)}", indent=5)
     worth = _pair(outcome, (bar.low.worth, bar.high.worth))
-    yield _line(f"made anew  {draw_bar(anew, scale, '▒')}  {_pair(outcome, anew)}   worth {worth}", indent=5)
+    yield indented(f"made anew  {draw_bar(anew, scale, '▒')}  {_pair(outcome, anew)}   worth {worth}", indent=5)
     for end in (bar.low, bar.high):
-        yield from (_line(text, "yellow", 5) for text in _remarks(end))
+        yield from (indented(text, "yellow", 5) for text in _remarks(end))
 
 
 def _pair(outcome: Outcome, ends: tuple[Estimate | None, Estimate | None]) -> str:
@@ -161,9 +149,9 @@ def _screening(found: Sensitivity) -> Iterator[RenderableType]:
     if not found.screening:
         return
     smooth = found.outcome.kind == "odds"
-    yield _heading("Screening (Morris)")
+    yield heading("Screening (Morris)")
     what = "the margin by which it is hit" if smooth else found.outcome.label
-    yield _line(f"Mean size of the effect on {what}, per full range of probability; spread: bends or interactions.")
+    yield indented(f"Mean size of the effect on {what}, per full range of probability; spread: bends or interactions.")
     grid = Grid(("group", "effect", "95 % interval", "direction", "spread"))
     for group, effects in found.screening[:SHOWN_GROUPS]:
         s = effects.strength
@@ -181,12 +169,12 @@ def _group_name(found: Sensitivity, name: str) -> str:
 def _shares(found: Sensitivity) -> Iterator[RenderableType]:
     if found.variance is None:
         return
-    yield _heading("Where the uncertainty comes from (Sobol' indices)")
+    yield heading("Where the uncertainty comes from (Sobol' indices)")
     what = "whether it is hit" if found.outcome.kind == "odds" else found.outcome.label
-    yield _line(f"Share of the variance of {what}: alone, and together with the others.")
+    yield indented(f"Share of the variance of {what}: alone, and together with the others.")
     grid = Grid(("group", "alone", "95 % interval", "in all", "95 % interval"))
     if not found.variance:
-        yield _line("Nothing that is uncertain changes it.")
+        yield indented("Nothing that is uncertain changes it.")
         return
     for group, share in found.shares[:SHOWN_GROUPS]:
         fields = [text for e in (share.first, share.total) for text in (percent(e.estimate), _interval(e))]
@@ -197,7 +185,7 @@ def _shares(found: Sensitivity) -> Iterator[RenderableType]:
 
 def _more(count: int) -> Iterator[RenderableType]:
     if count > SHOWN_GROUPS:
-        yield _line(f"{count - SHOWN_GROUPS:,} more groups bring less.", "dim")
+        yield indented(f"{count - SHOWN_GROUPS:,} more groups bring less.", "dim")
 
 
 def _interval(estimate: Estimate) -> str:
@@ -205,8 +193,8 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _break_even(found: Sensitivity, item: BreakEven) -> Iterator[RenderableType]:
-    yield _heading(f"Break-even: {input_name(found.scenario, item.path)}, now {amount(item.now)}")
-    yield _line(f"searched from {amount(item.low)} to {amount(item.high)}  ({item.path})", "dim")
+    yield heading(f"Break-even: {input_name(found.scenario, item.path)}, now {amount(item.now)}")
+    yield indented(f"searched from {amount(item.low)} to {amount(item.high)}  ({item.path})", "dim")
     parts: tuple[tuple[str, Crossing | None, Crossing | None], ...] = (
         ("The plan becomes another one", item.kind_below, item.kind_above),
         ("A target moves by more than a step", item.targets_below, item.targets_above),
@@ -216,37 +204,39 @@ def _break_even(found: Sensitivity, item: BreakEven) -> Iterator[RenderableType]
             if crossing is not None and not (crossing.is_forbidden and what is parts[1][0]):
                 yield from _crossing(item, what, word, crossing)
         if below is None and above is None:
-            yield _line(f"{what}: nowhere in this range.")
+            yield indented(f"{what}: nowhere in this range.")
 
 
 def _crossing(item: BreakEven, what: str, word: str, crossing: Crossing) -> Iterator[RenderableType]:
     value = f"{crossing.value:,.12g}"
     if crossing.is_forbidden:
-        yield _line(f"The plan stays as long as the file allows it: not when it {word} {value}.")
+        yield indented(f"The plan stays as long as the file allows it: not when it {word} {value}.")
     elif crossing.inside == item.now:
-        yield _line(f"{what} as soon as it {word} its present value:")
+        yield indented(f"{what} as soon as it {word} its present value:")
     else:
-        yield _line(f"{what} when it {word} {value}:")
+        yield indented(f"{what} when it {word} {value}:")
     if not crossing.confirmed and not crossing.is_forbidden:
-        yield _line("Solving both sides from scratch does not confirm it.", "yellow", 4)
+        yield indented("Solving both sides from scratch does not confirm it.", "yellow", 4)
     for text in crossing.changes[:SHOWN_CHANGES]:
-        yield _line(text.replace("->", "→"), indent=4)
+        yield indented(text.replace("->", "→"), indent=4)
     if len(crossing.changes) > SHOWN_CHANGES:
-        yield _line(f"… and {len(crossing.changes) - SHOWN_CHANGES:,} more", indent=4)
+        yield indented(f"… and {len(crossing.changes) - SHOWN_CHANGES:,} more", indent=4)
 
 
 def _alternatives(found: Sensitivity, item: Alternatives) -> Iterator[RenderableType]:
-    yield _heading(f"Nearly as good plans: every step may give up {percent(item.slack)} of its value")
+    yield heading(f"Nearly as good plans: every step may give up {percent(item.slack)} of its value")
     moving = [r for r in item.ranges if r.share > NOTICEABLE]
     if not moving:
-        yield _line("No target could be any different.")
+        yield indented("No target could be any different.")
         return
-    yield _line(f"{len(moving):,} of {len(item.ranges):,} targets and initiatives could move; those with most room:")
+    yield indented(f"{len(moving):,} of {len(item.ranges):,} targets and initiatives could move; those with most room:")
     grid = Grid(("what", "now", "least", "most", "room"))
     for r in moving[:SHOWN_RANGES]:
         grid.add(r.name, amount(r.now), amount(r.low), amount(r.high), percent(r.share))
     yield grid
-    yield _line(f"A plan as different as could be found; its decisions differ by {percent(item.distance)} on average:")
+    yield indented(
+        f"A plan as different as could be found; its decisions differ by {percent(item.distance)} on average:"
+    )
     yield _different(found, item)
 
 
@@ -267,8 +257,8 @@ def _information(found: Sensitivity) -> Iterator[RenderableType]:
     if not found.information:
         return
     outcome = found.outcome
-    yield _heading("What knowing it before planning would be worth")
-    yield _line(f"Gain in {_unit(outcome)}, better is +; the plan is made anew where that serves this outcome.")
+    yield heading("What knowing it before planning would be worth")
+    yield indented(f"Gain in {_unit(outcome)}, better is +; the plan is made anew where that serves this outcome.")
     grid = Grid(("input", "worth", "95 % interval", "always re-planned"))
     for item in found.information:
         name = LEARNT.get(item.name) or input_name(found.scenario, item.name)

@@ -13,7 +13,7 @@ from rich.text import Text
 from kpiopt.plan.limit_names import stopped_words
 from kpiopt.report.asks.sentences import beside_sentences
 from kpiopt.report.goal_names import goal_kpi, target_words, targets_by_period
-from kpiopt.report.grid import FirstThatFits, Grid, Sentence
+from kpiopt.report.grid import FirstThatFits, Grid, Sentence, heading, indented
 from kpiopt.report.limits import (
     initiative_lines,
     locked_text,
@@ -77,14 +77,6 @@ def render_summary(run: Run, folder: Path | None = None) -> Group:
     return Group(*parts, *(_next_steps(folder) if folder else ()))
 
 
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
-
-
-def _line(text: str, style: str = "") -> Sentence:
-    return Sentence(text, style, 2)
-
-
 def _verdict(run: Run) -> Iterator[RenderableType]:
     """Possible? certified? in one look."""
     short = [g for g in run.goals if not g.met]
@@ -100,15 +92,15 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
         verdict = f"the plan is possible, but {fall} short{_together_words(run)}"
         style = "bold yellow"
     yield Sentence(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}.", style)
-    yield from (_line(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
-    yield from (_line(text) for text in (*repair_sentences(run), *_weakest_goal(run)))
+    yield from (indented(text, "" if is_well else "yellow") for text, is_well in promise_sentences(run))
+    yield from (indented(text) for text in (*repair_sentences(run), *_weakest_goal(run)))
     residual = max(step.certificate.primal_residual for step in run.solution.steps)
     gap = max(step.certificate.relative_gap for step in run.solution.steps)
-    yield _line(
+    yield indented(
         f"Certified: every step was checked without the solver (residual {_tiny(residual)}, gap {_tiny(gap)}).",
         "dim",
     )
-    yield from (_line(f"Not complete: {part.text}.", "yellow") for part in run.not_done)
+    yield from (indented(f"Not complete: {part.text}.", "yellow") for part in run.not_done)
 
 
 def _met_words(run: Run) -> str:
@@ -167,7 +159,7 @@ def _goals(run: Run) -> Iterator[RenderableType]:
     """Baseline, target, plan, odds of each goal."""
     if not run.goals:
         return
-    yield _heading("Goals")
+    yield heading("Goals")
     odds = "odds in %\n(95 % interval)"
     columns: tuple[str, ...] = ("goal", "baseline", "target", "plan", "short by", odds, "required")
     has_required = any(goal.goal.p_min is not None for goal in run.goals)
@@ -178,10 +170,10 @@ def _goals(run: Run) -> Iterator[RenderableType]:
         wide.add(*fields)
         narrow.add(fields[0], *fields[2:])
     yield FirstThatFits((wide, narrow, wide) if len(columns) > 2 else (wide,))
-    yield from (_line(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
+    yield from (indented(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
-        yield _line(f"All goals together: {run.simulation.all_goals.text}.")
-    yield from map(_line, (*curve_sentences(run.simulation, run.plan.expected), *beside_lines(run)))
+        yield indented(f"All goals together: {run.simulation.all_goals.text}.")
+    yield from map(indented, (*curve_sentences(run.simulation, run.plan.expected), *beside_lines(run)))
 
 
 def _certain_sentences(run: Run) -> Iterator[str]:
@@ -244,13 +236,13 @@ def _asked_sentences(run: Run) -> Iterator[str]:
 def _asks(run: Run) -> Iterator[RenderableType]:
     """Who is asked what: the units below the root, and the largest relative stretches."""
     cells = run.scenario.horizon
-    yield _heading("Who is asked what")
+    yield heading("Who is asked what")
     shown = _shown_kpis(run)
     if shown and len(run.scenario.units) > 1:
         yield _unit_table(run, shown)
         left = len(_targeted_kpis(run)) - len(shown)
         if left > 0:
-            yield _line(
+            yield indented(
                 f"{len(shown)} of {len(shown) + left} KPIs are shown, those of the goals first; all are in targets.csv."
             )
     if shown and run.scenario.periods is not None:
@@ -258,19 +250,19 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     asked = np.flatnonzero(run.plan.whole_stretch > 0)
     decided = int(cells.has_decision.sum())
     largest = "; the largest, relative to baseline:" if len(asked) else "."
-    yield _line(
+    yield indented(
         f"{len(asked):,} of {decided:,} targets that can be stretched are{largest}"
         if decided
         else "Nothing can be stretched."
     )
     if len(asked):
         yield _ask_table(run, asked)
-    yield from map(_line, [*_lock_lines(run), *_unassigned_lines(run), *_rounding_lines(run)])
-    yield from map(_line, beside_sentences(run.beside_as_dict(), run.scenario))
+    yield from map(indented, [*_lock_lines(run), *_unassigned_lines(run), *_rounding_lines(run)])
+    yield from map(indented, beside_sentences(run.beside_as_dict(), run.scenario))
     open_targets = _open_targets(run)
     if open_targets:
         steps = ", ".join(step.label for step in run.solution.steps[:-1])
-        yield _line(
+        yield indented(
             f"The steps {steps} leave {open_targets:,} of them open; the plan closest to the reference was taken."
         )
 
@@ -386,38 +378,38 @@ def _limits(run: Run) -> Iterator[RenderableType]:
     """What holds the plan back."""
     priced, others = priced_limits(run), used_up(run)
     sentences, rules = [*prices_of_less(run), *next_steps(run)], without_price(run)
-    yield _heading("What holds the plan back")
+    yield heading("What holds the plan back")
     if not (priced or others or sentences or rules):
-        yield _line(f"No capacity and no budget is used up{_beside_peers(run)}.")
+        yield indented(f"No capacity and no budget is used up{_beside_peers(run)}.")
     if priced:
         grid = Grid(("limit, used up", "what more of it is worth", "more", "now", "holds from"), left=2)
         for limit in priced[:SHOWN_PRICES]:
             grid.add(limit.name, limit.worth, limit.more, limit.limit, limit.holds)
         yield grid
     if len(priced) > SHOWN_PRICES:
-        yield _line(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
+        yield indented(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
     if priced and any(i.whole or i.is_switched for i in run.scenario.initiatives.values()):
-        yield _line("These prices hold with the whole-number levels of initiatives as they are.")
+        yield indented("These prices hold with the whole-number levels of initiatives as they are.")
     if priced and "met" in run.scenario.decide.order:
-        yield _line("These prices hold with the goals met that are met in this plan.")
+        yield indented("These prices hold with the goals met that are met in this plan.")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
-        yield _line(f"Used up too, but more would be worth nothing: {named}.")
+        yield indented(f"Used up too, but more would be worth nothing: {named}.")
     if rules:
         named = ", ".join(rules[:SHOWN_PRICES]) + (" …" if len(rules) > SHOWN_PRICES else "")
-        yield _line(
+        yield indented(
             f"Binding too, but without a price (equations, lower limits, ranges, and further whole numbers): {named}."
         )
     for sentence in sentences[:SHOWN_PRICES]:
-        yield _line(sentence)
+        yield indented(sentence)
 
 
 def _money(run: Run) -> Iterator[RenderableType]:
     """Pay and initiatives."""
     lines = [*_pay_lines(run), *initiative_lines(run)]
     if lines:
-        yield _heading("What it costs")
-        yield from (_line(text) for text in lines)
+        yield heading("What it costs")
+        yield from (indented(text) for text in lines)
 
 
 def _pay_lines(run: Run) -> Iterator[str]:
@@ -441,7 +433,7 @@ def _pay_lines(run: Run) -> Iterator[str]:
 
 
 def _next_steps(folder: Path) -> Iterator[RenderableType]:
-    yield _heading("Where it is")
-    yield _line(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, report.html, run.json …")
-    yield _line(f"kpiopt runs show {folder}     this summary again", "dim")
-    yield _line(f"kpiopt verify {folder}        check the certificate without the solver", "dim")
+    yield heading("Where it is")
+    yield indented(f"{folder}: targets.csv, goals.csv, limits.csv, odds.csv, report.html, run.json …")
+    yield indented(f"kpiopt runs show {folder}     this summary again", "dim")
+    yield indented(f"kpiopt verify {folder}        check the certificate without the solver", "dim")

@@ -15,7 +15,7 @@ from kpiopt.errors import printable
 from kpiopt.reading.key_path import key_text
 from kpiopt.reading.toml.emit import value_text
 from kpiopt.reading.toml.text import read_path
-from kpiopt.report.grid import FirstThatFits, Grid, Sentence
+from kpiopt.report.grid import FirstThatFits, Grid, heading, indented
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
@@ -44,14 +44,6 @@ def render_sweep(answer: SweepAnswer, folder: Path) -> Group:
     return Group(*_verdict(answer), *_points(answer), *_frontiers(answer), *_failures(answer), *_where(folder))
 
 
-def _heading(text: str) -> Text:
-    return Text(f"\n{text}", style="bold")
-
-
-def _line(text: str, style: str = "") -> Sentence:
-    return Sentence(text, style, 2)
-
-
 def _verdict(answer: SweepAnswer) -> Iterator[RenderableType]:
     axes = " and ".join(axis.path for axis in answer.axes)
     yield Text(printable(f"{answer.scenario.name} over {axes}: {', '.join(counts(answer))}."), style="bold")
@@ -70,7 +62,7 @@ def counts(answer: SweepAnswer) -> list[str]:
 
 def _points(answer: SweepAnswer) -> Iterator[RenderableType]:
     """All points, or of many an even choice with both ends."""
-    yield _heading("Points")
+    yield heading("Points")
     drawn = any(result.all_goals for result in answer.solved)
     written = point_texts(answer)
     shown = np.unique(np.linspace(0, len(answer.points) - 1, min(SHOWN_POINTS, len(answer.points))).round().astype(int))
@@ -82,7 +74,7 @@ def _points(answer: SweepAnswer) -> Iterator[RenderableType]:
         narrow.add(*row[:-MONEY_COLUMNS])
     yield FirstThatFits((full, narrow))
     if len(shown) < len(answer.points):
-        yield _line(f"{len(shown)} of {len(answer.points):,} points shown; all are in points.csv.", "dim")
+        yield indented(f"{len(shown)} of {len(answer.points):,} points shown; all are in points.csv.", "dim")
 
 
 def point_texts(answer: SweepAnswer) -> list[list[str]]:
@@ -158,7 +150,7 @@ def _decimals_apart(numbers: Sequence[float]) -> int | None:
 
 def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
     for frontier in find_frontiers(answer):
-        yield _heading(f"Efficient frontier: {frontier.x_name} against {frontier.y_name}")
+        yield heading(f"Efficient frontier: {frontier.x_name} against {frontier.y_name}")
         knees, x, y = set(frontier.knees.tolist()), axis_texts(frontier.x.tolist()), y_texts(answer, frontier)
         price = "price of the next\n" + price_unit(answer, frontier).replace(" per ", " per\n")
         grid = Grid(("point", _folded(frontier.x_name), frontier.y_name, price, ""), left=1)
@@ -166,8 +158,8 @@ def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
             grid.add(f"{frontier.points[i]}", x[i], y[i], price_text(frontier, i), "knee" if i in knees else "")
         yield grid
         if not knees and len(frontier.points) > 2:
-            yield _line(NO_KNEE, "dim")
-    yield from (_line(text) for text in remarks(answer))
+            yield indented(NO_KNEE, "dim")
+    yield from (indented(text) for text in remarks(answer))
 
 
 def remarks(answer: SweepAnswer) -> list[str]:
@@ -212,17 +204,17 @@ def price_text(frontier: Frontier, position: int) -> str:
 def _failures(answer: SweepAnswer) -> Iterator[RenderableType]:
     if not answer.failures:
         return
-    yield _heading("Failed")
+    yield heading("Failed")
     for point, failure in answer.failures[:SHOWN_FAILURES]:
         values = ", ".join(f"{path} = {axis_text(value)}" for path, value in point.values)
         problem = failure.problems[0] if failure.problems else None
-        yield _line(f"{values}: {f'{problem.code}: {problem.message}' if problem else failure.kind}")
+        yield indented(f"{values}: {f'{problem.code}: {problem.message}' if problem else failure.kind}")
     if len(answer.failures) > SHOWN_FAILURES:
-        yield _line(f"… and {len(answer.failures) - SHOWN_FAILURES:,} more")
+        yield indented(f"… and {len(answer.failures) - SHOWN_FAILURES:,} more")
     kept = "The others are kept; the" if len(answer.failures) < len(answer.points) else "The"
-    yield _line(f"{kept} same command tries these again.")
+    yield indented(f"{kept} same command tries these again.")
 
 
 def _where(folder: Path) -> Iterator[RenderableType]:
-    yield _heading("Where it is")
-    yield _line(f"{folder}: points.csv (every figure of every point), sweep.json, summary.txt, scenario.toml")
+    yield heading("Where it is")
+    yield indented(f"{folder}: points.csv (every figure of every point), sweep.json, summary.txt, scenario.toml")

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from kpiopt.simulation.simulate import Span, SpanCounter, SpanTally, Spread
-from kpiopt.workers.executor import execute
-from kpiopt.workers.job import Executor, Failure, Place
-
-
-@dataclass(frozen=True)
-class DrawJob:
-    """What is done with every span of draws.
-
-    Attributes
-    ----------
-    counter : SpanCounter
-    """
-
-    counter: SpanCounter
-
-    def prepare(self) -> Callable[[Span], SpanTally | None]:
-        """Return the function that counts a span."""
-        return self.counter
+from kpiopt.workers.executor import Ready, answers
+from kpiopt.workers.job import Executor, Place
 
 
 def spread_by(executor: Executor) -> Spread | None:
@@ -37,13 +20,6 @@ def spread_by(executor: Executor) -> Spread | None:
         return None
 
     def spread(counter: SpanCounter, spans: list[Span]) -> Iterator[SpanTally | None]:
-        found: dict[str, SpanTally | Failure | None] = {}
-        points = {str(i): span for i, span in enumerate(spans)}
-        execute(DrawJob(counter), points, executor, found.__setitem__)
-        for key in points:
-            tally = found.pop(key)
-            if isinstance(tally, Failure):
-                raise tally.as_error()
-            yield tally
+        yield from answers(Ready(counter), spans, executor)
 
     return spread

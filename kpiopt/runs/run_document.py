@@ -33,7 +33,6 @@ class _File(_Part):
 class _Input(_Part):
     file: str
     sha256: str | None
-    copied_as: str | None = Field(None, alias="copy")
 
 
 class _Note(_Part):

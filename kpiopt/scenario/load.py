@@ -105,6 +105,27 @@ def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Se
     return scenario
 
 
+@dataclass(frozen=True)
+class FileReader:
+    """Reads a scenario again with further overrides; it can be sent to workers.
+
+    Attributes
+    ----------
+    path : Path or str
+    variant : str or None
+    overrides : sequence of str
+        With which it was read.
+    """
+
+    path: Path | str
+    variant: str | None = None
+    overrides: Sequence[str] = ()
+
+    def __call__(self, further: Sequence[str] = ()) -> Scenario:
+        """Return the scenario with these overrides on top."""
+        return load_scenario(self.path, variant=self.variant, overrides=[*self.overrides, *further])
+
+
 def check_scenario(
     path: Path | str, *, variant: str | None = None, overrides: Sequence[str] = ()
 ) -> tuple[Scenario | None, Problems, Document | None]:

@@ -94,6 +94,14 @@ class NoPlan(Exception):
         self.problem = problem
 
 
+@dataclass(frozen=True)
+class FamilySettings:
+    """How the plans of a family are made, wherever that is: the solver's options, and whether rules files may run."""
+
+    options: SolverOptions
+    allow_code: bool
+
+
 class PlanFamily:
     """Plans one scenario, and then others that differ in numbers; nothing is solved before a plan is asked for.
 
@@ -118,6 +126,11 @@ class PlanFamily:
         self.scenario, self._options = scenario, options or SolverOptions()
         self._allow_code, self._progress = allow_code, progress
         self.cascade = self._write(build_graph(scenario))
+
+    @property
+    def settings(self) -> FamilySettings:
+        """How these plans are made."""
+        return FamilySettings(self._options, self._allow_code)
 
     def _write(self, graph: CausalGraph) -> Cascade:
         return apply_rules(build_cascade(graph), allow_code=self._allow_code)

@@ -7,7 +7,9 @@ tried again; one that kills its workers, or that has no answer, is marked and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.workers.interruption import deferred_interruption
@@ -110,6 +112,58 @@ def execute(
         _answer_at(executor)(Assignment(job, points, on_done, lambda: interruption.requested), executor)
     if interruption.requested:  # the caller's own handler took note of the signal and raised nothing
         raise KeyboardInterrupt
+
+
+def answers(
+    job: Job[P, R], points: Sequence[P], executor: Executor, on_done: Callable[[int], None] = lambda _: None
+) -> list[R]:
+    """Answer points that are all needed; returns their answers in the order of the points.
+
+    Parameters
+    ----------
+    job, points, executor
+        As for `execute`.
+    on_done : callable
+        Told how many are answered, after each.
+
+    Raises
+    ------
+    KeyboardInterrupt, UsageError, LimitReached
+        As `execute` does.
+    KpioptError
+        The first failure, in the order of the points.
+    """
+    if executor.place is Place.SERIAL:
+        function, serially = job.prepare(), []
+        for point in points:
+            serially.append(function(point))
+            on_done(len(serially))
+        return serially
+    found: dict[str, R | Failure] = {}
+
+    def keep(key: str, answer: R | Failure) -> None:
+        found[key] = answer
+        on_done(len(found))
+
+    execute(job, {str(i): point for i, point in enumerate(points)}, executor, keep)
+    ordered = []
+    for i in range(len(points)):
+        answer = found.pop(str(i))
+        if isinstance(answer, Failure):
+            raise answer.as_error()
+        ordered.append(answer)
+    return ordered
+
+
+@dataclass(frozen=True)
+class Ready(Generic[P, R]):
+    """A job for which nothing has to be prepared; `function` goes to processes and clusters as it is."""
+
+    function: Callable[[P], R]
+
+    def prepare(self) -> Callable[[P], R]:
+        """Return the function."""
+        return self.function
 
 
 def _answer_at(executor: Executor) -> Callable[[Assignment[P, R], Executor], None]:

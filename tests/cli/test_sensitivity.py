@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 
 from kpiopt.cli import main
 from kpiopt.errors import ExitCode
+from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.scenario.load import FileReader
+from kpiopt.scenario.numbers.inputs import Inputs
+from kpiopt.scenario.settings import SimulationSettings
+from kpiopt.studies.family import FamilySettings
+from kpiopt.studies.sensitivity.moves import KINDS, moves_of
+from kpiopt.studies.sensitivity.outcome import parse_outcome
+from kpiopt.studies.sensitivity.tornado import TornadoJob
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HAND_SOLVED = str(SCENARIOS / "hand-solved.toml")
@@ -138,6 +147,26 @@ def test_a_scenario_without_goals_pay_or_chance(capsys: pytest.CaptureFixture[st
 def test_the_same_question_has_the_same_answer(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--method", "tornado", "--method", "morris", "--method", "sobol", "--draws", "256"]
     assert document(capsys, *words) == document(capsys, *words)
+
+
+def test_the_answer_does_not_depend_on_where_inputs_are_moved(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--input", "budget.pay.limit", "--input", "kpi.sales.drivers.visits", "--draws", "64"]
+    assert document(capsys, *words, "--executor", "threads:2") == document(capsys, *words)
+    assert document(capsys, *words, "--workers", "2") == document(capsys, *words)
+    code, _, err = call(capsys, HAND_SOLVED, "--executor", "moon")
+    assert code == ExitCode.USAGE and "there is no executor 'moon'" in err
+
+
+def test_what_moves_inputs_can_be_sent_to_other_processes() -> None:
+    reader = FileReader(HAND_SOLVED)
+    inputs, settings = Inputs(reader(), reader), SimulationSettings(draws=64)
+    outcome = parse_outcome(inputs.scenario, "kpi:sales")
+    job = pickle.loads(
+        pickle.dumps(TornadoJob(FamilySettings(SolverOptions(), False), inputs, outcome, settings))
+    )  # fmt: skip
+    (move,) = moves_of(inputs, {"budget.pay.limit": (500.0, 700.0)}, KINDS, ["budget.pay.limit"])
+    bar = job.prepare()(move)
+    assert bar.low.broken == ("budget.pay",) and bar.high.broken == ()
 
 
 def test_where_the_file_ends_is_no_change_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:

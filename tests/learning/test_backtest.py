@@ -87,6 +87,8 @@ def test_targets_made_anew_are_held_against_what_happened(folder, capsys):
     units = next(s for s in answer["scores"] if s["kpi"] == "sales" and s["level"] == "unit")
     assert units["gain"]["over_last_year"] == pytest.approx(1 - units["crps"] / units["seasonal_naive"])
     assert units["gain"]["low"] < units["gain"]["over_last_year"] < units["gain"]["high"]
+    assert main([*words, "--json", "--executor", "threads:2"]) == 0
+    assert json.loads(capsys.readouterr().out) == answer
 
 
 def test_a_plan_that_was_not_possible_then_is_told_and_the_rest_is_scored(folder):

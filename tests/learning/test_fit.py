@@ -93,7 +93,7 @@ def test_a_prior_that_history_contradicts_is_dropped_and_told(folder):
 def test_the_same_history_gives_the_same_bytes(folder):
     fit(folder)
     first = {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()}
-    fit(folder)
+    fit(folder, "--workers", "2")
     assert {p.name: p.read_bytes() for p in (folder / "fitted").iterdir()} == first
 
 

@@ -15,10 +15,10 @@ from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.formulation.exchange import export_lines
 from kpiopt.program.solver.answer import SolverOptions
-from kpiopt.program.solver.session import read_mps
 from kpiopt.run.solve import solve_cascade
 from kpiopt.run.step_program import program_of_step
 from tests.nights import rest_at_night
+from tests.program.program_file import read_program
 
 ROOT = Path(__file__).parents[2]
 FAULT = ROOT / "tests" / "data" / "faults" / "export_step.toml"
@@ -143,7 +143,7 @@ def test_the_reference_stands_over_what_all_steps_leave(tmp_path):
     program = program_of_step(cascade, "reference")
     path.write_text("\n".join(export_lines(program, "lp", "reference")) + "\n", "utf-8")
     _, solution = solve_cascade(cascade, SolverOptions())
-    assert read_mps(path).arrays.column_upper.tolist() == solution.faces[-1].column_upper.tolist()
+    assert read_program(path).arrays.column_upper.tolist() == solution.faces[-1].column_upper.tolist()
     assert optimum(path, 1e-9) == pytest.approx(solution.steps[-1].value, rel=1e-6)
 
 

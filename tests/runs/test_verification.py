@@ -17,7 +17,7 @@ from kpiopt.cli import main
 from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import build_cascade
-from kpiopt.program.trust.evidence import load_evidence, save_evidence
+from kpiopt.program.trust.evidence import evidence_bytes, load_evidence
 from kpiopt.run.run import Run
 from kpiopt.runs.question import digest_of, run_name
 from kpiopt.runs.recomputation import Told, differences, recompute_run
@@ -293,7 +293,7 @@ def forge(run: Path, step: int, **changes) -> None:
 
     evidence = list(load_evidence(run / "evidence.npz"))
     evidence[step] = replace(evidence[step], **changes)
-    save_evidence(run / "evidence.npz", evidence)
+    (run / "evidence.npz").write_bytes(evidence_bytes(evidence))
     renew_manifest(run)
 
 

@@ -8,14 +8,14 @@ asked as of then (`plan_then`), and its targets are held against what happened, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Infeasible, NumericsError, Problem
-from kpiopt.learning.backtests.plan_then import can_plan, plan_then
+from kpiopt.learning.backtests.plan_then import PlanThen, can_plan, plan_then
 from kpiopt.learning.backtests.results import (
     ORGANIZATION,
     UNIT,
@@ -27,11 +27,13 @@ from kpiopt.learning.backtests.results import (
 )
 from kpiopt.learning.backtests.scores import reliability
 from kpiopt.learning.execution import Execution
-from kpiopt.learning.fit import Fit, FitOptions, averages, fit_history, leaf_series, regions_of
+from kpiopt.learning.fit import FitOptions, averages, fit_history, leaf_series, regions_of
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
 from kpiopt.learning.links import FEW_PERIODS, FEW_VALUES
 from kpiopt.scenario.scenario import Scenario
+from kpiopt.workers.executor import Ready, answers
+from kpiopt.workers.job import SERIAL, Executor
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -60,7 +62,11 @@ class BacktestOptions:
 
 
 def backtest(
-    history: History, model: Scenario | None, options: BacktestOptions, progress: Callable[[str], None] = lambda _: None
+    history: History,
+    model: Scenario | None,
+    options: BacktestOptions,
+    progress: Callable[[str], None] = lambda _: None,
+    executor: Executor = SERIAL,
 ) -> Backtest:
     """Test forecasts, odds and plans on a history.
 
@@ -71,28 +77,30 @@ def backtest(
         Gives the organization's tree, how KPIs add up, and the question that is asked as of then.
     options : BacktestOptions
     progress : callable
+    executor : Executor
+        Where it is stood at the past periods; the answer does not depend on it.
 
     Raises
     ------
     NumericsError
         Where the history is too short for a single origin.
     """
+    points = [(horizon, count) for horizon in options.horizons for count in _origins(history, horizon, options.origins)]
+    progress(f"{len(points)} past periods")
+    told = [f"{done} of {len(points)} past periods" for done in range(len(points) + 1)]
+    origins = answers(Ready(_Origins(history, model, options)), points, executor, lambda done: progress(told[done]))
     found = _Found()
-    for horizon in options.horizons:
-        for count in _origins(history, horizon, options.origins):
-            known = _learnable(history.until(count))
-            if not known.series:
-                continue
-            progress(f"{horizon} ahead, as of {history.grid.names[count - 1]}")
-            fit = fit_history(known, model, FitOptions(horizon, options.draws, options.seed))
-            found.origins[count] = history.grid.names[count - 1]
-            cases = {f.kpi: _stand_at(history, model, f, count, horizon) for f in fit.forecasts}
-            for kpi, case in cases.items():
-                found.cases.setdefault((kpi, horizon), []).append(case)
-                rng = np.random.default_rng([options.seed, count, horizon, 1])
-                found.judge(case, fit.executions.get(kpi), rng, range(count, count + horizon))
-            if options.plan and model is not None and can_plan(model):
-                found.plan(model, fit, cases, options)
+    for (horizon, count), origin in zip(points, origins, strict=True):
+        if origin is None:
+            continue
+        found.origins[count] = history.grid.names[count - 1]
+        for kpi, case in origin.cases.items():
+            found.cases.setdefault((kpi, horizon), []).append(case)
+            rng = np.random.default_rng([options.seed, count, horizon, 1])
+            found.judge(case, origin.executions.get(kpi), rng, range(count, count + horizon))
+        for kpi, planned in origin.plans:
+            found.plans.setdefault((kpi, horizon), []).append(planned)
+        found.notes += origin.notes
     if not found.cases:
         raise NumericsError(
             Problem(
@@ -103,6 +111,54 @@ def backtest(
             )
         )
     return found.backtest(tuple(history.series), options.horizons)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What was forecast and planned as of a past period, beside what happened."""
+
+    cases: dict[str, Case]
+    executions: Mapping[str, Execution]
+    plans: tuple[tuple[str, Planned], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Origins:
+    """Stands at a past period, (horizon, periods known); None where too little was known then."""
+
+    history: History
+    model: Scenario | None
+    options: BacktestOptions
+
+    def __call__(self, point: tuple[int, int]) -> _Origin | None:
+        horizon, count = point
+        known = _learnable(self.history.until(count))
+        if not known.series:
+            return None
+        fit = fit_history(known, self.model, FitOptions(horizon, self.options.draws, self.options.seed))
+        cases = {f.kpi: _stand_at(self.history, self.model, f, count, horizon) for f in fit.forecasts}
+        origin = _Origin(cases, fit.executions)
+        if not self.options.plan or self.model is None or not can_plan(self.model):
+            return origin
+        try:
+            plans = plan_then(self.model, fit, self.options.draws, self.options.seed)
+        except Infeasible as error:
+            note = f"no plan as of {fit.history.grid.names[-1]}: {error.problems[0].message}"
+            return replace(origin, notes=(note,))
+        return replace(origin, plans=tuple((plan.kpi, _beside(plan, cases[plan.kpi])) for plan in plans))
+
+
+def _beside(plan: PlanThen, case: Case) -> Planned:
+    """Return the targets of a plan beside what happened."""
+    at = {unit: i for i, unit in enumerate(case.units)}
+    pairs = [(i, at[unit]) for i, unit in enumerate(plan.units) if unit in at]
+    rows = np.array([row for _, row in pairs], dtype=np.int64)
+    mine = np.array([i for i, _ in pairs], dtype=np.int64)
+    return Planned(
+        tuple(case.units[row] for row in rows.tolist()), plan.target[mine], plan.odds[mine],
+        case.naive[rows], case.last[rows], case.target[rows], case.happened[rows],
+    )  # fmt: skip
 
 
 class _Found:
@@ -123,25 +179,6 @@ class _Found:
         self.given += given
         self.hits += hits
         self.periods |= set(periods) if given else set()
-
-    def plan(self, model: Scenario, fit: Fit, cases: dict[str, Case], options: BacktestOptions) -> None:
-        """Plan as of the end of a fitted history, and keep the targets beside what happened."""
-        try:
-            plans = plan_then(model, fit, options.draws, options.seed)
-        except Infeasible as error:
-            self.notes.append(f"no plan as of {fit.history.grid.names[-1]}: {error.problems[0].message}")
-            return
-        for plan in plans:
-            case = cases[plan.kpi]
-            at = {unit: i for i, unit in enumerate(case.units)}
-            pairs = [(i, at[unit]) for i, unit in enumerate(plan.units) if unit in at]
-            rows = np.array([row for _, row in pairs], dtype=np.int64)
-            mine = np.array([i for i, _ in pairs], dtype=np.int64)
-            found = Planned(
-                tuple(case.units[row] for row in rows.tolist()), plan.target[mine], plan.odds[mine],
-                case.naive[rows], case.last[rows], case.target[rows], case.happened[rows],
-            )  # fmt: skip
-            self.plans.setdefault((plan.kpi, fit.horizon), []).append(found)
 
     def _levels(self, key: tuple[str, int]) -> list[str]:
         """Return the levels that every origin of a KPI knows."""

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from kpiopt.graph import CausalGraph
-from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms, label_of
 from kpiopt.scenario.actions import exclusions, needed_units
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.scenario import Floats, Integers
@@ -105,14 +105,14 @@ def add_run_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColum
     most = levels.upper[member]
     each, ones = np.arange(len(place)), np.ones(len(place))
     terms = [Terms(levels, each, member, ones), Terms(actions.on, each, place, -most)]
-    label = partial(_label, [levels.label(k) for k in member.tolist()])
+    label = partial(label_of, [levels.label(k) for k in member.tolist()])
     build.add_rows("run", terms, np.full(len(place), -np.inf), np.zeros(len(place)), label)
     needed = {name for i in _initiatives(graph) for name in i.needs}
     some = np.flatnonzero([_initiatives(graph)[i].id in needed for i in graph.level_initiative[member].tolist()])
     least = np.where(levels.integer[member] | (most == 0.0), 1.0, LEAST_RUN * most)[some]
     each = np.arange(len(some))
     terms = [Terms(levels, each, member[some], np.ones(len(some))), Terms(actions.on, each, place[some], -least)]
-    label = partial(_label, [levels.label(k) for k in member[some].tolist()])
+    label = partial(label_of, [levels.label(k) for k in member[some].tolist()])
     build.add_rows("least", terms, np.zeros(len(some)), np.full(len(some), np.inf), label)
 
 
@@ -126,7 +126,7 @@ def add_choice_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionCo
     each, choice, is_first = np.arange(len(place)), np.arange(len(of)), np.isin(np.arange(len(of)), first)
     rise = np.where(is_first, value, value - np.roll(value, 1))
     terms = [Terms(levels, each, actions.level[place], np.ones(len(place))), Terms(actions.choice, row, choice, -rise)]
-    zero, label = np.zeros(len(place)), partial(_label, [actions.on.label(k) for k in place.tolist()])
+    zero, label = np.zeros(len(place)), partial(label_of, [actions.on.label(k) for k in place.tolist()])
     build.add_rows("levels", terms, zero, zero, label)
     later = np.flatnonzero(~is_first)
     terms = [
@@ -147,7 +147,7 @@ def add_once_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColu
     units = (group[several] % len(graph.scenario.units)).tolist()
     labels = [f"{i.id}@{graph.scenario.units.ids[u]}" for i, u in zip(initiatives, units, strict=True)]
     terms = [Terms(actions.on, np.searchsorted(several, row[member]), member, np.ones(len(member)))]
-    build.add_rows("once", terms, least, np.ones(len(several)), partial(_label, labels))
+    build.add_rows("once", terms, least, np.ones(len(several)), partial(label_of, labels))
 
 
 def add_needs_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColumns) -> None:
@@ -167,7 +167,7 @@ def add_needs_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionCol
                 values += [1.0] + [-1.0] * len(others)
                 labels.append(f"{actions.on.label(own)}: {name}")
     terms = [_terms(actions.on, rows, members, values)]
-    build.add_rows("needs", terms, np.full(len(labels), -np.inf), np.zeros(len(labels)), partial(_label, labels))
+    build.add_rows("needs", terms, np.full(len(labels), -np.inf), np.zeros(len(labels)), partial(label_of, labels))
 
 
 def add_not_with_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColumns) -> None:
@@ -183,7 +183,7 @@ def add_not_with_rows(build: ProgramBuilder, graph: CausalGraph, actions: Action
         members += both
         labels.append(f"{first}@{scenario.units.ids[u]}: {second}@{scenario.units.ids[v]}")
     terms = [_terms(actions.on, rows, members, [1.0] * len(rows))]
-    build.add_rows("not_with", terms, np.full(len(labels), -np.inf), np.ones(len(labels)), partial(_label, labels))
+    build.add_rows("not_with", terms, np.full(len(labels), -np.inf), np.ones(len(labels)), partial(label_of, labels))
 
 
 def add_action_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionColumns, levels: Columns) -> None:
@@ -223,7 +223,3 @@ def _terms(columns: Columns, rows: Sequence[int], members: Sequence[int], values
     return Terms(
         columns, np.array(rows, dtype=np.int64), np.array(members, dtype=np.int64), np.array(values, dtype=np.float64)
     )
-
-
-def _label(labels: Sequence[str], member: int) -> str:
-    return labels[member]

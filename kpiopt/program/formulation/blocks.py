@@ -344,3 +344,8 @@ def as_read(step: str, value: float) -> float:
     value : float
     """
     return -value if step == "maximize" and value else value
+
+
+def label_of(labels: Sequence[str], member: int) -> str:
+    """Return the label of a member of a block; `partial` of its labels is what a block keeps."""
+    return labels[member]

@@ -7,13 +7,12 @@ the first ones by id, and not searched for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from kpiopt.graph import CausalGraph
-from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms, label_of
 from kpiopt.scenario.scenario import Floats, Integers
 
 NOBODY = np.empty(0, dtype=np.int64)
@@ -31,7 +30,7 @@ def add_spared(build: ProgramBuilder, graph: CausalGraph) -> Columns:
     """
     chosen, cell = graph.scenario.chosen, chosen_cells(graph)
     light = np.zeros(0) if chosen is None else chosen.light.astype(float)
-    label = partial(_label, [graph.node_name(node) for node in graph.whole_node[cell].tolist()])
+    label = partial(label_of, [graph.node_name(node) for node in graph.whole_node[cell].tolist()])
     return build.add_columns("spared", light, np.ones(len(cell)), label, np.ones(len(cell), dtype=bool))
 
 
@@ -77,7 +76,7 @@ def _add_side(
     each, value = np.arange(len(here)), bound[here]
     terms = [Terms(stretch, row, member, np.ones(len(member))), Terms(spared, each, here, value)]
     open_side = np.full(len(here), -np.inf if is_upper else np.inf)
-    label = partial(_label, [spared.label(j) for j in here.tolist()])
+    label = partial(label_of, [spared.label(j) for j in here.tolist()])
     low, high = (open_side, value) if is_upper else (value, open_side)
     build.add_rows(name, terms, low, high, label)
 
@@ -96,7 +95,7 @@ def add_kpis_rows(build: ProgramBuilder, graph: CausalGraph, spared: Columns) ->
     count = np.bincount(chosen.of_unit, minlength=n)
     terms = [Terms(spared, chosen.of_unit, each, np.ones(len(each)))]
     most = (count + chosen.n_locked - chosen.most).astype(float)
-    build.add_rows("kpis", terms, most, np.full(n, np.inf), partial(_label, ids))
+    build.add_rows("kpis", terms, most, np.full(n, np.inf), partial(label_of, ids))
     bound = graph.scenario.horizon.min_stretch[chosen.cell] > 0.0
     fillers = np.bincount(chosen.of_unit, ~bound & ~chosen.light, n).astype(np.int64)
     wanted = chosen.least - chosen.n_locked - fillers
@@ -104,9 +103,5 @@ def add_kpis_rows(build: ProgramBuilder, graph: CausalGraph, spared: Columns) ->
     member = each[bound & np.isin(chosen.of_unit, here)]
     terms = [Terms(spared, np.searchsorted(here, chosen.of_unit[member]), member, np.ones(len(member)))]
     least = (np.bincount(chosen.of_unit[member], minlength=n) - wanted)[here].astype(float)
-    label = partial(_label, [ids[place] for place in here.tolist()])
+    label = partial(label_of, [ids[place] for place in here.tolist()])
     build.add_rows("kpis_least", terms, np.full(len(here), -np.inf), least, label)
-
-
-def _label(labels: Sequence[str], member: int) -> str:
-    return labels[member]

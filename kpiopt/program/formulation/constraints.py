@@ -11,7 +11,6 @@ m_G      largest relative stretch of peer group G              c     mean contri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +19,7 @@ import numpy as np
 from kpiopt.graph import NodeKind
 from kpiopt.graph.by_period import added_by_stretch
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
-from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms, label_of
 from kpiopt.program.formulation.chosen import chosen_cells
 from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.formulation.compared import Weighted
@@ -246,7 +245,7 @@ def add_start_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
     most = np.zeros(len(each))
     np.maximum.at(most, row, columns.level.upper[graph.level_start >= 0])
     terms = [Terms(columns.level, row, np.arange(len(row)), np.ones(len(row)))]
-    label = partial(_label_of, [f"{initiatives[i].id}@{ids[u]}" for i, u in zip(which, unit, strict=True)])
+    label = partial(label_of, [f"{initiatives[i].id}@{ids[u]}" for i, u in zip(which, unit, strict=True)])
     build.add_rows("start", terms, np.full(len(each), -np.inf), most, label)
 
 
@@ -278,7 +277,7 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
             ]
         available = (share * capacity[holder]).ravel()
         names = capacity_names(columns.scenario, resource, holder)
-        label = partial(_label_of, [name.partition("@")[2] for name in names])
+        label = partial(label_of, [name.partition("@")[2] for name in names])
         rows = build.add_rows(f"capacity.{resource}", terms, np.full(len(available), -np.inf), available, label)
         limits += [
             Limit(
@@ -288,10 +287,6 @@ def add_capacity_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[L
             for i, name in enumerate(names)
         ]  # fmt: skip
     return limits
-
-
-def _label_of(labels: Sequence[str], member: int) -> str:
-    return labels[member]
 
 
 def _in_rows_above(columns: DecisionColumns, block: Columns, unit: Integers, value: Floats, row_of: Integers) -> Terms:
@@ -324,7 +319,7 @@ def add_budget_rows(build: ProgramBuilder, columns: DecisionColumns) -> list[Lim
     terms = [term for row, (budget, period) in enumerate(each) for term in _spending(columns, row, budget, period)]
     names = [columns.scenario.period_name(t) for _, t in each]
     labels = [b.id if name is None else f"{b.id}/{name}" for (b, _), name in zip(each, names, strict=True)]
-    label = partial(_label_of, labels)
+    label = partial(label_of, labels)
     rows = build.add_rows("budget", terms, np.full(len(each), -np.inf), limit - base, label)
     return [
         Limit(f"budget.{labels[i]}", b.resource, b.scope, b.limit, float(base[i]), rows.start + i, names[i])
@@ -409,7 +404,7 @@ def add_peer_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
         Terms(columns.fair.mean, row, compared.group[member], -side * bound),
     ]
     ends = ["most"] * len(over) + ["least"] * len(under)
-    label = partial(_label_of, [f"{compared.label(i)}, {end}" for i, end in zip(member.tolist(), ends, strict=True)])
+    label = partial(label_of, [f"{compared.label(i)}, {end}" for i, end in zip(member.tolist(), ends, strict=True)])
     build.add_rows("peers", terms, np.full(len(member), -np.inf), np.zeros(len(member)), label)
 
 
@@ -425,7 +420,7 @@ def add_rank_rows(build: ProgramBuilder, columns: DecisionColumns) -> None:
         Terms(ranks.worst, each, ranks.of_worst, -np.ones(len(each))),
         Terms(ranks.beyond, each, each, -np.ones(len(each))),
     ]
-    label = partial(_label_of, [ranks.beyond.label(j) for j in each.tolist()])
+    label = partial(label_of, [ranks.beyond.label(j) for j in each.tolist()])
     build.add_rows("rank", terms, np.full(len(each), -np.inf), np.zeros(len(each)), label)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.graph import CausalGraph, NodeKind
-from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms
+from kpiopt.program.formulation.blocks import Columns, ProgramBuilder, Terms, label_of
 from kpiopt.program.formulation.elimination import Elimination
 from kpiopt.scenario.scenario import Floats, Integers
 
@@ -82,7 +82,7 @@ def add_responses(
     part = build.add_columns("part", np.zeros(len(of)), length, names.__getitem__)
     inner = np.flatnonzero(of[1:] == of[:-1])
     ones = np.ones(len(inner))
-    label = partial(_label, [names[i] for i in inner.tolist()])
+    label = partial(label_of, [names[i] for i in inner.tolist()])
     full = build.add_columns("full", 0.0 * ones, ones, label, ones.astype(bool))
     return ResponseColumns(hub, response, pieces, side, part, of, full)
 
@@ -163,7 +163,7 @@ def add_curve_rows(build: ProgramBuilder, columns: ResponseColumns, change: Colu
     ]
     labels += [columns.response.label(i) for i in filled]
     low, high = (np.array([*row[end], *start], dtype=np.float64) for end in ("low", "high"))
-    build.add_rows("curve", terms, low, high, partial(_label, labels))
+    build.add_rows("curve", terms, low, high, partial(label_of, labels))
 
 
 def _slopes(x: Floats, y: Floats) -> Floats:
@@ -179,7 +179,9 @@ def add_part_rows(build: ProgramBuilder, columns: ResponseColumns, change: Colum
         Terms(change, np.arange(len(filled)), columns.hub[filled], np.ones(len(filled))),
         Terms(columns.part, row, np.arange(len(of)), -np.ones(len(of))),
     ]
-    build.add_rows("pieces", terms, start, start, partial(_label, [columns.response.label(i) for i in filled.tolist()]))
+    build.add_rows(
+        "pieces", terms, start, start, partial(label_of, [columns.response.label(i) for i in filled.tolist()])
+    )
     inner, each, length = np.flatnonzero(of[1:] == of[:-1]), np.arange(n), columns.part.upper
     terms = [
         Terms(columns.part, each, inner, np.ones(n)),
@@ -190,7 +192,7 @@ def add_part_rows(build: ProgramBuilder, columns: ResponseColumns, change: Colum
     nothing, endless = np.zeros(n), np.full(n, np.inf)
     labels = [f"{columns.full.label(i)}, {end}" for end in ("full", "next") for i in range(n)]
     low, high = np.concatenate([nothing, -endless]), np.concatenate([endless, nothing])
-    build.add_rows("filled", terms, low, high, partial(_label, labels))
+    build.add_rows("filled", terms, low, high, partial(label_of, labels))
 
 
 def response_ways(graph: CausalGraph, ways: Elimination, columns: ResponseColumns) -> Terms:
@@ -198,7 +200,3 @@ def response_ways(graph: CausalGraph, ways: Elimination, columns: ResponseColumn
     here = np.flatnonzero(graph.kind[ways.tail] == NodeKind.CURVE)
     member = np.searchsorted(columns.hub, np.searchsorted(ways.hub, ways.tail[here]))
     return Terms(columns.response, ways.into[here], member, -ways.weight[here])
-
-
-def _label(labels: Sequence[str], member: int) -> str:
-    return labels[member]

@@ -27,7 +27,6 @@ SHORT = 30
 LONGEST_FILTERED = 200
 SMALL_PROGRAM = 20_000
 FAR = 1e4
-NUDGE = 1e-9
 NOISE = 1e-10
 NOISE_OF_PRICES = 1e-9
 
@@ -86,11 +85,6 @@ class Repair:
     price: float
 
 
-def handle_for(arrays: ProgramArrays, side: Side, price: float = 1.0, name: str = "") -> Handle:
-    """Return the handle of one side by itself."""
-    return Handle(name or describe_side(arrays, side), (side,), (1.0,), price)
-
-
 def finite_sides(arrays: ProgramArrays) -> list[Side]:
     """Return every side that limits something."""
     found = []
@@ -106,11 +100,6 @@ def finite_sides(arrays: ProgramArrays) -> list[Side]:
 def side_value(arrays: ProgramArrays, side: Side) -> float:
     """Return where a side lies."""
     return float(_vector(arrays, side.kind, side.is_upper)[side.position])
-
-
-def describe_side(arrays: ProgramArrays, side: Side) -> str:
-    """Return "row 3 >= 20"."""
-    return f"{side.kind} {side.position} {'<=' if side.is_upper else '>='} {side_value(arrays, side):.12g}"
 
 
 def cheapest_repair(
@@ -169,13 +158,6 @@ def find_repairs(
         alone.append(elastic.repair(session.solve()))
         session.change_column_bounds(column, np.zeros(1), np.zeros(1))
     return cheapest, sorted((r for r in alone if r is not None and r.price <= limit), key=lambda r: r.price)
-
-
-def apply_repair(arrays: ProgramArrays, repair: Repair) -> ProgramArrays:
-    """Return the program with the repair's sides moved, by 1e-9 of the amount more than needed."""
-    for handle, amount in repair.changes:
-        arrays = _moved(arrays, handle, amount * (1.0 + NUDGE))
-    return arrays
 
 
 def farkas_sides(arrays: ProgramArrays, ray: Floats) -> list[Side]:
@@ -301,14 +283,6 @@ def _copied(arrays: ProgramArrays) -> ProgramArrays:
         column_lower=arrays.column_lower.copy(),
         column_upper=arrays.column_upper.copy(),
     )
-
-
-def _moved(arrays: ProgramArrays, handle: Handle, amount: float) -> ProgramArrays:
-    """Return the program with a handle's sides moved outward."""
-    moved = _copied(arrays)
-    for side, share in zip(handle.sides, handle.shares, strict=True):
-        _vector(moved, side.kind, side.is_upper)[side.position] += amount * share * (1.0 if side.is_upper else -1.0)
-    return moved
 
 
 class _Elastic:

@@ -61,11 +61,6 @@ class Slopes:
     less: Piece | None
     more: Piece | None
 
-    @property
-    def is_unique(self) -> bool:
-        """Whether both sides lie on one piece."""
-        return self.less is self.more
-
 
 class MovingLimits:
     """The solved order of a program, in which upper sides of rows are moved.

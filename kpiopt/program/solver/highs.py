@@ -13,12 +13,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import highspy
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import InternalError, NumericsError, Problem
@@ -315,48 +313,3 @@ def _accept(status: highspy.HighsStatus) -> None:
             fix="choose units of measure that bring the figures closer together",
         )
     )
-
-
-@dataclass(frozen=True)
-class NamedProgram:
-    """A program read from a file.
-
-    Attributes
-    ----------
-    arrays : ProgramArrays
-        As a minimisation.
-    row_names, column_names : tuple of str
-    """
-
-    arrays: ProgramArrays
-    row_names: tuple[str, ...]
-    column_names: tuple[str, ...]
-
-
-def read_mps(path: Path) -> NamedProgram:
-    """Read a program in MPS or LP format.
-
-    Raises
-    ------
-    NumericsError
-        Where the file cannot be read without loss.
-    """
-    highs = _start_highs()
-    _accept(highs.readModel(str(path)))
-    lp = highs.getLp()
-    sign = -1.0 if lp.sense_ == highspy.ObjSense.kMaximize else 1.0
-    matrix = lp.a_matrix_
-    kind = sp.csc_array if matrix.format_ == highspy.MatrixFormat.kColwise else sp.csr_array
-    entries = (np.array(matrix.value_, dtype=float), np.array(matrix.index_), np.array(matrix.start_))
-    whole = [k == highspy.HighsVarType.kInteger for k in lp.integrality_] or [False] * lp.num_col_
-    arrays = ProgramArrays(
-        cost=sign * np.array(lp.col_cost_, dtype=float),
-        offset=sign * float(lp.offset_),
-        matrix=sp.csr_array(kind(entries, shape=(lp.num_row_, lp.num_col_))),
-        row_lower=np.array(lp.row_lower_, dtype=float),
-        row_upper=np.array(lp.row_upper_, dtype=float),
-        column_lower=np.array(lp.col_lower_, dtype=float),
-        column_upper=np.array(lp.col_upper_, dtype=float),
-        integer=np.array(whole, dtype=bool),
-    )
-    return NamedProgram(arrays, tuple(lp.row_names_), tuple(lp.col_names_))

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.solver.answer import At, Basis
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, extent_of
 from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_row_sums
 
 SMALLEST_VIOLATION = 2.0**-50
@@ -65,10 +65,10 @@ def estimate_error(arrays: ProgramArrays, x: Floats, y: Floats) -> Error:
 
 def _primal_error(arrays: ProgramArrays, x: Floats, activity: Floats) -> float:
     absolute = abs(arrays.matrix)
-    floor = np.minimum(1.0, absolute @ _extent(arrays))
+    floor = np.minimum(1.0, absolute @ extent_of(arrays))
     size = np.maximum(absolute @ np.abs(x), floor)
     rows = _relative(activity, arrays.row_lower, arrays.row_upper, size)
-    columns = _relative(x, arrays.column_lower, arrays.column_upper, np.minimum(1.0, _extent(arrays)))
+    columns = _relative(x, arrays.column_lower, arrays.column_upper, np.minimum(1.0, extent_of(arrays)))
     return max(rows, columns)
 
 
@@ -84,7 +84,7 @@ def _relative(value: Floats, lower: Floats, upper: Floats, size: Floats) -> floa
 
 
 def _gap(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
-    natural = min(1.0, dot(np.abs(arrays.cost), _extent(arrays)))
+    natural = min(1.0, dot(np.abs(arrays.cost), extent_of(arrays)))
     size = max(abs(dot(arrays.cost, x)), natural) or 1.0
     return _left_open(arrays, x, y, activity) / size
 
@@ -110,11 +110,6 @@ def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) 
     side = np.where(dual > 0.0, lower, upper)
     reach = np.where(np.isfinite(side), np.abs(value - np.where(np.isfinite(side), side, 0.0)), 1.0 + np.abs(value))
     return dot(np.abs(dual), reach)
-
-
-def _extent(arrays: ProgramArrays) -> Floats:
-    larger = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
-    return np.where(np.isfinite(larger), larger, 1.0)
 
 
 @dataclass(frozen=True)

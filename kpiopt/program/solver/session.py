@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ import scipy.sparse as sp
 from kpiopt.errors import NumericsError
 from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.solver.gate import check_numbers, find_scaling
-from kpiopt.program.solver.highs import NamedProgram, Positions, Rung, Solver, read_mps
+from kpiopt.program.solver.highs import Positions, Rung, Solver
 from kpiopt.program.solver.rational import Exact, solve_in_fractions
 from kpiopt.program.solver.refinement import (
     ABOVE_ROUNDING,
@@ -32,7 +31,7 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_columns
 from kpiopt.program.trust.certificate import verify_infeasible
 from kpiopt.program.trust.tolerances import SOLVED
 
-__all__ = ["Answer", "Basis", "NamedProgram", "Progress", "Ranging", "Session", "SolverOptions", "Status", "read_mps"]
+__all__ = ["Answer", "Basis", "Progress", "Ranging", "Session", "SolverOptions", "Status"]
 
 WELL, PRECISE = (1e-11, 1e-12), (1e-15, 1e-15)
 """Errors (of rows and of the gap) at which an answer is not refined any more."""
@@ -107,11 +106,6 @@ class Session:
         self._box_share = box_share
         self._scaling = find_scaling(self._arrays, box_share)
         self._solver.load(self._scaling.apply(self._arrays))
-
-    @classmethod
-    def from_file(cls, path: Path, options: SolverOptions | None = None) -> Session:
-        """Open a session on a program in MPS or LP format."""
-        return cls(read_mps(path).arrays, options)
 
     @property
     def arrays(self) -> ProgramArrays:
@@ -401,14 +395,6 @@ class Session:
         self._arrays = self._checked(replace(self._arrays, column_lower=new_lower, column_upper=new_upper))
         scale = self._scaling.column[columns]
         self._solver.change_column_bounds(columns, new_lower[columns] / scale, new_upper[columns] / scale)
-
-    def change_coefficients(self, rows: Positions, columns: Positions, values: Floats) -> None:
-        """Replace coefficients; the program is scaled anew and starts from the last basis."""
-        old = sp.coo_array(self._arrays.matrix)
-        keep = ~np.isin(old.row * old.shape[1] + old.col, rows * old.shape[1] + columns)
-        row, column = np.append(old.row[keep], rows), np.append(old.col[keep], columns)
-        matrix = sp.csr_array((np.append(old.data[keep], values), (row, column)), old.shape)
-        self._reload(replace(self._arrays, matrix=matrix), self._solver.basis())
 
     def add_row(self, columns: Positions, values: Floats, lower: float, upper: float) -> int:
         """Add a row lower <= sum of values x <= upper and return its position."""

@@ -89,3 +89,9 @@ def fix_columns(arrays: ProgramArrays, which: NDArray[Any], values: Floats) -> P
     lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
     lower[which] = upper[which] = np.clip(values, lower[which], upper[which])
     return replace(arrays, column_lower=lower, column_upper=upper, integer=np.zeros(arrays.n_columns, dtype=bool))
+
+
+def extent_of(arrays: ProgramArrays) -> Floats:
+    """Return the larger size of each column's bounds, 1 where a side is open."""
+    larger = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
+    return np.where(np.isfinite(larger), larger, 1.0)

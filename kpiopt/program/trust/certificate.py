@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, extent_of
 from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_dot, exact_row_sums, lower_sum, split_products
 from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED
 
@@ -129,7 +129,7 @@ def verify_optimal(
     if not (_fits(arrays, x) and _all_finite(row_dual, arrays.n_rows)):
         return _failed("optimal")
     value = exact_dot(arrays.cost, x)
-    size = size or max(abs(value), _natural_size(np.abs(arrays.cost), _extent(arrays)))
+    size = size or max(abs(value), _natural_size(np.abs(arrays.cost), extent_of(arrays)))
     slip = _slip(arrays, x, row_dual, arrays.cost)
     return _judge(arrays, x, _Gap(value, linear_bound(arrays, row_dual), size, slip), 0.0, tolerance)
 
@@ -139,7 +139,7 @@ def verify_mip(arrays: ProgramArrays, x: Floats, bound: float, *, tolerance: flo
     if not _fits(arrays, x):
         return _failed("optimal")
     value = exact_dot(arrays.cost, x)
-    size = max(abs(value), _natural_size(np.abs(arrays.cost), _extent(arrays)))
+    size = max(abs(value), _natural_size(np.abs(arrays.cost), extent_of(arrays)))
     whole = x[arrays.integer]
     integrality = float(np.abs(whole - np.rint(whole)).max(initial=0.0))
     return _judge(arrays, x, _Gap(value, bound - arrays.offset, size), integrality, tolerance)
@@ -172,7 +172,7 @@ def verify_quadratic(
         return _failed("optimal")
     distance = dot(weight, (x - centre) ** 2)
     linear = exact_dot(arrays.cost, x)
-    extent = _extent(arrays)
+    extent = extent_of(arrays)
     reach = (extent + np.abs(centre)) ** 2
     own = max(distance, abs(linear), _natural_size(weight, reach), _natural_size(np.abs(arrays.cost), extent))
     slip = _slip(arrays, x, row_dual, 2.0 * weight * (x - centre) + arrays.cost)
@@ -238,7 +238,7 @@ def primal_residual(arrays: ProgramArrays, x: Floats) -> tuple[float, Worst | No
 def _row_residuals(arrays: ProgramArrays, x: Floats) -> Floats:
     """Scale the exact violation of each row's sides."""
     turnover = abs(arrays.matrix) @ np.abs(x)
-    floor = np.minimum(1.0, abs(arrays.matrix) @ _extent(arrays))
+    floor = np.minimum(1.0, abs(arrays.matrix) @ extent_of(arrays))
     size = np.maximum(turnover, floor)
     below = _beyond(arrays.matrix, x, arrays.row_lower, -1.0)
     above = _beyond(arrays.matrix, x, arrays.row_upper, 1.0)
@@ -259,7 +259,7 @@ def _finite_or_0(side: Floats) -> Floats:
 
 def _column_residuals(arrays: ProgramArrays, x: Floats) -> Floats:
     violation = np.maximum(np.maximum(arrays.column_lower - x, x - arrays.column_upper), 0.0)
-    return _share(violation, np.maximum(np.abs(x), np.minimum(1.0, _extent(arrays))))
+    return _share(violation, np.maximum(np.abs(x), np.minimum(1.0, extent_of(arrays))))
 
 
 def _share(violation: Floats, size: Floats) -> Floats:
@@ -339,12 +339,6 @@ def _transposed(arrays: ProgramArrays) -> sp.csr_array:
     return sp.csr_array(arrays.matrix.T)
 
 
-def _extent(arrays: ProgramArrays) -> Floats:
-    """Return the larger size of each column's bounds, 1 where a side is open."""
-    larger = np.maximum(np.abs(arrays.column_lower), np.abs(arrays.column_upper))
-    return np.where(np.isfinite(larger), larger, 1.0)
-
-
 def _natural_size(coefficient: Floats, extent: Floats) -> float:
     return min(1.0, dot(coefficient, extent))
 
@@ -370,7 +364,7 @@ def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> floa
     width = np.where(
         np.isfinite(arrays.column_upper - arrays.column_lower), arrays.column_upper - arrays.column_lower, 0.0
     )
-    rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, _extent(arrays)))
+    rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, extent_of(arrays)))
     zero = np.flatnonzero((reduced <= 4.0 * UNIT_ROUNDOFF * terms) & (width > 0.0))
     exact = exact_row_sums(sp.csr_array(arrays.matrix[:, zero].T), y, -gradient[zero])
     return rounded + dot(np.abs(exact), width[zero])

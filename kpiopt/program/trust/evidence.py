@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.errors import OutputError, Problem, TableError
+from kpiopt.errors import Problem, TableError
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import (
     Certificate,
@@ -89,19 +89,6 @@ class Evidence:
 def weakest(found: Sequence[Certificate]) -> Certificate:
     """Return the certificate that leaves most open."""
     return max(found, key=lambda c: (not c.passed, max(c.primal_residual, c.relative_gap)))
-
-
-def save_evidence(path: Path, steps: Sequence[Evidence]) -> None:
-    """Write the evidence of all steps to one file.
-
-    Raises
-    ------
-    OutputError
-    """
-    try:
-        path.write_bytes(evidence_bytes(steps))
-    except OSError as error:
-        raise OutputError(Problem("E-output", f"cannot write {path.name}: {error.strerror}")) from error
 
 
 def evidence_bytes(steps: Sequence[Evidence]) -> bytes:

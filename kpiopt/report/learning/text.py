@@ -11,7 +11,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.learning.backtests.results import BINS
-from kpiopt.report.grid import Grid
+from kpiopt.report.grid import Grid, heading
 from kpiopt.report.numbers import amount
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def render_fit(found: Fit) -> RenderableType:
 def _fit_parts(found: Fit) -> Iterator[RenderableType]:
     grid = found.history.grid
     yield Text(f"Learned from {grid.names[0]} to {grid.names[-1]}, for the {found.horizon} periods after it.")
-    yield _heading("Baselines: what is expected without new effort")
+    yield heading("Baselines: what is expected without new effort")
     yield baselines_grid(found)
     if found.contributions:
-        yield _heading("Contributions: what one unit of a cause adds")
+        yield heading("Contributions: what one unit of a cause adds")
         yield contributions_grid(found)
     for kpi, e in found.executions.items():
-        yield _heading(f"Execution of {kpi}")
+        yield heading(f"Execution of {kpi}")
         if e.is_told:
             share = f"{100 * e.slope:.0f} % (± {100 * e.slope_error:.0f}) of what was asked came true"
             yield Text(f"  {share}; without any ask {100 * e.drift:+.0f} % (± {100 * e.drift_error:.0f}) a year.")
@@ -85,13 +85,13 @@ def render_backtest(found: Backtest) -> RenderableType:
 def _backtest_parts(found: Backtest) -> Iterator[RenderableType]:
     yield Text(printable(f"Verdict: {found.verdict}."), style="bold")
     yield Text(f"  Stood at {', '.join(found.origins)}.")
-    yield _heading("Errors as shares of what happened (smaller is better), and ranges")
+    yield heading("Errors as shares of what happened (smaller is better), and ranges")
     yield scores_grid(found)
     if found.plans:
-        yield _heading("Targets planned anew as of then: mean absolute error as a share of what happened")
+        yield heading("Targets planned anew as of then: mean absolute error as a share of what happened")
         yield plans_grid(found)
     if found.targets is not None:
-        yield _heading("Odds that the history's own targets would have been given")
+        yield heading("Odds that the history's own targets would have been given")
         yield targets_grid(found.targets)
         o = found.targets
         yield Text(
@@ -143,9 +143,5 @@ def gain_text(gain: tuple[float, float, float]) -> str:
 
 def _notes(warnings: tuple[str, ...]) -> Iterator[RenderableType]:
     if warnings:
-        yield _heading("What to know")
+        yield heading("What to know")
         yield from (Text(printable(f"  {note}.")) for note in warnings)
-
-
-def _heading(text: str) -> Text:
-    return Text(f"\n{printable(text)}", style="bold")

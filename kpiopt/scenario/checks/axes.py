@@ -11,12 +11,12 @@ from typing import Any
 
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, value_at, with_value
+from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, is_number, value_at, with_value
 from kpiopt.reading.layer import is_table
 from kpiopt.reading.toml.text import read_path
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.errors_in_words import BOUNDS, faults_of
-from kpiopt.scenario.numbers.inputs import Inputs, is_number
+from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.numbers.quantities import canonical, quantities_of
 from kpiopt.scenario.quantity import parse_quantity
 from kpiopt.scenario.resolve.plan import PAY

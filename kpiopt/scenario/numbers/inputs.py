@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from kpiopt.errors import InputError, Problem, UsageError
-from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, value_at, with_value
+from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, is_number, value_at, with_value
 from kpiopt.reading.override import quantity_key
 from kpiopt.reading.toml.emit import value_text
 from kpiopt.reading.toml.text import read_path
@@ -228,11 +228,6 @@ class Inputs:
                     self.at(path, value)
                 except InputError as error:
                     raise _not_allowed(option, name, value, error.problems[0].message) from None
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value of a document is a plain number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def bare(path: str) -> str:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from kpiopt.deadline import NotDone
 from kpiopt.errors import LimitReached
 from kpiopt.run.solve import SolveOptions
-from kpiopt.scenario.load import load_scenario
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.load import FileReader
 from kpiopt.studies.comparison.contenders import Contender
 from kpiopt.studies.sensitivity.study import Sensitivity, SensitivityQuestion, study_sensitivity
 from kpiopt.studies.sweep.axes import points_of, read_axes
-from kpiopt.studies.sweep.point import PointResult, SweepJob
+from kpiopt.studies.sweep.point import SweepJob
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer
-from kpiopt.workers.job import Failure
+from kpiopt.studies.sweep.sweep_in_memory import answer_points
 
 KINDS = ("uncertain", "limit", "goal")
 MOST_CELLS = 2_000
@@ -78,16 +77,9 @@ def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> 
     if math.prod(len(axis.values) for axis in axes) > MOST_POINTS:
         return None
     points = points_of(axes)
-    source, variant = base.path, scenario.variant
-    job = SweepJob(source, variant, tuple(overrides), options.solver, options.simulate, options.allow_code)
-    answer = job.prepare()
-    results: list[PointResult | Failure] = []
-    for point in points:
-        try:
-            results.append(answer(point))
-        except Exception as error:  # as executors do: a point without an answer is marked
-            results.append(Failure.of(error))
-    return SweepAnswer(scenario, axes, points, tuple(results))
+    words = tuple(overrides)
+    job = SweepJob(base.path, scenario.variant, words, options.solver, options.simulate, options.allow_code)
+    return SweepAnswer(scenario, axes, points, answer_points(job, points, options.executor))
 
 
 def _sensitivity(
@@ -95,12 +87,12 @@ def _sensitivity(
 ) -> Sensitivity | None:
     if not options.simulate:
         return None
-
-    def read(further: Sequence[str]) -> Scenario:
-        words = [*overrides, *further]
-        return load_scenario(base.path, variant=base.scenario.variant, overrides=words)
-
-    question = SensitivityQuestion(kinds=KINDS)
     return study_sensitivity(
-        base.scenario, question, read, options.solver, allow_code=options.allow_code, progress=progress
+        base.scenario,
+        SensitivityQuestion(kinds=KINDS),
+        FileReader(base.path, base.scenario.variant, overrides),
+        options.solver,
+        allow_code=options.allow_code,
+        progress=progress,
+        executor=options.executor,
     )

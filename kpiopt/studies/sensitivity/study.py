@@ -23,6 +23,7 @@ from kpiopt.studies.sensitivity.screening import ElementaryEffects, screen_respo
 from kpiopt.studies.sensitivity.sobol_indices import VarianceShare, share_variance
 from kpiopt.studies.sensitivity.source_groups import Response, SourceGroup, build_groups, build_response
 from kpiopt.studies.sensitivity.tornado import Tornado, make_tornado
+from kpiopt.workers.job import SERIAL, Executor
 from kpiopt.workers.time_left import TimeLeft
 
 DRAWS = 4096
@@ -134,6 +135,7 @@ def study_sensitivity(
     *,
     allow_code: bool = False,
     progress: Progress = lambda _: None,
+    executor: Executor = SERIAL,
 ) -> Sensitivity:
     """Study what a scenario hinges on.
 
@@ -146,6 +148,9 @@ def study_sensitivity(
     options : SolverOptions, optional
     allow_code : bool
         Whether the scenario's rules file may be run.
+    progress : callable
+    executor : Executor
+        Where the tornado moves inputs; `read` has to be something that can be sent there.
 
     Raises
     ------
@@ -167,7 +172,7 @@ def study_sensitivity(
     base = family.base
     found = Sensitivity(base, outcome, measure(outcome, base.graph, base, draws), settings)
     moves, left_out = _chosen(inputs, moves, base, outcome, question)
-    study = _Study(family, inputs, question, draws, progress, moves, left_out)
+    study = _Study(family, inputs, question, draws, progress, moves, left_out, executor)
     for text, part in study.parts():
         try:
             deadline.require(text)
@@ -191,6 +196,7 @@ class _Study:
     progress: Progress
     moves: tuple[Move, ...]
     left_out: tuple[LeftOut, ...]
+    executor: Executor
 
     def parts(self) -> Iterator[tuple[str, Callable[[Sensitivity], Sensitivity]]]:
         """Yield the parts that are asked for, with their names; each adds what it finds."""
@@ -203,9 +209,10 @@ class _Study:
             yield "information", self._information
 
     def _tornado(self, found: Sensitivity) -> Sensitivity:
+        count = _counting(self.progress)
         tornado = make_tornado(
-            self.family, self.inputs, found.outcome, self.moves, self.draws, _counting(self.progress)
-        )
+            self.family, self.inputs, found.outcome, self.moves, self.draws, count, self.executor
+        )  # fmt: skip
         return replace(found, tornado=tornado, left_out=self.left_out)
 
     def _response(self, found: Sensitivity, *, smooth: bool) -> tuple[Response, tuple[SourceGroup, ...]]:

@@ -16,12 +16,14 @@ from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.numbers.inputs import Inputs
-from kpiopt.scenario.scenario import Floats
+from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation import Estimate
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.family import NoPlan, PlanFamily, Planned
+from kpiopt.studies.family import FamilySettings, NoPlan, PlanFamily, Planned
 from kpiopt.studies.sensitivity.moves import Move
 from kpiopt.studies.sensitivity.outcome import Measured, Outcome, difference, measure
+from kpiopt.workers.executor import Ready, answers
+from kpiopt.workers.job import SERIAL, Executor, Job, Place
 
 Count = Callable[[str, int, int], None]
 
@@ -120,6 +122,7 @@ def make_tornado(
     moves: Sequence[Move],
     draws: CommonDraws,
     progress: Count = lambda _path, _done, _total: None,
+    executor: Executor = SERIAL,
 ) -> Tornado:
     """Move inputs one at a time.
 
@@ -129,20 +132,44 @@ def make_tornado(
         With the plan of the inputs' scenario.
     progress : callable, optional
         (path, how many are done, how many there are) -> None.
+    executor : Executor
+        Where inputs are moved; the answer does not depend on it.
     """
-    study = _Study(family, outcome, draws, measure(outcome, family.base.graph, family.base, draws))
-    bars = []
-    for done, move in enumerate(moves):
-        progress(move.path, done, len(moves))
-        try:
-            draws.deadline.require("all inputs were moved")
-            bars.append(Bar(move, study.end(inputs, move.path, move.low), study.end(inputs, move.path, move.high)))
-        except LimitReached:
-            if not draws.deadline.is_over:
-                raise
-            break
+    study = _Study(family, inputs, outcome, draws, measure(outcome, family.base.graph, family.base, draws))
+    job: Job[Move, Bar | None] = Ready(study.bar)
+    if executor.place is not Place.SERIAL:
+        job = TornadoJob(family.settings, inputs, outcome, draws.settings)
+    paths = [*(move.path for move in moves), "done"]
+    progress(paths[0], 0, len(moves))
+    found = answers(job, moves, executor, lambda done: progress(paths[done], done, len(moves)))
+    bars = [bar for bar in found if bar is not None]
     bars.sort(key=lambda bar: (-bar.swing, bar.move.path))
     return Tornado(outcome, study.now.estimate, tuple(bars), len(moves))
+
+
+@dataclass(frozen=True)
+class TornadoJob:
+    """What is done with every input elsewhere: the plan is made there once, with the same draws.
+
+    Attributes
+    ----------
+    family : FamilySettings
+    inputs : Inputs
+    outcome : Outcome
+    draws : SimulationSettings
+    """
+
+    family: FamilySettings
+    inputs: Inputs
+    outcome: Outcome
+    draws: SimulationSettings
+
+    def prepare(self) -> Callable[[Move], Bar | None]:
+        """Return the function that moves an input."""
+        family = PlanFamily(self.inputs.scenario, self.family.options, allow_code=self.family.allow_code)
+        draws = CommonDraws(self.draws, self.family.options.deadline)
+        now = measure(self.outcome, family.base.graph, family.base, draws)
+        return _Study(family, self.inputs, self.outcome, draws, now).bar
 
 
 @dataclass(frozen=True)
@@ -150,15 +177,26 @@ class _Study:
     """What all bars share."""
 
     family: PlanFamily
+    inputs: Inputs
     outcome: Outcome
     draws: CommonDraws
     now: Measured
 
-    def end(self, inputs: Inputs, path: str, value: float) -> End:
+    def bar(self, move: Move) -> Bar | None:
+        """Move one input down and up; None where the time is up."""
+        try:
+            self.draws.deadline.require("all inputs were moved")
+            return Bar(move, self.end(move.path, move.low), self.end(move.path, move.high))
+        except LimitReached:
+            if not self.draws.deadline.is_over:
+                raise
+            return None
+
+    def end(self, path: str, value: float) -> End:
         """Move one input to a value."""
         end = End(value)
         try:
-            cascade = self.family.pose(inputs.at(path, value))
+            cascade = self.family.pose(self.inputs.at(path, value))
             fixed = measure(self.outcome, cascade.graph, self.family.base, self.draws)
             change, broken = difference(self.now, fixed), broken_limits(self.family.base, cascade)
             end = replace(end, fixed=fixed.estimate, fixed_change=change, broken=broken)

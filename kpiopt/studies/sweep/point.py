@@ -6,7 +6,7 @@ answer depends on the job and the point alone, never on what was answered before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.run.promised import about_odds, promise_results
-from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.load import FileReader
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, simulate
@@ -140,18 +140,15 @@ class PointSolver:
 
     def __init__(self, job: SweepJob) -> None:
         self._job = job
-        self._own, self._path = _unpack(job)
-        base = job.scenario or self._read(())
-        self._inputs = Inputs(base, self._read if job.scenario is None else None)
+        self._own, path = _unpack(job)
+        reader = FileReader(path, job.variant, job.overrides)
+        base = job.scenario or reader()
+        self._inputs = Inputs(base, reader if job.scenario is None else None)
         self._family = PlanFamily(base, job.solver, allow_code=job.allow_code)
         graph = self._family.cascade.graph
         self._book = draw_book(graph) if job.simulate else None
         self._redraw: Redraw | None = None
         self._drawn: tuple[CausalGraph, Floats, Floats, tuple[Estimate, ...], Estimate | None] | None = None
-
-    def _read(self, further: Sequence[str]) -> Scenario:
-        overrides = (*self._job.overrides, *further)
-        return load_scenario(self._path, variant=self._job.variant, overrides=overrides)
 
     def answer(self, point: Point) -> PointResult:
         """Solve one point.

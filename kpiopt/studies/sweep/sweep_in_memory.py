@@ -50,7 +50,7 @@ def sweep_in_memory(
     points = points_of(axes, zipped=zipped)
     if executor.place is Place.DASK and job.scenario is None:
         job = _packed(job, scenario)
-    return SweepAnswer(scenario, axes, points, _answer(job, points, executor, on_progress))
+    return SweepAnswer(scenario, axes, points, answer_points(job, points, executor, on_progress))
 
 
 def _packed(job: SweepJob, scenario: Scenario) -> SweepJob:
@@ -60,9 +60,13 @@ def _packed(job: SweepJob, scenario: Scenario) -> SweepJob:
     return replace(job, path=Path("scenario.toml"), variant=None, overrides=(), files=question.files)
 
 
-def _answer(
-    job: SweepJob, points: Sequence[Point], executor: Executor, on_progress: Callable[[int, int], None]
+def answer_points(
+    job: SweepJob,
+    points: Sequence[Point],
+    executor: Executor,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[PointResult | Failure, ...]:
+    """Answer points, in their order; one without an answer is marked, and the others go on."""
     found: dict[str, PointResult | Failure] = {}
 
     def take(key: str, answer: PointResult | Failure) -> None:

@@ -13,16 +13,15 @@ from kpiopt.deadline import Deadline
 from kpiopt.program.order.diagnosis import (
     Handle,
     Side,
-    apply_repair,
     cheapest_repair,
     farkas_sides,
     find_conflict,
     find_repairs,
     finite_sides,
-    handle_for,
     side_value,
 )
-from kpiopt.program.solver.session import Session, SolverOptions, Status, read_mps
+from kpiopt.program.solver.session import Session, SolverOptions, Status
+from tests.program.program_file import read_program
 from tests.program.random_programs import DATA, INF, program, random_program
 
 PUBLISHED = json.loads((DATA / "published_cases.json").read_text())["relaxation"]
@@ -36,8 +35,24 @@ def is_feasible(arrays):
     return Session(replace(arrays, cost=np.zeros(arrays.n_columns))).solve().status is Status.OPTIMAL
 
 
+def handle_for(side, price=1.0, name=""):
+    return Handle(name or str(side), (side,), (1.0,), price)
+
+
+def apply_repair(arrays, repair):
+    """The program with the repair's sides moved, by 1e-9 of the amount more than needed."""
+    sides = {(kind, upper): getattr(arrays, f"{kind}_{'upper' if upper else 'lower'}").copy()
+             for kind in ("row", "column") for upper in (True, False)}  # fmt: skip
+    for handle, amount in repair.changes:
+        for side, share in zip(handle.sides, handle.shares, strict=True):
+            outward = amount * (1.0 + 1e-9) * share * (1.0 if side.is_upper else -1.0)
+            sides[side.kind, side.is_upper][side.position] += outward
+    changed = {f"{kind}_{'upper' if upper else 'lower'}": values for (kind, upper), values in sides.items()}
+    return replace(arrays, **changed)
+
+
 def every_handle(arrays, price=1.0):
-    return [handle_for(arrays, side, price) for side in finite_sides(arrays)]
+    return [handle_for(side, price) for side in finite_sides(arrays)]
 
 
 def infeasible_program(seed):
@@ -54,14 +69,14 @@ def infeasible_program(seed):
 
 @pytest.mark.parametrize("name", ["galenet", "avgas"])
 def test_published_relaxations(name):
-    arrays = read_mps(DATA / "lp_instances" / f"{name}.mps").arrays
+    arrays = read_program(DATA / "lp_instances" / f"{name}.mps").arrays
     repair = cheapest_repair(arrays, every_handle(arrays))
     assert repair.price == pytest.approx(PUBLISHED["total"][name], abs=1e-9)
     assert is_feasible(apply_repair(arrays, repair))
 
 
 def test_the_published_conflict_of_galenet():
-    named = read_mps(DATA / "lp_instances" / "galenet.mps")
+    named = read_program(DATA / "lp_instances" / "galenet.mps")
     conflict = find_conflict(named.arrays, Session(named.arrays).solve().ray)
     rows = {named.row_names[side.position] for side in conflict if side.kind == "row"}
     columns = {named.column_names[side.position] for side in conflict if side.kind == "column"}
@@ -71,9 +86,9 @@ def test_the_published_conflict_of_galenet():
 
 def test_the_cheapest_gives_way_first():
     handles = [
-        handle_for(BUDGET, LIMIT, 3.0, "budget"),
-        handle_for(BUDGET, NORTH, 2.0, "north"),
-        handle_for(BUDGET, SOUTH, 5.0, "south"),
+        handle_for(LIMIT, 3.0, "budget"),
+        handle_for(NORTH, 2.0, "north"),
+        handle_for(SOUTH, 5.0, "south"),
     ]
     repair = cheapest_repair(BUDGET, handles)
     assert [(change.handle.name, change.amount) for change in repair.changes] == [("north", pytest.approx(4.0))]
@@ -126,14 +141,14 @@ def test_a_feasible_program_needs_no_repair():
 
 def test_the_amount_of_a_hair_is_told():
     hair = replace(BUDGET, row_upper=np.array([14.0 - 1e-7]))
-    repair = cheapest_repair(hair, [handle_for(hair, LIMIT)])
+    repair = cheapest_repair(hair, [handle_for(LIMIT)])
     assert repair.changes[0].amount == pytest.approx(1e-7, rel=1e-6)
 
 
 def test_whole_numbers_count_in_a_repair():
     # 3 a <= 10 leaves 3 whole sessions; 4 are asked for, and 4 sessions need 12.
     arrays = program([[3], [1]], 0.0, columns=(0, 9), rows=([-INF, 3.2], [10, INF]), whole=(0,))
-    repair = cheapest_repair(arrays, [handle_for(arrays, Side("row", 0, True))])
+    repair = cheapest_repair(arrays, [handle_for(Side("row", 0, True))])
     assert repair.changes[0].amount == pytest.approx(2.0)
 
 

@@ -160,7 +160,7 @@ def test_prices_are_finite_differences_inside_their_range_and_not_outside(start)
                         values(scenario, limit.name, limit.value - 0.01, levels)
                 else:
                     checked += check_piece(scenario, limit, piece, here, levels, direction)
-            kinks += not slopes.is_unique
+            kinks += slopes.less is not slopes.more
             if slopes.less.position == slopes.more.position:
                 assert slopes.less.slope >= slopes.more.slope - 1e-12
     assert checked >= 10

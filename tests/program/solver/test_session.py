@@ -19,6 +19,7 @@ from kpiopt.deadline import Deadline
 from kpiopt.errors import NumericsError
 from kpiopt.program.solver.session import Session, SolverOptions, Status
 from kpiopt.program.trust.certificate import verify_infeasible, verify_mip, verify_optimal, verify_unbounded
+from tests.program.program_file import read_program
 from tests.program.random_programs import DATA, INF, program, random_program
 
 PUBLISHED = json.loads((DATA / "published_cases.json").read_text())
@@ -92,7 +93,7 @@ def test_the_goal_programme_of_dewright_in_whole_numbers():
 @pytest.mark.parametrize("options", METHODS)
 @pytest.mark.parametrize("name", ["afiro", "adlittle", "standata"])
 def test_netlib_optima(name, options):
-    answer = Session.from_file(DATA / "lp_instances" / f"{name}.mps", options).solve()
+    answer = Session(read_program(DATA / "lp_instances" / f"{name}.mps").arrays, options).solve()
     assert answer.status is Status.OPTIMAL
     assert answer.objective == pytest.approx(PUBLISHED["netlib"]["optimum"][name], rel=1e-9)
 
@@ -186,7 +187,6 @@ def test_a_changed_session_answers_like_a_new_one(seed):
     session.change_costs(-arrays.cost, 1.5)
     session.change_column_bounds(columns, arrays.column_lower[columns] - 0.5, arrays.column_upper[columns] + 0.5)
     session.change_row_bounds(rows, arrays.row_lower[rows] - 1.0, arrays.row_upper[rows] + 1.0)
-    session.change_coefficients(rows, columns, np.array([0.75]))
     position = session.add_row(np.array([0]), np.array([2.0]), -INF, 2.0 * arrays.column_upper[0])
     assert position == arrays.n_rows
     again, fresh = session.solve(), Session(session.arrays).solve()
@@ -194,13 +194,12 @@ def test_a_changed_session_answers_like_a_new_one(seed):
     if fresh.status is Status.OPTIMAL:
         assert again.objective == pytest.approx(fresh.objective, rel=1e-9, abs=1e-9)
         assert verify_optimal(session.arrays, again.x, again.row_dual).passed
-    assert session.arrays.matrix[[arrays.n_rows - 1]].toarray()[0, 0] == 0.75
 
 
 def test_a_basis_carries_over_to_another_session():
-    first = Session.from_file(DATA / "lp_instances" / "standata.mps", SolverOptions(presolve=False))
+    first = Session(read_program(DATA / "lp_instances" / "standata.mps").arrays, SolverOptions(presolve=False))
     cold = first.solve()
-    second = Session.from_file(DATA / "lp_instances" / "standata.mps", SolverOptions(presolve=False))
+    second = Session(read_program(DATA / "lp_instances" / "standata.mps").arrays, SolverOptions(presolve=False))
     second.set_basis(first.basis())
     warm = second.solve()
     assert warm.objective == pytest.approx(cold.objective, rel=1e-12)
