@@ -17,6 +17,7 @@ from kpiopt.report.numbers import amount, change, round_amount
 from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
+from kpiopt.simulation.odds import Estimate
 
 Entries = Sequence[Mapping[str, Any]]
 SHOWN_INITIATIVES = 8
@@ -283,5 +284,19 @@ def period_budget_lines(run: Run) -> Iterator[str]:
             most = max(rows, key=lambda row: row.used)
             yield (
                 f"Budget {held.id} in every period: {amount(held.limit, currency)}, of which at most "
-                f"{amount(most.used, currency)} is used at plan, in {most.period}; its odds are not told."
+                f"{amount(most.used, currency)} is used at plan, in {most.period}."
             )
+
+
+def over_budget_lines(scenario: Scenario, over: Mapping[str, Estimate]) -> Iterator[str]:
+    """Say the odds that draws cost more than each pay budget; where it holds in every period, of each."""
+    for budget in scenario.budgets.values():
+        if budget.id not in over:
+            continue
+        text = f"Probability of paying more than budget {budget.id}"
+        if not budget.by_period:
+            yield f"{text}: {over[budget.id].text}."
+            continue
+        names = [scenario.period_name(t) for t in range(scenario.n_periods)]
+        each = "; ".join(f"{name} {over[f'{budget.id}/{name}'].text}" for name in names)
+        yield f"{text} in some period: {over[budget.id].text} ({each})."

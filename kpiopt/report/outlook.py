@@ -11,6 +11,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.report.explanation import kpi_of, node_title
 from kpiopt.report.grid import Grid, heading
+from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, certain_words, change, percent, points
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Distribution, Estimate, Simulation
@@ -204,8 +205,8 @@ def _pay(found: Simulation) -> Iterator[RenderableType]:
         f"  {amount(total.mean.estimate, currency)} on average, "
         f"{amount(total.p5)} to {amount(total.p95, currency)} in 9 of 10."
     )
-    for budget, odds in found.pay.over.items():
-        yield Text(printable(f"  Probability of paying more than budget {budget}: {odds.text}."))
+    for line in over_budget_lines(found.graph.scenario, found.pay.over):
+        yield Text(printable(f"  {line}"))
 
 
 def _changes(found: Intervention) -> Iterator[RenderableType]:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.report.grid import Grid, capital, heading, indented
+from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
 from kpiopt.simulation import Estimate
@@ -101,8 +102,7 @@ def _costs(judged: JudgedPlan) -> Iterator[RenderableType]:
     limit = judged.spending.pay_limit
     budget = "" if limit is None else f" of a budget of {amount(limit, currency)}"
     yield indented(f"Pay at plan: {amount(judged.spending.pay, currency)}{budget}.")
-    for name, odds in (pay.over if pay else {}).items():
-        yield indented(f"Probability of paying more than budget {name}: {odds.text}.")
+    yield from (indented(text) for text in over_budget_lines(judged.scenario, pay.over if pay else {}))
     fairness = "" if judged.fairness is None else f"; over the groups of peers {percent(judged.fairness)}"
     yield indented(f"Largest stretch, relative to baseline: {percent(judged.worst_stretch)}{fairness}.")
 

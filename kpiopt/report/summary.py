@@ -18,6 +18,7 @@ from kpiopt.report.limits import (
     initiative_lines,
     locked_text,
     next_steps,
+    over_budget_lines,
     period_budget_lines,
     priced_limits,
     prices_of_less,
@@ -428,8 +429,7 @@ def _pay_lines(run: Run) -> Iterator[str]:
         f"{amount(total.p5)} to {amount(total.p95, currency)} in 9 of 10; "
         f"{amount(pay.all_hit, currency)} when every target is hit exactly."
     )
-    for budget, odds in pay.over.items():
-        yield f"Probability of paying more than budget {budget}: {odds.text}."
+    yield from over_budget_lines(run.scenario, pay.over)
 
 
 def _next_steps(folder: Path) -> Iterator[RenderableType]:

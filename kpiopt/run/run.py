@@ -18,6 +18,7 @@ from kpiopt.program.order.next_steps import NextStep
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.trust.certificate import Certificate
+from kpiopt.run.answer import finite, locks_as_dict, odds_over, pay_as_dict
 from kpiopt.run.asks import CushionResult, FairnessResult, Gap
 from kpiopt.run.chosen import chosen_as_dict
 from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
@@ -25,7 +26,7 @@ from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
 from kpiopt.run.robust import VariantResult
-from kpiopt.scenario.scenario import Cells, Goal, Scenario
+from kpiopt.scenario.scenario import Goal, Scenario
 from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
 
@@ -155,7 +156,7 @@ def judged_as_dict(judged: JudgedPlan) -> dict[str, Any]:
         "goals": [_goal_as_dict(judged, i) for i in range(len(judged.goals))],
         "goals_met": sum(goal.met for goal in judged.goals),
         "all_goals": everything.as_dict() if everything else None,
-        "pay": _pay_as_dict(judged),
+        "pay": pay_as_dict(judged.scenario, judged.spending.pay, judged.spending.pay_limit, judged.simulation),
         "fairness": judged.fairness,
         "worst_stretch": judged.worst_stretch,
         "broken_limits": [broken_as_dict(limit) for limit in judged.broken],
@@ -291,11 +292,11 @@ def run_as_dict(run: Run) -> dict[str, Any]:
         "all_goals": everything.as_dict() if everything else None,
         "promises": [promise.as_dict() for promise in run.promises],
         **run.beside_as_dict(),
-        "limits": [limit_as_dict(limit) for limit in run.limits],
-        "pay": _pay_as_dict(run),
+        "limits": [{**limit_as_dict(limit), **odds_over(run.simulation, limit.name)} for limit in run.limits],
+        "pay": pay_as_dict(run.scenario, run.spending.pay, run.spending.pay_limit, run.simulation),
         "initiatives": initiatives_as_dict(run.plan),
         "rules": {judged.label: judged_as_dict(judged) for judged in run.rules},
-        "locks": _locks_as_dict(run),
+        "locks": locks_as_dict(run.plan),
         "unassigned": unassigned_of(run),
         "certificate": {**run.certificate.as_dict(), "passed": all(s.certificate.passed for s in run.solution.steps)},
         "free_targets": int(np.count_nonzero(run.cascade.columns.stretch.of(run.solution.free.astype(float)))),
@@ -360,54 +361,6 @@ def _next_as_dict(step: NextStep | None) -> dict[str, Any] | None:
     if step is None:
         return None
     return {"limit": step.limit, "has_plan": step.has_plan, "step": step.step, "change": step.change}
-
-
-def finite(value: float | None) -> float | None:
-    """Return the value, or None where it is not a finite number: JSON has no infinity."""
-    return value if value is not None and np.isfinite(value) else None
-
-
-def _pay_as_dict(run: Run | JudgedPlan) -> dict[str, Any] | None:
-    if run.simulation is None or run.simulation.pay is None:
-        return {"plan": run.spending.pay, "limit": run.spending.pay_limit}
-    pay = run.simulation.pay
-    over_all = (b for b in run.scenario.budgets.values() if not b.by_period)
-    budgets = [b.id for b in over_all if b.resource == "pay" and b.scope == 0]
-    over = pay.over.get(budgets[0]) if budgets else None
-    return {
-        "plan": run.spending.pay,
-        "limit": run.spending.pay_limit,
-        "all_hit": pay.all_hit,
-        "mean": pay.total.mean.estimate,
-        "p5": pay.total.p5,
-        "p95": pay.total.p95,
-        "over_limit": over.as_dict() if over else None,
-    }
-
-
-def _locks_as_dict(run: Run) -> list[dict[str, Any]]:
-    """Return every lock with what it comes to, its reason and who answers for it; of single periods as well."""
-    scenario, graph, periods = run.scenario, run.graph, run.scenario.periods
-    horizon, cells = scenario.horizon, scenario.cells
-    places: list[tuple[Cells, int, int, dict[str, str | None]]]
-    places = [(horizon, cell, int(graph.whole_node[cell]), {}) for cell in np.flatnonzero(horizon.is_locked).tolist()]
-    if periods is not None and periods.single is not None:
-        for cell in np.flatnonzero(~np.isnan(periods.single.lock.ravel())).tolist():
-            name = scenario.period_name(int(scenario.cell_period[cell]))
-            places.append((cells, cell, int(graph.cell_node[cell]), {"period": name}))
-    return [
-        {
-            "unit": scenario.units.ids[of.unit[cell]],
-            "kpi": scenario.kpi_ids[of.kpi[cell]],
-            **period,
-            "lock": finite(float(of.lock[cell])),
-            "lock_target": finite(float(of.written_target[cell])),
-            "target": float(run.plan.target[node]),
-            "reason": of.lock_reason.get(cell),
-            "owner": of.lock_owner.get(cell),
-        }
-        for of, cell, node, period in places
-    ]
 
 
 def unassigned_of(run: Run) -> list[dict[str, Any]]:

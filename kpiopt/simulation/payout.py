@@ -10,7 +10,7 @@ named. The actual is the cell's realised value. The realised stretch is the plan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -40,10 +40,19 @@ class _Incentive:
         money: Floats = self.money_by_unit @ payout_share(self.plan, attainment)
         return money
 
+    def in_period(self, period: Integers, at: int, count: int) -> _Incentive:
+        """Return what falls due in a period: what is attained in it, or an equal part of what the horizon pays."""
+        if self.plan is None or not self.plan.by_period:
+            return replace(self, money_by_unit=sp.csr_array(self.money_by_unit / count))
+        kept = np.flatnonzero(period[self.nodes] == at)
+        baseline, target, sign = (values[kept] for values in (self.baseline, self.target, self.sign))
+        money = sp.csr_array(self.money_by_unit[:, kept])
+        return _Incentive(self.plan, self.nodes[kept], baseline, target, sign, money)
+
 
 @dataclass(frozen=True)
-class Payout:
-    """The pay rules of one plan.
+class PayRules:
+    """What pays how much, over the horizon or in one period.
 
     Attributes
     ----------
@@ -57,9 +66,6 @@ class Payout:
     rate_by_unit : (n_paid, n_rated) CSR
     initiatives : (n_paid,) float
         What each unit's initiatives use of pay, the same in every draw.
-    plan, all_hit : (n_paid,) float
-        Pay that the plan budgets (target incentive, pay rate x stretch, initiatives), and pay when every cell reaches
-        its target exactly and realises its stretch.
     """
 
     units: Integers
@@ -67,8 +73,6 @@ class Payout:
     rated_cells: Integers
     rate_by_unit: sp.csr_array
     initiatives: Floats
-    plan: Floats
-    all_hit: Floats
 
     def pay(self, block: Block) -> Floats:
         """Return the pay of each unit in each draw, (n_paid, n_draws) float, in the scenario's currency."""
@@ -84,6 +88,81 @@ class Payout:
         for incentive in self.incentives:
             moved += abs(incentive.money_by_unit) @ nodes[incentive.nodes]
         return moved > 0
+
+
+@dataclass(frozen=True)
+class Payout(PayRules):
+    """The pay rules of one plan.
+
+    Attributes
+    ----------
+    plan, all_hit : (n_paid,) float
+        Pay that the plan budgets (target incentive, pay rate x stretch, initiatives), and pay when every cell reaches
+        its target exactly and realises its stretch.
+    """
+
+    plan: Floats
+    all_hit: Floats
+
+
+@dataclass(frozen=True)
+class PayLimit:
+    """A pay budget that draws are held against.
+
+    Attributes
+    ----------
+    name : str
+        Id of the budget; of one that holds in every period "id/period" for a period, and "id" for any of them.
+    scope : slice
+        Range of the paid units that it covers.
+    limit : float
+    periods : tuple of int
+        The periods in one of which pay is more than it; none where it is about the horizon.
+    """
+
+    name: str
+    scope: slice
+    limit: float
+    periods: tuple[int, ...] = ()
+
+
+def pay_limits(scenario: Scenario, payout: PayRules) -> tuple[PayLimit, ...]:
+    """Return the pay budgets; those that hold in every period first for any of them, then for each."""
+    found, count = list[PayLimit](), scenario.n_periods
+    for budget in scenario.budgets.values():
+        if budget.resource != "pay":
+            continue
+        scope = units_in_scope(scenario, payout, budget.scope)
+        found.append(PayLimit(budget.id, scope, budget.limit, tuple(range(count)) if budget.by_period else ()))
+        for t in range(count) if budget.by_period else ():
+            found.append(PayLimit(f"{budget.id}/{scenario.period_name(t)}", scope, budget.limit, (t,)))
+    return tuple(found)
+
+
+def rules_by_period(graph: CausalGraph, payout: PayRules, levels: Floats) -> tuple[PayRules, ...]:
+    """Return the pay rules of each period; none where no pay budget is about single ones.
+
+    In a period falls due what is attained and worked for in it, what initiatives use in it, and an equal part of what
+    goes by the attainment over the horizon.
+    """
+    scenario, count = graph.scenario, graph.scenario.n_periods
+    if not any(b.resource == "pay" and b.by_period for b in scenario.budgets.values()):
+        return ()
+    of_cell = scenario.cell_period[payout.rated_cells]
+    found = []
+    for t in range(count):
+        mask = sp.diags_array((of_cell == t).astype(np.float64), shape=(len(of_cell), len(of_cell)))
+        spent = np.bincount(graph.level_unit, use_of_levels(graph, levels, "pay", t), len(scenario.units))
+        found.append(
+            PayRules(
+                units=payout.units,
+                incentives=tuple(i.in_period(graph.period, t, count) for i in payout.incentives),
+                rated_cells=payout.rated_cells,
+                rate_by_unit=sp.csr_array(payout.rate_by_unit @ mask),
+                initiatives=spent[payout.units].astype(np.float64),
+            )
+        )
+    return tuple(found)
 
 
 def payout_share(plan: PayPlan | None, attainment: Floats) -> Floats:
@@ -168,7 +247,7 @@ def _no_attainment(graph: CausalGraph, node: int, target: float) -> Problem:
     )
 
 
-def units_in_scope(scenario: Scenario, payout: Payout, scope: int) -> slice:
+def units_in_scope(scenario: Scenario, payout: PayRules, scope: int) -> slice:
     """Return the range of `payout.units` that lies in the subtree of a unit."""
     first, last = np.searchsorted(payout.units, [scope, int(scenario.units.end[scope])])
     return slice(int(first), int(last))

@@ -104,7 +104,8 @@ class PayOdds:
         What the plan budgets (target incentives plus pay rates times stretch), and pay when every target is hit
         exactly.
     over : mapping of str to Estimate
-        P(pay in the budget's scope > its limit), by budget id.
+        P(pay in the budget's scope > its limit), by budget id; of a budget that holds in every period, P(in some
+        period), and by "id/period" that of each.
     units : (n_paid,) int
         Units that earn variable pay; the arrays below are in their order.
     unit_plan, unit_all_hit, unit_mean, unit_sd : (n_paid,) float
@@ -364,7 +365,6 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
     payout = watch.payout
     total = np.array([c.total_pay for c in counts]), np.array([c.total_pay_squares for c in counts])
     over = np.array([c.over for c in counts])
-    budgets = [b.id for b in graph.scenario.budgets.values() if b.resource == "pay" and not b.by_period]
     mean = np.sum([c.pay for c in counts], axis=0) / layout.draws
     square = np.sum([c.pay_squares for c in counts], axis=0) / layout.draws
     return PayOdds(
@@ -372,8 +372,8 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
         plan=float(payout.plan.sum()),
         all_hit=float(payout.all_hit.sum()),
         over={
-            budget: judge_odds(over[:, i], layout.size, varies=bool(watch.pay_varies[watch.pay_scopes[i]].any()))
-            for i, budget in enumerate(budgets)
+            held.name: judge_odds(over[:, i], layout.size, varies=bool(watch.pay_varies[held.scope].any()))
+            for i, held in enumerate(watch.pay_limits)
         },
         units=payout.units,
         unit_plan=payout.plan,

@@ -13,7 +13,7 @@ from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.certainty import drawn_cells, varying_nodes
 from kpiopt.simulation.hits import build_hit_rule, goal_rule
-from kpiopt.simulation.payout import Payout, build_payout, units_in_scope
+from kpiopt.simulation.payout import Payout, build_payout, pay_limits, rules_by_period
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.simulation.rare import estimate_rare_odds
 from kpiopt.simulation.results import GoalOdds, Simulation, summarise
@@ -179,7 +179,6 @@ class _Study:
         propagation = Propagation(graph, stretch, levels, fixed, payout.rated_cells, shift)
         goals = goal_rule(graph)
         own = np.flatnonzero((graph.kind == NodeKind.KPI) & np.isfinite(targets))
-        budgets = [b for b in graph.scenario.budgets.values() if b.resource == "pay" and not b.by_period]
         varies = varying_nodes(graph, stretch, levels, fixed)
         watch = Watch(
             goals=goals,
@@ -187,8 +186,8 @@ class _Study:
             nodes=_watched(graph, goals.nodes, watch_nodes),
             centre=graph.expected_change(stretch, levels),
             payout=payout,
-            pay_scopes=tuple(units_in_scope(graph.scenario, payout, b.scope) for b in budgets),
-            pay_limits=np.array([b.limit for b in budgets], dtype=np.float64),
+            pay_by_period=rules_by_period(graph, payout, levels),
+            pay_limits=pay_limits(graph.scenario, payout),
             varies=varies,
             pay_varies=payout.varies(varies, drawn_cells(graph, stretch)),
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.hits import HitRule, as_rows
-from kpiopt.simulation.payout import Payout
+from kpiopt.simulation.payout import PayLimit, Payout, PayRules
 from kpiopt.simulation.propagate import Block
 from kpiopt.simulation.streams import Layout
 
@@ -38,9 +38,9 @@ class Watch:
     centre : (n_nodes,) float
         A point near the mean deviation of each node; sums are taken relative to it.
     payout : Payout
-    pay_scopes : tuple of slice
-        Ranges of `payout.units` that a pay budget covers.
-    pay_limits : (n_budgets,) float
+    pay_by_period : tuple of PayRules
+        What falls due in each period; empty where no budget asks.
+    pay_limits : tuple of PayLimit
     varies : (n_nodes,) bool
         Nodes whose value differs between draws.
     pay_varies : (n_paid,) bool
@@ -52,8 +52,8 @@ class Watch:
     nodes: Integers
     centre: Floats
     payout: Payout
-    pay_scopes: tuple[slice, ...]
-    pay_limits: Floats
+    pay_by_period: tuple[PayRules, ...]
+    pay_limits: tuple[PayLimit, ...]
     varies: NDArray[np.bool_]
     pay_varies: NDArray[np.bool_]
 
@@ -180,7 +180,7 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
     relative = watched - watch.centre[watch.nodes, None]
     counts.sums, counts.squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
     pay = watch.payout.pay(block)
-    total = _count_pay(watch, counts, pay)
+    total = _count_pay(watch, counts, pay, [rules.pay(block) for rules in watch.pay_by_period])
     stop = min(start + block.delta.shape[1], kept.per_replicate)
     if start < stop:
         kept.values[:, replicate, start:stop] = watched[:, : stop - start] + baseline[watch.nodes, None]
@@ -189,12 +189,14 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
     return counts
 
 
-def _count_pay(watch: Watch, counts: Counts, pay: Floats) -> Floats:
-    """Add one block's pay (n_paid, n_draws) to the counts and return total pay, (n_draws,)."""
+def _count_pay(watch: Watch, counts: Counts, pay: Floats, by_period: list[Floats]) -> Floats:
+    """Add one block's pay (n_paid, n_draws), whole and by period, to the counts and return total pay, (n_draws,)."""
     relative = pay - watch.payout.plan[:, None]
     counts.pay, counts.pay_squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
-    for i, scope in enumerate(watch.pay_scopes):
-        counts.over[i] = np.count_nonzero(pay[scope].sum(axis=0) > watch.pay_limits[i] * (1 + 1e-12))
+    for i, held in enumerate(watch.pay_limits):
+        parts = [by_period[t] for t in held.periods] or [pay]
+        over = [part[held.scope].sum(axis=0) > held.limit * (1 + 1e-12) for part in parts]
+        counts.over[i] = np.count_nonzero(np.any(over, axis=0))
     total: Floats = pay.sum(axis=0)
     centred = total - watch.payout.plan.sum()
     counts.total_pay, counts.total_pay_squares = float(centred.sum()), float(np.square(centred).sum())

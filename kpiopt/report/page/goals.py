@@ -101,7 +101,8 @@ def _pay_tile(source: ReportSource) -> Iterator[Card]:
         return
     limit = f" of {amount(pay['limit'], currency)}" if pay["limit"] is not None else f" {currency}"
     over = pay.get("over_limit")
-    note = f"more than the budget: {Estimate.from_dict(over).text}" if over else "at plan"
+    where = " in some period" if pay["limit"] is None else ""
+    note = f"more than the budget{where}: {Estimate.from_dict(over).text}" if over else "at plan"
     yield Card("Pay at plan", f"{amount(pay['plan'])}{limit}".rstrip(), note)
 
 

@@ -128,8 +128,12 @@ def _pay(source: ReportSource) -> Iterator[PageFigure]:
     rows = [("at plan", amount(pay["plan"], currency)), ("when every target is hit", amount(pay["all_hit"], currency)),
             ("mean", amount(pay["mean"], currency)),
             ("9 of 10 draws", f"{amount(pay['p5'])} to {amount(pay['p95'], currency)}")]  # fmt: skip
+    by_period = pay.get("over_by_period", [])
     if pay["over_limit"]:
-        rows.append(("more than the budget", Estimate.from_dict(pay["over_limit"]).text))
+        where = " in some period" if pay["limit"] is None and by_period else ""
+        rows.append((f"more than the budget{where}", Estimate.from_dict(pay["over_limit"]).text))
+    for entry in by_period:
+        rows.append((f"more than budget {entry['budget']} in {entry['period']}", Estimate.from_dict(entry).text))
     yield PageFigure(
         "Pay", figure, f"over {drawn.draws:,} draws, with the budget", wide=True, table=PageTable("", ("", "pay"), rows)
     )
