@@ -194,7 +194,7 @@ def rule_lines(found: Comparison) -> Iterator[str]:
     """Say of each side that no program chose its plan, and what it would break."""
     for side in (found.first, found.second):
         if side.rule is not None:
-            yield f"{side.label} is made by a rule and not certified: {broken_words(side.broken)}."
+            yield f"{side.label} is made by a rule and not certified: {broken_words(side.scenario, side.broken)}."
 
 
 def limit_text(found: Comparison, item: LimitChange) -> str:

@@ -101,6 +101,12 @@ class Grid:
         """Add a row; plain texts come from data, so control characters are escaped."""
         self.rows.append([Text(printable(f)) if isinstance(f, str) else f for f in fields])
 
+    def without(self, name: str) -> Grid:
+        """Return the grid without a column."""
+        kept = [i for i, column in enumerate(self.columns) if column != name]
+        columns, rows = tuple(self.columns[i] for i in kept), [[row[i] for i in kept] for row in self.rows]
+        return Grid(columns, sum(i < self.left for i in kept), rows)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
         if self.fits(options.max_width):
             yield self._table(self._least_widths())
@@ -161,3 +167,11 @@ class FirstThatFits:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Grid]:
         yield next((grid for grid in self.grids if grid.fits(options.max_width)), self.grids[-1])
+
+
+def narrower(grid: Grid, *spare: str) -> FirstThatFits:
+    """Return a grid that does without some columns, one after the other, where it would not fit; else all as a list."""
+    grids = [grid]
+    for name in spare:
+        grids.append(grids[-1].without(name))
+    return FirstThatFits((*grids, grid))

@@ -10,10 +10,12 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
+from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
+from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def _measures(judged: JudgedPlan) -> str:
     together = judged.simulation.all_goals if judged.simulation else None
     odds = [_odds_words(together, count)] if together else []
     pay = [f"pay {amount(judged.spending.pay, judged.scenario.currency)}"] if judged.spending.pay else []
-    return ", ".join([f"{met} of {count} goals met on average", *odds, *pay, broken_words(judged.broken)])
+    broken = broken_words(judged.scenario, judged.broken)
+    return ", ".join([f"{met} of {count} goals met on average", *odds, *pay, broken])
 
 
 def _odds_words(together: Estimate, count: int) -> str:
@@ -48,11 +51,12 @@ def _odds_words(together: Estimate, count: int) -> str:
     return f"odds {'of all ' if count > 1 else ''}{together.text}"
 
 
-def broken_words(broken: Sequence[BrokenLimit]) -> str:
+def broken_words(scenario: Scenario, broken: Sequence[BrokenLimit]) -> str:
     """Say how many limits are not kept, and name the first."""
     if not broken:
         return "no limit broken"
-    named = ", ".join(limit.name for limit in broken[:SHOWN_BROKEN]) + (" …" if len(broken) > SHOWN_BROKEN else "")
+    named = ", ".join(limit_words(scenario, limit.name) for limit in broken[:SHOWN_BROKEN])
+    named += " …" if len(broken) > SHOWN_BROKEN else ""
     return f"{len(broken):,} {'limit' if len(broken) == 1 else 'limits'} broken ({named})"
 
 
@@ -89,7 +93,7 @@ def _broken(judged: JudgedPlan) -> Iterator[RenderableType]:
     yield heading("Limits that it breaks")
     grid = Grid(("limit", "is", "asked"))
     for limit in judged.broken[:SHOWN_TARGETS]:
-        grid.add(limit.name, amount(limit.limit), amount(limit.used))
+        grid.add(limit_words(judged.scenario, limit.name), amount(limit.limit), amount(limit.used))
     yield grid
     if len(judged.broken) > SHOWN_TARGETS:
         yield indented(f"… and {len(judged.broken) - SHOWN_TARGETS:,} more; all are in --json.")

@@ -13,7 +13,7 @@ from rich.text import Text
 from kpiopt.plan.limit_names import stopped_words
 from kpiopt.report.asks.sentences import beside_sentences
 from kpiopt.report.goal_names import goal_kpi, target_words, targets_by_period
-from kpiopt.report.grid import FirstThatFits, Grid, Sentence, heading, indented
+from kpiopt.report.grid import FirstThatFits, Grid, Sentence, heading, indented, narrower
 from kpiopt.report.limits import (
     initiative_lines,
     locked_text,
@@ -162,15 +162,12 @@ def _goals(run: Run) -> Iterator[RenderableType]:
         return
     yield heading("Goals")
     odds = "odds in %\n(95 % interval)"
-    columns: tuple[str, ...] = ("goal", "baseline", "target", "plan", "short by", odds, "required")
-    has_required = any(goal.goal.p_min is not None for goal in run.goals)
-    columns = columns if has_required else columns[:-1]
-    wide, narrow = Grid(columns), Grid((columns[0], *columns[2:]))  # targets.csv has the baselines
+    columns = ("goal", "baseline", "target", "plan", "short by", odds, "required")
+    shown = columns if any(goal.goal.p_min is not None for goal in run.goals) else columns[:-1]
+    grid = Grid(shown)
     for i, goal in enumerate(run.goals):
-        fields = _goal_fields(run, goal, i)[: len(columns)]
-        wide.add(*fields)
-        narrow.add(fields[0], *fields[2:])
-    yield FirstThatFits((wide, narrow, wide) if len(columns) > 2 else (wide,))
+        grid.add(*_goal_fields(run, goal, i)[: len(shown)])
+    yield narrower(grid, "baseline", "required")  # targets.csv has the baselines, the headline what is promised
     yield from (indented(text) for text in (*_certain_sentences(run), *_asked_sentences(run)))
     if run.simulation and run.simulation.all_goals and len(run.goals) > 1:
         yield indented(f"All goals together: {run.simulation.all_goals.text}.")
@@ -252,7 +249,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     decided = int(cells.has_decision.sum())
     largest = "; the largest, relative to baseline:" if len(asked) else "."
     yield indented(
-        f"{len(asked):,} of {decided:,} targets that can be stretched are{largest}"
+        f"{len(asked):,} of {decided:,} targets that can be stretched are stretched{largest}"
         if decided
         else "Nothing can be stretched."
     )
@@ -337,7 +334,7 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
     return f"{amount(target, '', kpi.step)} ({change_of_target(target, baseline, kpi.unit, kpi.step)})"
 
 
-def _ask_table(run: Run, asked: Integers) -> Grid:
+def _ask_table(run: Run, asked: Integers) -> FirstThatFits:
     """The cells with the largest stretch relative to their baseline."""
     scenario, cells, plan = run.scenario, run.scenario.horizon, run.plan
     size, stretch = run.graph.stretch_scale[:: scenario.n_periods], plan.whole_stretch
@@ -358,7 +355,8 @@ def _ask_table(run: Run, asked: Integers) -> Grid:
             amount(target, kpi.unit, kpi.step),
             f"{moved} ({share_of_baseline(cells.baseline[cell], share[cell])})",
         )
-    return grid
+    grid = grid if any(stopped[largest]) else grid.without("stopped by")
+    return narrower(grid, "baseline", "target")  # targets.csv has both
 
 
 def _open_targets(run: Run) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from kpiopt.cli.terminal import plain_text
-from kpiopt.report.grid import Grid, Sentence
+from kpiopt.report.grid import FirstThatFits, Grid, Sentence, narrower
 
 ROWS = [
     ("A rather long name of a unit in the north", "12,345,678.90", "61.2 (60.1 to 62.3)"),
@@ -17,7 +17,7 @@ ROWS = [
 ]
 
 
-def shown(grid: Grid, width: int) -> str:
+def shown(grid: Grid | FirstThatFits, width: int) -> str:
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
     with console.capture() as captured:
         console.print(grid)
@@ -60,3 +60,14 @@ def test_a_figure_stands_on_one_line():
     said = plain_text(Sentence("    " + text, "", 2), 40)
     assert all(line.startswith("      ") for line in said.splitlines()) and max(map(len, said.splitlines())) <= 40
     assert plain_text(Sentence("a" * 50), 30).split() == ["a" * 30, "a" * 20]
+
+
+def test_columns_that_can_be_spared_go_before_the_table_becomes_a_list():
+    grid = Grid(("goal", "baseline", "target", "plan"))
+    grid.add("Sales", "1,000,000", "1,100,000", "1,090,000")
+    grids = narrower(grid, "baseline", "target")
+    assert {"baseline", "target"} <= set(shown(grids, 60).split())
+    narrow = shown(grids, 36)
+    assert "baseline" not in narrow.split() and "1,100,000" in narrow
+    assert "1,100,000" not in shown(grids, 28) and "1,090,000" in shown(grids, 28)
+    assert "baseline: 1,000,000" in re.sub(r"\s+", " ", shown(grids, 18))  # nothing is lost in the list

@@ -106,7 +106,7 @@ def test_the_command_prints_the_plan_and_keeps_nothing(tmp_path, capsys):
     }  # fmt: skip
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "Not certified" in text and "budget.pay" in text
+    assert "Not certified" in text and "pay budget" in text
     assert not (tmp_path / "runs").exists()
 
 

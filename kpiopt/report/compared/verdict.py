@@ -63,7 +63,7 @@ def _left_out(found: Comparisons) -> Iterator[str]:
     alike = _alike(found)
     for side in all_sides(found):
         if side.broken:
-            yield f"{side.label} cannot be done as it stands: {broken_words(side.broken)}."
+            yield f"{side.label} cannot be done as it stands: {broken_words(side.scenario, side.broken)}."
         elif side not in alike:
             yield f"{side.label} has other goals or targets than {found.base.label}: its odds answer another question."
     if none := [other.label for other in found.others if isinstance(other, Unsolved)]:
