@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kpiopt.errors import Problems
-    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.run.run import Run
+    from kpiopt.runs.at_hand import Kept, Source, Variants, Words
     from kpiopt.runs.verification import Finding
     from kpiopt.scenario.scenario import Scenario
     from kpiopt.simulation import Simulation
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from kpiopt.studies.sensitivity.study import Sensitivity
     from kpiopt.studies.sweep.sweep_answer import SweepAnswer
 
-Variants = str | Sequence[str] | None
+
 RUNS = "runs"
 NO_LIMIT = float("inf")
 
 
-def load(path: str | Path, *, variant: Variants = None, overrides: Sequence[str] = ()) -> Scenario:
+def load(path: str | Path, *, variant: Variants = None, overrides: Words = ()) -> Scenario:
     """Read a scenario file, strictly.
 
     Parameters
@@ -34,7 +34,7 @@ def load(path: str | Path, *, variant: Variants = None, overrides: Sequence[str]
     path : str or Path
     variant : str or sequence of str, optional
         Names of `[variant.NAME]` tables to apply, the last on top.
-    overrides : sequence of str
+    overrides : str or sequence of str
         "path=value" assignments, as with `--set`.
 
     Raises
@@ -42,38 +42,47 @@ def load(path: str | Path, *, variant: Variants = None, overrides: Sequence[str]
     InputError
         With everything that is wrong, each with file, line and what to do.
     """
+    from kpiopt.runs.at_hand import joined, words_of, wrong
     from kpiopt.scenario.load import load_scenario
 
-    return load_scenario(Path(path), variant=_joined(variant), overrides=overrides)
+    if not isinstance(path, str | Path):
+        raise wrong(path, "a path", "what is at hand is loaded already")
+    return load_scenario(Path(path), variant=joined(variant), overrides=words_of(overrides))
 
 
-def check(path: str | Path, *, variant: Variants = None, overrides: Sequence[str] = ()) -> Problems:
+def check(scenario: Source, *, variant: Variants = None, overrides: Words = ()) -> Problems:
     """Say everything there is to say about a scenario: `.errors` and `.warnings`; nothing is raised for them.
 
     Parameters
     ----------
-    path, variant, overrides
-        As for `load`.
+    scenario : Scenario, Run, str or Path
+        What is at hand has no errors, and the warnings with which it was read.
+    variant, overrides
+        As for `load`; for a path only.
 
     Raises
     ------
     UsageError
         If the file or the variant does not exist.
     """
+    from kpiopt.errors import Problems
+    from kpiopt.runs.at_hand import joined, scenario_of, words_of
     from kpiopt.scenario.load import check_scenario
 
-    return check_scenario(Path(path), variant=_joined(variant), overrides=tuple(overrides))[1]
+    if not isinstance(scenario, str | Path):
+        return Problems(list(scenario_of(scenario, variant, overrides).warnings))
+    return check_scenario(Path(scenario), variant=joined(variant), overrides=words_of(overrides))[1]
 
 
 def solve(
-    scenario: Scenario | str | Path,
+    scenario: Source,
     *,
     variant: Variants = None,
-    overrides: Sequence[str] = (),
+    overrides: Words = (),
     draws: int | None = None,
     seed: int | None = None,
     confidence: float | None = None,
-    beside: Sequence[str] | None = None,
+    beside: Words | None = None,
     simulate: bool = True,
     workers: int | None = None,
     executor: str | None = None,
@@ -86,15 +95,15 @@ def solve(
 
     Parameters
     ----------
-    scenario : Scenario, str or Path
-        A path is read first, with `variant` and `overrides`.
+    scenario : Scenario, Run, str or Path
+        A path is read first, with `variant` and `overrides`; of a run its scenario is solved anew.
     variant, overrides
         As for `load`; for a path only.
     draws, seed : int, optional
         Of the odds; the scenario's own by default.
     confidence : float, optional
         Odds that the plan promises of all goals together, such as 0.8; the scenario's own by default.
-    beside : sequence of str, optional
+    beside : str or sequence of str, optional
         Rules whose plans are judged beside the optimal one; "proportional" by default in small organizations.
     simulate : bool
         Whether odds are estimated.
@@ -121,22 +130,22 @@ def solve(
         Nothing is published then.
     """
     from kpiopt.run.solve import SolveOptions, solve_scenario
+    from kpiopt.runs.at_hand import promising, scenario_of, within, words_of
     from kpiopt.workers.executor import choose_executor
 
-    solver_options = _within(time_limit, solver)
-    if isinstance(scenario, str | Path):
-        scenario = load(scenario, variant=variant, overrides=overrides)
-    scenario = _drawn_otherwise(_promising(scenario, confidence), draws, seed)
-    rules = None if beside is None else tuple(beside)
+    solver_options = within(time_limit, solver)
+    asked = promising(scenario_of(scenario, variant, overrides), confidence)
+    asked = replace(asked, simulation=asked.simulation.drawn(draws, seed))
+    rules = None if beside is None else words_of(beside)
     options = SolveOptions(solver_options, simulate, choose_executor(executor, workers), allow_code, rules)
-    return solve_scenario(scenario, options=options, progress=progress)
+    return solve_scenario(asked, options=options, progress=progress)
 
 
 def simulate(
-    run: Run | str | Path,
+    run: Kept,
     *,
-    do: Sequence[str] = (),
-    act: Sequence[str] = (),
+    do: Words = (),
+    act: Words = (),
     draws: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
@@ -150,7 +159,7 @@ def simulate(
     ----------
     run : Run, str or Path
         A run, or the name or folder of a kept one.
-    do, act : sequence of str
+    do, act : str or sequence of str
         "kpi=value" and "initiative=level", as with `--do` and `--act`; with them an `Intervention` is returned.
     draws, seed : int, optional
         The scenario's own by default.
@@ -169,23 +178,22 @@ def simulate(
     """
     from kpiopt.deadline import Deadline
     from kpiopt.run.spread import spread_by
+    from kpiopt.runs.at_hand import decided_by, run_of, words_of
     from kpiopt.simulation import simulate as draw
     from kpiopt.simulation.intervene import intervene
     from kpiopt.workers.executor import choose_executor
 
     deadline = Deadline.after(time_limit)
-    graph, stretch, levels, targets = _plan_of(run, runs)
-    settings = _drawn_otherwise(graph.scenario, draws, seed).simulation
-    spread = spread_by(choose_executor(executor, workers))
+    plan, spread = decided_by(run_of(run, runs)), spread_by(choose_executor(executor, workers))
+    decided = plan.graph, plan.stretch, plan.levels, plan.targets
+    settings = plan.graph.scenario.simulation.drawn(draws, seed)
     if do or act:
-        return intervene(
-            graph, stretch, levels, targets, settings, do=do, act=act, spread=spread, deadline=deadline
-        )  # fmt: skip
-    return draw(graph, stretch, levels, targets, settings, spread=spread, deadline=deadline)
+        return intervene(*decided, settings, do=words_of(do), act=words_of(act), spread=spread, deadline=deadline)
+    return draw(*decided, settings, spread=spread, deadline=deadline)
 
 
 def explain(
-    run: Run | str | Path, target: str, *, runs: str | Path = RUNS
+    run: Kept, target: str, *, runs: str | Path = RUNS
 ) -> Explanation | LimitExplanation | tuple[LevelExplanation, ...]:
     """Explain a target, a limit or an initiative: what it is made of, where it comes from, what it does for the goals.
 
@@ -201,24 +209,26 @@ def explain(
     UsageError
         Where there is no such target; the message names what there is.
     """
+    from kpiopt.runs.at_hand import decided_by, run_of
     from kpiopt.studies.explain import explain_target, find_target
     from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
 
-    graph, stretch, levels, _ = _plan_of(run, runs)
-    limits = _limits_of(run, runs)
-    if not (is_goal := target in graph.scenario.goals) and (limit := find_limit(graph.scenario, limits, target)):
-        return explain_limit(graph, stretch, levels, limit)
-    if not is_goal and (found := find_initiative(graph, target)):
-        return explain_initiative(graph, stretch, levels, limits, *found)
-    return explain_target(graph, stretch, levels, find_target(graph, target))
+    plan = decided_by(run_of(run, runs))
+    decided = plan.graph, plan.stretch, plan.levels
+    is_goal = target in plan.graph.scenario.goals
+    if not is_goal and (limit := find_limit(plan.graph.scenario, plan.limits, target)):
+        return explain_limit(*decided, limit)
+    if not is_goal and (found := find_initiative(plan.graph, target)):
+        return explain_initiative(*decided, plan.limits, *found)
+    return explain_target(*decided, find_target(plan.graph, target))
 
 
-def verify(run: str | Path | Run, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
+def verify(run: Kept, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
     """Check a run again, without the solver: every finding says what was checked and whether it passed.
 
     Parameters
     ----------
-    run : str, Path or Run
+    run : Run, str or Path
         Name or folder of a kept run; of one in memory the proof is checked, and that the plan follows from it.
     allow_code : bool
         Whether the scenario's rules file may be run.
@@ -226,19 +236,20 @@ def verify(run: str | Path | Run, *, allow_code: bool = False, runs: str | Path 
         Folder in which names are looked up.
     """
     from kpiopt.cli.solve import summary_text, workbook_of
+    from kpiopt.run.run import Run
+    from kpiopt.runs.at_hand import run_of
     from kpiopt.runs.recomputation import Told
-    from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_in_memory, verify_run
 
-    if not isinstance(run, str | Path):
-        return verify_in_memory(run)
-    told = Told(summary_text, workbook_of)
-    return verify_run(RunStore(Path(runs)).find(str(run)), told, allow_code=allow_code)
+    found = run_of(run, runs)
+    if isinstance(found, Run):
+        return verify_in_memory(found)
+    return verify_run(found, Told(summary_text, workbook_of), allow_code=allow_code)
 
 
 def compare(
-    *sources: str | Path | Scenario | Run,
-    overrides: Sequence[str] = (),
+    *sources: Source,
+    overrides: Words = (),
     simulate: bool = True,
     workers: int | None = None,
     executor: str | None = None,
@@ -254,7 +265,7 @@ def compare(
     *sources : str, Path, Scenario or Run
         Scenario files, "file.toml:variant", each also with "@rule" or "@table.csv", run folders, names of runs; a
         single file is compared with its variants.
-    overrides : sequence of str
+    overrides : str or sequence of str
         "path=value" for all files.
     simulate, workers, executor, time_limit, allow_code, progress
         As for `solve`.
@@ -268,23 +279,27 @@ def compare(
         Where the first has no plan.
     """
     from kpiopt.run.solve import SolveOptions
+    from kpiopt.runs.at_hand import scenario_of, within, words_of
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
     from kpiopt.workers.executor import choose_executor
 
-    solver = _within(time_limit)
-    found = read_contenders(sources, RunStore(Path(runs)), overrides)
+    solver = within(time_limit)
+    for source in sources:
+        if not isinstance(source, str | Path):
+            scenario_of(source)
+    found = read_contenders(sources, RunStore(Path(runs)), words_of(overrides))
     options = SolveOptions(solver, simulate, choose_executor(executor, workers), allow_code)
     return compare_contenders(found, options, progress)
 
 
 def sweep(
-    scenario: Scenario | str | Path,
-    over: Sequence[str] = (),
+    scenario: Source,
+    over: Words = (),
     *,
     zipped: bool = False,
     variant: Variants = None,
-    overrides: Sequence[str] = (),
+    overrides: Words = (),
     simulate: bool = True,
     executor: str | None = None,
     workers: int | None = None,
@@ -296,9 +311,9 @@ def sweep(
 
     Parameters
     ----------
-    scenario : Scenario, str or Path
-        Of a scenario at hand only numbers can be changed that need no reading; of a file every one.
-    over : sequence of str
+    scenario : Scenario, Run, str or Path
+        Of a scenario or a run at hand only numbers can be changed that need no reading; of a file every one.
+    over : str or sequence of str
         "path=first:last:number" or "path=value,value,…"; the file's own `[sweep]` where empty.
     zipped : bool
         Whether the axes' values go together instead of in every combination.
@@ -323,31 +338,41 @@ def sweep(
     LimitReached
         Where workers die without having begun a point.
     """
+    from kpiopt.runs.at_hand import joined, scenario_of, within, words_of
     from kpiopt.studies.sweep.point import SweepJob
     from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
     from kpiopt.workers.executor import choose_executor
 
-    solver = _within(time_limit)
+    solver = within(time_limit)
+    job = SweepJob(Path(), solver=solver, simulate=simulate, allow_code=allow_code)
     if isinstance(scenario, str | Path):
-        job = SweepJob(Path(scenario), _joined(variant), tuple(overrides), solver, simulate, allow_code)
+        job = replace(job, path=Path(scenario), variant=joined(variant), overrides=words_of(overrides))
     else:
-        job = SweepJob(
-            Path(scenario.source), solver=solver, simulate=simulate, allow_code=allow_code, scenario=scenario
-        )  # fmt: skip
-    return sweep_in_memory(job, over, choose_executor(executor, workers), zipped=zipped, on_progress=on_progress)
+        at_hand = scenario_of(scenario, variant, overrides)
+        job = replace(job, path=Path(at_hand.source), scenario=at_hand)
+    place = choose_executor(executor, workers)
+    return sweep_in_memory(job, words_of(over), place, zipped=zipped, on_progress=on_progress)
 
 
 def sensitivity(
-    scenario: Scenario | Run | str | Path,
+    scenario: Source,
     *,
     output: str | None = None,
-    methods: Sequence[str] = ("tornado",),
-    only: Sequence[str] = (),
+    methods: Words = ("tornado",),
+    kinds: Words = ("uncertain", "limit", "goal", "assumption"),
+    only: Words = (),
     changes: Mapping[str, tuple[float, float]] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    break_even: Words = (),
+    ends: tuple[float, float] | None = None,
+    alternatives: float | None = None,
+    information: bool = False,
     draws: int | None = None,
     seed: int | None = None,
     variant: Variants = None,
-    overrides: Sequence[str] = (),
+    overrides: Words = (),
+    workers: int | None = None,
+    executor: str | None = None,
     time_limit: float = NO_LIMIT,
     allow_code: bool = False,
     progress: Callable[[str], None] = lambda _: None,
@@ -360,91 +385,46 @@ def sensitivity(
         Of a scenario or a run at hand only numbers can be changed that need no reading; of a file every one.
     output : str, optional
         "odds", "odds:GOAL", "shortfall", "shortfall:GOAL", "pay" or "kpi:KPI".
-    methods : sequence of str
-        Any of "tornado", "morris", "sobol".
-    only : sequence of str
+    methods : str or sequence of str
+        Any of "tornado", "morris", "sobol"; none of them where only the other questions are asked.
+    kinds : str or sequence of str
+        Which inputs the tornado moves.
+    only : str or sequence of str
         Paths or patterns that the tornado is confined to.
     changes : mapping of str to (float, float), optional
         Low and high value by path.
+    groups : mapping of str to sequence of str, optional
+        Uncertain quantities that "morris" and "sobol" take together.
+    break_even : str or sequence of str
+        Numbers of which it is asked how far they may move before the plan changes, between the `ends`.
+    ends : (float, float), optional
+    alternatives : float, optional
+        Share that nearly as good plans may give up, as 0.01.
+    information : bool
+        Whether it is asked what knowing an uncertain input before planning is worth.
     draws, seed : int, optional
     variant, overrides
         As for `load`; for a path only.
-    time_limit, allow_code, progress
+    workers, executor, time_limit, allow_code, progress
         As for `solve`.
 
     Raises
     ------
     InputError, UsageError
     """
+    from kpiopt.runs.at_hand import joined, scenario_of, within, words_of
+    from kpiopt.scenario.load import FileReader
     from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
+    from kpiopt.workers.executor import choose_executor
 
     question = SensitivityQuestion(
-        output=output, methods=tuple(methods), only=tuple(only), changes=changes or {}, draws=draws, seed=seed
-    )
-
-    solver = _within(time_limit)
+        output, words_of(methods), words_of(kinds), words_of(only), changes or {}, groups or {},
+        words_of(break_even), ends, alternatives, information, draws, seed,
+    )  # fmt: skip
+    solver, place, reader = within(time_limit), choose_executor(executor, workers), None
     if isinstance(scenario, str | Path):
-        path = scenario
-
-        def read(further: Sequence[str]) -> Scenario:
-            return load(path, variant=variant, overrides=[*overrides, *further])
-
-        return study_sensitivity(
-            read(()), question, read, options=solver, allow_code=allow_code, progress=progress
-        )  # fmt: skip
-    from kpiopt.run.run import Run
-
-    at_hand = scenario.scenario if isinstance(scenario, Run) else scenario
-    return study_sensitivity(at_hand, question, options=solver, allow_code=allow_code, progress=progress)
-
-
-def _joined(variant: Variants) -> str | None:
-    """Return several variants as one name, the last on top."""
-    return variant if variant is None or isinstance(variant, str) else "+".join(variant) or None
-
-
-def _plan_of(run: Run | str | Path, runs: str | Path) -> tuple:  # type: ignore[type-arg]
-    """Return graph, stretch, levels and targets of a run, or of a kept one."""
-    if isinstance(run, str | Path):
-        from kpiopt.runs.kept_plan import load_kept_plan
-        from kpiopt.runs.store import RunStore
-
-        kept = load_kept_plan(RunStore(Path(runs)).find(str(run)))
-        return kept.graph, kept.stretch, kept.levels, kept.targets
-    return run.graph, run.plan.stretch, run.plan.levels, run.plan.target
-
-
-def _limits_of(run: Run | str | Path, runs: str | Path) -> Sequence[Mapping[str, Any]]:
-    """Return the limits of a run as its answer has them."""
-    if not isinstance(run, str | Path):
-        limits: Sequence[Mapping[str, Any]] = run.as_dict()["limits"]
-        return limits
-    from kpiopt.runs.store import RunStore
-
-    return RunStore(Path(runs)).find(str(run)).document["limits"]  # type: ignore[no-any-return]
-
-
-def _within(time_limit: float, solver: str = "highs") -> SolverOptions:
-    """Return a solver that ends in time: the clock starts here."""
-    from kpiopt.deadline import Deadline
-    from kpiopt.program.solver.answer import SolverOptions
-
-    return SolverOptions(deadline=Deadline.after(time_limit), solver=solver)
-
-
-def _promising(scenario: Scenario, confidence: float | None) -> Scenario:
-    """Return the scenario with other odds to promise of all goals together."""
-    from kpiopt.errors import Problem, UsageError
-
-    if confidence is None:
-        return scenario
-    if not 0 < confidence < 1:
-        raise UsageError(Problem("E-confidence", f"confidence = {confidence:g} are no odds", fix="give odds, as 0.8"))
-    return replace(scenario, odds=replace(scenario.odds, p_min=confidence))
-
-
-def _drawn_otherwise(scenario: Scenario, draws: int | None, seed: int | None) -> Scenario:
-    """Return the scenario with other draws."""
-    usual = scenario.simulation
-    settings = usual if draws is None else replace(usual, draws=draws, precision=None)
-    return replace(scenario, simulation=settings if seed is None else replace(settings, seed=seed))
+        reader = FileReader(scenario, joined(variant), words_of(overrides))
+    at_hand = reader() if reader else scenario_of(scenario, variant, overrides)
+    return study_sensitivity(
+        at_hand, question, reader, solver, allow_code=allow_code, progress=progress, executor=place
+    )  # fmt: skip

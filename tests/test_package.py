@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kpiopt
@@ -86,6 +87,56 @@ def test_scenarios_and_runs_at_hand_are_taken_as_they_are() -> None:
     bars = [kpiopt.sensitivity(it, only=["budget.pay.limit"], draws=512).tornado.bars for it in (path, scenario, run)]
     assert bars[0] == bars[1]
     assert [bar.move for bar in bars[2]] == [bar.move for bar in bars[0]]
+
+
+def test_every_function_takes_what_makes_sense_and_says_what_it_takes() -> None:
+    path = ROOT / "scenarios" / "hand-solved.toml"
+    scenario = kpiopt.load(str(path), overrides="budget.pay.limit=650")
+    run = kpiopt.solve(scenario, simulate=False)
+    assert run.scenario.budgets["pay"].limit == 650
+    again = kpiopt.solve(run, simulate=False, beside="even")
+    assert np.array_equal(again.plan.target, run.plan.target, equal_nan=True) and len(again.rules) == 1
+    assert [p.code for p in kpiopt.check(run)] == [p.code for p in kpiopt.check(scenario)]
+    assert kpiopt.sweep(run, "budget.pay.limit=650", simulate=False).frame.height == 1
+    only = kpiopt.sensitivity(run, methods=(), break_even="budget.pay.limit", ends=(500.0, 800.0), draws=64)
+    assert only.tornado is None and only.break_evens[0].path == "budget.pay.limit"
+    of_path = {"methods": "tornado", "only": "budget.pay.limit", "draws": 64}
+    serial, threads = (kpiopt.sensitivity(path, **of_path, workers=n) for n in (None, 2))
+    assert serial.tornado == threads.tornado
+    one_bar = kpiopt.sensitivity(path, **of_path, kinds="goal", changes={"budget.pay.limit": (600, 700)}).tornado.bars
+    assert len(one_bar) == 1
+
+
+@pytest.mark.parametrize("word", ["check", "solve", "sweep", "sensitivity"])
+def test_what_is_at_hand_is_not_changed_in_silence(word) -> None:
+    scenario = kpiopt.load(ROOT / "scenarios" / "hand-solved.toml")
+    for words in ({"overrides": ["budget.pay.limit=650"]}, {"variant": "lean"}):
+        with pytest.raises(kpiopt.UsageError, match="at hand cannot be changed by variant or overrides"):
+            getattr(kpiopt, word)(scenario, **words)
+
+
+@pytest.mark.parametrize(("word", "more"), [
+    ("load", ()), ("check", ()), ("solve", ()), ("simulate", ()), ("sweep", ()), ("sensitivity", ()), ("verify", ()),
+    ("compare", ("scenario.toml",)), ("explain", ("sales",)),
+])  # fmt: skip
+def test_things_of_another_kind_are_named(word, more) -> None:
+    wrong = [{"path": 1}] if word == "compare" else [{"path": 1}, None]
+    if word in ("simulate", "verify", "explain"):
+        wrong.append(kpiopt.load(ROOT / "scenarios" / "hand-solved.toml"))
+    for thing in wrong:
+        with pytest.raises(kpiopt.UsageError, match="is not what is asked for here"):
+            getattr(kpiopt, word)(thing, *more)
+
+
+@pytest.mark.parametrize(("words", "listed"), [
+    ({"methods": "tornad"}, "tornado, morris, sobol"), ({"kinds": ["limits"]}, "uncertain, limit, goal, assumption"),
+    ({"only": "budget.pya.limit"}, "budget.pay.limit"), ({"output": "odd"}, "odds"),
+])  # fmt: skip
+def test_wrong_names_in_a_study_list_the_right_ones(words, listed) -> None:
+    with pytest.raises(kpiopt.UsageError) as caught:
+        kpiopt.sensitivity(ROOT / "scenarios" / "hand-solved.toml", **words)
+    (problem,) = caught.value.problems
+    assert listed in f"{problem.message} {problem.rule} {problem.fix}"
 
 
 def test_options_of_the_command_are_those_of_the_function(tmp_path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +28,7 @@ from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
-    from kpiopt.scenario.scenario import Scenario, SimulationSettings
+    from kpiopt.scenario.scenario import Scenario
     from kpiopt.simulation import Simulation
     from kpiopt.simulation.importance import GoalDrivers
 
@@ -71,7 +70,7 @@ def simulate(
     spread = spread_by(choose_executor(executor, workers))
     stored = RunStore(out).find(run)
     plan = load_kept_plan(stored, _other_scenario(under, joined(variants), overrides))
-    settings = _settings(plan, draws, seed)
+    settings = plan.graph.scenario.simulation.drawn(draws, seed)
     with showing_progress("simulating"):
         if do or act:
             from kpiopt.simulation.intervene import intervene
@@ -125,9 +124,3 @@ def _other_scenario(under: Path | None, variant: str | None, overrides: list[str
     if variant or overrides:
         raise UsageError(Problem("E-usage", "--variant and --set need --under SCENARIO", fix="name the scenario"))
     return None
-
-
-def _settings(plan: KeptPlan, draws: int | None, seed: int | None) -> SimulationSettings:
-    settings = plan.graph.scenario.simulation
-    settings = settings if draws is None else replace(settings, draws=draws, precision=None)
-    return settings if seed is None else replace(settings, seed=seed)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kpiopt.errors import Location, NumericsError, Problem, UsageError
-from kpiopt.reading.key_path import KeyPath, dotted, value_at, walk
+from kpiopt.reading.key_path import KeyPath, dotted, value_at, walk, with_value
 from kpiopt.reading.layer import COMMAND_LINE, Layer, is_table, merge, override_layer
 from kpiopt.reading.toml.checks import NON_FINITE, normal_form, value_problems
-from kpiopt.reading.toml.text import is_one_value, scan_key, scan_toml
+from kpiopt.reading.toml.text import is_one_value, scan_key, scan_positions, scan_toml
 
 _RULE = 'an override is path=value, such as budget.pay.limit=600_000 or cell."x/sales".max_stretch=5'
 _FORM_ADVICE = "put parts with other characters than letters, digits, - and _ in quotes"
@@ -41,7 +41,7 @@ def read_overrides(overrides: Sequence[str], document: Mapping[str, Any] | None 
     problems: list[Problem] = []
     for text in overrides:
         try:
-            layer = merge(layer, _read_override(text, document or {}))
+            layer = merge(layer, _read_override(text, layer.data, document))
         except UsageError as error:
             problems += error.problems
     if problems and all(problem.code == NON_FINITE for problem in problems):
@@ -51,18 +51,34 @@ def read_overrides(overrides: Sequence[str], document: Mapping[str, Any] | None 
     return layer
 
 
-def _read_override(text: str, document: Mapping[str, Any]) -> Layer:
+def _read_override(text: str, before: Mapping[str, Any], document: Mapping[str, Any] | None) -> Layer:
     place = Location(COMMAND_LINE, text=text)
     path, end = scan_key(text, COMMAND_LINE) or ((), 0)
+    positions, end = scan_positions(text, end)
     if not path or text[end : end + 1] != "=":
         message = f"cannot read the override '{text}'"
         raise UsageError(Problem("E-set-form", message, _RULE, _FORM_ADVICE, place))
     if path[0] in _FIXED:
         fix = "change the file; a variant is chosen with --variant"
         raise UsageError(Problem("E-set-key", f"'{path[0]}' cannot be overridden", "", fix, place))
-    value, present = read_value(path, text[end + 1 :].strip(), place), value_at(document, path)
-    inside = quantity_key(present) if not is_table(value) else ()
+    value = read_value((*path, *positions), text[end + 1 :].strip(), place)
+    present = value_at(before, path)
+    present = value_at(document, path) if present is None else present
+    inside = quantity_key(present) if positions or not is_table(value) else ()
+    if positions:
+        if document is None:  # the array stands in a file that is not read yet
+            return Layer()
+        array = value_at(present, inside)
+        if value_at(array, positions) is None:
+            rule = "positions count from 0, and stand behind an array that the scenario has"
+            message = f"there is nothing at {dotted((*path, *positions))}"
+            raise UsageError(Problem("E-set-position", message, rule, _in_array(array), place))
+        value = with_value(array, positions, value)
     return override_layer((*path, *inside), value, text)
+
+
+def _in_array(array: Any) -> str:
+    return f"it has positions 0 to {len(array) - 1}" if isinstance(array, list) and array else "leave the position out"
 
 
 def quantity_key(table: Any) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,11 @@ class SimulationSettings:
     seed: int = 0
     method: str = "sobol"
     precision: float | None = None
+
+    def drawn(self, draws: int | None, seed: int | None) -> SimulationSettings:
+        """Return the settings with another number of draws, exactly so many, or another seed; None leaves each."""
+        settings = self if draws is None else replace(self, draws=draws, precision=None)
+        return settings if seed is None else replace(settings, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)

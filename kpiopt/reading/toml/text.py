@@ -91,6 +91,9 @@ def scan_toml(text: str, file: str) -> TomlText:
     return TomlText(file, text, walk.keys, walk.values, tuple(walk.foreign), tuple(walk.duplicates))
 
 
+_POSITION = re.compile(r"\[([0-9]{1,9})\]")
+
+
 def scan_key(text: str, file: str) -> tuple[tuple[str, ...], int] | None:
     """Read the dotted key that a text begins with: its parts and where it ends; None if there is no key."""
     walk = Walk(file, text)
@@ -102,7 +105,7 @@ def scan_key(text: str, file: str) -> tuple[tuple[str, ...], int] | None:
 
 
 def read_path(text: str) -> KeyPath | None:
-    """Return the keys of a dotted path, a position in an array at its end; None where it is none.
+    """Return the keys of a dotted path, positions in arrays at its end; None where it is none.
 
     Examples
     --------
@@ -111,11 +114,21 @@ def read_path(text: str) -> KeyPath | None:
     >>> read_path("guardrail.usual.growth[1]")
     ('guardrail', 'usual', 'growth', 1)
     """
-    name, position = re.fullmatch(r"(.*?)(?:\[(\d{1,9})\])?", text, re.DOTALL).groups()  # type: ignore[union-attr]
-    found = scan_key(name, "")
-    if not found or found[1] != len(name):
+    found = scan_key(text, "")
+    if not found:
         return None
-    return (*found[0], int(position)) if position else found[0]
+    keys, end = found
+    positions, end = scan_positions(text, end)
+    return (*keys, *positions) if end == len(text) else None
+
+
+def scan_positions(text: str, start: int) -> tuple[tuple[int, ...], int]:
+    """Read positions in arrays such as "[1][0]", from 0: the positions and where they end."""
+    positions: list[int] = []
+    while found := _POSITION.match(text, start):
+        positions.append(int(found[1]))
+        start = found.end()
+    return tuple(positions), start
 
 
 def is_one_value(text: str, file: str) -> bool:

@@ -23,10 +23,10 @@ from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Scenario
 
 KEYED = (
-    "adjust", "budget", "capacity", "cell", "execution", "factor", "goal", "guardrail", "initiative", "kpi", "pay_plan",
-    "unit",
+    "adjust", "assign", "budget", "capacity", "cell", "effort_curve", "execution", "factor", "goal", "guardrail",
+    "initiative", "kpi", "noise", "pay_plan", "ramp", "unit",
 )  # fmt: skip
-SETTINGS = ("correlation", "decide", "odds", "simulation", "uncertainty")
+SETTINGS = ("correlation", "decide", "fairness", "odds", "over_assignment", "reconcile", "simulation", "uncertainty")
 
 _NOT_SWEPT = {
     "tables": "files are not swept; write a variant for each, and kpiopt compare solves them all",
@@ -119,6 +119,8 @@ def place_fault(scenario: Scenario, key: KeyPath) -> str:
         fault = _absent(section, rest[0], _names(scenario, section))
         if fault:
             return fault
+    if any(isinstance(part, int) for part in key) and value_at(scenario.document, key) is None:
+        return f"there is nothing at {dotted(key)}"
     return _inner_fault(scenario, key)
 
 

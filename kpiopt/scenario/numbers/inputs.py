@@ -200,11 +200,11 @@ class Inputs:
         overrides: dict[KeyPath, Any] = {}
         for path, value in values.items():
             keys = self.key(path)
-            if isinstance(keys[-1], int):
-                *table, position = keys
-                keys = tuple(table)
+            at = next((i for i, key in enumerate(keys) if isinstance(key, int)), len(keys))
+            if at < len(keys):
+                keys, positions = keys[:at], keys[at:]
                 listed = overrides.get(keys, value_at(self.scenario.document, keys))
-                value = with_value(listed, (position,), value)
+                value = with_value(listed, positions, value)
             overrides[keys] = value
         return self.read([f"{dotted(keys)}={value_text(value)}" for keys, value in overrides.items()])
 

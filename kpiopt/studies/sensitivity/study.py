@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from kpiopt.deadline import NEVER, NotDone
-from kpiopt.errors import LimitReached
+from kpiopt.errors import LimitReached, Problem, UsageError
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.reading.key_path import did_you_mean
 from kpiopt.scenario.numbers.inputs import Inputs, Reader
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.studies.common_draws import CommonDraws
@@ -159,6 +160,8 @@ def study_sensitivity(
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the scenario itself has no plan, or none in the time; what comes later is left out and told.
     """
+    _require_known("method", question.methods, METHODS)
+    _require_known("kind", question.kinds, KINDS)
     outcome = parse_outcome(scenario, question.output or usual_outcome(scenario))
     settings = _settings(scenario, question)
     inputs = Inputs(scenario, read)
@@ -248,6 +251,13 @@ class _Study:
         return replace(found, information=(*each, everything))
 
 
+def _require_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            rule = f"a {what} is one of {', '.join(known)}"
+            raise UsageError(Problem("E-usage", f"there is no {what} {name!r}", rule, did_you_mean(name, known)))
+
+
 def _chosen(
     inputs: Inputs, moves: tuple[Move, ...], base: Planned, outcome: Outcome, question: SensitivityQuestion
 ) -> tuple[tuple[Move, ...], tuple[LeftOut, ...]]:
@@ -270,9 +280,4 @@ def _counting(progress: Progress) -> Callable[[str, int, int], None]:
 
 def _settings(scenario: Scenario, question: SensitivityQuestion) -> SimulationSettings:
     usual = scenario.simulation
-    return replace(
-        usual,
-        draws=min(DRAWS, usual.draws) if question.draws is None else question.draws,
-        seed=usual.seed if question.seed is None else question.seed,
-        precision=None,
-    )
+    return usual.drawn(min(DRAWS, usual.draws) if question.draws is None else question.draws, question.seed)

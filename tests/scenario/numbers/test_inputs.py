@@ -10,8 +10,11 @@ import kpiopt
 from kpiopt.errors import KpioptError, UsageError
 from kpiopt.reading.toml.text import read_path
 from kpiopt.scenario.checks.axes import axis_path
+from kpiopt.scenario.load import FileReader
 from kpiopt.scenario.numbers.inputs import WRITTEN, Inputs
+from kpiopt.studies.sensitivity.moves import moves_of
 from kpiopt.studies.sensitivity.outcome import parse_outcome
+from kpiopt.studies.sweep.axes import read_axes
 
 ROOT = Path(__file__).parents[3]
 SCENARIOS = ROOT / "scenarios"
@@ -173,3 +176,70 @@ def test_a_wrong_name_lists_the_right_ones(outcome):
     with pytest.raises(UsageError) as refused:
         parse_outcome(scenario, outcome)
     assert refused.value.problems[0].fix.startswith(f"write one of {', '.join(list(scenario.goals)[:8])}")
+
+
+GOLDEN = ROOT / "tests" / "program" / "golden"
+SPELLED = {
+    "actions": ("unit.a.capacity.hours", "initiative.crm.levels[1]", "initiative.crm.setup.cash",
+                "initiative.crm.effects.out", "initiative.course.uses.hours", "budget.cash.limit"),
+    "by_period": ("kpi.sales.drivers.quality", "kpi.skill.carry", "goal.first.target",
+                  "guardrail.smooth.ramp", 'cell."bob/quality".min_stretch'),
+    "chosen": ("assign.reps.kpis[1]", "assign.reps.least_weight", 'cell."bob/calls".weight'),
+    "curves": ("kpi.errors.drivers.visits.curve[2][1]", "initiative.ads.effects.sales.curve[1][0]",
+               "kpi.sales.baseline"),
+    "everything": ("factor.market.value.normal[1]", "uncertainty.execution.uniform[0]", "kpi.visits.max",
+                   'cell."eve/sales".lock_target', "goal.sales.weight", "kpi.sales.drivers.visits.contribution"),
+    "shared_out": ("over_assignment.team", "reconcile.weight", "fairness.band", "guardrail.south.most", "factor.market",
+                   'cell."south/sales".commit'),
+    "tiers": ("effort_curve.usual.tiers[1][1]", "decide.effort_price.hours", 'cell."c/out".effort.hours'),
+}  # fmt: skip
+
+
+def spelled(name, path):
+    """What a number becomes under --set, on a sweep's axis, and where a study moves it."""
+    file = GOLDEN / f"{name}.toml"
+    inputs = Inputs(kpiopt.load(file), FileReader(file))
+    now = inputs.value(path)
+    value = now + 1 if isinstance(now, int) or now.is_integer() else round(now * 1.01 + 0.001, 6)
+    value = int(value) if float(value).is_integer() else value
+    text = f"{path}={value}"
+    (axis,) = read_axes(inputs.scenario, [text])
+    return kpiopt.load(file, overrides=text), inputs.written({axis.path: value}), inputs.at(path, value)
+
+
+@pytest.mark.parametrize(("name", "path"), [(name, path) for name, paths in SPELLED.items() for path in paths])
+def test_one_spelling_in_every_command(name, path):
+    read, swept, moved = spelled(name, path)
+    talk = TALK | {"document", "source", "sweep"}
+    for field in fields(read):
+        if field.name not in talk:
+            assert same(getattr(swept, field.name), getattr(read, field.name)), field.name
+    assert moved.name == read.name
+
+
+@pytest.mark.parametrize(("path", "wrong"), [
+    ("budget.pya.limit", "pya"), ("kpi.sales.drivers.nobody", "nobody"), ("factor.market.value.normal[7]", "[7]"),
+    ("factor.market.value.normal[0][0]", "[0][0]"), ("nosuch.x", "nosuch"), ("goal.sales.targt", "targt"),
+    ("kpi.sales.step[0]", "step[0]"),
+])  # fmt: skip
+def test_what_is_no_number_is_named_in_every_command(path, wrong):
+    file = GOLDEN / "everything.toml"
+    inputs = Inputs(kpiopt.load(file), FileReader(file))
+    for ask in (
+        lambda: kpiopt.load(file, overrides=[f"{path}=1"]),
+        lambda: read_axes(inputs.scenario, [f"{path}=1"]),
+        lambda: moves_of(inputs, {path: (1.0, 2.0)}, (), ()),
+        lambda: moves_of(inputs, only=[path]),
+    ):
+        with pytest.raises(KpioptError) as caught:
+            ask()
+        assert wrong in caught.value.problems[0].message
+
+
+def test_positions_of_one_array_are_put_together():
+    file = GOLDEN / "everything.toml"
+    words = ["factor.market.value.normal[1]=7", "factor.market.value.normal[0]=3"]
+    assert kpiopt.load(file, overrides=words).factors["market"].value.parameters == (3.0, 7.0)
+    with pytest.raises(UsageError, match=r"there is nothing at factor\.market\.value\.normal\[2\]") as caught:
+        kpiopt.load(file, overrides=["factor.market.value.normal[2]=1"])
+    assert caught.value.problems[0].fix == "it has positions 0 to 1"
