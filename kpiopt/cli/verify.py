@@ -10,6 +10,7 @@ from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
 
 if TYPE_CHECKING:
+    from kpiopt.runs.stored_run import StoredRun
     from kpiopt.runs.verification import Finding
 
 
@@ -32,7 +33,7 @@ def verify(
     findings = verify_run(stored, Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]
     if failed:
-        raise _failure(failed)
+        raise _failure(failed, stored)
     if as_json:
         checks = [finding.as_dict() for finding in findings]
         print_json({"schema": "kpiopt.verify/1", "run": stored.name, "passed": True, "checks": checks})
@@ -45,8 +46,22 @@ def _line(finding: Finding) -> str:
     return printable(f"  ok  {finding.what}" + (f" ({finding.detail})" if finding.detail else ""))
 
 
-def _failure(failed: list[Finding]) -> KpioptError:
+def _other_versions(stored: StoredRun) -> str:
+    """Name what made a run and is another now; empty where nothing is, or where it does not say."""
+    from kpiopt.workers.versions import installed_versions
+
+    made, now = stored.manifest.get("versions"), installed_versions()
+    if not isinstance(made, dict):
+        return ""
+    changed = [name for name in now if name in made and made[name] != now[name]]
+    return ", ".join({"code": "kpiopt's code"}.get(name, name) for name in changed)
+
+
+def _failure(failed: list[Finding], stored: StoredRun) -> KpioptError:
     """Return the error for what failed: the run's own faults weigh more than files that have changed since."""
+    fix = "solve its scenario again"
+    if other := _other_versions(stored):
+        fix = f"it was made by other versions ({other}), which may tell some of it otherwise: verify it there, or {fix}"
     own = [finding for finding in failed if not finding.is_input]
     if own:
         return Uncertified(
@@ -55,7 +70,7 @@ def _failure(failed: list[Finding]) -> KpioptError:
                     "E-verify",
                     f"not so: {finding.what}" + (f" ({finding.detail})" if finding.detail else ""),
                     rule="a run is trusted as far as it can be checked",
-                    fix="solve its scenario again",
+                    fix=fix,
                 )
                 for finding in own
             )

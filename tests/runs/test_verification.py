@@ -281,6 +281,20 @@ def test_a_loosened_limit_in_the_kept_scenario_is_found(run):
     assert failed(run) == [RENAMED, "the proof is about the program of the scenario"]
 
 
+@pytest.mark.parametrize(("code", "told"), [(None, False), ("0123456789ab", True)])
+def test_a_run_of_other_code_that_tells_it_otherwise_is_no_mystery(run, capsys, code, told):
+    (run / "summary.txt").write_text((run / "summary.txt").read_text().replace("Goals", "What is wanted"))
+    document = json.loads((run / "run.json").read_text())
+    document["manifest"]["versions"]["code"] = code or document["manifest"]["versions"]["code"]
+    (run / "run.json").write_text(json.dumps(document))
+    renew_manifest(run)
+    run = run.rename(run.parent / json.loads((run / "run.json").read_text())["run"])  # versions are part of the name
+    assert main(["verify", str(run)]) == 6
+    error = capsys.readouterr().err
+    assert "summary.txt follows from the proof" in error
+    assert ("made by other versions (kpiopt's code)" in error) is told
+
+
 def test_a_changed_goal_in_the_kept_scenario_is_found(run):
     path = run / "scenario.toml"
     path.write_text(path.read_text().replace("priority = 1", "priority = 1\nweight = 3"))
