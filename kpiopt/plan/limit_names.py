@@ -10,6 +10,9 @@ from kpiopt.scenario.scenario import Scenario
 
 def limit_words(scenario: Scenario, name: str) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
+    name, variant, other = split_variant(scenario, name)
+    if variant:
+        return f"{limit_words(other, name)} in variant {variant}"
     bound, _, cell = name.partition("@")
     unit, _, kpi = cell.rpartition("/")
     if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
@@ -21,6 +24,17 @@ def limit_words(scenario: Scenario, name: str) -> str:
     resource, _, unit = rest.partition("@")
     position = scenario.units.position.get(unit)
     return name if position is None else f"{resource} of {scenario.units.names[position]}{when}"
+
+
+def split_variant(scenario: Scenario, name: str) -> tuple[str, str, Scenario]:
+    """Split "budget.pay (lean)" into the limit, the variant of a robust plan, and what it is a limit of.
+
+    The variant is "" where it is one of the scenario itself.
+    """
+    for variant, other in scenario.robust:
+        if name.endswith(f" ({variant})"):
+            return name.removesuffix(f" ({variant})"), variant, other
+    return name, "", scenario
 
 
 def stopped_words(scenario: Scenario, names: str) -> str:

@@ -395,12 +395,18 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield indented(f"Used up too, but more would be worth nothing: {named}.")
     if rules:
-        named = ", ".join(rules[:SHOWN_PRICES]) + (" …" if len(rules) > SHOWN_PRICES else "")
-        yield indented(
-            f"Binding too, but without a price (equations, lower limits, ranges, and further whole numbers): {named}."
-        )
+        yield indented(_unpriced(run, ", ".join(rules[:SHOWN_PRICES]) + (" …" if len(rules) > SHOWN_PRICES else "")))
     for sentence in sentences[:SHOWN_PRICES]:
         yield indented(sentence)
+
+
+def _unpriced(run: Run, named: str) -> str:
+    if run.variants:
+        return (
+            f"Used up: {named}. What more of them would be worth is not told: what each variant could have for itself "
+            "would move as well."
+        )
+    return f"Binding too, but without a price (equations, lower limits, ranges, and further whole numbers): {named}."
 
 
 def _money(run: Run) -> Iterator[RenderableType]:

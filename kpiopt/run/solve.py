@@ -321,8 +321,8 @@ def binding_of_cells(cascade: Cascade, limits: tuple[LimitResult, ...]) -> np.nd
     names = np.full(len(cascade.graph.scenario.cells), "", dtype=object)
     columns, matrix = cascade.columns, cascade.program.arrays().matrix
     first, last = columns.stretch.start, columns.stretch.start + len(columns.stretch)
-    for limit, result in reversed(list(zip(cascade.limits, limits, strict=False))):
-        if result.binding and result.shadow_price:
+    for limit, result in reversed(list(zip((*cascade.limits, *cascade.variant_limits), limits, strict=False))):
+        if result.binding and (result.shadow_price or cascade.variants):
             used = matrix.indices[matrix.indptr[limit.row] : matrix.indptr[limit.row + 1]]
             load = columns.effort.loaded[used[np.isin(used, columns.effort.load.positions)] - columns.effort.load.start]
             used = used[(used >= first) & (used < last)] - first

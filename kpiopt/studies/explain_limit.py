@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph, straight
+from kpiopt.graph import CausalGraph, build_graph, straight
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
-from kpiopt.plan.limit_names import limit_called
+from kpiopt.plan.limit_names import limit_called, split_variant
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -114,7 +114,9 @@ def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | N
 
 def explain_limit(graph: CausalGraph, stretch: Floats, levels: Floats, entry: Mapping[str, Any]) -> LimitExplanation:
     """Share the use of a capacity or budget out among cells and initiatives."""
-    scenario, (name, period) = graph.scenario, _period_of(graph, entry["name"])
+    plain, variant, scenario = split_variant(graph.scenario, entry["name"])
+    graph = build_graph(scenario) if variant else graph
+    name, period = _period_of(graph, plain)
     kind, _, rest = name.partition(".")
     if kind == "capacity":
         resource, _, unit = rest.partition("@")
@@ -203,7 +205,7 @@ def explain_initiative(
 
 def _uses(graph: CausalGraph, initiative: Initiative, unit: int, start: int, limit: str) -> bool:
     """Whether an initiative begun at a unit counts in a limit."""
-    name, period = _period_of(graph, limit)
+    name, period = _period_of(graph, split_variant(graph.scenario, limit)[0])
     kind, _, rest = name.partition(".")
     units = graph.scenario.units
     if kind == "capacity":

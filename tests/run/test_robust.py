@@ -11,6 +11,7 @@ from scipy.optimize import linprog
 
 import kpiopt
 from kpiopt.cli import main
+from kpiopt.cli.solve import summary_text
 from kpiopt.errors import Infeasible, InputError, UsageError
 
 TEXT = """
@@ -177,3 +178,44 @@ def test_variants_that_leave_no_plan_are_named(tmp_path):
 def test_studies_that_move_numbers_say_that_variants_would_not_move(tmp_path):
     with pytest.raises(UsageError, match="robust"):
         kpiopt.sensitivity(written(tmp_path))
+
+
+def told(run) -> str:
+    return " ".join(line.strip() for line in summary_text(run, Path("run")).splitlines())
+
+
+LESS = TEXT.replace("[variant.more_a]", "[variant.more_a]\nunit.company.capacity.hours = 15")
+
+
+def test_the_limits_of_variants_are_named_with_their_variant(tmp_path):
+    """Of 20 hours more_a has 15: it alone stops the plan, and says so; what holds everywhere is named once."""
+    run = kpiopt.solve(written(tmp_path, LESS), simulate=False)
+    assert sum(run.plan.stretch) == pytest.approx(15)
+    limits = {limit.name: limit for limit in run.limits}
+    assert list(limits) == ["capacity.hours@company", "capacity.hours@company (more_a)"]
+    held = limits["capacity.hours@company (more_a)"]
+    assert (held.binding, held.limit, held.used) == (True, 15.0, pytest.approx(15))
+    assert not limits["capacity.hours@company"].binding
+    assert held.shadow_price is None and held.price_more is None
+    assert set(run.targets["binding"].drop_nulls()) >= {"capacity.hours@company (more_a)"}
+    text = told(run)
+    assert "Used up: hours of company in variant more_a." in text
+    found = kpiopt.explain(run, "capacity.hours@company (more_a)")
+    assert sum(use.amount for use in found.uses) == pytest.approx(15)
+
+
+def test_a_limit_that_all_variants_share_has_no_false_price(tmp_path):
+    """Its copies in the variants would hold the plan where it is, and each variant could have more for itself."""
+    run = kpiopt.solve(written(tmp_path), simulate=False)
+    (held,) = run.limits
+    assert held.name == "capacity.hours@company" and held.binding and held.price_more is None
+    assert "more would be worth nothing" not in told(run)
+
+
+def test_the_use_of_a_variants_hours_is_what_its_own_effort_curve_makes_of_it(tmp_path):
+    text = LESS.replace("[variant.more_a]", "[effort_curve.hard]\ntiers = [[0.05, 1], [1, 1.5]]\n[variant.more_a]")
+    text = text.replace("hours = 15", "hours = 30").replace("hours = 20", "hours = 100")
+    run = kpiopt.solve(written(tmp_path, text), simulate=False)
+    counted = sum(x + 0.5 * max(x - 5.0, 0.0) for x in run.plan.stretch)
+    for limit in run.limits:
+        assert limit.used == pytest.approx(counted)

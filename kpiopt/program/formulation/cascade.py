@@ -9,8 +9,9 @@ import numpy as np
 
 from kpiopt.graph import CausalGraph
 from kpiopt.graph.capacities import season_of_capacity
+from kpiopt.graph.effort import counted_stretch
 from kpiopt.program.formulation.actions import add_action_rows
-from kpiopt.program.formulation.blocks import LinearProgram, ProgramBuilder
+from kpiopt.program.formulation.blocks import Columns, LinearProgram, ProgramBuilder
 from kpiopt.program.formulation.chosen import add_kpis_rows, add_spared_rows
 from kpiopt.program.formulation.columns import DecisionColumns, add_columns
 from kpiopt.program.formulation.constraints import (
@@ -80,6 +81,10 @@ class Cascade:
         What holds the plan to promised odds; a cascade as it is written has none of them yet.
     variants : tuple of VariantStep
         Of a robust plan: what the variants' goals come to in it.
+    variant_limits : tuple of Limit
+        Of a robust plan: the capacities and budgets of variants that are not the scenario's own, "budget.pay (lean)".
+    variant_loads : tuple of (Columns, DecisionColumns)
+        How effort counts stretch in each variant: its columns in the joint program, and what they are of.
     """
 
     program: LinearProgram
@@ -87,6 +92,18 @@ class Cascade:
     limits: tuple[Limit, ...]
     cuts: Cuts = field(default_factory=Cuts)
     variants: tuple[VariantStep, ...] = ()
+    variant_limits: tuple[Limit, ...] = ()
+    variant_loads: tuple[tuple[Columns, DecisionColumns], ...] = ()
+
+    def counted(self, x: Floats) -> Floats:
+        """Return a point with the effort of each stretch at what it comes to, in variants as well."""
+        settled = self.columns.counted(x)
+        if self.variant_loads:
+            settled, stretch = settled.copy(), self.columns.stretch_of_cells(x)
+            for block, columns in self.variant_loads:
+                cell = columns.stretch_cell[columns.effort.loaded]
+                settled[block.positions] = counted_stretch(columns.graph, stretch)[cell]
+        return settled
 
     @property
     def promises(self) -> tuple[Promise, ...]:

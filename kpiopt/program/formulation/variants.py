@@ -13,7 +13,7 @@ Reference: Kouvelis and Yu (1997), Robust Discrete Optimization and Its Applicat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from kpiopt.errors import ModelError, Problem
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import Columns, Label, LinearProgram, Objective, Rows, Terms
 from kpiopt.program.formulation.cascade import Cascade, VariantStep, build_cascade
+from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.trust.arrays import Floats
 
 SHARED = ("stretch", "level")
@@ -83,19 +84,7 @@ def with_variants(cascade: Cascade, others: Sequence[tuple[str, Cascade]], alone
     if not others:
         return cascade
     program = _narrowed(cascade, others)
-    columns, start = list(program.columns), program.n_columns
-    joined = []
-    for name, other in others:
-        blocks = {}
-        for block in other.program.columns:
-            if block.name in SHARED:
-                blocks[block.start] = program.column_block(block.name)
-                continue
-            label = _labelled(block.label, name)
-            blocks[block.start] = replace(block, name=f"{block.name} ({name})", start=start, label=label)
-            columns.append(blocks[block.start])
-            start += len(block)
-        joined.append(_Joined(name, other.program, blocks))
+    joined, columns, start = _join(program, others)
     labels = list(dict.fromkeys(step.label for _, other in others for step in goal_steps(other)))
     most = [max(_most(other, label) for _, other in others) for label in labels]
     regret = Columns(
@@ -124,7 +113,51 @@ def with_variants(cascade: Cascade, others: Sequence[tuple[str, Cascade]], alone
             reference, weight=np.append(reference.weight, more), centre=np.append(reference.centre, more)
         )
     program = replace(program, rows=tuple(rows), objectives=tuple(objectives), reference=reference)
-    return replace(cascade, program=program, variants=tuple(steps))
+    limits, first = list[Limit](), cascade.program.n_rows
+    for name, other in others:
+        limits += _own_limits(cascade, other, name, first)
+        first += other.program.n_rows
+    bent = [(j, o.columns) for j, (_, o) in zip(joined, others, strict=True) if len(o.columns.effort.load)]
+    loads = [(j.blocks[columns.effort.load.start], columns) for j, columns in bent]
+    return replace(
+        cascade, program=program, variants=tuple(steps), variant_limits=tuple(limits), variant_loads=tuple(loads)
+    )
+
+
+def _join(program: LinearProgram, others: Sequence[tuple[str, Cascade]]) -> tuple[list[_Joined], list[Columns], int]:
+    """Give each variant columns of its own beside the shared ones; return how many there are as well."""
+    columns, start, joined = list(program.columns), program.n_columns, list[_Joined]()
+    for name, other in others:
+        blocks = {}
+        for block in other.program.columns:
+            if block.name in SHARED:
+                blocks[block.start] = program.column_block(block.name)
+                continue
+            label = _labelled(block.label, name)
+            blocks[block.start] = replace(block, name=f"{block.name} ({name})", start=start, label=label)
+            columns.append(blocks[block.start])
+            start += len(block)
+        joined.append(_Joined(name, other.program, blocks))
+    return joined, columns, start
+
+
+def _own_limits(cascade: Cascade, other: Cascade, name: str, first: int) -> Iterator[Limit]:
+    """Yield the limits of a variant that are not the scenario's; `first` is its first row in the joint program."""
+    ours, theirs = cascade.program.arrays().matrix, other.program.arrays().matrix
+    known = {limit.name: limit for limit in cascade.limits}
+    columns = [np.concatenate([c.program.column_block(b).positions for b in _shared(c)]) for c in (cascade, other)]
+    for limit in other.limits:
+        same = known.get(limit.name)
+        if same is not None and (same.value, same.base) == (limit.value, limit.base):
+            row, their_row = ours[[same.row]].toarray()[0], theirs[[limit.row]].toarray()[0]
+            if np.array_equal(row[columns[0]], their_row[columns[1]]):
+                continue
+        yield replace(limit, name=f"{limit.name} ({name})", row=first + limit.row)
+
+
+def _shared(cascade: Cascade) -> list[str]:
+    """Return the blocks of decisions that the program has and variants share."""
+    return [block.name for block in cascade.program.columns if block.name in SHARED]
 
 
 def _narrowed(cascade: Cascade, others: Sequence[tuple[str, Cascade]]) -> LinearProgram:

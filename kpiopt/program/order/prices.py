@@ -93,15 +93,18 @@ class LimitResult:
 def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVER) -> tuple[LimitResult, ...]:
     """Return use and shadow price of every capacity, budget and rule of the planner's own, in the program's order.
 
-    Whole numbers are fixed at their values in the plan. Where moving every binding limit would take longer than the
+    A robust plan has the limits of its variants beside them, and no prices. Whole numbers are fixed at their values in
+    the plan. Where moving every binding limit would take longer than the
     plan itself, or until after the deadline, the prices beyond the most valuable are the steps' duals as the solver
     found them, with its ranges if it has any.
     """
     arrays = cascade.program.arrays()
-    activity = arrays.matrix @ cascade.columns.counted(solution.x)
+    activity = arrays.matrix @ cascade.counted(solution.x)
     rules, unpriced = _rule_limits(cascade.program, activity)
-    limits = (*cascade.limits, *rules)
+    limits = (*cascade.limits, *cascade.variant_limits, *rules)
     plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in limits]
+    if cascade.variants:  # what a variant could have for itself would move with its limits, and so would each regret
+        return (*plain, *unpriced)
     bound = [limit for limit, result in zip(limits, plain, strict=True) if result.binding]
     fixed = _with_fixed_whole_numbers(arrays, solution.x)
     slopes, late = _slopes(cascade, fixed, solution, bound, deadline)
