@@ -146,7 +146,13 @@ class Passage:
         """Nodes, and one row for each uncertain edge between them."""
         return len(self.nodes) + len(self.drawn_edges)
 
-    def sweep(self, rows: Floats, values: Floats, fixed: Mapping[int, float] | None = None) -> None:
+    def sweep(
+        self,
+        rows: Floats,
+        values: Floats,
+        fixed: Mapping[int, float] | None = None,
+        watch: Mapping[int, Floats] | None = None,
+    ) -> None:
         """Add to each node what its causes do to it, in place; what goes beyond a bound is not passed on.
 
         Parameters
@@ -157,12 +163,17 @@ class Passage:
             Drawn values of the named quantities.
         fixed : mapping of int to float, optional
             Nodes that deviate by so much whatever their causes do.
+        watch : mapping of int to (n_draws,) float, optional
+            Nodes of which what reaches them is written down, before curves and bounds.
         """
         for level in self.levels:
             if level.last > level.first:
                 level.factors.multiply(values, rows[level.tail], rows[level.first : level.last])
             if level.matrix.nnz:
                 rows[level.start : level.stop] += level.matrix @ rows
+            for node, reached in (watch or {}).items():
+                if level.start <= node < level.stop:
+                    reached[:] = rows[node]
             for node, curve in level.curves:
                 rows[node] = curve.at(rows[node])
             place, low, high = level.bounds
@@ -305,7 +316,14 @@ class Propagation:
         """Return an array that `run` may fill again and again: fresh memory for each block costs more than the sums."""
         return np.empty((self._passage.n_rows, n_draws))
 
-    def run(self, scores: ScoreSource, n_draws: int, first_draw: int = 0, workspace: Floats | None = None) -> Block:
+    def run(
+        self,
+        scores: ScoreSource,
+        n_draws: int,
+        first_draw: int = 0,
+        workspace: Floats | None = None,
+        watch: Mapping[int, Floats] | None = None,
+    ) -> Block:
         """Return one block of draws.
 
         Parameters
@@ -317,6 +335,8 @@ class Propagation:
             Number of the block's first draw, for messages.
         workspace : (n_rows, at least n_draws) float, optional
             From `make_workspace`; the block's deviations then stand in it, until the next run.
+        watch : mapping of int to (n_draws,) float, optional
+            As for `Passage.sweep`.
 
         Raises
         ------
@@ -332,7 +352,7 @@ class Propagation:
             self._add_uncertain_nodes(delta, values)
             self._add_noise(delta, values, scores, common)
             realised = self._add_execution(delta, scores, common)
-            self._passage.sweep(rows, values, self.fixed)
+            self._passage.sweep(rows, values, self.fixed, watch)
             self._check_finite(delta, first_draw)
         return Block(delta, realised)
 
@@ -382,7 +402,14 @@ class Propagation:
             kept_sign=1.0 / graph.per_stretch[cells[kept], None],
         )
 
-    def respond(self, values: Floats, own: Floats, workspace: Floats) -> tuple[Floats, Floats]:
+    def respond(
+        self,
+        values: Floats,
+        own: Floats,
+        workspace: Floats,
+        fixed: Mapping[int, float] | None = None,
+        watch: Mapping[int, Floats] | None = None,
+    ) -> tuple[Floats, Floats]:
         """Return what a change at some nodes does in each draw, along all paths.
 
         Parameters
@@ -392,6 +419,10 @@ class Propagation:
         own : (n_nodes,) float
         workspace : (n_rows, n_draws) float
             From `make_workspace`; filled.
+        fixed : mapping of int to float, optional
+            Nodes whose change is set, whatever reaches them.
+        watch : mapping of int to (n_draws,) float, optional
+            As for `Passage.sweep`.
 
         Returns
         -------
@@ -402,10 +433,17 @@ class Propagation:
         """
         graph = self.graph
         workspace[: graph.n_nodes] = own[:, None]
-        self._passage.sweep(workspace, values, self.fixed)
+        self._passage.sweep(workspace, values, {**self.fixed, **(fixed or {})}, watch)
         carried = graph.coefficient * workspace[: graph.n_nodes].mean(axis=1)[graph.tail]
         carried[self._passage.drawn_edges] = workspace[graph.n_nodes :].mean(axis=1)
         return workspace[: graph.n_nodes], carried
+
+    def carried_by_draw(self, workspace: Floats) -> Floats:
+        """Return what each edge carried in each draw of the last `respond`, (n_edges, n_draws) float."""
+        graph = self.graph
+        carried = graph.coefficient[:, None] * workspace[: graph.n_nodes][graph.tail]
+        carried[self._passage.drawn_edges] = workspace[graph.n_nodes :]
+        return np.asarray(carried)
 
     def _check_finite(self, delta: Floats, first_draw: int) -> None:
         if np.isfinite(delta.sum()) or np.isfinite(delta).all():

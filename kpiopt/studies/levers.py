@@ -1,7 +1,8 @@
 """What each lever does in every draw: initiatives unit by unit, and KPIs that people can move.
 
 The graph is linear in a draw, so the change of a goal is the sum over levers of their moves times an effect that
-differs from draw to draw. These effects are all that a page needs to answer "what if" by itself.
+differs from draw to draw. These effects are all that a page needs to answer "what if" by itself. Curves and bounds bend
+it: there the graph is cut (`kpiopt.studies.bends`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, straight
 from kpiopt.graph.hand_down import leaves_below, one_over_horizon
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation.hits import HitRule, goal_rule
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.simulation.streams import Layout, Streams, lay_out
+from kpiopt.studies.bends import MOST_BENDS, BendEffects, Cuts, Shown, bend_nodes
 
 MOST_DRAWS = 4096
 MOST_NUMBERS = 1 << 26
@@ -55,6 +57,8 @@ class LeverEffects:
         Mean change of every node for a move by 1.
     carried : (n_levers, n_edges) float
         Mean change that every edge carries for a move by 1.
+    bends : BendEffects
+        Where the graph is cut; the above is what happens while nothing changes there.
     """
 
     layout: Layout
@@ -63,18 +67,18 @@ class LeverEffects:
     on_goals: Floats
     on_nodes: Floats
     carried: Floats
+    bends: BendEffects
 
 
 def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
     """Return the draws that levers are judged by, at most the scenario's own.
 
-    None where the graph is too large, or where KPIs have bounds or causes act by curves: what a lever does then
-    depends on the others.
+    None where the graph is too large, or is bent at too many places by curves and bounds.
     """
-    settings = graph.scenario.simulation
-    if len(graph.bounded) or len(graph.curves.node):
+    settings, bends = graph.scenario.simulation, len(bend_nodes(graph))
+    if bends > MOST_BENDS:
         return None
-    most = MOST_NUMBERS // max(1, graph.n_nodes + len(graph.tail))
+    most = MOST_NUMBERS // max(1, (graph.n_nodes + len(graph.tail)) * (1 + bends))
     draws = min(MOST_DRAWS, settings.draws, 1 << max(0, most.bit_length() - 1))
     return replace(settings, draws=draws, precision=None) if draws >= min(LEAST_DRAWS, settings.draws) else None
 
@@ -118,18 +122,24 @@ def _over_horizon(graph: CausalGraph, kpi: str) -> Floats:
 def _strongest(graph: CausalGraph, most: int) -> list[int]:
     """Return the nodes of the initiatives that can change goals most, relative to each goal's distance."""
     reach = np.zeros(graph.n_levels)
+    even = straight(graph, np.zeros(len(graph.scenario.cells)), np.zeros(graph.n_levels))
     largest = np.array([i.maximum for i in graph.scenario.initiatives.values()] + [0.0])[graph.level_initiative]
     for goal in graph.scenario.goals.values():
         at, node = np.zeros(graph.n_nodes), graph.goal_node(goal)
         at[node] = 1.0
         distance = abs(goal.target - float(graph.baseline[node])) or abs(goal.target) or 1.0
-        reach = np.maximum(reach, np.abs(graph.sweep_back(at)[graph.level_node]) * largest / distance)
+        reach = np.maximum(reach, np.abs(even.sweep_back(at)[graph.level_node]) * largest / distance)
     chosen = np.sort(np.argsort(-np.round(reach, 9), kind="stable")[:most])
     return [int(node) for node in graph.level_node[chosen]]
 
 
 def measure_levers(
-    graph: CausalGraph, stretch: Floats, levels: Floats, levers: tuple[Lever, ...], settings: SimulationSettings
+    graph: CausalGraph,
+    stretch: Floats,
+    levels: Floats,
+    levers: tuple[Lever, ...],
+    settings: SimulationSettings,
+    shown: Shown | None = None,
 ) -> LeverEffects:
     """Draw a plan and what each lever does to it.
 
@@ -137,6 +147,8 @@ def measure_levers(
     ----------
     stretch : (n_cells,) float
     levels : (n_levels,) float
+    shown : Shown, optional
+        What of the graph is watched draw by draw where it is cut.
     """
     layout = lay_out(settings.draws, settings.method)
     rule, propagation = goal_rule(graph), Propagation(graph, stretch, levels)
@@ -146,19 +158,21 @@ def measure_levers(
     on_goals = np.empty((len(levers), n_goals, layout.draws))
     on_nodes = np.zeros((len(levers), graph.n_nodes))
     carried = np.zeros((len(levers), len(graph.tail)))
+    cuts = Cuts(propagation, rule, layout, len(levers), shown)
     workspace = propagation.make_workspace(layout.size)
     for replicate in range(layout.replicates):
         part = slice(replicate * layout.size, (replicate + 1) * layout.size)
         scores = streams.replicate(replicate).scores(0, layout.size)
-        drawn = propagation.run(scores, layout.size, part.start, workspace)
+        drawn = propagation.run(scores, layout.size, part.start, workspace, cuts.watch_base(part))
         margins[:, part] = _margins(rule, drawn.delta)
         values, _ = propagation.inputs.draw_shared(scores, layout.size)
         for i, lever in enumerate(levers):
-            change, flows = propagation.respond(values, lever.own, workspace)
+            change, flows = propagation.respond(values, lever.own, workspace, cuts.still, cuts.watch_lever(i, part))
             on_goals[i, :, part] = np.where(rule.is_down, -1.0, 1.0)[:, None] * change[rule.nodes]
             on_nodes[i] += change.mean(axis=1) / layout.replicates
             carried[i] += flows / layout.replicates
-    return LeverEffects(layout, levers, margins, on_goals, on_nodes, carried)
+        cuts.measure(values, workspace, part)
+    return LeverEffects(layout, levers, margins, on_goals, on_nodes, carried, cuts.effects)
 
 
 def _margins(rule: HitRule, delta: Floats) -> Floats:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.errors import printable
@@ -15,13 +16,15 @@ from kpiopt.graph.hand_down import weight_above
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.goals import goal_title
+from kpiopt.report.page.lever_bends import bend_entries, bent_size, reached_entries
 from kpiopt.report.page.lever_uses import LeverUses
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.strategy_map.collect import card_id
-from kpiopt.report.strategy_map.content import StrategyMap
+from kpiopt.report.strategy_map.content import Card, StrategyMap
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.odds import FEW, GRID_VARIANCE, student
+from kpiopt.studies.bends import MOST_BENDS, Shown, bend_nodes
 from kpiopt.studies.levers import Lever, LeverEffects, find_levers, lever_settings, measure_levers
 
 MOST_BYTES = 2_600_000
@@ -38,9 +41,14 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
     levers = find_levers(source.graph, MOST_LEVERS if periods is None else MOST_LEVERS_BY_PERIOD)
     if settings is None or not levers or not source.scenario.goals or source.simulation is None:
         return None
-    effects = measure_levers(source.graph, source.stretch, source.levels, levers, settings)
+    flows = _flows(source, found)
+    shown = Shown(np.array([c.node for c in found.cards if _is_shown(c)], dtype=np.int64), flows)
+    effects = measure_levers(source.graph, source.stretch, source.levels, levers, settings, shown)
     vectors, uses = _Vectors(effects.layout.draws), LeverUses(source)
-    entries = [_entry(source, found, effects, i, vectors, uses) for i in _largest_first(source, effects)]
+    bends = bend_entries(effects.bends, [n for n, c in enumerate(found.cards) if _is_shown(c)], vectors.add)
+    if bends is None:
+        return None
+    entries = [_entry(source, found, effects, i, vectors, uses, flows) for i in _largest_first(source, effects)]
     kept = [entry for entry in entries if entry is not None]
     layout = effects.layout
     goals = source.document["goals"]
@@ -49,6 +57,7 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "student": student(max(1, layout.replicates - 1)),
         "goals": [printable(goal_title(source, g)) for g in goals],
         "margins": [_b64(_float32(margin)) for margin in effects.margins],
+        "bends": bends, "bases": [_b64(base.astype("<f4")) for base in effects.bends.base],
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
         "cards": [[printable(c.unit), decimals_of_step(step) if (step := _step(source, c.id)) else None]
@@ -59,11 +68,13 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
 
 def why_no_levers(graph: CausalGraph) -> str:
     """Say why nothing can be moved on the page; "" where it is only that there is nothing to move."""
-    if len(graph.curves.node):
-        return "Nothing can be moved here: causes act by curves, so that what one move does depends on the others."
-    if len(graph.bounded):
-        return "Nothing can be moved here: KPIs have bounds, so that what one move does depends on the others."
-    return ""
+    bends = len(bend_nodes(graph))
+    if not bends:
+        return ""
+    return (
+        f"Nothing can be moved here: curves and bounds of KPIs act at {bends:,} places, and a page has room for "
+        f"{MOST_BENDS} at most. kpiopt simulate RUN --act … --do … answers the same questions."
+    )
 
 
 def _count(source: ReportSource) -> int:
@@ -87,7 +98,8 @@ def _largest_first(source: ReportSource, effects: LeverEffects) -> list[int]:
     """Order levers by the most that they can change any goal, in the spread of its margin."""
     spread = np.maximum(effects.margins.std(axis=1), TINY)
     most = [max(abs(end) for end in _range(source, lever)[:2]) for lever in effects.levers]
-    moved = (np.abs(effects.on_goals.mean(axis=2)) / spread).max(axis=1, initial=0.0) * np.array(most)
+    straight = np.abs(effects.on_goals.mean(axis=2)) + bent_size(effects.bends)
+    moved = (straight / spread).max(axis=1, initial=0.0) * np.array(most)
     order = np.argsort(-np.round(moved, 9), kind="stable")
     return [int(i) for i in order]
 
@@ -138,7 +150,13 @@ def period_of(source: ReportSource, name: str) -> tuple[str, int]:
 
 
 def _entry(
-    source: ReportSource, found: StrategyMap, effects: LeverEffects, i: int, vectors: _Vectors, uses: LeverUses
+    source: ReportSource,
+    found: StrategyMap,
+    effects: LeverEffects,
+    i: int,
+    vectors: _Vectors,
+    uses: LeverUses,
+    arrows: sp.csr_array,
 ) -> dict[str, Any] | None:
     """Return one lever, None where it moves no goal or the page has no room for it."""
     lever, names = effects.levers[i], {card.id: n for n, card in enumerate(found.cards)}
@@ -148,7 +166,8 @@ def _entry(
     card = names.get(f"{kind}.{id}")
     on_goals = [[g, *vectors.add(effects.on_goals[i, g])] for g in range(len(effects.margins))]
     on_goals = [entry for entry in on_goals if entry[2]]
-    if card is None or not on_goals or any(entry[1] is None for entry in on_goals):
+    reached = reached_entries(effects.bends, i, vectors.add)
+    if card is None or not on_goals + reached or any(entry[1] is None for entry in on_goals + reached):
         return None
     least, most, level = _range(source, lever)
     scenario = source.scenario
@@ -158,26 +177,35 @@ def _entry(
     return {
         "name": lever.name, "card": card, "title": printable(found.cards[card].name), "where": printable(where),
         "whole": whole, "unit": printable(found.cards[card].unit), "least": least, "most": most, "level": level,
-        "goals": on_goals,
+        "goals": on_goals, "bends": reached,
         "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
-                  if c.kind == "kpi" and c.node >= 0 and abs(flows[c.node]) > TINY],
-        "arrows": _arrows(source, found, effects.carried[i]), "uses": uses.of(lever),
+                  if _is_shown(c) and abs(flows[c.node]) > TINY],
+        "arrows": [[n, v] for n, v in enumerate((arrows @ effects.carried[i]).tolist()) if abs(v) > TINY],
+        "uses": uses.of(lever),
         **({} if scenario.periods is None else {"period": period}),
     }  # fmt: skip
 
 
-def _arrows(source: ReportSource, found: StrategyMap, carried: Floats) -> list[list[float]]:
-    """Add up what the graph's edges carry by arrow of the map, as it counts at the root."""
+def _is_shown(card: Card) -> bool:
+    return card.kind == "kpi" and card.node >= 0
+
+
+def _flows(source: ReportSource, found: StrategyMap) -> sp.csr_array:
+    """Return which edges of the graph make up each arrow of the map, by what they count at the root."""
     graph, above = source.graph, weight_above(source.graph, 0)
     number = {(a.cause, a.effect): n for n, a in enumerate(found.arrows)}
-    sums: dict[int, float] = {}
-    weighted = carried * above[graph.head]
-    between = ~np.isin(graph.edge_kind, [EdgeKind.ROLL_UP, EdgeKind.TIME])
-    for edge in np.flatnonzero(between & (np.abs(weighted) > TINY)).tolist():
-        arrow = number.get((card_id(graph, int(graph.tail[edge])), card_id(graph, int(graph.head[edge]))))
+    curve = graph.curves.place(graph.tail)
+    tail = np.where(curve >= 0, graph.curves.tail[curve], graph.tail) if len(graph.curves.node) else graph.tail
+    into_curves = np.isin(graph.head, graph.curves.node)
+    between = ~np.isin(graph.edge_kind, [EdgeKind.ROLL_UP, EdgeKind.TIME]) & ~into_curves & (above[graph.head] != 0)
+    arrows, edges = [], []
+    for edge in np.flatnonzero(between).tolist():
+        arrow = number.get((card_id(graph, int(tail[edge])), card_id(graph, int(graph.head[edge]))))
         if arrow is not None:
-            sums[arrow] = sums.get(arrow, 0.0) + float(weighted[edge])
-    return [[n, value] for n, value in sums.items()]
+            arrows.append(arrow)
+            edges.append(edge)
+    shape = (len(found.arrows), len(graph.tail))
+    return sp.csr_array((above[graph.head[edges]] if edges else [], (arrows, edges)), shape=shape)
 
 
 def _limits(source: ReportSource) -> list[list[Any]]:

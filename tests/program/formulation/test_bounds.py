@@ -11,7 +11,6 @@ from kpiopt.cli.app import main
 from kpiopt.errors import Infeasible, InputError
 from kpiopt.graph import build_graph
 from kpiopt.simulation.redraw import Redraw, draw_book
-from kpiopt.studies.levers import lever_settings
 from tests.from_text import run_of
 from tests.nights import rest_at_night
 from tests.second_linprog import solve_by_linprog
@@ -182,14 +181,6 @@ def test_random_bounds_agree_with_a_second_solution(tmp_path: Path, block: int) 
         assert np.all((run.plan.expected >= low) & (run.plan.expected <= high)), seed
         plain = graph.baseline + graph.expected_change(run.plan.stretch, run.plan.levels)
         assert np.all((plain >= low - 1e-9) & (plain <= high + 1e-9)), seed
-
-
-def test_bounded_scenarios_have_no_levers_that_would_add_up_beyond_them(tmp_path: Path) -> None:
-    for text, offered in (
-        (SHARES.replace("SCALE", ""), False),
-        (SHARES.replace("SCALE", "").replace("max = 1", ""), True),
-    ):
-        assert (lever_settings(run_of(tmp_path, text).graph) is not None) == offered
 
 
 ABOVE = """

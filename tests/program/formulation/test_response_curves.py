@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 import kpiopt
 from kpiopt.cli.app import app
 from kpiopt.errors import UsageError
-from kpiopt.graph import build_graph, straight
+from kpiopt.graph import straight
 from kpiopt.report.outlook import curve_sentences
-from kpiopt.report.page.levers import why_no_levers
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
@@ -24,7 +23,6 @@ from kpiopt.simulation.redraw import Redraw, draw_book
 from kpiopt.studies.comparison.bridge import build_bridge
 from kpiopt.studies.explain import explain_target
 from kpiopt.studies.explain_limit import explain_initiative
-from kpiopt.studies.levers import lever_settings
 from tests.from_text import codes, run_of
 from tests.program.curve_organizations import CurveOracle, random_organization
 
@@ -216,13 +214,6 @@ def test_a_graph_without_curves_says_the_same_of_its_plan(tmp_path: Path) -> Non
     assert found.expected_change(run.plan.stretch, run.plan.levels)[same] == pytest.approx(
         run.graph.expected_change(run.plan.stretch, run.plan.levels)[same]
     )
-
-
-def test_the_report_has_no_levers_and_says_why(tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(ADS.format(curve=FALLING, cash=30), "utf-8")
-    graph = build_graph(kpiopt.load(tmp_path / "s.toml"))
-    assert lever_settings(graph) is None
-    assert "causes act by curves" in why_no_levers(graph)
 
 
 def test_a_kept_plan_with_pieces_is_verified(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
   const draws = data.replicates * data.size;
   const margins = data.margins.map((text) => new Float32Array(bytes(text)));
   const vectors = new Int16Array(bytes(data.vectors));
+  const bases = data.bases.map((text) => new Float32Array(bytes(text)));
   const moves = data.levers.map(() => 0);
   const block = document.getElementById("levers").closest(".mapblock");
   const svg = block.querySelector("svg.map");
@@ -15,8 +16,33 @@
   const inputs = data.levers.map(() => []);
   const plan = hits(() => 0);
 
+  // A curve or a bound: what it makes of what reaches it.
+  function bent(bend, x) {
+    const points = bend.points, last = points.length - 1;
+    if (x <= points[0][0]) return points[0][1] + bend.first * (x - points[0][0]);
+    for (let i = 0; i < last; i++) if (x <= points[i + 1][0]) {
+      const [[a, b], [c, d]] = [points[i], points[i + 1]];
+      return b + ((d - b) * (x - a)) / (c - a);
+    }
+    return points[last][1] + bend.last * (x - points[last][0]);
+  }
+  // What leaves each curve and bound differs by so much from the plan, draw by draw; null where nothing does.
+  function leaves(moveOf) {
+    const reached = data.bends.map(() => null);
+    const add = (to, vector, factor, times) => {
+      const sum = (reached[to] ||= new Float64Array(draws)), start = vector * draws;
+      for (let d = 0; d < draws; d++) sum[d] += factor * (vector < 0 ? 1 : vectors[start + d]) * times(d);
+    };
+    data.levers.forEach((lever, i) => { const move = moveOf(i); if (move) for (const [to, vector, factor] of lever.bends) add(to, vector, factor, () => move); });
+    return data.bends.map((bend, b) => {
+      if (!reached[b]) return null;
+      const change = reached[b].map((more, d) => bent(bend, bases[b][d] + more) - bent(bend, bases[b][d]));
+      for (const [to, vector, factor] of bend.bends) add(to, vector, factor, (d) => change[d]);
+      return change;
+    });
+  }
   function hits(moveOf) {
-    const result = [];
+    const result = [], left = leaves(moveOf);
     for (let g = 0; g < margins.length; g++) {
       const value = Float64Array.from(margins[g]);
       data.levers.forEach((lever, i) => {
@@ -26,6 +52,11 @@
           if (goal !== g) continue;
           const start = vector * draws;
           for (let d = 0; d < draws; d++) value[d] += move * factor * (vector < 0 ? 1 : vectors[start + d]);
+        }
+      });
+      left.forEach((change, b) => {
+        if (change) for (const [goal, vector, factor] of data.bends[b].goals) {
+          if (goal === g) for (let d = 0; d < draws; d++) value[d] += change[d] * factor * (vector < 0 ? 1 : vectors[vector * draws + d]);
         }
       });
       result.push(Uint8Array.from(value, (v) => (v >= 0 ? 1 : 0)));
@@ -116,6 +147,13 @@
   function total(key) {
     const sums = new Map();
     data.levers.forEach((lever, i) => { if (moves[i]) for (const [n, rate] of lever[key]) sums.set(n, (sums.get(n) || 0) + moves[i] * rate); });
+    if (key !== "uses") leaves((i) => moves[i]).forEach((change, b) => {
+      if (change) for (const [n, vector, factor] of data.bends[b][key]) {
+        let sum = 0;
+        for (let d = 0; d < draws; d++) sum += change[d] * (vector < 0 ? 1 : vectors[vector * draws + d]);
+        sums.set(n, (sums.get(n) || 0) + (sum * factor) / draws);
+      }
+    });
     return sums;
   }
   function showChanges() {
