@@ -25,6 +25,9 @@ from kpiopt.simulation.hits import as_rows
 from kpiopt.simulation.inputs import TILE, RandomInputs, ScoreSource, Tile, build_inputs
 from kpiopt.simulation.noise import NoiseDraws
 
+Fixed = Mapping[int, float] | None
+Watch = Mapping[int, Floats] | None
+
 
 @dataclass(frozen=True)
 class Block:
@@ -146,13 +149,7 @@ class Passage:
         """Nodes, and one row for each uncertain edge between them."""
         return len(self.nodes) + len(self.drawn_edges)
 
-    def sweep(
-        self,
-        rows: Floats,
-        values: Floats,
-        fixed: Mapping[int, float] | None = None,
-        watch: Mapping[int, Floats] | None = None,
-    ) -> None:
+    def sweep(self, rows: Floats, values: Floats, fixed: Fixed = None, watch: Watch = None) -> None:
         """Add to each node what its causes do to it, in place; what goes beyond a bound is not passed on.
 
         Parameters
@@ -164,7 +161,7 @@ class Passage:
         fixed : mapping of int to float, optional
             Nodes that deviate by so much whatever their causes do.
         watch : mapping of int to (n_draws,) float, optional
-            Nodes of which what reaches them is written down, before curves and bounds.
+            Where to write what reaches nodes, before curves and bounds.
         """
         for level in self.levels:
             if level.last > level.first:
@@ -322,7 +319,7 @@ class Propagation:
         n_draws: int,
         first_draw: int = 0,
         workspace: Floats | None = None,
-        watch: Mapping[int, Floats] | None = None,
+        watch: Watch = None,
     ) -> Block:
         """Return one block of draws.
 
@@ -403,12 +400,7 @@ class Propagation:
         )
 
     def respond(
-        self,
-        values: Floats,
-        own: Floats,
-        workspace: Floats,
-        fixed: Mapping[int, float] | None = None,
-        watch: Mapping[int, Floats] | None = None,
+        self, values: Floats, own: Floats, workspace: Floats, fixed: Fixed = None, watch: Watch = None
     ) -> tuple[Floats, Floats]:
         """Return what a change at some nodes does in each draw, along all paths.
 
@@ -419,9 +411,7 @@ class Propagation:
         own : (n_nodes,) float
         workspace : (n_rows, n_draws) float
             From `make_workspace`; filled.
-        fixed : mapping of int to float, optional
-            Nodes whose change is set, whatever reaches them.
-        watch : mapping of int to (n_draws,) float, optional
+        fixed, watch
             As for `Passage.sweep`.
 
         Returns

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from kpiopt.errors import printable
 from kpiopt.reading.tables.workbook_sheet import column_letters
-from kpiopt.report.workbook.sheet import FIRST, HEADER, Bars, Column, Field, Formula, Sheet, quoted
+from kpiopt.report.workbook.sheet import FIRST, HEADER, Bars, Column, Field, Sheet, quoted
 
 NAVY, PAPER, INK, SOFT = "#1F3864", "#FFFFFF", "#1B2430", "#5B6675"
 BLUE, PALE, GREEN, ORANGE, RED, LINE = "#2B5CA0", "#B7C3CF", "#7FB59A", "#F0A35E", "#C0392B", "#D5DBE2"
-LONGEST_TEXT = 32_000
-"""Excel holds 32,767 characters in a cell."""
 CHART_ROWS = 22
 ROWS_ABOVE_CHART = 45
 """Charts stand below tables that are not longer, so that they print well; else beside them, so that they are seen."""
@@ -49,7 +46,9 @@ class Book:
 
     def page(self, name: str) -> Page:
         """Add an empty sheet, to be written on freely."""
-        return Page(self, self._book.add_worksheet(name), name)
+        from kpiopt.report.workbook.plain_sheet import PlainSheet
+
+        return Page(self, self._book.add_worksheet(name, PlainSheet), name)
 
     def style(self, **properties: Any) -> Any:
         """Return the format with some properties; equal ones are one."""
@@ -88,20 +87,7 @@ class Page:
 
     def put(self, row: int, column: int, value: Field, **style: Any) -> None:
         """Write one cell as what it is: text is never taken for a formula, a link or a number."""
-        self._write(row - 1, column - 1, value, self.book.style(**style))
-
-    def _write(self, row: int, column: int, value: Field, style: Any) -> None:
-        if value is None or value == "":
-            self._sheet.write_blank(row, column, None, style)
-        elif isinstance(value, Formula):
-            shown = printable(value.value) if isinstance(value.value, str) else value.value + 0.0
-            self._sheet.write_formula(row, column, value.text, style, shown)
-        elif isinstance(value, bool):
-            self._sheet.write_boolean(row, column, value, style)
-        elif isinstance(value, str):
-            self._sheet.write_string(row, column, shown_text(value), style)
-        else:
-            self._sheet.write_number(row, column, value + 0.0, style)
+        self._sheet.put(row - 1, column - 1, value, self.book.style(**style))
 
     def table(self, sheet: Sheet) -> None:
         """Write header and rows; one that may be sorted is an Excel table."""
@@ -122,10 +108,14 @@ class Page:
                 self.show(column.show, i + 1, FIRST, last)
         self._sheet.set_row(HEADER - 1, 32)
         self._sheet.freeze_panes(HEADER, sheet.key_columns)
+        looks: dict[tuple[object, ...], list[Any]] = {}
         for r, row in enumerate(rows):
-            styles = [self.book.style(**_style(column, sheet, r, i)) for i, column in enumerate(columns)]
-            for c, value in enumerate(row):
-                self._write(FIRST - 1 + r, c, value, styles[c])
+            look = tuple(part[r] if part else None for part in (sheet.formats, sheet.depths, sheet.inner))
+            if look not in looks:
+                looks[look] = [self.book.style(**_style(column, sheet, r, i)) for i, column in enumerate(columns)]
+            styles = looks[look]
+            for c, (value, style) in enumerate(zip(row, styles, strict=True)):
+                self._sheet.put(FIRST - 1 + r, c, value, style)
 
     def show(self, look: str, column: int, first: int, last: int) -> None:
         """Let the values of some rows of a column be seen as bars, shades or colour."""
@@ -199,12 +189,6 @@ class Page:
         """Set the widths of columns."""
         for i, width in enumerate(widths, start=first - 1):
             self._sheet.set_column(i, i, width)
-
-
-def shown_text(text: str) -> str:
-    """Return a text as a cell holds it: without control characters, not longer than Excel allows."""
-    text = printable(text)
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def _is_text(column: Column) -> bool:

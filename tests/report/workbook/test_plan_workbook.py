@@ -18,6 +18,7 @@ from python_calamine import CalamineWorkbook
 import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.report.page.source import ReportSource, source_of_run
+from kpiopt.report.workbook.plain_sheet import PlainSheet
 from kpiopt.report.workbook.plan_workbook import render_workbook
 from kpiopt.report.workbook.targets import sheet_name
 from kpiopt.runs.workbook_parts import compare_workbooks
@@ -246,3 +247,12 @@ def test_periods_stand_beside_the_horizon_and_come_to_it():
     text.values["Periods", at] += 1.0  # a period that does not come to the horizon is noticed
     moved = [text.work_out("Periods", cell) for sheet, cell in text.formulas if sheet == "Periods" and cell[0] == "J"]
     assert moved
+
+
+@pytest.mark.parametrize("name", ["scorecard", "by-period"])
+def test_the_fast_sheet_writes_what_the_library_would(monkeypatch, name):
+    from xlsxwriter.worksheet import Worksheet
+
+    for method in ("_prepare_formula", "_write_cell"):
+        monkeypatch.setattr(PlainSheet, method, getattr(Worksheet, method))
+    assert render_workbook(source(name)) == book(name)
