@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.formulation.objectives import cost_objective
 from kpiopt.program.solver.answer import Answer, SolverOptions, Status
 from kpiopt.program.solver.session import Session
@@ -36,7 +37,7 @@ from kpiopt.simulation.planning.margins import planning_draws
 
 Flags = NDArray[np.bool_]
 MOST_TRIES = 80
-"""Rounds of cuts, after which what to decide now counts as not found."""
+"""Rounds of cuts, after which it is told by how much what to decide now may be off."""
 CLOSE = 1e-7
 """Share of a shortfall by which what is decided now may be from the best."""
 THRIFT = 1e-7
@@ -47,18 +48,42 @@ MOST_NUMBERS = 30_000_000
 
 
 @dataclass(frozen=True)
-class Later:
-    """An initiative that is decided later: its level over the draws.
+class Decision:
+    """Something that is decided: the stretch of a KPI at a unit in a period, or an initiative begun there.
 
     Attributes
     ----------
     name : str
-    mean, p5, p95 : float
-    used : float
-        Share of draws in which it is used at all.
+        In words, as "Sales of north in 2027-Q1".
+    kind : str
+        "stretch" or "initiative".
+    id, unit, period : str
+        Of the KPI or initiative, of the unit, and the period.
+    measure : str
+        Unit of the amount; "" for the level of an initiative.
     """
 
     name: str
+    kind: str
+    id: str
+    unit: str
+    period: str
+    measure: str
+
+
+@dataclass(frozen=True)
+class Later:
+    """What is decided later: its amount over the draws.
+
+    Attributes
+    ----------
+    decision : Decision
+    mean, p5, p95 : float
+    used : float
+        Share of draws in which it is not 0.
+    """
+
+    decision: Decision
     mean: float
     p5: float
     p95: float
@@ -97,12 +122,15 @@ class RecourseStudy:
     fixed, two_stages, known, average : float
         Mean weighted shortfall: all decided now, in two stages, all decided when the draw is known, and where what is
         decided now is what the mean of the draws asks for.
-    now : tuple of (str, float)
+    now : tuple of (Decision, float)
         What is decided now and is not 0: levels of initiatives and stretch of cells.
     later : tuple of Later
+        What is not 0 in every draw, the most often used first.
     held_back : tuple of HeldBack
     reason : str
         Why nothing was found; "" where it was.
+    fixed_off, two_stages_off : float
+        By how much `fixed` and `two_stages` may be above the least there is: 0 where cuts have closed the gap.
     """
 
     start: str
@@ -111,10 +139,12 @@ class RecourseStudy:
     two_stages: float = float("nan")
     known: float = float("nan")
     average: float = float("nan")
-    now: tuple[tuple[str, float], ...] = ()
+    now: tuple[tuple[Decision, float], ...] = ()
     later: tuple[Later, ...] = ()
     held_back: tuple[HeldBack, ...] = ()
     reason: str = ""
+    fixed_off: float = 0.0
+    two_stages_off: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -125,14 +155,20 @@ class RecourseStudy:
             "draws": self.draws,
             "fixed": self.fixed,
             "two_stages": self.two_stages,
+            "fixed_off": self.fixed_off,
+            "two_stages_off": self.two_stages_off,
             "known": self.known,
             "value_of_waiting": max(0.0, self.fixed - self.two_stages),
             "value_of_planning_on_draws": max(0.0, self.average - self.two_stages),
             "value_of_knowing": max(0.0, self.two_stages - self.known),
-            "now": [{"name": name, "amount": amount} for name, amount in self.now],
-            "later": [vars(entry) for entry in self.later],
+            "now": [vars(decision) | {"amount": amount} for decision, amount in self.now],
+            "later": [_flat(entry) for entry in self.later],
             "held_back": [vars(entry) for entry in self.held_back],
         }
+
+
+def _flat(later: Later) -> dict[str, Any]:
+    return vars(later.decision) | {key: value for key, value in vars(later).items() if key != "decision"}
 
 
 def study_recourse(scenario: Scenario, options: SolverOptions | None = None) -> RecourseStudy | None:
@@ -174,22 +210,41 @@ def _study(stages: _Stages, name: str, start: int) -> RecourseStudy:
     when = np.concatenate([columns.stretch_period, columns.graph.level_start])
     now = decided[when < start]
     known = stages.known()
-    two, at, answers = stages.solve(now)
-    fixed, _, _ = stages.solve(decided)
+    two, at, answers, two_off = stages.solve(now)
+    fixed, _, _, fixed_off = stages.solve(decided)
     average = stages.value(now, stages.on_average(now))
-    label = stages.cascade.program.column_name
-    chosen = [(label(j), float(at[i])) for i, j in enumerate(now.tolist()) if abs(at[i]) > USED]
-    later = columns.level.positions[columns.graph.level_start >= start]
+    chosen = [(_decision(columns, j), float(at[i])) for i, j in enumerate(now.tolist()) if abs(at[i]) > USED]
+    points = np.array(answers)
+    later = [_later(_decision(columns, j), points[:, j], stages.share) for j in decided[when >= start].tolist()]
+    later = sorted((entry for entry in later if entry.used), key=lambda entry: -entry.used)
     return RecourseStudy(
-        name, stages.draws, fixed, two, known, average, tuple(chosen),
-        tuple(_later(label(j), np.array([x[j] for x in answers]), stages.share) for j in later.tolist()),
+        name, stages.draws, fixed, two, known, average, tuple(chosen), tuple(later),
         tuple(_held_back(stages.cascade, now, at, answers, stages.share)),
+        fixed_off=fixed_off, two_stages_off=two_off,
     )  # fmt: skip
 
 
-def _later(name: str, level: Floats, share: Floats) -> Later:
-    low, high = (_point(level, share, p) for p in (0.05, 0.95))
-    return Later(name, dot(level, share), low, high, float(share[level > USED].sum()))
+def _decision(columns: DecisionColumns, j: int) -> Decision:
+    """Return what a column of the program decides."""
+    scenario, graph = columns.scenario, columns.graph
+    assert scenario.periods is not None
+    names, units = scenario.periods.names, scenario.units
+    if columns.level.start <= j < columns.level.start + len(columns.level):
+        i = j - columns.level.start
+        initiative = list(scenario.initiatives.values())[int(graph.level_initiative[i])]
+        unit, period = int(graph.level_unit[i]), names[int(graph.level_start[i])]
+        words = f"{initiative.name} at {units.names[unit]} from {period}"
+        return Decision(words, "initiative", initiative.id, units.ids[unit], period, "")
+    i = j - columns.stretch.start
+    kpi = list(scenario.kpis.values())[int(columns.stretch_kpi[i])]
+    unit, period = int(columns.stretch_unit[i]), names[int(columns.stretch_period[i])]
+    words = f"{kpi.name} of {units.names[unit]} in {period}"
+    return Decision(words, "stretch", kpi.id, units.ids[unit], period, kpi.unit)
+
+
+def _later(decision: Decision, amount: Floats, share: Floats) -> Later:
+    low, high = (_point(amount, share, p) for p in (0.05, 0.95))
+    return Later(decision, dot(amount, share), low, high, float(share[np.abs(amount) > USED].sum()))
 
 
 def _held_back(cascade: Cascade, now: Any, at: Floats, answers: list[Floats], share: Floats) -> list[HeldBack]:
@@ -263,16 +318,11 @@ class _Stages:
             answers.append(_solved(session))
         return dot(self.share, np.array([dot(self.goals, answer.x) for answer in answers])), answers
 
-    def solve(self, now: Any) -> tuple[float, Floats, list[Floats]]:
-        """Return the least mean shortfall, what is decided now, and the point of each draw.
-
-        Raises
-        ------
-        Uncertified
-            Where cuts do not close the gap.
-        """
+    def solve(self, now: Any) -> tuple[float, Floats, list[Floats], float]:
+        """Return the least mean shortfall, what is decided now, the point of each draw, and what cuts leave open."""
         self._open()
         best: tuple[float, Floats, list[Floats]] = (np.inf, np.empty(0), [])
+        least = -np.inf
         master = self._master()
         for _ in range(MOST_TRIES):
             answer = _solved(Session(master, self.options))
@@ -283,9 +333,10 @@ class _Stages:
             if mean < best[0]:
                 best = mean, at, [each.x for each in answers]
             if found - told <= CLOSE * max(1.0, abs(found)):
-                return best
+                return *best, 0.0
+            least = max(least, told)
             master = self._with_cuts(master, now, at, answers)
-        raise Uncertified(Problem("E-uncertified", f"what to decide now was not found in {MOST_TRIES} rounds of cuts"))
+        return *best, max(0.0, best[0] - least)
 
     def _master(self) -> ProgramArrays:
         """Return the program of what is decided now: all limits, and a column for the shortfall of each draw."""

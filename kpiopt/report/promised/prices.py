@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -21,6 +21,7 @@ STAGES = (
     ("two_stages", "where the later part is decided when the draw is known"),
     ("known", "where all of it is"),
 )
+OFF = (("fixed_off", "where all is decided now"), ("two_stages_off", "where the later part waits"))
 PRICE_COLUMNS = ("odds of all goals", "cost", "more than before", "promise")
 
 
@@ -87,18 +88,32 @@ def recourse_sentences(found: Mapping[str, Any] | None) -> Iterator[str]:
         return
     lacks = ", ".join(f"{percent(found[key], 2)} {words}" for key, words in STAGES)
     yield f"Deciding again from {start} on: of the goals' ways, on average over {found['draws']:,} draws, {lacks}."
-    now = ", ".join(f"{entry['name']} {entry['amount']:,.6g}" for entry in found["now"][:SHOWN]) or "nothing"
-    more = f" and {len(found['now']) - SHOWN:,} more" if len(found["now"]) > SHOWN else ""
-    yield f"Waiting is worth {percent(found['value_of_waiting'], 2)} of the ways. Decide now: {now}{more}."
+    off = [f"by {percent(found[key], 2)} {words}" for key, words in OFF if found.get(key)]
+    if off:
+        yield f"The search ended before the best was proved: less could be lacking, at most {' and '.join(off)}."
+    yield f"Waiting is worth {percent(found['value_of_waiting'], 2)} of the ways."
+    now = "; ".join(f"{entry['name']}: {_amount(entry, 'amount')}" for entry in found["now"][:SHOWN]) or "nothing"
+    yield f"Fix now: {now}{_more(found['now'])}."
     for entry in found["held_back"][:SHOWN]:
         yield (
             f"Hold back of {entry['name']}: {entry['now']:,.6g} of {entry['limit']:,.6g} are used now, later "
             f"{entry['mean']:,.6g} on average and {entry['p95']:,.6g} in all but the worst 5 % of the draws."
         )
     for entry in found["later"][:SHOWN]:
-        mean, low, high = (f"{entry[key]:,.6g}" for key in ("mean", "p5", "p95"))
+        mean, low, high = (_amount(entry, key) for key in ("mean", "p5", "p95"))
         used = percent(entry["used"], 0)
         yield f"Decide later: {entry['name']}, {mean} on average, {low} to {high}, used in {used} of the draws."
+    if len(found["later"]) > SHOWN:
+        yield f"Decide later as well{_more(found['later'])}; all of them stand in risk.json."
+    yield f"The targets of this plan wait for nothing: they decide now what is to be done from {start} on."
+
+
+def _amount(entry: Mapping[str, Any], key: str) -> str:
+    return f"{entry[key]:,.6g} {entry.get('measure', '')}".rstrip()
+
+
+def _more(entries: Sequence[Any]) -> str:
+    return f" and {len(entries) - SHOWN:,} more" if len(entries) > SHOWN else ""
 
 
 def _exact(step: Mapping[str, Any]) -> str:
