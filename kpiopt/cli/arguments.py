@@ -9,7 +9,7 @@ import typer
 
 ScenarioPath = Annotated[
     Path,
-    typer.Argument(metavar="SCENARIO", help="Scenario file, .toml or .xlsx.", show_default=False, resolve_path=False),
+    typer.Argument(metavar="SCENARIO", help="Scenario file, .toml or .xlsx.", show_default=False, readable=False),
 ]
 Variants = Annotated[
     list[str] | None,
@@ -45,7 +45,7 @@ TimeLimit = Annotated[
     ),
 ]
 RunsFolder = Annotated[
-    Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", file_okay=True)
+    Path, typer.Option("--out", metavar="FOLDER", help="Folder that holds the run folders.", readable=False)
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or the name of a run in --out.")]
 

@@ -12,11 +12,23 @@ from contextlib import suppress
 import typer
 
 from kpiopt.cli.terminal import DOCUMENT, json_text, print_json, say, say_problems
-from kpiopt.errors import ExitCode, KpioptError, Problem, UsageError, as_known_error, problem_as_dict
+from kpiopt.errors import (
+    ExitCode,
+    KpioptError,
+    OutputError,
+    Problem,
+    UsageError,
+    as_known_error,
+    printable,
+    problem_as_dict,
+)
 
 # The root of the parser's own errors. Typer brings its parser along in some versions and imports it in others, so the
 # class is found as an ancestor of the one that Typer itself exports.
 PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+UNDELIVERED = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
+"""What a stream says that takes no more: whoever writes to it first, a command or the parser, learns of it."""
 
 _STATUS = {ExitCode.INFEASIBLE: "infeasible", ExitCode.UNBOUNDED: "unbounded"}
 _STOPPED = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
@@ -40,9 +52,10 @@ def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> Exit
     if debug:
         traceback.print_exception(error)
     known = _as_known_error(error)
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EPIPE, errno.ENOSPC):
+    cause = error.__cause__ or error
+    if isinstance(cause, OSError) and cause.errno in UNDELIVERED:
         _drop_stdout()
-    if isinstance(error.__cause__, BrokenPipeError):  # `kpiopt … | head` has what it wanted
+    if isinstance(cause, BrokenPipeError):  # `kpiopt … | head` has what it wanted
         return known.exit_code
     if "--json" in arguments:
         print_json(error_document(known))
@@ -56,6 +69,12 @@ def _as_known_error(error: Exception) -> KpioptError:
     """Return the error in kpiopt's own tree; the parser's are about usage."""
     if isinstance(error, PARSER_ERROR):
         return UsageError(Problem("E-usage", error.format_message()))  # type: ignore[attr-defined]
+    if isinstance(error, OSError) and error.filename is None and error.errno in UNDELIVERED:
+        return OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}"))
+    if isinstance(error, PermissionError) and error.filename is not None:
+        place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else error.filename
+        fix = "check the permissions of it and of its folder, or choose another"
+        return OutputError(Problem("E-output", f"{place} may not be read or written: {error.strerror}", fix=fix))
     return as_known_error(error)
 
 

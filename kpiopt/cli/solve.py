@@ -62,6 +62,7 @@ def solve(
             metavar="SCENARIO...",
             help="Scenario file (TOML); several are solved one after another.",
             show_default=False,
+            readable=False,
         ),
     ],
     variants: Variants = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kpiopt.cli.arguments import Replace
-from kpiopt.cli.terminal import print_lines
+from kpiopt.cli.terminal import print_file, print_lines
 from kpiopt.errors import OutputError, Problem, ScenarioError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the scenario format, so that editors complete and underline."""
     if out is None:
-        print_lines([_schema_text().rstrip("\n")])
+        print_file(_schema_text().encode())
     else:
         from kpiopt.runs.durable import write_output
 
@@ -113,7 +113,9 @@ def _refuse_existing(paths: list[Path]) -> None:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FROM", help="Scenario file, .toml or .xlsx.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="FROM", help="Scenario file, .toml or .xlsx.", show_default=False, readable=False)
+    ],
     target: Annotated[Path, typer.Argument(metavar="TO", help="File to write, .toml or .xlsx.", show_default=False)],
 ) -> None:
     """Write a scenario as a workbook (.xlsx) or as TOML with tables beside it (.toml); existing files are kept."""

@@ -106,6 +106,18 @@ def print_lines(lines: Iterable[str]) -> None:
     _write("".join(f"{line}\n" for line in lines))
 
 
+def print_file(content: bytes) -> None:
+    """Print a whole file on stdout: in its own encoding, which is not the terminal's, unless a terminal shows it."""
+    if sys.stdout.isatty():
+        _write(content.decode())
+        return
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}")) from error
+
+
 class OneDocument:
     """The JSON document of a command: whoever comes first prints it, the command, its failure or its interruption."""
 

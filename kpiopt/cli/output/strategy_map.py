@@ -11,7 +11,7 @@ import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, Overrides, Replace, RunsFolder, Variants, joined
 from kpiopt.cli.solve import read_scenario
-from kpiopt.cli.terminal import print_lines, say
+from kpiopt.cli.terminal import print_file, say
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
@@ -82,10 +82,8 @@ def strategy_map(
     if file is not None:
         write_output(file, _marked(content, chosen), inputs, force=force)
         say(f"wrote {file}: {len(found.cards)} cards, {len(found.arrows)} arrows")
-    elif chosen in BINARY:
-        sys.stdout.buffer.write(content)
     else:
-        print_lines(content.decode().rstrip("\n").split("\n"))
+        print_file(content if chosen in BINARY else content.rstrip(b"\n") + b"\n")
 
 
 def _format_of(file: Path | None) -> MapFormat:
