@@ -63,7 +63,7 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the scenario format, so that editors complete and underline."""
     if out is None:
-        print_file(_schema_text().encode())
+        print_file(f"{_schema_text().rstrip()}\n".encode())
     else:
         from kpiopt.runs.durable import write_output
 

@@ -157,7 +157,7 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
         rows.append((
             _name(source, node), better, amount(baseline, kpi.unit, kpi.step), amount(target, kpi.unit, kpi.step),
             change(target - baseline, "", kpi.step), change_of_target(target, baseline, kpi.unit, kpi.step),
-            odds.text if odds else "", _stopped(source, cell) if cell >= 0 else "",
+            odds.text if odds else "", _stopped(source, node, cell) if cell >= 0 else "",
         ))  # fmt: skip
         if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):
             rows[-1] = (*rows[-1][:-1], f"fixed by a person: {cells.lock_reason[cell]}")
@@ -176,7 +176,7 @@ def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
             yield f"{_name(source, node)}: {cushion_words(kpi, share)}."
 
 
-def _stopped(source: ReportSource, cell: int) -> str:
+def _stopped(source: ReportSource, node: int, cell: int) -> str:
     """Say what keeps a target from being larger, without naming others."""
     cells, stretch = source.scenario.horizon, float(source.whole_stretch[cell])
     if cells.is_locked[cell]:
@@ -188,14 +188,26 @@ def _stopped(source: ReportSource, cell: int) -> str:
         return "your range is used up"
     if stretch <= cells.min_stretch[cell] + 1e-7 * span:
         return "your least"
-    return "the goals need no more"
+    return _used_up(source, node) or "the goals need no more"
+
+
+def _used_up(source: ReportSource, node: int) -> str:
+    """Say which limit stops a target, one of the unit's own by name; "" where none does."""
+    unit, kpi = source.scenario.units.ids[source.graph.unit[node]], _kpi(source, node).id
+    table = source.table
+    here = table.filter((table["unit"] == unit) & (table["kpi"] == kpi))["binding"].fill_null("").to_list()
+    named = dict.fromkeys(name for entry in here for name in entry.split("; ") if "." in name)
+    own = {name.partition("@")[0].partition(".")[2] for name in named if name.partition("@")[2] == unit}
+    if own:
+        return f"your {' and your '.join(sorted(own))} {'is' if len(own) == 1 else 'are'} used up"
+    return "a limit that is not yours alone is used up" if named else ""
 
 
 def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     """Return the line of sight to the goals, in words and on a small map."""
     sights = lines_of_sight(source, nodes)
     found = sight_map(source, nodes, sights)
-    lines = list(sight_sentences(sights))
+    lines = list(dict.fromkeys(sight_sentences(sights)))
     if source.scenario.periods is not None and lines:
         lines.append("An improvement is meant over all periods: of what adds up by its season, of all else in each.")
     goals = {(g.kpi, g.unit) for g in source.scenario.goals.values()}

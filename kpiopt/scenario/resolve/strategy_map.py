@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +36,23 @@ from kpiopt.scenario.scenario import (
 
 def resolve_perspectives(model: ScenarioDocument) -> dict[str, Perspective]:
     """Return the perspectives in order of appearance."""
-    return {key: Perspective(key, entry.name or key, entry.description) for key, entry in model.perspective.items()}
+    shown = _shown(model.perspective)
+    return {key: Perspective(key, shown[key], entry.description) for key, entry in model.perspective.items()}
+
+
+def _shown(entries: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names to show of things of one kind, by id."""
+    return dict(zip(entries, shown_names([*entries], [e.name or key for key, e in entries.items()]), strict=True))
 
 
 def resolve_objectives(findings: Findings, model: ScenarioDocument) -> dict[str, Objective]:
     """Return the objectives in order of appearance."""
-    objectives = {}
+    objectives, shown = {}, _shown(model.objective)
     for key, entry in model.objective.items():
         check_reference(
             findings, "perspective", entry.perspective, model.perspective, ("objective", key, "perspective")
         )
-        name = entry.name or key
-        objectives[key] = Objective(key, name, entry.perspective, entry.description, entry.critical)
+        objectives[key] = Objective(key, shown[key], entry.perspective, entry.description, entry.critical)
     return objectives
 
 
@@ -72,9 +78,9 @@ def resolve_root_baselines(model: ScenarioDocument, reader: QuantityReader) -> d
 def resolve_factors(findings: Findings, model: ScenarioDocument, reader: QuantityReader) -> dict[str, Factor]:
     """Return the factors in order of appearance; one with a value for each period stands once for each, in order."""
     factors: dict[str, Factor] = {}
-    names = period_names(model)
+    names, shown = period_names(model), _shown(model.factor)
     for key, entry in model.factor.items():
-        path, title = ("factor", key, "value"), entry.name or key
+        path, title = ("factor", key, "value"), shown[key]
         if not isinstance(entry.value, list):
             value = reader.at(path, entry.value)
             factors |= {} if value is None else {key: Factor(key, title, value)}
@@ -304,11 +310,12 @@ class MapResolver:
 
     def initiatives(self) -> dict[str, Initiative]:
         """Return the initiatives in order of appearance."""
-        resolved = {key: self._initiative(key, entry) for key, entry in self.model.initiative.items()}
+        shown = _shown(self.model.initiative)
+        resolved = {key: self._initiative(key, shown[key], entry) for key, entry in self.model.initiative.items()}
         check_relations(self.findings, self.model, resolved, self.units)
         return resolved
 
-    def _initiative(self, key: str, entry: InitiativeEntry) -> Initiative:
+    def _initiative(self, key: str, name: str, entry: InitiativeEntry) -> Initiative:
         path = ("initiative", key)
         deciding = np.zeros(len(self.units), dtype=bool)
         deciding[0] = True
@@ -325,7 +332,7 @@ class MapResolver:
         build_up = tuple(entry.build_up or (1.0,))
         most, levels = resolve_levels(self.findings, key, entry)
         return Initiative(
-            key, entry.name or key, units, most, entry.whole, dict(entry.uses), kept, dict(entry.runs),
+            key, name, units, most, entry.whole, dict(entry.uses), kept, dict(entry.runs),
             self._starts(key, entry), build_up, entry.lasts, levels, tuple(entry.needs or ()),
             tuple(entry.not_with or ()), dict(entry.setup),
         )  # fmt: skip
