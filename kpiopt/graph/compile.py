@@ -263,16 +263,14 @@ class _Draft:
         quantity = np.full(len(baseline), -1, dtype=np.int64)
         node_of_cell = np.empty(len(cells), dtype=np.int64)
         node_of_cell[self.cell[self.cell >= 0]] = np.flatnonzero(self.cell >= 0)
-        parent = self.roll_up_edges[1]
-        is_parent = np.zeros(len(baseline), dtype=bool)
-        is_parent[parent] = True
+        is_parent = np.isin(np.arange(len(baseline)), self.roll_up_edges[1])
         for row, amount in cells.baseline_quantity.items():
             node = node_of_cell[row]
             if not is_parent[node]:
                 quantity[node] = self._register(f"cell.{self._name(node)}.baseline", amount)
+        kpis = list(self.scenario.kpis.values())
         for node in np.flatnonzero((self.cell < 0) & ~is_parent).tolist():
-            kpi = list(self.scenario.kpis.values())[self.kpi[node]]
-            if kpi.baseline is not None:
+            if (kpi := kpis[self.kpi[node]]).baseline is not None:
                 baseline[node] = kpi.baseline.mean
                 quantity[node] = self._register(f"kpi.{kpi.id}.baseline", kpi.baseline)
         return rolled_up(baseline, self.roll_up_edges, self.scenario.units.depth[self.unit]), quantity
@@ -300,7 +298,7 @@ class _Draft:
             once, start = np.arange(len(self.level_unit)), np.full(len(self.level_unit), -1)
         else:
             nodes, edges = self._nodes_by_period(unrolled, baseline, quantity), unrolled.edges(self.edges)
-            once, start = unrolled.once, unrolled.starts
+            once, start, self.curves = unrolled.once, unrolled.starts, unrolled.bent
         return self._freeze(nodes, edges, once, start)
 
     def _freeze(self, nodes: _Nodes, edges: Sequence[Edges], once: Integers, start: Integers) -> CausalGraph:
@@ -348,7 +346,9 @@ class _Draft:
             level_unit=self.level_unit[once],
             level_start=start,
             level_node=number[first_curve - len(once) + np.arange(len(once))],
-            curves=self.curves.freeze(number, first_curve, self._where),
+            curves=self.curves.freeze(
+                number, first_curve, self._where if self.scenario.periods is None else (lambda _: "")
+            ),
         )
 
     def _with_curves(self, nodes: _Nodes) -> _Nodes:
@@ -358,8 +358,8 @@ class _Draft:
         return _Nodes._make(np.concatenate(pair) for pair in zip(nodes, more, strict=True))
 
     def _where(self, node: int) -> str:
-        """Return the unit of a node, "" of a factor."""
-        if self.first_factor <= node < self.first_level:
+        """Return the unit of a node, "" of a factor; with periods, paths of curves have it already."""
+        if self.scenario.periods is not None or self.first_factor <= node < self.first_level:
             return ""
         unit = self.unit[node] if node < self.n_kpi_nodes else self.level_unit[node - self.first_level]
         return f"@{self.scenario.units.ids[unit]}"
@@ -395,12 +395,15 @@ class _Draft:
         flow = np.array([k.kind == "flow" for k in scenario.kpis.values()], dtype=bool)
         builds = np.zeros(self.n_kpi_nodes, dtype=bool)
         builds[self.cell >= 0] = scenario.horizon.has_decision[self.cell[self.cell >= 0]]
+        origin = np.concatenate([np.arange(self.first_level + len(self.level_unit)), self.curves.tails]).astype(
+            np.int64
+        )
         for batch in self.edges:
-            if batch.kind == EdgeKind.CAUSE:
-                builds[batch.head[flow[self.kpi[batch.tail]]]] = True
+            if batch.kind == EdgeKind.CAUSE and len(batch.head) and batch.head[0] < self.n_kpi_nodes:
+                builds[batch.head[flow[self.kpi[origin[batch.tail]]]]] = True
         return Unrolled(
             scenario, self.unit, self.kpi, builds & stock[self.kpi], len(self.factor_quantity),
-            self.level_initiative, self.level_unit,
+            self.level_initiative, self.level_unit, self.curves,
         )  # fmt: skip
 
     def _nodes_by_period(self, plan: Unrolled, baseline: Floats, quantity: Integers) -> _Nodes:

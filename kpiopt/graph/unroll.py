@@ -7,13 +7,14 @@ of which the share `carry` is still there one period later; it adds to the stock
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from kpiopt.graph.curves import CurveDraft
 from kpiopt.graph.kinds import EdgeKind, NodeKind
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
@@ -45,6 +46,8 @@ class Unrolled:
     n_factors : int
     level_initiative, level_unit : (n_once,) int
         The initiative decisions without periods.
+    curves, bent : CurveDraft
+        The curves of one period; those of all periods, which `edges` fills.
     """
 
     scenario: Scenario
@@ -54,6 +57,8 @@ class Unrolled:
     n_factors: int
     level_initiative: Integers
     level_unit: Integers
+    curves: CurveDraft
+    bent: CurveDraft = field(default_factory=CurveDraft)
 
     @property
     def count(self) -> int:
@@ -127,6 +132,11 @@ class Unrolled:
         """Return a batch in every period in which it can act."""
         if not len(batch.head):
             return [batch]
+        first_curve = first + self.n_factors + len(self.level_unit)
+        if batch.head[0] >= first_curve:
+            return []  # made with what leads on from the curve
+        if batch.tail[0] >= first_curve:
+            return [part for t in range(batch.lag, self.n_periods) for part in self._bent(batch, t, first_curve)]
         if batch.kind == EdgeKind.INITIATIVE:
             return self._of_levels(batch)
         periods, found = range(batch.lag, self.n_periods), []
@@ -141,6 +151,52 @@ class Unrolled:
             head = self.building(batch.head, t) if into_stock else self.in_period(batch.head, t)
             found.append(_scaled(batch, tail, head, factor))
         return found
+
+    def _bent(self, batch: Edges, period: int, first_curve: int) -> Iterator[Edges]:
+        """Yield what leads to the curves that act in a period, and on from them.
+
+        A curve f is about the horizon's value per change over the horizon of a flow, or of what holds in all periods.
+        From a flow with delta in the period it makes w f(delta / w) in a flow and a stock, and f(delta / w) in a rate;
+        from all else w f(delta) in a flow, and f(delta) in a rate and a stock. A level counts by what is running.
+        """
+        which, back = np.unique(batch.tail - first_curve, return_inverse=True)
+        origin, before, strength = np.array(self.curves.tails, dtype=np.int64)[which], period - batch.lag, 1.0
+        if batch.kind == EdgeKind.CAUSE:
+            tail = self.in_period(origin, before)
+        elif batch.kind == EdgeKind.FACTOR:
+            place = origin - self.count
+            tail = sum(self.counts[:2]) + place + np.where(self.by_period[place], before, 0)
+        else:
+            once = origin - self.count - self.n_factors
+            initiative = int(self.level_initiative[once[0]])
+            (start,) = self._starts_of(initiative)
+            strength = list(self.scenario.initiatives.values())[initiative].strength(start, before)
+            tail = sum(self.counts[:3]) + np.searchsorted(self.once, once)
+            if before < start or not strength:
+                return
+        flows = batch.kind == EdgeKind.CAUSE and self.kind[origin[0]] == "flow"
+        kind, share = self.kind[batch.head[0]], float(self.season[batch.head[0], period])
+        effect = share if kind == "flow" or (flows and kind == "stock") else 1.0
+        first = sum(self.counts) + self.bent.count
+        for at in which.tolist():
+            self.bent.curves.append(self.curves.curves[at].scaled(share if flows else 1.0 / strength, effect))
+            self.bent.paths.append(f"{self.curves.paths[at]}{self._where(self.curves.tails[at])}{self._named(period)}")
+        self.bent.tails += tail.tolist()
+        node, each = first + np.arange(len(which)), np.ones(len(which))
+        yield Edges(tail, node, each, each, batch.kind, -1, np.full(len(which), -1))
+        into_stock = flows and kind == "stock"
+        head = self.building(batch.head, period) if into_stock else self.in_period(batch.head, period)
+        yield batch._replace(tail=node[back], head=head)
+
+    def _where(self, node: int) -> str:
+        """Return the unit of a node of one period, "" of a factor."""
+        if self.count <= node < self.count + self.n_factors:
+            return ""
+        units = self.unit if node < self.count else self.level_unit
+        return f"@{self.scenario.units.ids[units[node if node < self.count else node - self.count - self.n_factors]]}"
+
+    def _named(self, period: int) -> str:
+        return f"/{self.scenario.period_name(period)}"
 
     def _rate(self, head: Integers, period: int, *, flows: bool, rolls: bool) -> Floats:
         """What a contribution counts in a period: c per unit of a flow's total, or of what holds in all periods."""

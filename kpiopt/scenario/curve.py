@@ -26,6 +26,10 @@ class Curve:
 
     points: tuple[tuple[float, float], ...]
 
+    def scaled(self, cause: float, effect: float) -> Curve:
+        """Return the curve in other units: so many times the causes, so many times the effects."""
+        return Curve(tuple((x * cause, y * effect) for x, y in self.points))
+
     @cached_property
     def cause(self) -> Floats:
         """Changes of the cause at the points, (n_points,) float."""

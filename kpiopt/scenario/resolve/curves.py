@@ -13,6 +13,7 @@ from kpiopt.scenario.bounds import ROUNDING
 from kpiopt.scenario.curve import Curve
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import LinkEntry
+from kpiopt.scenario.resolve.periods import period_names
 
 RISK_STEPS = ("odds", "cvar")
 
@@ -44,9 +45,14 @@ def resolve_curve(findings: Findings, model: ScenarioDocument, path: KeyPath, en
         message = f"says that no change of the cause changes the KPI by {start:g}"
         rule = "a curve tells changes: it is 0 at 0, also where its first or last slope goes on to there"
         refuse(message, rule, "add the point [0, 0], or subtract this amount from all effects")
-    if model.periods is not None:
-        rule = "with periods, a cause works by its contribution; curves are not yet understood there"
-        refuse("is a curve, and the plan has periods", rule, "write contribution = …", "E-periods-curve")
+    if path[0] == "initiative" and len(period_names(model)) > 1:
+        begins = model.initiative[str(path[1])].start
+        if begins is None or len(begins) != 1:
+            rule = "a curve is about the level that is running, and levels begun in several periods add up to it"
+            refuse(
+                "is a curve, and the initiative may begin in several periods", rule,
+                'name one period, start = ["…"], or write contribution = …', "E-periods-curve",
+            )  # fmt: skip
     return curve
 
 
