@@ -36,7 +36,7 @@ from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, sol
 from kpiopt.run.robust import add_variants, variant_results
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
-from kpiopt.scenario.curve import refuse_curves
+from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.streams import lay_out
@@ -100,7 +100,7 @@ def solve_scenario(
     """
     options = options or SolveOptions()
     require_solver(options.solver.solver)
-    refuse_curves(scenario.curved if options.risk else (), "the price of odds")
+    refuse_curves(scenario.curved if options.risk else (), "what odds cost", NO_ODDS)
     seconds: dict[str, float] = {}
     options.solver.deadline.require("the scenario was solved")
     with _timed(seconds, "graph"):

@@ -77,7 +77,19 @@ class Curve:
         return ends, self.at(ends)
 
 
-def refuse_curves(paths: Sequence[str], what: str) -> None:
+NO_ODDS = (
+    "odds are promised by rows that no plan which keeps the promise breaks; along a curve each draw has a slope of its "
+    "own, and such a row could shut out the best plan"
+)
+"""Why plans with curves promise no odds."""
+WITHOUT_PROMISE = (
+    "add a second goal on the same KPI with a higher target, and see at which the first has the odds that are wanted "
+    "(kpiopt sweep --over goal.SECOND.target=FIRST:LAST:NUMBER)"
+)
+"""What to do instead."""
+
+
+def refuse_curves(paths: Sequence[str], what: str, why: str = "") -> None:
     """Raise where a question is answered only for effects that are proportional.
 
     Parameters
@@ -86,6 +98,8 @@ def refuse_curves(paths: Sequence[str], what: str) -> None:
         The drivers and effects with curves.
     what : str
         Such as "the price of odds".
+    why : str
+        Why it is not answered.
 
     Raises
     ------
@@ -93,7 +107,9 @@ def refuse_curves(paths: Sequence[str], what: str) -> None:
         `E-curve-study`
     """
     if paths:
-        message = f"{what} does not understand curves yet, and {paths[0]} is one"
-        rule = "a plan with curves is solved, simulated, explained, compared, swept and kept"
+        message = f"{what} is not told with curves, and {paths[0]} is one"
+        rule = why or "a plan with curves is solved, simulated, explained, compared, swept and kept"
         fix = "ask it of a variant with a contribution in place of the curve"
+        if why:
+            fix = f"{WITHOUT_PROMISE}, or {fix}"
         raise UsageError(Problem("E-curve-study", message, rule, fix))

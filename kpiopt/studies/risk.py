@@ -32,7 +32,7 @@ from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
-from kpiopt.scenario.curve import refuse_curves
+from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
 from kpiopt.studies.recourse import RecourseStudy, study_recourse
@@ -163,7 +163,7 @@ def study_risk(
     """
     if not scenario.goals:
         return None
-    refuse_curves(scenario.curved, "the price of odds")
+    refuse_curves(scenario.curved, "what odds cost", NO_ODDS)
     refuse_robust(scenario, "what odds cost")
     solver = _Solver(options or SolverOptions(), allow_code=allow_code)
     order = scenario.decide.order

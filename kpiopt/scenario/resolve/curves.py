@@ -10,7 +10,7 @@ from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.bounds import ROUNDING
-from kpiopt.scenario.curve import Curve
+from kpiopt.scenario.curve import NO_ODDS, WITHOUT_PROMISE, Curve
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import LinkEntry
 from kpiopt.scenario.resolve.periods import period_names
@@ -69,6 +69,5 @@ def check_curves_and_odds(findings: Findings, model: ScenarioDocument) -> None:
     wanted += [("decide", "order")] if set(model.decide.order) & set(RISK_STEPS) else []
     for path in wanted:
         message = f"{dotted(path)} asks the plan for odds, and {dotted(links[0])} is a curve"
-        rule = "odds are promised by cuts, which are right where all effects are proportional"
-        fix = "leave the promise out and read the odds of the plan, or write a contribution in place of the curve"
-        findings.at("E-curve-odds", message, path, rule=rule, fix=fix, kind=ModelError)
+        fix = f"leave the promise out; {WITHOUT_PROMISE}, or write a contribution in place of the curve"
+        findings.at("E-curve-odds", message, path, rule=NO_ODDS, fix=fix, kind=ModelError)

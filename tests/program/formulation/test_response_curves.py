@@ -260,8 +260,23 @@ def test_what_curves_are_not_asked_is_refused(tmp_path: Path) -> None:
     assert codes(tmp_path, text.replace("target = 1200", "target = 1200\np_min = 0.5")) == ["E-curve-odds"]
     assert codes(tmp_path, text + '[periods]\nnames = ["H1", "H2"]\n') == ["E-periods-curve"]
     (tmp_path / "s.toml").write_text(text, "utf-8")
-    with pytest.raises(UsageError, match="the price of odds does not understand curves yet"):
+    with pytest.raises(UsageError, match="what odds cost is not told with curves") as refused:
         solve_scenario(kpiopt.load(tmp_path / "s.toml"), options=SolveOptions(risk=True))
+    (problem,) = refused.value.problems
+    assert "a slope of its own" in problem.rule and "kpiopt sweep --over" in problem.fix
+
+
+def test_the_sweep_that_is_advised_in_place_of_promises_tells_odds(tmp_path: Path) -> None:
+    """Luck has a deviation of 20: odds of the first goal are those of what the second asks beyond it."""
+    text = ADS.format(curve=FALLING, cash=30).replace("[kpi.sales]\n", "[kpi.sales]\ndrivers.luck = 20\n")
+    text = (
+        text.replace("[goal.sales]\n", "[goal.safe]\nkpi = 'sales'\n") + "[goal.first]\nkpi = 'sales'\ntarget = 1030\n"
+    )
+    text += "[factor.luck]\nname = 'Luck'\nvalue = { normal = [0, 1] }\n[simulation]\ndraws = 256\n"
+    (tmp_path / "s.toml").write_text(text, "utf-8")
+    study = kpiopt.sweep(kpiopt.load(tmp_path / "s.toml"), over=["goal.safe.target=1030,1050,1070"])
+    odds = [next(g.odds.estimate for g in point.goals if g.goal == "first") for point in study.results]
+    assert odds[0] == pytest.approx(0.5, abs=0.06) and odds[1] == pytest.approx(0.84, abs=0.06) and odds[2] > 0.95
 
 
 def test_slopes_of_a_curve() -> None:
