@@ -9,6 +9,8 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
+from kpiopt.program.formulation.columns import RISK_STEPS
+from kpiopt.program.formulation.promises import Promise
 from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
@@ -74,13 +76,22 @@ def _unit(outcome: Outcome) -> str:
     return "shares of what the goals ask" if weighted else outcome.measure or "its own unit"
 
 
+def _aim(promises: Sequence[Promise]) -> str:
+    """Say how far a new plan goes."""
+    if any(promise.name in RISK_STEPS for promise in promises):
+        return "A new plan keeps as much in hand as its order asks for, also where things go well."
+    if promises:
+        return "A new plan keeps the promised odds and no more: where things go well, it asks for less."
+    return "A new plan aims at the goals and no farther: where things go well, it asks for less."
+
+
 def _tornado(found: Sensitivity, tornado: Tornado) -> Iterator[RenderableType]:
     outcome = found.outcome
     yield heading("What it hinges on")
     yield indented(
         f"Each input is moved alone: change in {_unit(outcome)} at its lower and its upper value, with the plan as it "
         f"is (█) and made anew (▒), and what making it anew is worth; {'more' if outcome.better > 0 else 'less'} is "
-        "better. A new plan aims at the goals and no farther: where things go well, it asks for less."
+        f"better. {_aim(found.planned.cascade.promises)}"
     )
     shown = [bar for bar in tornado.bars if bar.swing > NOTICEABLE * _largest(tornado) or bar.stops][:SHOWN_BARS]
     scale = max((abs(c.estimate) for bar in shown for c in _changes(bar)), default=0.0)

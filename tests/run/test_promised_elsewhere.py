@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import kpiopt
+from kpiopt.cli import main
 
 TEAMS = [
     ("north", "100", "60", "1"),
@@ -84,3 +85,20 @@ def test_compare_and_sensitivity_keep_promises(tmp_path):
     assert first - less == pytest.approx(
         5.3, abs=0.3
     )  # a little more than the target gives way: less to be uncertain of
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ((), "keeps the promised odds and no more"),
+        (("decide.order=['cvar', 'cost', 'reference']",), "keeps as much in hand"),
+        ((), "aims at the goals and no farther"),
+    ],
+)
+def test_sensitivity_says_how_far_a_new_plan_goes(tmp_path, capsys, changed, words):
+    path = written(tmp_path / "a", [0, 1, 2, 3])
+    if "goals" in words:
+        (tmp_path / "a" / "plan.toml").write_text(TEXT.replace("p_min = 0.75\n", ""))
+    sets = [word for change in changed for word in ("--set", change)]
+    assert main(["sensitivity", path, "--input", "goal.sales.target", "--draws", "256", *sets]) == 0
+    assert words in " ".join(capsys.readouterr().out.split())
