@@ -44,9 +44,8 @@ def robust_sentences(run: Run) -> Iterator[str]:
             f"{r.variant} {percent(max(r.regret, 0.0))} ({percent(r.plan)}, alone {percent(r.alone)})" for r in found
         )
         yield (
-            f"One plan for {len(found)} variant{'s' * (len(found) > 1)}, worst regret first. What each gives up in step "
-            f"{step}, as weighted "
-            f"shares of its goals' ways: {shares}."
+            f"One plan for {len(found)} variant{'s' * (len(found) > 1)}, worst regret first. What each gives up in "
+            f"step {step}, as weighted shares of its goals' ways: {shares}."
         )
 
 
