@@ -287,7 +287,7 @@ def run_as_dict(run: Run) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "status": "optimal",
-        "steps": [_step_as_dict(step) for step in run.solution.steps],
+        "steps": [_step_as_dict(step, run.cascade.cuts.left) for step in run.solution.steps],
         "goals": [_goal_as_dict(run, i) for i in range(len(run.goals))],
         "all_goals": everything.as_dict() if everything else None,
         "promises": [promise.as_dict() for promise in run.promises],
@@ -307,10 +307,12 @@ def run_as_dict(run: Run) -> dict[str, Any]:
     }
 
 
-def _step_as_dict(step: StepResult) -> dict[str, Any]:
+def _step_as_dict(step: StepResult, left: float) -> dict[str, Any]:
+    """Return a step; of "cvar" with the share of its value that is left to later steps, where that was needed."""
+    given_up = {"left": left} if step.name == "cvar" and left else {}
     return {
         "step": step.name, **({} if step.priority is None else {"priority": step.priority}), "value": step.reached,
-        "unit": step.unit, "attempt": step.attempt, "certificate": step.certificate.as_dict(),
+        **given_up, "unit": step.unit, "attempt": step.attempt, "certificate": step.certificate.as_dict(),
     }  # fmt: skip
 
 

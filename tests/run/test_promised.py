@@ -21,6 +21,7 @@ from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.formulation.cuts import build_cut, matching_tail, tail_weights, with_cuts
 from kpiopt.program.formulation.promises import Cuts, needed_draws
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.report.promised.sentences import promise_sentences
 from kpiopt.run.promised import promise_results, solve_with_promises
 from kpiopt.simulation.planning.margins import checking_draws, planning_draws
 
@@ -496,6 +497,19 @@ order = ["cvar", "reference"]
 cvar = 0.95
 [correlation]
 """
+
+
+@pytest.mark.parametrize(("left", "said"), [(0.0, None), (1e-7, "0.00001 %"), (1e-5, "0.001 %")])
+def test_what_the_steps_after_cvar_may_have_given_up_is_said(tmp_path, left, said):
+    text = PORTFOLIO.format(gain=0.0, draws=64) + "[initiative.i]\nmax = 1\nuses = { cash = 1 }\n"
+    text += "effects = { gain = 1, invested = 1, lost = { normal = [0, 1] } }\n"
+    run = solved(tmp_path, text)
+    run = replace(run, cascade=replace(run.cascade, cuts=replace(run.cascade.cuts, left=left)))
+    told = [sentence for sentence, _ in promise_sentences(run) if "cvar" in sentence]
+    assert told == ([f'The steps after "cvar" may have given up {said} of its value; with less, they were not proved.']
+                    if said else [])  # fmt: skip
+    steps = run.as_dict()["steps"]
+    assert [step.get("left") for step in steps] == [left or None, None]
 
 
 @pytest.mark.parametrize(

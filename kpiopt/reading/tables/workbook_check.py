@@ -69,6 +69,9 @@ def compare_readers(
     def different(cell: tuple[int, int]) -> tuple[int, Problem]:
         kind, ours = facts.values.get(cell, ("n", ""))
         written, theirs = _text(kind, ours, strings), _found(grid, cell)
+        if kind == "n" and isinstance(theirs, str) and _is_number(written) and written.strip() == theirs.strip():
+            number = show(written.strip())
+            return problem(cell, f"the number {number} has blanks beside it here, so its reader takes it for text")
         return problem(cell, f"the file holds {show(written)} here, but its reader understands {show(theirs)}")
 
     findings.errors_of(facts.repeated, lambda cell: problem(cell, "the cell, or its row, stands in the file twice"))
@@ -85,6 +88,14 @@ def shared_strings(parts: Mapping[str, bytes], display: str) -> Sequence[str]:
         if name.casefold() == _STRINGS_PART:
             parse_xml(xml, name, display, handler)
     return handler.strings
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _found(grid: Grid, cell: tuple[int, int]) -> Cell:

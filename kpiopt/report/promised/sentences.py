@@ -77,6 +77,10 @@ def promise_sentences(run: Run) -> Iterator[tuple[str, bool]]:
         if promise.is_doubtful:
             again = f", although it was made {_times(promise.made_again)} again" if promise.made_again else ""
             yield f"The draws that judge the plan say less than {odds}{again}; more [odds] draws would tell.", False
+    left = run.cascade.cuts.left
+    if left:
+        share = f"{100 * left:.5f}".rstrip("0")
+        yield f'The steps after "cvar" may have given up {share} % of its value; with less, they were not proved.', True
     for text in robust_sentences(run):
         yield text, True
 

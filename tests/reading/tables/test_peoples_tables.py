@@ -218,6 +218,11 @@ class TestWorkbooks:
         found = book_problems(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": Raw(xml), "D1": "max_stretch"}))
         assert [(p.code, str(p.location)) for p in found] == [("E-workbook-differs", f"plan.xlsx!cells!{cell}")]
 
+    @pytest.mark.parametrize("written", ["2200000 ", " 2200000", "\t2.5e3 ", "2200000\n"])
+    def test_a_number_with_blanks_beside_it_is_said_to_have_them(self, tmp_path: Path, written: str) -> None:
+        found = book_problems(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": Raw(f"|<v>{written}</v>")}))
+        assert f"the number '{written.strip()}' has blanks beside it" in found[0].message
+
     def test_repeated_rows_and_cells(self, tmp_path: Path) -> None:
         xml = sheet_xml(HEADER | {"A2": "a", "B2": "x", "C2": 5})
         again = xml.replace("</sheetData>", '<row r="2"><c r="C2"><v>7</v></c></row></sheetData>')
