@@ -14,6 +14,10 @@ SEEDS = pytest.mark.parametrize(
     "seeds", [range(4), pytest.param(range(4, 60), marks=pytest.mark.nightly)], ids=["few", "many"]
 )
 
+ONE = pytest.mark.parametrize(
+    "seeds", [range(1), pytest.param(range(1, 40), marks=pytest.mark.nightly)], ids=["one", "many"]
+)
+
 
 def organization(seed: int, *, initiatives: bool = True, hours: bool = True, kind: str = "") -> str:
     """Write an organization without periods: two sums and two means that drive each other, ranges, locks, budgets."""
@@ -108,3 +112,47 @@ def test_a_stock_with_carry_one_in_one_period_equals_a_flow(tmp_path: Path, seed
         flow = plan(tmp_path, organization(seed), 1)
         stock = plan(tmp_path, organization(seed, kind='kind = "stock"'), 1)
         assert_same_year(stock, flow, seed, "plan", "stretch", "target")
+
+
+TIERS = "[effort_curve.hard]\ntiers = [[0.03, 1.0], [0.08, 2.0], [0.2, 3.5]]\n"
+CUSHION = "[over_assignment]\nteam = 0.05\n"
+CHOICE = '[assign.few]\nwhere = { level = "team" }\nkpis = [1, 3]\nchoose = true\n'
+CURVE = "[kpi.sales.drivers.CAUSE]\ncurve = [[-40, -30], [0, 0], [10, 8], [40, 14]]\ntrade_off = true\n"
+PIECES = {"tiers": TIERS, "cushion": CUSHION, "choice": CHOICE, "curve": CURVE}
+
+
+def with_piece(text: str, piece: str) -> str:
+    """Add a piece; a curve takes the place of what drives sales, and locks would leave a choice no room."""
+    if piece == "curve":
+        parts = text.split("[kpi.sales.drivers.")
+        text = parts[0] + "".join(f"[{part.partition('[')[2]}" for part in parts[1:])
+        return text + "\n" + PIECES[piece].replace("CAUSE", "calls")
+    if piece == "choice":
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(("lock", "min_stretch")))
+    return f"{text}\n{PIECES[piece]}"
+
+
+@pytest.mark.parametrize("piece", list(PIECES))
+@ONE
+def test_each_piece_keeps_the_year(tmp_path: Path, piece: str, seeds: range) -> None:
+    """One period equals none, and equal halves of it change nothing over the year without stocks and lags."""
+    for seed in seeds:
+        text = with_piece(organization(seed, initiatives=False, hours=piece != "choice"), piece)
+        year = plan(tmp_path, text)
+        assert_same_year(plan(tmp_path, text, 1), year, seed, "plan", "stretch", "target")
+        assert_same_year(plan(tmp_path, text, 2), year, seed, "plan", "stretch")
+
+
+@ONE
+def test_rows_of_single_periods_that_say_what_the_season_says_change_nothing(tmp_path: Path, seeds: range) -> None:
+    season = [0.3, 0.7]
+    for seed in seeds:
+        text = organization(seed, initiatives=False)
+        bare = plan(tmp_path, text, 2, season)
+        rows = []
+        for cell in range(len(bare.scenario.cells)):
+            name = bare.graph.node_name(int(bare.graph.cell_node[cell]))
+            rows.append(f'[cell."{name}"]\nbaseline = {float(bare.scenario.cells.baseline[cell])!r}')
+        again = plan(tmp_path, text, 2, season, "\n".join(["", *rows, ""]))
+        assert_same_year(again, bare, seed, "plan", "stretch", "target")
+        assert np.allclose(again.plan.stretch, bare.plan.stretch, rtol=1e-6, atol=1e-6)
