@@ -77,6 +77,7 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     OutputError
         Where the copy would replace the workbook or a file that kpiopt did not write.
     """
+    from kpiopt.reading.regular_file import open_regular
     from kpiopt.reading.tables.table_findings import listing  # numpy
     from kpiopt.reading.tables.text_numbers import find_text_numbers, is_text_number, mend_text_numbers
     from kpiopt.runs.durable import require_place, write_output
@@ -90,7 +91,8 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
         return
     ((book, wanted),) = books.items()
     require_place(target, [Path(book), scenario], force=force)
-    content, cells = mend_text_numbers(Path(book).read_bytes(), book, wanted)
+    with open_regular(Path(book)) as stream:
+        content, cells = mend_text_numbers(stream.read(), book, wanted)
     write_output(target, content, [Path(book), scenario], force=force)
     count = f"{len(cells):,} {'number that was' if len(cells) == 1 else 'numbers that were'} text"
     say(f"wrote {printable(str(target))}: {count} ({listing(cells)}); check it next")

@@ -23,6 +23,7 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
 from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.reading.regular_file import open_regular
 from kpiopt.run.promised import about_odds, promise_results
 from kpiopt.scenario.load import FileReader
 from kpiopt.scenario.numbers.inputs import Inputs
@@ -224,7 +225,8 @@ def _unpack(job: SweepJob) -> tuple[TemporaryDirectory[str] | None, Path]:
 
 def _holds(path: Path, content: bytes) -> bool:
     try:
-        return path.read_bytes() == content
+        with open_regular(path) as stream:
+            return stream.read() == content
     except OSError:
         return False
 
