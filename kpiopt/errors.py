@@ -32,6 +32,10 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+SPELLED_OUT = 50
+"""How many errors of one kind are spelled out; the others are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where a value came from.

@@ -20,12 +20,12 @@ from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, Table
 from kpiopt.reading.toml.emit import emit_toml
 from kpiopt.runs.csv_text import csv_bytes
+from kpiopt.scenario.distribution import Z95
 from kpiopt.workers.versions import installed_versions
 
 if TYPE_CHECKING:
     import polars as pl
 
-Z95 = 1.6448536269514722
 SCHEMA = "kpiopt.fit/1"
 LEAST_BETWEEN = 0.01
 """Deviation of a contribution between units, as a share of it, below which it is not written."""

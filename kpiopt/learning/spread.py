@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from kpiopt.learning.forecast import Forecast
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import ORGANIZATION, Scenario
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,7 +33,6 @@ MOST = 0.95
 OFTEN = 0.01
 """Share of draws below 0 that is told."""
 TINY = 1e-9
-ORGANIZATION = "organization"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import (
+    SPELLED_OUT,
     InputError,
     Location,
     NumericsError,
@@ -27,9 +28,6 @@ from kpiopt.reading.toml.toml_file import TomlFile, read_toml_file
 
 MAX_EXTENDS = 16
 """Documents in one chain of `extends`."""
-
-SHOWN = 50
-"""How many errors are spelled out; the others are counted."""
 
 
 def _resolved(path: str) -> Path:
@@ -93,9 +91,9 @@ class ExtendsReader:
         kind: type[InputError] = SecurityError if self._is_unsafe else ScenarioError
         if all(problem.code == NON_FINITE for problem in errors):
             kind = NumericsError
-        if len(errors) > SHOWN:
-            more = Problem("E-document-more", f"and {len(errors) - SHOWN:,} more of {len(errors):,} errors")
-            errors = [*errors[:SHOWN], more]
+        if len(errors) > SPELLED_OUT:
+            more = Problem("E-document-more", f"and {len(errors) - SPELLED_OUT:,} more of {len(errors):,} errors")
+            errors = [*errors[:SPELLED_OUT], more]
         raise kind(*errors)
 
     def _check_source(self) -> None:

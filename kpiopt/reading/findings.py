@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from kpiopt.errors import InputError, Location, Problem
+from kpiopt.errors import SPELLED_OUT, InputError, Location, Problem
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath, did_you_mean
 from kpiopt.reading.layer import COMMAND_LINE
-
-SHOWN = 50
-"""How many errors of one kind in table rows are spelled out; the others are counted."""
 
 _SUGGESTED = 10
 """For how many unknown names the nearest known one is looked for; in a large organization each search takes time."""
@@ -86,10 +83,10 @@ class Findings:
     def each(
         self, rows: Sequence[int], describe: Callable[[int], Problem], kind: type[InputError] = InputError
     ) -> None:
-        """Note one problem for each row; of errors the first `SHOWN` are spelled out."""
+        """Note one problem for each row; of errors the first `SPELLED_OUT` are spelled out."""
         for position, row in enumerate(rows):
             problem = describe(row)
-            if position >= SHOWN and problem.is_error:
+            if position >= SPELLED_OUT and problem.is_error:
                 more = f"and {len(rows) - position:,} more of the same kind"
                 self.add(Problem(problem.code, more, location=problem.location), kind)
                 return

@@ -18,7 +18,7 @@ from kpiopt.reading.toml.toml_file import TomlFile
 COMMAND_LINE = "--set"
 """The name of the command line as a source of values."""
 
-_DISTRIBUTIONS = ("normal", "lognormal", "triangular", "pert", "uniform", "beta", "discrete")
+DISTRIBUTIONS = ("normal", "lognormal", "triangular", "pert", "uniform", "beta", "discrete", "samples")
 
 
 class Places(Protocol):
@@ -148,7 +148,7 @@ def _is_distribution(value: dict[str, Any]) -> bool:
     if len(value) != 1:
         return False
     (name, parameters), *_ = value.items()
-    return isinstance(parameters, list if name in _DISTRIBUTIONS else str) and name in (*_DISTRIBUTIONS, "samples")
+    return isinstance(parameters, str if name == "samples" else list) and name in DISTRIBUTIONS
 
 
 def entries(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 from kpiopt.deadline import NotDone, not_done_problems
 from kpiopt.errors import Infeasible, KpioptError, LimitReached, Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
-from kpiopt.program.formulation.columns import RISK_STEPS, TOGETHER
+from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.order.diagnosis import Change, Repair, find_repairs
 from kpiopt.program.order.infeasible import limit_levers, quoted
 from kpiopt.program.order.promises import best_odds, solve_promised
@@ -27,6 +27,7 @@ from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.run.promised import OddsOutOfReach, PromiseResult, missing_margins, promise_results
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.settings import RISK_STEPS
 from kpiopt.simulation.planning.margins import planning_draws
 
 MOST_CELLS = 500

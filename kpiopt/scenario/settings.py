@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+RISK_STEPS = ("odds", "cvar")
+"""Steps of the order that need draws while planning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decide:

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
-from kpiopt.program.formulation.columns import RISK_STEPS, TOGETHER
+from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.cuts import build_cut
 from kpiopt.program.formulation.objectives import cost_objective
 from kpiopt.program.formulation.promises import Cut, Cuts, Promise
@@ -34,6 +34,7 @@ from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
 from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.settings import RISK_STEPS
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
 from kpiopt.studies.recourse import RecourseStudy, study_recourse
 from kpiopt.studies.risk_exact import ExactStep

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from kpiopt.errors import Infeasible, NumericsError, Problem
 from kpiopt.learning.backtests.plan_then import PlanThen, can_plan, plan_then
 from kpiopt.learning.backtests.results import (
-    ORGANIZATION,
     UNIT,
     Backtest,
     Case,
@@ -31,7 +30,7 @@ from kpiopt.learning.fit import FitOptions, averages, fit_history, leaf_series, 
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
 from kpiopt.learning.links import FEW_PERIODS, FEW_VALUES
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import ORGANIZATION, Scenario
 from kpiopt.workers.executor import Ready, answers
 from kpiopt.workers.job import SERIAL, Executor
 

@@ -20,11 +20,12 @@ from kpiopt.learning.backtests.scores import (
     target_error,
     transform,
 )
+from kpiopt.scenario.scenario import ORGANIZATION
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-UNIT, ORGANIZATION = "unit", "organization"
+UNIT = "unit"
 FEW_TARGETS = 3
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8)
 """Where each fifth of the odds begins."""

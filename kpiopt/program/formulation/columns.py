@@ -28,8 +28,8 @@ from kpiopt.program.trust.arrays import dot
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
 from kpiopt.scenario.peers import PeerGroups, peer_groups
 from kpiopt.scenario.scenario import Floats, Goal, Integers, Scenario
+from kpiopt.scenario.settings import RISK_STEPS
 
-RISK_STEPS = ("odds", "cvar")
 TOGETHER = "all goals"
 """What a promise about several goals is called."""
 

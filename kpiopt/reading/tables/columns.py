@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem
+from kpiopt.errors import SPELLED_OUT, Problem
 from kpiopt.reading.tables.number import (
     SPACES,
     NumberForm,
@@ -26,7 +26,7 @@ from kpiopt.reading.tables.number import (
 )
 from kpiopt.reading.tables.raw import RawColumn, RawTable
 from kpiopt.reading.tables.table import ColumnRule, Place, Table, TableRule
-from kpiopt.reading.tables.table_findings import SHOWN, Explanation, TableFindings, listing, show
+from kpiopt.reading.tables.table_findings import Explanation, TableFindings, listing, show
 from kpiopt.reading.tables.text import clean_ids, clean_text, explain_character, spell_out
 
 _FIX_TEXT_IN_EXCEL = (
@@ -133,7 +133,7 @@ def _warn_mixed_scripts(column: _Column, mixed: NDArray[np.bool_], text: pl.Seri
         message = f"the id mixes letters of several scripts that look alike: {spell_out(value)}"
         where = column.place.location(row, column.rule.name)
         column.findings.note("W-mixed-script", message, where, fix="retype the id if that is not intended")
-        if len(seen) == SHOWN:
+        if len(seen) == SPELLED_OUT:
             break
 
 
@@ -358,8 +358,8 @@ def _duplicate(raw: RawTable, keys: dict[str, pl.Series], table: TableRule, rows
     column = next(iter(keys))
     keys = {name: series for name, series in keys.items() if name in table.key or series[rows[0]]}
     what = ", ".join(f"{name} {show(series[rows[0]])}" for name, series in keys.items())
-    places = [raw.place.location(row, column) for row in rows[:SHOWN]]
-    message = f"{what} stands in {len(rows)} rows: {listing([int(n) for n in raw.place.row_number[rows]], SHOWN)}"
+    places = [raw.place.location(row, column) for row in rows[:SPELLED_OUT]]
+    message = f"{what} stands in {len(rows)} rows: {listing([int(n) for n in raw.place.row_number[rows]], SPELLED_OUT)}"
     spellings = list(dict.fromkeys(raw.columns[name].text[row] for name in keys for row in rows))
     if len(spellings) > len(keys):  # the rows look the same but are not spelled the same
         message += f"; they differ only in what cannot be seen: {listing([spell_out(s) for s in spellings])}"

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from kpiopt.errors import Location, Problem
+from kpiopt.reading.key_path import did_you_mean
 from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.table import Floats, Place, TableRule
-from kpiopt.reading.tables.table_findings import TableFindings, listing, show, suggestion
+from kpiopt.reading.tables.table_findings import TableFindings, listing, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
         findings.error(_wide_problem([names[i] for i in unknown], rule, at(0)))
         return
     for i in unknown:
-        fix = suggestion(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
+        fix = did_you_mean(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
         fix = f'{fix}; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
         findings.error(Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i)))
     for name in dict.fromkeys(n for n in names if n and not is_remark(n) and names.count(n) > 1):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from kpiopt.errors import LimitReached, Location, Problem, SecurityError, TableError, UsageError
+from kpiopt.reading.key_path import did_you_mean
 from kpiopt.reading.regular_file import NotRegularError, open_regular
-from kpiopt.reading.tables.table_findings import refuse, suggestion
+from kpiopt.reading.tables.table_findings import refuse
 
 MAX_FILE_BYTES = 512 * 1024**2
 """Largest table file, as `docs/format.md` states it: unpacked and checked it takes several times as much memory."""
@@ -119,4 +120,4 @@ def _nearest_file(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in _FORMS]
     except (OSError, ValueError):
         return f"the folder {path.parent} does not exist"
-    return suggestion(path.name, names) or f"{path.parent} holds {len(names)} other tables"
+    return did_you_mean(path.name, names) or f"{path.parent} holds {len(names)} other tables"

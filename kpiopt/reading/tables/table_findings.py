@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import InputError, Location, NumericsError, Problem, TableError, printable
+from kpiopt.errors import SPELLED_OUT, InputError, Location, NumericsError, Problem, TableError, printable
 from kpiopt.reading.tables.table import Place
-
-SHOWN = 50
-"""How many errors of one table are spelled out; the others are counted."""
 
 Item = TypeVar("Item")
 Explanation = tuple[str, str, str, str]
@@ -50,9 +47,9 @@ class TableFindings:
     def errors_of(self, items: Sequence[Item], describe: Callable[[Item], tuple[int, Problem]]) -> None:
         """Note one error for each item, as row number and problem.
 
-        Only the first `SHOWN` are spelled out, so that a million cost no more.
+        Only the first `SPELLED_OUT` are spelled out, so that a million cost no more.
         """
-        self._errors.extend(describe(item) for item in items[:SHOWN])
+        self._errors.extend(describe(item) for item in items[:SPELLED_OUT])
         self._count += len(items)
 
     def errors_at(
@@ -64,8 +61,8 @@ class TableFindings:
             code, message, rule, fix = explain(row)
             return int(place.row_number[row]), Problem(code, message, rule, fix, place.location(row, column))
 
-        self.errors_of(rows[:SHOWN].tolist(), describe)
-        self._count += max(0, len(rows) - SHOWN)
+        self.errors_of(rows[:SPELLED_OUT].tolist(), describe)
+        self._count += max(0, len(rows) - SPELLED_OUT)
 
     def note(self, code: str, message: str, location: Location | None = None, *, fix: str = "") -> None:
         """Note a remark, "N-…", or a warning, "W-…"."""
@@ -83,7 +80,7 @@ class TableFindings:
         """
         if not self._errors:
             return
-        problems = [problem for _, problem in sorted(self._errors, key=lambda entry: entry[0])[:SHOWN]]
+        problems = [problem for _, problem in sorted(self._errors, key=lambda entry: entry[0])[:SPELLED_OUT]]
         kind: type[InputError] = NumericsError if all(p.code == "E-number-range" for p in problems) else TableError
         if self._count > len(problems):
             more = self._count - len(problems)
@@ -102,13 +99,3 @@ def listing(items: Sequence[object], limit: int = 8) -> str:
 def refuse(code: str, message: str, display: str, *, rule: str = "", fix: str = "") -> TableError:
     """Return the error for a file that cannot be read as a table at all."""
     return TableError(Problem(code, message, rule, fix, Location(display)))
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" for the nearest known name, or an empty string."""
-    import difflib  # only needed when something is wrong
-
-    plain = name.strip().casefold().replace(" ", "_").replace("-", "_")
-    names = {known_name.casefold(): known_name for known_name in known}
-    near = difflib.get_close_matches(plain, names, n=1, cutoff=0.6)
-    return f"did you mean '{names[near[0]]}'?" if near else ""

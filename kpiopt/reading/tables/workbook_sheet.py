@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from kpiopt.errors import Location, Problem, TableError
-from kpiopt.reading.tables.table_findings import listing, refuse, show, suggestion
+from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.tables.table_findings import listing, refuse, show
 from kpiopt.reading.tables.workbook_archive import WORKBOOK_PART, parse_xml
 
 MAX_SHEET_ROWS = 1_048_576
@@ -111,7 +112,7 @@ def choose_sheet(index: WorkbookIndex, wanted: str | None, parts: Mapping[str, b
             if not re.search(r"/worksheets/", sheet.part) or sheet.part not in parts:
                 raise refuse("E-workbook-sheet", f"{show(sheet.name)} is a chart or has no cells", display)
             return sheet
-    fix = suggestion(wanted or "", names) or f"the sheets are {listing([show(n) for n in names])}"
+    fix = did_you_mean(wanted or "", names) or f"the sheets are {listing([show(n) for n in names])}"
     raise refuse("E-workbook-sheet", f"the workbook has no sheet {show(wanted)}", display, fix=fix)
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from kpiopt.reading.layer import DISTRIBUTIONS
 from kpiopt.scenario.format.periods import Season
 from kpiopt.scenario.format.values import (
-    DISTRIBUTIONS,
     QUANTITY_SCHEMA,
     Names,
     NonNegative,

@@ -17,7 +17,6 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-DISTRIBUTIONS = ("normal", "lognormal", "triangular", "pert", "uniform", "beta", "discrete", "samples")
 """Keys of a table that stands for a distribution."""
 
 

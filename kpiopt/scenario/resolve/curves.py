@@ -14,8 +14,7 @@ from kpiopt.scenario.curve import NO_ODDS, WITHOUT_PROMISE, Curve
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.strategy_map import LinkEntry
 from kpiopt.scenario.resolve.periods import period_names
-
-RISK_STEPS = ("odds", "cvar")
+from kpiopt.scenario.settings import RISK_STEPS
 
 
 def resolve_curve(findings: Findings, model: ScenarioDocument, path: KeyPath, entry: LinkEntry) -> Curve | None:
