@@ -19,7 +19,7 @@ INHERITED = [(SCENARIOS / "adventureworks-stretched.toml", variant) for variant 
 INHERITED += [(SCENARIOS / "adventureworks-fitted.toml", "lean")]
 WITHOUT_A_PLAN = "impossible"
 ORDINARY = [
-    ("hand-solved", None), ("adventureworks-base", None), ("adventureworks-stretched", "lean"),
+    ("hand-solved", None), ("adventureworks-stretched", "lean"),
     ("scorecard", None),
 ]  # fmt: skip
 

@@ -38,6 +38,7 @@ def test_one_of_two_workers_killed_in_the_middle(tmp_path):
     assert found == squares(points, SERIAL)
 
 
+@pytest.mark.nightly
 def test_a_point_that_kills_workers_is_marked_and_what_was_beside_it_is_answered(tmp_path):
     points = {"poison": ("die", 0.0), **{str(i): ("slow", 0.05) for i in range(6)}}
     with loopback_cluster(tmp_path, workers=2) as cluster:

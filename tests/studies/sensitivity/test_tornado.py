@@ -74,24 +74,22 @@ def test_every_end_is_what_solving_it_gives(output: str) -> None:
     assert compared >= 20
 
 
-def test_whole_numbers_are_replanned_as_from_scratch() -> None:
-    paths = [
-        "factor.market",
-        "kpi.first_time_fix.drivers.certification",
-        "initiative.field_app.effects.digital_adoption",
-    ]
-    scenario = read(SCORECARD)
-    moves = [m for m in moves_of(Inputs(scenario), kinds=["uncertain"]) if m.path in paths]
-    found = tornado_of(SCORECARD, "kpi:operating_profit", moves)
-    for bar in found.bars:
-        path = {"factor.market": "factor.market.value", paths[1]: f"{paths[1]}.contribution"}.get(
-            bar.move.path, bar.move.path
-        )
-        run = solve_scenario(read(SCORECARD, f"{path}={bar.low.input_value!r}"), options=SolveOptions(simulate=False))
-        assert bar.low.replanned is not None
-        assert bar.low.replanned.estimate == pytest.approx(
-            float(run.plan.expected[run.graph.find_node("operating_profit")]), rel=1e-9
-        )
+WHOLE = [
+    ("factor.market", "factor.market.value"),
+    ("kpi.first_time_fix.drivers.certification", "kpi.first_time_fix.drivers.certification.contribution"),
+    ("initiative.field_app.effects.digital_adoption", "initiative.field_app.effects.digital_adoption"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), rest_at_night(WHOLE, 1))
+def test_whole_numbers_are_replanned_as_from_scratch(name: str, path: str) -> None:
+    moves = [m for m in moves_of(Inputs(read(SCORECARD)), kinds=["uncertain"]) if m.path == name]
+    (bar,) = tornado_of(SCORECARD, "kpi:operating_profit", moves).bars
+    run = solve_scenario(read(SCORECARD, f"{path}={bar.low.input_value!r}"), options=SolveOptions(simulate=False))
+    assert bar.low.replanned is not None
+    assert bar.low.replanned.estimate == pytest.approx(
+        float(run.plan.expected[run.graph.find_node("operating_profit")]), rel=1e-9
+    )
 
 
 def test_with_the_plan_as_it_is_odds_follow_the_closed_form() -> None:
