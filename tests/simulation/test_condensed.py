@@ -35,6 +35,63 @@ def test_condensed_draws_are_those_of_all_nodes(name: str, monkeypatch: pytest.M
         np.testing.assert_allclose(few_nodes, all_nodes, rtol=1e-12, atol=1e-12 * np.abs(all_nodes).max(initial=0.0))
 
 
+BOUNDED = """
+schema = 1
+name = "Bounded"
+[kpi.sales]
+unit = "USD"
+roll_up = "sum"
+drivers.quality = { normal = [3, 0.5] }
+[kpi.quality]
+unit = "points"
+max = 105
+drivers.luck = 4
+[factor.luck]
+name = "Luck"
+value = { normal = [0, 1] }
+[unit.company]
+[unit.north]
+parent = "company"
+[unit.south]
+parent = "company"
+[cell."company/quality"]
+baseline = 100
+max_stretch = 5
+[cell."north/sales"]
+baseline = 100
+max_stretch = 50
+[cell."south/sales"]
+baseline = 100
+max_stretch = 50
+[uncertainty]
+execution = { uniform = [0.5, 1.2] }
+[goal.sales]
+target = 250
+[goal.quality]
+target = 102
+[odds]
+draws = 128
+"""
+
+
+def test_condensed_draws_are_cut_off_at_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quality is at its bound in some draws: there neither its stretch nor luck does anything more."""
+    path = tmp_path / "bounded.toml"
+    path.write_text(BOUNDED)
+    graph = build_graph(load_scenario(path))
+    stretch = np.where(graph.scenario.cells.has_decision, 3.0, 0.0)
+    book, found = planning_draws(graph).book, []
+    for few in (10**9, 0):
+        monkeypatch.setattr(condensed, "FEW", few)
+        draws = PlanningDraws(graph, book)
+        margins = draws.margins(stretch, np.zeros(0))
+        found.append((margins, draws.effects(stretch, np.zeros(0), np.ones(margins.shape))[0]))
+        at_bound = margins[1] > 105 - 102 - 1e-9
+        assert 10 < np.count_nonzero(at_bound) < 118
+    for all_nodes, few_nodes in zip(*found, strict=True):
+        np.testing.assert_allclose(few_nodes, all_nodes, rtol=1e-12, atol=1e-10)
+
+
 def test_more_draws_are_kept_where_memory_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = tmp_path / "meminfo"
     free.write_text("MemTotal: 64000000 kB\nMemAvailable:   33554432 kB\n")
