@@ -188,6 +188,7 @@ class EveryChoice:
             choices = [levels for levels, value in own.items() if value <= limit + size]
             doubtful |= any(abs(value - limit) <= size and value != best for value in own.values() if objective.slack)
             values.append(best)
+            limit = max(limit, *(own[levels] for levels in choices))  # what ties as near as that stays possible
             self.limits.append((objective.cost, limit - objective.offset + 1e-9 * max(1.0, abs(best))))
         bounds = {levels: self.reference(levels) for levels in choices}
         highest = min(high for _, high in bounds.values())
