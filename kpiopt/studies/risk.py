@@ -31,6 +31,7 @@ from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, dot
+from kpiopt.run.judge import stretches
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
 from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Scenario
@@ -64,6 +65,8 @@ class OddsPrice:
         What is lacking, as a share of every goal's way.
     cost : float
         Pay at plan, what initiatives take, and effort at its price; in the scenario's currency.
+    stretch : float
+        The largest stretch, relative to its baseline.
     """
 
     odds: float
@@ -71,6 +74,14 @@ class OddsPrice:
     kept: bool
     shortfall: float
     cost: float
+    stretch: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "odds": self.odds, "planned": self.planned, "kept": self.kept, "shortfall": self.shortfall,
+            "cost": self.cost, "largest_stretch": self.stretch,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -119,10 +130,7 @@ class RiskStudy:
         """Return the JSON form."""
         known = None if self.known is None else max(self.known, self.best)
         return {
-            "prices": [
-                {"odds": p.odds, "planned": p.planned, "kept": p.kept, "shortfall": p.shortfall, "cost": p.cost}
-                for p in self.prices
-            ],
+            "prices": [price.as_dict() for price in self.prices],
             "knee": self.knee,
             "average": {"odds": self.average, "cost": self.average_cost},
             "best": self.best,
@@ -183,7 +191,8 @@ def study_risk(
         asked = replace(scenario, odds=odds, decide=replace(scenario.decide, order=order))
         held, planned, cost = solver.plan(asked, before)
         found = next(p for p in solver.promises(held) if p.name == TOGETHER)
-        prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost))
+        stretch, _ = stretches(held.graph, solver.at[0])
+        prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost, stretch))
         before, plans[share] = held.cuts, (solver.at, found.is_kept)
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws

@@ -10,7 +10,7 @@ import pytest
 
 import kpiopt
 from kpiopt.program.formulation.promises import needed_draws
-from kpiopt.report.promised.prices import risk_sentences
+from kpiopt.report.promised.prices import missed_sentences, price_rows, risk_sentences
 from kpiopt.simulation.planning.margins import planning_draws
 from kpiopt.studies.risk_exact import exact_steps
 
@@ -94,3 +94,19 @@ def test_many_draws_and_kpis_with_bounds_are_not_solved_exactly(tmp_path):
     assert exact_steps(bounded.cascade, bounded.solution) == ()
     many = solved(tmp_path, text.replace("draws = 64", "draws = 1024"))
     assert exact_steps(many.cascade, many.solution) == ()
+
+
+def test_the_table_of_prices_has_what_costs_less_but_stretches_more():
+    price = {"odds": 0.8, "planned": 0.81, "kept": True, "shortfall": 0.0, "cost": 900.0, "largest_stretch": 0.1}
+    missed = price | {"odds": 0.9, "planned": 0.824, "kept": False, "shortfall": 0.044, "largest_stretch": 0.1174}
+    study = {"prices": [price | {"odds": 0.7, "cost": 1000.0, "largest_stretch": 0.09}, price, missed]}
+    assert list(price_rows(study, "EUR")) == [
+        ("70 %", "kept", "1,000 EUR", "", "9.00 %"),
+        ("80 %", "kept", "900 EUR", "-100 EUR", "10.00 %"),
+        ("90 %", "missed: 82.4 %", "900 EUR", "", "11.74 %"),
+    ]
+    (said,) = missed_sentences(study)
+    assert (
+        said
+        == "Odds of 90 % could be kept if every goal gave way by 4.4 % of the distance from its baseline to its target."
+    )

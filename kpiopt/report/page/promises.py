@@ -9,7 +9,7 @@ from kpiopt.report.charts.marks import FrontierPoint, frontier_figure
 from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.report.promised.prices import PRICE_COLUMNS, margin_sentences, price_rows, risk_sentences
+from kpiopt.report.promised.prices import PRICE_COLUMNS, margin_sentences, missed_sentences, price_rows, risk_sentences
 from kpiopt.simulation import Estimate
 
 TOLD = 10
@@ -25,7 +25,11 @@ def promises_section(source: ReportSource) -> PageSection | None:
         blocks.append(PageTable("What the plan promises", columns, [_row(source, entry) for entry in promises]))
     if source.risk is not None:
         blocks += _prices(source, source.risk)
-        lines += [*risk_sentences(source.risk), *list(margin_sentences(source.risk, source.scenario))[:TOLD]]
+        lines += [
+            *missed_sentences(source.risk),
+            *risk_sentences(source.risk),
+            *list(margin_sentences(source.risk, source.scenario))[:TOLD],
+        ]
     return PageSection("Promised odds", lines, blocks=blocks) if lines or blocks else None
 
 

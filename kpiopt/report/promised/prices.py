@@ -22,7 +22,7 @@ STAGES = (
     ("known", "where all of it is"),
 )
 OFF = (("fixed_off", "where all is decided now"), ("two_stages_off", "where the later part waits"))
-PRICE_COLUMNS = ("odds of all goals", "cost", "more than before", "promise")
+PRICE_COLUMNS = ("all goals", "promise", "cost", "step in cost", "largest stretch")
 
 
 def render_risk(study: Mapping[str, Any], scenario: Scenario) -> Group:
@@ -33,29 +33,34 @@ def render_risk(study: Mapping[str, Any], scenario: Scenario) -> Group:
     study : mapping
         As `RiskStudy.as_dict` gives it.
     """
-    grid = Grid(PRICE_COLUMNS, left=1)
+    grid = Grid(PRICE_COLUMNS, left=2)
     for row in price_rows(study, scenario.currency):
         grid.add(*row)
-    sentences = (*risk_sentences(study), *margin_sentences(study, scenario))
+    sentences = (*missed_sentences(study), *risk_sentences(study), *margin_sentences(study, scenario))
     lines: list[RenderableType] = [Sentence(text, "", 2) for text in sentences]
     return Group(Text("\nWhat odds cost", style="bold"), grid, *lines)
 
 
-def price_rows(study: Mapping[str, Any], currency: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each of the odds: what they cost, and how much more than the ones before."""
+def price_rows(study: Mapping[str, Any], currency: str) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each of the odds: what they cost, how much more than the ones before, and the largest stretch."""
     before: float | None = None
     for price in study["prices"]:
         cost, kept = price["cost"], price["kept"]
-        more = "" if before is None or not kept else amount(cost - before, currency)
-        yield percent(price["odds"], 0), amount(cost, currency), more, _promise(price)
+        more = "" if before is None or not kept else change(cost - before, currency)
+        stretch = percent(price["largest_stretch"], 2)
+        promise = "kept" if kept else f"missed: {percent(price['planned'])}"
+        yield percent(price["odds"], 0), promise, amount(cost, currency), more, stretch
         before = cost if kept else before
 
 
-def _promise(price: Mapping[str, Any]) -> str:
-    if price["kept"]:
-        return "kept"
-    gives_way = percent(price["shortfall"])
-    return f"missed: {percent(price['planned'])}; kept if every goal gave way by {gives_way} of its way"
+def missed_sentences(study: Mapping[str, Any]) -> Iterator[str]:
+    """Say by how much the goals would have to give way where odds cannot be kept."""
+    for price in study["prices"]:
+        if not price["kept"]:
+            yield (
+                f"Odds of {percent(price['odds'], 0)} could be kept if every goal gave way by "
+                f"{percent(price['shortfall'])} of the distance from its baseline to its target."
+            )
 
 
 def risk_sentences(study: Mapping[str, Any]) -> Iterator[str]:
