@@ -9,11 +9,11 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.program.formulation.columns import RISK_STEPS
 from kpiopt.program.formulation.promises import Promise
 from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
+from kpiopt.scenario.settings import RISK_STEPS
 from kpiopt.simulation import Estimate
 from kpiopt.simulation.inputs import ORGANIZATION_PART
 from kpiopt.studies.sensitivity.break_even import BreakEven, Crossing
