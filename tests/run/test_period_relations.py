@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import kpiopt
+from kpiopt.errors import Infeasible
 from kpiopt.run.run import Run
 
 SEEDS = pytest.mark.parametrize(
@@ -124,8 +126,7 @@ PIECES = {"tiers": TIERS, "cushion": CUSHION, "choice": CHOICE, "curve": CURVE}
 def with_piece(text: str, piece: str) -> str:
     """Add a piece; a curve takes the place of what drives sales, and locks would leave a choice no room."""
     if piece == "curve":
-        parts = text.split("[kpi.sales.drivers.")
-        text = parts[0] + "".join(f"[{part.partition('[')[2]}" for part in parts[1:])
+        text = re.sub(r"\[kpi\.sales\.drivers\.\w+\]\n[^\[]*", "", text)
         return text + "\n" + PIECES[piece].replace("CAUSE", "calls")
     if piece == "choice":
         text = "\n".join(line for line in text.splitlines() if not line.startswith(("lock", "min_stretch")))
@@ -138,9 +139,19 @@ def test_each_piece_keeps_the_year(tmp_path: Path, piece: str, seeds: range) -> 
     """One period equals none, and equal halves of it change nothing over the year without stocks and lags."""
     for seed in seeds:
         text = with_piece(organization(seed, initiatives=False, hours=piece != "choice"), piece)
-        year = plan(tmp_path, text)
+        try:
+            year = plan(tmp_path, text)
+        except Infeasible:
+            for names in (1, 2):
+                with pytest.raises(Infeasible):
+                    plan(tmp_path, text, names)
+            continue
         assert_same_year(plan(tmp_path, text, 1), year, seed, "plan", "stretch", "target")
-        assert_same_year(plan(tmp_path, text, 2), year, seed, "plan", "stretch")
+        halves = plan(tmp_path, text, 2)
+        if piece == "curve":  # where a curve bends in the goals' favour, unlike halves do better than equal ones
+            assert halves.solution.steps[0].value <= year.solution.steps[0].value + 1e-7, seed
+        else:
+            assert_same_year(halves, year, seed, "plan", "stretch")
 
 
 @ONE
