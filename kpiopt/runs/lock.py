@@ -19,6 +19,9 @@ from kpiopt.runs.durable import failing_as_output
 _HELD = (errno.EACCES, errno.EDEADLK) if sys.platform == "win32" else (errno.EAGAIN, errno.EWOULDBLOCK)
 """What the system says of a lock that another process holds; whatever else it says is not about others."""
 
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+"""A lock that is a link would be signed over what it points to, or be waited for where that is missing."""
+
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
@@ -45,7 +48,7 @@ def _acquire(path: Path) -> int:
         with failing_as_output(path):
             try:
                 path.parent.mkdir(exist_ok=True)
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o644)
             except FileNotFoundError:
                 if path.parent.parent.is_dir():  # another process has removed its empty folder in between
                     continue
