@@ -13,7 +13,7 @@ from kpiopt.graph.by_period import baselines_by_period, rolled_up
 from kpiopt.graph.causal_graph import CausalGraph
 from kpiopt.graph.curves import CurveDraft
 from kpiopt.graph.kinds import EdgeKind, NamedQuantity, NodeKind
-from kpiopt.graph.topology import look_up, shortest_cycle, topological_levels
+from kpiopt.graph.topology import drivers_of, look_up, shortest_cycle, topological_levels
 from kpiopt.graph.unroll import Edges, Unrolled, kinds_of_nodes
 from kpiopt.scenario.links import Driver, Effect
 from kpiopt.scenario.quantity import Quantity
@@ -446,5 +446,5 @@ class _Draft:
             "E-cycle",
             "cause and effect go in a circle: " + " -> ".join([*cycle, cycle[0]]),
             rule="the strategy map must be free of cycles within a period",
-            fix="remove one of these drivers, or give it a lag",
+            fix=f"remove one of these drivers, or give it a lag: {drivers_of(cycle)}",
         )

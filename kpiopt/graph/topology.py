@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -49,3 +51,11 @@ def shortest_cycle(nodes: Integers, tail: Integers, head: Integers) -> list[int]
                 back = nx.shortest_path(digraph, following, start)
                 loops.append([start, *back[:-1]])
     return min(loops, key=len)
+
+
+def drivers_of(cycle: Sequence[str]) -> str:
+    """Return the drivers that close a circle of "unit/kpi", by their paths: "kpi.a.drivers.b or kpi.b.drivers.a"."""
+    kpis = [name.rpartition("/")[2] for name in cycle]
+    steps = zip(kpis, [*kpis[1:], kpis[0]], strict=True)
+    alone = len(set(kpis)) == 1
+    return " or ".join(dict.fromkeys(f"kpi.{after}.drivers.{kpi}" for kpi, after in steps if kpi != after or alone))

@@ -191,7 +191,8 @@ def _unknown_sheets(sheets: list[str], display: str) -> Iterator[Problem]:
         return
     for name in sheets:
         if name not in known and not name.startswith("#"):
-            fix = did_you_mean(name, known) or f'rename it, or name it "#{name}" if it is a remark'
+            near, remark = did_you_mean(name, known), f'if it holds remarks, name it "#{name}"'
+            fix = f"{near or 'rename it'}; {remark}"
             message, rule = f"the sheet '{name}' is none of a scenario", f"sheets are {', '.join(known)}"
             yield Problem("E-workbook-sheet", message, rule, fix, Location(display, cell=name))
 

@@ -38,8 +38,8 @@ from kpiopt.report.sweep_page import sweep_section
 from kpiopt.report.tornado_section import tornado_section
 from kpiopt.studies.comparison.base_study import BaseStudy
 from kpiopt.studies.comparison.bridge import Bridge
-from kpiopt.studies.comparison.compare import Comparison, LimitChange
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.compare import Comparison, LimitChange, Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 
 MOST_NAMES = 3
 MOST_PARTS = 8
@@ -57,13 +57,17 @@ def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) 
     """
     settings = found.settings
     drawn = f" · {settings.draws:,} paired draws, seed {settings.seed}" if found.base.simulation else ""
-    sections = [overview_section(found)]
-    for other in found.others:
-        sections.append(_unsolved(other) if isinstance(other, Unsolved) else _comparison(other))
+    sections = compare_sections(found)
     labels = [other.label if isinstance(other, Unsolved) else other.second.label for other in found.others]
     names = ", ".join(labels) if len(labels) <= MOST_NAMES else f"{len(labels)} others"
     title = f"{found.base.scenario.name}: {found.base.label} against {names}"
     return render_page(Page(title, f"kpiopt compare{drawn}", (*sections, *more), headline(found)))
+
+
+def compare_sections(found: Comparisons) -> list[PageSection]:
+    """Return all scenarios together, then each beside the first."""
+    each = [_unsolved(other) if isinstance(other, Unsolved) else _comparison(other) for other in found.others]
+    return [overview_section(found), *each]
 
 
 def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:

@@ -34,8 +34,8 @@ from kpiopt.report.grid import Grid, heading, indented
 from kpiopt.report.numbers import amount, change, points
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.studies.comparison.bridge import Bridge
-from kpiopt.studies.comparison.compare import Comparison, InputChange, Side
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.compare import Comparison, InputChange, Side, Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -13,6 +13,7 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.report.charts.frame import Figure, chart_style
 from kpiopt.report.charts.heat import shade_style
+from kpiopt.report.compare_page import compare_sections
 from kpiopt.report.drawing.svg import Svg, draw, escape
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.cascade import cascade_section
@@ -24,9 +25,11 @@ from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.report.strategy_map.drawing import draw_map
 from kpiopt.report.strategy_map.selection import fold_large
+from kpiopt.report.sweep_page import sweep_section
 from kpiopt.run.run import Run
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.compare import Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer
 
 MOST_ROWS = 20
@@ -64,27 +67,38 @@ def html_of(value: Scenario | Run | Comparisons | SweepAnswer) -> str:
     return _frame(f"Sweep of {value.scenario.name}", value.frame)
 
 
-def figure_of(run: Run, name: str) -> ShownFigure:
-    """Return a figure of a run: "map", "tornado", "bridge", "odds", "cascade", "stretch", "fairness" or "pay".
+def figure_of(value: Run | Comparisons | SweepAnswer, name: str) -> ShownFigure:
+    """Return a figure by its name: the first whose title begins so, commas and letter case apart.
 
-    "bridge GOAL" and "odds GOAL" are those of one goal, by its title. With periods there are "by period",
-    "by period KPI", "when" the stretch is worked for and "limits" as well.
+    Of a comparison and a sweep these are the titles of their pages. Of a run: "map", "tornado", "bridge", "odds",
+    "cascade", "stretch", "fairness" or "pay"; "bridge GOAL" and "odds GOAL" are those of one goal, by its title. With
+    periods there are "by period", "by period KPI", "when" the stretch is worked for and "limits" as well.
 
     Raises
     ------
     UsageError
         Where there is no such figure.
     """
-    source = source_of_run(run, "notebook")
-    if name == "map":
-        return ShownFigure("Strategy map", draw_map(fold_large(collect_map(source.map_source()))))
-    found = list(_figures(source, tornado=name == "tornado"))
+    known = []
+    if isinstance(value, Run):
+        source, known = source_of_run(value, "notebook"), ["map", "tornado"]
+        if name == "map":
+            return ShownFigure("Strategy map", draw_map(fold_large(collect_map(source.map_source()))))
+        found = list(_figures(source, tornado=name == "tornado"))
+    else:
+        sections = compare_sections(value) if isinstance(value, Comparisons) else [sweep_section(value)]
+        found = [block for section in sections for block in section.blocks if isinstance(block, PageFigure)]
     for figure in found:
-        if figure.title.casefold().replace(",", "").startswith(name.casefold()):
+        if _plain(figure.title).startswith(_plain(name)):
             return ShownFigure(figure.title, styled(figure.figure))
-    known = ["map", "tornado", *(figure.title for figure in found)]
-    fix = did_you_mean(name, known) or f"there are: {', '.join(known)}"
-    raise UsageError(Problem("E-figure", f"there is no figure {name!r} of this run", fix=fix))
+    known += dict.fromkeys(figure.title for figure in found)
+    listed = "there are: " + "; ".join(f'"{title}"' for title in known) if known else "it has none"
+    fix = "; ".join(part for part in (did_you_mean(name, known), listed) if part)
+    raise UsageError(Problem("E-figure", f"there is no figure {name!r} here", fix=fix))
+
+
+def _plain(title: str) -> str:
+    return title.casefold().replace(",", "")
 
 
 def styled(figure: Figure) -> Svg:

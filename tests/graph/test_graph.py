@@ -211,7 +211,7 @@ def cycle_message(causes: dict[str, list[Cause]]) -> str:
     with pytest.raises(ModelError) as error:
         build_graph(build_scenario(build_units({"co": None}), built, [], causes=causes))
     (problem,) = error.value.problems
-    assert problem.code == "E-cycle"
+    assert problem.code == "E-cycle" and ".drivers." in (problem.fix or "")
     return problem.message
 
 

@@ -43,6 +43,29 @@ def test_figures_by_name():
         run().figure("nothing of the kind")
 
 
+def test_figures_and_frames_of_comparisons_and_sweeps():
+    compared = kpiopt.compare(
+        "scenarios/hand-solved.toml", "scenarios/hand-solved.toml:lean", overrides=("simulation.draws=256",)
+    )
+    swept = kpiopt.sweep(
+        "scenarios/hand-solved.toml", ["budget.pay.limit=500,600,700"], overrides=("simulation.draws=256",)
+    )
+    for answer in (compared, swept):
+        with pytest.raises(UsageError) as raised:
+            answer.figure("nothing like it")
+        titles = re.findall('"([^"]+)"', raised.value.problems[0].fix or "")
+        assert titles
+        for title in titles:
+            assert answer.figure(title).title == title and answer.figure(title).svg.startswith("<svg")
+    frame = compared.frame
+    assert frame["scenario"].to_list() == [compared.base.label, compared.others[0].second.label]
+    assert frame["odds"].to_list()[0] == compared.base.simulation.all_goals.estimate
+    assert frame["pay"].to_list()[1] == compared.others[0].second.pay
+    if find_spec("pandas") is None:
+        with pytest.raises(UsageError, match="pandas"):
+            compared.to_pandas()
+
+
 def test_a_tornado_is_studied_when_it_is_asked_for():
     assert "Tornado" in run().figure("tornado").title
 

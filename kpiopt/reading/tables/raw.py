@@ -62,9 +62,11 @@ def is_remark(name: str) -> bool:
 
 
 def find_header(rows: Sequence[Sequence[str]], rule: TableRule) -> int:
-    """Return which of the first rows is the header: the one with all required columns, else the first."""
+    """Return which of the first rows is the header: the one with all required columns, else with most known ones."""
     names = [set(row) for row in rows[:HEADER_ROWS]]
-    return next((i for i, found in enumerate(names) if found.issuperset(rule.required)), 0)
+    known = [sum(rule.column(name) is not None for name in found if name) for found in names]
+    whole = (i for i, found in enumerate(names) if found.issuperset(rule.required))
+    return next(whole, known.index(max(known)) if known else 0)
 
 
 def refuse_data_as_titles(

@@ -13,8 +13,8 @@ from kpiopt.report.numbers import amount, change_of_target, points, relative_cha
 from kpiopt.report.page.page import Block, Card, PageFigure, PageSection, PageTable
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation import Estimate
-from kpiopt.studies.comparison.compare import Comparison, Side
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.compare import Comparison, Side, Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 
 MOST_SIDES, MOST_UNITS, MOST_KPIS, MOST_ROWS = 6, 12, 4, 14
 TONES = {"better": "good", "worse": "bad"}

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from kpiopt.report.numbers import amount, points
 from kpiopt.report.rule import broken_words
 from kpiopt.simulation.difference import OddsDifference, compare_odds
-from kpiopt.studies.comparison.compare import Comparison, Side
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.compare import Comparison, Side, Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 
 
 def headline(found: Comparisons) -> str:

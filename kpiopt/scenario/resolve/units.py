@@ -94,7 +94,7 @@ def _note_empty(findings: Findings) -> None:
             "E-no-units",
             "the organization has no units",
             _RULE,
-            'write [unit.company], or name a table: [tables] units = "units.csv"',
+            'write [unit.company], or name a table: [tables] units = "units.csv"; in a workbook it is the sheet units',
             findings.document.origin(("tables",)),
         ),
         ModelError,

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kpiopt.errors import KpioptError
 from kpiopt.graph import CausalGraph
 from kpiopt.plan import Plan
 from kpiopt.program.order.prices import LimitResult
@@ -25,6 +26,11 @@ from kpiopt.studies.comparison.plan_changes import (
 
 NO_MONEY = 1e-9
 """Changes of pay that are less, relative to it, are rounding residue."""
+
+SIDE_COLUMNS = {
+    "scenario": str, "goals_met": int, "goals": int, "odds": float, "odds_low": float, "odds_high": float, "pay": float,
+    "initiatives": float, "problem": str,
+}  # fmt: skip
 
 Place = tuple[str, str, str, str | None]
 """Ids of a goal, its KPI and its unit, and its period."""
@@ -106,6 +112,14 @@ class Side:
         return f"Side({self.label!r}: {met} of {len(self.goals)} goals met, {odds})"
 
     @property
+    def row(self) -> dict[str, Any]:
+        """Its row in a frame."""
+        drawn = self.simulation.all_goals if self.simulation else None
+        odds = {"odds": drawn.estimate, "odds_low": drawn.low, "odds_high": drawn.high} if drawn else {}
+        met = {"goals_met": sum(goal.met for goal in self.goals), "goals": len(self.goals)}
+        return {"scenario": self.label, **met, **odds, "pay": self.pay, "initiatives": self.initiatives}
+
+    @property
     def graph(self) -> CausalGraph:
         """The graph of the plan."""
         return self.plan.graph
@@ -168,6 +182,22 @@ class LimitChange:
 
 
 @dataclass(frozen=True)
+class Unsolved:
+    """A scenario without a plan, and why."""
+
+    label: str
+    error: KpioptError
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its row in a frame."""
+        return {"scenario": self.label, "problem": self.error.problems[0].message}
+
+    def __repr__(self) -> str:
+        return f"Unsolved({self.label!r}: {self.error.problems[0].message})"
+
+
+@dataclass(frozen=True)
 class Comparison:
     """All that differs between two solved scenarios.
 
@@ -203,6 +233,11 @@ class Comparison:
     limits: tuple[LimitChange, ...]
     bridges: tuple[Bridge, ...]
     other_measures: tuple[OtherMeasure, ...]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of the second in a frame."""
+        return self.second.row
 
     def __repr__(self) -> str:
         parts = [f"inputs that differ: {len(self.inputs):,}"]

@@ -18,8 +18,9 @@ from kpiopt.studies.comparison.compare import (
     LimitChange,
     PayChange,
     Side,
+    Unsolved,
 )
-from kpiopt.studies.comparison.contenders import Comparisons, Unsolved
+from kpiopt.studies.comparison.contenders import Comparisons
 from kpiopt.studies.comparison.plan_changes import TargetMove
 
 SCHEMA = "kpiopt.compare/1"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
+from kpiopt.run.frames import as_pandas, frame_of
 from kpiopt.run.over_assign import over_assign
 from kpiopt.run.run import JudgedPlan, Run
 from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
@@ -29,8 +30,11 @@ from kpiopt.scenario.load import check_scenario
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
-from kpiopt.studies.comparison.compare import Comparison, GoalValue, Setting, Side, compare
+from kpiopt.studies.comparison.compare import SIDE_COLUMNS, Comparison, GoalValue, Setting, Side, Unsolved, compare
 from kpiopt.studies.comparison.settings import document_settings, table_settings, written_settings
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Progress = Callable[[str], None]
 Source = str | Path | Scenario | Run
@@ -75,17 +79,6 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Unsolved:
-    """A scenario without a plan, and why."""
-
-    label: str
-    error: KpioptError
-
-    def __repr__(self) -> str:
-        return f"Unsolved({self.label!r}: {self.error.problems[0].message})"
-
-
-@dataclass(frozen=True)
 class Comparisons:
     """The first scenario against each of the others.
 
@@ -111,6 +104,31 @@ class Comparisons:
     def _repr_html_(self) -> str:
         """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
         return str(import_module("kpiopt.report.notebook").html_of(self))
+
+    def figure(self, name: str) -> Any:
+        """Return a figure of the comparison's page that a notebook shows, by its title or how that begins.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such figure; the message names those that there are.
+        """
+        return import_module("kpiopt.report.notebook").figure_of(self, name)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """One row for each scenario: goals met, odds of all goals with their interval, pay; empty without a plan."""
+        return frame_of([self.base.row, *(other.row for other in self.others)], SIDE_COLUMNS)
+
+    def to_pandas(self) -> Any:
+        """Return the frame as a pandas DataFrame.
+
+        Raises
+        ------
+        UsageError
+            Where pandas is not installed.
+        """
+        return as_pandas(self.frame)
 
 
 def read_contenders(sources: Sequence[Source], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:

@@ -79,6 +79,16 @@ class SweepAnswer:
         """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
         return str(import_module("kpiopt.report.notebook").html_of(self))
 
+    def figure(self, name: str) -> Any:
+        """Return a figure of the sweep's page that a notebook shows, by its title or how that begins.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such figure; the message names those that there are.
+        """
+        return import_module("kpiopt.report.notebook").figure_of(self, name)
+
     def to_pandas(self) -> Any:
         """Return the points as a pandas DataFrame.
 

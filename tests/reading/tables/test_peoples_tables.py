@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from kpiopt.errors import TableError
+from kpiopt.reading.tables.raw import find_header
 from kpiopt.reading.tables.read import UNITS_TABLE, read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, ColumnRule, TableRule
 from tests.reading.tables.test_csv_file import only, problems, read
@@ -285,3 +286,9 @@ def test_text_of_a_parquet_file_that_could_be_either_is_asked_about(tmp_path: Pa
     pl.DataFrame({"unit": ["a"], "kpi": ["sales"], "baseline": [text]}).write_parquet(path)
     with pytest.raises(TableError, match=r"E-number-thousands.*1299 or 1.299"):
         read_table(path, "cells.parquet", CELLS_TABLE)
+
+
+def test_a_header_that_lost_a_required_name_is_still_the_header():
+    help_row = ["# id", "id", "value expected without new effort", "largest stretch"]
+    assert find_header([help_row, ["unit", "kpi", "", "max_stretch"], ["ann", "sales", "5", "1"]], CELLS_TABLE) == 1
+    assert find_header([["a", "b"], ["c", "d"]], CELLS_TABLE) == 0 and find_header([], CELLS_TABLE) == 0

@@ -16,9 +16,9 @@ from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
 from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds, estimate_change
-from kpiopt.studies.comparison.compare import Comparison
+from kpiopt.studies.comparison.compare import Comparison, Unsolved
 from kpiopt.studies.comparison.comparison_answer import comparisons_as_dict
-from kpiopt.studies.comparison.contenders import Unsolved, compare_contenders, read_contenders
+from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
 
 ROOT = Path(__file__).parents[3]
 HAND, ADVENTURE = ROOT / "scenarios" / "hand-solved.toml", ROOT / "scenarios" / "adventureworks-base.toml"
