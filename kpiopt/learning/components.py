@@ -20,6 +20,8 @@ PENALTY: dict[str, tuple[float, float]] = {
     "region_walk": (0.15, 1.0),
     "level": (0.8, 0.7),
     "walk": (0.4, 1.0),
+    "swing": (0.10, 1.0),
+    "small_swing": (0.10, 1.0),
     "own_season": (0.15, 1.0),
     "own_quarter": (0.15, 1.0),
     "noise": (0.3, 0.7),
@@ -42,22 +44,35 @@ class Components:
     ----------
     root, region, unit : dict of str to (T, T) float
         Covariance of each component where its variance is 1.
+    small : dict of str to (T, T) float
+        Components of units whose variance grows as that of the noise where a unit is small.
     """
 
     root: dict[str, Floats]
     region: dict[str, Floats]
     unit: dict[str, Floats]
+    small: dict[str, Floats]
 
     @property
     def names(self) -> tuple[str, ...]:
         """All components, those of the noise last."""
-        return (*self.root, *self.region, *self.unit, "noise", "small_noise")
+        return (*self.root, *self.region, *self.of_units)
 
-    def covariances(self, variance: dict[str, float]) -> tuple[Floats, Floats, Floats]:
-        """Return the prior covariance of the functions of root, region and unit, (T, T) each."""
+    @property
+    def of_units(self) -> tuple[str, ...]:
+        """The components of units, those of the noise last."""
+        return (*self.unit, *self.small, "noise", "small_noise")
+
+    def above(self, variance: dict[str, float]) -> tuple[Floats, Floats]:
+        """Return the prior covariance of the functions of root and region, (T, T) each."""
         size = len(self.unit["level"])
         common = MEAN_SD**2 * np.ones((size, size)) + _mix(self.root, variance, size)
-        return common, _mix(self.region, variance, size), _mix(self.unit, variance, size)
+        return common, _mix(self.region, variance, size)
+
+    def own(self, variance: dict[str, float], small: Floats) -> Floats:
+        """Return the prior covariance of the functions of units, (k, T, T), whose w_i are `small`."""
+        size = len(self.unit["level"])
+        return _mix(self.unit, variance, size) + small[:, None, None] * _mix(self.small, variance, size)
 
 
 def _mix(parts: dict[str, Floats], variance: dict[str, float], size: int) -> Floats:
@@ -90,11 +105,12 @@ def build_components(count: int, per_year: int, phase: int, *, has_regions: bool
         "common_walk": walk,
         "drift": np.outer(time + 1.0, time + 1.0) / per_year**2,
     }
-    unit = {"level": np.ones((count, count)), "walk": walk}
+    swing = np.exp(-np.abs(time[:, None] - time[None]).astype(float))
+    unit = {"level": np.ones((count, count)), "walk": walk, "swing": swing}
     if per_year > 1:
         root |= {"season": smooth, "spot": (apart == 0).astype(float)}
         unit["own_season"] = smooth
     if per_year == 12:
         root["quarter"] = unit["own_quarter"] = (place[:, None] % 3 == place[None] % 3).astype(float)
     region = {"region_shock": np.eye(count), "region_walk": walk} if has_regions else {}
-    return Components(root, region, unit)
+    return Components(root, region, unit, {"small_swing": swing})

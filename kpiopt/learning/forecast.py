@@ -6,6 +6,7 @@ before: by the log score of the horizon's values at past origins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.optimize import nnls
 
 from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
+from kpiopt.learning.likely import likely_variances
 from kpiopt.learning.links import Link, LinkName, link_series
 from kpiopt.learning.periods import PeriodGrid
 from kpiopt.learning.pool import SAMPLE, Pool, fit_pool, smallness, spaced_by_size
@@ -24,6 +26,8 @@ Integers = NDArray[np.int64]
 PAST_DRAWS = 400
 ORIGINS = 2
 """Past origins at which the forecasts are scored."""
+LIKELY = 16
+"""Sets of variances that draws are made with."""
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 LEAST_DENSITY, LEAST_SD, TINY = 1e-12, 1e-6, 1e-300
 FEW_PERIODS = 8
@@ -137,7 +141,7 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     weight = float(WEIGHTS[int(np.argmax(past.sum(axis=0)))]) if len(past) else 1.0
     link = link_series(chosen.series)
     pool = _fit(chosen, link)
-    values, by_period = _horizon(chosen, link, pool, draws, rng)
+    values, by_period = _horizon(chosen, link, pool, draws, rng, likely_variances(pool, LIKELY, rng))
     if weight < 1.0:
         naive = naive_draws(chosen, draws, rng)
         take = rng.random(draws) < weight
@@ -156,10 +160,13 @@ def _fit(question: Question, link: Link) -> Pool:
     return fit_pool(link.values, question.series.size, question.group, grid.per_year, grid.phase, link.known)
 
 
-def _horizon(question: Question, link: Link, pool: Pool, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def _horizon(
+    question: Question, link: Link, pool: Pool, draws: int, rng: np.random.Generator,
+    variances: Sequence[dict[str, float]],
+) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the horizon's values, (draws, n_units), and what its periods bring in all on average, (horizon,)."""
     out, by_period = np.empty((draws, len(question.series.units))), np.zeros(question.horizon)
-    for unit, values in draw_future(pool, question.horizon, draws, rng):
+    for unit, values in draw_future(pool, question.horizon, draws, rng, variances):
         own = link.back(values, unit, rng)
         out[:, unit] = own.mean(axis=1) if question.averages else own.sum(axis=1)
         by_period += own.mean(axis=0)
@@ -254,7 +261,8 @@ def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
         seen = question.series.value[_rows_of(question, past), count : count + question.horizon]
         happened = seen.mean(axis=1) if question.averages else seen.sum(axis=1)
         link = link_series(past.series)
-        ours, _ = _horizon(past, link, _fit(past, link), PAST_DRAWS, rng)
+        pool = _fit(past, link)
+        ours, _ = _horizon(past, link, pool, PAST_DRAWS, rng, likely_variances(pool, LIKELY, rng))
         rows.append(_log_scores(ours, naive_draws(past, PAST_DRAWS, rng), happened))
     return np.array(rows).reshape(-1, len(WEIGHTS))
 

@@ -6,7 +6,7 @@ On the link scale the value of unit i in period t is
     var e_it = (v0 + v1 w_i) k_i / l_it        w_i = mean size / size_i, 20 at most
 
 with the functions of `components`. The log standard deviations have a normal penalty, so that what the data do not tell
-stays near what is usual; l_it are the weights of t noise, k_i the unit's own variance, shrunk to 1.
+stays near what is usual; l_it are weights below 1 of what is far off, k_i the unit's own variance, shrunk to 1.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SAMPLE = 400
 """Units from which variances are estimated, stratified by size; levels and seasons come from all."""
 SMALLEST = 20.0
 """Largest w_i: noise grows no further below a twentieth of the mean size."""
-T_FREEDOM = 5.0
-"""Degrees of freedom of the noise."""
+FAR = 3.0
+"""Standard deviations of noise beyond which a value counts less and less."""
 SHRINK = 8.0
 """Values that a unit's own noise variance is shrunk by."""
 LOG_SD_RANGE = (-6.0, 1.5)
@@ -94,6 +94,10 @@ class Pool:
         k_i.
     at_bound : tuple of str
         Components whose variance ended at a bound of the search.
+    logs : (n_components,) float
+        Log standard deviation of each component as estimated, in the order of their names.
+    sample : (n_sampled,) int
+        Units from which variances were estimated.
     """
 
     data: PoolData
@@ -102,10 +106,8 @@ class Pool:
     scale: Floats
     own: Floats
     at_bound: tuple[str, ...]
-
-    def noise(self, rows: Integers | slice = slice(None)) -> Floats:
-        """Return each unit's noise variance without its own scale, (n,) float."""
-        return self.variance["noise"] + self.variance["small_noise"] * self.data.small[rows]
+    logs: Floats
+    sample: Integers
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def fit_pool(
     for _ in range(2):
         whole, own = _weights(data, whole, variance)
     ends = tuple(n for n, x in zip(names, logs.tolist(), strict=True) if not LOG_SD_RANGE[0] < x < LOG_SD_RANGE[1])
-    return Pool(data, mean, variance, whole, own, ends)
+    return Pool(data, mean, variance, whole, own, ends, logs, rows)
 
 
 def smallness(size: Floats) -> Floats:
@@ -192,15 +194,10 @@ def _variances(data: PoolData, logs: Floats) -> dict[str, float]:
 def _estimate(data: PoolData, scale: Floats, start: Floats | None) -> Floats:
     """Return the log standard deviations of largest penalised likelihood."""
     parts = data.components(data.values.shape[1])
-    centre = np.log([PENALTY[name][0] for name in parts.names])
-    width = np.array([PENALTY[name][1] for name in parts.names])
+    centre, _ = penalties(parts)
 
     def cost(logs: Floats) -> tuple[float, Floats]:
-        variance = dict(zip(parts.names, np.exp(2.0 * logs).tolist(), strict=True))
-        likelihood, slope = likelihood_and_slope(data, parts, scale, variance)
-        pull = (logs - centre) / width
-        gradient = np.array([slope[n] * 2.0 * variance[n] for n in parts.names])
-        return -likelihood + 0.5 * float(pull @ pull), gradient + pull / width
+        return cost_and_slope(data, parts, scale, logs)
 
     found = minimize(
         cost, centre if start is None else start, jac=True, method="L-BFGS-B",
@@ -209,19 +206,49 @@ def _estimate(data: PoolData, scale: Floats, start: Floats | None) -> Floats:
     return np.asarray(found.x)
 
 
-def pass_up(data: PoolData, parts: Components, scale: Floats, variance: dict[str, float], chunk: int = CHUNK) -> Levels:
+def penalties(parts: Components) -> tuple[Floats, Floats]:
+    """Return middle and deviation of each component's log standard deviation beforehand."""
+    return np.log([PENALTY[name][0] for name in parts.names]), np.array([PENALTY[name][1] for name in parts.names])
+
+
+def cost_and_slope(data: PoolData, parts: Components, scale: Floats, logs: Floats) -> tuple[float, Floats]:
+    """Return minus the penalised log likelihood, and its slope for each log standard deviation."""
+    variance = dict(zip(parts.names, np.exp(2.0 * logs).tolist(), strict=True))
+    likelihood, slope = likelihood_and_slope(data, parts, scale, variance)
+    centre, width = penalties(parts)
+    pull = (logs - centre) / width
+    gradient = np.array([slope[n] * 2.0 * variance[n] for n in parts.names])
+    return -likelihood + 0.5 * float(pull @ pull), gradient + pull / width
+
+
+def pass_up(data: PoolData, parts: Components, scale: Floats, variance: dict[str, float]) -> Levels:
     """Send everything from the units up to the root, in chunks of units."""
+    return send_on(data, parts, variance, from_units(data, parts, scale, variance))
+
+
+def from_units(
+    data: PoolData, parts: Components, scale: Floats, variance: dict[str, float]
+) -> tuple[Floats, Floats, float]:
+    """Return what units send to their regions, precision and vector, and their share of the log likelihood."""
     size = data.values.shape[1]
-    common, regional, own = parts.covariances(variance)
     precision, vector = np.zeros((data.groups, size, size)), np.zeros((data.groups, size))
     total = 0.0
-    for rows in _chunks(len(data.values), chunk):
-        noise = _noise(data, scale, variance, rows)
+    for rows in _chunks(len(data.values), CHUNK):
+        noise = noise_of(data, scale, variance, rows)
         below, pull = leaves(data.values[rows], noise)
-        up = send_up(below, pull, own)
+        up = send_up(below, pull, parts.own(variance, data.small[rows]))
         total += float(up.log_likelihood.sum()) + _seen_likelihood(data.values[rows], noise)
         more, further = gather(up.precision, up.vector, data.group[rows], data.groups)
         precision, vector = precision + more, vector + further
+    return precision, vector, total
+
+
+def send_on(
+    data: PoolData, parts: Components, variance: dict[str, float], sent: tuple[Floats, Floats, float]
+) -> Levels:
+    """Send what came from the units on to the root."""
+    common, regional = parts.above(variance)
+    precision, vector, total = sent
     region = send_up(precision, vector, regional) if data.groups > 1 else None
     top, top_vector = (region.precision, region.vector) if region else (precision, vector)
     top, top_vector = top.sum(axis=0)[None], top_vector.sum(axis=0)[None]
@@ -235,9 +262,14 @@ def _chunks(count: int, chunk: int) -> list[Integers]:
     return [part for part in np.array_split(np.arange(count), max(1, -(-count // chunk))) if len(part)]
 
 
-def _noise(data: PoolData, scale: Floats, variance: dict[str, float], rows: Integers) -> Floats:
-    noise = variance["noise"] + variance["small_noise"] * data.small[rows]
-    return noise[:, None] * scale[rows] + data.known[rows]
+def noise_of(data: PoolData, scale: Floats, variance: dict[str, float], rows: Integers) -> Floats:
+    """Return the noise variance of each value of some units, (k, T) float."""
+    return own_noise(data, variance, rows)[:, None] * scale[rows] + data.known[rows]
+
+
+def own_noise(data: PoolData, variance: dict[str, float], rows: Integers) -> Floats:
+    """Return the noise variance of some units without their own scale, (k,) float."""
+    return variance["noise"] + variance["small_noise"] * data.small[rows]
 
 
 def _seen_likelihood(values: Floats, noise: Floats) -> float:
@@ -249,20 +281,23 @@ def likelihood_and_slope(
     data: PoolData, parts: Components, scale: Floats, variance: dict[str, float]
 ) -> tuple[float, dict[str, float]]:
     """Return the log likelihood, and the slope of minus it for each variance: one pass up and one down."""
-    levels = pass_up(data, parts, scale, variance, chunk=len(data.values))
     rows = np.arange(len(data.values))
-    noise = _noise(data, scale, variance, rows)
+    noise = noise_of(data, scale, variance, rows)
     precision, vector = leaves(data.values, noise)
-    up = send_up(precision, vector, parts.covariances(variance)[2])
+    up = send_up(precision, vector, parts.own(variance, data.small))
+    likelihood = float(up.log_likelihood.sum()) + _seen_likelihood(data.values, noise)
+    sent = *gather(up.precision, up.vector, data.group, data.groups), likelihood
+    levels = send_on(data, parts, variance, sent)
     mean, covariance = send_down(precision, vector, up, *levels.above(data.group))
     weight = np.diagonal(precision, axis1=1, axis2=2)
     pulled = vector - weight * mean
     spread = weight - weight**2 * np.diagonal(covariance, axis1=1, axis2=2)
     slope: dict[str, float] = {}
-    at_units = np.diag(weight.sum(axis=0)) - np.einsum(
-        "it,itu,iu->tu", weight, covariance, weight, optimize=True
-    ) - pulled.T @ pulled  # fmt: skip
-    slope |= {name: 0.5 * float((at_units * matrix).sum()) for name, matrix in parts.unit.items()}
+    for kind, share in ((parts.unit, np.ones(len(rows))), (parts.small, data.small)):
+        at_units = np.diag(share @ weight) - np.einsum(
+            "it,itu,iu->tu", share[:, None] * weight, covariance, weight, optimize=True
+        ) - (share[:, None] * pulled).T @ pulled  # fmt: skip
+        slope |= {name: 0.5 * float((at_units * matrix).sum()) for name, matrix in kind.items()}
     if levels.region is not None:
         above, above_covariance = levels.above(np.arange(data.groups))
         at_regions = _curvature(levels.region_precision, levels.region_vector, above, above_covariance)
@@ -288,21 +323,21 @@ def _curvature(precision: Floats, vector: Floats, mean: Floats, covariance: Floa
 def _weights(data: PoolData, scale: Floats, variance: dict[str, float]) -> tuple[Floats, Floats]:
     """Return k_i / l_it and k_i from the expected squared noise of each value.
 
-    l = (nu + 1) / (nu + E e^2 / n) are the weights of t noise; k_i the mean of l E e^2 / n, shrunk to 1.
+    l = min(1, FAR^2 n / E e^2) are weights of Huber's; k_i is the mean of l E e^2 / n, shrunk to 1. Weights that differ
+    for usual values as well, as those of t noise do, would let noise fit what is a function of time.
     """
     parts = data.components(data.values.shape[1])
     levels = pass_up(data, parts, scale, variance)
-    own_covariance = parts.covariances(variance)[2]
     weighted, own = np.ones_like(scale), np.ones(len(scale))
     for rows in _chunks(len(data.values), CHUNK):
-        noise = _noise(data, scale, variance, rows)
+        noise = noise_of(data, scale, variance, rows)
         precision, vector = leaves(data.values[rows], noise)
-        up = send_up(precision, vector, own_covariance)
+        up = send_up(precision, vector, parts.own(variance, data.small[rows]))
         mean, covariance = send_down(precision, vector, up, *levels.above(data.group[rows]))
         seen = np.isfinite(data.values[rows])
         square = np.where(seen, (data.values[rows] - mean) ** 2 + np.diagonal(covariance, axis1=1, axis2=2), 0.0)
-        square = square / (variance["noise"] + variance["small_noise"] * data.small[rows])[:, None]
-        robust = np.where(seen, (T_FREEDOM + 1.0) / (T_FREEDOM + square), 1.0)
+        square = square / own_noise(data, variance, rows)[:, None]
+        robust = np.where(seen, np.minimum(1.0, FAR**2 / np.maximum(square, 1e-300)), 1.0)
         own[rows] = (SHRINK + (square * robust).sum(axis=1)) / (SHRINK + seen.sum(axis=1))
         weighted[rows] = own[rows][:, None] / robust
     return weighted, own

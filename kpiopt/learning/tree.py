@@ -59,15 +59,17 @@ def send_up(precision: Floats, vector: Floats, covariance: Floats) -> Upward:
     ----------
     precision, vector : (k, T, T) and (k, T) float
         What reaches each node from below.
-    covariance : (T, T) float
+    covariance : (T, T) or (k, T, T) float
         Prior covariance of the nodes' own functions.
     """
-    size = len(covariance)
-    root = np.linalg.cholesky(covariance + JITTER * np.trace(covariance) / size * np.eye(size))
-    inner = root.T @ precision @ root
+    size = covariance.shape[-1]
+    mean = np.trace(covariance, axis1=-2, axis2=-1)[..., None, None] / size
+    root = np.linalg.cholesky(covariance + JITTER * mean * np.eye(size))
+    turned = np.swapaxes(root, -1, -2)
+    inner = turned @ precision @ root
     inner[:, np.arange(size), np.arange(size)] += 1.0
     logs = 2.0 * np.log(np.diagonal(np.linalg.cholesky(inner), axis1=1, axis2=2)).sum(axis=1)
-    posterior = root @ np.linalg.inv(inner) @ root.T
+    posterior = root @ np.linalg.inv(inner) @ turned
     weighted = (posterior @ vector[..., None])[..., 0]
     gain = precision @ posterior
     return Upward(

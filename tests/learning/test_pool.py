@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kpiopt.learning.draws import draw_future
-from kpiopt.learning.pool import Pool, fit_pool, likelihood_and_slope
+from kpiopt.learning.likely import MANY, likely_variances
+from kpiopt.learning.pool import Pool, fit_pool, likelihood_and_slope, noise_of
 
 GROUP = np.array([0, 0, 1, 1, 1, 2, 2])
 
@@ -21,16 +22,20 @@ def pool() -> Pool:
 
 
 def dense_prior(pool: Pool, unit: np.ndarray, period: np.ndarray, count: int) -> np.ndarray:
-    common, region, own = pool.data.components(count).covariances(pool.variance)
+    parts = pool.data.components(count)
+    common, region = parts.above(pool.variance)
+    own = parts.own(pool.variance, pool.data.small)
     at = period[:, None], period[None]
     group = GROUP[unit]
-    return common[at] + (group[:, None] == group) * region[at] + (unit[:, None] == unit) * own[at]
+    return common[at] + (group[:, None] == group) * region[at] + (unit[:, None] == unit) * own[unit[:, None], *at]
 
 
 def test_likelihood_is_that_of_one_dense_normal(pool):
     unit, period = np.nonzero(np.isfinite(pool.data.values))
     y = pool.data.values[unit, period]
-    covariance = dense_prior(pool, unit, period, 15) + np.diag((pool.noise()[:, None] * pool.scale)[unit, period])
+    covariance = dense_prior(pool, unit, period, 15) + np.diag(
+        noise_of(pool.data, pool.scale, pool.variance, np.arange(7))[unit, period]
+    )
     _, logs = np.linalg.slogdet(covariance)
     dense = -0.5 * (len(y) * np.log(2 * np.pi) + logs + y @ np.linalg.solve(covariance, y))
     found, _ = likelihood_and_slope(pool.data, pool.data.components(15), pool.scale, pool.variance)
@@ -56,7 +61,7 @@ def test_draws_have_the_dense_forecasts_mean_and_covariance(pool):
     units, periods = np.concatenate([unit, future_unit]), np.concatenate([period, future])
     whole = dense_prior(pool, units, periods, 17)
     k = len(y)
-    seen = whole[:k, :k] + np.diag((pool.noise()[:, None] * pool.scale)[unit, period])
+    seen = whole[:k, :k] + np.diag(noise_of(pool.data, pool.scale, pool.variance, np.arange(7))[unit, period])
     cross = whole[k:, :k]
     mean = pool.mean + cross @ np.linalg.solve(seen, y)
     covariance = whole[k:, k:] - cross @ np.linalg.solve(seen, cross.T)
@@ -75,3 +80,32 @@ def test_the_order_of_units_does_not_matter():
     first = fit_pool(values, size, group, 4, 0)
     second = fit_pool(values[order], size[order], group[order], 4, 0)
     assert {k: second.variance[k] for k in first.variance} == pytest.approx(first.variance, rel=1e-3)
+
+
+def test_few_units_do_not_tell_their_variances_and_ranges_count_that(pool):
+    sets = likely_variances(pool, 16, np.random.default_rng(2))
+    logs = np.log([[one[name] for name in pool.variance] for one in sets])
+    assert (logs.std(axis=0) > 0.1).all()
+    spread = [
+        np.std([v for _, v in draw_future(pool, 2, 4000, np.random.default_rng(1), which)], axis=1).mean()
+        for which in ((), sets)
+    ]
+    assert spread[1] > 1.02 * spread[0]
+
+
+def test_many_units_tell_their_own_variances():
+    rng = np.random.default_rng(6)
+    pool = fit_pool(rng.normal(size=(MANY + 1, 8)), np.ones(MANY + 1), np.arange(MANY + 1) % 3, 1, 0)
+    sets = likely_variances(pool, 4, rng)
+    assert all(one["noise"] == pytest.approx(pool.variance["noise"]) for one in sets)
+    assert len({one["region_walk"] for one in sets}) > 1
+
+
+def test_noise_does_not_take_up_what_units_remember():
+    """Noise of autocorrelation 0.5: at least half of its variance of 0.04 is found as ups and downs or walk."""
+    rng = np.random.default_rng(8)
+    noise = 0.2 * np.sqrt(0.75) * rng.normal(size=(30, 40))
+    for k in range(1, 40):
+        noise[:, k] += 0.5 * noise[:, k - 1]
+    pool = fit_pool(noise, np.ones(30), np.zeros(30, dtype=np.int64), 4, 0)
+    assert pool.variance["swing"] + pool.variance["small_swing"] > 0.02
