@@ -185,6 +185,8 @@ def test_quantiles() -> None:
     assert binomial_ranks(100, 0.5) == (39, 60)
     (found,) = estimate_quantiles(np.arange(100.0).reshape(1, 100), [0.5])
     assert (found.value, found.low, found.high) == (49.0, 39.0, 60.0)
+    (found,) = estimate_quantiles(np.arange(400.0).reshape(1, 400), [0.5])
+    assert (found.low, found.high) == tuple(float(r) for r in binomial_ranks(400, 0.5))
     # Two replicates of 200: the values up to the median are 150 of the first and 50 of the second.
     values = np.array([[*range(150), *range(250, 300)], [*range(150, 200), *range(200, 250), *range(300, 400)]])
     (found,) = estimate_quantiles(values.astype(float), [0.5])
