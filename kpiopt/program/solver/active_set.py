@@ -18,16 +18,17 @@ from scipy.sparse.linalg import splu
 
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.solver.answer import Answer, Status
-from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
+from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_sides
 
 _SYMMETRIC: dict[str, Any] = {
     "permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}
 }  # fmt: skip
 FACTORISATIONS: tuple[tuple[float, float, dict[str, Any]], ...] = (
-    (1e-8, 1e-9, _SYMMETRIC), (1e-8, 1e-9, {}), (1e-6, 1e-6, {})
+    (1e-8, 1e-9, _SYMMETRIC), (1.0, 1e-9, _SYMMETRIC), (1e-8, 1e-9, {}), (1e-6, 1e-6, {})
 )  # fmt: skip
-"""Regularisation of columns and of rows, and how the factors are computed."""
+"""Regularisation of columns and of rows, and how the factors are computed. Only without curvature may that of columns
+be as large as 1, which leaves no pivot to chance where rows depend on each other."""
 NORMAL = 1e-12
 """Regularisation of A A'."""
 FEW_ROWS = 4
@@ -98,12 +99,15 @@ def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:
     pivoting do not. But without pivoting the small entries on the diagonal may let rounding grow. Without curvature any
     D leads to the same solution, and few rows among many columns are factored through A A'.
     """
-    if not np.any(curvature) and FEW_ROWS * inner.shape[0] < inner.shape[1]:
+    is_curved = bool(np.any(curvature))
+    if not is_curved and FEW_ROWS * inner.shape[0] < inner.shape[1]:
         through_rows = _through_rows(inner)
         if through_rows is not None and _is_accurate(_system(np.ones(inner.shape[1]), inner, NORMAL), through_rows):
             return through_rows
     solve: Solve | None = None
     for proximal, dual_proximal, settings in FACTORISATIONS:
+        if is_curved and proximal == 1.0:
+            continue
         system = _system(curvature + proximal, inner, dual_proximal)
         try:
             solve = splu(system, **settings).solve
@@ -151,13 +155,15 @@ def _is_accurate(system: sp.csc_array, solve: Solve) -> bool:
     return bool(error <= ACCURATE * np.abs(wanted).max(initial=0.0))
 
 
-def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None = None) -> Answer:
-    """Solve a linear program by an interior-point method and its active sides as equations.
+def solve_at_point(arrays: ProgramArrays, scaled: tuple[ScaledProgram, float], point: InteriorPoint) -> Answer:
+    """Solve a linear program with the active sides of an interior point as equations.
 
     Parameters
     ----------
-    point : InteriorPoint, optional
-        What the interior-point method found, where that is known.
+    scaled : (ScaledProgram, float)
+        The program as `scale_linear` gives it.
+    point : InteriorPoint
+        What the interior-point method found.
 
     Returns
     -------
@@ -165,10 +171,7 @@ def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None =
         OPTIMAL with values and duals that are yet to be certified, or UNKNOWN.
     """
     started = time.perf_counter()
-    problem, size = scale_linear(arrays)
-    point = point or solve_interior(problem)
-    if not np.all(np.isfinite(point.y)):
-        return Answer(Status.UNKNOWN)
+    problem, size = scaled
     try:
         y, multiplier = solve_equations(problem, point)
     except Uncertified:
@@ -184,12 +187,11 @@ def solve_by_interior_point(arrays: ProgramArrays, point: InteriorPoint | None =
     )  # fmt: skip
 
 
-def guess_face(arrays: ProgramArrays, point: InteriorPoint) -> ProgramArrays:
+def guess_face(arrays: ProgramArrays, problem: ScaledProgram, point: InteriorPoint) -> ProgramArrays:
     """Return the program with the sides fixed that an interior point leaves no doubt about.
 
     A side is beyond doubt where its multiplier exceeds its slack a thousand times; the few others stay as they are.
     """
-    problem, _ = scale_linear(arrays)
     reduced = problem.linear - problem.matrix.T @ point.multiplier
     columns = _beyond_doubt(reduced, point.y, problem.lower, problem.upper)
     rows = _beyond_doubt(point.multiplier, problem.matrix @ point.y, problem.row_lower, problem.row_upper)

@@ -112,13 +112,13 @@ def _implied_span(arrays: ProgramArrays) -> Floats:
     matrix = sp.coo_array(arrays.matrix)
     row, column, value = matrix.row, matrix.col, matrix.data
     for _ in range(PASSES):
-        ends = np.sort(np.stack([value * lower[column], value * upper[column]]), axis=0)
+        ends = _ordered(value * lower[column], value * upper[column])
         low, high = (np.bincount(row, end, arrays.n_rows) for end in ends)
-        noise = 1e-12 * np.bincount(row, np.abs(ends).max(axis=0), arrays.n_rows)[row]
+        noise = 1e-12 * np.bincount(row, np.maximum(np.abs(ends[0]), np.abs(ends[1])), arrays.n_rows)[row]
         with np.errstate(invalid="ignore"):  # of a column without an end nothing follows
             most = arrays.row_upper[row] - (low[row] - ends[0]) + noise
             least = arrays.row_lower[row] - (high[row] - ends[1]) - noise
-        bounds = np.sort(np.stack([least / value, most / value]), axis=0)
+        bounds = _ordered(least / value, most / value)
         before = lower, upper
         lower, upper = lower.copy(), upper.copy()
         np.fmax.at(lower, column, bounds[0])
@@ -126,6 +126,11 @@ def _implied_span(arrays: ProgramArrays) -> Floats:
         if np.all(upper - lower > 0.5 * (before[1] - before[0])):
             break
     return np.maximum(np.abs(lower), np.abs(upper))
+
+
+def _ordered(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """Return the smaller and the larger of each pair; what is not a number counts as the larger."""
+    return np.fmin(first, second), np.maximum(first, second)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from kpiopt.deadline import Deadline
-from kpiopt.program.solver.active_set import guess_face, solve_by_interior_point
+from kpiopt.program.solver.active_set import guess_face, solve_at_point
 from kpiopt.program.solver.answer import Answer, SolverOptions, Status
-from kpiopt.program.solver.interior import InteriorPoint, scale_linear, solve_interior
+from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, scale_linear, solve_interior
 from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays, dot
@@ -44,10 +44,11 @@ def _ways(left: ProgramArrays, deadline: Deadline) -> Iterator[Callable[[SolverO
         yield lambda _: Answer(Status.OPTIMAL, row_dual=np.zeros(left.n_rows), attempt="settled by earlier steps")
         return
     if left.n_columns + left.n_rows > SMALL and not deadline.is_over:
-        point = solve_interior(scale_linear(left)[0])
+        scaled = scale_linear(left)
+        point = solve_interior(scaled[0])
         if np.all(np.isfinite(point.y)):
-            yield lambda _: solve_by_interior_point(left, point)
-            yield lambda options: _on_guessed_face(left, point, options)
+            yield lambda _: solve_at_point(left, scaled, point)
+            yield lambda options: _on_guessed_face(left, scaled[0], point, options)
     yield lambda options: _by_simplex(left, options, "reduced")
 
 
@@ -56,10 +57,12 @@ def _by_simplex(left: ProgramArrays, options: SolverOptions, before: str) -> Ans
     return replace(answer, attempt=f"{before}, {answer.attempt}")
 
 
-def _on_guessed_face(left: ProgramArrays, point: InteriorPoint, options: SolverOptions) -> Answer:
+def _on_guessed_face(
+    left: ProgramArrays, problem: ScaledProgram, point: InteriorPoint, options: SolverOptions
+) -> Answer:
     """Leave to the simplex method what an interior point is in doubt about."""
     started = time.monotonic()
-    reduction = reduce_program(guess_face(left, point))
+    reduction = reduce_program(guess_face(left, problem, point))
     if reduction is None:
         return Answer(Status.UNKNOWN)
     answer = _by_simplex(reduction.left, options, "interior point")

@@ -122,6 +122,7 @@ def reduce_program(arrays: ProgramArrays, curvature: Floats | None = None) -> Re
     """
     state = _State.of(arrays, np.zeros(arrays.n_columns) if curvature is None else curvature)
     try:
+        state.substitute_fixed()
         for _ in range(ROUNDS):
             if not state.take_round():
                 break
@@ -188,14 +189,14 @@ class _State:
     def take_round(self) -> bool:
         """Apply every rule once; return whether anything was found."""
         before = np.count_nonzero(self.columns) + np.count_nonzero(self.rows)
-        self._substitute_fixed()
         fixed = self._fixed_part()
         self._open_kept_sides(fixed)
         self._turn_into_bounds(fixed)
         self._release()
+        self.substitute_fixed()
         return bool(np.count_nonzero(self.columns) + np.count_nonzero(self.rows) < before)
 
-    def _substitute_fixed(self) -> None:
+    def substitute_fixed(self) -> None:
         """Take out columns whose box is a point."""
         self._close_hairs()
         self.columns &= self.lower < self.upper
@@ -265,7 +266,6 @@ class _State:
 
     def reduction(self) -> Reduction:
         """Return what is left."""
-        self._substitute_fixed()
         arrays, fixed = self.arrays, self._fixed_part()
         columns, rows = np.flatnonzero(self.columns), np.flatnonzero(self.rows)
         x = np.where(self.columns, 0.0, self.lower)

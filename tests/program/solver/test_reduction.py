@@ -85,6 +85,20 @@ def test_each_rule_by_hand():
     assert point.tolist() == [3.0, 3.0, 0.0, 2.0]
 
 
+def test_a_column_that_only_the_first_round_releases_takes_its_rows_with_it():
+    """x2 bounds x0 from above and costs nothing: at its upper end it bounds nothing, however early that is found."""
+    whole = program(
+        [[1.0, 1.0, 0.0], [1.0, 0.0, -1.0]],
+        cost=[1.0, 2.0, 0.0],
+        columns=(0.0, [5.0, 5.0, 6.0]),
+        rows=([2.0, -INF], [INF, 0.0]),
+    )
+    reduction = reduce_program(whole)
+    assert reduction.columns.tolist() == [0, 1]
+    assert reduction.rows.tolist() == [0]
+    assert reduction.restore_point(np.array([2.0, 0.0])).tolist() == [2.0, 0.0, 6.0]
+
+
 def test_a_row_that_became_a_bound_takes_over_what_its_column_is_worth():
     """minimise -x with 2 x <= 8: one more of the side is worth half of one more x."""
     whole = program([[2.0]], cost=-1.0, columns=(0.0, 9.0), rows=(-INF, 8.0))
