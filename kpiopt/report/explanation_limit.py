@@ -14,8 +14,8 @@ from kpiopt.graph import CausalGraph
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import Entries, next_sentences, worth_words
-from kpiopt.report.numbers import amount, change, percent, round_amount
+from kpiopt.report.limits import Entries, kept_words, less_sentence, more_sentence, next_sentences
+from kpiopt.report.numbers import amount, change, percent
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
@@ -82,7 +82,7 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     more, less = entry["shadow_price_more"], entry["shadow_price_less"]
     if not entry["binding"]:
         left = f"{amount(entry['limit'] - entry['used'])} are left"
-        is_known = more is not None or not any(i.whole or i.is_switched for i in scenario.initiatives.values())
+        is_known = more is not None or not kept_words(scenario)
         said = f"More of it would change nothing: {left}." if is_known else f"{left}."
         yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'])} would."
         return
@@ -90,18 +90,19 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     if is_unknown and not (next_more or next_less):
         yield "Its price is not computed: it is a rule of your own, or the time was up."
         return
-    size = round_amount(abs(entry["limit"]))
     if more or (more is not None and not next_more):
-        gain = worth_words(scenario, goals, entry["step_more"] or entry["step"], size * more, "less")
-        yield f"{amount(size)} more would bring: {gain}."
-    if entry["no_plan_with_less"] and not next_less:
-        yield "With less of it there is no plan."
-    elif less or not (next_less or is_unknown or entry["no_plan_with_less"]):
-        loss = worth_words(scenario, goals, entry["step_less"], size * (less or 0.0), "more")
-        yield f"{amount(size)} less would cost: {loss}."
+        yield more_sentence(scenario, goals, entry)
+    if entry["no_plan_with_less"]:
+        if not next_less:
+            yield less_sentence(scenario, goals, entry)
+    elif less or (less is not None and not next_less):
+        yield less_sentence(scenario, goals, entry)
+    elif not next_less:
+        yield "What less of it would do is not known."
     if entry["from"] is not None or entry["to"] is not None:
         ends = [amount(entry[end]) if entry[end] is not None else "any amount" for end in ("from", "to")]
-        yield f"That holds for limits from {ends[0]} to {ends[1]}."
+        kept = kept_words(scenario)
+        yield f"That holds for limits from {ends[0]} to {ends[1]}{f', {kept}' if kept else ''}."
 
 
 def use_name(graph: CausalGraph, use: Use) -> str:

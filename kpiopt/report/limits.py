@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from kpiopt.graph import straight
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.program.order.prices import LimitResult
-from kpiopt.report.numbers import amount, change, round_amount
+from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.report.numbers import amount, change, decimals_of_step, round_amount
 from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
@@ -22,6 +23,9 @@ from kpiopt.simulation.odds import Estimate
 Entries = Sequence[Mapping[str, Any]]
 SHOWN_INITIATIVES = 8
 SHOWN_ADDED = 3
+LEAST_SHARE, LEAST_COST = 5e-6, 0.005
+"""What is less than half a thousandth of a percentage point, or half a cent, is practically nothing."""
+FIGURES = 12
 
 
 @dataclass(frozen=True)
@@ -90,21 +94,51 @@ def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Itera
         As the answer of a run has them.
     """
     for entry in limits:
-        for side, word in (("next_less", "less"), ("next_more", "more")):
+        for side, is_more in (("next_less", False), ("next_more", True)):
             step = entry.get(side)
-            if step is None:
-                continue
-            size = f"{amount(abs(step['limit'] - entry['limit']))} {word} ({amount(step['limit'])})"
-            moved = f"{limit_words(scenario, entry['name'])}: {size}"
-            if not step["has_plan"]:
-                yield f"{moved} would leave no plan."
-                continue
-            if step["step"] is None:
-                yield f"{moved} would change nothing; it was tried up to there."
-                continue
-            brought, verb = ("mean", "more") if step["change"] > 0.0 else ("bring", "less")
-            words = worth_words(scenario, goals, step["step"], abs(step["change"]), verb)
-            yield f"{moved} would {brought} {words}, with other levels of initiatives."
+            if step is not None:
+                yield _next_sentence(scenario, goals, entry, step, is_more=is_more)
+
+
+def _next_sentence(
+    scenario: Scenario, goals: Entries, entry: Mapping[str, Any], step: Mapping[str, Any], *, is_more: bool
+) -> str:
+    start = step.get("start")
+    has_room = start is not None and abs(start - entry["limit"]) > USED_UP * max(1.0, abs(start))
+    if step.get("at_once"):
+        opening = _below(scenario, entry["name"], start) if has_room else _moved(scenario, entry, None, is_more=is_more)
+    else:
+        opening = _moved(scenario, entry, step["limit"], is_more=is_more)
+        if has_room:
+            until = f"{'Up' if is_more else 'Down'} to {amount(start)}"
+            opening = f"{until} nothing gets {'better' if is_more else 'worse'}; {opening[0].lower()}{opening[1:]}"
+    if not step["has_plan"]:
+        return f"{opening}, there would be no plan."
+    if step["step"] is None:
+        way, further = ("better", "more") if is_more else ("worse", "less")
+        return f"{opening}, nothing would get {way}; {further} than that was not tried."
+    effect = effect_words(scenario, goals, step["step"], step["change"])
+    levels = ", at other levels of initiatives" if step.get("other_levels", True) else ""
+    return f"{opening}, {effect}{levels}."
+
+
+def _moved(scenario: Scenario, entry: Mapping[str, Any], limit: float | None, *, is_more: bool) -> str:
+    """Say to what a limit is moved: "With 400 less of the cash budget (3,600)"; without a limit, however little."""
+    name, way = limit_words(scenario, entry["name"]), "more" if is_more else "less"
+    size = "any" if limit is None else amount(_without_noise(abs(limit - entry["limit"])))
+    told = f"below {amount(entry['limit'])}" if limit is None else amount(limit)
+    if name.startswith("rule "):
+        return f"With the limit of {name} {size} {'higher' if is_more else 'lower'} ({told})"
+    return f"With {size} {way} of the {name} ({told})"
+
+
+def _without_noise(difference: float) -> float:
+    return float(f"{difference:.{FIGURES}g}")
+
+
+def _below(scenario: Scenario, name: str, limit: float) -> str:
+    words = limit_words(scenario, name)
+    return f"With {words if words.startswith('rule ') else f'the {words}'} below {amount(limit)}"
 
 
 def _more_is_worth(limit: LimitResult) -> bool:
@@ -123,12 +157,42 @@ def _has_two_prices(limit: LimitResult) -> bool:
 
 
 def _less_in_words(run: Run, limit: LimitResult) -> str:
-    name, price = limit_words(run.scenario, limit.name), limit.price_less or 0.0
-    if math.isinf(price):
-        return f"{name}: with less of it there is no plan."
-    move = round_amount(abs(limit.limit))
-    loss = worth_words(run.scenario, _goal_entries(run), limit.step_less, move * price, "more")
-    return f"{name}: {amount(move)} less would mean {loss}."
+    return less_sentence(run.scenario, _goal_entries(run), limit_as_dict(limit))
+
+
+def more_sentence(scenario: Scenario, goals: Entries, entry: Mapping[str, Any]) -> str:
+    """Say what more of a limit would do, by its price and no further than that holds."""
+    move = step_of(entry["limit"], entry["to"] if entry["shadow_price_more"] else None)
+    gain = -move * (entry["shadow_price_more"] or 0.0)
+    opening = _moved(scenario, entry, entry["limit"] + move, is_more=True)
+    return f"{opening}, {effect_words(scenario, goals, entry['step_more'] or entry['step'], gain)}."
+
+
+def less_sentence(scenario: Scenario, goals: Entries, entry: Mapping[str, Any]) -> str:
+    """Say what less of a limit would do, by its price and no further than that holds."""
+    if entry["no_plan_with_less"]:
+        return f"{_moved(scenario, entry, None, is_more=False)}, there would be no plan."
+    move = step_of(entry["limit"], entry.get("from_less"))
+    loss = move * (entry["shadow_price_less"] or 0.0)
+    opening = _moved(scenario, entry, entry["limit"] - move, is_more=False)
+    return f"{opening}, {effect_words(scenario, goals, entry['step_less'], loss)}."
+
+
+def step_of(limit: float, end: float | None) -> float:
+    """Return the move that is told of a limit: a power of ten that goes no further than where its price ends."""
+    move = round_amount(abs(limit))
+    room = move if end is None else abs(end - limit)
+    return move if room >= move or not room else 10.0 ** math.floor(math.log10(room) + USED_UP)
+
+
+def kept_words(scenario: Scenario) -> str:
+    """Say which whole numbers prices take as they are; "" where there are none."""
+    kept = ["the whole-number levels of initiatives"] * any(
+        i.whole or i.is_switched for i in scenario.initiatives.values()
+    )
+    kept += ["the goals that are met"] * ("met" in scenario.decide.order)
+    kept += ["the choice of KPIs"] * (scenario.chosen is not None)
+    return f"with {' and '.join(kept)} as they are" if kept else ""
 
 
 def limit_unit(scenario: Scenario, limit: LimitResult) -> str:
@@ -162,24 +226,61 @@ def worth_words(scenario: Scenario, goals: Entries, step: str | None, gain: floa
     """
     if not gain or not step:
         return "nothing"
-    is_better, way = verb == "less", "lower" if verb == "less" else "higher"
     if step == "cost":
         return f"{amount(gain, scenario.currency)} {verb} cost"
+    found = _effect(scenario, goals, step, gain, is_better=verb == "less")
+    return f"{found.subject} {found.predicate}"
+
+
+def effect_words(scenario: Scenario, goals: Entries, step: str | None, change: float) -> str:
+    """Say what a change of a step's value, below 0 for the better, would be, as the end of a sentence.
+
+    What is less than the digits in which planners read that value is practically nothing.
+    """
+    if not step or not change:
+        return "nothing would change"
+    found = _effect(scenario, goals, step, abs(change), is_better=change < 0.0)
+    if found.size < found.shown:
+        return f"practically nothing would change: the {found.subject} would move by less than is shown of it"
+    return f"{found.article}{found.subject} would be {found.predicate}"
+
+
+class _Effect(NamedTuple):
+    """What becomes better or worse, by how much in words and figures, and the least that is shown of it."""
+
+    article: str
+    subject: str
+    predicate: str
+    size: float
+    shown: float
+
+
+def _effect(scenario: Scenario, goals: Entries, step: str, gain: float, *, is_better: bool) -> _Effect:
+    way, opposite = ("lower", "higher") if is_better else ("higher", "lower")
+    if step == "cost":
+        return _Effect("the ", "cost", f"{amount(gain, scenario.currency)} {way}", gain, LEAST_COST)
     if step == "maximize":
-        return f"weighted goal value {amount(gain)} {'higher' if is_better else 'lower'}"
+        return _Effect("the ", "weighted goal value", f"{amount(gain)} {opposite}", gain, LEAST_SHARE)
     kind, _, number = step.partition(" ")
-    if kind == "fairness":
-        which = "largest stretches" if number in ("", "1") else f"{number} largest stretches together"
-        return f"average of the peer groups' {which} {_points(gain)} {way}"
     if kind == "met":
-        return f"weighted number of missed goals {amount(gain)} {way}"
+        return _Effect("the ", "weighted number of missed goals", f"{amount(gain)} {way}", gain, LEAST_SHARE)
     about = [g for g in goals if step in ("goals", f"goals {scenario.goals[g['goal']].priority}")]
     about = [g for g in about if not (g["met"] if is_better else g["hard"])]
     if len(about) == 1:
         kpi, goal = scenario.kpis[about[0]["kpi"]], scenario.goals[about[0]["goal"]]
-        moved = gain * _scale(about[0]) / goal.weight
-        return f"{kpi.name} {amount(moved, kpi.unit)} {'closer to' if is_better else 'further from'} its target"
-    return f"{_lack_of(step)} {_points(gain)} {way}"
+        moved, side = gain * _scale(about[0]) / goal.weight, "closer to" if is_better else "further from"
+        return _Effect("", kpi.name, f"{amount(moved, kpi.unit)} {side} its target", moved, _shown(about[0], kpi))
+    subject = _lack_of(step)
+    if kind == "fairness":
+        which = "largest stretches" if number in ("", "1") else f"{number} largest stretches together"
+        subject = f"average of the peer groups' {which}"
+    return _Effect("" if subject.startswith("what ") else "the ", subject, f"{_points(gain)} {way}", gain, LEAST_SHARE)
+
+
+def _shown(goal: Mapping[str, Any], kpi: Kpi) -> float:
+    """Return half of the last digit in which a goal's value is shown: about the fourth, or as the KPI's step says."""
+    digits = math.floor(math.log10(abs(goal["target"]) or abs(goal["baseline"]) or 1.0)) - 3
+    return 0.5 * 10.0 ** (digits if kpi.step is None else min(digits, -decimals_of_step(kpi.step)))
 
 
 def _goal_entries(run: Run) -> Entries:

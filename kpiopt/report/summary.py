@@ -16,6 +16,7 @@ from kpiopt.report.goal_names import goal_kpi, target_words, targets_by_period
 from kpiopt.report.grid import FirstThatFits, Grid, Sentence, heading, indented, narrower
 from kpiopt.report.limits import (
     initiative_lines,
+    kept_words,
     locked_text,
     next_steps,
     over_budget_lines,
@@ -387,10 +388,9 @@ def _limits(run: Run) -> Iterator[RenderableType]:
         yield grid
     if len(priced) > SHOWN_PRICES:
         yield indented(f"… and {len(priced) - SHOWN_PRICES:,} more in limits.csv")
-    if priced and any(i.whole or i.is_switched for i in run.scenario.initiatives.values()):
-        yield indented("These prices hold with the whole-number levels of initiatives as they are.")
-    if priced and "met" in run.scenario.decide.order:
-        yield indented("These prices hold with the goals met that are met in this plan.")
+    kept = kept_words(run.scenario)
+    if priced and kept:
+        yield indented(f"These prices hold {kept}.")
     if others:
         named = ", ".join(others[:SHOWN_PRICES]) + (" …" if len(others) > SHOWN_PRICES else "")
         yield indented(f"Used up too, but more would be worth nothing: {named}.")

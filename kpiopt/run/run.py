@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -350,6 +350,7 @@ def limit_as_dict(limit: LimitResult) -> dict[str, Any]:
         "to": finite(limit.upper),
         "shadow_price_less": finite(limit.price_less),
         "step_less": limit.step_less,
+        "from_less": finite(limit.lower_less),
         "shadow_price_more": finite(limit.price_more),
         "step_more": limit.step_more,
         "no_plan_with_less": limit.price_less == float("inf"),
@@ -362,7 +363,7 @@ def limit_as_dict(limit: LimitResult) -> dict[str, Any]:
 def _next_as_dict(step: NextStep | None) -> dict[str, Any] | None:
     if step is None:
         return None
-    return {"limit": step.limit, "has_plan": step.has_plan, "step": step.step, "change": step.change}
+    return asdict(step)
 
 
 def unassigned_of(run: Run) -> list[dict[str, Any]]:

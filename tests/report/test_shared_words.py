@@ -83,8 +83,9 @@ def test_the_page_says_who_locked_what_and_why_and_what_the_next_whole_step_brin
     run = solved(tmp_path, STEPS)
     section = limits_section(source_of_run(run, "s"))
     assert list(section.lines) == next_steps(run) and len(section.lines) == 2
-    assert section.lines[0].startswith("cash budget: 2 less (2) would mean sales 3 EUR further from its target")
-    assert section.lines[1].startswith("cash budget: 2 more (6) would bring sales 3 EUR closer to its target")
+    less, more = (f"sales would be 3 EUR {way} its target, at other levels" for way in ("further from", "closer to"))
+    assert section.lines[0] == f"With 2 less of the cash budget (2), {less} of initiatives."
+    assert section.lines[1] == f"With 2 more of the cash budget (6), {more} of initiatives."
     assert list(section.blocks[0].rows[0][4:6]) == ["see above", "see above"]
     (table,) = (block for block in section.blocks if block.title == "Locks")
     assert list(table.rows) == [

@@ -34,7 +34,7 @@ def test_of_no_limit_more_is_said_to_be_worth_nothing_without_having_solved_it(t
     assert used_up(run) == []
     assert len(without_price(run)) == COUNT - STEPPED
     more = [text for text in next_steps(run) if " more " in text]
-    assert len(more) == STEPPED and all("would bring" in text for text in more)
+    assert len(more) == STEPPED and all("closer to its target" in text for text in more)
     steps = [limit.next_more for limit in run.limits if limit.next_more]
     assert [round(-step.change, 9) for step in steps] == [round((n + 1) / 400, 9) for n in range(STEPPED)]
 

@@ -66,7 +66,7 @@ def test_what_one_more_of_a_limit_is_worth_is_what_solving_again_gives():
     entry = next(e for e in limits(name) if e["name"] == "capacity.hours@michael-blythe")
     found = explain_limit(run(name).graph, run(name).plan.stretch, run(name).plan.levels, entry)
     told = next(iter(limit_sentences(run(name).scenario, found)))
-    worth = float(re.search(r"bring: ([\d.,]+) USD less cost", told)[1].replace(",", ""))
+    worth = float(re.search(r"the cost would be ([\d.,]+) USD lower", told)[1].replace(",", ""))
     units = run(name).scenario.units
     hours = dict(units.capacity)
     hours["hours"] = hours["hours"].copy()

@@ -1,7 +1,9 @@
 """The nearest limits at which whole numbers make another plan: found by a program for them, then solved there.
 
 What more brings is the least limit at which a step of the order gets better with those before it kept; what less costs
-begins below the least use that keeps every step. What is told about either is the plan solved at that limit.
+begins below the largest of the least uses that keep the value of each step. What is told about either is the plan
+solved at that limit. Where continuous amounts use the limit too, values may change by degrees from there on: then the
+plan is solved some way past that limit, and the limit up to which nothing changes is told beside it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import gcd, lcm
+from math import floor, gcd, lcm, log10
 
 import numpy as np
 
@@ -30,6 +32,10 @@ BETTER = 1e-6
 """By which share of its size a step gets better where a limit is looked for: far above what a solver errs by."""
 HAIR = 1e-6
 """Share of a limit that is taken away where nothing says what the next smaller use is."""
+BY_DEGREES = 1.5
+"""Where twice the way changes a value more than this many times as much, it changes by degrees and not at once."""
+EDGE_DIGITS = 9
+"""To which a limit is known from which on values change by degrees."""
 DIGITS = 12
 """To which the use of a limit is known."""
 
@@ -48,12 +54,21 @@ class NextStep:
     change : float
         By how much that value grows; below 0 it gets better.
     has_plan : bool
+    start : float or None
+        The limit up to which no step's value changes, where that is not known to be the limit before this one.
+    at_once : bool
+        Whether what is told holds from `start` on, however little is taken away.
+    other_levels : bool
+        Whether initiatives have other levels there.
     """
 
     limit: float
     step: str | None
     change: float
     has_plan: bool = True
+    start: float | None = None
+    at_once: bool = False
+    other_levels: bool = False
 
 
 class NotFound(Exception):
@@ -90,18 +105,17 @@ class NextLimits:
         """
         reach = np.where(self.taken > 0.0, self.arrays.column_upper, self.arrays.column_lower)
         most = max(self.side, float(self.taken @ reach)) + 1.0
-        least = most
-        for posed in self._better():
-            uses = self._least_use(posed, least)
-            least = least if uses is None else min(least, uses)
-        if least < most:
-            found = self.at(least - self.side)
-            if found.step is None:
+        least = self._first_better(most, BETTER)
+        if least == most:
+            if self.at(most - self.side).step is not None:
                 raise NotFound
-            return found
-        if self.at(most - self.side).step is not None:
+            return None
+        found = self.at(least - self.side)
+        if found.step is None:
             raise NotFound
-        return None
+        if self._grid() is not None or not self._is_hardly_better(found):
+            return found
+        return self._by_degrees(least, most)
 
     def less(self) -> NextStep:
         """Return the first plan that less of the limit makes worse.
@@ -113,21 +127,57 @@ class NextLimits:
         LimitReached
             Where the deadline ends it.
         """
-        posed = self.arrays
-        for objective, value, allowed in self._kept():
-            if objective.slack > 0.0:
-                raise NotFound  # no single plan has all values of the order
-            room = USED_UP * max(1.0, abs(value))
-            posed = append_row(posed, objective.cost, allowed + room - objective.offset)
-        least = self._least_use(posed, self.side)
-        if least is None:
+        uses = [self._least_use(posed, self.side) for posed in self._keeping()]
+        if None in uses:
             raise NotFound
+        least = max(use for use in uses if use is not None)
         grid = self._grid()
-        below = least - (grid or HAIR * max(1.0, abs(least)))
-        found = self.at(below - self.side)
+        found = self._below(least) if grid is None else self.at(least - grid - self.side)
         if found.has_plan and found.step is None:
             raise NotFound
         return found
+
+    def _first_better(self, most: float, share: float) -> float:
+        """Return the least limit at which a step is better by a share of its size; `most` where there is none."""
+        least = most
+        for posed in self._better(share):
+            uses = self._least_use(posed, least)
+            least = least if uses is None else min(least, uses)
+        return least
+
+    def _is_hardly_better(self, found: NextStep) -> bool:
+        value = next(step.value for step in self.solution.steps if step.label == found.step)
+        return abs(found.change) <= BY_DEGREES * BETTER * max(1.0, abs(value))
+
+    def _by_degrees(self, least: float, most: float) -> NextStep:
+        """Return a plan some way past the limit from which on values get better by degrees."""
+        ahead = self._first_better(most, 2.0 * BETTER)
+        edge = float(f"{max(self.side, 2.0 * least - ahead):.{EDGE_DIGITS}g}")
+        found = self.at(max(least, edge + self._way()) - self.side)
+        if found.step is None:
+            raise NotFound
+        return replace(found, start=self._told(edge))
+
+    def _below(self, least: float) -> NextStep:
+        """Return what is below a limit: at once where values jump there, some way below where they do not."""
+        hair = HAIR * max(1.0, abs(least))
+        near, start = self.at(least - hair - self.side), self._told(least)
+        if not near.has_plan:
+            return replace(near, start=start, at_once=True)
+        if near.step is not None:
+            further = self.at(least - 2.0 * hair - self.side)
+            if further.step == near.step and abs(further.change) < BY_DEGREES * abs(near.change):
+                return replace(near, start=start, at_once=True)
+        return replace(self.at(least - self._way() - self.side), start=start)
+
+    def _way(self) -> float:
+        """Return how far past a limit is looked where values change by degrees: a tenth to a hundredth of the limit."""
+        size = abs(self.limit.value)
+        return 10.0 ** (floor(log10(size)) - 1) if size > 0.0 else 1.0
+
+    def _told(self, side: float) -> float:
+        """Return a side of the row as the limit that it is."""
+        return float(f"{self.limit.value + side - self.side:.{DIGITS}g}")
 
     def at(self, change: float) -> NextStep:
         """Solve the program with the limit moved.
@@ -145,7 +195,7 @@ class NextLimits:
             if block.start <= limit.row < block.start + len(block):
                 upper[limit.row - block.start] += change
             rows.append(replace(block, upper=upper))
-        moved = float(f"{limit.value + change:.{DIGITS}g}")
+        moved = self._told(self.side + change)
         try:
             found = solve_program(replace(program, rows=tuple(rows)), self.options, near=self.solution)
         except InfeasibleProgram:
@@ -156,23 +206,39 @@ class NextLimits:
             if self.deadline.is_over:
                 raise
             raise NotFound from None
+        level = self.cascade.columns.level
+        other_levels = not np.allclose(level.of(found.x), level.of(self.solution.x), rtol=HAIR, atol=HAIR)
         for now, then in zip(self.solution.steps[: len(program.objectives)], found.steps, strict=False):
             if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
-                return NextStep(moved, now.label, then.value - now.value)
-        return NextStep(moved, None, 0.0)
+                return NextStep(moved, now.label, then.value - now.value, other_levels=other_levels)
+        return NextStep(moved, None, 0.0, other_levels=other_levels)
 
     def _kept(self) -> Iterator[tuple[Objective, float, float]]:
         """Yield every objective with its value and the value that later steps leave it."""
         for objective, step in zip(self.cascade.program.objectives, self.solution.steps, strict=False):
             yield objective, step.value, worst_allowed(step.value, objective.slack)
 
-    def _better(self) -> Iterator[ProgramArrays]:
+    def _better(self, share: float) -> Iterator[ProgramArrays]:
         """Yield for each step the program of the plans in which it is better and those before it are kept."""
         kept = self.arrays
         for objective, value, allowed in self._kept():
             size = max(1.0, abs(value))
-            yield append_row(kept, objective.cost, value - BETTER * size - objective.offset)
+            yield append_row(kept, objective.cost, value - share * size - objective.offset)
             kept = append_row(kept, objective.cost, allowed + USED_UP * size - objective.offset)
+
+    def _keeping(self) -> Iterator[ProgramArrays]:
+        """Yield the programs of the plans that keep a step's value: of each with slack, and of all others together.
+
+        With slack no single plan need have all values of the order, but for each there has to be one.
+        """
+        kept, last = self.arrays, len(self.cascade.program.objectives) - 1
+        if last < 0:
+            yield kept
+        for position, (objective, value, allowed) in enumerate(self._kept()):
+            room = USED_UP * max(1.0, abs(value)) - objective.offset
+            if objective.slack > 0.0 or position == last:
+                yield append_row(kept, objective.cost, value + room)
+            kept = append_row(kept, objective.cost, allowed + room)
 
     def _least_use(self, posed: ProgramArrays, side: float) -> float | None:
         """Return the least use of the limit in a program, up to a side; None where it has no plan."""

@@ -62,6 +62,8 @@ class LimitResult:
         where no plan is left with less, None where it could not be told.
     step_less, step_more : str or None
         The steps that these prices are about.
+    lower_less : float or None
+        The limit down to which the price of less holds.
     next_less, next_more : NextStep or None
         Of the first limits that whole numbers use up; prices hold with the whole numbers as they are.
     in_time : bool
@@ -84,6 +86,7 @@ class LimitResult:
     price_more: float | None = None
     step_less: str | None = None
     step_more: str | None = None
+    lower_less: float | None = None
     next_less: NextStep | None = None
     next_more: NextStep | None = None
     in_time: bool = True
@@ -311,6 +314,7 @@ def _priced(
         price_more=more.slope if more else None,
         step_less=_label(steps, less),
         step_more=_label(steps, more),
+        lower_less=less.lower + limit.base if less else None,
     )
     piece = next((p for p in (more, less) if p is not None and p.position is not None), None)
     if piece is None or piece.position is None:

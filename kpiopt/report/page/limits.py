@@ -12,7 +12,7 @@ from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
 from kpiopt.report.goal_names import goal_name_in
-from kpiopt.report.limits import next_sentences, worth_words
+from kpiopt.report.limits import kept_words, next_sentences, worth_words
 from kpiopt.report.numbers import amount, change, percent, round_amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
@@ -35,8 +35,8 @@ def limits_section(source: ReportSource) -> PageSection:
     when = () if scenario.periods is None else ("in",)
     columns = ("limit", *when, "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
     caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
-    whole = any(i.whole or i.is_switched for i in scenario.initiatives.values())
-    note = "Prices hold with the whole-number levels of initiatives as they are." if whole else ""
+    kept = kept_words(scenario)
+    note = f"Prices hold {kept}." if kept else ""
     table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1 + len(when), caption,
                       note=note)  # fmt: skip
     lines = list(next_sentences(scenario, document["goals"], entries))
@@ -94,13 +94,10 @@ def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> li
     if entry["binding"] and entry["name"].startswith("rules.") and not has_price and not entry["no_plan_with_less"]:
         worth = loss = "no price"
     elif entry["binding"]:
-        worth = worth_words(
-            scenario, goals, entry["step_more"] or entry["step"], more * (entry["shadow_price_more"] or 0.0), "less"
-        )
-        cost = more * (entry["shadow_price_less"] or 0.0)
-        loss = (
-            "no plan" if entry["no_plan_with_less"] else worth_words(scenario, goals, entry["step_less"], cost, "more")
-        )
+        first = entry["step_more"] or entry["step"]
+        worth = _worth(scenario, goals, first, entry["shadow_price_more"], more, "less")
+        loss = _worth(scenario, goals, entry["step_less"], entry["shadow_price_less"], more, "more")
+        loss = "no plan" if entry["no_plan_with_less"] else loss
     worth, loss = _unless_whole(worth, entry.get("next_more")), _unless_whole(loss, entry.get("next_less"))
     ends = [amount(entry[end]) if entry["binding"] and entry[end] is not None else "" for end in ("from", "to")]
     plain, when = split_period(scenario.periods, entry["name"])
@@ -110,9 +107,13 @@ def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> li
     return [name, *at, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
 
+def _worth(scenario: Scenario, goals: Goals, step: str | None, price: float | None, move: float, verb: str) -> str:
+    return "not known" if price is None else worth_words(scenario, goals, step, move * price, verb)
+
+
 def _unless_whole(words: str, step: Mapping[str, Any] | None) -> str:
     """Return the words on a price, unless the next step of whole numbers is told in a sentence of its own."""
-    return "see above" if words == "nothing" and step and (step["step"] or not step["has_plan"]) else words
+    return "see above" if words in ("nothing", "not known") and step else words
 
 
 def money_section(source: ReportSource) -> PageSection:

@@ -117,5 +117,5 @@ def test_the_next_steps_of_a_limit_are_what_solving_there_gives(starter: Path) -
     text = " ".join(plain_text(render_summary(run)).split())
     assert "worth nothing" not in text
     assert "there is no plan" not in text
-    assert "cash budget: 400 less (3,600) would mean" in text
-    assert "cash budget: 400 more (4,400) would bring" in text
+    assert "With 400 less of the cash budget (3,600), the average of the peer groups' largest stretches would be" in text
+    assert "With 400 more of the cash budget (4,400), the average of the peer groups' largest stretches would be" in text
