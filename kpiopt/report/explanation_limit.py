@@ -82,7 +82,7 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     more, less = entry["shadow_price_more"], entry["shadow_price_less"]
     if not entry["binding"]:
         left = f"{amount(entry['limit'] - entry['used'])} are left"
-        is_known = more is not None or not kept_words(scenario)
+        is_known = more is not None or not (kept_words(scenario) or any(scenario.decide.slack.values()))
         said = f"More of it would change nothing: {left}." if is_known else f"{left}."
         yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'])} would."
         return

@@ -103,8 +103,8 @@ def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Itera
 def _next_sentence(
     scenario: Scenario, goals: Entries, entry: Mapping[str, Any], step: Mapping[str, Any], *, is_more: bool
 ) -> str:
-    start = step.get("start")
-    has_room = start is not None and abs(start - entry["limit"]) > USED_UP * max(1.0, abs(start))
+    start = entry["limit"] if step.get("start") is None else step["start"]
+    has_room = abs(start - entry["limit"]) > USED_UP * max(1.0, abs(start))
     if step.get("at_once"):
         opening = _below(scenario, entry["name"], start) if has_room else _moved(scenario, entry, None, is_more=is_more)
     else:
@@ -241,7 +241,8 @@ def effect_words(scenario: Scenario, goals: Entries, step: str | None, change: f
         return "nothing would change"
     found = _effect(scenario, goals, step, abs(change), is_better=change < 0.0)
     if found.size < found.shown:
-        return f"practically nothing would change: the {found.subject} would move by less than is shown of it"
+        done = "gained" if change < 0.0 else "lost"
+        return f"practically nothing would be {done}: {found.article}{found.subject} would differ by less than is shown"
     return f"{found.article}{found.subject} would be {found.predicate}"
 
 

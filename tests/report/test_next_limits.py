@@ -96,3 +96,31 @@ def test_random_next_limits_against_trying_every_limit(tmp_path, seed):
     if found.binding:
         assert found.next_less.limit == max(cap for cap in range(limit) if best(cap) < best(limit))
         assert later or found.price_more == 0.0
+
+
+def test_slack_in_the_order_hides_no_next_limit(tmp_path):
+    """A slack of less than any other choice would give up leaves the next limits what they are without it."""
+    initiatives, limit, target, _, _ = CASES["mix"]
+    plain = next_steps(solved(tmp_path, initiatives, limit, target))
+    loose = [*initiatives, "[decide]\nslack = { goals = 0.001 }\n"]
+    assert len(plain) == 2 and next_steps(solved(tmp_path, loose, limit, target)) == plain
+
+
+def test_amounts_that_change_by_degrees_beside_whole_numbers(tmp_path):
+    """With 8, a brings 20 and b, at 2, 10: that is what is left below. From 10 on b brings more than 20: 5 for each."""
+    b = "[initiative.b]\nmax = 10\nuses = { cash = 1 }\nsetup = { cash = 6 }\neffects = { out = 5 }\n"
+    run = solved(tmp_path, [initiative("a", 1, 8, 20), b], 8, 200)
+    below, above = (f"out would be {much} its target, at other levels of initiatives." for much in BY_DEGREES)
+    assert next_steps(run) == [
+        f"With any less of the cash budget (below 8), {below}",
+        f"Up to 10 nothing gets better; with 3 more of the cash budget (11), {above}",
+    ]
+
+
+BY_DEGREES = ("10.00 further from", "5 closer to")
+
+
+def test_what_is_less_than_planners_read_is_practically_nothing(tmp_path):
+    run = solved(tmp_path, [initiative("a", 1, 8, 20), initiative("b", 1, 10, 20.001)], 8, 200)
+    said = "With 2 more of the cash budget (10), practically nothing would be gained: out would differ by less than is "
+    assert next_steps(run)[1] == f"{said}shown, at other levels of initiatives."

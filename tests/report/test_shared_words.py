@@ -95,7 +95,7 @@ def test_the_page_says_who_locked_what_and_why_and_what_the_next_whole_step_brin
 
 
 def test_the_value_of_maximize_is_published_as_a_planner_reads_it(tmp_path, capsys):
-    """Two booths bring 6: (100 + 6) / (200 - 100) of the goal's way, above 0 wherever it is published."""
+    """Two booths bring 6: (100 + 6) / (200 - 100) of the distance to the target, above 0 wherever it is published."""
     path, runs = tmp_path / "s.toml", tmp_path / "runs"
     run, told = solved(tmp_path, MAXIMIZE), 1.06
     section = proof_section(source_of_run(run, "s"))

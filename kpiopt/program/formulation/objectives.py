@@ -37,7 +37,7 @@ def goal_objectives(columns: DecisionColumns, n_columns: int) -> list[Objective]
         after = columns.scenario.odds.priority
         cost = _cost(columns.together, np.ones(1), n_columns)
         place = next((i for i, o in enumerate(found) if after is not None and (o.priority or 0) > after), len(found))
-        found.insert(place, Objective("promise", None, cost, 0.0, slack, "share of every goal's way"))
+        found.insert(place, Objective("promise", None, cost, 0.0, slack, "share of each goal's distance to target"))
     return found
 
 
@@ -54,8 +54,8 @@ def met_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
 
 
 def odds_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:
-    """Min r_odds, what all goals lack together of the best odds that were found, as a share of each one's way."""
-    return _risk_objective(columns, n_columns, "odds", "share of every goal's way")
+    """Min r_odds, what all goals lack together of the best odds that were found, as a share of each one's distance."""
+    return _risk_objective(columns, n_columns, "odds", "share of each goal's distance to target")
 
 
 def cvar_objective(columns: DecisionColumns, n_columns: int) -> list[Objective]:

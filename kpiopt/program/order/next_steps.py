@@ -171,9 +171,9 @@ class NextLimits:
         return replace(self.at(least - self._way() - self.side), start=start)
 
     def _way(self) -> float:
-        """Return how far past a limit is looked where values change by degrees: a tenth to a hundredth of the limit."""
+        """Return how far past a limit is looked where values change by degrees: a fifth to a fiftieth of the limit."""
         size = abs(self.limit.value)
-        return 10.0 ** (floor(log10(size)) - 1) if size > 0.0 else 1.0
+        return 10.0 ** floor(log10(size / 5.0)) if size > 0.0 else 1.0
 
     def _told(self, side: float) -> float:
         """Return a side of the row as the limit that it is."""

@@ -10,6 +10,7 @@ from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.promised.prices import PRICE_COLUMNS, margin_sentences, missed_sentences, price_rows, risk_sentences
+from kpiopt.report.promised.sentences import DISTANCE
 from kpiopt.simulation import Estimate
 
 TOLD = 10
@@ -36,7 +37,7 @@ def promises_section(source: ReportSource) -> PageSection | None:
 def _row(source: ReportSource, entry: Mapping[str, Any]) -> tuple[str, ...]:
     goal = source.scenario.goals.get(entry["promise"])
     if goal is None:
-        in_hand = f"{percent(entry['cushion'])} of each goal's way"
+        in_hand = f"{percent(entry['cushion'])} {DISTANCE}"
     else:
         kpi = source.scenario.kpis[goal.kpi]
         in_hand = amount(entry["cushion"], kpi.unit, kpi.step)

@@ -92,11 +92,14 @@ def recourse_sentences(found: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"What to decide from {start} on was not looked for: {found['reason']}."
         return
     lacks = ", ".join(f"{percent(found[key], 2)} {words}" for key, words in STAGES)
-    yield f"Deciding again from {start} on: of the goals' ways, on average over {found['draws']:,} draws, {lacks}."
+    yield (
+        f"Deciding again from {start} on: of the distances from the goals' baselines to their targets, on average over "
+        f"{found['draws']:,} draws, {lacks}."
+    )
     off = [f"by {percent(found[key], 2)} {words}" for key, words in OFF if found.get(key)]
     if off:
         yield f"The search ended before the best was proved: less could be lacking, at most {' and '.join(off)}."
-    yield f"Waiting is worth {percent(found['value_of_waiting'], 2)} of the ways."
+    yield f"Waiting is worth {percent(found['value_of_waiting'], 2)} of these distances."
     now = "; ".join(f"{entry['name']}: {_amount(entry, 'amount')}" for entry in found["now"][:SHOWN]) or "nothing"
     yield f"Fix now: {now}{_more(found['now'])}."
     for entry in found["held_back"][:SHOWN]:

@@ -10,6 +10,8 @@ from kpiopt.run.odds_repair import set_words
 from kpiopt.run.promised import PromiseResult, promised_target
 from kpiopt.run.run import Run
 
+DISTANCE = "of the distance from each goal's baseline to its target"
+
 
 def promise_name(run: Run, promise: PromiseResult) -> str:
     """Return what a promise is about: the goal's KPI and unit, or several goals."""
@@ -45,7 +47,7 @@ def robust_sentences(run: Run) -> Iterator[str]:
         )
         yield (
             f"One plan for {len(found)} variant{'s' * (len(found) > 1)}, worst regret first. What each gives up in "
-            f"step {step}, as weighted shares of its goals' ways: {shares}."
+            f"step {step}, as weighted shares of the distances from its goals' baselines to their targets: {shares}."
         )
 
 
@@ -91,7 +93,7 @@ def _made_again(run: Run, promise: PromiseResult) -> str:
         kpi = run.scenario.kpis[run.scenario.goals[promise.goals[0]].kpi]
         more = f"{promise.added:.3g} {kpi.unit}".rstrip()
     else:
-        more = f"{percent(promise.added, 2)} of each goal's way"
+        more = f"{percent(promise.added, 2)} {DISTANCE}"
     return (
         f"The plan was made {_times(promise.made_again)} again: it fell short of {promise_name(run, promise)} in draws "
         f"for checking, so that {more} more are asked of the draws that it was made on."
@@ -113,14 +115,15 @@ def _cushion(run: Run, promise: PromiseResult) -> str:
     if promise.cushion <= 0.0:
         return ""
     if promise.name not in run.scenario.goals:
-        return f" On average {percent(promise.cushion)} of each goal's way are kept in hand for that."
+        return f" For that the plan keeps in hand, on average, {percent(promise.cushion)} {DISTANCE}."
     kpi = run.scenario.kpis[run.scenario.goals[promise.goals[0]].kpi]
     return f" On average {amount(promise.cushion, kpi.unit, kpi.step)} are kept in hand for that."
 
 
 def _lacking(run: Run, promise: PromiseResult) -> str:
     if promise.name not in run.scenario.goals:
-        return f"These odds could be promised if every goal gave way by {percent(promise.shortfall)} of its way."
+        lacking = f"{percent(promise.shortfall)} of the distance from its baseline to its target"
+        return f"These odds could be promised if every goal gave way by {lacking}."
     return f"These odds could be promised of {promised_target(run.scenario, promise)}."
 
 
