@@ -36,7 +36,7 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 }  # fmt: skip
 HANGS = 1.0
 """Seconds of CPU, besides three times its usual ones, after which a test that does not end notices a mutant."""
-ENOUGH = 6.0
+ENOUGH = 3.0
 """Seconds of CPU after which no further test is tried on a mutant that none has noticed."""
 OUT_OF_TIME = 75
 """Exit code of a fork that ended for having tried long enough."""

@@ -177,7 +177,7 @@ def _off_grid(graph: CausalGraph, parts: Parts, stretch: Floats) -> list[Problem
         low, high = (float(bound[cell]) for bound in stretch_box(cells, stretch))
         limit = f"a stretch from {low:,g} to {high:,g}"
         if cell < 0 or not (cells.is_locked[cell] or high - low < parts.step[part]):
-            limit = "what a person fixed for the total"
+            limit = _limit_over_horizon(graph, int(parts.node[part]))
         elif cells.is_locked[cell]:
             fixed = cells.fixed_target[cell]
             limit = f"the lock at {low:,g}" if np.isnan(fixed) else f"the target locked at {fixed:,g}"
@@ -190,6 +190,19 @@ def _off_grid(graph: CausalGraph, parts: Parts, stretch: Floats) -> list[Problem
         fix = f"give kpi.{graph.scenario.kpi_ids[kpi]} a finer step, or change the limit"
         notes.append(Problem("W-off-grid", message, rule, fix))
     return notes
+
+
+def _limit_over_horizon(graph: CausalGraph, node: int) -> str:
+    """Say what holds a target whose own box is wide: the range of a rate or stock over all periods, or a total."""
+    scenario, cell = graph.scenario, int(graph.cell[node])
+    if scenario.periods is None or list(scenario.kpis.values())[graph.kpi[node]].kind == "flow":
+        return "what a person fixed for the total"
+    horizon, base = scenario.horizon, int(graph.whole_cell[node] if cell < 0 else scenario.cell_base[cell])
+    if base < 0:
+        return "what a person fixed for the total"
+    if horizon.is_locked[base]:
+        return "the lock over all periods"
+    return f"a stretch from {horizon.min_stretch[base]:,g} to {horizon.max_stretch[base]:,g} over all periods"
 
 
 def _refuse_goals(graph: CausalGraph, parts: Parts, counts: Integers) -> dict[int, Problem]:

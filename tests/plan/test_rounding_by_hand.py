@@ -1,0 +1,141 @@
+"""Rounded targets, what they ask and what refuses them, worked out on paper; plans are given, so nothing is solved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kpiopt.graph import build_graph
+from kpiopt.plan import Plan, build_plan
+from kpiopt.scenario.load import load_scenario
+from kpiopt.scenario.scenario import Goal
+from tests.builders import Cell, build_kpi, build_scenario, build_units
+
+
+def plan_of(scenario: object, stretch: list[float]) -> Plan:
+    return build_plan(build_graph(scenario), np.array(stretch), np.zeros(0))
+
+
+def by_period(folder: Path, kpi: str, cell: str, stretch: list[float], names: str = '["a", "b"]') -> Plan:
+    text = f"""
+schema = 1
+name = "By period"
+periods = {names}
+[kpi.k]
+step = 2
+{kpi}
+[unit.co]
+[cell."co/k"]
+baseline = 50
+{cell or "max_stretch = 20"}
+"""
+    (folder / "s.toml").write_text(text)
+    return plan_of(load_scenario(folder / "s.toml"), stretch)
+
+
+def targets(plan: Plan, unit: str = "co") -> list[float]:
+    """Targets of the periods, then that of the horizon."""
+    count = plan.graph.scenario.n_periods
+    return [float(plan.target[plan.graph.find_node("k", unit, t)]) for t in (*range(count), -1)]
+
+
+@pytest.mark.parametrize(
+    ("sign", "target", "stretch"),
+    [
+        # 11.5 + 22.25 = 33.75, so 34; by halves 5.75 and 11.125: the step that is left goes to the first.
+        (1, [34, 12, 22], [1.5, 1.75]),
+        # 9.5 + 18.25 = 27.75, so 28; of steps 4.75 and 9.125 the second has the larger way to go down.
+        (-1, [28, 10, 18], [0.5, 2.25]),
+    ],
+)
+def test_what_rounded_targets_ask(sign: int, target: list[float], stretch: list[float]) -> None:
+    units = build_units({"co": None, "a": "co", "b": "co"})
+    rows = [Cell("a", "k", 10.5, 9), Cell("b", "k", 20.25, 9), Cell("a", "plain", 7.3, 9)]
+    scenario = build_scenario(units, [build_kpi("k", step=2.0, sign=sign), build_kpi("plain")], rows)
+    plan = plan_of(scenario, [1.0, 0.123, 2.0])
+    assert [plan.target[plan.graph.find_node("k", u)] for u in ("co", "a", "b")] == target
+    assert plan.target[plan.graph.find_node("plain", "a")] == pytest.approx(7.423)
+    assert plan.rounded_stretch == pytest.approx([stretch[0], 0.123, stretch[1]])
+    assert plan.is_rounded.tolist() == [True, False]
+
+
+def test_a_hard_goal_may_lose_half_a_step_but_no_more() -> None:
+    units = build_units({"co": None, "a": "co", "b": "co"}, capacity={"hours": {"a": 3.25, "b": 3.25}})
+    rows = [Cell(u, "k", 0.0, 9, effort={"hours": 1.0}) for u in "ab"]
+    for target, stretch, right, code in (
+        (6.5, [3.25, 3.25], 6.0, "W-rounding-total"),
+        (6.51, [3.25, 3.26], 6.51, "W-rounding-refused"),
+    ):
+        goal = Goal("k", "k", 0, target, hard=True)
+        scenario = build_scenario(units, [build_kpi("k", step=1.0)], rows, goals=[goal])
+        plan = plan_of(scenario, stretch)
+        assert plan.target[plan.graph.find_node("k")] == pytest.approx(right)
+        assert [note.code for note in plan.notes] == [code]
+
+
+def test_an_inner_total_off_its_nearest_multiple_is_no_news() -> None:
+    """1.6 + 1.7 + 1.7 make 5: the larger remainders take the steps that are left, and the middle unit stands at 1."""
+    units = build_units({"co": None, "mid": "co", "a": "mid", "b": "mid", "c": "co", "d": "co"})
+    rows = [Cell(u, "k", value, 9) for u, value in (("a", 0.8), ("b", 0.8), ("c", 1.7), ("d", 1.7))]
+    plan = plan_of(build_scenario(units, [build_kpi("k", step=1.0)], rows), [0.0] * 4)
+    found = [plan.target[plan.graph.find_node("k", u)] for u in ("co", "mid", "a", "b", "c", "d")]
+    assert found == [5, 1, 1, 0, 2, 2]
+    assert plan.notes == ()
+
+
+def test_a_total_that_limits_keep_lower_is_told_in_the_kpis_own_sense() -> None:
+    """Complaints of 10 and 4 go down by 3.6 and 3.4, to 7: both are full, and 7.5 is the least of halves."""
+    units = build_units({"co": None, "a": "co", "b": "co"}, capacity={"hours": {"a": 3.6, "b": 3.4}})
+    rows = [Cell(u, "k", start, 9, effort={"hours": 1.0}) for u, start in (("a", 10.0), ("b", 4.0))]
+    plan = plan_of(build_scenario(units, [build_kpi("k", step=0.5, sign=-1)], rows), [3.6, 3.4])
+    assert [plan.target[plan.graph.find_node("k", u)] for u in ("co", "a", "b")] == [7.5, 6.5, 1.0]
+    (note,) = plan.notes
+    assert note.code == "W-rounding-total"
+    assert "co/k at 7.5, where 7.0 would be nearest" in note.message
+
+
+def test_the_horizon_of_each_kind(tmp_path: Path) -> None:
+    # A flow: 25 + 1.3 and 25 + 2.9 make 54.2, so 54; the first has 26.3 so far, so 26, and 28 are left.
+    assert targets(by_period(tmp_path, "", "", [1.3, 2.9])) == [26, 28, 54]
+    assert targets(by_period(tmp_path, "", "", [3.1], '["a"]')) == [54, 54]
+    # A stock: 51.3 and then 54.3; the horizon's is that of the last period.
+    assert targets(by_period(tmp_path, 'kind = "stock"', "", [1.3, 3.0])) == [52, 54, 54]
+    # A rate by itself: 50 + 0.9 x 2 and 50 + 2.7 x 2, on average 53.6.
+    assert targets(by_period(tmp_path, 'kind = "rate"\nroll_up = "mean"', "", [0.9, 2.7])) == [52, 56, 54]
+    # Where one period is all, its target is that of the horizon.
+    assert targets(by_period(tmp_path, 'kind = "rate"\nroll_up = "mean"', "", [3.6], '["a"]')) == [54, 54]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "stretch", "right"),
+    [
+        # A rate keeps its range over all periods where every period does: both lie between 53 and 70.
+        (3.0, 20.0, [1.6, 1.6], [54, 54]),
+        (0.0, 20.0, [0.0, 0.49], [50, 50]),  # a least stretch of 0 keeps nobody from the multiple below
+        (0.0, 20.0, [0.45, 2.55], [50, 56]),
+    ],
+)
+def test_the_range_of_a_rate_over_the_horizon(
+    tmp_path: Path, least: float, most: float, stretch: list[float], right: list[float]
+) -> None:
+    cell = f"min_stretch = {least}\nmax_stretch = {most}"
+    plan = by_period(tmp_path, 'kind = "rate"\nroll_up = "mean"', cell, stretch)
+    assert plan.notes == ()
+    assert targets(plan)[:2] == right
+    assert plan.rounded_stretch == pytest.approx([(t - 50) / 2 for t in right])
+
+
+@pytest.mark.parametrize(
+    ("cell", "limit"),
+    [
+        ("min_stretch = 3.2\nmax_stretch = 3.5", "keeps a stretch from 3.2 to 3.5 over all periods"),
+        ("lock = 3.3", "the lock over all periods"),
+    ],
+)
+def test_what_keeps_a_rate_off_its_step_is_named(tmp_path: Path, cell: str, limit: str) -> None:
+    """Neither 52 nor 54 lies between 53.2 and 53.5."""
+    plan = by_period(tmp_path, 'kind = "rate"\nroll_up = "mean"', cell, [1.65, 1.65])
+    assert {note.code for note in plan.notes} == {"W-off-grid"}
+    assert limit in plan.notes[0].message
