@@ -78,3 +78,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"kpiopt has no {name!r}; it has {', '.join(n for n in __all__ if n != '__version__')}")
+
+
+def __dir__() -> list[str]:
+    """List the types as well that are imported when they are asked for."""
+    return sorted({*globals(), *__all__})

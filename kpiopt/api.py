@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kpiopt.runs.checked_words import checked
+
 if TYPE_CHECKING:
     from kpiopt.errors import Problems
     from kpiopt.run.run import Run
@@ -26,6 +28,7 @@ RUNS = "runs"
 NO_LIMIT = float("inf")
 
 
+@checked
 def load(path: str | Path, *, variant: Variants = None, overrides: Words = ()) -> Scenario:
     """Read a scenario file, strictly.
 
@@ -50,6 +53,7 @@ def load(path: str | Path, *, variant: Variants = None, overrides: Words = ()) -
     return load_scenario(Path(path), variant=joined(variant), overrides=words_of(overrides))
 
 
+@checked
 def check(scenario: Source, *, variant: Variants = None, overrides: Words = ()) -> Problems:
     """Say everything there is to say about a scenario: `.errors` and `.warnings`; nothing is raised for them.
 
@@ -74,6 +78,7 @@ def check(scenario: Source, *, variant: Variants = None, overrides: Words = ()) 
     return check_scenario(Path(scenario), variant=joined(variant), overrides=words_of(overrides))[1]
 
 
+@checked
 def solve(
     scenario: Source,
     *,
@@ -104,7 +109,8 @@ def solve(
     confidence : float, optional
         Odds that the plan promises of all goals together, such as 0.8; the scenario's own by default.
     beside : str or sequence of str, optional
-        Rules whose plans are judged beside the optimal one; "proportional" by default in small organizations.
+        Rules whose plans are judged beside the optimal one, no tables; "proportional" by default in small
+        organizations.
     simulate : bool
         Whether odds are estimated.
     workers : int, optional
@@ -129,18 +135,20 @@ def solve(
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
+    from kpiopt.plan.split_rule import rules_beside
     from kpiopt.run.solve import SolveOptions, solve_scenario
-    from kpiopt.runs.at_hand import promising, scenario_of, within, words_of
+    from kpiopt.runs.at_hand import promising, within, words_of
     from kpiopt.workers.executor import choose_executor
 
     solver_options = within(time_limit, solver)
-    asked = promising(scenario_of(scenario, variant, overrides), confidence)
+    asked = promising(scenario, confidence, variant, overrides)
     asked = replace(asked, simulation=asked.simulation.drawn(draws, seed))
-    rules = None if beside is None else words_of(beside)
+    rules = None if beside is None else rules_beside(words_of(beside))
     options = SolveOptions(solver_options, simulate, choose_executor(executor, workers), allow_code, rules)
     return solve_scenario(asked, options=options, progress=progress)
 
 
+@checked
 def simulate(
     run: Kept,
     *,
@@ -192,6 +200,7 @@ def simulate(
     return draw(*decided, settings, spread=spread, deadline=deadline)
 
 
+@checked
 def explain(
     run: Kept, target: str, *, runs: str | Path = RUNS
 ) -> Explanation | LimitExplanation | tuple[LevelExplanation, ...]:
@@ -223,6 +232,7 @@ def explain(
     return explain_target(*decided, find_target(plan.graph, target))
 
 
+@checked
 def verify(run: Kept, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
     """Check a run again, without the solver: every finding says what was checked and whether it passed.
 
@@ -247,6 +257,7 @@ def verify(run: Kept, *, allow_code: bool = False, runs: str | Path = RUNS) -> t
     return verify_run(found, Told(summary_text, workbook_of), allow_code=allow_code)
 
 
+@checked
 def compare(
     *sources: Source,
     overrides: Words = (),
@@ -293,6 +304,7 @@ def compare(
     return compare_contenders(found, options, progress)
 
 
+@checked
 def sweep(
     scenario: Source,
     over: Words = (),
@@ -354,6 +366,7 @@ def sweep(
     return sweep_in_memory(job, words_of(over), place, zipped=zipped, on_progress=on_progress)
 
 
+@checked
 def sensitivity(
     scenario: Source,
     *,

@@ -107,14 +107,7 @@ def sensitivity(
 
     asked = bool(break_even or alternatives is not None or information)
     methods = tuple(m.value for m in method or ([] if asked else [Method.TORNADO]))
-    tornado, groups_matter = "tornado" in methods, "morris" in methods or "sobol" in methods
-    _require_use("--change", changes, tornado, "--method tornado")
-    _require_use("--kind", kinds, tornado or information, "--method tornado or --information")
-    _require_use("--input", only, tornado or information, "--method tornado or --information")
-    _require_use("--group", groups, groups_matter, "--method morris or --method sobol")
-    _require_use("--range", ends, bool(break_even), "--break-even PATH")
     place = choose_executor(executor, workers)
-    checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     question = SensitivityQuestion(
         output=output,
         methods=methods,
@@ -129,6 +122,8 @@ def sensitivity(
         draws=draws,
         seed=seed,
     )
+    question.require_use()
+    checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     with showing_progress("studying") as progress:
         found = study_sensitivity(
             checked,
@@ -148,13 +143,6 @@ def sensitivity(
         from kpiopt.report.sensitivity import render_sensitivity  # rich
 
         print_answer(render_sensitivity(found))
-
-
-def _require_use(option: str, given: object, is_used: bool, other: str) -> None:
-    """Refuse an option that would be passed over."""
-    if given and not is_used:
-        rule = f"{option} belongs to {other}"
-        raise UsageError(Problem("E-usage", f"{option} would change nothing here", rule, f"add {other}"))
 
 
 def _once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:

@@ -124,7 +124,8 @@ def solve(
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
     deadline = Deadline.after(time_limit)
-    from kpiopt.program.solver.answer import SolverOptions  # the solver and numpy
+    from kpiopt.plan.split_rule import rules_beside  # numpy
+    from kpiopt.program.solver.answer import SolverOptions  # the solver
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.batch import expand_patterns, read_thresholds, require_files, require_goals
     from kpiopt.runs.folder import Occasion
@@ -140,7 +141,7 @@ def solve(
         simulate=not no_simulation,
         executor=choose_executor(executor, workers),
         allow_code=allow_code,
-        beside=_rules_beside(beside) if beside else None,
+        beside=rules_beside(beside) if beside else None,
         risk=risk,
     )
     if rule is not None or given is not None:
@@ -174,18 +175,6 @@ def _not_in_summary(notes: Iterable[Problem]) -> list[Problem]:
     from kpiopt.report.summary import TOLD_HERE  # rich
 
     return [note for note in notes if note.code not in TOLD_HERE]
-
-
-def _rules_beside(texts: list[str]) -> tuple[str, ...]:
-    """Return rules once each; a table is no part of a run, which must be what its own folder says."""
-    from kpiopt.plan.split_rule import parse_rule
-
-    rules = [parse_rule(text) for text in dict.fromkeys(texts)]
-    for rule in rules:
-        if rule.kind == "table":
-            fix = "judge it with --plan, or side by side: kpiopt compare scenario.toml scenario.toml@plan.csv"
-            raise UsageError(Problem("E-rule", f"{rule.text} is a table, and --beside takes a rule", fix=fix))
-    return tuple(rule.text for rule in rules)
 
 
 def _one_plan(rule: str | None, given: Path | None) -> str:

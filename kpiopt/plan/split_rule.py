@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,22 @@ def parse_rule(text: str) -> SplitRule:
         return SplitRule(text, "table")
     fix = "write even, proportional, last-year+8%, column:NAME or the name of a table (.csv) with unit, kpi and target"
     raise UsageError(Problem("E-rule", f"there is no rule {text!r}", rule="a rule says how a gap is split", fix=fix))
+
+
+def rules_beside(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return rules once each; a table is no part of a run, which must be what its own folder says.
+
+    Raises
+    ------
+    UsageError
+        Where one is no rule, or a table.
+    """
+    rules = [parse_rule(text) for text in dict.fromkeys(texts)]
+    for rule in rules:
+        if rule.kind == "table":
+            fix = "judge it with --plan, or side by side: kpiopt compare scenario.toml scenario.toml@plan.csv"
+            raise UsageError(Problem("E-rule", f"{rule.text} is a table, and --beside takes a rule", fix=fix))
+    return tuple(rule.text for rule in rules)
 
 
 def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:

@@ -15,6 +15,7 @@ from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.store import RunStore
 from kpiopt.runs.stored_run import StoredRun
+from kpiopt.scenario.checks.promise import require_promise
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Floats, Scenario
 
@@ -115,16 +116,28 @@ def within(time_limit: float, solver: str = "highs") -> SolverOptions:
     return SolverOptions(deadline=Deadline.after(time_limit), solver=solver)
 
 
-def promising(scenario: Scenario, confidence: float | None) -> Scenario:
-    """Return the scenario with other odds to promise of all goals together.
+def promising(source: Source, confidence: float | None, variant: Variants = None, overrides: Words = ()) -> Scenario:
+    """Return a scenario with other odds to promise of all goals together, refused where its file would be with them.
+
+    Parameters
+    ----------
+    source, variant, overrides
+        As for `scenario_of`.
+    confidence : float or None
+        None leaves the scenario's own.
 
     Raises
     ------
+    InputError
+        Where the scenario takes no such promise.
     UsageError
-        Where they are none.
+        Where these are no odds.
     """
     if confidence is None:
-        return scenario
+        return scenario_of(source, variant, overrides)
     if not 0 < confidence < 1:
         raise UsageError(Problem("E-confidence", f"confidence = {confidence:g} are no odds", fix="give odds, as 0.8"))
-    return replace(scenario, odds=replace(scenario.odds, p_min=confidence))
+    if isinstance(source, str | Path):
+        return scenario_of(source, variant, (*words_of(overrides), f"odds.p_min={float(confidence)}"))
+    scenario = scenario_of(source, variant, overrides)
+    return require_promise(replace(scenario, odds=replace(scenario.odds, p_min=float(confidence))))

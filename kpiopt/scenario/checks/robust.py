@@ -47,19 +47,26 @@ def add_robust(findings: Findings, scenario: Scenario | None, read: Read) -> Sce
 
 def _check_alone(findings: Findings, scenario: Scenario) -> None:
     """Refuse what a robust plan does not understand."""
+    for problem in not_with_robust(scenario):
+        findings.at("E-robust", problem.message, PLACE, rule=problem.rule, fix=problem.fix, kind=ModelError)
+
+
+def not_with_robust(scenario: Scenario) -> list[Problem]:
+    """Return what a scenario asks for that a robust plan does not understand."""
     promised = scenario.odds.p_min is not None or any(goal.p_min is not None for goal in scenario.goals.values())
     steps = [step for step in ("odds", "cvar", "met") if step in scenario.decide.order]
+    refused = []
     if promised or steps:
         what = f"the step `{steps[0]}`" if steps else "promised odds (p_min)"
-        message = f"a robust plan does not go with {what}"
-        fix = f"leave out `robust`, or {what}"
-        findings.at("E-robust", message, PLACE, rule=RULE, fix=fix, kind=ModelError)
+        refused.append((what, what))
     if scenario.curved:
-        message = "a robust plan does not go with drivers or effects that have a curve"
-        findings.at("E-robust", message, PLACE, rule=RULE, fix="leave out `robust`, or the curves", kind=ModelError)
+        refused.append(("drivers or effects that have a curve", "the curves"))
     if scenario.rules is not None:
-        message = "a robust plan does not go with rules of your own"
-        findings.at("E-robust", message, PLACE, rule=RULE, fix="leave out `robust`, or [rules]", kind=ModelError)
+        refused.append(("rules of your own", "[rules]"))
+    return [
+        Problem("E-robust", f"a robust plan does not go with {what}", RULE, f"leave out `robust`, or {name}")
+        for what, name in refused
+    ]
 
 
 def _check_goals(findings: Findings, other: Scenario, name: str, i: int) -> None:

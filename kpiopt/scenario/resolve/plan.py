@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from kpiopt.errors import ModelError
+from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.scenario.format.document import ScenarioDocument
@@ -24,6 +24,7 @@ from kpiopt.scenario.scenario import (
     Units,
 )
 
+ADD_GOALS = 'add "goals" to the order, or remove p_min'
 PAY = "pay"
 """The built-in resource: variable compensation."""
 
@@ -160,21 +161,28 @@ def resolve_odds(findings: Findings, model: ScenarioDocument) -> OddsSettings:
     entry, counted = model.odds, "goals" in model.decide.order
     for i, name in enumerate(entry.goals or ()):
         check_reference(findings, "goal", name, model.goal, ("odds", "goals", i))
-    fix = 'add "goals" to the order, or remove p_min'
     for key, goal in model.goal.items():
         if goal.p_min is not None and not counted:
             message = f"the odds required of goal '{key}' change nothing: the step `goals` is not in the order"
-            findings.at("W-no-effect", message, ("goal", key, "p_min"), fix=fix, key=True)
-    if entry.p_min is not None and not (counted and model.goal):
-        message = "the odds required of all goals change nothing: "
-        message += "the step `goals` is not in the order" if model.goal else "there are no goals"
-        findings.at("W-no-effect", message, ("odds", "p_min"), fix=fix if model.goal else "name goals", key=True)
+            findings.at("W-no-effect", message, ("goal", key, "p_min"), fix=ADD_GOALS, key=True)
+    idle = without_effect(counted, bool(model.goal)) if entry.p_min is not None else None
+    if idle is not None:
+        findings.at(idle.code, idle.message, ("odds", "p_min"), fix=idle.fix, key=True)
     if entry.p_min is None and "odds" not in model.decide.order:
         for key in ("goals", "priority"):
             if getattr(entry, key) is not None:
                 message = f"[odds] {key} changes nothing: nothing is promised of several goals at once"
                 findings.at("W-no-effect", message, ("odds", key), fix="add p_min, or remove it", key=True)
     return OddsSettings(entry.p_min, tuple(entry.goals or ()), entry.priority, entry.draws, entry.seed)
+
+
+def without_effect(counted: bool, has_goals: bool) -> Problem | None:
+    """Return why promised odds of all goals change nothing; None where they do."""
+    if counted and has_goals:
+        return None
+    why = "the step `goals` is not in the order" if has_goals else "there are no goals"
+    message = f"the odds required of all goals change nothing: {why}"
+    return Problem("W-no-effect", message, fix=ADD_GOALS if has_goals else "name goals")
 
 
 def resolve_simulation(model: ScenarioDocument) -> SimulationSettings:

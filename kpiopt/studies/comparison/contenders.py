@@ -149,6 +149,9 @@ def read_contenders(sources: Sequence[Source], store: RunStore, overrides: Seque
     UsageError
         Where a source does not exist, or there is nothing to compare.
     """
+    if not sources:
+        fix = "name a scenario file with variants, or two scenarios or runs"
+        raise UsageError(Problem("E-compare-alone", "there is nothing to compare", fix=fix))
     if len(sources) == 1 and isinstance(sources[0], str | Path):
         return _file_with_variants(str(sources[0]), overrides)
     found = [_take_source(source, store, overrides) for source in sources]

@@ -79,6 +79,28 @@ class SensitivityQuestion:
     draws: int | None = None
     seed: int | None = None
 
+    def require_use(self) -> None:
+        """Refuse what would be passed over.
+
+        Raises
+        ------
+        UsageError
+            `E-usage`
+        """
+        tornado, moved = "tornado" in self.methods, "tornado" in self.methods or self.information
+        grouped = "morris" in self.methods or "sobol" in self.methods
+        _require_use("--change", self.changes, tornado, "--method tornado")
+        _require_use("--kind", self.kinds != KINDS, moved, "--method tornado or --information")
+        _require_use("--input", self.only, moved, "--method tornado or --information")
+        _require_use("--group", self.groups, grouped, "--method morris or --method sobol")
+        _require_use("--range", self.ends, bool(self.break_even), "--break-even PATH")
+
+
+def _require_use(option: str, given: object, is_used: bool, other: str) -> None:
+    if given and not is_used:
+        rule = f"{option} belongs to {other}"
+        raise UsageError(Problem("E-usage", f"{option} would change nothing here", rule, f"add {other}"))
+
 
 @dataclass(frozen=True)
 class Sensitivity:
@@ -160,6 +182,7 @@ def study_sensitivity(
     Infeasible, Unbounded, Uncertified, LimitReached
         Where the scenario itself has no plan, or none in the time; what comes later is left out and told.
     """
+    question.require_use()
     _require_known("method", question.methods, METHODS)
     _require_known("kind", question.kinds, KINDS)
     outcome = parse_outcome(scenario, question.output or usual_outcome(scenario))
