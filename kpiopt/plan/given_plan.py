@@ -32,6 +32,8 @@ PERIOD_TABLE = TableRule(
     name="plan", columns=(*_COLUMNS, ColumnRule("period", "id")), prefixes=(("#", "text"),), key=()
 )
 """Columns of a plan made elsewhere by period; a row without a period is about the horizon."""
+_DUST = 1e-9
+"""Share of the largest stretch of a cell up to which one is 0."""
 SHOWN = 5
 """Cells that are named where many are missing."""
 
@@ -64,7 +66,7 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
     if problems:
         raise TableError(*problems)
     asked, fixed = plan.stretches(), np.flatnonzero(plan.counts & ~np.isnan(target))
-    notes = (*_totals(table, plan, asked), *_off_grid(graph, table, node, fixed))
+    notes = (*_rests(table, plan, asked), *_totals(table, plan, asked), *_off_grid(graph, table, node, fixed))
     return SplitPlan(asked, (*table.notes, *notes))
 
 
@@ -151,7 +153,7 @@ def _nodes(graph: CausalGraph, table: Table) -> tuple[Integers, Integers, list[P
 
 
 def _one_figure(table: Table, row: int) -> Problem:
-    where = f"{table.texts('unit')[row]}/{table.texts('kpi')[row]}"
+    where = "/".join(filter(None, (table.texts(column)[row] for column in ("unit", "kpi", "period"))))
     both = not np.isnan(table.numbers("target")[row])
     return Problem(
         "E-plan-figure",
@@ -191,6 +193,28 @@ def _mixed(table: Table, plan: _Rows) -> Iterator[Problem]:
             fix="write the target over the horizon, or a row for every period",
             location=table.location(row, "unit"),
         )
+
+
+def _rests(table: Table, plan: _Rows, stretch: Floats) -> Iterator[Problem]:
+    """Say which periods without a row come out below nothing: the others have more than the horizon."""
+    scenario = plan.graph.scenario
+    asked, given = stretch[rows_of(scenario, np.arange(len(plan.given)))], plan.given
+    below = ~given & (asked < -_DUST * np.abs(asked).max(axis=1, keepdims=True)) & given.any(axis=1, keepdims=True)
+    for row in np.flatnonzero(plan.counts & (plan.period < 0)).tolist():
+        cell = plan.cell[row]
+        if below[cell].any():
+            others = ", ".join(f"{scenario.period_name(t)}" for t in np.flatnonzero(given[cell]).tolist())
+            rests = [
+                f"{asked[cell, t]:,.10g} in {scenario.period_name(t)}" for t in np.flatnonzero(below[cell]).tolist()
+            ]
+            yield Problem(
+                "W-period-rest",
+                f"what {plan.graph.node_name(int(plan.node[row]))} has in {others} leaves less than nothing of the "
+                f"horizon to the other periods: a stretch of {', '.join(rests)}",
+                rule="what single periods leave of the horizon is shared out over the others by season",
+                fix="correct the rows, or give every period its own",
+                location=table.location(row, "unit"),
+            )
 
 
 def _totals(table: Table, plan: _Rows, stretch: Floats) -> Iterator[Problem]:

@@ -118,11 +118,13 @@ def _targets(judged: JudgedPlan) -> Iterator[RenderableType]:
     if not moved:
         return
     yield heading("Targets")
-    kpis, grid = list(scenario.kpis.values()), Grid(("unit", "KPI", "baseline", "target", "change"), left=2)
+    kpis, period = list(scenario.kpis.values()), ("period",) if scenario.periods is not None else ()
+    grid = Grid(("unit", "KPI", *period, "baseline", "target", "change"), left=2 + len(period))
     for node in moved[:SHOWN_TARGETS]:
+        here = [scenario.period_name(int(graph.period[node])) or "in all" for _ in period]
         kpi, baseline, target = kpis[graph.kpi[node]], float(graph.baseline[node]), float(plan.target[node])
         grid.add(
-            scenario.units.names[graph.unit[node]], kpi.name, amount(baseline, "", kpi.step),
+            scenario.units.names[graph.unit[node]], kpi.name, *here, amount(baseline, "", kpi.step),
             amount(target, kpi.unit, kpi.step), change_of_target(target, baseline, kpi.unit, kpi.step),
         )  # fmt: skip
     yield grid

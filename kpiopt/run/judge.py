@@ -208,16 +208,21 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
 
 
 def _broken_in_periods(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLimit]:
-    """Yield what guardrails say about single periods: the share of each in the range, and ramps between them."""
+    """Yield what is not kept in single periods: their ranges, their locks, and ramps between them.
+
+    Where a cell falls below its range over the horizon, that says it for the periods too.
+    """
     scenario, periods, cells = graph.scenario, graph.scenario.periods, graph.scenario.cells
     if periods is None:
         return
     share = periods.season[cells.kpi, scenario.cell_period] * graph.stretch_scale
     near = USED_UP * np.maximum(share, np.abs(stretch))
     held = periods.by_period[scenario.cell_base] & ~scenario.horizon.is_locked[scenario.cell_base]
-    locked, below = np.zeros(len(cells), dtype=bool), np.zeros(len(cells), dtype=bool)
+    locked = np.zeros(len(cells), dtype=bool)
+    whole, of_horizon = over_horizon(scenario, stretch), scenario.horizon.min_stretch
+    below = (whole - of_horizon >= -USED_UP * np.maximum(np.abs(whole), np.abs(of_horizon)))[scenario.cell_base]
     if periods.single is not None:
-        locked, below = ~np.isnan(periods.single.lock.ravel()), ~np.isnan(periods.single.min_stretch.ravel())
+        locked, below = ~np.isnan(periods.single.lock.ravel()), below | ~np.isnan(periods.single.min_stretch.ravel())
         held = held | ~np.isnan(periods.single.max_stretch.ravel())
     for name, bound, broken in (
         ("max_stretch", cells.max_stretch, held & ~locked & (stretch - cells.max_stretch > near)),
