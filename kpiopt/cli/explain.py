@@ -95,4 +95,4 @@ def _explain_target(plan: KeptPlan, document: Mapping[str, Any], target: str, *,
     if as_json:
         print_json(explanation_document(plan, found, swap))
     else:
-        print_answer(render_explanation(plan, found, swap, document["limits"]))
+        print_answer(render_explanation(plan, found, swap, document["limits"], document["goals"]))

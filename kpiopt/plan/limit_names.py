@@ -43,6 +43,18 @@ def stopped_words(scenario: Scenario, names: str) -> str:
     return "; ".join(ends.get(name) or limit_words(scenario, name) for name in names.split("; "))
 
 
+def unit_of_limit(scenario: Scenario, name: str) -> str:
+    """Return what a limit is counted in: the currency for pay and for what is money, else the resource."""
+    plain, _ = split_period(scenario.periods, name)
+    kind, _, rest = plain.partition(".")
+    if kind == "capacity":
+        return rest.partition("@")[0]
+    budget = scenario.budgets.get(rest) if kind == "budget" else None
+    if budget is None:
+        return ""
+    return scenario.currency if budget.money or budget.resource == "pay" else budget.resource
+
+
 def limit_called(scenario: Scenario, names: Iterable[str], text: str) -> str | None:
     """Return which limit is meant by its name, its words ("cash budget", "hours of Ann") or what follows its kind.
 

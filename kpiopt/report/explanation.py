@@ -17,6 +17,7 @@ from kpiopt.plan.limit_names import limit_words, stopped_words
 from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
+from kpiopt.report.limits import Entries
 from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
@@ -36,7 +37,7 @@ NOISE = 1e-9
 
 
 def render_explanation(
-    plan: KeptPlan, found: Explanation, swap: Swap | None = None, limits: Sequence[Mapping[str, Any]] = ()
+    plan: KeptPlan, found: Explanation, swap: Swap | None = None, limits: Entries = (), goals: Entries = ()
 ) -> Group:
     """Lay out an explanation: what is asked, what it is made of, why not less or someone else, what it is good for.
 
@@ -44,11 +45,11 @@ def render_explanation(
     ----------
     swap : Swap, optional
         What asking less of the cell would mean.
-    limits : sequence of mapping
+    limits, goals : sequence of mapping
         Of the answer "kpiopt.solve/1".
     """
     return Group(
-        *_headline(plan, found), *_asked(plan, found), *_made_of(plan, found), *_origins(plan, found),
+        *_headline(plan, found, goals), *_asked(plan, found), *_made_of(plan, found), *_origins(plan, found),
         *_changes(plan, found, swap, limits), *_goals(plan, found), *_ways(plan, found),
     )  # fmt: skip
 
@@ -162,7 +163,7 @@ def limit_lines(plan: KeptPlan, found: Explanation, limits: Sequence[Mapping[str
     if "max_stretch" in stopped:
         yield "It is as large as its range allows: a larger max_stretch would change it."
     elif not stopped and found.own_asked:
-        yield "Nothing stops it from being larger: other goals, limits or prices would change it."
+        yield "No limit stops it; the goals need no more of it. Other goals, limits or prices would change it."
 
 
 def kpi_of(graph: CausalGraph, node: int) -> Kpi:
@@ -189,7 +190,7 @@ def _unit_of_measure(graph: CausalGraph, node: int) -> str:
     return kpi_of(graph, node).unit if graph.kind[node] in (NodeKind.KPI, NodeKind.BUILT) else ""
 
 
-def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
+def _headline(plan: KeptPlan, found: Explanation, goals: Entries) -> Iterator[RenderableType]:
     kpi, target = kpi_of(plan.graph, found.node), float(plan.targets[found.node])
     asked = target if math.isfinite(target) else found.asked
     title = f"{node_title(plan.graph, found.node)}: {amount(asked, kpi.unit, kpi.step)} are asked"
@@ -203,6 +204,7 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         yield Text(
             printable(f"  Locked by a person{lock_words(cells.lock_reason.get(cell), cells.lock_owner.get(cell))}.")
         )
+    yield from map(Text, _odds_of_goals(plan, found, goals))
     odds = _odds_of(plan, found.node)
     if odds:
         reason = ": nothing uncertain reaches this target" if odds.is_certain else ""
@@ -211,6 +213,16 @@ def _headline(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         told = goal_beside_target(kpi, goal.target, found.expected, target)
         if told and plan.graph.goal_node(goal) == found.node:
             yield Text(printable(f"  The target is what is asked; {told}."))
+
+
+def _odds_of_goals(plan: KeptPlan, found: Explanation, goals: Entries) -> Iterator[str]:
+    """Say how likely the goals at a node are, which is not how likely the target is."""
+    kpi = kpi_of(plan.graph, found.node)
+    for entry in goals:
+        goal = plan.graph.scenario.goals[entry["goal"]]
+        if entry["odds"] and plan.graph.goal_node(goal) == found.node:
+            odds = Estimate.from_dict(entry["odds"]).text
+            yield printable(f"  Probability of reaching the goal of {amount(goal.target, kpi.unit, kpi.step)}: {odds}.")
 
 
 def _odds_of(plan: KeptPlan, node: int) -> Estimate | None:
@@ -242,7 +254,8 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         asked = min(max(asked * (1.0 + kpi.sign * cushion), low), high)
         grid.add(f"cushion of {percent(cushion)}, asked and not planned", change(asked - found.asked))
     if math.isfinite(target):
-        step = "rounding" if kpi.step is None else f"rounding to {amount(kpi.step, kpi.unit, kpi.step)}"
+        to = f"whole {kpi.unit or 'numbers'}" if kpi.step == 1 else amount(kpi.step or 0.0, kpi.unit, kpi.step)
+        step = "rounding" if kpi.step is None else f"rounding to {to}"
         grid.add(step, change(target - asked))
         grid.add("target", amount(target, "", kpi.step))
     yield grid

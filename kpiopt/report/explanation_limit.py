@@ -11,7 +11,7 @@ from rich.text import Text
 
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
-from kpiopt.plan.limit_names import limit_words
+from kpiopt.plan.limit_names import limit_words, unit_of_limit
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import Entries, kept_words, less_sentence, more_sentence, next_sentences
@@ -44,8 +44,9 @@ def render_limit(graph: CausalGraph, found: LimitExplanation, goals: Entries = (
     entry, scenario = found.entry, graph.scenario
     name = limit_words(scenario, entry["name"])
     share = percent(entry["used"] / entry["limit"], 1) if entry["limit"] else "all"
-    used = "all of it is used" if entry["binding"] else f"{amount(entry['used'])} are used ({share})"
-    lines: list[RenderableType] = [Text(printable(f"{name}: {amount(entry['limit'])}; {used}."), style="bold")]
+    unit = unit_of_limit(scenario, entry["name"])
+    used = "all of it is used" if entry["binding"] else f"{amount(entry['used'], unit)} are used ({share})"
+    lines: list[RenderableType] = [Text(printable(f"{name}: {amount(entry['limit'], unit)}; {used}."), style="bold")]
     lines += [Text(printable(f"  {line}")) for line in limit_sentences(scenario, found, goals)]
     if found.uses:
         lines.append(Text("\nWhat it is used for", style="bold"))
@@ -81,10 +82,11 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     next_more, next_less = entry.get("next_more"), entry.get("next_less")
     more, less = entry["shadow_price_more"], entry["shadow_price_less"]
     if not entry["binding"]:
-        left = f"{amount(entry['limit'] - entry['used'])} are left"
+        unit = unit_of_limit(scenario, entry["name"])
+        left = f"{amount(entry['limit'] - entry['used'], unit)} are left"
         is_known = more is not None or not (kept_words(scenario) or any(scenario.decide.slack.values()))
         said = f"More of it would change nothing: {left}." if is_known else f"{left}."
-        yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'])} would."
+        yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'], unit)} would change the plan."
         return
     is_unknown = more is None and less is None and not entry["no_plan_with_less"]
     if is_unknown and not (next_more or next_less):
@@ -155,7 +157,9 @@ def level_sentences(scenario: Scenario, level: LevelExplanation) -> Iterator[str
     if level.level >= level.maximum * (1 - 1e-9):
         why = "as much as it may"
     elif level.limits:
-        why = f"it uses {', '.join(limit_words(scenario, name) for name in level.limits)}, which is used up"
+        words = [limit_words(scenario, name) for name in level.limits]
+        named, is_one = ", ".join(f"the {w}" if w.endswith("budget") else w for w in words), len(words) == 1
+        why = f"more of it would need {named}, which {'is' if is_one else 'are'} used up"
     elif not any(effect.per_unit for effect in level.per_level):
         why = "it reaches no goal"
     else:

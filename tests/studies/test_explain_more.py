@@ -12,9 +12,10 @@ import pytest
 import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.errors import UsageError
-from kpiopt.plan.limit_names import stopped_words
+from kpiopt.plan.limit_names import stopped_words, unit_of_limit
 from kpiopt.report.explanation_limit import level_sentences, limit_sentences
 from kpiopt.run.run import Run
+from kpiopt.simulation import Estimate
 from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
 from kpiopt.studies.swap import find_swap
 
@@ -151,3 +152,30 @@ def test_the_command_explains_each_kind(tmp_path, capsys):
     assert main(["explain", folder, "ann/sales"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "If 1,000 USD less were asked of Ann" in said and "It would cost: " in said
+
+
+def test_a_goal_is_explained_with_its_own_odds_before_those_of_its_target(tmp_path, capsys):
+    words = ["--out", str(tmp_path), "--draws", "256"]
+    assert main(["solve", "scenarios/hand-solved.toml", *words]) == 0
+    (kept,) = tmp_path.iterdir()
+    document = json.loads((kept / "run.json").read_text())
+    capsys.readouterr()
+    for goal in document["goals"]:
+        assert main(["explain", str(kept), goal["goal"]]) == 0
+        told = capsys.readouterr().out
+        odds = Estimate.from_dict(goal["odds"]).text
+        assert re.search(rf"reaching the goal of [\d.,]+ ?.*: {re.escape(odds)}\.", told), told
+        assert told.index("reaching the goal") < told.index("attaining the target")
+
+
+def test_what_is_left_of_a_limit_is_told_in_its_unit():
+    entry = next(e for e in limits("adventureworks-base") if e["name"] == "budget.pay")
+    scenario = run("adventureworks-base").scenario
+    told = " ".join(limit_sentences(scenario, explain_limit(run("adventureworks-base").graph, *at(), entry)))
+    assert re.search(r"[\d,]+ USD are left\. Less than [\d,]+ USD would change the plan\.", told), told
+    units = [unit_of_limit(scenario, name) for name in ("capacity.hours@michael-blythe", "budget.pay", "rules.x")]
+    assert units == ["hours", "USD", ""]
+
+
+def at() -> tuple[np.ndarray, np.ndarray]:
+    return run("adventureworks-base").plan.stretch, run("adventureworks-base").plan.levels
