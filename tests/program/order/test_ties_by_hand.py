@@ -26,9 +26,11 @@ ONES = Reference(np.ones(2), np.zeros(2))
         (0, 0.0, 9.0 + 9.2e-11, 1),
         (-1, 2.0, 1.0, -1),  # a lower side that is pushed against stays
         (-1, -0.9e-9, 1.0, -1),
+        (-1, -1e-9, 1.0, -1),
         (-1, -1.1e-9, 1.0, 0),
         (1, -2.0, 9.0, 1),  # an upper side likewise
         (1, 0.9e-9, 9.0, 1),
+        (1, 1e-9, 9.0, 1),
         (1, 1.1e-9, 9.0, 0),
         (-1, 2.0, 9.5, 1),  # what is violated comes first
         (1, -2.0, 0.5, -1),
@@ -151,3 +153,54 @@ def test_columns_that_equations_define_are_left_out_and_come_back():
     assert plan is not None
     assert plan.x == pytest.approx([2, 2, 4])
     assert 2.0 * reference.weight * plan.x - arrays.matrix.T @ plan.row_dual == pytest.approx([0, 0, 0], abs=1e-9)
+
+
+def test_a_price_that_rounding_cannot_tell_from_nothing_is_judged_in_the_scaled_program():
+    """A weight of 5e9 makes a column count 1e5 times: a price of 1e-7 is 1e-12 then, and one of 1e-5 is 1e-10."""
+    arrays = program([[0]], 0, columns=(2, 9))
+    for price, side in ((1e-7, 0), (1e-5, -1)):
+        point = ties._as_point(
+            arrays, Reference(np.array([5e9]), np.zeros(1)), np.array([2.0]), np.zeros(1), np.array([price])
+        )
+        assert point.columns.tolist() == [side]
+
+
+def test_multipliers_of_rows_that_were_left_out_come_back_with_the_centre():
+    """x >= 2 is a row of its own: from a centre of 1 it costs 2 (2 - 1)."""
+    arrays = program([[1, 0], [1, 1]], 0, columns=(-9, 9), rows=([2, -INF], [INF, 9]))
+    plan = ties.closest_plan(arrays, Reference(np.ones(2), np.array([1.0, 0.5])))
+    assert plan.x == pytest.approx([2, 0.5])
+    assert plan.row_dual == pytest.approx([2, 0], abs=1e-9)
+
+
+def test_scaled_by_boxes_the_point_is_that_of_the_usual_scaling(monkeypatch):
+    """x at least 3 and x + y at least 4, weights of 4: y costs 8, x 24, of which its end bears 16."""
+    monkeypatch.setattr(ties, "SCALINGS", ((True, False),))
+    arrays = program([[1, 1]], 0, columns=([3, 0], [9, 9]), rows=(4, INF))
+    plan = ties._closest(arrays, Reference(np.full(2, 4.0), np.zeros(2)))
+    assert plan.x == pytest.approx([3, 1])
+    assert (plan.point.columns.tolist(), plan.point.rows.tolist()) == ([-1, 0], [-1])
+
+
+@pytest.mark.parametrize(
+    ("errors", "chosen", "tried"),
+    [
+        ([ties.INSIDE], 0, 1),  # good enough: nothing else is tried
+        ([1e-3, 1e-2, 1e-1, 1.0], 0, 4),
+        ([1e-2, 1e-3, 1e-1, 1.0], 1, 4),
+        ([1e-1, 1e-2, ties.INSIDE], 2, 3),
+        ([1e-1, 1e-2, 1e-3, 1e-4], 3, 4),  # the one in fractions
+    ],
+)
+def test_the_plan_with_the_least_error_is_taken(monkeypatch, errors, chosen, tried):
+    seen = []
+
+    def error(arrays, reference, plan):
+        seen.append(plan)
+        return errors[len(seen) - 1]
+
+    monkeypatch.setattr(ties, "_error", error)
+    monkeypatch.setattr(ties, "_of_decisions", lambda *_: None)
+    found = ties._closest(program([[1, 1]], 0, columns=(0, 9), rows=(4, INF)), ONES)
+    assert len(seen) == tried
+    assert found is seen[chosen]
