@@ -213,6 +213,12 @@ class TestUnbounded:
         found = verify_unbounded(self.ENDLESS, self.AWAY, np.array([5.0, 0.0]))
         assert not found.passed and found.primal_residual == pytest.approx(0.8)
 
+    def test_a_start_as_far_outside_as_is_tolerated_passes(self):
+        start = np.array([5.0, 0.0])
+        far = verify_unbounded(self.ENDLESS, self.AWAY, start).primal_residual
+        assert verify_unbounded(self.ENDLESS, self.AWAY, start, tolerance=far).passed
+        assert not verify_unbounded(self.ENDLESS, self.AWAY, start, tolerance=np.nextafter(far, 0)).passed
+
     @pytest.mark.parametrize(("fall", "passes"), [(1e-12, False), (1e-3, True), (-1e-3, False)])
     def test_what_falls_by_less_than_rounding_does_not_fall(self, fall, passes):
         flat = program([[0, 0]], [1, -1 - fall], columns=(0, INF))
