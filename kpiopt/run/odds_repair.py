@@ -65,7 +65,8 @@ class OddsRepair:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        moves = [{"what": what, "to": value} for what, value in self.moves]
+        together = zip(self.moves, self.assignments, strict=True)
+        moves = [{"what": what, "to": value, "set": assignment} for (what, value), assignment in together]
         return {"text": self.text, "set": list(self.assignments), "moves": moves}
 
 

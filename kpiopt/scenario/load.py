@@ -22,6 +22,7 @@ from kpiopt.reading.regular_file import display_path, read_regular_file
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
 from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
+from kpiopt.scenario.checks.asked import check_asked
 from kpiopt.scenario.checks.axes import check_sweep
 from kpiopt.scenario.checks.cells import CellChecks
 from kpiopt.scenario.checks.idle import check_idle
@@ -369,6 +370,7 @@ def _check(
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
     check_variant_names(findings)
     check_idle(findings, model, scenario)
+    check_asked(findings, model)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)
     return resolve_chosen(findings, model, units, found.cells, found.single)

@@ -140,3 +140,30 @@ draws = 1024
     assert {word.partition(".")[0] for word in both.assignments} == {"budget", "unit"}
     for repair in (both, target):
         assert applied(tmp_path, repair).promises[0].is_kept
+
+
+def test_hours_under_a_scale_are_those_of_the_file_in_words_moves_and_set(tmp_path, monkeypatch):
+    """A planner who writes the figure that the text names first into the file keeps the promise, and verify agrees."""
+    plain = kpiopt.solve(scenario(tmp_path, HOURS), simulate=False).missed_odds.repairs[0]
+    text = HOURS.replace("hours = 30", "hours = 75") + "[capacity.hours]\nscale = 0.4\n"
+    run = kpiopt.solve(scenario(tmp_path, text), simulate=False)
+    hours = run.missed_odds.repairs[0]
+    written = float(hours.assignments[0].rpartition("=")[2])
+    ((_, has),) = hours.moves
+    assert has == pytest.approx(plain.moves[0][1], rel=1e-3) and 0.4 * written == pytest.approx(has, rel=1e-12)
+    assert (
+        f"(in the file {written:,.10g} instead of 75, of which capacity.hours.scale = 0.4 makes {has:,.10g}"
+        in hours.text
+    )
+    assert hours.as_dict()["moves"][0]["set"] == hours.assignments[0]
+    assert all(promise.is_kept for promise in applied(tmp_path, hours).promises)
+    found, _ = odds_repair.mend_odds(
+        run.cascade, run.solution, SolverOptions(), [r.moves for r in run.missed_odds.repairs]
+    )
+    assert found == run.missed_odds
+
+
+def test_hours_under_a_scale_of_0_are_no_repair(tmp_path):
+    text = HOURS + "[capacity.hours]\nscale = 0.0\n"
+    run = kpiopt.solve(scenario(tmp_path, text), simulate=False)
+    assert [move for repair in run.missed_odds.repairs for move, _ in repair.moves] in ([], ["goal.sales"])

@@ -144,10 +144,16 @@ def limit_levers(cascade: Cascade) -> Iterator[Lever]:
 def _levers_over_all(cascade: Cascade) -> Iterator[Lever]:
     """Yield the limits that hold over all periods at once."""
     for limit in cascade.limits:
-        if limit.period is None:
+        if limit.period is None and not _is_scaled_away(cascade, limit):
             kind = limit.name.partition(".")[0]
             price = _weight(cascade, kind, limit.name) / (abs(limit.value) or 1.0)
             yield Lever(limit.name, kind, Handle(limit.name, (Side("row", limit.row, True),), (1.0,), price))
+
+
+def _is_scaled_away(cascade: Cascade, limit: Limit) -> bool:
+    """Whether a capacity is 0 whatever its unit has: its scale is 0."""
+    settings = cascade.graph.scenario.document.get("capacity", {}).get(limit.resource, {})
+    return limit.name.startswith("capacity.") and settings.get("scale", 1.0) == 0.0
 
 
 def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
@@ -155,7 +161,7 @@ def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
     scenario, rows = cascade.graph.scenario, cascade.program.row_block("range")
     by_name: dict[str, list[Limit]] = {}
     for limit in cascade.limits:
-        if limit.period is not None:
+        if limit.period is not None and not _is_scaled_away(cascade, limit):
             by_name.setdefault(without_period(limit), []).append(limit)
     for name, limits in by_name.items():
         kind, sides = name.partition(".")[0], tuple(Side("row", limit.row, True) for limit in limits)

@@ -104,23 +104,35 @@ class Words:
 
     def _capacity(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
-        return self._capacity_to(lever, outward(sum(limit.value for limit in limits) + amount, amount))
+        scale = self._scale(limits[0])
+        after = outward(sum(limit.value for limit in limits) / scale + amount / scale, amount / scale)
+        return self._capacity_to(lever, after * scale)
+
+    def _scale(self, limit: Limit) -> float:
+        """Return the factor between a unit's capacity in the file and what it has; 1 where the file has heads."""
+        heads = self.scenario.units.heads.get(limit.resource)
+        if heads is not None and not np.isnan(heads[limit.unit]):
+            return 1.0
+        return float(self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)) or 1.0
 
     def _capacity_to(self, lever: Lever, after: float) -> tuple[str, list[str], float, float]:
         limits = [limit for limit in self.cascade.limits if without_period(limit) == lever.name]
         limit = replace(limits[0], value=sum(limit.value for limit in limits))
-        unit = self.scenario.units.ids[limit.unit]
-        scale = self.scenario.document.get("capacity", {}).get(limit.resource, {}).get("scale", 1.0)
+        unit, scale = self.scenario.units.ids[limit.unit], self._scale(limit)
         path = f"unit.{json.dumps(unit)}.capacity.{json.dumps(limit.resource)}"
         who = self.scenario.units.names[limit.unit]
         more = f"{_difference(after - limit.value)} more {limit.resource}"
-        text = f"give {who} {more} ({plain(after)} instead of {plain(limit.value)})"
+        has = f"{plain(after)} instead of {plain(limit.value)}"
         heads = self.scenario.units.heads.get(limit.resource, np.full(limit.unit + 1, np.nan))[limit.unit]
         if not np.isnan(heads) and limit.value > 0.0:
-            more = heads * after / limit.value
+            text, more = f"give {who} {more} ({has})", heads * after / limit.value
             assignment = f"unit.{json.dumps(unit)}.head_count={_digits(more)}"
             return f"{text}, {plain(more)} heads instead of {plain(heads)}", [assignment], limit.value, after
-        return text, [f"{path}={_digits(after / scale if scale else after)}"], limit.value, after
+        written = after if scale == 1.0 else float(f"{after / scale:.12g}")
+        if scale != 1.0:
+            scaled = f"capacity.{_key(limit.resource)}.scale = {plain(scale)}"
+            has = f"in the file {plain(written)} instead of {plain(limit.value / scale)}, of which {scaled} makes {has}"
+        return f"give {who} {more} ({has})", [f"{path}={_digits(written)}"], limit.value, after
 
     def _goal(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         goal = self.scenario.goals[lever.name.partition(".")[2]]
