@@ -85,8 +85,10 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
         unit = unit_of_limit(scenario, entry["name"])
         left = f"{amount(entry['limit'] - entry['used'], unit)} are left"
         is_known = more is not None or not (kept_words(scenario) or any(scenario.decide.slack.values()))
-        said = f"More of it would change nothing: {left}." if is_known else f"{left}."
-        yield f"{left}." if next_more else f"{said} Less than {amount(entry['used'], unit)} would change the plan."
+        untried = f"{left}; whether more would change anything was not tried"
+        said = f"More of it would change nothing: {left}" if is_known else untried
+        kept = f"Less than {amount(entry['used'], unit)} would change the plan."
+        yield f"{left if next_more else said}. {kept}"
         return
     is_unknown = more is None and less is None and not entry["no_plan_with_less"]
     if is_unknown and not (next_more or next_less):
@@ -99,7 +101,7 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
             yield less_sentence(scenario, goals, entry)
     elif less or (less is not None and not next_less):
         yield less_sentence(scenario, goals, entry)
-    elif not next_less:
+    elif not next_less and entry["limit"] > 0.0:
         yield "What less of it would do is not known."
     if entry["from"] is not None or entry["to"] is not None:
         ends = [amount(entry[end]) if entry[end] is not None else "any amount" for end in ("from", "to")]

@@ -120,6 +120,23 @@ def test_amounts_that_change_by_degrees_beside_whole_numbers(tmp_path):
 BY_DEGREES = ("10.00 further from", "5 closer to")
 
 
+def test_of_a_limit_that_slack_leaves_unused_more_is_not_said_to_change_nothing(tmp_path):
+    """50 hours bring the goal to 50 of 100; a tenth of what is missing may be given up, so 45 are used. More helps."""
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'schema = 1\nname = "S"\n[kpi.out]\nstep = 1\n[unit.co]\ncapacity = { hours = 50 }\n[cell."co/out"]\n'
+        "baseline = 100\nmax_stretch = 100\neffort = { hours = 1 }\n[goal.out]\ntarget = 200\n"
+        '[decide]\norder = ["goals", "cost"]\neffort_price = { hours = 1 }\nslack = { goals = 0.1 }\n',
+        "utf-8",
+    )
+    run = kpiopt.solve(kpiopt.load(path), simulate=False)
+    (limit,) = run.limits
+    assert limit.used == pytest.approx(45) and not limit.binding
+    said = list(limit_sentences(run.scenario, LimitExplanation(limit_as_dict(limit), ())))
+    left, kept = "5 hours are left; whether more would change anything was not tried", "Less than 45 hours would change"
+    assert said == [f"{left}. {kept} the plan."]
+
+
 def test_what_is_less_than_planners_read_is_practically_nothing(tmp_path):
     run = solved(tmp_path, [initiative("a", 1, 8, 20), initiative("b", 1, 10, 20.001)], 8, 200)
     said = "With 2 more of the cash budget (10), practically nothing would be gained: out would differ by less than is "

@@ -34,7 +34,7 @@ HAIR = 1e-6
 """Share of a limit that is taken away where nothing says what the next smaller use is."""
 BY_DEGREES = 1.5
 """Where twice the way changes a value more than this many times as much, it changes by degrees and not at once."""
-EDGE_DIGITS = 9
+EDGE_DIGITS = 7
 """To which a limit is known from which on values change by degrees."""
 DIGITS = 12
 """To which the use of a limit is known."""
@@ -131,6 +131,8 @@ class NextLimits:
         if None in uses:
             raise NotFound
         least = max(use for use in uses if use is not None)
+        if not self.has_less(least):
+            raise NotFound
         grid = self._grid()
         found = self._below(least) if grid is None else self.at(least - grid - self.side)
         if found.has_plan and found.step is None:
@@ -152,11 +154,11 @@ class NextLimits:
     def _by_degrees(self, least: float, most: float) -> NextStep:
         """Return a plan some way past the limit from which on values get better by degrees."""
         ahead = self._first_better(most, 2.0 * BETTER)
-        edge = float(f"{max(self.side, 2.0 * least - ahead):.{EDGE_DIGITS}g}")
-        found = self.at(max(least, edge + self._way()) - self.side)
+        edge = float(f"{max(self.limit.value, self._told(2.0 * least - ahead)):.{EDGE_DIGITS}g}")
+        found = self.at(max(least - self.side, edge + self._way() - self.limit.value))
         if found.step is None:
             raise NotFound
-        return replace(found, start=self._told(edge))
+        return replace(found, start=edge)
 
     def _below(self, least: float) -> NextStep:
         """Return what is below a limit: at once where values jump there, some way below where they do not."""
@@ -168,7 +170,15 @@ class NextLimits:
             further = self.at(least - 2.0 * hair - self.side)
             if further.step == near.step and abs(further.change) < BY_DEGREES * abs(near.change):
                 return replace(near, start=start, at_once=True)
-        return replace(self.at(least - self._way() - self.side), start=start)
+        edge = float(f"{start:.{EDGE_DIGITS}g}")
+        there = edge - self._way()
+        if not self.has_less(there + self.side - self.limit.value):
+            there = edge / 2.0
+        return replace(self.at(there - self.limit.value), start=edge)
+
+    def has_less(self, side: float) -> bool:
+        """Whether there can be less than a side: not below 0 of a resource."""
+        return not self.limit.resource or self._told(side) > 0.0
 
     def _way(self) -> float:
         """Return how far past a limit is looked where values change by degrees: a fifth to a fiftieth of the limit."""
