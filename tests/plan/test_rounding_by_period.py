@@ -66,3 +66,20 @@ def test_hours_by_period_refuse_no_step_that_ranges_over_the_horizon_leave(tmp_p
             assert used <= hours[person] / 4 * (1 + 1e-7), (seed, person, quarter)
             tight += used > hours[person] / 4 - 1.0
     assert tight >= len(seeds)
+
+
+@pytest.mark.parametrize(("step", "halves", "notes"), [("1", [3.0, 3.0], ["W-rounding-total"]), ("0.5", None, [])])
+def test_no_half_is_asked_for_more_than_the_range_of_the_year(tmp_path: Path, step, halves, notes) -> None:
+    """7 would be nearest to 6.75, but a half of 4 asks for 0.855 of the 0.74 that the year has; a finer step helps."""
+    path = tmp_path / "scenario.toml"
+    lines = ['schema = 1\nname = "halves"\nperiods = ["H1", "H2"]', f"[kpi.s]\nstep = {step}", "[unit.co]"]
+    lines += ['[unit.t]\nparent = "co"', '[cell."t/s"]\nbaseline = 6.29\nmax_stretch = 0.74', "[goal.s]\ntarget = 6.75"]
+    path.write_text("\n".join([*lines, ""]), "utf-8")
+    run = kpiopt.solve(kpiopt.load(path), simulate=False)
+    company = run.targets.filter(run.targets["unit"] == "co")
+    by_half = company.filter(company["period"].is_not_null())["target"].to_list()
+    assert by_half == halves or halves is None
+    year = company.filter(company["period"].is_null())["target"].item()
+    assert year == sum(by_half)
+    assert (abs(year - 6.75) <= float(step) / 2.0) == (not notes)
+    assert [note.code for note in run.plan.notes if note.code.startswith("W-rounding")] == notes
