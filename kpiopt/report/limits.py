@@ -342,7 +342,7 @@ def initiative_lines(run: Run) -> Iterator[str]:
     yield f"Initiatives: {len(chosen):,} of {len(levels):,} are chosen, for {cost}{paid}."
     chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
     chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
-    goals = {g.id: graph.goal_node(g) for g in list(scenario.goals.values())[:SHOWN_ADDED]}
+    goals = {g.id: graph.goal_node(g) for g in scenario.goals.values()}
     added = contributions(straight(graph, run.plan.stretch, levels), levels, goals)
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
@@ -359,7 +359,7 @@ def initiative_lines(run: Run) -> Iterator[str]:
 
 
 def _added(scenario: Scenario, added: dict[str, Floats], row: int) -> str:
-    """Say what an initiative is expected to change of the first goals' values; of two goals on a KPI the same once."""
+    """Say what an initiative is expected to change of the goals' values; of two goals on a KPI the same once."""
     parts: list[tuple[str, str, str]] = []
     for name, by in added.items():
         goal, kpi = scenario.goals[name], scenario.kpis[scenario.goals[name].kpi]
@@ -368,7 +368,8 @@ def _added(scenario: Scenario, added: dict[str, Floats], row: int) -> str:
             where = "" if goal.unit == 0 else f" of {scenario.units.names[goal.unit]}"
             parts.append((moved, kpi.id, where if period is None else f"{where} in {period}"))
     told = [f"{moved} of {scenario.kpis[kpi].name}{place}" for moved, kpi, place in parts]
-    return f": {', '.join(told)}" if told else ""
+    more = f" and {len(told) - SHOWN_ADDED} more" if len(told) > SHOWN_ADDED else ""
+    return f": {', '.join(told[:SHOWN_ADDED])}{more}" if told else ""
 
 
 def _use(scenario: Scenario, resource: str, used: float) -> str:

@@ -112,7 +112,7 @@
     return [k > 0 ? solve((p) => 1 - atMost(k - 1, p) < tail, true) : 0, k < n ? solve((p) => atMost(k, p) > tail, true) : 1];
   }
 
-  const number = (value, digits) => (value < 0 ? "\u2212" : "") + Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const number = (value, digits) => (Number(value.toFixed(digits)) < 0 ? "\u2212" : "") + Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const signed = (value, digits) => (value > 0 ? "+" : "") + number(value, digits);
   const digitsOf = (value) => Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(value) || 1))));
   const share = (k) => (k === 0 ? `less than ${number(300 / draws, 2)} %` : k === draws ? `more than ${number(100 - 300 / draws, 2)} %` : `${number((100 * k) / draws, rare(k) < 0.001 ? 3 : rare(k) < 0.01 ? 2 : 1)} %`);
