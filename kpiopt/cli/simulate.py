@@ -38,7 +38,9 @@ def simulate(
     do: Annotated[
         list[str] | None,
         typer.Option(
-            "--do", metavar="KPI=VALUE", help="Set a KPI (or KPI@UNIT), its causes cut; KPI+=AMOUNT moves it."
+            "--do",
+            metavar="KPI=VALUE",
+            help="Set a KPI (or KPI@UNIT) and what rolls up to it, causes cut; KPI+=AMOUNT moves it, causes go on.",
         ),
     ] = None,
     act: Annotated[

@@ -73,3 +73,33 @@ def leaves_below(graph: CausalGraph, node: int) -> Floats:
     shares = share_below(graph, at)
     shares[np.unique(graph.head[graph.edge_kind == EdgeKind.ROLL_UP])] = 0.0
     return shares
+
+
+def values_below(graph: CausalGraph, node: int, value: float, plan: Floats) -> dict[int, float]:
+    """Return the values of a node and all below it where the node has a value, by node.
+
+    What rolls up from nothing moves by its part, as `leaves_below` has it, and stops at its KPI's bounds: the others
+    move further then. What is nobody's change stays what it is in the plan.
+
+    Parameters
+    ----------
+    plan : (n_nodes,) float
+        Values that the node and those below have now.
+    """
+    at = np.zeros(graph.n_nodes)
+    at[node] = 1.0
+    below = np.flatnonzero(share_below(graph, at, np.ones(graph.n_nodes)) > 0)
+    part, counts = leaves_below(graph, node), graph.sweep_back(at, graph.select_edges([EdgeKind.ROLL_UP]))
+    low, high = np.minimum(graph.bounds[0], plan), np.maximum(graph.bounds[1], plan)
+    moved = np.zeros(graph.n_nodes)
+    free = np.flatnonzero((part != 0) & (counts != 0))
+    while len(free):
+        each = (value - plan[node] - counts @ moved) / float(counts[free] @ part[free])
+        wanted = plan[free] + moved[free] + each * part[free]
+        inside = np.clip(wanted, low[free], high[free])
+        moved[free] = inside - plan[free]
+        if np.all(inside == wanted):
+            break
+        free = free[inside == wanted]
+    change = graph.sweep(moved, graph.select_edges([EdgeKind.ROLL_UP]))
+    return {**{n: float(plan[n] + change[n]) for n in below.tolist()}, node: value}

@@ -192,7 +192,7 @@ def _spreads(found: Simulation) -> Iterator[RenderableType]:
     for node, spread in _watched(found):
         kpi = kpi_of(found.graph, node)
         values = (spread.mean.estimate, spread.p5, spread.p50, spread.p95)
-        grid.add(node_title(found.graph, node), *(amount(v, "", kpi.step) for v in values))
+        grid.add(node_title(found.graph, node), *(amount(v, kpi.unit, kpi.step) for v in values))
     yield grid
 
 
@@ -214,10 +214,10 @@ def _changes(found: Intervention) -> Iterator[RenderableType]:
     grid = Grid(("KPI", "before", "after", "change", "95 % interval"))
     graph = found.before.graph
     for entry in found.changes:
-        step = kpi_of(graph, entry.node).step
+        step, unit = kpi_of(graph, entry.node).step, kpi_of(graph, entry.node).unit
         interval = f"{change(entry.change.low, '', step)} to {change(entry.change.high, '', step)}"
-        numbers = amount(entry.before, "", step), amount(entry.after, "", step)
-        grid.add(node_title(graph, entry.node), *numbers, change(entry.change.estimate, "", step), interval)
+        numbers = amount(entry.before, unit, step), amount(entry.after, unit, step)
+        grid.add(node_title(graph, entry.node), *numbers, change(entry.change.estimate, unit, step), interval)
     yield grid
 
 

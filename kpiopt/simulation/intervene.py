@@ -1,22 +1,23 @@
 """What happens on the map when an action is taken: interventions, paired draw by draw.
 
 `do` sets a node to a value whatever its causes say; everything behind it follows (Pearl 2009, DOI
-10.1017/CBO9780511803161). With `+=` it adds to a KPI instead: every unit below moves its part, and its causes go on.
-`act` sets the level of an initiative.
+10.1017/CBO9780511803161). Units below come to what rolls up to it, each by its part and whatever their causes say. With
+`+=` it adds to a KPI instead: every unit below moves the same part, and its causes go on. `act` sets the level of an
+initiative.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
-from kpiopt.graph.hand_down import leaves_below
+from kpiopt.graph.hand_down import leaves_below, values_below
 from kpiopt.scenario.actions import Pair, exclusions, needed_units
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
@@ -91,9 +92,11 @@ def intervene(
     graph, stretch, levels, targets, settings, spread, deadline
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
-        "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value"; "kpi+=amount" moves the units below
-        so that the value changes by the amount, each by its part (`kpiopt.graph.hand_down`). With periods all but
-        factors name one: "kpi/period=value", "kpi@unit/period+=amount".
+        "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value". The units below move so that the
+        value is reached, each by its part (`kpiopt.graph.hand_down`), and their causes are cut; of several that are
+        set, the lower one holds. "kpi+=amount" moves the same units so that the value changes by the amount, and
+        causes go on; what bounds of the KPI stop is told in the notes of `after`. With
+        periods all but factors name one: "kpi/period=value", "kpi@unit/period+=amount".
     act : iterable of str
         "initiative=level" for all its units, "initiative@unit=level" for one; with periods, with the one in which it
         begins: "initiative@unit/period=level".
@@ -106,7 +109,7 @@ def intervene(
         Where the time is up before all draws of both: only the same draws can be compared.
     """
     moves = [text for text in do if "+=" in text]
-    fixed = dict(read_do(graph, text) for text in do if "+=" not in text)
+    nodes, fixed = _read_sets(graph, [text for text in do if "+=" not in text], graph.expected_change(stretch, levels))
     shift = sum_of_shifts(graph, moves)
     new_levels = np.array(levels, dtype=np.float64)
     for text in act:
@@ -115,7 +118,8 @@ def intervene(
     _require_possible(graph, levels, new_levels, list(act))
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
-    nodes = np.array([n for n in fixed if graph.kind[n] == NodeKind.KPI], dtype=np.int64)
+    amounts = _amounts(graph, moves)
+    nodes = np.array([*nodes, *amounts], dtype=np.int64)
     before = simulate(
         graph, stretch, levels, targets, settings,
         spread=spread, watch_nodes=nodes, deadline=deadline,
@@ -127,7 +131,9 @@ def intervene(
     )  # fmt: skip
     if before.asked or after.asked:
         raise deadline.reached("the plan was drawn with and without the action")
-    return Intervention(before, after, _changes(before, after), compare_odds(before, after))
+    changes = _changes(before, after)
+    after = replace(after, notes=(*after.notes, *_stopped_by_bounds(graph, amounts, changes)))
+    return Intervention(before, after, changes, compare_odds(before, after))
 
 
 def settings_of(simulation: Simulation) -> SimulationSettings:
@@ -146,6 +152,58 @@ def _changes(before: Simulation, after: Simulation) -> tuple[KpiChange, ...]:
         )
         for i, node in ((i, before.nodes[i]) for i in before.reading_order)
     )
+
+
+def _read_sets(graph: CausalGraph, texts: Iterable[str], change: Floats) -> tuple[list[int], dict[int, float]]:
+    """Return the KPIs' nodes that are set, and the values of all nodes that this sets, those below included.
+
+    Raises
+    ------
+    UsageError
+    """
+    given = dict[int, float]()
+    for text in texts:
+        node, value = read_do(graph, text)
+        if graph.kind[node] == NodeKind.KPI:
+            low, high = graph.bounds[:, node].tolist()
+            if not low <= value <= high:
+                kpi = graph.scenario.kpi_ids[graph.kpi[node]]
+                bound = f"at least {low:.12g}" if value < low else f"at most {high:.12g}"
+                raise _refusal(text, f"{kpi} is {bound}", "choose a value inside the bounds of the KPI")
+        given[node] = value
+    nodes = [node for node in given if graph.kind[node] == NodeKind.KPI]
+    fixed = dict[int, float]()
+    for node in sorted(nodes, reverse=True):  # from the top: what is set further down holds there
+        fixed |= values_below(graph, node, given[node], graph.baseline + change)
+    return nodes, fixed | given
+
+
+def _amounts(graph: CausalGraph, texts: Iterable[str]) -> dict[int, tuple[str, float]]:
+    """Return by node what moves it, as written and added up."""
+    found = dict[int, tuple[str, float]]()
+    for text in texts:
+        node, amount = read_do(graph, text.replace("+=", "=", 1))
+        written, before = found.get(node, ("", 0.0))
+        found[node] = ", ".join(filter(None, (written, text))), before + amount
+    return found
+
+
+def _stopped_by_bounds(
+    graph: CausalGraph, amounts: Mapping[int, tuple[str, float]], changes: Iterable[KpiChange]
+) -> Iterator[Problem]:
+    """Say which KPIs moved less than they were meant to because their bounds stopped them."""
+    bounded = set(graph.bounded.tolist())
+    for entry in changes:
+        text, amount = amounts.get(entry.node, ("", 0.0))
+        moved = entry.change.estimate
+        if entry.node in bounded and abs(moved) < abs(amount) * (1 - 1e-9):
+            low, high = graph.bounds[:, entry.node].tolist()
+            bound = f"at most {high:.12g}" if amount > 0 else f"at least {low:.12g}"
+            yield Problem(
+                "W-intervention-bound",
+                f'"{text}": {entry.name} changes by {moved:.6g} and not by {amount:.12g}: the KPI is {bound}',
+                rule="no value leaves the bounds of its KPI, whatever moves it",
+            )
 
 
 def read_do(graph: CausalGraph, text: str) -> tuple[int, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -12,7 +14,7 @@ from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds
 from kpiopt.simulation.intervene import intervene
-from tests.builders import Cell, build_initiative, build_kpi, build_scenario, build_units
+from tests.builders import Cause, Cell, build_initiative, build_kpi, build_scenario, build_units
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 
 SETTINGS = SimulationSettings(4096, 3)
@@ -128,3 +130,55 @@ def test_interventions_leave_the_plan_as_it_was() -> None:
     before = simulate(graph, stretch, levels, settings=SETTINGS)
     again = intervene(graph, stretch, levels, settings=SETTINGS, do=["a=0"]).before
     assert repr(before.distributions) == repr(again.distributions)
+
+
+def bounded():
+    """fix (a mean, 0 to 100) of two people drives what each of them sells."""
+    units = build_units({"co": None, "t1": "co", "t2": "co"}, levels={"t1": "team", "t2": "team"})
+    return build_scenario(
+        units,
+        [replace(build_kpi("fix", roll_up="mean"), low=0.0, high=100.0), build_kpi("sales")],
+        [
+            Cell("t1", "fix", 80.0, 10.0, size=1), Cell("t2", "fix", 95.0, 5.0, size=1),
+            Cell("t1", "sales", 100.0, 10.0), Cell("t2", "sales", 200.0, 10.0),
+        ],
+        causes={"sales": [Cause("fix", 10.0, "team")]},
+    )  # fmt: skip
+
+
+def changes_by(scenario, *do: str) -> dict[str, float]:
+    graph = build_graph(scenario)
+    found = intervene(graph, np.zeros(4), np.zeros(0), settings=SimulationSettings(16, 1), do=do)
+    return {c.name: c.after for c in found.changes} | {"notes": found.after.notes}
+
+
+def test_setting_a_kpi_moves_the_units_below_as_adding_does() -> None:
+    """87.5 to 89.5 is 2 more for both, so 20 more sales each, however it is said."""
+    for do in ("fix=89.5", "fix+=2"):
+        found = changes_by(bounded(), do)
+        assert found["co/fix"] == pytest.approx(89.5), do
+        assert found["co/sales"] == pytest.approx(340.0), do
+        assert not found["notes"], do
+
+
+def test_units_at_their_bound_leave_the_rest_to_others() -> None:
+    """95 is 7.5 more for both: t2 stops at 100, so t1 goes to 90; what is set further down holds there."""
+    assert changes_by(bounded(), "fix=95")["co/sales"] == pytest.approx(300 + 10 * (10 + 5))
+    assert changes_by(bounded(), "fix=100")["co/sales"] == pytest.approx(300 + 10 * (20 + 5))
+    both = changes_by(bounded(), "fix=89.5", "fix@t1=80")
+    assert both["t1/fix"] == pytest.approx(80.0)
+    assert both["co/sales"] == pytest.approx(320.0)
+
+
+@pytest.mark.parametrize(
+    ("do", "words"), [("fix=101", "at most 100"), ("fix=-5", "at least 0"), ("fix@t2=101", "at most 100")]
+)
+def test_no_kpi_is_set_beyond_its_bounds(do: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        changes_by(bounded(), do)
+
+
+def test_what_a_bound_stops_is_told() -> None:
+    (note,) = changes_by(bounded(), "fix+=30")["notes"]
+    assert note.code == "W-intervention-bound"
+    assert "co/fix changes by 12.5 and not by 30: the KPI is at most 100" in note.message

@@ -13,7 +13,7 @@ from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, Strateg
 from kpiopt.scenario.scenario import Goal, Kpi
 from kpiopt.studies.paths import Chain
 
-MOST_GOALS, MOST_LINES, MOST_CHAINS, MOST_CARDS = 3, 10, 2, 24
+MOST_LINES, MOST_CHAINS, MOST_CARDS = 10, 2, 24
 TINY = 1e-9
 
 
@@ -27,6 +27,8 @@ class Sight:
         The improvement that is told, in the KPI's unit.
     total : float
         What it adds to the goal's value, along all chains.
+    rank : tuple of bool, int and float
+        Whether nothing is asked of the KPI, how many goals it does more for, and less what it does of the goal's way.
     """
 
     kpi: Kpi
@@ -38,6 +40,7 @@ class Sight:
     kpis: tuple[Kpi, ...]
     is_own_goal: bool
     period: str | None = None
+    rank: tuple[bool, int, float] = (False, 0, 0.0)
 
     @property
     def change(self) -> float:
@@ -60,15 +63,24 @@ class Sight:
 def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
     """Return for each node the goals that it does most for, with the chains that lead there.
 
-    The more nodes there are, the fewer goals are told of each; nodes of which nothing is asked come last.
+    Where there is no room for all, each node has its largest first; nodes of which nothing is asked come last.
     """
-    changed = [n for n in nodes if source.targets[n] != source.graph.baseline[n]] or list(nodes)
-    most = max(1, min(MOST_GOALS, MOST_LINES // max(1, len(changed))))
+    return largest(all_sights(source, nodes))
+
+
+def largest(sights: Sequence[Sight]) -> list[Sight]:
+    """Return as many as there is room for, in the order that they have."""
+    told = sorted(sights, key=lambda sight: sight.rank)[:MOST_LINES]
+    return [sight for sight in sights if sight in told]
+
+
+def all_sights(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
+    """Return every goal that each node does something for, node by node, those that it does most for first."""
     graph, scenario = source.graph, source.scenario
-    kpis, found = list(scenario.kpis.values()), []
-    for node in changed[:MOST_LINES]:
+    kpis, found = list(scenario.kpis.values()), list[Sight]()
+    for node in nodes:
         kpi = kpis[graph.kpi[node]]
-        step = natural_step(source, node)
+        step, is_idle = natural_step(source, node), bool(source.targets[node] == graph.baseline[node])
         reached = []
         for goal in scenario.goals.values():
             at = graph.goal_node(goal)
@@ -77,23 +89,14 @@ def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
             if chains:
                 size = abs(goal.target - float(graph.baseline[at])) or abs(goal.target) or 1.0
                 total = sum(chain.effect for chain in chains)
-                reached.append((abs(total) * step / size, goal, tuple(chains), total))
+                sight = Sight(
+                    kpi, goal, scenario.kpis[goal.kpi], tuple(chains), step, total, tuple(kpis),
+                    int(goal.unit) == int(graph.unit[node]), scenario.period_name(goal.period),
+                )  # fmt: skip
+                reached.append((abs(total) * step / size, sight))
         reached.sort(key=lambda entry: -entry[0])
-        found += [
-            Sight(
-                kpi,
-                goal,
-                scenario.kpis[goal.kpi],
-                chains,
-                step,
-                total,
-                tuple(kpis),
-                int(goal.unit) == int(graph.unit[node]),
-                scenario.period_name(goal.period),
-            )
-            for _, goal, chains, total in reached[:most]
-        ]
-    return found
+        found += [replace(sight, rank=(is_idle, i, -size)) for i, (size, sight) in enumerate(reached)]
+    return sorted(found, key=lambda sight: sight.rank[0])
 
 
 def natural_step(source: ReportSource, node: int) -> float:
@@ -103,10 +106,10 @@ def natural_step(source: ReportSource, node: int) -> float:
     return 10.0 ** math.floor(math.log10(size) + TINY)
 
 
-def sight_sentences(sights: Sequence[Sight]) -> Iterator[str]:
-    """Say in words how an improvement arrives at a goal."""
+def sight_sentences(sights: Sequence[Sight], left_out: int = 0) -> Iterator[str]:
+    """Say in words how an improvement arrives at a goal, and how many smaller effects are left out."""
     for sight in sights:
-        told = sight.chains[: MOST_CHAINS if len(sights) <= MOST_CHAINS * MOST_GOALS else 1]
+        told = sight.chains[: MOST_CHAINS if len(sights) <= 6 else 1]
         yield from (_sentence(sight, chain) for chain in told)
         if len(sight.chains) > 1:
             rest = len(sight.chains) - len(told)
@@ -114,6 +117,9 @@ def sight_sentences(sights: Sequence[Sight]) -> Iterator[str]:
             ways += f" and {rest} more" if rest else ""
             moved = _moved(sight.goal_kpi, sight.change * sight.total, sight.goal_name)
             yield f"Along {ways} together, improving {sight.kpi.name} by {sight.improved} {moved}."
+    if left_out:
+        what = "1 more effect on a goal is" if left_out == 1 else f"{left_out} more effects on goals are"
+        yield f"These are the largest; {what} not told here."
 
 
 def _sentence(sight: Sight, chain: Chain) -> str:
@@ -170,7 +176,7 @@ def sight_map(source: ReportSource, nodes: Sequence[int], sights: Sequence[Sight
                 cards.setdefault(card.id, card)
                 arrived = chain.effect if is_last else link.amount
                 if (before.id, card.id) not in arrows and before.id != card.id:
-                    arrows[before.id, card.id] = Arrow(before.id, card.id, arrived / moved, 0.5)
+                    arrows[before.id, card.id] = Arrow(before.id, card.id, arrived / moved, 0.25, tells_share=False)
                 before, moved = card, arrived
     if len(cards) < 2 or len(cards) > MOST_CARDS:
         return None

@@ -18,7 +18,7 @@ from kpiopt.report.numbers import amount, change, change_of_target, cushion_word
 from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.scorecard.by_period import by_period, moved_by
-from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_map, sight_sentences
+from kpiopt.report.scorecard.line_of_sight import all_sights, largest, sight_map, sight_sentences
 from kpiopt.report.scorecard.pay import pay_blocks, unit_pay
 from kpiopt.report.strategy_map.drawing import draw_map
 from kpiopt.scenario.periods import split_period
@@ -205,9 +205,10 @@ def _used_up(source: ReportSource, node: int) -> str:
 
 def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     """Return the line of sight to the goals, in words and on a small map."""
-    sights = lines_of_sight(source, nodes)
+    every = all_sights(source, nodes)
+    sights = largest(every)
     found = sight_map(source, nodes, sights)
-    lines = list(dict.fromkeys(sight_sentences(sights)))
+    lines = list(dict.fromkeys(sight_sentences(sights, len(every) - len(sights))))
     if source.scenario.periods is not None and lines:
         lines.append("An improvement is meant over all periods: of what adds up by its season, of all else in each.")
     goals = {(g.kpi, g.unit) for g in source.scenario.goals.values()}

@@ -100,6 +100,8 @@ class Arrow:
         Share of all that can move the effect which comes along this arrow, between 0 and 1.
     lag : int
         Periods between cause and effect.
+    tells_share : bool
+        Whether the share is one: a unit's scorecard does not know what else moves a KPI.
     """
 
     cause: str
@@ -107,6 +109,7 @@ class Arrow:
     amount: float
     share: float
     lag: int = 0
+    tells_share: bool = True
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,8 @@ def _legend(found: StrategyMap) -> tuple[Svg, float]:
         pieces.append(draw("g", line, draw("path", d=f"M{x + 37:.1f} {y}l-7 -4v8z", class_="tip"), class_=kind))
         x += 42
         say(label)
-    say("thicker: more of what moves it")
+    if any(arrow.tells_share for arrow in found.arrows):
+        say("thicker: more of what moves it")
     if any(group.critical for group in found.groups):
         pieces.append(draw("path", d=STAR, transform=f"translate({x + 5:.1f} {y})", class_="star"))
         x += 15
@@ -223,7 +224,8 @@ def arrow_text(found: StrategyMap, arrow: Arrow) -> str:
     later = f", {arrow.lag} periods later" if arrow.lag else ""
     if cause.kind == "objective":
         return f"{cause.name} acts on {effect.name}"
-    return f"{cause.name}: {one} {verb} {effect.name} by {by}{later}; {percent(arrow.share, 0)} of what can move it"
+    told = f"; {percent(arrow.share, 0)} of what can move it" if arrow.tells_share else ""
+    return f"{cause.name}: {one} {verb} {effect.name} by {by}{later}{told}"
 
 
 def _card(found: StrategyMap, layout: Layout, card: Card, number: int) -> Svg:

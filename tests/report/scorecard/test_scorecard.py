@@ -6,6 +6,7 @@ import html
 import re
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.graph import NodeKind
 from kpiopt.report.numbers import amount
-from kpiopt.report.page.page import Page, PageTable, render_page
+from kpiopt.report.page.page import Page, PageMap, PageTable, render_page
 from kpiopt.report.page.pdf import render_pdf
 from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.scorecard.by_period import moved_by
@@ -295,3 +296,57 @@ def test_a_card_by_period_can_be_read_at_every_width(tmp_path):
         with opened(file, width=width, scheme=scheme) as page:
             assert page.evaluate(TEXTS) == [] and page.evaluate(OUTSIDE) == []
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+CROSSED = """
+schema = 1
+name = "Crossed"
+currency = "EUR"
+{kpis}
+[unit.co]
+level = "company"
+[unit.ann]
+parent = "co"
+level = "person"
+[unit.bob]
+parent = "co"
+level = "person"
+{cells}
+"""
+
+
+def crossed(folder: Path, n_causes: int) -> Page:
+    """Return the card of Ann, whose first KPI drives several others, each of them a goal."""
+    kpis = ['[kpi.fix]\nname = "Fix"\nunit = "%"\nroll_up = "mean"\nstep = 0.5']
+    for i in range(n_causes):
+        kpis.append(
+            f'[kpi.k{i}]\nname = "Result {i}"\nunit = "EUR"\ndrivers.fix = {{ contribution = 5, at = "person" }}'
+        )
+        kpis.append(f"[goal.k{i}]\ntarget = {200 + 10 * (i + 1)}")
+    names = ["fix", *(f"k{i}" for i in range(n_causes))]
+    cells = [f'[cell."{u}/{k}"]\nbaseline = 100\nmax_stretch = 20' for u in ("ann", "bob") for k in names]
+    file = folder / "crossed.toml"
+    file.write_text(CROSSED.format(kpis="\n".join(kpis), cells="\n".join(cells)))
+    run = kpiopt.solve(file, simulate=False)
+    found = source_of_run(run, "crossed-12345678")
+    return build_scorecard(found, found.scenario.units.position["ann"])
+
+
+@pytest.mark.parametrize(("n_causes", "told", "more"), [(3, 3, None), (9, 1, 8)])
+def test_no_effect_on_a_goal_is_left_out_in_silence(tmp_path, n_causes, told, more):
+    """Three goals behind one KPI are all told; of nine, those with room, and how many more."""
+    page = crossed(tmp_path, n_causes)
+    (why,) = (s for s in page.sections if s.title == "Why it matters")
+    fix = [line for line in why.lines if line.startswith("Improving Fix")]
+    assert len(fix) == told
+    left = [line for line in why.lines if "not told here" in line]
+    assert left == ([f"These are the largest; {more} more effects on goals are not told here."] if more else [])
+
+
+def test_a_cards_small_map_claims_no_shares(tmp_path):
+    page = crossed(tmp_path, 3)
+    picture = str(next(b for s in page.sections for b in s.blocks if isinstance(b, PageMap)).picture)
+    assert "raises" in picture
+    assert picture.count('class="arrow') == 6
+    assert "of what can move it" not in picture
+    assert "thicker" not in picture
