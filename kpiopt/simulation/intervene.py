@@ -109,7 +109,7 @@ def intervene(
         Where the time is up before all draws of both: only the same draws can be compared.
     """
     moves = [text for text in do if "+=" in text]
-    nodes, fixed = _read_sets(graph, [text for text in do if "+=" not in text], graph.expected_change(stretch, levels))
+    given, fixed = _read_sets(graph, [text for text in do if "+=" not in text], graph.expected_change(stretch, levels))
     shift = sum_of_shifts(graph, moves)
     new_levels = np.array(levels, dtype=np.float64)
     for text in act:
@@ -119,7 +119,7 @@ def intervene(
     if targets is None:
         targets = graph.baseline + graph.asked_change(stretch, levels)
     amounts = _amounts(graph, moves)
-    nodes = np.array([*nodes, *amounts], dtype=np.int64)
+    nodes = np.array([*given, *amounts], dtype=np.int64)
     before = simulate(
         graph, stretch, levels, targets, settings,
         spread=spread, watch_nodes=nodes, deadline=deadline,
