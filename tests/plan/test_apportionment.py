@@ -74,6 +74,8 @@ def test_counts_next_to_the_value_are_summed_from_below() -> None:
 def test_largest_remainders_first_and_the_first_of_equal_ones() -> None:
     parts = parts_of([6.0, 1.25, 2.5, 2.25], [-1, 0, 0, 0], [0] * 4, [9] * 4)
     assert apportion(parts).tolist() == [6, 1, 3, 2]
+    parts = parts_of([6.0, 3.25, 1.5, 1.25], [-1, 0, 0, 0], [0] * 4, [9] * 4)
+    assert apportion(parts).tolist() == [6, 3, 2, 1]
     parts = parts_of([5.0, 1.25, 1.25, 1.25, 1.25], [-1, 0, 0, 0, 0], [0] * 5, [9] * 5)
     assert apportion(parts).tolist() == [5, 2, 1, 1, 1]
 

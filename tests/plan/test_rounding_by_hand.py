@@ -9,6 +9,7 @@ import pytest
 
 from kpiopt.graph import build_graph
 from kpiopt.plan import Plan, build_plan
+from kpiopt.plan.rounding import step_values
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Goal
 from tests.builders import Cell, build_kpi, build_scenario, build_units
@@ -139,3 +140,26 @@ def test_what_keeps_a_rate_off_its_step_is_named(tmp_path: Path, cell: str, limi
     plan = by_period(tmp_path, 'kind = "rate"\nroll_up = "mean"', cell, [1.65, 1.65])
     assert {note.code for note in plan.notes} == {"W-off-grid"}
     assert limit in plan.notes[0].message
+
+
+def test_a_step_taken_back_is_as_long_as_it_is() -> None:
+    """13.1 and 23 of steps of 2: the first is rounded up to 14, 0.9 above its hours; one step down leaves 1.1."""
+    units = build_units({"co": None, "a": "co", "b": "co"}, capacity={"hours": {"a": 3.1}})
+    rows = [Cell(u, "k", start, 9, effort={"hours": 1.0}) for u, start in (("a", 10.0), ("b", 20.0))]
+    plan = plan_of(build_scenario(units, [build_kpi("k", step=2.0)], rows), [3.1, 3.0])
+    assert [plan.target[plan.graph.find_node("k", u)] for u in ("co", "a", "b")] == [36, 12, 24]
+    assert plan.notes == ()
+
+
+def test_a_period_without_hours_gives_a_step_back(tmp_path: Path) -> None:
+    """29.2 would be 30, which takes 5 of the 4.2 hours of the first period; 28 takes 3."""
+    cell = "max_stretch = 20\neffort.hours = 1\n[capacity.hours]\n[unit.co.capacity]\nhours = 8.4"
+    plan = by_period(tmp_path, "", cell.replace("[capacity.hours]\n", ""), [4.2, 1.0])
+    assert targets(plan) == [28, 26, 54]
+
+
+def test_values_of_counts() -> None:
+    """Nearest to the decimal number where 53 bits hold it, a plain product elsewhere; each KPI by its own step."""
+    counts, kpi = np.array([3, -7, 10**13, 4]), np.array([0, 0, 1, 2])
+    found = step_values(counts, kpi, np.array([0.1, 0.1, 12345.678, 25.0]))
+    assert found.tolist() == [0.3, -0.7, 10**13 * 12345.678, 100.0]

@@ -196,6 +196,7 @@ def test_the_plan_with_the_least_error_is_taken(monkeypatch, errors, chosen, tri
     seen = []
 
     def error(arrays, reference, plan):
+        assert plan is not None
         seen.append(plan)
         return errors[len(seen) - 1]
 
