@@ -26,6 +26,9 @@ Integers = NDArray[np.int64]
 PAST_DRAWS = 400
 ORIGINS = 2
 """Past origins at which the forecasts are scored."""
+PRIOR_ORIGINS, PRIOR_SHARE = 2, 0.9
+"""What is known of the pooled model's share beforehand, as if seen at so many origins: two alone often give everything
+to one of the forecasts, which did worse in organizations of another generator."""
 LIKELY = 16
 """Sets of variances that draws are made with."""
 WEIGHTS = np.linspace(0.0, 1.0, 11)
@@ -138,7 +141,7 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     both = min(map(len, scores))
     best = int(np.argmax([s[:both].sum(axis=0).max() for s in scores])) if both else 0
     chosen, past = grains[best], scores[best]
-    weight = float(WEIGHTS[int(np.argmax(past.sum(axis=0)))]) if len(past) else 1.0
+    weight = _share(past) if len(past) else 1.0
     link = link_series(chosen.series)
     pool = _fit(chosen, link)
     values, by_period = _horizon(chosen, link, pool, draws, rng, likely_variances(pool, LIKELY, rng))
@@ -265,6 +268,12 @@ def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
         ours, _ = _horizon(past, link, pool, PAST_DRAWS, rng, likely_variances(pool, LIKELY, rng))
         rows.append(_log_scores(ours, naive_draws(past, PAST_DRAWS, rng), happened))
     return np.array(rows).reshape(-1, len(WEIGHTS))
+
+
+def _share(past: Floats) -> float:
+    """Return the pooled model's share: the best one at the past origins, drawn to what is known beforehand."""
+    best = WEIGHTS[int(np.argmax(past.sum(axis=0)))]
+    return float((len(past) * best + PRIOR_ORIGINS * PRIOR_SHARE) / (len(past) + PRIOR_ORIGINS))
 
 
 def _rows_of(question: Question, past: Question) -> Integers:

@@ -279,7 +279,7 @@ def test_peers_on_fitted_baselines_have_equal_odds_and_their_price(folder):
     rng, rows = np.random.default_rng(1), ["unit,kpi,period,value"]
     for i in range(6):
         for t in range(16):
-            visits = 10 * np.exp((0.03 + 0.15 * (i % 3)) * rng.normal())
+            visits = 10 * np.exp((0.03 + 0.06 * (i % 3)) * rng.normal())
             sales = 100 + 20 * visits + (3 if i < 3 else 25) * rng.normal()
             name = f"{2023 + t // 4}-Q{t % 4 + 1}"
             rows += [f"t{i},visits,{name},{visits:.6g}", f"t{i},sales,{name},{sales:.6g}"]
@@ -292,7 +292,7 @@ def test_peers_on_fitted_baselines_have_equal_odds_and_their_price(folder):
     for fairness in ("chance", "stretch"):
         (folder / "s.toml").write_text(
             'schema = 1\nextends = "fitted/fitted.toml"\nuncertainty.execution = "0.5 to 0.9"\nfairness.price = true\n'
-            f'goal.sales.target = 7700\nsimulation.draws = 16384\ndecide.fairness = "{fairness}"\n'
+            f'goal.sales.target = 7700\nsimulation.draws = 65536\ndecide.fairness = "{fairness}"\n'
         )
         run = kpiopt.solve(folder / "s.toml")
         rows = zip(run.targets["unit"], run.targets["kpi"], run.targets["odds"], strict=True)

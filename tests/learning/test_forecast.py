@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from kpiopt.learning.backtests.results import Planned, plan_score
-from kpiopt.learning.forecast import Question, _apart, _density, forecast, last_period, naive_draws, seasonal_naive
+from kpiopt.learning.forecast import (
+    Question,
+    _apart,
+    _density,
+    _share,
+    forecast,
+    last_period,
+    naive_draws,
+    seasonal_naive,
+)
 from kpiopt.learning.history import Series
 from kpiopt.learning.links import _counts, _dispersion
 from kpiopt.learning.periods import PeriodGrid
@@ -76,6 +85,12 @@ def test_idle_units_are_scored_by_their_share_of_idle_draws():
     never = np.zeros((10, 1))
     assert _density(never, np.array([5.0]))[0] == 0.0
     assert _density(never, np.array([0.0]))[0] == 1.0
+
+
+@pytest.mark.parametrize(("best", "origins", "share"), [(0, 2, 0.45), (10, 2, 0.95), (0, 1, 0.6), (5, 2, 0.7)])
+def test_two_origins_do_not_give_everything_to_one_forecast(best, origins, share):
+    scores = -np.abs(np.arange(11) - best) * np.ones((origins, 1))
+    assert _share(scores) == pytest.approx(share)
 
 
 def test_of_many_units_some_of_every_size_judge_the_past():
