@@ -79,8 +79,8 @@ def held_and_bias(seed: int, units: int, periods: int, **how) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    units, periods, seeds = map(int, sys.argv[1:])
-    found = np.array([held_and_bias(seed, units, periods) for seed in range(seeds)])
+    units, periods, seeds, first = map(int, (*sys.argv[1:], "0")[:4])
+    found = np.array([held_and_bias(seed, units, periods) for seed in range(first, first + seeds)])
     for name, mean, error in zip(
         ("units", "whole", "bias"), found.mean(axis=0), found.std(axis=0) / np.sqrt(seeds - 1), strict=True
     ):
