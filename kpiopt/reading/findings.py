@@ -54,6 +54,11 @@ class Findings:
         if problem.is_error:
             self._kinds.append(kind)
 
+    def only(self, problem: Problem, kind: type[InputError]) -> None:
+        """Note a problem in place of all that was noted at its place, which only follows from it."""
+        self._problems = [other for other in self._problems if other.location != problem.location]
+        self.add(problem, kind)
+
     def extend(self, error: InputError) -> None:
         """Note all problems of an exception."""
         for problem in error.problems:

@@ -10,10 +10,11 @@ from kpiopt.errors import Location, NumericsError, Problem, UsageError
 from kpiopt.reading.key_path import KeyPath, dotted, value_at, walk, with_value
 from kpiopt.reading.layer import COMMAND_LINE, Layer, is_table, merge, override_layer
 from kpiopt.reading.toml.checks import NON_FINITE, normal_form, value_problems
-from kpiopt.reading.toml.text import is_one_value, scan_key, scan_positions, scan_toml
+from kpiopt.reading.toml.text import is_one_value, scan_positions, scan_toml, scan_typed_key
 
 _RULE = 'an override is path=value, such as budget.pay.limit=600_000 or cell."x/sales".max_stretch=5'
 _FORM_ADVICE = "put parts with other characters than letters, digits, - and _ in quotes"
+_FACTOR_RULE = "sweep and sensitivity move such factors; --set changes values of the file"
 _FIXED = ("schema", "extends", "variant")
 
 
@@ -53,7 +54,7 @@ def read_overrides(overrides: Sequence[str], document: Mapping[str, Any] | None 
 
 def _read_override(text: str, before: Mapping[str, Any], document: Mapping[str, Any] | None) -> Layer:
     place = Location(COMMAND_LINE, text=text)
-    path, end = scan_key(text, COMMAND_LINE) or ((), 0)
+    path, end = scan_typed_key(text, COMMAND_LINE) or ((), 0)
     positions, end = scan_positions(text, end)
     if not path or text[end : end + 1] != "=":
         message = f"cannot read the override '{text}'"
@@ -61,6 +62,9 @@ def _read_override(text: str, before: Mapping[str, Any], document: Mapping[str, 
     if path[0] in _FIXED:
         fix = "change the file; a variant is chosen with --variant"
         raise UsageError(Problem("E-set-key", f"'{path[0]}' cannot be overridden", "", fix, place))
+    if path[0] in ("cells", "units") and len(path) > 1:
+        message = f"'{dotted(path)}' is a factor on what the tables hold, and stands in no file"
+        raise UsageError(Problem("E-set-key", message, _FACTOR_RULE, _instead_of_factor(path, text[end + 1 :]), place))
     value = read_value((*path, *positions), text[end + 1 :].strip(), place)
     present = value_at(before, path)
     present = value_at(document, path) if present is None else present
@@ -75,6 +79,21 @@ def _read_override(text: str, before: Mapping[str, Any], document: Mapping[str, 
             raise UsageError(Problem("E-set-position", message, rule, _in_array(array), place))
         value = with_value(array, positions, value)
     return override_layer((*path, *inside), value, text)
+
+
+def _instead_of_factor(path: KeyPath, value: str) -> str:
+    """Say how `--set` makes the change for which a sweep has a factor."""
+    table, *inside = map(str, path)
+    if table == "units":
+        is_capacity = inside[0] == "capacity" and len(inside) == 2
+        return (
+            f"write capacity.{inside[1]}.scale={value}" if is_capacity else "change the units' table, or a copy of it"
+        )
+    of_kpi = len(inside) > 1 and inside[0] != "effort"
+    where = f'where = {{ kpi = "{inside.pop(0)}" }}, ' if of_kpi else ""
+    scale = inside[0] if len(inside) == 1 else f"{inside[0]} = {{ {inside[1]}"
+    ends = "}" if len(inside) == 1 else "} }"
+    return f"write a bulk edit: --set 'adjust.more={{ {where}scale = {{ {scale} = {value} {ends} }}'"
 
 
 def _in_array(array: Any) -> str:

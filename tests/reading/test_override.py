@@ -43,7 +43,7 @@ def test_several_overrides_are_merged():
         ("", UsageError, "E-set-form"),
         ("=5", UsageError, "E-set-form"),
         ("a..b=5", UsageError, "E-set-form"),
-        ("cell.x/sales.lock=5", UsageError, "E-set-form"),
+        ("cell.x sales.lock=5", UsageError, "E-set-form"),
         ("a=", UsageError, "E-set-value"),
         ("a=[1, 2", UsageError, "E-set-value"),
         ('a="open', UsageError, "E-set-value"),

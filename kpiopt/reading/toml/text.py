@@ -104,6 +104,28 @@ def scan_key(text: str, file: str) -> tuple[tuple[str, ...], int] | None:
     return tuple(part for part, _ in parts), walk.position
 
 
+_PART = r'[\w/@-]+|"[^"\\]*"'
+_TYPED = re.compile(rf"(?:{_PART})(?:\.(?:{_PART}))*(?=[=\[]|$)")
+"""A path as it is typed into a shell, which takes quotes away: `cell.north/sales.max_stretch`."""
+
+
+def scan_typed_key(text: str, file: str) -> tuple[tuple[str, ...], int] | None:
+    """Read the dotted key that a typed text begins with, as `scan_key` does; ids of cells need no quotes in it.
+
+    Examples
+    --------
+    >>> scan_typed_key("cell.x/sales.max_stretch=5", "--set")
+    (('cell', 'x/sales', 'max_stretch'), 24)
+    """
+    found = scan_key(text, file)
+    if found and text[found[1] : found[1] + 1] in ("", "=", "["):
+        return found
+    typed = _TYPED.match(text)
+    if typed is None:
+        return found
+    return tuple(part.strip('"') for part in re.findall(_PART, typed.group())), typed.end()
+
+
 def read_path(text: str) -> KeyPath | None:
     """Return the keys of a dotted path, positions in arrays at its end; None where it is none.
 
@@ -114,7 +136,7 @@ def read_path(text: str) -> KeyPath | None:
     >>> read_path("guardrail.usual.growth[1]")
     ('guardrail', 'usual', 'growth', 1)
     """
-    found = scan_key(text, "")
+    found = scan_typed_key(text, "")
     if not found:
         return None
     keys, end = found

@@ -9,7 +9,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.layer import COMMAND_LINE
 from kpiopt.reading.rows import Rows
-from kpiopt.reading.toml.text import scan_key
+from kpiopt.reading.toml.text import scan_typed_key
 from kpiopt.scenario.resolve.cells import ResolvedCells
 from kpiopt.scenario.resolve.units import ResolvedUnits
 from kpiopt.scenario.scenario import Scenario
@@ -71,17 +71,19 @@ def check_overrides(findings: Findings, rows: Mapping[str, Rows]) -> None:
             place = document.key_location(path)
             if section == "capacity" and path[1] in rows["unit"].family("capacity."):
                 continue  # the units' table has it
-            if place.file != COMMAND_LINE or (scan_key(place.text, COMMAND_LINE) or ((), 0))[0] == path:
+            if place.file != COMMAND_LINE or (scan_typed_key(place.text, COMMAND_LINE) or ((), 0))[0] == path:
                 continue
             known = [other for other in findings.declared(section) if document.key_location((section, other)) != place]
             if section in rows:
                 columns = (rows[section].texts(name).tolist() for name in ("unit", "kpi")[: 1 + (section == "cell")])
                 known = [name for key in zip(*columns, strict=True) if (name := "/".join(key)) != path[1]]
+            if section == "capacity":
+                known += list(rows["unit"].family("capacity."))
             message, rule = f"there is no {section.replace('_', ' ')} '{path[1]}'", "--set changes what there is"
             fix = (
                 findings.nearest(str(path[1]), known) or f"to add it, write it whole: --set '{section}.{path[1]}={{…}}'"
             )
-            findings.add(Problem("E-set-unknown", message, rule, fix, place), ModelError)
+            findings.only(Problem("E-set-unknown", message, rule, fix, place), ModelError)
 
 
 SELECTIVE = ("guardrail", "adjust", "execution", "noise", "effort_curve", "ramp")

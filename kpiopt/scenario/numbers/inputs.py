@@ -24,6 +24,7 @@ from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Scenario
 
 SETTINGS = ("schema", "simulation", "sweep", "variant", "tables", "rules", "relax", "extends")
+FILES = ("schema", "sweep", "variant", "tables", "rules", "relax", "extends")
 WHOLE = ("lag", "priority")
 """What a study does not move: how it is computed, and what is told by whole numbers that stand for an order."""
 
@@ -105,11 +106,18 @@ class Inputs:
             return number.value
         keys = self.key(path)
         found = value_at(self.scenario.document, keys)
-        if not is_number(found) or self.read is None:
+        if keys[0] in SETTINGS or keys[-1] in WHOLE or (keys[0] in ("goal", "odds") and keys[-1] == "p_min"):
+            rule = "limits, goals, assumptions and uncertain quantities are moved; settings, ranks and promises are not"
+            fix = f"see what other values give: kpiopt sweep --over {path}=FIRST:LAST:NUMBER"
+            fix = fix if keys[0] not in FILES else "solve a variant with another one, and compare them: kpiopt compare"
+            raise UsageError(
+                Problem("E-sensitivity-path", f"{path} is nothing that can be moved bit by bit", rule, fix)
+            )
+        if not is_number(found):
             raise _unknown(path, [*self.quantities, *self.plain])
-        if keys[0] in SETTINGS or keys[-1] in WHOLE:
-            rule = "limits, goals, assumptions and uncertain quantities are moved; settings and ranks are not"
-            raise UsageError(Problem("E-sensitivity-path", f"{path} is nothing that can be moved bit by bit", rule))
+        if self.read is None:
+            rule = "of a scenario at hand only numbers are moved that need no reading"
+            raise UsageError(Problem("E-sensitivity-path", f"{path} needs its file to be read", rule, "name the file"))
         return float(found)
 
     def at(self, path: str, value: float) -> Scenario:

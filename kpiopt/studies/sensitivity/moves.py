@@ -125,11 +125,33 @@ def _confined(
         names = bare(pattern), bare(canonical(pattern, inputs.quantities) or pattern)
         found = {p: m for p, m in candidates.items() if any(fnmatchcase(bare(p), name) for name in names)}
         if not found and not any(fnmatchcase(path, pattern) for path in given):
-            rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
-            fix = name_the_right_ones(pattern, candidates)
-            raise UsageError(Problem("E-sensitivity-path", f"{pattern} is no input that is moved here", rule, fix))
+            found = _named(inputs, pattern, candidates, kinds)
         chosen |= found
     return chosen
+
+
+def _named(inputs: Inputs, path: str, candidates: Iterable[str], kinds: Sequence[str]) -> dict[str, Move]:
+    """Return the move of a number that has none of its own and is named by its path.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such number, or it cannot be moved by a tenth.
+    """
+    rule = "an input is a path such as budget.pay.limit, or a pattern such as factor.*"
+    if any(mark in path for mark in "*?"):
+        fix = name_the_right_ones(path, candidates)
+        raise UsageError(Problem("E-sensitivity-path", f"{path} is no input that is moved here", rule, fix))
+    now, key = inputs.value(path), inputs.resolve(path)
+    kind = _kind(inputs, key)
+    if kind not in kinds:
+        raise UsageError(Problem("E-sensitivity-path", f"{path} is of the kind {kind}, which --kind leaves out", rule))
+    low, high = sorted(_ends(inputs.number(key) or PlainNumber(kind, now, None)))
+    if now == 0.0 or low == high:
+        message, fix = f"{path} is {now:g}, of which a tenth is nothing", f"--change {path}=LOW:HIGH"
+        raise UsageError(Problem("E-sensitivity-path", message, rule, fix))
+    inputs.check(path, (low, high), f"--input {path} ({low:g} to {high:g})")
+    return {key: Move(key, kind, now, low, high)}
 
 
 def unmoved(inputs: Inputs, kinds: Sequence[str], given: Iterable[str] = ()) -> tuple[LeftOut, ...]:

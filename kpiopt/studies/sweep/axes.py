@@ -14,7 +14,7 @@ from kpiopt.errors import InputError, Location, Problem, UsageError
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.override import read_value
 from kpiopt.reading.toml.emit import value_text
-from kpiopt.reading.toml.text import is_one_value, read_path, scan_key
+from kpiopt.reading.toml.text import is_one_value, read_path, scan_typed_key
 from kpiopt.scenario.checks.axes import axis_faults, axis_path
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario
@@ -185,7 +185,7 @@ def _typed_axis(inputs: Inputs, text: str) -> Axis:
 
 def _halves(text: str) -> tuple[str, str]:
     """Return what stands before and after the sign of equality behind the path."""
-    key = scan_key(text, OVER)
+    key = scan_typed_key(text, OVER)
     end = key[1] if key and text[key[1] : key[1] + 1] == "=" else text.find("=")
     if end <= 0:
         raise ValueError("it does not begin with a path and =")
