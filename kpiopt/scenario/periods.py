@@ -32,6 +32,8 @@ class SinglePeriods:
         Baselines of all periods of the cells of which some period has one of its own; NaN elsewhere.
     min_stretch, max_stretch, lock, reference : (n_horizon_cells, T) float
         NaN where a period has none of its own.
+    has_row, has_baseline : (n_horizon_cells, T) bool
+        Which periods have a row, and which have a baseline in it.
     of_baseline, of_min, of_max : (n_horizon_cells,) float
         What stood over the horizon when these were written; where that is moved, they follow.
     lock_reason, lock_owner : mapping of (int, int) to str
@@ -43,6 +45,8 @@ class SinglePeriods:
     max_stretch: Floats
     lock: Floats
     reference: Floats
+    has_row: NDArray[np.bool_]
+    has_baseline: NDArray[np.bool_]
     of_baseline: Floats
     of_min: Floats
     of_max: Floats

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from kpiopt.errors import ModelError
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath, did_you_mean, dotted, is_number, value_at, with_value
@@ -162,15 +164,25 @@ def _absent(what: str, name: str, known: Collection[str]) -> str:
 
 def _names(scenario: Scenario, section: str) -> Collection[str]:
     """Return the ids that a section of the scenario has."""
-    units, cells = scenario.units, scenario.cells
+    units = scenario.units
     if section == "unit":
         return units.ids
     if section == "capacity":
         return tuple(units.capacity)
     if section == "cell":
-        pairs = zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
-        return [f"{units.ids[u]}/{scenario.kpi_ids[k]}" for u, k in pairs]
+        return _cell_names(scenario)
     return tuple(scenario.document.get(section, {}))
+
+
+def _cell_names(scenario: Scenario) -> list[str]:
+    """Return the ids of all cells, and of their rows of single periods."""
+    cells, periods = scenario.horizon, scenario.periods
+    pairs = zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
+    names = [f"{scenario.units.ids[u]}/{scenario.kpi_ids[k]}" for u, k in pairs]
+    if periods is None or periods.single is None:
+        return names
+    rows = np.argwhere(periods.single.has_row).tolist()
+    return [*names, *(f"{names[cell]}/{periods.names[t]}" for cell, t in rows)]
 
 
 def _resources(scenario: Scenario) -> set[str]:

@@ -251,7 +251,8 @@ def _scale_incentives(scenario: Scenario, factor: float) -> Scenario:
 
 def single_numbers(scenario: Scenario) -> dict[str, PlainNumber]:
     """Return the numbers of single cells and units, and the factors by KPI, which move only when they are named."""
-    return dict([*kpi_factors(scenario), *unit_numbers(scenario), *_cell_numbers(scenario)])
+    of_cells = (*_cell_numbers(scenario), *_numbers_of_periods(scenario))
+    return dict([*kpi_factors(scenario), *unit_numbers(scenario), *of_cells])
 
 
 def unit_numbers(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
@@ -291,6 +292,21 @@ def _cell_numbers(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
         for row in np.flatnonzero(_own(cells, field)).tolist():
             change = partial(_set_cell, field, row)
             yield f"{names[row]}.{field}", PlainNumber(kind, float(column[row]), change, least)
+
+
+def _numbers_of_periods(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
+    """Yield what the rows of single periods say; what follows from it for the others is found by reading again."""
+    periods, cells = scenario.periods, scenario.horizon
+    if periods is None or periods.single is None:
+        return
+    for field in ("baseline", *_LIMITS, "lock"):
+        values: Floats = getattr(periods.single, field)
+        given = periods.single.has_baseline if field == "baseline" else ~np.isnan(values)
+        kind, least = ("limit", 0.0) if field in _LIMITS else ("assumption", -np.inf)
+        for row, t in np.argwhere(given).tolist():
+            unit, kpi = scenario.units.ids[cells.unit[row]], scenario.kpi_ids[cells.kpi[row]]
+            path = dotted(("cell", f"{unit}/{kpi}/{periods.names[t]}", field))
+            yield path, PlainNumber(kind, float(values[row, t]), None, least)
 
 
 def _set_cell(field: str, row: int, scenario: Scenario, value: float) -> Scenario:

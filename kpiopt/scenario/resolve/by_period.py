@@ -117,6 +117,8 @@ def resolve_single_periods(
     reader = _SingleRows(findings, model, table, period_names(model))
     reader.check_fields()
     own = {name: reader.by_period(name) for name in _OF_PERIODS}
+    has_row, has_baseline = np.zeros(own["lock"].shape, dtype=bool), ~np.isnan(own["baseline"])
+    has_row[table.single_cell, table.single_period] = True
     fields = {**table.fields, "baseline": reader.over_horizon("baseline", own["baseline"])}
     fields["reference"] = reader.over_horizon("reference", own["reference"])
     for name in ("min_stretch", "max_stretch", "lock"):
@@ -126,6 +128,8 @@ def resolve_single_periods(
     reader.check_locks(own, fields)
     found = SinglePeriods(
         **own,
+        has_row=has_row,
+        has_baseline=has_baseline,
         of_baseline=fields["baseline"],
         of_min=fields["min_stretch"],
         of_max=fields["max_stretch"],
