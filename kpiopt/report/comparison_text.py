@@ -12,7 +12,7 @@ from kpiopt.errors import printable
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.drawing.short import short
 from kpiopt.report.goal_names import goal_name_in
-from kpiopt.report.numbers import amount, change, goal_amounts
+from kpiopt.report.numbers import amount, change, goal_amounts, target_step
 from kpiopt.report.rule import broken_words
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation.difference import OddsDifference
@@ -246,7 +246,7 @@ def parent_of(found: Comparison, unit: str) -> str | None:
 def target_row(found: Comparison, move: TargetMove) -> list[str]:
     """Return unit, KPI, both targets and the change of one that moved."""
     kpi = kpi_of(found, move.kpi)
-    texts = ["–" if v is None else amount(v, "", kpi.step) for v in (move.first, move.second)]
+    texts = ["–" if v is None else amount(v, "", target_step(kpi, v)) for v in (move.first, move.second)]
     moved = "" if move.first is None or move.second is None else change(move.second - move.first, kpi.unit, kpi.step)
     name = f"{kpi.name} in {move.period}" if move.period else kpi.name
     return [unit_name(found, move.unit), name, *texts, moved or ("new" if move.first is None else "gone")]

@@ -18,7 +18,7 @@ from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import Entries
-from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent
+from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent, target_step
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi, Scenario
@@ -193,7 +193,7 @@ def _unit_of_measure(graph: CausalGraph, node: int) -> str:
 def _headline(plan: KeptPlan, found: Explanation, goals: Entries) -> Iterator[RenderableType]:
     kpi, target = kpi_of(plan.graph, found.node), float(plan.targets[found.node])
     asked = target if math.isfinite(target) else found.asked
-    title = f"{node_title(plan.graph, found.node)}: {amount(asked, kpi.unit, kpi.step)} are asked"
+    title = f"{node_title(plan.graph, found.node)}: {amount(asked, kpi.unit, target_step(kpi, asked))} are asked"
     yield Text(printable(f"{title}, {amount(found.expected, kpi.unit, kpi.step)} can be expected."), style="bold")
     yield Text(f"  Without new effort: {amount(found.baseline, kpi.unit, kpi.step)}.")
     stopped = plan.binding.get(found.name)
@@ -257,7 +257,7 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         to = f"whole {kpi.unit or 'numbers'}" if kpi.step == 1 else amount(kpi.step or 0.0, kpi.unit, kpi.step)
         step = "rounding" if kpi.step is None else f"rounding to {to}"
         grid.add(step, change(target - asked))
-        grid.add("target", amount(target, "", kpi.step))
+        grid.add("target", amount(target, "", target_step(kpi, target)))
     yield grid
     if found.own_share is not None:
         own = f"  Own effort is {percent(found.own_share)} of the baseline"

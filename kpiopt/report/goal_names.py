@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kpiopt.report.grid import Grid
-from kpiopt.report.numbers import amount, percent
+from kpiopt.report.numbers import amount, percent, target_step
 from kpiopt.run.run import GoalResult, Run
 from kpiopt.scenario.scenario import Kpi, Scenario
 
@@ -56,7 +56,8 @@ def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
     grid = Grid(("targets by period", "in all", *names[:SHOWN_PERIODS], *more))
     for name, kpi in kpis:
         nodes = [run.graph.find_node(kpi.id, 0, t) for t in range(-1, min(len(names), SHOWN_PERIODS))]
-        shown = ["" if node < 0 else amount(float(run.plan.target[node]), "", kpi.step) for node in nodes]
+        values = [None if node < 0 else float(run.plan.target[node]) for node in nodes]
+        shown = ["" if value is None else amount(value, "", target_step(kpi, value)) for value in values]
         grid.add(name, *shown, *("" for _ in more))
     return grid
 
@@ -64,8 +65,9 @@ def targets_by_period(run: Run, kpis: Sequence[tuple[str, Kpi]]) -> Grid:
 def target_words(run: Run, result: GoalResult) -> str:
     """Tell the target from what is asked, where rounding or a cushion make them differ."""
     kpi, node = run.scenario.kpis[result.goal.kpi], run.graph.goal_node(result.goal)
-    target = amount(float(run.plan.target[node]), kpi.unit, kpi.step)
-    if not np.isfinite(run.plan.target[node]) or target == amount(result.asked, kpi.unit, kpi.step):
+    step = target_step(kpi, float(run.plan.target[node]))
+    target = amount(float(run.plan.target[node]), kpi.unit, step)
+    if not np.isfinite(run.plan.target[node]) or target == amount(result.asked, kpi.unit, step):
         return ""
     cushion = float(run.plan.over_assignment[node])
     with_it = f"with its cushion of {percent(cushion)}" if np.isfinite(cushion) else "rounded"

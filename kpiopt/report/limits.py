@@ -14,7 +14,7 @@ from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.tolerances import USED_UP
-from kpiopt.report.numbers import amount, change, decimals_of_step, round_amount
+from kpiopt.report.numbers import amount, change, decimals_of_step, round_amount, target_step
 from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
@@ -317,13 +317,13 @@ def _side(value: float | None) -> str:
 def locked_text(run: Run, cell: int, kpi: Kpi) -> str:
     """Return the target of a locked cell; where its stretch is locked and causes add to it, both of these too."""
     target = float(run.plan.target[run.graph.whole_node[cell]])
-    text, cells = amount(target, kpi.unit, kpi.step), run.scenario.horizon
+    text, cells = amount(target, kpi.unit, target_step(kpi, target)), run.scenario.horizon
     own = float(kpi.sign * run.plan.whole_stretch[cell])
     caused = target - float(cells.baseline[cell]) - own
     if not math.isnan(cells.fixed_target[cell]) or abs(caused) <= max(0.5 * (kpi.step or 0.0), 1e-9 * abs(target)):
         return text
     added = f"{change(caused, kpi.unit, kpi.step)} from what drives it"
-    return f"a stretch of {change(own, kpi.unit, kpi.step)}; with {added} the target is {text}"
+    return f"a stretch of {change(own, kpi.unit, target_step(kpi, own))}; with {added} the target is {text}"
 
 
 def initiative_lines(run: Run) -> Iterator[str]:

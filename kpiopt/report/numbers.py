@@ -13,6 +13,8 @@ from kpiopt.simulation.odds import Estimate
 MAX_DECIMALS = 6
 MOST_DECIMALS = 12
 MOST_POINT_DECIMALS = 4
+MORE_DECIMALS = 2
+"""How many decimals more than those of its step a target off the step has at most."""
 
 
 def amount(value: float, unit: str = "", step: float | None = None) -> str:
@@ -38,6 +40,25 @@ def amount(value: float, unit: str = "", step: float | None = None) -> str:
     """
     decimals = _decimals_of(value) if step is None else decimals_of_step(step)
     return f"{_write(value, decimals)} {unit}".rstrip()
+
+
+def target_step(kpi: Kpi, target: float) -> float | None:
+    """Return the step in whose decimals a target is shown: its KPI's, or a finer one where a limit keeps it off that.
+
+    Examples
+    --------
+    >>> kpi = Kpi("steps", "Steps", None, "", 1, "sum", 1, "flow", None, ())
+    >>> [amount(target, "", target_step(kpi, target)) for target in (592, 592.5, 592 + 1 / 3)]
+    ['592', '592.5', '592.33']
+    """
+    if kpi.step is None or not math.isfinite(target):
+        return kpi.step
+    least = decimals_of_step(kpi.step)
+    for decimals in range(least, least + MORE_DECIMALS):
+        shifted = target * 10**decimals
+        if abs(shifted - round(shifted)) <= TOLERANCE * max(1.0, abs(shifted)):
+            return kpi.step if decimals == least else 10.0**-decimals
+    return 10.0 ** -(least + MORE_DECIMALS)
 
 
 def _write(value: float, decimals: int) -> str:
@@ -76,7 +97,7 @@ def goal_beside_target(kpi: Kpi, wanted: float, plan: float, target: float) -> s
 
     Examples
     --------
-    >>> kpi = Kpi("steps", "Steps", None, "", 1000, "sum", None, "flow", None, ())
+    >>> kpi = Kpi("steps", "Steps", None, "", 1, "sum", 1000, "flow", None, ())
     >>> goal_beside_target(kpi, 10_400, 10_399.6, 10_000), goal_beside_target(kpi, 10_000, 10_000, 10_000)
     ('the goal is 10,400, met on average', '')
     >>> goal_beside_target(kpi, 10_400, 10_200, 10_000)

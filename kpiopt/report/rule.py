@@ -13,7 +13,7 @@ from kpiopt.errors import printable
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.limits import over_budget_lines
-from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent
+from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent, target_step
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate
@@ -123,9 +123,10 @@ def _targets(judged: JudgedPlan) -> Iterator[RenderableType]:
     for node in moved[:SHOWN_TARGETS]:
         here = [scenario.period_name(int(graph.period[node])) or "in all" for _ in period]
         kpi, baseline, target = kpis[graph.kpi[node]], float(graph.baseline[node]), float(plan.target[node])
+        step = target_step(kpi, target)
         grid.add(
-            scenario.units.names[graph.unit[node]], kpi.name, *here, amount(baseline, "", kpi.step),
-            amount(target, kpi.unit, kpi.step), change_of_target(target, baseline, kpi.unit, kpi.step),
+            scenario.units.names[graph.unit[node]], kpi.name, *here, amount(baseline, "", step),
+            amount(target, kpi.unit, step), change_of_target(target, baseline, kpi.unit, step),
         )  # fmt: skip
     yield grid
     if len(moved) > SHOWN_TARGETS:

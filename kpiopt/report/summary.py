@@ -35,6 +35,7 @@ from kpiopt.report.numbers import (
     lock_words,
     odds_of_all,
     share_of_baseline,
+    target_step,
 )
 from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.promised.sentences import missed_promises, promise_sentences, repair_sentences, required_words
@@ -332,7 +333,8 @@ def _target_text(run: Run, unit: int, kpi: Kpi) -> str:
     if node < 0:
         return ""
     baseline, target = float(run.graph.baseline[node]), float(run.plan.target[node])
-    return f"{amount(target, '', kpi.step)} ({change_of_target(target, baseline, kpi.unit, kpi.step)})"
+    step = target_step(kpi, target)
+    return f"{amount(target, '', step)} ({change_of_target(target, baseline, kpi.unit, step)})"
 
 
 def _ask_table(run: Run, asked: Integers) -> FirstThatFits:
@@ -347,13 +349,14 @@ def _ask_table(run: Run, asked: Integers) -> FirstThatFits:
     kpis = list(scenario.kpis.values())
     for cell in largest.tolist():
         kpi, target = kpis[cells.kpi[cell]], float(plan.target[run.graph.whole_node[cell]])
-        moved = change(kpi.sign * stretch[cell], "%" if kpi.unit.strip() == "%" else "", kpi.step)
+        step = target_step(kpi, target)
+        moved = change(kpi.sign * stretch[cell], "%" if kpi.unit.strip() == "%" else "", step)
         grid.add(
             scenario.units.names[cells.unit[cell]],
             kpi.name,
             stopped_words(scenario, str(stopped[cell])),
-            amount(float(cells.baseline[cell]), "", kpi.step),
-            amount(target, kpi.unit, kpi.step),
+            amount(float(cells.baseline[cell]), "", step),
+            amount(target, kpi.unit, step),
             f"{moved} ({share_of_baseline(cells.baseline[cell], share[cell])})",
         )
     grid = grid if any(stopped[largest]) else grid.without("stopped by")

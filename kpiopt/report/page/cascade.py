@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.report.charts.heat import Slice, heat_map_figure, icicle_figure, split_map_figure
 from kpiopt.report.charts.marks import PeerRow, peers_figure
 from kpiopt.report.drawing.short import short
-from kpiopt.report.numbers import amount, percent, relative_change
+from kpiopt.report.numbers import amount, percent, relative_change, target_step
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
@@ -110,7 +110,7 @@ def _slice(source: ReportSource, kpi: Kpi, node: int, depth: int, left: float, w
     baseline, target = float(source.graph.baseline[node]), float(source.targets[node])
     name = source.scenario.units.names[source.graph.unit[node]]
     grows = relative_change(target, baseline)
-    hint = f"{name}: {amount(target, kpi.unit, kpi.step)} ({grows})"
+    hint = f"{name}: {amount(target, kpi.unit, target_step(kpi, target))} ({grows})"
     return Slice(name, depth, left, width, f"{short(target)} ({grows})", hint, abs(share))
 
 

@@ -14,7 +14,7 @@ from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
 from kpiopt.report.drawing.short import short
-from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all
+from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all, target_step
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
@@ -171,7 +171,7 @@ def _bridge(source: ReportSource, goal: Goal) -> Iterator[PageFigure]:
 
 def _wanted(goal: Goal, wanted: str, kpi: Kpi, target: float) -> str:
     wanted = f"{wanted} {kpi.unit}".rstrip()
-    asked, rounded = (amount(value, kpi.unit, kpi.step) for value in (goal["asked"], target))
+    asked, rounded = (amount(v, kpi.unit, target_step(kpi, target)) for v in (goal["asked"], target))
     if kpi.sign * (goal["asked"] - goal["plan"]) <= TINY * max(1.0, abs(goal["plan"])):
         return f"goal {wanted}"
     as_target = f" (as a target {rounded})" if math.isfinite(target) and rounded != asked else ""

@@ -13,7 +13,7 @@ from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
 from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.limits import kept_words, next_sentences, worth_words
-from kpiopt.report.numbers import amount, change, percent, round_amount
+from kpiopt.report.numbers import amount, change, percent, round_amount, target_step
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.periods import split_period
@@ -73,9 +73,10 @@ def _locks(source: ReportSource) -> Iterator[PageTable]:
     places = np.array([units.position[lock["unit"]] for lock in found], dtype=np.int64)
     for at in units.order_in_file(places)[:MOST_LOCKS].tolist():
         lock, kpi = found[at], scenario.kpis[found[at]["kpi"]]
-        target = amount(lock["target"], kpi.unit, kpi.step)
+        target = amount(lock["target"], kpi.unit, target_step(kpi, lock["target"]))
         given = lock["lock"] is not None and lock["lock_target"] is None
-        fixed = f"a stretch of {change(kpi.sign * lock['lock'], kpi.unit, kpi.step)}" if given else "the target"
+        own = kpi.sign * lock["lock"] if given else 0.0
+        fixed = f"a stretch of {change(own, kpi.unit, target_step(kpi, own))}" if given else "the target"
         rows.append((units.names[places[at]], kpi.name, fixed, target, lock["reason"] or "", lock["owner"] or ""))
     if rows:
         columns = ("unit", "KPI", "what is locked", "target", "reason", "who answers for it")

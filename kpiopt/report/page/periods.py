@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kpiopt.report.charts.season import Season, season_figure
-from kpiopt.report.numbers import amount
+from kpiopt.report.numbers import amount, target_step
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Kpi
@@ -53,7 +53,8 @@ def _figure(source: ReportSource, kpi: Kpi, units: list[int]) -> Iterator[PageFi
     node = source.graph.find_node(kpi.id, 0)
     before, target = float(source.graph.baseline[node]), float(source.targets[node])
     how = {"flow": "in all", "rate": "on average", "stock": "at the end"}[kpi.kind]
-    caption = f"{how} {amount(before, '', kpi.step)} to {amount(target, kpi.unit, kpi.step)}"
+    step = target_step(kpi, target)
+    caption = f"{how} {amount(before, '', step)} to {amount(target, kpi.unit, step)}"
     figure = season_figure(season, f"{kpi.name} by period", kpi.unit)
     yield PageFigure(f"By period, {kpi.name}", figure, caption, table=_table(source, kpi, units))
 
@@ -66,6 +67,6 @@ def _table(source: ReportSource, kpi: Kpi, units: list[int]) -> PageTable:
     for unit in units:
         nodes = [graph.find_node(kpi.id, unit, t) for t in range(-1, len(scenario.periods))]
         if nodes[0] >= 0:
-            targets = (amount(float(source.targets[node]), "", kpi.step) for node in nodes)
-            rows.append([scenario.units.names[unit], *targets])
+            targets = [float(source.targets[node]) for node in nodes]
+            rows.append([scenario.units.names[unit], *(amount(v, "", target_step(kpi, v)) for v in targets)])
     return PageTable("", ("target", "in all", *scenario.periods.names), rows)

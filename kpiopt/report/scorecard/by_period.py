@@ -8,7 +8,7 @@ import numpy as np
 
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.report.charts.season import season_figure
-from kpiopt.report.numbers import amount
+from kpiopt.report.numbers import amount, target_step
 from kpiopt.report.page.page import PageFigure, PageTable
 from kpiopt.report.page.periods import season_of
 from kpiopt.report.page.source import ReportSource
@@ -55,7 +55,7 @@ def by_period(source: ReportSource, nodes: Sequence[int]) -> Iterator[PageTable 
 
 def _asked(before: float, target: float, kpi: Kpi) -> str:
     """Write what is asked in a period, behind what is expected there without new effort where that is another."""
-    first, last = amount(before, "", kpi.step), amount(target, "", kpi.step)
+    first, last = (amount(value, "", target_step(kpi, target)) for value in (before, target))
     return last if first == last else f"{first} → {last}"
 
 

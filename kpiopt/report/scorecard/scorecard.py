@@ -14,7 +14,15 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.reading.key_path import did_you_mean
-from kpiopt.report.numbers import amount, change, change_of_target, cushion_words, goal_beside_target, percent
+from kpiopt.report.numbers import (
+    amount,
+    change,
+    change_of_target,
+    cushion_words,
+    goal_beside_target,
+    percent,
+    target_step,
+)
 from kpiopt.report.page.page import Block, Card, Page, PageMap, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.scorecard.by_period import by_period, moved_by
@@ -125,8 +133,9 @@ def _headline(source: ReportSource, nodes: list[int]) -> str:
     kpi, target = _kpi(source, first), float(source.targets[first])
     others = "1 more KPI" if len(asked) == 2 else f"{len(asked) - 1} more KPIs"
     more = f" and of {others}" if len(asked) > 1 else ""
-    baseline = amount(float(source.graph.baseline[first]), "", kpi.step)
-    return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, kpi.step)}{more}."
+    step = target_step(kpi, target)
+    baseline = amount(float(source.graph.baseline[first]), "", step)
+    return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, step)}{more}."
 
 
 def _growth(source: ReportSource, node: int) -> float:
@@ -153,10 +162,10 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
         kpi, cell = _kpi(source, node), int(source.graph.whole_cell[node])
         baseline, target = float(source.graph.baseline[node]), float(source.targets[node])
         odds = _odds(source, node)
-        better = "higher" if kpi.sign > 0 else "lower"
+        better, step = "higher" if kpi.sign > 0 else "lower", target_step(kpi, target)
         rows.append((
-            _name(source, node), better, amount(baseline, kpi.unit, kpi.step), amount(target, kpi.unit, kpi.step),
-            change(target - baseline, "", kpi.step), change_of_target(target, baseline, kpi.unit, kpi.step),
+            _name(source, node), better, amount(baseline, kpi.unit, step), amount(target, kpi.unit, step),
+            change(target - baseline, "", step), change_of_target(target, baseline, kpi.unit, step),
             odds.text if odds else "", _stopped(source, node, cell) if cell >= 0 else "",
         ))  # fmt: skip
         if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):

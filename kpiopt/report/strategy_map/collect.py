@@ -10,7 +10,7 @@ import numpy as np
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.hand_down import one_over_horizon, share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
-from kpiopt.report.numbers import amount, cushion_words, goal_amounts
+from kpiopt.report.numbers import amount, cushion_words, goal_amounts, target_step
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, CardPeriod, Group, StrategyMap
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.quantity import Quantity
@@ -156,7 +156,7 @@ def values_on_card(
     if max(abs(baseline), abs(target)) >= LARGE:
         before, after = short_pair(baseline, target)
     else:
-        before, after = amount(baseline, "", kpi.step), amount(target, "", kpi.step)
+        before, after = (amount(value, "", target_step(kpi, target)) for value in (baseline, target))
     return before, "" if targets is None else after
 
 
