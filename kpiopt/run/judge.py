@@ -217,7 +217,8 @@ def _broken_in_periods(graph: CausalGraph, stretch: Floats) -> Iterator[BrokenLi
         return
     share = periods.season[cells.kpi, scenario.cell_period] * graph.stretch_scale
     near = USED_UP * np.maximum(share, np.abs(stretch))
-    held = periods.by_period[scenario.cell_base] & ~scenario.horizon.is_locked[scenario.cell_base]
+    said = scenario.horizon.is_locked if periods.single is None else scenario.horizon.is_locked & ~periods.single.said
+    held = (periods.by_period & ~said)[scenario.cell_base]
     locked = np.zeros(len(cells), dtype=bool)
     whole, of_horizon = over_horizon(scenario, stretch), scenario.horizon.min_stretch
     below = (whole - of_horizon >= -USED_UP * np.maximum(np.abs(whole), np.abs(of_horizon)))[scenario.cell_base]

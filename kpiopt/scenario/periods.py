@@ -19,6 +19,7 @@ from kpiopt.scenario.noise import Noise
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Ranges = tuple[Floats, Floats, Floats, NDArray[np.bool_]]
 Row = TypeVar("Row")
 
 
@@ -72,6 +73,30 @@ class SinglePeriods:
         factor = np.where(moved, now / np.where(moved, before, 1.0), 1.0)
         return np.asarray(values * factor[:, None])
 
+    @cached_property
+    def said(self) -> NDArray[np.bool_]:
+        """Whether some period of a cell has a range or a lock of its own, (n,) bool."""
+        return np.asarray(~np.isnan(np.stack([self.min_stretch, self.max_stretch, self.lock])).all(axis=(0, 2)))
+
+    def held(self, whole: Ranges, by_period: Ranges) -> tuple[Floats, Floats]:
+        """Return the range over the horizon as it holds, a pair of (n,) float.
+
+        Locks of single periods count whatever it says: it gives way as far as they, and the ranges of the other
+        periods, ask for.
+
+        Parameters
+        ----------
+        whole, by_period : min_stretch, max_stretch, lock and whether there is a decision
+            Over the horizon, (n,), and of all periods, (n * T,).
+        """
+        low, high, lock, has_decision = whole
+        ends = (np.where(np.isnan(by_period[2]), end, by_period[2]) for end in by_period[:2])
+        least, most = (end.reshape(self.lock.shape).sum(axis=1) for end in ends)
+        gives_way = ~np.isnan(self.lock).all(axis=1) & np.isnan(lock) & has_decision
+        least_kept = np.where(low > 0.0, most, least)  # a min_stretch of 0 is what each period keeps by itself
+        low = np.where(gives_way, np.minimum(low, least_kept), low)
+        return low, np.where(gives_way, np.maximum(high, least), high)
+
 
 @dataclass(frozen=True)
 class Periods:
@@ -105,6 +130,40 @@ class Periods:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def ranges(
+        self, kpi: Integers, most: Floats, lock: Floats, own: tuple[Floats, Floats], fixed: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return the least and the largest stretch of each period of cells, a pair of (n_cells, T) float.
+
+        A period without a range of its own has none but that of the sum, to which what others are locked at below 0
+        leaves more room. The share of the largest stretch that a guardrail gives each period holds beside its own.
+
+        Parameters
+        ----------
+        most, lock : (n_cells,) float
+            Over the horizon.
+        own : pair of (n_cells, T) float
+            Least and largest stretches of single periods; NaN where there is none.
+        fixed : (n_cells, T) float
+            Their locks.
+        """
+        at, total = (
+            np.where(np.isnan(fixed), np.nan_to_num(own[0]), fixed),
+            np.where(np.isnan(lock), most, lock)[:, None],
+        )
+        is_below = ~np.isnan(lock)[:, None] & (total - np.nansum(fixed, axis=1, keepdims=True) < 0.0)
+        above, below = np.maximum(at, 0.0), np.minimum(at, 0.0)
+        low = np.where(is_below, total - above.sum(axis=1, keepdims=True) + above, 0.0)
+        high = np.maximum(total - below.sum(axis=1, keepdims=True) + below, 0.0)
+        share = np.where(self.by_period[:, None], self.share(kpi, most, lock), np.nan)
+        high = np.where(is_below, 0.0, high)
+        high = np.where(np.isnan(share), np.where(np.isnan(own[1]), high, own[1]), np.fmin(own[1], share))
+        return np.where(np.isnan(own[0]), low, own[0]), high
+
+    def share(self, kpi: Integers, most: Floats, lock: Floats) -> Floats:
+        """Return each period's share of cells' largest stretch, (n_cells, T) float; a lock above it counts instead."""
+        return np.asarray(self.season[kpi] * np.fmax(most, lock)[:, None])
 
     @cached_property
     def position(self) -> dict[str, int]:

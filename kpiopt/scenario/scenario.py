@@ -9,7 +9,7 @@ cannot matter to anything behind this point.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -379,9 +379,18 @@ class Scenario:
     chosen: ChosenKpis | None = None
 
     @property
-    def horizon(self) -> Cells:
-        """The (unit, KPI) pairs of the table, over all periods."""
+    def stated(self) -> Cells:
+        """The (unit, KPI) pairs as they are written, over all periods."""
         return self.cells if self.whole is None else self.whole
+
+    @cached_property
+    def horizon(self) -> Cells:
+        """The same, with their ranges as they hold beside locks of single periods."""
+        whole, single = self.whole, None if self.periods is None else self.periods.single
+        if whole is None or single is None:
+            return self.stated
+        low, high = single.held(*((c.min_stretch, c.max_stretch, c.lock, c.has_decision) for c in (whole, self.cells)))
+        return replace(whole, min_stretch=low, max_stretch=high)
 
     @property
     def n_periods(self) -> int:

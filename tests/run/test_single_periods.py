@@ -246,3 +246,70 @@ def test_a_given_plan_is_judged_by_what_single_periods_allow(tmp_path: Path):
     names = {b.name: b.limit for b in judged.broken}
     assert names == {"max_stretch@north/sales/Q1": 20.0, "min_stretch@south/sales/Q3": 5.0}
     assert np.isfinite(judged.plan.target).all()
+
+
+def by_hand(folder: Path, rows: str, target: float = 200, more: str = "", count: int = 2) -> Path:
+    """One cell with a baseline of 100: `rows` are lines of 'period = field, field'."""
+    names = [f"p{t + 1}" for t in range(count)]
+    text = f'schema = 1\nname = "m"\n[periods]\nnames = {names}\n[kpi.sales]\n[unit.co]\n'
+    for row in rows.splitlines():
+        period, _, fields = row.partition(":")
+        name = "/".join(["co/sales", period.strip()]).removesuffix("/")
+        text += f'[cell."{name}"]\n' + "\n".join(fields.split(",")) + "\n"
+    path = folder / "m.toml"
+    path.write_text(f"{text}[goal.sales]\ntarget = {target}\n{more}", "utf-8")
+    return path
+
+
+REASON = 'lock_reason = "r"'
+PER_PERIOD = "[guardrail.smooth]\nper_period = true\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "target", "more", "stretch"),
+    [
+        # What one period is locked at below 0 leaves the others more room: the sum keeps the range.
+        (f": baseline = 100, max_stretch = 10\np1: lock = -3, {REASON}", 200, "", [10, -3, 13]),
+        (f": baseline = 100, max_stretch = 10, min_stretch = 5\np1: lock = -3, {REASON}", 100, "", [5, -3, 8]),
+        (f": baseline = 100, max_stretch = 10\np1: lock = -3, {REASON}", 97, "", [-3, -3, 0]),
+        (f": baseline = 100, max_stretch = 10\np1: lock = -3, {REASON}\np2: max_stretch = 1", 200, "", [-2, -3, 1]),
+        (f": baseline = 100, lock = 5, {REASON}\np1: lock = -3, {REASON}", 200, "", [5, -3, 8]),
+        (f": baseline = 100, lock = 0, {REASON}\np1: lock = -3, {REASON}", 200, "", [0, -3, 3]),
+        (f": baseline = 100, lock = -5, {REASON}\np1: lock = 3, {REASON}", 200, "", [-5, 3, -8]),
+        (f": baseline = 100, lock = -5, {REASON}\np1: min_stretch = 2, max_stretch = 9", 200, "", [-5, 2, -7]),
+        # A lock counts whatever its own range says: 6 + 1, and at most 9 + 5.
+        (f": baseline = 100, max_stretch = 20\np1: min_stretch = 6\np2: min_stretch = 6, lock = 1, {REASON}", 105, "",
+         [7, 6, 1]),
+        (f": baseline = 100\np1: max_stretch = 5, lock = 9, {REASON}\np2: max_stretch = 5", 200, "", [14, 9, 5]),
+        (f": baseline = 100\np1: lock = 9, {REASON}\np2: max_stretch = 5", 200, "", [14, 9, 5]),
+        # ... and whatever that of the horizon says.
+        (f": baseline = 100, max_stretch = 20\np1: lock = 25, {REASON}", 200, "", [25, 25, 0]),
+        (f": baseline = 100, max_stretch = 20\np1: lock = 15, {REASON}\np2: min_stretch = 10", 200, "", [25, 15, 10]),
+        (f": baseline = 100, max_stretch = 20, min_stretch = 9\np1: lock = 2, {REASON}\np2: max_stretch = 1", 50, "",
+         [3, 2, 1]),
+        # The share of the largest that a guardrail gives each period holds beside its own range.
+        (": baseline = 100, max_stretch = 10\np1: max_stretch = 8\np2: max_stretch = 1", 200, PER_PERIOD, [6, 5, 1]),
+        (": baseline = 100, max_stretch = 10\np1: max_stretch = 8", 106, PER_PERIOD, [6, 3, 3]),
+        (f": baseline = 100, max_stretch = 10\np1: lock = 7, {REASON}", 200, PER_PERIOD, [10, 7, 3]),
+        (f": baseline = 100, max_stretch = 10, lock = 6, {REASON}\np1: max_stretch = 1.5", 200, PER_PERIOD,
+         [6, 1.5, 4.5]),
+        (f": baseline = 100, max_stretch = 4, lock = 6, {REASON}\np1: max_stretch = 4", 200, PER_PERIOD, [6, 3, 3]),
+    ],
+)  # fmt: skip
+def test_ranges_and_locks_of_periods_by_hand(tmp_path: Path, rows: str, target: float, more: str, stretch: list[float]):
+    run = solve(by_hand(tmp_path, rows, target, more))
+    assert column(run, "stretch", "co") == pytest.approx(stretch, abs=1e-6)
+    assert column(run, "plan", "co")[0] == pytest.approx(100 + stretch[0])
+    assert all(check.passed for check in kpiopt.verify(run))
+
+
+@pytest.mark.parametrize(
+    ("locks", "stretch"), [((25,), [25, 25, 0, 0]), ((15, 15), [30, 15, 15, 0]), ((10,) * 3, [30, 10, 10, 10])]
+)
+def test_locks_beyond_the_range_of_the_horizon_read_the_same_for_one_and_for_all(
+    tmp_path: Path, locks: tuple[int, ...], stretch: list[float]
+):
+    rows = [": baseline = 100, max_stretch = 20", *(f"p{t + 1}: lock = {x}, {REASON}" for t, x in enumerate(locks))]
+    run = solve(by_hand(tmp_path, "\n".join(rows), count=3))
+    assert column(run, "stretch", "co") == pytest.approx(stretch, abs=1e-6)
+    assert "W-lock-outside" in [w.code for w in run.scenario.warnings]

@@ -117,7 +117,6 @@ class CellChecks:
         table, single = self.resolved.table, self.resolved.single
         if single is None or not self.findings.is_whole("cell", "guardrail", "adjust"):
             return
-        given = ~np.isnan(np.stack([single.min_stretch, single.max_stretch, single.lock])).all(axis=(0, 2))
 
         def wrong(cell: int) -> Problem:
             row = int(table.single_row[table.single_cell == cell][0])
@@ -126,7 +125,7 @@ class CellChecks:
             fix = "write max_stretch for every period, or in a row without a period, or a guardrail"
             return Problem("E-min-without-max", message, rule, fix, table.rows.location(row, "period"))
 
-        self.findings.each(np.flatnonzero(given & ~is_fine).tolist(), wrong, ModelError)
+        self.findings.each(np.flatnonzero(single.said & ~is_fine).tolist(), wrong, ModelError)
 
     def check_locks(self) -> None:
         """A lock is said once; one outside the cell's range is worth a word; a reason and an owner belong to a lock."""

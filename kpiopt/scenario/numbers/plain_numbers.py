@@ -182,11 +182,11 @@ _LIMITS = ("min_stretch", "max_stretch")
 
 def _factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
     """Factors on what all cells or units have: pay, efforts, own ranges of stretch, incentives, baselines by KPI."""
-    everywhere = np.arange(len(scenario.horizon))
-    for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.horizon.effort)):
+    everywhere = np.arange(len(scenario.stated))
+    for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.stated.effort)):
         yield from _factor(scenario, f"cells.{field}", field, everywhere)
     for position, kpi in enumerate(scenario.kpis):
-        rows = np.flatnonzero(scenario.horizon.kpi == position)
+        rows = np.flatnonzero(scenario.stated.kpi == position)
         yield from _factor(scenario, f"cells.{kpi}.baseline", "baseline", rows)
     if np.nansum(scenario.units.target_incentive) > 0.0:
         yield "units.target_incentive", PlainNumber("assumption", 1.0, _scale_incentives, 0.0)
@@ -195,13 +195,13 @@ def _factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
 def kpi_factors(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
     """Yield the factors on what the cells of one KPI have, baselines apart."""
     for position, kpi in enumerate(scenario.kpis):
-        rows = np.flatnonzero(scenario.horizon.kpi == position)
-        for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.horizon.effort)):
+        rows = np.flatnonzero(scenario.stated.kpi == position)
+        for field in ("max_stretch", "min_stretch", "pay_rate", *(f"effort.{r}" for r in scenario.stated.effort)):
             yield from _factor(scenario, f"cells.{kpi}.{field}", field, rows)
 
 
 def _factor(scenario: Scenario, path: str, field: str, rows: Integers) -> Iterator[tuple[str, PlainNumber]]:
-    rows = rows[_own(scenario.horizon, field)[rows]]
+    rows = rows[_own(scenario.stated, field)[rows]]
     if len(rows):
         kind = "limit" if field in _LIMITS else "assumption"
         yield path, PlainNumber(kind, 1.0, partial(_scale_cells, field, rows), 0.0)
@@ -226,7 +226,7 @@ def _column(cells: Cells, field: str) -> Floats:
 
 
 def _with_column(scenario: Scenario, field: str, values: Floats) -> Scenario:
-    cells = scenario.horizon
+    cells = scenario.stated
     family, _, resource = field.partition(".")
     column: Any = {**cells.effort, resource: values} if resource else values
     changed = replace(cells, **{family: column})
@@ -239,7 +239,7 @@ def _with_column(scenario: Scenario, field: str, values: Floats) -> Scenario:
 
 
 def _scale_cells(field: str, rows: Integers, scenario: Scenario, factor: float) -> Scenario:
-    values = _column(scenario.horizon, field).copy()
+    values = _column(scenario.stated, field).copy()
     values[rows] *= factor
     return _with_column(scenario, field, values)
 
@@ -282,7 +282,7 @@ def _set_incentive(unit: int, scenario: Scenario, value: float) -> Scenario:
 
 
 def _cell_numbers(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]:
-    cells, units = scenario.horizon, scenario.units.ids
+    cells, units = scenario.stated, scenario.units.ids
     names = [
         f"cell.{units[u]}/{scenario.kpi_ids[k]}" for u, k in zip(cells.unit.tolist(), cells.kpi.tolist(), strict=True)
     ]
@@ -310,6 +310,6 @@ def _numbers_of_periods(scenario: Scenario) -> Iterator[tuple[str, PlainNumber]]
 
 
 def _set_cell(field: str, row: int, scenario: Scenario, value: float) -> Scenario:
-    values = _column(scenario.horizon, field).copy()
+    values = _column(scenario.stated, field).copy()
     values[row] = value
     return _with_column(scenario, field, values)

@@ -28,7 +28,7 @@ def canonical(path: str, known: Container[str]) -> str | None:
 def quantities_of(scenario: Scenario) -> dict[str, Quantity]:
     """Return every number that may be a distribution, by name: see `name_quantities`."""
     links = scenario.kpis, scenario.factors, scenario.initiatives
-    return name_quantities(*links, scenario.units, scenario.horizon, scenario.uncertainty)
+    return name_quantities(*links, scenario.units, scenario.stated, scenario.uncertainty)
 
 
 def name_quantities(
@@ -57,7 +57,7 @@ def name_quantities(
 
 
 def _cell_name(scenario: Scenario, row: int) -> str:
-    cells = scenario.horizon
+    cells = scenario.stated
     unit, kpi = scenario.units.ids[cells.unit[row]], scenario.kpi_ids[cells.kpi[row]]
     return f"cell.{unit}/{kpi}.baseline"
 
@@ -99,12 +99,12 @@ def replace_quantities(scenario: Scenario, others: Mapping[str, Quantity]) -> Sc
         uncertainty=replace(uncertainty, execution=tuple(execution)),
     )
     cells = _fix_baselines(scenario, fixed)
-    return moved if cells is scenario.horizon else follow_baselines(with_cells(moved, cells))
+    return moved if cells is scenario.stated else follow_baselines(with_cells(moved, cells))
 
 
 def follow_baselines(scenario: Scenario) -> Scenario:
     """Return the scenario with what follows from its baselines: those rolled up, and what guardrails allow for them."""
-    cells, units, kpis = scenario.horizon, scenario.units, scenario.kpis.values()
+    cells, units, kpis = scenario.stated, scenario.units, scenario.kpis.values()
     rolls, at_root = [k.roll_up != "none" for k in kpis], [k.baseline is not None for k in kpis]
     roll_up = build_roll_up(units, cells.unit, cells.kpi, rolls, at_root)
     own, size = roll_up.of_cells(cells.baseline), roll_up.of_cells(cells.size)
@@ -121,7 +121,7 @@ def follow_baselines(scenario: Scenario) -> Scenario:
 
 def _with_growth(scenario: Scenario) -> Scenario:
     """Apply the guardrails that are shares of the baseline: to cells with a decision, and to totals."""
-    cells, totals = scenario.horizon, scenario.totals
+    cells, totals = scenario.stated, scenario.totals
     if cells.growth is None or np.all(np.isnan(cells.growth)):
         return scenario
     ends = cells.growth * np.abs(cells.baseline)
@@ -145,7 +145,7 @@ def _fix_kpi(kpi: Kpi, fixed: Callable[[str, Quantity], Quantity]) -> Kpi:
 
 
 def _fix_baselines(scenario: Scenario, fixed: Callable[[str, Quantity], Quantity]) -> Cells:
-    cells = scenario.horizon
+    cells = scenario.stated
     quantities = {row: fixed(_cell_name(scenario, row), q) for row, q in cells.baseline_quantity.items()}
     changed = [row for row, q in quantities.items() if q is not cells.baseline_quantity[row]]
     if not changed:

@@ -83,7 +83,11 @@ def _with_single(scenario: Scenario, periods: Periods, single: SinglePeriods, wh
     """Lay what is said about single periods over what follows from the horizon."""
     count = len(periods)
     is_flow = np.array([kpi.kind == "flow" for kpi in scenario.kpis.values()], dtype=bool)[whole.kpi]
-    decided = whole.has_decision[:, None]
+    fixed, ends = single.lock, (single.bound("min", whole.min_stretch), single.bound("max", whole.max_stretch))
+    said = whole.has_decision & single.said
+    ranges = periods.ranges(whole.kpi, whole.max_stretch, whole.lock, ends, fixed)
+    low, high = (np.where(said[:, None], end, np.nan) for end in ranges)
+    lock = np.where((np.nansum(fixed, axis=1) != 0.0).repeat(count), np.nan, cells.lock)
 
     def laid(values: Floats, below: Floats) -> Floats:
         return np.where(np.isnan(values.ravel()), below, values.ravel())
@@ -94,9 +98,9 @@ def _with_single(scenario: Scenario, periods: Periods, single: SinglePeriods, wh
     return replace(
         cells,
         baseline=laid(single.baselines(whole.baseline, periods.season[whole.kpi], is_flow), cells.baseline),
-        min_stretch=laid(np.where(decided, single.bound("min", whole.min_stretch), np.nan), cells.min_stretch),
-        max_stretch=laid(np.where(decided, single.bound("max", whole.max_stretch), np.nan), cells.max_stretch),
-        lock=laid(np.where(decided, single.lock, np.nan), cells.lock),
+        min_stretch=laid(low, cells.min_stretch),
+        max_stretch=laid(high, cells.max_stretch),
+        lock=laid(np.where(said[:, None], fixed, np.nan), lock),
         reference=laid(single.reference, cells.reference),
         lock_reason=texts(single.lock_reason, cells.lock_reason),
         lock_owner=texts(single.lock_owner, cells.lock_owner),
@@ -121,8 +125,13 @@ def resolve_single_periods(
     has_row[table.single_cell, table.single_period] = True
     fields = {**table.fields, "baseline": reader.over_horizon("baseline", own["baseline"])}
     fields["reference"] = reader.over_horizon("reference", own["reference"])
-    for name in ("min_stretch", "max_stretch", "lock"):
-        summed = np.where(np.isnan(own[name]).any(axis=1), np.nan, own[name].sum(axis=1))
+    for name in ("lock", "max_stretch", "min_stretch"):
+        counts = np.where(np.isnan(own["lock"]), own[name], own["lock"])  # a lock counts whatever the range says
+        summed = np.where(np.isnan(own[name]).all(axis=1), np.nan, counts.sum(axis=1))
+        if name != "lock":
+            summed = np.maximum(summed, 0.0)
+        if name == "min_stretch":
+            summed = np.where(np.isnan(fields["max_stretch"]), summed, np.minimum(summed, fields["max_stretch"]))
         fields[name] = np.where(np.isnan(table.fields[name]), summed, table.fields[name])
     reader.check_ranges(own, fields)
     reader.check_locks(own, fields)
@@ -355,20 +364,7 @@ class _SingleRows:
                 "correct one of them",
             ),
         )
-        least, most = np.nansum(low, axis=1), np.where(np.isnan(high).any(axis=1), np.inf, high.sum(axis=1))
-        beyond = is_above(least, fields["max_stretch"]) | is_above(fields["min_stretch"], most)
-        self._each(
-            np.flatnonzero(beyond & ~crossed.any(axis=1)),
-            "min_stretch",
-            lambda cell: (
-                "E-min-above-max",
-                f"the periods of {name(cell)} leave its range over the horizon no stretch: at least {least[cell]:g} "
-                f"and at most {most[cell]:g} together, {fields['min_stretch'][cell]:g} to "
-                f"{fields['max_stretch'][cell]:g} over the horizon (nan: not given)",
-                "the stretches of all periods add up to that of the horizon",
-                "correct one of them",
-            ),
-        )
+        self._check_sums(own, fields, np.asarray(crossed.any(axis=1)))
         outside = is_above(low, own["lock"]) | is_above(own["lock"], high)
         self._each(
             np.flatnonzero(outside.any(axis=1)),
@@ -377,6 +373,37 @@ class _SingleRows:
                 "W-lock-outside",
                 f"{name(cell)}/{self.names[int(np.argmax(outside[cell]))]} is locked outside its range",
                 "a lock counts whatever min_stretch and max_stretch say",
+                "nothing, if it is meant; else move the lock",
+            ),
+        )
+
+    def _check_sums(self, own: dict[str, Floats], fields: Mapping[str, Floats], crossed: NDArray[np.bool_]) -> None:
+        """Ranges of periods leave that of the horizon something; where only their locks do not, it gives way."""
+        name, locked, whole = self.table.name, ~np.isnan(own["lock"]), (fields["min_stretch"], fields["max_stretch"])
+        ends = np.nan_to_num(own["min_stretch"]), np.where(np.isnan(own["max_stretch"]), np.inf, own["max_stretch"])
+        least, most = (np.where(locked, free, end).sum(axis=1) for free, end in zip((0.0, np.inf), ends, strict=True))
+        least_held, most_held = (np.where(locked, own["lock"], end).sum(axis=1) for end in ends)
+        beyond = is_above(least, whole[1]) | is_above(whole[0], most)
+        self._each(
+            np.flatnonzero(beyond & ~crossed),
+            "min_stretch",
+            lambda cell: (
+                "E-min-above-max",
+                f"the periods of {name(cell)} leave its range over the horizon no stretch: at least {least[cell]:g} "
+                f"and at most {most[cell]:g} together, {whole[0][cell]:g} to {whole[1][cell]:g} over the horizon "
+                "(nan: not given)",
+                "the stretches of all periods add up to that of the horizon",
+                "correct one of them",
+            ),
+        )
+        outside = (is_above(least_held, whole[1]) | is_above(whole[0], most_held)) & ~beyond & np.isnan(fields["lock"])
+        self._each(
+            np.flatnonzero(outside & locked.any(axis=1)),
+            "lock",
+            lambda cell: (
+                "W-lock-outside",
+                f"{name(cell)} is locked in single periods outside what its range over the horizon leaves them",
+                "a lock counts whatever min_stretch and max_stretch say, those of the horizon too",
                 "nothing, if it is meant; else move the lock",
             ),
         )
