@@ -157,6 +157,8 @@ def solve(
     checked, document = read_scenario(scenarios[0], joined(variants), words, has_summary=not as_json)
     require_goals(thresholds, checked.goals)
     with showing_progress("solving") as progress:
+        if risk:
+            keeper = replace(keeper, pages=partial(pages_with_risk, options, progress=progress))
         answer = keeper.answer(checked, document, _marking(progress))
     say_problems(answer.notes if as_json else _not_in_summary(answer.notes))
     study = read_risk(answer.folder) if risk else None
@@ -191,7 +193,9 @@ def _one_plan(rule: str | None, given: Path | None) -> str:
     return str(given)
 
 
-def pages_with_risk(options: SolveOptions, run: Run, folder: Path) -> dict[str, bytes]:
+def pages_with_risk(
+    options: SolveOptions, run: Run, folder: Path, progress: Callable[[str], None] = lambda _: None
+) -> dict[str, bytes]:
     """Return the report and the workbook of a run, and what its odds cost."""
     from kpiopt.runs.stored_run import RISK_FILE
     from kpiopt.studies.risk import study_risk
@@ -199,7 +203,9 @@ def pages_with_risk(options: SolveOptions, run: Run, folder: Path) -> dict[str, 
 
     plan = run.plan.stretch, run.plan.levels
     exact = exact_steps(run.cascade, run.solution, options.solver)
-    found = study_risk(run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact)
+    found = study_risk(
+        run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact, progress=progress
+    )  # fmt: skip
     risk = None if found is None else found.as_dict()
     kept = {} if risk is None else {RISK_FILE: json.dumps(risk, indent=1).encode()}
     return {**report_pages(run, folder, risk), **kept}

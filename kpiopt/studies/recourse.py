@@ -288,14 +288,14 @@ class _Stages:
 
     def known(self) -> float:
         """Return the mean shortfall where each draw has decisions of its own."""
-        answers = [_solved(session) for session in self.sessions]
+        answers = [self._solved(session) for session in self.sessions]
         self.alone = [answer.objective for answer in answers]
         return dot(self.share, np.array([dot(self.goals, answer.x) for answer in answers]))
 
     def on_average(self, now: Any) -> Floats:
         """Return what is decided now where the mean of the draws is planned for."""
         posed = _of_draw(self.base, self.cascade, *self.mean, self.goals + self.thrift)
-        point: Floats = _solved(Session(posed, self.options)).x[now]
+        point: Floats = self._solved(Session(posed, self.options)).x[now]
         return point
 
     def value(self, now: Any, at: Floats) -> float:
@@ -312,10 +312,9 @@ class _Stages:
         """Return the mean shortfall with some decisions fixed, and what is decided in each draw."""
         answers = []
         for session, posed in zip(self.sessions, self.posed, strict=True):
-            self.options.deadline.require("what waiting is worth was found")
             at_side = np.clip(at, posed.column_lower[now], posed.column_upper[now])
             session.change_column_bounds(now, at_side, at_side)
-            answers.append(_solved(session))
+            answers.append(self._solved(session))
         return dot(self.share, np.array([dot(self.goals, answer.x) for answer in answers])), answers
 
     def solve(self, now: Any) -> tuple[float, Floats, list[Floats], float]:
@@ -325,7 +324,7 @@ class _Stages:
         least = -np.inf
         master = self._master()
         for _ in range(MOST_TRIES):
-            answer = _solved(Session(master, self.options))
+            answer = self._solved(Session(master, self.options))
             at = answer.x[now]
             mean, answers = self._fixed(now, at)
             found = dot(self.share, np.array([each.objective for each in answers]))
@@ -337,6 +336,16 @@ class _Stages:
             least = max(least, told)
             master = self._with_cuts(master, now, at, answers)
         return *best, max(0.0, best[0] - least)
+
+    def _solved(self, session: Session) -> Answer:
+        """Return the plan of a draw; where the time is up, that is what is told."""
+        deadline, what = self.options.deadline, "what waiting is worth was found"
+        deadline.require(what)
+        answer = session.solve()
+        if answer.status is not Status.OPTIMAL:
+            deadline.require(what)
+            raise Uncertified(Problem("E-uncertified", f"the plan of a draw was not found ({answer.status.value})"))
+        return answer
 
     def _master(self) -> ProgramArrays:
         """Return the program of what is decided now: all limits, and a column for the shortfall of each draw."""
@@ -365,13 +374,6 @@ class _Stages:
             row_lower=np.concatenate([master.row_lower, side]),
             row_upper=np.concatenate([master.row_upper, np.full(n, np.inf)]),
         )
-
-
-def _solved(session: Session) -> Answer:
-    answer = session.solve()
-    if answer.status is not Status.OPTIMAL:
-        raise Uncertified(Problem("E-uncertified", f"the plan of a draw was not found ({answer.status.value})"))
-    return answer
 
 
 def _draws(cascade: Cascade) -> tuple[Floats, Floats, Floats, int]:

@@ -197,6 +197,8 @@ def study_risk(
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
     study = RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws, exact=exact)
+    if scenario.recourse is not None:
+        progress("what to decide now and later")
     study = replace(study, recourse=study_recourse(scenario, options))
     judged, at = ("this plan", plan) if plan is not None and _promises(scenario) else _judged(plans, on_averages)
     margins = goal_margins(cascade.graph, at, on_averages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from scipy.optimize import linprog
 
 import kpiopt
 from kpiopt.cli import main
-from kpiopt.errors import InputError
+from kpiopt.deadline import Deadline
+from kpiopt.errors import InputError, LimitReached
 from kpiopt.graph import build_graph
+from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.report.promised.prices import recourse_sentences
 from kpiopt.simulation.planning.margins import planning_draws
 from kpiopt.studies import recourse
@@ -230,3 +233,26 @@ def test_what_cuts_do_not_close_is_told_with_how_far_it_may_be_off(tmp_path, mon
     words = " ".join(recourse_sentences(study.as_dict()))
     assert "ended before the best was proved" in words and "where all is decided now" in words
     assert "ended before" not in " ".join(recourse_sentences(best.as_dict()))
+
+
+def test_the_time_limit_holds_while_draws_are_planned(tmp_path):
+    """What is told is that the time is up, not that a draw had no plan."""
+    scenario = kpiopt.load(written(tmp_path, either_or()))
+    with pytest.raises(LimitReached, match="what waiting is worth"):
+        study_recourse(scenario, SolverOptions(deadline=Deadline.after(0.0)))
+
+
+def test_solve_tells_what_the_study_of_risk_is_at(tmp_path, monkeypatch):
+    told = []
+
+    def study(scenario, options, *, progress, **_):
+        progress("odds of 50%")
+        told.append(progress)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("kpiopt.studies.risk.study_risk", study)
+    shown = []
+    monkeypatch.setattr("kpiopt.cli.solve.showing_progress", lambda _: nullcontext(shown.append))
+    written(tmp_path, either_or())
+    main(["solve", "later.toml", "--risk", "--no-simulation"])
+    assert told and "odds of 50%" in shown
