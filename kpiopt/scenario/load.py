@@ -24,7 +24,7 @@ from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRu
 from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
 from kpiopt.scenario.checks.asked import check_asked
 from kpiopt.scenario.checks.axes import check_sweep
-from kpiopt.scenario.checks.cells import CellChecks
+from kpiopt.scenario.checks.cells import CellChecks, check_shares
 from kpiopt.scenario.checks.idle import check_idle
 from kpiopt.scenario.checks.limits import LimitChecks
 from kpiopt.scenario.checks.measures import MeasureChecks
@@ -357,6 +357,7 @@ def _check(
     """Note what does not fit together; return the units whose KPIs the plan chooses."""
     units, kpis = resolved.units, scenario.kpis
     CellChecks(findings, model, resolved, found).run()
+    check_shares(findings, model, scenario, found)
     LimitChecks(findings, scenario, resolved).run()
     check_curves_and_odds(findings, model)
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()

@@ -313,3 +313,22 @@ def test_locks_beyond_the_range_of_the_horizon_read_the_same_for_one_and_for_all
     run = solve(by_hand(tmp_path, "\n".join(rows), count=3))
     assert column(run, "stretch", "co") == pytest.approx(stretch, abs=1e-6)
     assert "W-lock-outside" in [w.code for w in run.scenario.warnings]
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "code", "line", "words"),
+    [
+        (": baseline = 100, max_stretch = 10\n?: max_stretch = 5", "", "E-unknown-period", 10, "names no period"),
+        (": baseline = 100, max_stretch = 10\np1: max_stretch = 5, own = true", "", "E-period-field", 12, "own"),
+        (": baseline = 100, max_stretch = 10\np1: min_stretch = 7", PER_PERIOD, "E-min-above-max", 11,
+         "co/sales/p1 has the min_stretch 7 above the 5 that guardrail.smooth leaves it"),
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_be_meant_are_refused(tmp_path: Path, rows: str, more: str, code: str, line: int, words: str):
+    path = by_hand(tmp_path, rows, 200, more)
+    path.write_text(path.read_text("utf-8").replace("co/sales/?", "co/sales/"), "utf-8")
+    with pytest.raises(InputError) as caught:
+        kpiopt.load(path)
+    found = {p.code: p for p in caught.value.problems}
+    assert code in found and words in found[code].message
+    assert found[code].location.line == line

@@ -12,8 +12,9 @@ from kpiopt.reading.findings import Findings
 from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.resolve.cells import ResolvedCells, bounds_of, given_sizes
-from kpiopt.scenario.resolve.selection import Mask
+from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.resolve.units import ResolvedUnits
+from kpiopt.scenario.scenario import Scenario
 
 WEIGHT_TOLERANCE = 1e-6
 """How far the weights of a unit may be from adding up to 1."""
@@ -371,3 +372,34 @@ class CellChecks:
         beside = np.zeros(roll_up.count, dtype=bool)
         beside[roll_up.child] = below[roll_up.parent]
         return beside
+
+
+def check_shares(findings: Findings, model: ScenarioDocument, scenario: Scenario, found: ResolvedCells) -> None:
+    """The smallest stretch of a single period is not above the share of the largest that a guardrail gives it."""
+    periods, single, cells, table = scenario.periods, found.single, found.cells, found.table
+    if periods is None or single is None or not periods.by_period.any():
+        return
+    share = periods.share(cells.kpi, cells.max_stretch, cells.lock)
+    above = is_above(single.min_stretch, share) & np.isnan(single.lock)
+    here = above & (periods.by_period & cells.has_decision)[:, None]
+    selector = Selector(findings, scenario.units, model)
+    by = {
+        cell: name
+        for name, entry in model.guardrail.items()
+        if entry.per_period
+        for cell in np.flatnonzero(
+            selector.cells_of(entry.where, ("guardrail", name, "where"), cells.unit, cells.kpi)
+        ).tolist()
+    }
+
+    def wrong(at: tuple[int, int]) -> Problem:
+        cell, period = at
+        row = int(table.single_row[(table.single_cell == cell) & (table.single_period == period)][0])
+        low, high = float(single.min_stretch[at]), float(share[at])
+        message = f"{table.name(cell)}/{periods.names[period]} has the min_stretch {low:g} above the {high:g} that "
+        message += f"guardrail.{by[cell]} leaves it: its share of the max_stretch {cells.max_stretch[cell]:g}"
+        rule = "with per_period = true each period has at most its season's share of the largest stretch"
+        fix = "lower the min_stretch, raise the max_stretch over the horizon, or take the cell out of the guardrail"
+        return Problem("E-min-above-max", message, rule, fix, table.rows.location(row, "min_stretch"))
+
+    findings.each(list(zip(*(axis.tolist() for axis in np.nonzero(here)), strict=True)), wrong, ModelError)

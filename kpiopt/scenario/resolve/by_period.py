@@ -14,7 +14,7 @@ from kpiopt.reading.findings import Findings
 from kpiopt.scenario.bounds import is_above
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.periods import Periods, SinglePeriods, spread_noise
-from kpiopt.scenario.resolve.cell_table import NUMBER_FIELDS, CellTable
+from kpiopt.scenario.resolve.cell_table import NUMBER_FIELDS, TRUE, CellTable
 from kpiopt.scenario.resolve.periods import kind_of, period_names, season_of
 from kpiopt.scenario.scenario import Cells, Floats, Scenario
 
@@ -226,6 +226,17 @@ class _SingleRows:
             ),
         )
         self._check_signs()
+        is_own = np.isin([text.casefold() for text in table.rows.texts("own")[rows].tolist()], list(TRUE))
+        self._note(
+            is_own & ~table.has_row[table.single_cell],
+            "own",
+            lambda i: (
+                "E-period-field",
+                f"{self._row_name(i)} says own = true, and no row without a period does",
+                "whether a row is what a unit does itself is said of the horizon, and again in those of its periods",
+                "write own = true in the row without a period, or remove it here",
+            ),
+        )
         is_stock = np.array([kind_of(entry) == "stock" for entry in self.model.kpi.values()], dtype=bool)
         self._note(
             ~np.isnan(table.rows.numbers("reference")[rows]) & is_stock[table.kpi[table.single_cell]],

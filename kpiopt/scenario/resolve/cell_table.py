@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -23,7 +24,7 @@ from kpiopt.scenario.resolve.selection import Mask, Selector
 from kpiopt.scenario.scenario import OWN, Floats, Integers, Units
 
 _UNKNOWN = -2
-_TRUE = ("true", "yes", "1")
+TRUE = ("true", "yes", "1")
 _FALSE = ("", "false", "no", "0")
 NUMBER_FIELDS = (
     "baseline",
@@ -141,7 +142,7 @@ def own_parts(model: ScenarioDocument, table: Table | None) -> dict[str, KeyPath
     """Return the units with cells for what they do themselves, and where these stand in the document."""
     found: dict[str, KeyPath] = {}
     if table is not None and table.has("own"):
-        own = [text.casefold() in _TRUE for text in table.texts("own").tolist()]
+        own = [text.casefold() in TRUE for text in table.texts("own").tolist()]
         found = dict.fromkeys(table.texts("unit")[own].tolist(), ("tables", "cells"))
     for name, entry in model.cell.items():
         if entry.own:
@@ -153,7 +154,7 @@ def _name_own_parts(findings: Findings, rows: Rows) -> None:
     """Move the rows for what a unit does itself to the unit that stands for it."""
     texts = rows.texts("own")
     folded = [str(text).casefold() for text in texts.tolist()]
-    wrong = [row for row, text in enumerate(folded) if text not in _TRUE and text not in _FALSE]
+    wrong = [row for row, text in enumerate(folded) if text not in TRUE and text not in _FALSE]
 
     def unclear(row: int) -> Problem:
         message = f"own is '{texts[row]}'"
@@ -163,7 +164,7 @@ def _name_own_parts(findings: Findings, rows: Rows) -> None:
         )
 
     findings.each(wrong, unclear, ModelError)
-    for row in [row for row, text in enumerate(folded) if text in _TRUE]:
+    for row in [row for row, text in enumerate(folded) if text in TRUE]:
         rows.columns["unit"][row] = f"{rows.columns['unit'][row]}{OWN}"
 
 
@@ -182,6 +183,12 @@ def _patches(findings: Findings, model: ScenarioDocument, table: Table | None) -
             findings.at(
                 "E-cell-name", f"'{name}' is not the name of a cell", path, rule=rule, key=True, kind=ModelError
             )
+            continue
+        if "period" in parts and not period:
+            rule = 'a row of one period is named by it: [cell."unit/kpi/period"]; one of the horizon ends with the KPI'
+            message = f"'{name}' names no period after its last '/'"
+            fix = f"name the period, or write [cell.{json.dumps(f'{unit}/{kpi}')}]"
+            findings.at("E-unknown-period", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
             continue
         values = {**parts, **entry.model_dump(exclude_none=True, exclude={"effort", "own"})}
         if entry.own:
