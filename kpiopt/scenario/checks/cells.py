@@ -392,14 +392,14 @@ def check_shares(findings: Findings, model: ScenarioDocument, scenario: Scenario
         ).tolist()
     }
 
-    def wrong(at: tuple[int, int]) -> Problem:
-        cell, period = at
+    def wrong(at: int) -> Problem:
+        cell, period = divmod(at, len(periods))
         row = int(table.single_row[(table.single_cell == cell) & (table.single_period == period)][0])
-        low, high = float(single.min_stretch[at]), float(share[at])
+        low, high = float(single.min_stretch[cell, period]), float(share[cell, period])
         message = f"{table.name(cell)}/{periods.names[period]} has the min_stretch {low:g} above the {high:g} that "
         message += f"guardrail.{by[cell]} leaves it: its share of the max_stretch {cells.max_stretch[cell]:g}"
         rule = "with per_period = true each period has at most its season's share of the largest stretch"
         fix = "lower the min_stretch, raise the max_stretch over the horizon, or take the cell out of the guardrail"
         return Problem("E-min-above-max", message, rule, fix, table.rows.location(row, "min_stretch"))
 
-    findings.each(list(zip(*(axis.tolist() for axis in np.nonzero(here)), strict=True)), wrong, ModelError)
+    findings.each(np.flatnonzero(here).tolist(), wrong, ModelError)
