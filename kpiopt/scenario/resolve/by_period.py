@@ -226,17 +226,6 @@ class _SingleRows:
             ),
         )
         self._check_signs()
-        is_own = np.isin([text.casefold() for text in table.rows.texts("own")[rows].tolist()], list(TRUE))
-        self._note(
-            is_own & ~table.has_row[table.single_cell],
-            "own",
-            lambda i: (
-                "E-period-field",
-                f"{self._row_name(i)} says own = true, and no row without a period does",
-                "whether a row is what a unit does itself is said of the horizon, and again in those of its periods",
-                "write own = true in the row without a period, or remove it here",
-            ),
-        )
         is_stock = np.array([kind_of(entry) == "stock" for entry in self.model.kpi.values()], dtype=bool)
         self._note(
             ~np.isnan(table.rows.numbers("reference")[rows]) & is_stock[table.kpi[table.single_cell]],
@@ -262,7 +251,7 @@ class _SingleRows:
         )
 
     def _check_signs(self) -> None:
-        """No stretch is below 0, and what is said of a lock has one."""
+        """No stretch is below 0, own and what is said of a lock belong to something."""
         table, rows = self.table, self.table.single_row
         for column in ("min_stretch", "max_stretch"):
             values = table.rows.numbers(column)[rows]
@@ -276,6 +265,17 @@ class _SingleRows:
                     "correct the number, or leave the field empty where nothing is given",
                 ),
             )
+        is_own = np.isin([text.casefold() for text in table.rows.texts("own")[rows].tolist()], list(TRUE))
+        self._note(
+            is_own & ~table.has_row[table.single_cell],
+            "own",
+            lambda i: (
+                "E-period-field",
+                f"{self._row_name(i)} says own = true, and no row without a period does",
+                "whether a row is what a unit does itself is said of the horizon, and again in those of its periods",
+                "write own = true in the row without a period, or remove it here",
+            ),
+        )
         locked = ~np.isnan(table.rows.numbers("lock")[rows])
         for column in ("lock_reason", "lock_owner"):
             self._note(
