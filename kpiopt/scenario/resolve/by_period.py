@@ -20,7 +20,7 @@ from kpiopt.scenario.scenario import Cells, Floats, Scenario
 
 _OF_PERIODS = ("baseline", "min_stretch", "max_stretch", "lock", "reference")
 _NEAR = 1e-9
-"""How far, relative to their size, two ways to the same number may lie apart."""
+"""How far apart, relative to their size, two ways to the same number may lie."""
 
 
 def spread_over_periods(scenario: Scenario) -> Scenario:
@@ -265,9 +265,8 @@ class _SingleRows:
                     "correct the number, or leave the field empty where nothing is given",
                 ),
             )
-        is_own = np.isin([text.casefold() for text in table.rows.texts("own")[rows].tolist()], list(TRUE))
         self._note(
-            is_own & ~table.has_row[table.single_cell],
+            np.isin(np.char.lower(table.rows.texts("own")[rows].astype(str)), TRUE) & ~table.has_row[table.single_cell],
             "own",
             lambda i: (
                 "E-period-field",
