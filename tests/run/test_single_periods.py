@@ -332,3 +332,14 @@ def test_rows_that_cannot_be_meant_are_refused(tmp_path: Path, rows: str, more: 
     found = {p.code: p for p in caught.value.problems}
     assert code in found and words in found[code].message
     assert found[code].location.line == line
+
+
+def test_a_lock_over_the_horizon_that_its_periods_have_no_room_for_is_named_with_a_repair(tmp_path: Path):
+    rows = f": baseline = 50, lock = 6, {REASON}\np1: max_stretch = 1\np2: max_stretch = 1"
+    path = by_hand(tmp_path, rows, 60)
+    with pytest.raises(Infeasible) as caught:
+        solve(path)
+    repair = caught.value.details["repair"]
+    assert repair["set"] and "lock of co/sales = 6" in str(caught.value.details["conflict"])
+    mended = kpiopt.solve(kpiopt.load(path, overrides=repair["set"]), simulate=False)
+    assert column(mended, "stretch", "co")[0] == pytest.approx(sum(column(mended, "stretch", "co")[1:]))

@@ -110,8 +110,17 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     for block in (columns.shortfall, *columns.fair.blocks):
         upper[block.positions] = np.inf
     if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
-        upper[columns.stretch.positions] = np.inf
+        upper[columns.stretch.positions[np.logical_not(_has_own_most(cascade))]] = np.inf
     return replace(arrays, column_lower=lower, column_upper=upper)
+
+
+def _has_own_most(cascade: Cascade) -> list[bool]:
+    """Say of each stretch whether a row about its period holds it from above, beside the range over the horizon."""
+    periods, cell = cascade.graph.scenario.periods, cascade.columns.stretch_cell
+    if periods is None or periods.single is None:
+        return [False] * len(cell)
+    own = np.isfinite(periods.single.max_stretch) | np.isfinite(periods.single.lock)
+    return [bool(held) for held in own.ravel()[cell]]
 
 
 def _weight(cascade: Cascade, kind: str, name: str) -> float:

@@ -262,6 +262,10 @@ class Words:
         """Say a side of a row that is no capacity and no budget; nothing of one that only follows from others."""
         block, _, at = name.removesuffix("]").partition("[")
         end, least = ("max", "at most") if side.is_upper else ("min", "at least")
+        rows = self.cascade.program.row_block("range")
+        i = -1 if rows is None or block != "range" else side.position - rows.start
+        if rows is not None and i >= 0 and rows.lower[i] == rows.upper[i]:
+            return f"lock of {at} = {self._bound(side)} over the periods"
         words = {
             "rules": f"the rule {at} of {Path(self.scenario.rules or 'the rules file').name}",
             "lock_target": f"lock_target of {at}",

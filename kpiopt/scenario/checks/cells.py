@@ -151,7 +151,9 @@ class CellChecks:
                 "W-lock-outside",
                 f"{table.name(cell)} is locked at {lock[cell]:g}, outside its range {least[cell]:g} to {upper[cell]:g}",
                 "a lock counts whatever min_stretch and max_stretch say",
-                "nothing, if it is meant; else move the lock",
+                "nothing, if it is meant; else move the lock"
+                if self.resolved.single is None or not self.resolved.single.said[cell]
+                else "move the lock, or the ranges of its periods, which do not give way to it",
             ),
         )
         for column, what in (("lock_reason", "a reason explains"), ("lock_owner", "an owner answers for")):
