@@ -20,10 +20,11 @@ from kpiopt.cli.arguments import (
     TimeLimit,
     Workers,
 )
+from kpiopt.cli.failure import end_with_gaps
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.terminal import in_brief, print_answer, print_json, say_problems, showing_progress
 from kpiopt.deadline import Deadline, not_done_problems
-from kpiopt.errors import ExitCode
+from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
     from kpiopt.report.page.page import PageSection
@@ -76,14 +77,18 @@ def compare(
     options = SolveOptions(solver, simulate=not no_simulation, executor=place, allow_code=allow_code)
     with showing_progress("comparing") as progress:
         found = compare_contenders(contenders, options, progress)
+        study: tuple[PageSection, ...] = ()
+        gaps: tuple[Problem, ...] = ()
         if html is not None:
-            study = () if no_study else _study(contenders[0], overrides or (), options, progress)
+            if not no_study:
+                study, gaps = _study(contenders[0], overrides or (), options, progress)
             write_output(html, _page(found, study), inputs, force=force)
     mark_certified()
     _answer(found, as_json)
     say_problems(not_done_problems(found.not_done))
     if any(part.what == "plan" for part in found.not_done):
         raise typer.Exit(int(ExitCode.LIMIT))
+    end_with_gaps(gaps)
 
 
 def _answer(found: Comparisons, as_json: bool) -> None:
@@ -99,14 +104,14 @@ def _answer(found: Comparisons, as_json: bool) -> None:
 
 def _study(
     base: Contender, overrides: Sequence[str], options: SolveOptions, progress: Callable[[str], None]
-) -> tuple[PageSection, ...]:
-    """Return what a page tells about the first scenario alone."""
+) -> tuple[tuple[PageSection, ...], tuple[Problem, ...]]:
+    """Return what a page tells about the first scenario alone, and what of it failed."""
     from kpiopt.report.compare_page import study_sections
     from kpiopt.studies.comparison.base_study import study_base
 
     study = study_base(base, overrides, options, progress)
     say_problems(not_done_problems(study.not_done))
-    return study_sections(base.label, study)
+    return study_sections(base.label, study), study.gaps
 
 
 def _page(found: Comparisons, more: tuple[PageSection, ...]) -> bytes:

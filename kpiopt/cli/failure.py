@@ -34,6 +34,13 @@ _STATUS = {ExitCode.INFEASIBLE: "infeasible", ExitCode.UNBOUNDED: "unbounded"}
 _STOPPED = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
 
+def end_with_gaps(gaps: Sequence[Problem]) -> None:
+    """Say what failed of a study whose other answers stand, and end with exit code 9; nothing where nothing did."""
+    if gaps:
+        say_problems(gaps)
+        raise typer.Exit(int(ExitCode.PARTIAL))
+
+
 def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> ExitCode:
     """Report an error the way the command line asked for it.
 

@@ -21,6 +21,7 @@ from kpiopt.cli.arguments import (
     Workers,
     joined,
 )
+from kpiopt.cli.failure import end_with_gaps
 from kpiopt.cli.signals import mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, showing_progress
@@ -143,6 +144,7 @@ def sensitivity(
         from kpiopt.report.sensitivity import render_sensitivity  # rich
 
         print_answer(render_sensitivity(found))
+    end_with_gaps(found.tornado.gaps if found.tornado else ())
 
 
 def _once(option: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:

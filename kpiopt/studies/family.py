@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kpiopt.errors import Infeasible, KpioptError, Problem, Unbounded, Uncertified
+from kpiopt.errors import Infeasible, KpioptError, LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.blocks import LinearProgram
@@ -87,11 +87,11 @@ class Planned:
 
 
 class NoPlan(Exception):
-    """A scenario that has no plan, or none that could be proved; `problem` says why."""
+    """A scenario that has no plan, or none that could be proved; `problem` says why, `is_open` that it is not known."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, *, is_open: bool = False) -> None:
         super().__init__(problem.message)
-        self.problem = problem
+        self.problem, self.is_open = problem, is_open
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class PlanFamily:
         LimitReached
             Where the time is up.
         """
-        return _solved(cascade, self.solve)
+        return self._solved(cascade, self.solve)
 
     def plan_afresh(self, cascade: Cascade) -> Planned:
         """Solve another scenario's program from scratch, as a second opinion.
@@ -215,7 +215,19 @@ class PlanFamily:
         LimitReached
             Where the time is up.
         """
-        return _solved(cascade, lambda posed: Planned(*solve_with_promises(posed, self._options)))
+        return self._solved(cascade, lambda posed: Planned(*solve_with_promises(posed, self._options)))
+
+    def _solved(self, cascade: Cascade, solve: Callable[[Cascade], Planned]) -> Planned:
+        try:
+            return solve(cascade)
+        except InfeasibleProgram:
+            raise NoPlan(Problem("E-infeasible", "the limits leave no plan")) from None
+        except NO_PLAN as error:
+            raise NoPlan(error.problems[0], is_open=isinstance(error, Uncertified)) from None
+        except LimitReached as error:  # a search that ends without a proof costs the others nothing
+            if self._options.deadline.is_over:
+                raise
+            raise NoPlan(error.problems[0], is_open=True) from None
 
     def _is_same(self, program: LinearProgram) -> bool:
         """Whether a program is the first one, number by number."""
@@ -249,12 +261,3 @@ def _moved(first: Scenario, second: Scenario) -> set[str]:
         return apart
     a, b = first.units, second.units
     return apart - {"units"} | {f"units.{f.name}" for f in fields(a) if getattr(a, f.name) is not getattr(b, f.name)}
-
-
-def _solved(cascade: Cascade, solve: Callable[[Cascade], Planned]) -> Planned:
-    try:
-        return solve(cascade)
-    except InfeasibleProgram:
-        raise NoPlan(Problem("E-infeasible", "the limits leave no plan")) from None
-    except NO_PLAN as error:
-        raise NoPlan(error.problems[0]) from None

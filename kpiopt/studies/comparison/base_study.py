@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kpiopt.deadline import NotDone
-from kpiopt.errors import LimitReached
+from kpiopt.errors import LimitReached, Problem
 from kpiopt.run.solve import SolveOptions
 from kpiopt.scenario.load import FileReader
 from kpiopt.studies.comparison.contenders import Contender
@@ -35,11 +35,14 @@ class BaseStudy:
     sensitivity : Sensitivity or None
     not_done : tuple of NotDone
         What the time did not reach.
+    gaps : tuple of Problem
+        What failed, which the rest does without.
     """
 
     sweep: SweepAnswer | None = None
     sensitivity: Sensitivity | None = None
     not_done: tuple[NotDone, ...] = ()
+    gaps: tuple[Problem, ...] = ()
 
 
 def study_base(
@@ -62,11 +65,17 @@ def study_base(
     progress("its tornado")
     try:
         found = _sensitivity(base, overrides, options, progress)
-    except LimitReached:
+    except LimitReached as error:
         if not options.solver.deadline.is_over:
-            raise
+            (why, *_) = error.problems
+            gap = replace(why, code="E-study-gap", message=f"the tornado of {base.label}: {why.message} ({why.code})")
+            return BaseStudy(sweep, None, late, (gap,))
         return BaseStudy(sweep, None, (*late, NotDone("tornado", f"the tornado of {base.label}: not in the time")))
-    return BaseStudy(sweep, found, (*late, *(found.not_done if found else ())))
+    return BaseStudy(sweep, found, (*late, *(found.not_done if found else ())), _gaps(found))
+
+
+def _gaps(found: Sensitivity | None) -> tuple[Problem, ...]:
+    return found.tornado.gaps if found and found.tornado else ()
 
 
 def _sweep(base: Contender, overrides: Sequence[str], options: SolveOptions) -> SweepAnswer | None:

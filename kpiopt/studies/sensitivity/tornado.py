@@ -46,6 +46,8 @@ class End:
         Limits that the plan as it is would break, "level of INITIATIVE@UNIT" and "range of UNIT/KPI" among them.
     problem : Problem or None
         Why there is no plan.
+    is_open : bool
+        Whether it is not known if there is one: the search for it ended without a proof.
     """
 
     input_value: float
@@ -56,6 +58,7 @@ class End:
     worth: Estimate | None = None
     broken: tuple[str, ...] = ()
     problem: Problem | None = None
+    is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,15 @@ class Tornado:
     base: Estimate
     bars: tuple[Bar, ...]
     moves: int = 0
+
+    @property
+    def gaps(self) -> tuple[Problem, ...]:
+        """What failed at ends of single inputs, which the others do without."""
+        return tuple(
+            replace(end.problem, code="E-study-gap", message=f"the tornado at {bar.move.path} = {end.input_value:.6g}: "
+                    f"{end.problem.message} ({end.problem.code})")
+            for bar in self.bars for end in (bar.low, bar.high) if end.problem is not None and end.is_open
+        )  # fmt: skip
 
     @property
     def not_done(self) -> tuple[NotDone, ...]:
@@ -203,7 +215,7 @@ class _Study:
             planned = self.family.plan(cascade)
             made = fixed if self._is_same(planned) else measure(self.outcome, cascade.graph, planned, self.draws)
         except NoPlan as failure:
-            return replace(end, problem=failure.problem)
+            return replace(end, problem=failure.problem, is_open=failure.is_open)
         except InputError as error:
             return replace(end, problem=error.problems[0])
         change, worth = difference(self.now, made), difference(fixed, made)

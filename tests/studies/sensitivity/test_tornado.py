@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 from scipy.special import ndtr
 
-from kpiopt.errors import UsageError
+from kpiopt.cli.failure import end_with_gaps
+from kpiopt.errors import LimitReached, Problem, UsageError
+from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
 from kpiopt.simulation import simulate
 from kpiopt.studies.common_draws import CommonDraws
-from kpiopt.studies.family import PlanFamily
+from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.moves import Move, moves_of
 from kpiopt.studies.sensitivity.outcome import Outcome, difference, measure, parse_outcome
 from kpiopt.studies.sensitivity.tornado import Tornado, make_tornado
@@ -154,6 +157,31 @@ def test_an_end_without_a_plan_says_so() -> None:
     assert bar.low.problem is not None and bar.low.replanned is None and bar.low.fixed is not None
     assert bar.high.problem is None and bar.high.replanned is not None
     assert bar.stops
+
+
+def test_a_search_that_ends_without_a_proof_costs_one_end_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end and the other bars stand; the gap names the input and the study."""
+    scenario, solve = read(HAND_SOLVED), PlanFamily.solve
+
+    def solve_or_stop(family: PlanFamily, cascade: Cascade) -> Planned:
+        if cascade.graph.scenario.budgets["pay"].limit > family.scenario.budgets["pay"].limit:
+            raise LimitReached(Problem("E-whole-limit", "step fairness was stopped"))
+        return solve(family, cascade)
+
+    monkeypatch.setattr(PlanFamily, "solve", solve_or_stop)
+    inputs = Inputs(scenario, lambda further: read(HAND_SOLVED, *further))
+    moves = [m for m in moves_of(inputs) if m.path in ("budget.pay.limit", "kpi.sales.drivers.visits")]
+    outcome = parse_outcome(scenario, "kpi:sales")
+    found = make_tornado(PlanFamily(scenario), inputs, outcome, moves, CommonDraws(SETTINGS))
+    bars = {bar.move.path: bar for bar in found.bars}
+    assert sorted(bars) == ["budget.pay.limit", "kpi.sales.drivers.visits"]
+    assert bars["budget.pay.limit"].low.replanned and not bars["budget.pay.limit"].high.replanned
+    (gap,) = found.gaps
+    assert gap.message.startswith("the tornado at budget.pay.limit = ")
+    assert "step fairness was stopped (E-whole-limit)" in gap.message
+    with pytest.raises(typer.Exit) as ended:
+        end_with_gaps(found.gaps)
+    assert ended.value.exit_code == 9
 
 
 @pytest.mark.parametrize("text", ["odds:nothing", "kpi:nothing", "kpi:sales@nobody", "luck", "odds:", "kpi"])
