@@ -66,11 +66,12 @@ def _write(value: float, decimals: int) -> str:
     return text if float(text.replace(",", "")) else text.removeprefix("-")
 
 
-def goal_amounts(kpi: Kpi, target: float, plan: float, *further: float) -> tuple[str, ...]:
-    """Write the target, the plan and how much is missing, then further values, with the digits that decide.
+def goal_amounts(kpi: Kpi, target: float, plan: float, *baselines: float) -> tuple[str, ...]:
+    """Write the target, the plan and how much is missing, then baselines, with the digits that decide.
 
-    With a step all are rounded as target and plan are compared. Without one there are so many digits that a plan that
-    is short of its target does not look like it. What is missing is "" where nothing is.
+    With a step target and plan are rounded as they are compared; baselines are what they are, with the step's decimals.
+    Without one there are so many digits that a plan that is short of its target does not look like it. What is missing
+    is "" where nothing is.
 
     Examples
     --------
@@ -78,7 +79,7 @@ def goal_amounts(kpi: Kpi, target: float, plan: float, *further: float) -> tuple
     >>> goal_amounts(kpi, 10_000, 9_999.6)
     ('10,000.0', '9,999.6', '0.4')
     """
-    values = [round_to_grid(v, target, kpi.step, kpi.sign) for v in (target, plan, *further)]
+    values = [*(round_to_grid(v, target, kpi.step, kpi.sign) for v in (target, plan)), *baselines]
     missing = kpi.sign * (values[0] - values[1])
     if missing <= TOLERANCE * max(abs(target), LEAST_SIZE):
         missing = 0.0

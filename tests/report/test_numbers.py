@@ -12,11 +12,13 @@ from kpiopt.report.numbers import (
     change,
     change_of_target,
     decimals_of_step,
+    goal_amounts,
     percent,
     points,
     relative_change,
     round_amount,
 )
+from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation.odds import Estimate
 
 
@@ -47,6 +49,14 @@ def test_amounts(value, unit, step, text):
 )
 def test_decimals_of_a_step(step, decimals):
     assert decimals_of_step(step) == decimals
+
+
+def test_baselines_are_data_and_not_rounded_to_a_step():
+    """80.297 is 80.3 also beside a goal of 83.5 in steps of 0.5; the plan is rounded as it is compared."""
+    kpi = Kpi("fix", "Fix", None, "%", 1, "mean", 0.5, "flow", None, ())
+    assert goal_amounts(kpi, 83.5, 83.3, 80.297) == ("83.5", "83.5", "", "80.3")
+    thousands = Kpi("sales", "Sales", None, "USD", 1, "sum", 1000, "flow", None, ())
+    assert goal_amounts(thousands, 44_000, 43_000, 41_234)[3] == "41,234"
 
 
 def test_changes_carry_their_sign():

@@ -89,7 +89,7 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
 def _shades(source: ReportSource, kpi: Kpi) -> str:
     """Say what the shades mean."""
     most = np.nanmax(np.abs(_growth(source)[source.graph.kpi == source.scenario.kpi_position[kpi.id]]), initial=0.0)
-    return f" The darker, the more is asked beside the baseline: up to {percent(float(most))}."
+    return f" The stronger the colour, the more is asked beside the baseline: up to {percent(float(most))}."
 
 
 def _has_gap(source: ReportSource, kpi: Kpi) -> bool:
@@ -141,7 +141,7 @@ def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
     n_units, n_kpis = len(np.unique(cells.unit[decided])), len(np.unique(cells.kpi[decided]))
     left_out = f"; {len(units)} of {n_units:,} units, {len(kpis)} of {n_kpis} KPIs, the most stretched" if (
         n_units > len(units) or n_kpis > len(kpis)) else ""  # fmt: skip
-    note = "100: as much as the range allows, and the darkest. Grey: nothing is decided there."
+    note = "100: as much as the range allows, and the strongest colour. Grey: nothing is decided there."
     yield PageFigure("Stretch by unit and KPI", figure, f"in % of each range{left_out}", note=note)
     if scenario.periods is not None:
         yield _when(source, units, kpis, left_out)

@@ -60,7 +60,7 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "bends": bends, "bases": [_b64(base.astype("<f4")) for base in effects.bends.base],
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
-        "cards": [[printable(c.unit), decimals_of_step(step) if (step := _step(source, c.id)) else None]
+        "cards": [[_unit_of_change(c), decimals_of_step(step) if (step := _step(source, c.id)) else None]
                   for c in found.cards],
         "left_out": _count(source) - len(kept), "periods": [] if periods is None else list(periods.names),
     }  # fmt: skip
@@ -176,14 +176,20 @@ def _entry(
     flows = effects.on_nodes[i]
     return {
         "name": lever.name, "card": card, "title": printable(found.cards[card].name), "where": printable(where),
-        "whole": whole, "unit": printable(found.cards[card].unit), "least": least, "most": most, "level": level,
+        "whole": whole, "unit": _unit_of_change(found.cards[card]), "least": least, "most": most, "level": level,
         "goals": on_goals, "bends": reached,
         "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
                   if _is_shown(c) and abs(flows[c.node]) > TINY],
         "arrows": [[n, v] for n, v in enumerate((arrows @ effects.carried[i]).tolist()) if abs(v) > TINY],
         "uses": uses.of(lever),
+        **({"levels": [0.0, *scenario.initiatives[id].levels]} if unit and scenario.initiatives[id].levels else {}),
         **({} if scenario.periods is None else {"period": period}),
     }  # fmt: skip
+
+
+def _unit_of_change(card: Card) -> str:
+    """Return the unit of a change on a card: that of a KPI in % is so many points."""
+    return "points" if card.unit.strip() == "%" else printable(card.unit)
 
 
 def _is_shown(card: Card) -> bool:

@@ -57,7 +57,9 @@ class Sight:
         """The goal as who does not see other units' names is told of it."""
         when = f" in {self.period}" if self.period else ""
         name = self.goal_kpi.name
-        return f"{name} of the organization{when}" if self.goal.unit == 0 else f"the goal for {name}{when}"
+        if self.is_own_goal and self.goal.unit != 0:
+            return f"your {name}{when}"
+        return f"{name} of the {'organization' if self.goal.unit == 0 else 'unit with that goal'}{when}"
 
 
 def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:

@@ -141,7 +141,7 @@ def pay_blocks(pay: UnitPay) -> Iterator[PageFigure | PageTable]:
     table = PageTable("", ("every target attained to", "pay"), rows)
     yield PageFigure("What attainment pays", pay_curve_figure(curve, [(a, pay.total(a)) for a in SHOWN], currency),
                      f"all targets alike{f', {currency}' if currency else ''}", table=table)  # fmt: skip
-    columns = ["target", "weight", *(f"{part} {percent(a, 0)}" for a in SHOWN for part in ("is at", "pays at"))]
+    columns = ["target", "weight", *(f"{part} {percent(a, 0)}" for a in SHOWN for part in ("value at", "pay at"))]
     rows_of_cells = [row for cell in pay.cells for row in _rows(pay, cell)]
     total = ("all together", "", *(text for a in SHOWN for text in ("", amount(pay.total(a), currency))))
     yield PageTable("What pays what", columns, [*rows_of_cells, total], note=" ".join(_notes(pay)))

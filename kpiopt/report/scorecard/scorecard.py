@@ -36,6 +36,7 @@ from kpiopt.simulation.odds import CERTAIN
 from kpiopt.studies.explain import Part
 
 MOST_PARTS = 6
+TINY = 1e-9
 WORDS = (
     ("target", "the value that is asked of you"),
     ("without new effort", "where things go if nothing new is done; the target is compared with it"),
@@ -129,13 +130,19 @@ def _headline(source: ReportSource, nodes: list[int]) -> str:
     asked = [n for n in nodes if source.targets[n] != source.graph.baseline[n]]
     if not asked:
         return "Nothing is asked of you beyond what is expected without new effort."
-    first = max(asked, key=lambda n: abs(_growth(source, n)))
+    first = max(asked, key=lambda n: (_by_own_effort(source, n), abs(_growth(source, n))))
     kpi, target = _kpi(source, first), float(source.targets[first])
     others = "1 more KPI" if len(asked) == 2 else f"{len(asked) - 1} more KPIs"
-    more = f" and of {others}" if len(asked) > 1 else ""
+    more = f", and of {others}" if len(asked) > 1 else ""
     step = target_step(kpi, target)
     baseline = amount(float(source.graph.baseline[first]), "", step)
     return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, step)}{more}."
+
+
+def _by_own_effort(source: ReportSource, node: int) -> bool:
+    """Whether a target asks for an effort of its own, and not only for what follows from other KPIs."""
+    cell = int(source.graph.whole_cell[node])
+    return cell >= 0 and abs(float(source.whole_stretch[cell])) > TINY
 
 
 def _growth(source: ReportSource, node: int) -> float:
@@ -196,7 +203,8 @@ def _stopped(source: ReportSource, node: int, cell: int) -> str:
     if stretch >= cells.max_stretch[cell] - 1e-7 * span:
         return "your range is used up"
     if stretch <= cells.min_stretch[cell] + 1e-7 * span:
-        return "your least"
+        least = float(cells.min_stretch[cell])
+        return "the least of your range is enough" if least > 0 else _used_up(source, node) or "the goals need no more"
     return _used_up(source, node) or "the goals need no more"
 
 
@@ -223,7 +231,7 @@ def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     goals = {(g.kpi, g.unit) for g in source.scenario.goals.values()}
     own = [_kpi(source, n).name for n in nodes if (_kpi(source, n).id, int(source.graph.unit[n])) in goals]
     if own:
-        lines.insert(0, f"{', '.join(own)}: itself a goal.")
+        lines.insert(0, f"{', '.join(own)}: {'itself a goal' if len(own) == 1 else 'goals themselves'}.")
     for goal in source.scenario.goals.values():
         node = source.graph.goal_node(goal)
         if node in nodes:
@@ -252,6 +260,10 @@ def _moves(source: ReportSource, unit: int, nodes: list[int]) -> Iterator[PageSe
                 shown.append((*told, part.contribution))
         shown.sort(key=lambda entry: -abs(entry[2]))
         rows += [(kpi.name, name, how, change(value, kpi.unit)) for name, how, value in shown[:MOST_PARTS]]
+        if rest := [value for *_, value in shown[MOST_PARTS:]]:
+            count = "1 smaller one" if len(rest) == 1 else f"{len(rest)} smaller ones together"
+            rows.append((kpi.name, count, "", change(sum(rest), kpi.unit)))
+    rows += list(_initiatives_for_others(source, unit, nodes, {name for _, name, *_ in rows}))
     rows += list(_initiatives_not_taken(source, unit))
     if rows:
         columns = ("your KPI", "what moves it", "in the plan", "adds to your KPI")
@@ -275,6 +287,28 @@ def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, 
         return None
     kpi = _kpi(source, part.node)
     return kpi.name, change(part.change, kpi.unit) if is_own else "elsewhere in the organization"
+
+
+def _initiatives_for_others(
+    source: ReportSource, unit: int, nodes: list[int], known: set[str]
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what the unit decides that acts on KPIs of the units below, and by what it comes back in its own."""
+    graph = source.straight
+    for row in np.flatnonzero((graph.level_unit == unit) & (source.levels > TINY)).tolist():
+        initiative = list(source.scenario.initiatives.values())[graph.level_initiative[row]]
+        if initiative.name in known:
+            continue
+        level, at = float(source.levels[row]), graph.tail == graph.level_node[row]
+        own = np.zeros(graph.n_nodes)
+        np.add.at(own, graph.head[at], level * graph.coefficient[at])
+        added = graph.sweep(own, graph.roll_up_matrix)
+        begun = source.scenario.period_name(int(graph.level_start[row]))
+        told = f"{amount(level)} of {amount(initiative.maximum)}{f', begun in {begun}' if begun else ''}"
+        moved = [(n, _kpi(source, n)) for n in nodes if abs(added[n]) > TINY]
+        for node, kpi in moved:
+            yield kpi.name, initiative.name, told, change(float(added[node]), kpi.unit)
+        if not moved:
+            yield "", initiative.name, told, ""
 
 
 def _initiatives_not_taken(source: ReportSource, unit: int) -> Iterator[tuple[str, str, str, str]]:

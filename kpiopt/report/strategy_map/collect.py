@@ -169,7 +169,9 @@ def _odds_at(source: MapSource, node: int) -> Estimate | None:
 
 def _initiative_cards(source: MapSource, unit: int) -> Iterator[Card]:
     graph, scenario = source.graph, source.graph.scenario
+    acting = graph.tail[weight_above(graph, unit)[graph.head] != 0]  # whoever decides about it
     inside = (graph.level_unit >= unit) & (graph.level_unit < scenario.units.end[unit])
+    inside |= np.isin(graph.level_node, acting)
     for position, initiative in enumerate(scenario.initiatives.values()):
         rows = np.flatnonzero(inside & (graph.level_initiative == position))
         if not len(rows):

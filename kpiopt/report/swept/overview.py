@@ -126,7 +126,9 @@ def _over_two(answer: SweepAnswer) -> Iterator[PageFigure]:
     texts = [["no plan" if o is None else o.text.partition(" (")[0] for o in row] for row in odds]
     names = [input_name(answer.scenario, axis.path) for axis in answer.axes]
     figure = heat_map_figure(axis_texts(first), axis_texts(second), shares, "Odds of all goals", texts)
-    yield PageFigure("Odds of all goals", figure, f"down: {names[0]}; across: {names[1]}; the darker, the likelier")
+    yield PageFigure(
+        "Odds of all goals", figure, f"down: {names[0]}; across: {names[1]}; the stronger the colour, the likelier"
+    )
 
 
 def used_up_table(answer: SweepAnswer) -> Iterator[PageTable]:

@@ -22,6 +22,7 @@ from kpiopt.report.scorecard.by_period import moved_by
 from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_sentences
 from kpiopt.report.scorecard.pay import unit_pay
 from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_with_scorecards
+from kpiopt.report.strategy_map.collect import MapSource, collect_map
 from tests.report import by_period
 from tests.report.browser import OUTSIDE, TEXTS, opened
 
@@ -350,3 +351,69 @@ def test_a_cards_small_map_claims_no_shares(tmp_path):
     assert picture.count('class="arrow') == 6
     assert "of what can move it" not in picture
     assert "thicker" not in picture
+
+
+TOOLED = """
+schema = 1
+name = "Tooled"
+currency = "EUR"
+[kpi.jobs]
+name = "Jobs"
+unit = "jobs"
+[kpi.fix]
+name = "Fix"
+unit = "%"
+roll_up = "mean"
+step = 0.5
+[goal.jobs]
+target = 260
+[initiative.tool]
+name = "Dispatch tool"
+levels = [1, 3]
+uses.cash = 10
+effects.jobs = { contribution = 5, at = "person" }
+[budget.cash]
+limit = 100
+[unit.co]
+level = "company"
+[unit.ann]
+parent = "co"
+level = "person"
+[unit.bob]
+parent = "co"
+level = "person"
+[cell."ann/jobs"]
+baseline = 100
+max_stretch = 20
+[cell."bob/jobs"]
+baseline = 100
+max_stretch = 20
+[cell."ann/fix"]
+baseline = 80.2
+max_stretch = 5
+"""
+
+
+def tooled(folder: Path) -> ReportSource:
+    file = folder / "tooled.toml"
+    file.write_text(TOOLED)
+    return source_of_run(kpiopt.solve(file, overrides=["simulation.draws=64"]), "tooled-12345678")
+
+
+def test_who_decides_about_an_initiative_for_those_below_is_told_of_it(tmp_path):
+    """Level 3 of 5 jobs each is 30 for the company; Ann is told that others decide; her map shows the tool, too."""
+    found = tooled(tmp_path)
+    whole, ann = (build_scorecard(found, found.scenario.units.position[unit]) for unit in ("co", "ann"))
+    assert ("Jobs", "Dispatch tool", "3 of 3", "+30 jobs") in table(whole, "Actions and causes").rows
+    assert ("Jobs", "Dispatch tool", "decided elsewhere", "+15 jobs") in table(ann, "Actions and causes").rows
+    on_map = collect_map(MapSource(found.graph, found.targets, found.levels), found.scenario.units.position["ann"])
+    assert "initiative.tool" in {card.id for card in on_map.cards}
+    assert ("initiative.tool", "kpi.jobs") in {(arrow.cause, arrow.effect) for arrow in on_map.arrows}
+
+
+def test_words_of_a_scorecard(tmp_path):
+    """The headline names what takes effort; the table's heads and reasons can be read without a word beside them."""
+    found = tooled(tmp_path)
+    page = render_page(build_scorecard(found, found.scenario.units.position["ann"]))
+    for word in ("your least", "is at 90", "the goal for"):
+        assert word not in page

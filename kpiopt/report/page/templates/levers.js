@@ -214,6 +214,19 @@
   }
   // All that is begun of an initiative at a unit, in whatever period, is at most its largest level.
   const tooMuch = (i) => groups[i].length > 1 && groups[i].reduce((a, j) => a + data.levers[j].level + moves[j], 0) > data.levers[i].level + data.levers[i].most + 1e-6;
+  // An initiative with levels of its own stands on one of them.
+  const nearest = (lever, level) => (lever.levels || [level]).reduce((a, b) => (Math.abs(b - level) < Math.abs(a - level) ? b : a));
+  const onLevel = (i, value) => nearest(data.levers[i], data.levers[i].level + value) - data.levers[i].level;
+  function byKeys(input, lever, origin) {
+    if (lever.levels) input.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const at = lever.levels.indexOf(nearest(lever, origin + Number(input.value))) + by;
+      input.value = String(lever.levels[Math.max(0, Math.min(lever.levels.length - 1, at))] - origin);
+      input.dispatchEvent(new Event("input"));
+    });
+  }
   function slider(lever, indices, label) {
     const input = document.createElement("input");
     input.type = "range";
@@ -223,7 +236,7 @@
     input.step = lever.whole ? "1" : "any";
     input.value = "0";
     input.setAttribute("aria-label", label);
-    input.addEventListener("input", () => { for (const i of indices) move(i, Number(input.value)); show(); });
+    input.addEventListener("input", () => { for (const i of indices) move(i, onLevel(i, Number(input.value))); show(); });
     return input;
   }
   const list = document.getElementById("lever-list");
@@ -240,6 +253,7 @@
     };
     const input = slider(lever, [i], label);
     input.dataset.lever = lever.name;
+    byKeys(input, lever, lever.level);
     row.append(name, input, output);
     list.append(row);
     inputs[i].push([input, text]);
@@ -260,7 +274,8 @@
       input.min = "0";
       input.max = String(levers[0].level + levers[0].most);
       input.value = String(levers.reduce((a, l) => a + l.level, 0) / levers.length);
-      input.addEventListener("input", () => { indices.forEach((i) => move(i, Number(input.value) - data.levers[i].level)); show(); });
+      input.addEventListener("input", () => { const level = nearest(levers[0], Number(input.value)); input.value = String(level); indices.forEach((i) => move(i, level - data.levers[i].level)); show(); });
+      byKeys(input, levers[0], 0);
     } else inputs[indices[0]].push([input, () => {}]);
     input.className = "onmap";
     input.dataset.onmap = cards[card].dataset.id;
