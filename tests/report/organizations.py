@@ -97,3 +97,45 @@ def write_scorecard(folder: Path, n_kpis: int, **settings: object) -> Path:
     path = folder / f"made{n_kpis}.toml"
     path.write_text(scorecard(n_kpis, **settings), "utf-8")  # type: ignore[arg-type]
     return path
+
+
+TOOLED = """
+schema = 1
+name = "Tooled"
+currency = "EUR"
+[kpi.jobs]
+name = "Jobs"
+unit = "jobs"
+[kpi.fix]
+name = "Fix"
+unit = "%"
+roll_up = "mean"
+step = 0.5
+[goal.jobs]
+target = 260
+[initiative.tool]
+name = "Dispatch tool"
+levels = [1, 3]
+uses.cash = 10
+effects.jobs = { contribution = 5, at = "person" }
+[budget.cash]
+limit = 100
+[unit.co]
+level = "company"
+[unit.ann]
+parent = "co"
+level = "person"
+[unit.bob]
+parent = "co"
+level = "person"
+[cell."ann/jobs"]
+baseline = 100
+max_stretch = 20
+[cell."bob/jobs"]
+baseline = 100
+max_stretch = 20
+[cell."ann/fix"]
+baseline = 80.2
+max_stretch = 5
+"""
+"""A root decides about an initiative with levels of its own, for two persons below."""

@@ -11,7 +11,7 @@ from kpiopt.scenario.load import load_scenario
 from kpiopt.simulation.intervene import intervene
 from kpiopt.studies.levers import find_levers, lever_settings, measure_levers
 from tests.report.browser import OUTSIDE, TEXTS, opened
-from tests.report.organizations import write_scorecard
+from tests.report.organizations import TOOLED, write_scorecard
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,28 @@ def test_pages_with_levers_stay_readable_and_small(solved):
             assert page.locator(".onmap:visible").count() > 0
             page.emulate_media(media="print")
             assert page.locator(".onmap:visible, .badge:visible").count() == 0  # a map on paper is of another size
+
+
+def test_a_lever_stands_on_the_levels_there_are_and_percentages_change_by_points(tmp_path):
+    """Levels 1 and 3: from 3 the slider goes to the nearest of 0, 1 and 3, and by keys to the next, as --act allows."""
+    file = tmp_path / "tooled.toml"
+    file.write_text(TOOLED.replace("[goal.jobs]", '[uncertainty]\nexecution = "0.7 to 1.1"\n[goal.jobs]'))
+    assert main(["solve", str(file), "--set", "simulation.draws=64", "--out", str(tmp_path / "runs")]) == 0
+    page_file, run = tmp_path / "page.html", next((tmp_path / "runs").iterdir())
+    assert main(["report", str(run), "--html", str(page_file)]) == 0
+    with opened(page_file) as page:
+        (tool,) = (e for e in page.evaluate(DATA)["levers"] if e["name"] == "initiative.tool@co")
+        assert (tool["level"], tool["levels"]) == (3, [0, 1, 3])
+        lever = page.locator("#lever-list input[data-lever='initiative.tool@co']")
+        for move, level in ((-1.4, 1), (-0.9, 3), (-2.7, 0)):
+            lever.evaluate(SET, move)
+            assert float(lever.input_value()) == pytest.approx(level - 3), move
+        on_map = page.locator("input[data-onmap='initiative.tool']")
+        on_map.evaluate(SET, 2.4)
+        assert float(on_map.input_value()) == 3
+        on_map.focus()
+        for key, level in (("ArrowLeft", 1), ("ArrowLeft", 0), ("ArrowRight", 1), ("ArrowUp", 3), ("ArrowUp", 3)):
+            page.keyboard.press(key)
+            assert float(on_map.input_value()) == level
+            assert float(lever.input_value()) == level - 3
+        assert {unit for unit, _ in page.evaluate(DATA)["cards"]} == {"points", "jobs", ""}

@@ -25,6 +25,7 @@ from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_
 from kpiopt.report.strategy_map.collect import MapSource, collect_map
 from tests.report import by_period
 from tests.report.browser import OUTSIDE, TEXTS, opened
+from tests.report.organizations import TOOLED
 
 SHIPPED = ("hand-solved", "scorecard", "adventureworks-base")
 NIGHTLY = (*SHIPPED, "adventureworks-stretched")
@@ -351,47 +352,6 @@ def test_a_cards_small_map_claims_no_shares(tmp_path):
     assert picture.count('class="arrow') == 6
     assert "of what can move it" not in picture
     assert "thicker" not in picture
-
-
-TOOLED = """
-schema = 1
-name = "Tooled"
-currency = "EUR"
-[kpi.jobs]
-name = "Jobs"
-unit = "jobs"
-[kpi.fix]
-name = "Fix"
-unit = "%"
-roll_up = "mean"
-step = 0.5
-[goal.jobs]
-target = 260
-[initiative.tool]
-name = "Dispatch tool"
-levels = [1, 3]
-uses.cash = 10
-effects.jobs = { contribution = 5, at = "person" }
-[budget.cash]
-limit = 100
-[unit.co]
-level = "company"
-[unit.ann]
-parent = "co"
-level = "person"
-[unit.bob]
-parent = "co"
-level = "person"
-[cell."ann/jobs"]
-baseline = 100
-max_stretch = 20
-[cell."bob/jobs"]
-baseline = 100
-max_stretch = 20
-[cell."ann/fix"]
-baseline = 80.2
-max_stretch = 5
-"""
 
 
 def tooled(folder: Path) -> ReportSource:
