@@ -13,11 +13,11 @@ def limit_words(scenario: Scenario, name: str) -> str:
     name, variant, other = split_variant(scenario, name)
     if variant:
         return f"{limit_words(other, name)} in variant {variant}"
-    bound, _, cell = name.partition("@")
+    plain, when = split_period(scenario.periods, name)
+    bound, _, cell = plain.partition("@")
     unit, _, kpi = cell.rpartition("/")
     if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
-        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}"
-    plain, when = split_period(scenario.periods, name)
+        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}{when}"
     kind, _, rest = plain.partition(".")
     if kind != "capacity":
         return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)
@@ -40,7 +40,14 @@ def split_variant(scenario: Scenario, name: str) -> tuple[str, str, Scenario]:
 def stopped_words(scenario: Scenario, names: str) -> str:
     """Return what stops a cell ("max_stretch; capacity.hours@ann") for a planner: "largest stretch; hours of Ann"."""
     ends = {"max_stretch": "largest stretch", "min_stretch": "smallest stretch"}
-    return "; ".join(ends.get(name) or limit_words(scenario, name) for name in names.split("; "))
+
+    def words(name: str) -> str:
+        end, variant, _ = split_variant(scenario, name)
+        if end not in ends:
+            return f"{end} in variant {variant}" if variant and end == "lock" else limit_words(scenario, name)
+        return f"{ends[end]} in variant {variant}" if variant else ends[end]
+
+    return "; ".join(map(words, names.split("; ")))
 
 
 def unit_of_limit(scenario: Scenario, name: str) -> str:

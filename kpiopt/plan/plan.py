@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +17,8 @@ from kpiopt.plan.chosen import spared_cells, without_spared
 from kpiopt.plan.factors import without_cushioned_locks
 from kpiopt.plan.parts_of_plan import stretch_box
 from kpiopt.plan.rounding import round_targets
-from kpiopt.scenario.scenario import Cells, Floats, Integers
+from kpiopt.scenario.scenario import Cells, Floats, Integers, Scenario
+from kpiopt.scenario.totals import Totals
 
 if TYPE_CHECKING:
     import polars as pl
@@ -99,29 +101,38 @@ class Plan:
 
     def _binding_of_periods(self) -> Texts:
         """The bound of its own at which a cell's stretch in a single period stands, (n_cells,) str."""
-        own = np.full(len(self.graph.scenario.cells), "", dtype=object)
-        here = np.flatnonzero(~np.isnan(self._own_of_periods()).all(axis=0))
-        if len(here):
-            own[here] = _own_binding(self.graph.scenario.cells, self.stretch)[here]
-        return own
 
-    def _own_of_periods(self) -> Floats:
-        """Least and largest stretch that rows of single periods give, NaN where there is none, (2, n_cells) float."""
-        cells, periods = self.graph.scenario.cells, self.graph.scenario.periods
-        ends = np.full((2, len(cells)), np.nan)
-        if periods is not None and periods.single is not None:
-            single, fixed = periods.single, ~np.isnan(periods.single.lock.ravel())
-            for end, given, bound in zip(
-                ends, (single.min_stretch, single.max_stretch), (cells.min_stretch, cells.max_stretch), strict=True
-            ):
-                end[:] = np.where(fixed | ~np.isnan(given.ravel()), np.where(fixed, cells.lock, bound), np.nan)
-        return ends
+        def of(scenario: Scenario) -> Texts:
+            own = np.full(len(scenario.cells), "", dtype=object)
+            here = np.flatnonzero(~np.isnan(_own_of_periods(scenario)).all(axis=0))
+            if len(here):
+                own[here] = _own_binding(scenario.cells, self.stretch)[here]
+            return own
+
+        return self._with_variants(of)
+
+    def _with_variants(self, of: Callable[[Scenario], Texts]) -> Texts:
+        """Return what stops cells in the scenario; "max_stretch (lean)" where a variant of a robust plan alone does."""
+        scenario = self.graph.scenario
+        own = of(scenario)
+        for name, other in scenario.robust:
+            if len(other.horizon) != len(scenario.horizon):
+                continue
+            theirs = of(other)
+            alone = (theirs != "") & ((own == "") | ((own == "min_stretch") & (theirs != "min_stretch")))
+            own[alone] = [f"{text} ({name})" for text in theirs[alone]]
+        return own
 
     @cached_property
     def whole_binding(self) -> Texts:
         """The bound at which each cell's stretch over the horizon stands, (n_horizon_cells,) str."""
-        own = _own_binding(self.graph.scenario.horizon, self.whole_stretch)
-        own[self.graph.scenario.totals.cell] = self._binding_of_totals()
+
+        def of(scenario: Scenario) -> Texts:
+            own = _own_binding(scenario.horizon, self.whole_stretch)
+            own[scenario.totals.cell] = self._binding_of_totals(scenario.totals)
+            return own
+
+        own = self._with_variants(of)
         own[spared_cells(self.graph, self.stretch)] = NOT_CHOSEN
         return own
 
@@ -133,9 +144,9 @@ class Plan:
             return self.stretch
         return np.bincount(scenario.cell_base, self.stretch, len(scenario.horizon)).astype(np.float64)
 
-    def _binding_of_totals(self) -> Texts:
+    def _binding_of_totals(self, totals: Totals) -> Texts:
         """The bound at which the total of each row about one stands."""
-        totals, (stretch, _, _) = self.graph.scenario.totals, self._ranges()
+        stretch, _, _ = self._ranges()
         x, size = stretch[totals.cell], 1e-7 * np.maximum(np.abs(stretch[totals.cell]), 1e-9)
         text = np.full(len(x), "", dtype=object)
         text[x <= totals.low + size] = "min_stretch"
@@ -160,7 +171,7 @@ class Plan:
         stretch, low, high = self._ranges()
         unit = np.array(scenario.units.ids, dtype=object)[graph.unit[node]]
         kpi = np.array(scenario.kpi_ids, dtype=object)[graph.kpi[node]]
-        horizon, (low_of_period, high_of_period) = scenario.horizon, self._own_of_periods()
+        horizon, (low_of_period, high_of_period) = scenario.horizon, _own_of_periods(scenario)
         columns = {
             "baseline": graph.baseline[node],
             "plan": self.expected[node],
@@ -327,6 +338,19 @@ def rolled_up_stretch(graph: CausalGraph, stretch: Floats) -> Floats:
     row, member, weight = graph.ways_up(graph.whole_node, np.flatnonzero(graph.period < 0))
     top = np.flatnonzero(graph.period < 0)[row]
     return np.bincount(top, weight * stretch[member], graph.n_nodes).astype(np.float64)
+
+
+def _own_of_periods(scenario: Scenario) -> Floats:
+    """Least and largest stretch that rows of single periods give, NaN where there is none, (2, n_cells) float."""
+    cells, periods = scenario.cells, scenario.periods
+    ends = np.full((2, len(cells)), np.nan)
+    if periods is not None and periods.single is not None:
+        single, fixed = periods.single, ~np.isnan(periods.single.lock.ravel())
+        for end, given, bound in zip(
+            ends, (single.min_stretch, single.max_stretch), (cells.min_stretch, cells.max_stretch), strict=True
+        ):
+            end[:] = np.where(fixed | ~np.isnan(given.ravel()), np.where(fixed, cells.lock, bound), np.nan)
+    return ends
 
 
 def _own_binding(cells: Cells, stretch: Floats) -> Texts:

@@ -183,7 +183,7 @@ class CellChecks:
                     field,
                     lambda cell, field=field: (  # type: ignore[misc]
                         "E-total-field",
-                        f"{table.name(cell)} has a {field}, but units below have cells of this KPI",
+                        f"{table.name(cell)} has its own {field}, but units below have cells of this KPI",
                         "a row of a unit above cells of the KPI is about their total, without effort, pay or noise",
                         "write own = true if it is what the unit does itself, or give it to the cells below",
                     ),

@@ -210,7 +210,7 @@ class _SingleRows:
                 column,
                 lambda i, column=column: (  # type: ignore[misc]
                     "E-period-field",
-                    f"{self._row_name(i)} has a {column}",
+                    f"{self._row_name(i)} has its own {column}",
                     f"rows of single periods hold {', '.join(_OF_PERIODS)}; all else is about the horizon",
                     f"write the {column} in the row without a period",
                 ),
@@ -297,8 +297,7 @@ class _SingleRows:
         whole, kinds = self.table.fields[column].copy(), [kind_of(entry) for entry in self.model.kpi.values()]
         seasons = [season_of(self.findings, self.model, kpi, len(self.names)) for kpi in self.model.kpi]
         missing, differ, turned = list[int](), list[int](), list[int]()
-        before = whole.copy()
-        for cell in np.flatnonzero(~np.isnan(own).all(axis=1)).tolist():
+        for cell in self.table.without_totals(np.flatnonzero(~np.isnan(own).all(axis=1)), self.model):
             given, at = ~np.isnan(own[cell]), int(self.table.kpi[cell])
             weight = {"flow": np.ones(len(given)), "rate": seasons[at]}.get(kinds[at], np.eye(len(given))[-1])
             total = float(weight[given] @ own[cell][given])
@@ -317,7 +316,7 @@ class _SingleRows:
             if np.isnan(whole[cell]) or ((given.all() or given[-1]) and abs(total - whole[cell]) > near):
                 differ += [cell] * bool(not np.isnan(whole[cell]))
                 whole[cell] = total
-        self._tell(column, (missing, differ, turned), before, whole, own)
+        self._tell(column, (missing, differ, turned), self.table.fields[column], whole, own)
         return whole
 
     def _tell(
@@ -393,15 +392,16 @@ class _SingleRows:
         ends = np.nan_to_num(own["min_stretch"]), np.where(np.isnan(own["max_stretch"]), np.inf, own["max_stretch"])
         least, most = (np.where(locked, free, end).sum(axis=1) for free, end in zip((0.0, np.inf), ends, strict=True))
         least_held, most_held = (np.where(locked, own["lock"], end).sum(axis=1) for end in ends)
-        beyond = is_above(least, whole[1]) | is_above(whole[0], most)
+        low = is_above(least, whole[1])
+        beyond, clash = low | is_above(whole[0], most), np.where(low, (least, whole[1]), (most, whole[0]))
         self._each(
             np.flatnonzero(beyond & ~crossed),
             "min_stretch",
             lambda cell: (
                 "E-min-above-max",
-                f"the periods of {name(cell)} leave its range over the horizon no stretch: at least {least[cell]:g} "
-                f"and at most {most[cell]:g} together, {whole[0][cell]:g} to {whole[1][cell]:g} over the horizon "
-                "(nan: not given)",
+                f"the periods of {name(cell)} leave its range over the horizon no stretch: "
+                f"at {('most', 'least')[int(low[cell])]} {clash[0][cell]:g} together, "
+                f"at {('least', 'most')[int(low[cell])]} {clash[1][cell]:g} over the horizon",
                 "the stretches of all periods add up to that of the horizon",
                 "correct one of them",
             ),

@@ -82,6 +82,15 @@ class CellTable:
         """Return a cell's name, "unit/kpi"."""
         return f"{self.units.ids[self.unit[cell]]}/{self.kpi_ids[self.kpi[cell]]}"
 
+    def without_totals(self, cells: Integers, model: ScenarioDocument) -> list[int]:
+        """Return those of some cells that are no totals: nothing below rolls up to them."""
+        rolls, kept = [entry.roll_up != "none" for entry in model.kpi.values()], list[int]()
+        for cell in cells.tolist():
+            unit, kpi = self.unit[cell], self.kpi[cell]
+            below = (self.unit > unit) & (self.unit < self.units.end[unit]) & (self.kpi == kpi)
+            kept += [cell] * (not rolls[kpi] or not below.any())
+        return kept
+
     def location(self, cell: int, column: str) -> Location:
         """Return where a field of a cell stands."""
         return self.rows.location(int(self.row[cell]), column)
@@ -289,7 +298,7 @@ class _Edit:
         if given < total and self.findings.is_whole("cell", "cells"):
             code = "W-adjust-partly" if given else "E-adjust-nothing"
             message = f"{total - given:,} of the {total:,} selected cells have no {field} of their own to change"
-            fix = f"use `set`, or select only cells that have a {field}"
+            fix = f"use `set`, or select only cells with their own {field}"
             rule = "edits change what the cells state themselves; guardrails are applied after them"
             self.findings.at(code, message, path, rule=rule, fix=fix, kind=ModelError)
         if field == "baseline" and any(self.chosen[cell] for cell in self.quantities):
