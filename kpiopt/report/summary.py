@@ -251,7 +251,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     decided = int(cells.has_decision.sum())
     largest = "; the largest, relative to baseline:" if len(asked) else "."
     yield indented(
-        f"{len(asked):,} of {decided:,} targets that can be stretched are stretched{largest}"
+        f"{len(asked):,} of {decided:,} targets that can be stretched are{largest}"
         if decided
         else "Nothing can be stretched."
     )
