@@ -171,7 +171,8 @@ class Plan:
         stretch, low, high = self._ranges()
         unit = np.array(scenario.units.ids, dtype=object)[graph.unit[node]]
         kpi = np.array(scenario.kpi_ids, dtype=object)[graph.kpi[node]]
-        horizon, (low_of_period, high_of_period) = scenario.horizon, _own_of_periods(scenario)
+        horizon = scenario.horizon
+        low_of_period, high_of_period = (None, None) if scenario.periods is None else _own_of_periods(scenario)
         columns = {
             "baseline": graph.baseline[node],
             "plan": self.expected[node],

@@ -87,6 +87,8 @@ def test_targets_add_up_through_the_tables(starter, capsys):
     targets = pl.read_csv(folder / "targets.csv", schema_overrides={"period": pl.String, **numbers})
     assert targets.columns == TARGET_COLUMNS
     assert targets.drop("period").equals(pl.read_parquet(folder / "targets.parquet").drop("period"))
+    of_ann = targets.row(by_predicate=(pl.col("unit") == "ann") & (pl.col("kpi") == "sales"), named=True)
+    assert (of_ann["min_stretch"], of_ann["max_stretch"]) == (0.0, 60_000.0)
     value = {(u, k): t for u, k, t in zip(targets["unit"], targets["kpi"], targets["target"], strict=True)}
     for kpi in ("sales", "visits", "complaints"):
         assert value["company", kpi] == value["north", kpi] + value["south", kpi]
