@@ -346,9 +346,7 @@ class _Draft:
             level_unit=self.level_unit[once],
             level_start=start,
             level_node=number[first_curve - len(once) + np.arange(len(once))],
-            curves=self.curves.freeze(
-                number, first_curve, self._where if self.scenario.periods is None else (lambda _: "")
-            ),
+            curves=self.curves.freeze(number, first_curve, self._where),
         )
 
     def _with_curves(self, nodes: _Nodes) -> _Nodes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Cells, Floats
 
-DUST = 1e-9
+NEGLIGIBLE = 1e-9
 """Share of its largest stretch up to which a cell has none."""
 
 
@@ -31,7 +31,7 @@ def spared_cells(graph: CausalGraph, stretch: Floats) -> NDArray[np.bool_]:
     if chosen is None:
         return spared
     whole = np.bincount(scenario.cell_base, np.abs(stretch), len(horizon))
-    spared[chosen.cell] = whole[chosen.cell] <= DUST * np.abs(horizon.max_stretch[chosen.cell])
+    spared[chosen.cell] = whole[chosen.cell] <= NEGLIGIBLE * np.abs(horizon.max_stretch[chosen.cell])
     answers = np.bincount(chosen.of_unit, ~spared[chosen.cell], len(chosen.unit)).astype(np.int64)
     missing = chosen.least - chosen.n_locked - answers
     may_fill = spared[chosen.cell] & ~chosen.light & (horizon.min_stretch[chosen.cell] <= 0.0)

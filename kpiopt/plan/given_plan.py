@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem, TableError
 from kpiopt.graph import CausalGraph
 from kpiopt.graph.by_period import added_by_stretch, rows_of, season_of_stretch
+from kpiopt.plan.chosen import NEGLIGIBLE
 from kpiopt.plan.split_rule import SplitPlan, leaf_cells, reach_targets
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.reading.regular_file import display_path
@@ -32,8 +33,6 @@ PERIOD_TABLE = TableRule(
     name="plan", columns=(*_COLUMNS, ColumnRule("period", "id")), prefixes=(("#", "text"),), key=()
 )
 """Columns of a plan made elsewhere by period; a row without a period is about the horizon."""
-_DUST = 1e-9
-"""Share of the largest stretch of a cell up to which one is 0."""
 SHOWN = 5
 """Cells that are named where many are missing."""
 
@@ -199,7 +198,7 @@ def _rests(table: Table, plan: _Rows, stretch: Floats) -> Iterator[Problem]:
     """Say which periods without a row come out below nothing: the others have more than the horizon."""
     scenario = plan.graph.scenario
     asked, given = stretch[rows_of(scenario, np.arange(len(plan.given)))], plan.given
-    below = ~given & (asked < -_DUST * np.abs(asked).max(axis=1, keepdims=True)) & given.any(axis=1, keepdims=True)
+    below = ~given & (asked < -NEGLIGIBLE * np.abs(asked).max(axis=1, keepdims=True)) & given.any(axis=1, keepdims=True)
     for row in np.flatnonzero(plan.counts & (plan.period < 0)).tolist():
         cell = plan.cell[row]
         if below[cell].any():

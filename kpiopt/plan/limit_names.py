@@ -52,6 +52,7 @@ def stopped_words(scenario: Scenario, names: str) -> str:
 
 def unit_of_limit(scenario: Scenario, name: str) -> str:
     """Return what a limit is counted in: the currency for pay and for what is money, else the resource."""
+    name, _, scenario = split_variant(scenario, name)
     plain, _ = split_period(scenario.periods, name)
     kind, _, rest = plain.partition(".")
     if kind == "capacity":

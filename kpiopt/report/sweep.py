@@ -15,7 +15,7 @@ from kpiopt.errors import printable
 from kpiopt.reading.key_path import key_text
 from kpiopt.reading.toml.emit import value_text
 from kpiopt.reading.toml.text import read_path
-from kpiopt.report.grid import FirstThatFits, Grid, heading, indented
+from kpiopt.report.grid import Grid, heading, indented, narrower
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
@@ -67,12 +67,10 @@ def _points(answer: SweepAnswer) -> Iterator[RenderableType]:
     written = point_texts(answer)
     shown = np.unique(np.linspace(0, len(answer.points) - 1, min(SHOWN_POINTS, len(answer.points))).round().astype(int))
     columns = _point_columns(answer, drawn)
-    rows = [[f"{i}", *written[i], *_point_row(answer.results[i], drawn)] for i in shown.tolist()]
-    full, narrow = Grid(columns), Grid(columns[:-MONEY_COLUMNS])
-    for row in rows:
-        full.add(*row)
-        narrow.add(*row[:-MONEY_COLUMNS])
-    yield FirstThatFits((full, narrow))
+    grid = Grid(columns)
+    for i in shown.tolist():
+        grid.add(f"{i}", *written[i], *_point_row(answer.results[i], drawn))
+    yield narrower(grid, *columns[-MONEY_COLUMNS:])
     if len(shown) < len(answer.points):
         yield indented(f"{len(shown)} of {len(answer.points):,} points shown; all are in points.csv.", "dim")
 
@@ -103,7 +101,8 @@ def _point_columns(answer: SweepAnswer, drawn: bool) -> tuple[str, ...]:
     currency = answer.scenario.currency
     odds = (ODDS,) if drawn else ()
     money = (f"pay at plan\n{currency}".rstrip(), f"initiatives\n{currency}".rstrip())
-    return ("point", *(_folded(axis.path) for axis in answer.axes), "goals\nmet", *odds, "largest\nstretch", *money)
+    axes = (_folded(axis.path) for axis in answer.axes)
+    return ("point", *axes, "goals\nmet", *odds, "peers' largest\nstretch", *money)
 
 
 def _folded(name: str) -> str:

@@ -91,7 +91,7 @@ def _frontier_table(answer: SweepAnswer, frontier: Frontier) -> PageTable:
 def _points_table(answer: SweepAnswer) -> PageTable:
     unit = f", {answer.scenario.currency}" if answer.scenario.currency else ""
     money = (f"pay at plan{unit}", f"initiatives{unit}")
-    columns = ("point", *(axis.path for axis in answer.axes), "goals met", ODDS, "largest stretch", *money)
+    columns = ("point", *(axis.path for axis in answer.axes), "goals met", ODDS, "peers' largest stretch", *money)
     rows = [
         [str(number), *values, *_figures(result)]
         for number, (values, result) in enumerate(zip(point_texts(answer)[:MOST_ROWS], answer.results, strict=False))

@@ -1,4 +1,4 @@
-"""Tables of an answer, and the same for who works with pandas."""
+"""Tables of an answer, the same for who works with pandas, and what a notebook shows of it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,26 @@ ODDS_COLUMNS = {
 GAP_COLUMNS = {"unit": str, "kpi": str, "top_down": float, "bottom_up": float, "plan": float, "target": float}
 INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "start": str, "level": float, "max": float}
 """`start`, the period in which a level begins, stands in plans by period only."""
+
+
+class Shown:
+    """An answer that a notebook shows: a later room draws it, and is looked up when a notebook asks."""
+
+    def _repr_html_(self) -> str:
+        return str(import_module("kpiopt.report.notebook").html_of(self))
+
+    def figure(self, name: str) -> Any:
+        """Return a figure that a notebook shows, by its name: of a page's figures their title, or how that begins.
+
+        Of a run these are "map", "tornado", "cascade", "stretch", "fairness", "pay", "bridge" and "odds"; "bridge GOAL"
+        and "odds GOAL" are those of one goal. "tornado" studies the scenario anew.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such figure; the message names those that there are.
+        """
+        return import_module("kpiopt.report.notebook").figure_of(self, name)
 
 
 def frame_of(rows: list[dict[str, Any]], columns: dict[str, type]) -> pl.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.answer import finite, locks_as_dict, odds_over, pay_as_dict
 from kpiopt.run.asks import CushionResult, FairnessResult, Gap
 from kpiopt.run.chosen import chosen_as_dict
-from kpiopt.run.frames import ODDS_COLUMNS, as_pandas, frame_of
+from kpiopt.run.frames import ODDS_COLUMNS, Shown, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
@@ -169,7 +168,7 @@ def broken_as_dict(limit: BrokenLimit) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A certified plan with its odds.
 
     Attributes
@@ -248,23 +247,6 @@ class Run:
         goals = f"{len(self.goals)} goals, {short} fall short" if short else f"{len(self.goals)} goals, all met"
         odds = self.simulation.all_goals.text if self.simulation and self.simulation.all_goals else "not simulated"
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
-
-    def _repr_html_(self) -> str:
-        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
-        return str(import_module("kpiopt.report.notebook").html_of(self))
-
-    def figure(self, name: str) -> Any:
-        """Return a figure that a notebook shows, by its name.
-
-        "map", "tornado", "cascade", "stretch", "fairness", "pay", "bridge", "odds"; "bridge GOAL" and
-        "odds GOAL" are those of one goal. "tornado" studies the scenario anew.
-
-        Raises
-        ------
-        UsageError
-            Where the run has no such figure; the message names those that it has.
-        """
-        return import_module("kpiopt.report.notebook").figure_of(self, name)
 
     def to_pandas(self) -> Any:
         """Return the targets table as a pandas DataFrame.

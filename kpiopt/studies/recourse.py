@@ -38,7 +38,7 @@ from kpiopt.simulation.planning.margins import planning_draws
 Flags = NDArray[np.bool_]
 MOST_TRIES = 80
 """Rounds of cuts, after which it is told by how much what to decide now may be off."""
-CLOSE = 1e-7
+OPEN_GAP = 1e-7
 """Share of a shortfall by which what is decided now may be from the best."""
 THRIFT = 1e-7
 """Weight of cost beside shortfalls: of decisions that lack the same the cheaper ones are told."""
@@ -331,7 +331,7 @@ class _Stages:
             told = dot(self.share, answer.x[self.base.n_columns :])
             if mean < best[0]:
                 best = mean, at, [each.x for each in answers]
-            if found - told <= CLOSE * max(1.0, abs(found)):
+            if found - told <= OPEN_GAP * max(1.0, abs(found)):
                 return *best, 0.0
             least = max(least, told)
             master = self._with_cuts(master, now, at, answers)

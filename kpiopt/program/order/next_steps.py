@@ -30,7 +30,7 @@ from kpiopt.program.trust.whole_tree import worst_allowed
 
 BETTER = 1e-6
 """By which share of its size a step gets better where a limit is looked for: far above what a solver errs by."""
-HAIR = 1e-6
+SMALLEST_MOVE = 1e-6
 """Share of a limit that is taken away where nothing says what the next smaller use is."""
 BY_DEGREES = 1.5
 """Where twice the way changes a value more than this many times as much, it changes by degrees and not at once."""
@@ -162,7 +162,7 @@ class NextLimits:
 
     def _below(self, least: float) -> NextStep:
         """Return what is below a limit: at once where values jump there, some way below where they do not."""
-        hair = HAIR * max(1.0, abs(least))
+        hair = SMALLEST_MOVE * max(1.0, abs(least))
         near, start = self.at(least - hair - self.side), self._told(least)
         if not near.has_plan:
             return replace(near, start=start, at_once=True)
@@ -217,7 +217,9 @@ class NextLimits:
                 raise
             raise NotFound from None
         level = self.cascade.columns.level
-        other_levels = not np.allclose(level.of(found.x), level.of(self.solution.x), rtol=HAIR, atol=HAIR)
+        other_levels = not np.allclose(
+            level.of(found.x), level.of(self.solution.x), rtol=SMALLEST_MOVE, atol=SMALLEST_MOVE
+        )
         for now, then in zip(self.solution.steps[: len(program.objectives)], found.steps, strict=False):
             if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
                 return NextStep(moved, now.label, then.value - now.value, other_levels=other_levels)
@@ -286,4 +288,4 @@ class NextLimits:
             return None
         under = lcm(*(f.denominator for f in fine))
         grid = gcd(*(int(f * under) for f in fine)) / under
-        return grid if grid > HAIR * max(abs(float(v)) for v in fine) else None
+        return grid if grid > SMALLEST_MOVE * max(abs(float(v)) for v in fine) else None

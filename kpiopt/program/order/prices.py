@@ -16,7 +16,7 @@ from kpiopt.program.formulation.actions import next_steps
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
-from kpiopt.program.order.next_steps import HAIR, NextLimits, NextStep, NotFound
+from kpiopt.program.order.next_steps import SMALLEST_MOVE, NextLimits, NextStep, NotFound
 from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_priced
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.solver.answer import SolverOptions
@@ -217,7 +217,7 @@ def _with_less(result: LimitResult, search: NextLimits, steps: Floats) -> LimitR
         found = None if result.price_less else search.less()
     except NotFound:
         found = None
-    if found is None and len(steps) and search.has_less(search.side - float(steps.min()) + HAIR):
+    if found is None and len(steps) and search.has_less(search.side - float(steps.min()) + SMALLEST_MOVE):
         with suppress(NotFound):
             found = search.at(-float(steps.min()))
     no_plan = found is not None and not found.has_plan

@@ -87,7 +87,7 @@ def _along(answer: SweepAnswer) -> Iterator[PageFigure]:
         yield PageFigure("Odds", figure, f"over {title}; bands: 95 % intervals")
     measures: list[tuple[str, str, Callable[[PointResult], float | None], bool]] = [
         ("Cost", f"pay at plan and initiatives, {answer.scenario.currency}".rstrip(", "), money, False),
-        ("Largest stretch", "relative stretch among peers", lambda result: result.largest_stretch, True),
+        ("Peers' largest stretch", "average over groups, relative to baseline", lambda r: r.largest_stretch, True),
     ]
     for name, what, of, share in measures:
         known = [(places[number], value) for number, result in order if (value := of(result)) is not None]

@@ -1,7 +1,8 @@
 """A worksheet that writes what this house puts into cells, faster: a formula is taken as it is, a cell is one string.
 
 The library looks through every formula for thirty functions of new versions of Excel, and builds every cell from lists
-of attributes. Ours hold none of these functions. The bytes are the same; a test holds that.
+of attributes. Ours hold none of these functions. The bytes are the same; a test holds that. For it two methods are
+overridden that the library keeps to itself, so only versions that were tried are allowed.
 """
 
 from __future__ import annotations

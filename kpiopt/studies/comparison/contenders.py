@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
-from kpiopt.run.frames import as_pandas, frame_of
+from kpiopt.run.frames import Shown, as_pandas, frame_of
 from kpiopt.run.over_assign import over_assign
 from kpiopt.run.run import JudgedPlan, Run
 from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
@@ -79,7 +78,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Comparisons:
+class Comparisons(Shown):
     """The first scenario against each of the others.
 
     Attributes
@@ -100,20 +99,6 @@ class Comparisons:
 
     def __repr__(self) -> str:
         return "\n".join(["Comparisons:", f"  {self.base!r}", *(f"  {other!r}" for other in self.others)])
-
-    def _repr_html_(self) -> str:
-        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
-        return str(import_module("kpiopt.report.notebook").html_of(self))
-
-    def figure(self, name: str) -> Any:
-        """Return a figure of the comparison's page that a notebook shows, by its title or how that begins.
-
-        Raises
-        ------
-        UsageError
-            Where there is no such figure; the message names those that there are.
-        """
-        return import_module("kpiopt.report.notebook").figure_of(self, name)
 
     @property
     def frame(self) -> pl.DataFrame:

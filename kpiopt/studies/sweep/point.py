@@ -63,7 +63,7 @@ class PointResult:
     steps : tuple of (str, float)
         Value of each step of the order but the last; steps with a slack give up a part of it afterwards.
     largest_stretch : float or None
-        Largest relative stretch among peers in the plan itself, the groups weighted by their size; None without any
+        Average of the peer groups' largest relative stretches in the plan, weighted by their size; None without any
         decision.
     pay, initiatives : float or None
         Pay at plan, and what initiatives take from budgets that are money; None without a plan.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from kpiopt.deadline import TIME_LIMIT, NotDone
 from kpiopt.errors import LimitReached, problem_as_dict
 from kpiopt.reading.toml.text import read_path
-from kpiopt.run.frames import as_pandas
+from kpiopt.run.frames import Shown, as_pandas
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 SCHEMA = "kpiopt.sweep/1"
-ODDS, STRETCH, MONEY = "odds of all goals", "largest relative stretch", "pay at plan and initiatives"
+ODDS, STRETCH, MONEY = "odds of all goals", "the peers' largest stretch", "pay at plan and initiatives"
 
 
 @dataclass(frozen=True)
-class SweepAnswer:
+class SweepAnswer(Shown):
     """All points of a sweep.
 
     Attributes
@@ -75,20 +74,6 @@ class SweepAnswer:
         """One row for each point, as in points.csv."""
         return points_frame(self)
 
-    def _repr_html_(self) -> str:
-        """Return it as a notebook shows it: a later room draws it, and is looked up when a notebook asks."""
-        return str(import_module("kpiopt.report.notebook").html_of(self))
-
-    def figure(self, name: str) -> Any:
-        """Return a figure of the sweep's page that a notebook shows, by its title or how that begins.
-
-        Raises
-        ------
-        UsageError
-            Where there is no such figure; the message names those that there are.
-        """
-        return import_module("kpiopt.report.notebook").figure_of(self, name)
-
     def to_pandas(self) -> Any:
         """Return the points as a pandas DataFrame.
 
@@ -116,7 +101,7 @@ def all_goals(result: PointResult) -> float | None:
 
 
 def largest_stretch(result: PointResult) -> float | None:
-    """Return the largest relative stretch among peers."""
+    """Return the average of the peer groups' largest stretches."""
     return result.largest_stretch
 
 

@@ -123,7 +123,10 @@ class TestVariants:
         ],
     )
     def test_what_it_adds_and_uses(self, tmp_path: Path, patch: str) -> None:
-        load_scenario(written(tmp_path, f"[variant.fine]\n{patch}\n"), variant="fine")
+        path = written(tmp_path, f"[variant.fine]\n{patch}\n")
+        plain, fine = load_scenario(path), load_scenario(path, variant="fine")
+        parts = ("noise", "cells", "factors", "kpis", "budgets")  # what these patches add to
+        assert [repr(getattr(plain, part)) != repr(getattr(fine, part)) for part in parts].count(True) >= 1
 
     def test_two_compose_in_order(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = written(
