@@ -80,7 +80,7 @@ def test_a_sweep_says_where_its_odds_are_best_and_what_is_used_up_where():
     least, best = min(odds, key=lambda o: o.estimate), max(odds, key=lambda o: o.estimate)
     assert f"from {least.text} with Budget for pay = 200 to {best.text} with Budget for pay = 600" in said
     assert "pay budget 3 of 4 200; 400; 600" in said or "pay budget 2 of 4 200; 400" in said
-    assert "Odds over Budget for pay" in said and "Largest stretch" in said
+    assert "Odds over Budget for pay" in said and "Peers' largest stretch" in said
 
 
 def test_points_without_a_plan_are_counted_and_drawn_as_gaps():
