@@ -355,13 +355,14 @@ def add_changes(
 ) -> Columns:
     """delta_h in a finite box, a little wider than interval arithmetic says where it can move at all.
 
-    The certificate needs a finite box; what cannot move is left to no solver. Of a curve it is what reaches it.
+    The certificate needs a finite box; what cannot move at all is left to no solver. What moves by less than the
+    rounding of its own size keeps its box: were it held, its equation would hold what moves it. Of a curve it is what
+    reaches it.
     """
     lower, upper = np.zeros(len(graph.scenario.cells)), np.zeros(len(graph.scenario.cells))
     lower[cell], upper[cell] = stretch.lower, stretch.upper
     low, high = change_interval(graph, (lower, upper), (level.lower, level.upper))
     low[graph.curves.node], high[graph.curves.node] = low[graph.curves.tail], high[graph.curves.tail]
-    low, high = closed(low, high)
     margin = 0.01 * (high - low) + 1e-6 * np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-3)
     margin = np.where(low < high, margin, 0.0)
     margin[graph.curves.node] = 0.0  # their pieces are to have the lengths of the file

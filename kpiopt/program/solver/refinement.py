@@ -23,6 +23,8 @@ ABOVE_ROUNDING = 2.0**-20
 """Smallest violation that is magnified to size 1 where a row out of reach, which rounding leaves open by 2^-52, would
 be magnified beyond the solver's tolerance with the rest and made a clash."""
 LARGEST_COST = 2.0**23
+STANDS_OFF = 1e-12
+"""Share of its terms by which a row that is at its side may be off it."""
 _AT_SIDE = 1e-13
 _OPEN = 1e19
 
@@ -110,6 +112,18 @@ def _complementarity(dual: Floats, value: Floats, lower: Floats, upper: Floats) 
     side = np.where(dual > 0.0, lower, upper)
     reach = np.where(np.isfinite(side), np.abs(value - np.where(np.isfinite(side), side, 0.0)), 1.0 + np.abs(value))
     return dot(np.abs(dual), reach)
+
+
+def stands_off(arrays: ProgramArrays, x: Floats, y: Floats) -> bool:
+    """Whether a row has a dual but is not at the side that it points to, which a gap alone does not show.
+
+    Where another goal counts for far more, such a dual leaves next to no gap, but what it says would be held for all
+    later steps: the row at its side, and what it is made of where it stands.
+    """
+    activity = arrays.matrix @ x
+    side = np.where(y > 0.0, arrays.row_lower, arrays.row_upper)
+    size = np.maximum(abs(arrays.matrix) @ np.abs(x), np.where(np.isfinite(side), np.abs(side), 0.0))
+    return bool(np.any((y != 0.0) & (np.abs(activity - side) > STANDS_OFF * size)))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from kpiopt.program.solver.refinement import (
     Error,
     estimate_error,
     pose_refinement,
+    stands_off,
 )
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_columns
 from kpiopt.program.trust.certificate import verify_infeasible
@@ -226,7 +227,7 @@ class Session:
         """Read, unscale, tidy and judge an optimum; refine it where that is needed."""
         first = best = found = self._read()
         for _ in range(REFINEMENTS):
-            if best.error.within(*(PRECISE if self._options.precise else WELL)):
+            if self._is_settled(best):
                 break
             refined, ray = self._refine(found)
             if ray is not None:
@@ -234,10 +235,21 @@ class Session:
             if refined is None:
                 break
             found = refined
-            best = min(best, found, key=lambda point: point.error.larger)
+            best = min(best, found, key=self._misses)
         if best is not first:
             self._solver.set_basis(best.basis)
         return self._answer(best) if best.error.within(SOLVED, SOLVED) else Answer(Status.UNKNOWN)
+
+    def _is_settled(self, point: _Point) -> bool:
+        """Whether a point is not refined any more."""
+        if not self._options.precise:
+            return point.error.within(*WELL)
+        return point.error.within(*PRECISE) and not stands_off(self._arrays, point.x, point.y)
+
+    def _misses(self, point: _Point) -> tuple[bool, bool, float]:
+        """Say what makes a point worse than another, the weightiest first."""
+        off = self._options.precise and stands_off(self._arrays, point.x, point.y)
+        return not point.error.within(SOLVED, SOLVED), off, point.error.larger
 
     def _read(self) -> _Point:
         x, y = self._solver.solution()

@@ -290,15 +290,14 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     end = np.where(lowest <= lower, lower, upper)
     end = np.where(whole, _best_whole(w, centre, d, (lower, upper)), end)
     end = np.where(inside | flat, 0.0, end)
-    parabola = np.where(inside, d * centre - d * half / 2.0, w * (end - centre) ** 2 + d * end)
     # At an end, the true lowest point may lie inside by rounding; the parabola is then lower by w times its square.
     slip = w * (8.0 * np.finfo(float).eps * (np.abs(centre) + np.abs(half))) ** 2
-    bent = np.where(flat, 0.0, parabola - slip)
-    at_end = w * (np.abs(end) + np.abs(centre)) ** 2 + np.abs(d * end)
-    bent_size = np.where(inside, np.abs(d * centre) + np.abs(d * half), at_end)
-    slope = np.where(flat, d, 0.0)
-    straight = _sum_below(y, _sides(arrays, y), slope, _ends(slope, arrays))
-    return math.nextafter(straight + lower_sum(bent, np.where(flat, 0.0, bent_size), 8), -math.inf)
+    at = np.where(
+        flat, _ends(d, arrays), np.where(inside, centre, end)
+    )  # bent: d at + the rest is the parabola's least
+    rest = np.where(flat, 0.0, np.where(inside, -d * half / 2.0, w * (end - centre) ** 2) - slip)
+    size = np.where(flat, 0.0, np.where(inside, np.abs(d * half), w * (np.abs(end) + np.abs(centre)) ** 2))
+    return _sum_below(y, _sides(arrays, y), d, at, (rest, 8.0 * size))
 
 
 def _best_whole(weight: Floats, centre: Floats, d: Floats, box: tuple[Floats, Floats]) -> Floats:
@@ -326,13 +325,18 @@ def _ends(d: Floats, arrays: ProgramArrays) -> Floats:
     return np.where(d > 0.0, arrays.column_lower, np.where(d < 0.0, arrays.column_upper, 0.0))
 
 
-def _sum_below(y: Floats, side: Floats, d: Floats, end: Floats) -> float:
-    """Return a value not above y'side + d'end, where only d is rounded (once)."""
+def _sum_below(
+    y: Floats, side: Floats, d: Floats, end: Floats, more: tuple[Floats, Floats] = (np.empty(0), np.empty(0))
+) -> float:
+    """Return a value not above y'side + d'end + the sum of more, where of the products only d is rounded (once).
+
+    `more` are further summands, and for each the sizes of what it was computed from, once for each rounding.
+    """
     if np.any(np.isinf(end)):
         return -np.inf
     head, tail = split_products(np.concatenate([y, d]), np.concatenate([side, end]))
-    slip = np.concatenate([np.zeros(len(head) + len(y)), np.abs(d * end)])
-    return lower_sum(np.concatenate([head, tail]), slip, 1)
+    slip = np.concatenate([np.zeros(len(head) + len(y)), np.abs(d * end), more[1]])
+    return lower_sum(np.concatenate([head, tail, more[0]]), slip, 1)
 
 
 def _transposed(arrays: ProgramArrays) -> sp.csr_array:

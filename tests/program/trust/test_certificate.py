@@ -66,6 +66,25 @@ def test_no_feasible_point_goes_below_the_quadratic_bound_of_any_multipliers(see
 
 
 @given(SEEDS)
+def test_the_quadratic_bound_loses_only_the_last_digits_of_each_price(seed):
+    rng = np.random.default_rng(seed)
+    arrays, _ = known_feasible(rng)
+    n, big = arrays.n_columns, 10.0 ** rng.uniform(0, 6, arrays.n_columns)
+    fixed = replace(arrays, column_lower=big, column_upper=big, cost=np.zeros(n))
+    weight, y = 10.0 ** rng.uniform(-12, 0, n), rng.standard_normal(arrays.n_rows) * 10.0 ** rng.uniform(-3, 3)
+    y = np.where((y > 0) & np.isneginf(arrays.row_lower) | (y < 0) & np.isposinf(arrays.row_upper), 0.0, y)
+    least, sizes = Fraction(0), 0.0
+    for v, low, high in zip(y, arrays.row_lower, arrays.row_upper, strict=True):
+        least += Fraction(v) * Fraction(low if v > 0 else high) if v else 0
+    for j in range(n):
+        d = -rational_dot(arrays.matrix[:, [j]].toarray()[:, 0], y)
+        least += Fraction(weight[j]) * Fraction(big[j]) ** 2 + d * Fraction(big[j])
+        sizes += abs(float(d)) * big[j] + 8.0 * weight[j] * big[j] ** 2
+    lost = least - Fraction(quadratic_bound(fixed, weight, np.zeros(n), y))
+    assert 0 <= lost <= 2.0 * np.finfo(float).eps * (sizes + abs(float(least)))
+
+
+@given(SEEDS)
 def test_over_a_box_alone_both_bounds_are_the_minimum(seed):
     rng = np.random.default_rng(seed)
     n = 5
