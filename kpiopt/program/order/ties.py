@@ -23,6 +23,7 @@ from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.refinement import estimate_error, left_open
 from kpiopt.program.solver.substitution import substitute
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.tolerances import CERTIFIED
 
 EXCHANGES = 60
 NEAR_EXCHANGES = 4
@@ -69,7 +70,7 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
     Raises
     ------
     Uncertified
-        Where no set of active limits satisfies the optimality conditions.
+        Where no set of active limits satisfies the optimality conditions, or none of the plans keeps all limits.
     """
     if near is not None:
         plan = closest_plan_near(arrays, reference, near)
@@ -78,11 +79,13 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
     reduction = reduce_program(_without_cost(arrays), reference.weight)
     plan = None if reduction is None else _restored(reduction, reference)
     plan = plan or _closest(arrays, reference)
-    if plan is None:
+    if plan is None or estimate_error(arrays, plan.x, np.zeros(arrays.n_rows)).primal > CERTIFIED:
         raise Uncertified(
             Problem(
                 "E-tie-rule",
-                f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits",
+                f"the plan closest to the reference was not found in {EXCHANGES} exchanges of limits"
+                if plan is None
+                else "no plan keeps all limits that the steps before left to the plan closest to the reference",
                 rule="among equally good plans exactly one is published",
                 fix="leave less to the last step: give `decide.order` a step that settles more",
             )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kpiopt.errors import Uncertified
 from kpiopt.program.formulation.blocks import Reference
 from kpiopt.program.order import ties
 from kpiopt.program.solver.interior import scale_program
@@ -205,3 +206,16 @@ def test_the_plan_with_the_least_error_is_taken(monkeypatch, errors, chosen, tri
     found = ties._closest(program([[1, 1]], 0, columns=(0, 9), rows=(4, INF)), ONES)
     assert len(seen) == tried
     assert found is seen[chosen]
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        program([[1, 1], [1, 1]], 0, columns=(0, 9), rows=([4, 5], [4, 5])),
+        program([[1, 1]], 0, columns=(0, 9), rows=(30, 30)),
+        program([[1, -1], [1, 0]], 0, columns=(0, 9), rows=([0, 10], INF)),
+    ],
+)
+def test_no_compromise_is_taken_for_a_plan(arrays):
+    with pytest.raises(Uncertified, match="no plan keeps all limits"):
+        ties.closest_plan(arrays, ONES)

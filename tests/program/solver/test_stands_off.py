@@ -13,7 +13,7 @@ HAIR = 3e-8
 
 
 def two_goals() -> ProgramArrays:
-    """Return minimise 1e-5 f + 100 g over x + f >= 100 - 3e-8 and 100 - x + g >= 103, x at most 100: f = 0, g from x."""
+    """Return minimise 1e-5 f + 100 g over x + f >= 100 - 3e-8 and g >= 3, with x at most 100."""
     return ProgramArrays(
         cost=np.array([0.0, 1e-5, 100.0]),
         offset=0.0,
