@@ -85,4 +85,5 @@ def as_pandas(frame: pl.DataFrame) -> Any:
     except ImportError:
         fix = "pip install pandas, or use the polars table itself"
         raise UsageError(Problem("E-extra", "this needs the package pandas", fix=fix)) from None
-    return pandas.DataFrame(frame.to_dict(as_series=False))
+    is_plain = {name: dtype.is_float() or dtype.is_integer() for name, dtype in frame.schema.items()}
+    return pandas.DataFrame({n: frame[n].to_numpy() if plain else frame[n].to_list() for n, plain in is_plain.items()})

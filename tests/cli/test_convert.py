@@ -64,6 +64,12 @@ def test_shipped_scenarios_survive_the_round_trip(tmp_path: Path, path: Path) ->
     (tmp_path / "kpiopt.toml").touch()
     run("convert", path, tmp_path / "plan.xlsx")
     run("convert", tmp_path / "plan.xlsx", tmp_path / "back.toml")
+    book = python_calamine.load_workbook(tmp_path / "plan.xlsx")
+    heads = {name: book.get_sheet_by_name(name).to_python()[:2] for name in book.sheet_names}
+    unhelped = [
+        (s, c) for s, (helps, columns) in heads.items() for h, c in zip(helps, columns, strict=True) if len(h) < 4
+    ]
+    assert not unhelped
     original = load_scenario(path)
     for name in ("plan.xlsx", "back.toml"):
         require_same(original, load_scenario(tmp_path / name))

@@ -10,6 +10,7 @@ import pytest
 
 import kpiopt
 from kpiopt.errors import UsageError
+from kpiopt.run.frames import as_pandas, tables_of
 from kpiopt.run.run import Run
 from tests.report import by_period
 from tests.report.organizations import HOSTILE, write_scorecard
@@ -102,3 +103,13 @@ def test_the_frame_of_a_plan_by_period_has_the_periods():
     frame = by_period.run().to_pandas()
     assert isinstance(frame, pandas.DataFrame)
     assert set(frame["period"].dropna()) == {"T1", "T2", "T3"}
+
+
+def test_numbers_stay_numbers_in_pandas():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    for ours in (by_period.run().targets, *tables_of(by_period.run().as_dict()).values()):
+        frame = as_pandas(ours)
+        for name, kind in ours.schema.items():
+            assert pandas.api.types.is_float_dtype(frame[name]) or not kind.is_float(), name
+            theirs = [None if pandas.isna(value) else value for value in frame[name]]
+            assert theirs == ours[name].to_list(), name

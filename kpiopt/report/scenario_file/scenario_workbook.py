@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import types
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from kpiopt.scenario.format import plan, strategy_map
 
 if TYPE_CHECKING:
     import xlsxwriter
+    from pydantic.fields import FieldInfo
 
 MODELS: dict[str, type[BaseModel]] = {
     "perspectives": strategy_map.PerspectiveEntry,
@@ -44,6 +46,11 @@ _KEYS = {name: keys for name, (_, keys) in SECTIONS.items()} | {
 _KEY_HELP = {
     "key": "path of a setting, such as currency or simulation.seed",
     "value": "its value; lists and tables as in TOML",
+    "cause": "id of what drives it: a KPI or a factor",
+    "first": "path of one uncertain quantity, such as factor.market",
+    "second": "path of the other one",
+    "goal": "id of the KPI, or a word of yours where the column kpi names it",
+    "budget": "id of what is spent, or a word of yours where the column resource names it",
     "attainment": "actual / target",
     "payout": "share of target incentive paid at this attainment",
     "correlation": "of the normal scores, -1 to 1",
@@ -57,7 +64,7 @@ _LISTS = {
 """Column -> the sheet and column that hold the ids it may name."""
 
 _QUANTITIES = {rule.name for rule in CELLS_TABLE.columns if rule.kind == "quantity"}
-_ROWS_AHEAD = 1000
+_ROWS_AHEAD, _EMPTY_ROWS = 1000, 3
 _FIRST_ROW = 2
 """Rows above the entries: help and header."""
 
@@ -119,7 +126,23 @@ def _help(name: str, column: str) -> str:
         return field.description
     if column in _KEY_HELP:
         return _KEY_HELP[column]
-    return "id" if column in _KEYS[name] else ""
+    if column in _KEYS[name]:
+        sheet, _ = _LISTS.get(column, (name, ""))
+        return f"id, from the sheet {sheet}" if sheet != name else "id: a short word of yours by which others name it"
+    first, _, rest = column.partition(".")
+    family = model.model_fields.get(first) if model else None
+    return _part_help(family, rest) if family and rest else ""
+
+
+def _part_help(family: FieldInfo, part: str) -> str:
+    """Return the help of a column such as units.level, which is a part of a key, or uses.hours, a resource of it."""
+    said = family.description or ""
+    for kind in _kinds(family.annotation):
+        if _is_model(kind) and part in kind.model_fields:
+            which, _, more = said.partition(":")
+            absent = more.rpartition(";")[2] or said.rpartition(";")[2]
+            return f"{which.partition(';')[0]}, by their {kind.model_fields[part].description};{absent}"
+    return said.replace(", by resource", f", of {part}") if ", by resource" in said else f"{said}: {part}"
 
 
 def _write_sheet(book: xlsxwriter.Workbook, name: str, rows: list[Row], columns: Mapping[str, list[str]]) -> None:
@@ -128,16 +151,24 @@ def _write_sheet(book: xlsxwriter.Workbook, name: str, rows: list[Row], columns:
     helped = book.add_format({"italic": True, "font_color": "#595959", "text_wrap": True, "valign": "top"})
     header = book.add_format({"bold": True, "bg_color": "#1F3864", "font_color": "#FFFFFF", "border": 1})
     entry = book.add_format({"bg_color": "#FFF9E5", "border": 1, "border_color": "#D9D9D9"})
+    lines = 3
     for at, column in enumerate(columns[name]):
         text = _help(name, column)
         sheet.write_string(0, at, f"# {text}" if at == 0 else text, helped)
         sheet.write_string(1, at, column, header)
         _add_list(sheet, name, column, at, columns)
         longest = max((len(str(row.get(column) or "")) for row in rows), default=0)
-        sheet.set_column(at, at, min(max(14, len(column) + 2, longest + 2), 48))
-    sheet.set_row(0, 75)
+        width = min(max(14, len(column) + 2, longest + 2, len(text) / 6), 48)
+        lines = max(lines, math.ceil(1.15 * len(text) / width))
+        sheet.set_column(at, at, width)
+    sheet.set_row(0, 15 * lines)
     sheet.freeze_panes(_FIRST_ROW, len(_KEYS[name]))
-    for number, row in enumerate(rows, start=_FIRST_ROW):
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0, _FIRST_ROW - 1)
+    sheet.set_footer(f"&L&8{name}&R&8&P / &N")
+    for number, row in enumerate([*rows, *[{}] * _EMPTY_ROWS], start=_FIRST_ROW):
         for at, column in enumerate(columns[name]):
             value = row.get(column)
             if name == "cells" and column in _QUANTITIES and isinstance(value, str):

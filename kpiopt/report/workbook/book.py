@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from kpiopt.reading.tables.workbook_sheet import column_letters
-from kpiopt.report.workbook.sheet import FIRST, HEADER, Bars, Column, Field, Sheet, quoted
+from kpiopt.report.workbook.sheet import FIRST, HEADER, Bars, Column, Field, Formula, Sheet, quoted
 
 NAVY, PAPER, INK, SOFT = "#1F3864", "#FFFFFF", "#1B2430", "#5B6675"
 BLUE, PALE, GREEN, ORANGE, RED, LINE = "#2B5CA0", "#B7C3CF", "#7FB59A", "#F0A35E", "#C0392B", "#D5DBE2"
+FAINT, STRONG = "#F4F7FB", "#9DB8DC"
 CHART_ROWS = 22
 ROWS_ABOVE_CHART = 45
 """Charts stand below tables that are not longer, so that they print well; else beside them, so that they are seen."""
@@ -89,10 +91,21 @@ class Page:
         """Write one cell as what it is: text is never taken for a formula, a link or a number."""
         self._sheet.put(row - 1, column - 1, value, self.book.style(**style))
 
+    def across(self, row: int, widths: Sequence[float], text: str, **style: Any) -> None:
+        """Write a text over the first columns, as high as it needs in their widths."""
+        look = self.book.style(text_wrap=True, valign="top", **style)
+        self._sheet.merge_range(row - 1, 0, row - 1, len(widths) - 1, "", look)
+        self._sheet.put(row - 1, 0, text, look)
+        self.height(row, 15.0 * math.ceil(1.15 * len(text) / sum(widths)))
+
+    def height(self, row: int, points: float) -> None:
+        """Set the height of a row."""
+        self._sheet.set_row(row - 1, points)
+
     def table(self, sheet: Sheet) -> None:
         """Write header and rows; one that may be sorted is an Excel table."""
         columns, rows, last = sheet.columns, sheet.rows, FIRST + max(1, len(sheet.rows)) - 1
-        header = {"bold": True, "bg_color": NAVY, "font_color": PAPER, "text_wrap": True, "valign": "vcenter"}
+        header = {"bold": True, "bg_color": NAVY, "font_color": PAPER, "text_wrap": True, "valign": "top"}
         names = [{"header": c.header, "header_format": self.book.style(**header)} for c in columns]
         if not sheet.depths:
             options = {"name": f"table_{''.join(filter(str.isalnum, sheet.name.lower()))}", "columns": names,
@@ -105,7 +118,7 @@ class Page:
             hidden = {"hidden": True} if rows and all(row[i] in (None, "") for row in rows) else {}
             self._sheet.set_column(i, i, column.width or _width(column, i, rows), None, hidden)
             if column.show:
-                self.show(column.show, i + 1, FIRST, last)
+                self.show(_direction(column.show, i, rows), i + 1, FIRST, last)
         self._sheet.set_row(HEADER - 1, 32)
         self._sheet.freeze_panes(HEADER, sheet.key_columns)
         looks: dict[tuple[object, ...], list[Any]] = {}
@@ -124,7 +137,10 @@ class Page:
                     "min_value": 0, "max_value": 1},
             "heat": {"type": "2_color_scale", "min_color": "#FDF3E7", "max_color": ORANGE, "min_type": "num",
                      "max_type": "num", "min_value": 0, "max_value": 1},
-            "growth": {"type": "2_color_scale", "min_color": "#F4F7FB", "max_color": "#9DB8DC"},
+            "growth": {"type": "2_color_scale", "min_color": FAINT, "max_color": STRONG},
+            "fall": {"type": "2_color_scale", "min_color": STRONG, "max_color": FAINT},
+            "both": {"type": "3_color_scale", "min_color": STRONG, "mid_color": FAINT, "max_color": STRONG,
+                     "mid_type": "num", "mid_value": 0},
             "red": {"type": "no_blanks", "format": self.book.style(font_color=RED, bold=True)},
             "wrong": {"type": "cell", "criteria": "!=", "value": '"OK"',
                       "format": self.book.style(font_color=RED, bold=True)},
@@ -189,6 +205,16 @@ class Page:
         """Set the widths of columns."""
         for i, width in enumerate(widths, start=first - 1):
             self._sheet.set_column(i, i, width)
+
+
+def _direction(show: str, position: int, rows: Sequence[Sequence[Field]]) -> str:
+    """Return how the shades of a column go, so that more asked is stronger, also where less is better."""
+    if show != "growth":
+        return show
+    found = (row[position] for row in rows)
+    values = [v for v in (f.value if isinstance(f, Formula) else f for f in found) if isinstance(v, float)]
+    falls, grows = any(v < 0 for v in values), any(v > 0 for v in values)
+    return "both" if falls and grows else "fall" if falls else "growth"
 
 
 def _is_text(column: Column) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from kpiopt.report.page.goals import headline, tiles
@@ -25,6 +26,7 @@ ROWS_OF_RUNS = 4_000
 """Rows of one table in the workbook that every run writes; `kpiopt report --xlsx` writes all."""
 ROWS_OF_EXCEL = 1_048_000
 SUMMARY_COLUMNS = ("goal", "baseline", "target", "plan", "growth planned", "odds")
+WIDTHS = (34, 17, 17, 17, 17, 17)
 
 TELLS = {
     "Goals": "what is wanted, what is planned, how likely each is",
@@ -67,16 +69,18 @@ def render_workbook(source: ReportSource, most: int = ROWS_OF_RUNS) -> bytes:
 def _write_summary(book: Book, plan: PlanRows, sheets: Sequence[Sheet], left: int) -> None:
     """Write the first sheet: headline, figures, goals with their odds, what stands where."""
     source, page = plan.source, book.page("Summary")
-    page.widths(34, 17, 17, 17, 17, 17, 44)
+    page.widths(*WIDTHS, 44)
     variant = f", variant {source.scenario.variant}" if source.scenario.variant else ""
     page.put(1, 1, f"{source.scenario.name}{variant}: target plan", bold=True, font_size=18, font_color=NAVY)
     page.put(2, 1, f"kpiopt run {source.name}{_draws(source)}", font_color=SOFT)
-    page.put(4, 1, headline(source), bold=True, font_size=11)
-    for i, card in enumerate(tiles(source)[:6]):
+    page.across(4, WIDTHS, headline(source), bold=True, font_size=11)
+    cards = tiles(source)[:6]
+    for i, card in enumerate(cards):
         colour = {"good": "#1F7A54", "bad": RED}.get(card.tone, NAVY)
         page.put(6, i + 1, card.title, font_color=SOFT, top=2, top_color=NAVY)
         page.put(7, i + 1, card.value, bold=True, font_size=13, font_color=colour, shrink=True)
         page.put(8, i + 1, card.note, font_color=SOFT, font_size=9, text_wrap=True, valign="top")
+    page.height(8, 12.5 * max(math.ceil(1.1 * len(c.note) / w) for c, w in zip(cards, WIDTHS, strict=False)))
     goals = sheets[0]
     row = _write_goals(page, plan, goals, 10)
     checks = next(sheet for sheet in sheets if sheet.name == "Checks")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
-import shutil
-import subprocess
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -192,27 +189,6 @@ def test_a_workbook_that_says_something_else_is_told():
     assert list(compare_workbooks(changed(targets, "H8-F8", "H8-F9"), ours)) == [f"{targets} says something else"]
     assert list(compare_workbooks(changed("xl/sharedStrings.xml", "Ann", "Bob"), ours)) != []
     assert list(compare_workbooks(b"no zip", ours)) == ["it cannot be read"]
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("name", SHIPPED)
-def test_an_office_works_out_the_same(name, tmp_path):
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
-        pytest.skip("there is no LibreOffice on this machine")
-    path = tmp_path / "plan.xlsx"
-    stored = {name: re.sub(r"</f><v>[^<]*</v>", "</f>", part) for name, part in WorkbookText(book(name)).parts.items()}
-    path.write_bytes(zipped(stored))  # without the stored values, so that they are worked out
-    command = [office, "--headless", f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--convert-to",
-               "ods", "--outdir", str(tmp_path), str(path)]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    there = CalamineWorkbook.from_path(tmp_path / "plan.ods")
-    here = CalamineWorkbook.from_filelike(io.BytesIO(book(name)))
-    for sheet in here.sheet_names:
-        for ours, theirs in zip(*(b.get_sheet_by_name(sheet).to_python() for b in (here, there)), strict=False):
-            assert [x for x in ours if isinstance(x, float)] == pytest.approx(
-                [x for x in theirs if isinstance(x, float)], rel=1e-9, abs=1e-9
-            )
 
 
 def test_the_workbook_of_a_file_is_for_its_owner_alone(tmp_path: Path):
