@@ -17,6 +17,7 @@ from kpiopt.deadline import NotDone, not_done_problems
 from kpiopt.errors import Infeasible, KpioptError, LimitReached, Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
 from kpiopt.program.formulation.columns import TOGETHER
+from kpiopt.program.formulation.promises import promised_goals
 from kpiopt.program.order.diagnosis import Change, Repair, find_repairs
 from kpiopt.program.order.infeasible import limit_levers, quoted
 from kpiopt.program.order.promises import best_odds, solve_promised
@@ -168,7 +169,8 @@ def _best(cascade: Cascade, missed: PromiseResult, options: SolverOptions) -> fl
     odds = replace(scenario.odds, p_min=None, goals=missed.goals, priority=None)
     posed = _posed(cascade, replace(scenario, goals=goals, odds=odds, decide=replace(scenario.decide, order=order)))
     try:
-        return max(missed.planned, best_odds(posed, planning_draws(posed.graph), options))
+        draws = planning_draws(posed.graph, promised_goals(posed.promises))
+        return max(missed.planned, best_odds(posed, draws, options))
     except LimitReached:
         raise
     except (KpioptError, InfeasibleProgram):
@@ -228,7 +230,8 @@ def _left(cascade: Cascade, assignments: tuple[str, ...], options: SolverOptions
         scenario = Inputs(scenario).at(path, float(value))
     posed = _posed(cascade, scenario)
     try:
-        held, solution = solve_promised(posed, planning_draws(posed.graph), missing_margins, options)
+        draws = planning_draws(posed.graph, promised_goals(posed.promises))
+        held, solution = solve_promised(posed, draws, missing_margins, options)
     except LimitReached:
         raise
     except (KpioptError, InfeasibleProgram, Infeasible):

@@ -13,7 +13,7 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
-from kpiopt.program.formulation.promises import Cuts, Promise
+from kpiopt.program.formulation.promises import Cuts, Promise, promised_goals
 from kpiopt.program.order.promises import solve_promised
 from kpiopt.program.order.repair_words import outward, plain
 from kpiopt.program.order.steps import Solution
@@ -134,7 +134,7 @@ def solve_with_promises(
     """
     if not cascade.promises or cascade.cuts.cuts:
         return cascade, solve_program(cascade.program, options, progress, near)
-    draws = planning_draws(cascade.graph)
+    draws = planning_draws(cascade.graph, promised_goals(cascade.promises))
     held, solution = solve_promised(cascade, draws, missing_margins, options, progress, beside)
     _require_hard(held, solution)
     return held, solution
@@ -145,7 +145,7 @@ def missing_margins(cascade: Cascade, solution: Solution) -> Floats:
 
     0 where it is missed anyway, and where these draws hit as often as is promised, or so nearly that they do not tell.
     """
-    columns, draws = cascade.columns, checking_draws(cascade.graph)
+    columns, draws = cascade.columns, checking_draws(cascade.graph, promised_goals(cascade.promises))
     at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
     margins, layout, missing = draws.margins(*at), draws.book.layout, np.zeros(len(cascade.promises))
     kept = {result.name for result in promise_results(cascade, *at) if result.is_kept}
@@ -206,7 +206,7 @@ def promise_results(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[
     """
     if not cascade.promises:
         return ()
-    draws = planning_draws(cascade.graph)
+    draws = planning_draws(cascade.graph, promised_goals(cascade.promises))
     margins, ids = draws.margins(stretch, levels), [goal.id for goal in cascade.columns.goals]
     cuts = cascade.cuts
     added = dict(enumerate(cuts.added.tolist()))

@@ -17,7 +17,7 @@ import numpy as np
 from kpiopt.errors import Problem, TableError
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import build_cut, with_cuts
-from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, promises_of
+from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, promised_goals, promises_of
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.simulation.planning.margins import planning_draws
 
@@ -116,7 +116,7 @@ def held_to(cascade: Cascade, folder: Path) -> tuple[Cascade, list[str]]:
     if not cascade.promises:
         return cascade, []
     held = load_cuts(folder / CUTS_FILE, cascade)
-    draws = planning_draws(cascade.graph)
+    draws = planning_draws(cascade.graph, promised_goals(promises_of(cascade.columns, held.odds)))
     wrong = []
     for number, cut in enumerate(held.cuts, start=1):
         promise = promises_of(cascade.columns, held.odds)[cut.promise]

@@ -59,6 +59,8 @@ class DrawBook:
     noise : NoiseDraws or None
     noise_draws : (n_noisy, n_draws) float
         What baselines are changed by, see `NoiseDraws.factor`.
+    looked_at : (n_cells,) bool
+        Cells whose execution was drawn where it is uncertain.
     """
 
     graph: CausalGraph
@@ -69,6 +71,7 @@ class DrawBook:
     execution_row: Integers
     noise: NoiseDraws | None
     noise_draws: Floats
+    looked_at: NDArray[np.bool_]
 
     @property
     def chunk(self) -> int:
@@ -81,7 +84,12 @@ class DrawBook:
 
 
 def draw_book(
-    graph: CausalGraph, settings: SimulationSettings | None = None, *, apart: str = "", most: int = MOST_NUMBERS
+    graph: CausalGraph,
+    settings: SimulationSettings | None = None,
+    *,
+    apart: str = "",
+    most: int = MOST_NUMBERS,
+    cells: NDArray[np.bool_] | None = None,
 ) -> DrawBook | None:
     """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size.
 
@@ -93,12 +101,15 @@ def draw_book(
         What the names of the streams begin with: such draws have nothing to do with those of `simulate`.
     most : int
         How many numbers are kept.
+    cells : (n_cells,) bool, optional
+        Those whose execution is drawn, by default all with a decision. The others' draws are the same without them.
     """
     scenario = graph.scenario
     settings = settings or scenario.simulation
     if settings.precision is not None:
         return None
-    inputs = build_inputs(graph, scenario.cells.has_decision.astype(np.float64))
+    looked_at = scenario.cells.has_decision if cells is None else scenario.cells.has_decision & cells
+    inputs = build_inputs(graph, looked_at.astype(np.float64))
     layout = lay_out(settings.draws, settings.method)
     n_noisy = len(inputs.noise.cells) if inputs.noise else 0
     if (len(inputs.quantities) + len(inputs.cells) + n_noisy) * layout.draws > most:
@@ -112,7 +123,7 @@ def draw_book(
     _fill(streams, block_size(graph.n_nodes, layout), inputs, values, execution, noise)
     row = np.full(len(scenario.cells), -1, dtype=np.int64)
     row[inputs.cells] = np.arange(len(inputs.cells))
-    return DrawBook(graph, layout, values, inputs.quantity_row, execution, row, inputs.noise, noise)
+    return DrawBook(graph, layout, values, inputs.quantity_row, execution, row, inputs.noise, noise, looked_at)
 
 
 def _fill(
@@ -173,6 +184,17 @@ def _same_cells(a: Scenario, b: Scenario) -> bool:
     )
 
 
+def nodes_before(graph: CausalGraph, nodes: Integers) -> Integers:
+    """Return the nodes that some nodes depend on, and these themselves, ascending, (k,) int."""
+    wanted = np.zeros(graph.n_nodes, dtype=bool)
+    wanted[nodes] = True
+    for start, stop in list(pairwise(graph.level_bounds.tolist()))[:0:-1]:
+        first, last = np.searchsorted(graph.head, [start, stop])
+        used = np.flatnonzero(wanted[graph.head[first:last]]) + first
+        wanted[graph.tail[used]] = True
+    return np.flatnonzero(wanted)
+
+
 @dataclass(frozen=True)
 class GoalDraws:
     """What one plan's draws did to the goals.
@@ -215,24 +237,22 @@ class Redraw:
     graph: CausalGraph
     book: DrawBook
 
+    @property
+    def _goal_rule(self) -> HitRule:
+        """When each goal that is looked at is hit, over all nodes."""
+        return goal_rule(self.graph)
+
     @cached_property
     def rule(self) -> HitRule:
         """When each goal is hit, over the relevant nodes."""
-        rule = goal_rule(self.graph)
+        rule = self._goal_rule
         place = np.searchsorted(self._relevant, rule.nodes)
         return replace(rule, nodes=place, rows=as_rows(place))
 
     @cached_property
     def _relevant(self) -> Integers:
         """Nodes that a goal depends on, ascending, (n_relevant,) int."""
-        graph = self.graph
-        wanted = np.zeros(graph.n_nodes, dtype=bool)
-        wanted[goal_rule(graph).nodes] = True
-        for start, stop in list(pairwise(graph.level_bounds.tolist()))[:0:-1]:
-            first, last = np.searchsorted(graph.head, [start, stop])
-            used = np.flatnonzero(wanted[graph.head[first:last]]) + first
-            wanted[graph.tail[used]] = True
-        return np.flatnonzero(wanted)
+        return nodes_before(self.graph, self._goal_rule.nodes)
 
     @cached_property
     def _place(self) -> Integers:

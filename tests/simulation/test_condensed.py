@@ -27,7 +27,7 @@ def test_condensed_draws_are_those_of_all_nodes(name: str, monkeypatch: pytest.M
     book, found = planning_draws(graph).book, []
     for few in (10**9, 0):
         monkeypatch.setattr(condensed, "FEW", few)
-        draws = PlanningDraws(graph, book)
+        draws = PlanningDraws(graph, book, tuple(range(len(graph.scenario.goals))))
         found.append((draws.margins(stretch, levels), *draws.effects(stretch, levels, weight)))
         assert (draws._condensed is None) == bool(few)
     assert np.abs(found[0][1]).max() > 0.0
@@ -83,7 +83,7 @@ def test_condensed_draws_are_cut_off_at_bounds(tmp_path: Path, monkeypatch: pyte
     book, found = planning_draws(graph).book, []
     for few in (10**9, 0):
         monkeypatch.setattr(condensed, "FEW", few)
-        draws = PlanningDraws(graph, book)
+        draws = PlanningDraws(graph, book, tuple(range(len(graph.scenario.goals))))
         margins = draws.margins(stretch, np.zeros(0))
         found.append((margins, draws.effects(stretch, np.zeros(0), np.ones(margins.shape))[0]))
         at_bound = margins[1] > 105 - 102 - 1e-9

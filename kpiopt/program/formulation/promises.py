@@ -14,6 +14,7 @@ Reference: Rockafellar and Uryasev (2000), Optimization of conditional value-at-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,6 +101,11 @@ class Promise:
     def needed(self, n_draws: int) -> int:
         """Return how many draws have to hit."""
         return needed_draws(self.p_min, n_draws)
+
+
+def promised_goals(promises: Sequence[Promise]) -> list[int]:
+    """Return the positions of the goals that promises are about, ascending."""
+    return sorted({goal for promise in promises for goal in promise.goals.tolist()})
 
 
 def needed_draws(share: float, n_draws: int) -> int:

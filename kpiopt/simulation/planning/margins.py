@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from kpiopt.errors import LimitReached, Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
-from kpiopt.simulation.hits import goal_rule
+from kpiopt.simulation.hits import HitRule, as_rows, goal_rule
 from kpiopt.simulation.planning.backwards import Backwards
 from kpiopt.simulation.planning.condensed import Condensed, condense
 from kpiopt.simulation.planning.memory import most_kept
 from kpiopt.simulation.propagate import Passage
-from kpiopt.simulation.redraw import DrawBook, Redraw, chunk_size, draw_book
+from kpiopt.simulation.redraw import DrawBook, Redraw, chunk_size, draw_book, nodes_before
 
 Flags = NDArray[np.bool_]
 PLANNING, CHECKING = "planning/", "checking/"
@@ -41,20 +41,38 @@ _LAST: dict[str, PlanningDraws] = {}
 
 @dataclass(frozen=True)
 class PlanningDraws(Redraw):
-    """Draws kept for planning."""
+    """Draws kept for planning.
+
+    Attributes
+    ----------
+    goals : tuple of int
+        Positions of the goals that are looked at, ascending: only what these depend on is drawn.
+    """
+
+    goals: tuple[int, ...]
 
     def margins(self, stretch: Floats, levels: Floats) -> Floats:
         """Return how far each draw's value lies beyond what hits each goal, (n_goals, n_draws) float, in its direction.
 
         A value that rounds to the target is a hit, up to `leeway` below it. Of a goal that is the same in all draws
-        the whole target is asked, as of a plan value.
+        the whole target is asked, as of a plan value. NaN for goals that are not looked at.
         """
-        found = np.empty((len(self.rule.nodes), self.book.layout.draws))
-        sign = np.where(self.rule.is_down, -1.0, 1.0)[:, None]
+        own = np.empty((len(self.goals), self.book.layout.draws))
+        sign, least = np.where(self.rule.is_down, -1.0, 1.0)[:, None], self._least[list(self.goals), None]
         for here, delta in self._goal_chunks(stretch, levels):
-            found[:, here] = sign * (delta - self._least)
-        found[~is_certain(found)] += self.leeway[~is_certain(found), None]
+            own[:, here] = sign * (delta - least)
+        uncertain = ~is_certain(own)
+        own[uncertain] += self.leeway[list(self.goals)][uncertain, None]
+        if len(own) == len(self._least):
+            return own
+        found = np.full((len(self._least), own.shape[1]), np.nan)
+        found[list(self.goals)] = own
         return found
+
+    @property
+    def _goal_rule(self) -> HitRule:
+        rule, here = goal_rule(self.graph), list(self.goals)
+        return HitRule(rule.nodes[here], as_rows(rule.nodes[here]), rule.threshold[here], rule.is_down[here])
 
     def _goal_chunks(self, stretch: Floats, levels: Floats) -> Iterator[tuple[slice, Floats]]:
         """Yield draws and the deviations of the goals' nodes in them."""
@@ -102,14 +120,14 @@ class PlanningDraws(Redraw):
 
     @cached_property
     def _least(self) -> Floats:
-        """Deviation from the baseline that is asked of each goal, (n_goals, 1) float."""
+        """Deviation from the baseline that is asked of each goal, (n_goals,) float."""
         target = np.array([goal.target for goal in self.graph.scenario.goals.values()], dtype=np.float64)
-        return (target - self.graph.baseline[goal_rule(self.graph).nodes])[:, None]
+        return target - self.graph.baseline[goal_rule(self.graph).nodes]
 
-    @property
+    @cached_property
     def leeway(self) -> Floats:
         """What a hit of each goal may lack of its target, (n_goals,) float."""
-        return np.abs(self._least[:, 0] - self.rule.threshold)
+        return np.abs(self._least - goal_rule(self.graph).threshold)
 
     def effects(self, stretch: Floats, levels: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Return what a unit of each decision adds to a weighted sum of margins, at a plan.
@@ -121,12 +139,13 @@ class PlanningDraws(Redraw):
         stretch : (n_cells,) float
         levels : (n_levels,) float
         weight : (n_goals, n_draws) float
+            Only goals that are looked at count.
 
         Returns
         -------
         (n_cells,) and (n_levels,) float
         """
-        graph = self.graph
+        graph, weight = self.graph, weight[list(self.goals)]
         at_cells, at_levels = self._place[graph.entry_node], self._place[graph.level_node]
         signed = np.where(self.rule.is_down, -1.0, 1.0)[:, None] * weight
         cells = np.zeros(len(at_cells))
@@ -165,12 +184,15 @@ class PlanningDraws(Redraw):
             np.add.at(rows, np.searchsorted(kept, self.rule.nodes), weight[:, here])
             self._backwards.sweep(rows, next(clips)[1] if clips else None, self.book.values[:, here])
             back[:, here] = rows[: len(kept)]
-        drawn, to_cells = np.zeros(self._drawn_reach.shape[1]), sp.csr_array(self._drawn_reach.T)
-        for number, start in enumerate(range(0, weight.shape[1], self.book.chunk)):
-            execution = self.book.execution[number]
-            counted = weight[:, start : start + self.book.chunk].any(axis=0)
-            if counted.any():
-                drawn += np.einsum("ij,ij->i", to_cells @ back[:, start : start + self.book.chunk], execution)
+        drawn = np.zeros(self._drawn_reach.shape[1])
+        for row in np.flatnonzero(back.any(axis=1)).tolist():
+            entries = slice(*self._drawn_reach.indptr[row : row + 2].tolist())
+            cells, summed = self._drawn_reach.indices[entries].astype(np.int64), np.zeros(entries.stop - entries.start)
+            for number, start in enumerate(range(0, weight.shape[1], self.book.chunk)):
+                part = back[row, start : start + self.book.chunk]
+                if part.any():  # a sum of its own for each cell: the same for any number of threads
+                    summed += np.einsum("ij,j->i", self.book.execution[number][as_rows(cells)], part)
+            drawn[cells] += self._drawn_reach.data[entries] * summed
         return reach.T @ back.sum(axis=1), drawn[self.book.execution_row[self._drawn]]
 
     def slopes(self, goals: Integers) -> tuple[Floats, Floats]:
@@ -188,7 +210,7 @@ class PlanningDraws(Redraw):
         found = np.zeros((len(goals), draws, cells)), np.zeros((len(goals), draws, levels))
         for place, goal in enumerate(goals.tolist()):
             for draw in range(draws):
-                weight = np.zeros((len(self.rule.nodes), draws))
+                weight = np.zeros((len(self._least), draws))
                 weight[goal, draw] = 1.0
                 found[0][place, draw], found[1][place, draw] = self.effects(np.zeros(cells), np.zeros(levels), weight)
         return found
@@ -218,7 +240,9 @@ class PlanningDraws(Redraw):
         column[self._place[self.graph.entry_node[self._drawn]]] = self.book.execution_row[self._drawn]
         here = column[reach.col] >= 0
         entries = reach.data[here], (reach.row[here], column[reach.col[here]])
-        return sp.csr_array(entries, shape=(reach.shape[0], len(self.book.execution[0])))
+        found = sp.csr_array(entries, shape=(reach.shape[0], len(self.book.execution[0])))
+        found.sort_indices()
+        return found
 
 
 def _cut_off(passage: Passage, chunks: Iterator[tuple[slice, Floats]]) -> Iterator[tuple[slice, Flags]]:
@@ -236,8 +260,13 @@ def is_certain(margins: Floats) -> Flags:
     return np.asarray(np.ptp(margins, axis=1) <= CERTAIN * np.maximum(1.0, np.abs(margins).max(axis=1)))
 
 
-def planning_draws(graph: CausalGraph) -> PlanningDraws:
+def planning_draws(graph: CausalGraph, goals: Sequence[int] | None = None) -> PlanningDraws:
     """Draw what `[odds]` asks for.
+
+    Parameters
+    ----------
+    goals : sequence of int, optional
+        Positions of the goals that are looked at, by default all: only what these depend on is drawn.
 
     Raises
     ------
@@ -245,9 +274,9 @@ def planning_draws(graph: CausalGraph) -> PlanningDraws:
         Where the draws take more numbers than are kept.
     """
     odds, most = graph.scenario.odds, most_kept()
-    draws = _drawn(graph, PLANNING, [odds.draws], most)
+    draws = _drawn(graph, goals, PLANNING, [odds.draws], most)
     if draws is None:
-        cells = int(np.count_nonzero(graph.scenario.cells.has_decision))
+        cells = int(np.count_nonzero(_cells_before(graph, _positions(graph, goals))))
         problem = Problem(
             "E-odds-draws",
             f"{odds.draws:,} draws of {cells:,} decisions are more than are kept to plan on",
@@ -258,25 +287,46 @@ def planning_draws(graph: CausalGraph) -> PlanningDraws:
     return draws
 
 
-def checking_draws(graph: CausalGraph) -> PlanningDraws:
+def checking_draws(graph: CausalGraph, goals: Sequence[int] | None = None) -> PlanningDraws:
     """Draw what plans are checked on before they are published; as much is known to fit as planning has kept."""
     least = graph.scenario.odds.draws
     sizes = [size for size in (CHECKED, CHECKED >> 1, CHECKED >> 2, CHECKED >> 3) if size > least]
-    found = _drawn(graph, CHECKING, sizes, CHECKED_NUMBERS) or _drawn(graph, CHECKING, [least], most_kept())
-    return found or planning_draws(graph)
+    found = _drawn(graph, goals, CHECKING, sizes, CHECKED_NUMBERS)
+    return found or _drawn(graph, goals, CHECKING, [least], most_kept()) or planning_draws(graph, goals)
 
 
-def _drawn(graph: CausalGraph, apart: str, sizes: Sequence[int], most: int) -> PlanningDraws | None:
+def _drawn(
+    graph: CausalGraph, wanted: Sequence[int] | None, apart: str, sizes: Sequence[int], most: int
+) -> PlanningDraws | None:
     """Return the most draws of those sizes that are kept; None where even the fewest are too many."""
-    odds, last = graph.scenario.odds, _LAST.get(apart)
-    if last is not None and last.graph is graph:
+    odds, last, goals = graph.scenario.odds, _LAST.get(apart), _positions(graph, wanted)
+    if last is not None and last.graph is graph and last.goals == goals:
         return last
+    cells = _cells_before(graph, goals)
     same = last is not None and last.book.graph.scenario.odds
-    if last is not None and same and (same.draws, same.seed) == (odds.draws, odds.seed) and last.book.fits(graph):
+    if (
+        last is not None
+        and same
+        and (same.draws, same.seed) == (odds.draws, odds.seed)
+        and last.book.fits(graph)
+        and np.array_equal(last.book.looked_at, cells)
+    ):
         book: DrawBook | None = last.book
     else:
         settings = (SimulationSettings(draws, odds.seed) for draws in sizes)
-        book = next((book for each in settings if (book := draw_book(graph, each, apart=apart, most=most))), None)
+        made = (draw_book(graph, each, apart=apart, most=most, cells=cells) for each in settings)
+        book = next((book for book in made if book), None)
     if book is not None:
-        _LAST[apart] = PlanningDraws(graph, book)
+        _LAST[apart] = PlanningDraws(graph, book, goals)
     return _LAST[apart] if book else None
+
+
+def _positions(graph: CausalGraph, goals: Sequence[int] | None) -> tuple[int, ...]:
+    return tuple(range(len(graph.scenario.goals)) if goals is None else sorted(set(goals)))
+
+
+def _cells_before(graph: CausalGraph, goals: tuple[int, ...]) -> Flags:
+    """Return which cells have a decision that some goals depend on, (n_cells,) bool."""
+    before = np.zeros(graph.n_nodes, dtype=bool)
+    before[nodes_before(graph, goal_rule(graph).nodes[list(goals)])] = True
+    return np.asarray(graph.scenario.cells.has_decision & before[graph.entry_node])
