@@ -20,7 +20,7 @@ from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.promises import promised_goals
 from kpiopt.program.order.diagnosis import Change, Repair, find_repairs
 from kpiopt.program.order.infeasible import limit_levers, quoted
-from kpiopt.program.order.promises import best_odds, solve_promised
+from kpiopt.program.order.promised.search import best_odds, solve_promised
 from kpiopt.program.order.repair_words import Words, outward, plain
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions

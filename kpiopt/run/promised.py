@@ -14,7 +14,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.promises import Cuts, Promise, promised_goals
-from kpiopt.program.order.promises import solve_promised
+from kpiopt.program.order.promised.search import solve_promised
 from kpiopt.program.order.repair_words import outward, plain
 from kpiopt.program.order.steps import Solution
 from kpiopt.program.order.whole_numbers import solve_program
@@ -140,23 +140,31 @@ def solve_with_promises(
     return held, solution
 
 
-def missing_margins(cascade: Cascade, solution: Solution) -> Floats:
+def missing_margins(cascade: Cascade, solution: Solution, in_hand: Floats | None = None) -> Floats:
     """Return what each promise lacks in draws that the plan was not made on, (n_promises,) float.
 
     0 where it is missed anyway, and where these draws hit as often as is promised, or so nearly that they do not tell.
+
+    Parameters
+    ----------
+    in_hand : (n_promises,) float, optional
+        Of a plan on the way: margin by which the promised share of the planning draws is beyond what is asked of it,
+        below 0 where it falls short. What is missing is what would be if that were 0.
     """
     columns, draws = cascade.columns, checking_draws(cascade.graph, promised_goals(cascade.promises))
     at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
     margins, layout, missing = draws.margins(*at), draws.book.layout, np.zeros(len(cascade.promises))
-    kept = {result.name for result in promise_results(cascade, *at) if result.is_kept}
+    kept = None if in_hand is not None else {r.name for r in promise_results(cascade, *at) if r.is_kept}
     for i, promise in enumerate(cascade.promises):
-        if promise.name in kept and promise.name != "odds":
-            hits = _hits(promise, margins, draws.leeway).reshape(layout.replicates, layout.size)
-            odds = estimate_odds(np.count_nonzero(hits, axis=1), layout.size)
-            if min(odds.high, odds.estimate + NEARLY) < promise.p_min:
-                margin, n = promise.margins(margins)[0], hits.size
-                needed = promise.needed(n)
-                missing[i] = max(0.0, -float(np.partition(margin, n - needed)[n - needed]))
+        if promise.is_mean or promise.name == "odds" or (kept is not None and promise.name not in kept):
+            continue
+        margin, ahead = promise.margins(margins)[0], 0.0 if in_hand is None else float(in_hand[i])
+        flags = _hits(promise, margins, draws.leeway) if in_hand is None else margin >= ahead
+        odds = estimate_odds(np.count_nonzero(flags.reshape(layout.replicates, layout.size), axis=1), layout.size)
+        if min(odds.high, odds.estimate + NEARLY) < promise.p_min:
+            n = len(margin)
+            needed = promise.needed(n)
+            missing[i] = max(0.0, ahead - float(np.partition(margin, n - needed)[n - needed]))
     return missing
 
 

@@ -21,6 +21,10 @@ ROOM = 1.01
 class Margins(Protocol):
     """The draws that a plan is made on."""
 
+    @property
+    def is_bent(self) -> bool:
+        """Whether a bound or a curve keeps margins from being straight in the decisions."""
+
     def margins(self, stretch: Floats, levels: Floats) -> Floats:
         """Return how far each draw's value lies beyond each goal's target, (n_goals, n_draws) float."""
 

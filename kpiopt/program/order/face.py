@@ -72,6 +72,19 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
     return fix_sides(arrays, (down, up), ((step.row_dual > 0) & row_counts, (step.row_dual < 0) & row_counts))
 
 
+def same_face(arrays: ProgramArrays, before: ProgramArrays, after: ProgramArrays) -> ProgramArrays:
+    """Fix in other arrays the columns and rows that were fixed between two programs, at the same side.
+
+    Parameters
+    ----------
+    arrays, before, after : ProgramArrays
+        Of the same shape.
+    """
+    down, up = after.column_upper != before.column_upper, after.column_lower != before.column_lower
+    low, high = after.row_upper != before.row_upper, after.row_lower != before.row_lower
+    return fix_sides(arrays, (down, up), (low, high))
+
+
 def _beyond_rounding(arrays: ProgramArrays, step: SolvedStep) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which reduced costs are more than rounding, and which duals of rows cancel the cost of a column."""
     sizes = abs(arrays.matrix)

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference
-from kpiopt.program.order.face import SolvedStep, restrict_to_face
+from kpiopt.program.order.face import SolvedStep, restrict_to_face, same_face
+from kpiopt.program.order.proof import same_matrix
 from kpiopt.program.order.steps import (
     FreshSolver,
     InfeasibleProgram,
@@ -46,7 +47,7 @@ from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.solver.refinement import estimate_error
 from kpiopt.program.solver.session import LADDER, Session
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_sides
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import Certificate, verify_infeasible
 from kpiopt.program.trust.exact import exact_row_sums
 from kpiopt.program.trust.tolerances import KEEPS_LIMITS
@@ -188,7 +189,7 @@ class LiveProgram:
             if objective.slack > 0.0:
                 faces.append(append_row(faces[-1], objective.cost, float(after.row_upper[-1])))
             else:
-                faces.append(_same_face(faces[-1], before, after))
+                faces.append(same_face(faces[-1], before, after))
         steps = tuple(replace(step, ranging=None) for step in self.solution.steps)
         return replace(self.solution, steps=steps, faces=tuple(faces))
 
@@ -260,7 +261,7 @@ class LiveProgram:
         return _Change(
             (a.row_lower != b.row_lower) | (a.row_upper != b.row_upper),
             (a.column_lower != b.column_lower) | (a.column_upper != b.column_upper),
-            not _same_matrix(a, b),
+            not same_matrix(a, b),
             not (same and _same_reference(self._program, program)),
         )
 
@@ -276,7 +277,7 @@ class LiveProgram:
                 limit = solved.value + objective.slack * abs(solved.value) - objective.offset
                 face = append_row(face, objective.cost, limit)
             elif kept:
-                face = _same_face(face, anchor.faces[position], anchor.faces[position + 1])
+                face = same_face(face, anchor.faces[position], anchor.faces[position + 1])
             else:
                 face = restrict_to_face(face, solved)
         return self._closest(face, program.reference, tuple(duals), is_sure=n_kept < len(duals))
@@ -313,7 +314,7 @@ class LiveProgram:
         if is_large(posed):
             return self._solve_large(posed, objective)
         session, basis = self._sessions.get(position) or self._open(position)
-        if _same_matrix(session.arrays, posed):
+        if same_matrix(session.arrays, posed):
             _retarget(session, posed)
         else:
             session = Session(posed, self._options)
@@ -375,15 +376,6 @@ def _as_step(objective: Objective, answer: Answer) -> SolvedStep:
     return SolvedStep(cost, offset, value, answer.row_dual, answer.reduced_cost, answer.x, 0.0)
 
 
-def _same_matrix(a: ProgramArrays, b: ProgramArrays) -> bool:
-    return a.matrix is b.matrix or (
-        a.matrix.shape == b.matrix.shape
-        and np.array_equal(a.matrix.indptr, b.matrix.indptr)
-        and np.array_equal(a.matrix.indices, b.matrix.indices)
-        and np.array_equal(a.matrix.data, b.matrix.data)
-    )
-
-
 def _same_reference(first: LinearProgram, second: LinearProgram) -> bool:
     a, b = first.reference, second.reference
     return a is b or (
@@ -393,13 +385,6 @@ def _same_reference(first: LinearProgram, second: LinearProgram) -> bool:
         and np.array_equal(a.weight, b.weight)
         and np.array_equal(a.centre, b.centre)
     )
-
-
-def _same_face(arrays: ProgramArrays, before: ProgramArrays, after: ProgramArrays) -> ProgramArrays:
-    """Fix in other arrays the columns and rows that a step fixed, at the same side."""
-    down, up = after.column_upper != before.column_upper, after.column_lower != before.column_lower
-    low, high = after.row_upper != before.row_upper, after.row_lower != before.row_lower
-    return fix_sides(arrays, (down, up), (low, high))
 
 
 def _retarget(session: Session, wanted: ProgramArrays) -> None:

@@ -126,7 +126,7 @@ def is_same_tree(found: Evidence | None, program: LinearProgram) -> bool:
     sides = ("row_lower", "row_upper", "column_lower", "column_upper", "integer")
     names = program.order_of_ties().tolist()
     return bool(
-        _same_matrix(found.arrays, arrays)
+        same_matrix(found.arrays, arrays)
         and all(np.array_equal(getattr(found.arrays, side), getattr(arrays, side)) for side in sides)
         and found.tree.names.tolist() == names
     )
@@ -170,13 +170,16 @@ def follows(earlier: Evidence, later: Evidence) -> bool:
         return _is_slack_row(earlier, after)
     reduced = before.cost - before.matrix.T @ earlier.row_dual
     return (
-        _same_matrix(before, after)
+        same_matrix(before, after)
         and _fixed_by(reduced, (before.column_lower, before.column_upper), (after.column_lower, after.column_upper))
         and _fixed_by(earlier.row_dual, (before.row_lower, before.row_upper), (after.row_lower, after.row_upper))
     )
 
 
-def _same_matrix(first: ProgramArrays, second: ProgramArrays) -> bool:
+def same_matrix(first: ProgramArrays, second: ProgramArrays) -> bool:
+    """Whether two programs have the same coefficients."""
+    if first.matrix is second.matrix:
+        return True
     if first.matrix.shape != second.matrix.shape:
         return False
     difference = first.matrix - second.matrix
@@ -198,7 +201,7 @@ def _is_slack_row(earlier: Evidence, after: ProgramArrays) -> bool:
     row = after.matrix[[-1]].toarray()[0]
     value = dot(before.cost, earlier.x)
     keeps_value = after.row_upper[-1] >= value - CERTIFIED * max(1.0, abs(value)) and np.isneginf(after.row_lower[-1])
-    return bool(_same_matrix(before, top) and np.array_equal(row, before.cost) and keeps_value)
+    return bool(same_matrix(before, top) and np.array_equal(row, before.cost) and keeps_value)
 
 
 def is_same_program(face: ProgramArrays, program: ProgramArrays) -> bool:
@@ -207,7 +210,7 @@ def is_same_program(face: ProgramArrays, program: ProgramArrays) -> bool:
     fixed = face.column_lower[program.integer]
     within = (fixed >= program.column_lower[program.integer]) & (fixed <= program.column_upper[program.integer])
     return bool(
-        _same_matrix(face, program)
+        same_matrix(face, program)
         and np.array_equal(face.row_lower, program.row_lower)
         and np.array_equal(face.row_upper, program.row_upper)
         and np.array_equal(face.column_lower[free], program.column_lower[free])

@@ -216,6 +216,11 @@ class PlanningDraws(Redraw):
         return found
 
     @property
+    def is_bent(self) -> bool:
+        """Whether a bound or a curve keeps margins from being straight in the decisions."""
+        return self._is_bounded or any(level.curves for level in self._passage.levels)
+
+    @property
     def _is_bounded(self) -> bool:
         return bool(np.any(self._place[self.graph.bounded] >= 0))
 

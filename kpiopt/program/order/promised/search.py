@@ -7,7 +7,11 @@
     3. What is left between the two is taken out by the rows' side, until the promised share of the planning draws, and
        hardly a draw more, reaches the target less the shortfall.
     4. A plan is fitted to the draws that it is made on. Where others are resolved to say less than was promised, the
-       margin that is missing there is asked for as well, and the plan is made again.
+       margin that is missing there is asked for as well, and the plan is made again. That is looked at before the third
+       step, so that sides are hardly ever moved for two plans, and once more after it.
+
+The first rows are tangents in the middle of all ranges: a plan that no row holds back says nothing about the draws that
+will be the worst.
 
 Every plan on the way is the unique one of its program, so that neither the order of rows nor the number of workers
 enters. Whole numbers stay as they are until the promises hold with them, and are then chosen anew with all cuts.
@@ -15,26 +19,28 @@ enters. Whole numbers stay as they are until the promises hold with them, and ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
-from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, Flags, Promise
+from kpiopt.program.formulation.promises import LEFT, Cut, Cuts
+from kpiopt.program.order.promised.held import CLOSE, NEAR, Held, Point
+from kpiopt.program.order.promised.warm_steps import WarmSteps, are_complete
 from kpiopt.program.order.steps import Solution, solve_order
-from kpiopt.program.order.warm_steps import WarmSteps, are_complete
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, dot, fix_columns
 from kpiopt.scenario.target_grid import target_noise
 
 Progress = Callable[[str], None]
-Check = Callable[[Cascade, Solution], Floats]
-"""Returns the margin that each promise lacks in draws that the plan was not made on, (n_promises,) float >= 0."""
+Check = Callable[[Cascade, Solution, Floats | None], Floats]
+"""Returns the margin that each promise lacks in draws that the plan was not made on, (n_promises,) float >= 0; where it
+is given what each has in hand on those that the plan was made on, what it would lack without that."""
 
 MOST_AGAIN = 3
 """How often a plan is made again because other draws say less than it promises."""
@@ -45,65 +51,14 @@ MOST_PLANS = 400
 MOST_CHOICES, FREE_CHOICES = 24, 12
 """How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
 otherwise take turns, each with sides at which the other is better."""
-CLOSE = (1e-2, 5e-4)
-"""Share of the spread of margins by which rows may lie above the mean of the worst draws, at first and in the end. What
-they leave is far below what draws can tell, and the odds themselves are held by the rows' sides."""
-NEAR = 1e-6
-"""Share of the spread of margins that is as good as nothing."""
 FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
 GIVEN_UP = (0.001, 0.003, 0.01, 0.05)
 """Shares of the best odds that are left to the steps after it, one after the other: at the very best a single plan is
 left, so tightly held that rounding decides whether its rows can be kept at all."""
 FAR = 100.0
 """How many times its way from the baseline a goal may be exceeded or missed where the best odds are looked for."""
-SPARE = 0.001
-"""Share of the draws that may hit beyond what is promised."""
 MATCHED = 0.002
 """Share of the draws by which the number of the worst may be another before it is chosen anew."""
-
-
-@dataclass(frozen=True)
-class _Point:
-    """A plan and one promise's margins in it; which of its goals are certain, and what each lies beyond in one draw."""
-
-    at: tuple[Floats, Floats]
-    margin: Floats
-    counted: Flags
-    certain: Flags
-    first: Floats
-
-
-@dataclass
-class _Held:
-    """One promise: how many draws count as the worst, the side of its rows, and the plans at which it has a row."""
-
-    promise: Promise
-    size: float
-    noise: float = 0.0
-    tail: float = 0.0
-    lift: float = 0.0
-    added: float = 0.0
-    low: float = -np.inf
-    high: float = np.inf
-    rematches: int = 0
-    closeness: int = 0
-    is_settled: bool = False
-    points: list[_Point] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
-    exact: dict[int, Cut] = field(default_factory=dict)
-    direction: int = 0
-    strides: int = 0
-
-    def come_closer(self) -> bool:
-        """Ask rows to be closer; False where they are as close as they get."""
-        if self.promise.is_mean or self.closeness == len(CLOSE) - 1:
-            return False
-        self.closeness += 1
-        return True
-
-    def restart(self) -> None:
-        """Forget at which sides of its rows too many or too few draws have hit."""
-        self.low, self.high, self.strides, self.is_settled = -np.inf, np.inf, 0, self.promise.is_mean
 
 
 def solve_promised(
@@ -142,8 +97,8 @@ def solve_promised(
         begun = [Cuts(left=left) for left in LEFT[: None if any(p.is_mean for p in cascade.promises) else 1]]
     for cuts in begun[:-1]:
         with suppress(Uncertified):
-            return _Search(replace(cascade, cuts=cuts), draws, options, progress, near).run_checked(check)
-    return _Search(replace(cascade, cuts=begun[-1]), draws, options, progress, near).run_checked(check)
+            return _Search(replace(cascade, cuts=cuts), draws, options, progress, near, check).run_checked()
+    return _Search(replace(cascade, cuts=begun[-1]), draws, options, progress, near, check).run_checked()
 
 
 def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None) -> float:
@@ -185,38 +140,50 @@ class _Search:
         options: SolverOptions,
         progress: Progress,
         near: Cuts | None = None,
+        check: Check | None = None,
     ) -> None:
-        self.bare, self.draws, self.options, self.progress = cascade, draws, options, progress
+        self.bare, self.draws, self.options, self.progress, self.check = cascade, draws, options, progress, check
         scale = cascade.columns.goal_scale
-        self.held = [_Held(p, float(np.max(scale[p.goals] / p.scale))) for p in cascade.promises]
+        self.held = [Held(p, float(np.max(scale[p.goals] / p.scale))) for p in cascade.promises]
         target = np.array([goal.target for goal in cascade.columns.goals])
         noise = 0.1 * target_noise(target, cascade.graph.baseline[cascade.columns.goal_node])
         for held in self.held:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
         self.plans, self.only_up, self.made_again, self.steps = 0, False, 0, WarmSteps()
-        if near is not None:
-            self._begin(near)
+        self.is_foreseen = check is None or self.is_whole
+        self.seen: tuple[Solution | None, list[Point]] = (None, [])
+        self._begin(near)
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
 
-    def _begin(self, near: Cuts) -> None:
-        """Make rows at the plans of another search."""
-        at = list({cut.at_stretch.tobytes() + cut.at_level.tobytes(): cut for cut in near.cuts}.values())[-MOST_BEGUN:]
-        for number, held in enumerate(self.held if at else ()):
-            held.points = [self._point(held, cut.at_stretch, cut.at_level) for cut in at]
-            margin, n = held.points[-1].margin, len(held.points[-1].margin)
-            promise = held.promise
-            held.tail = (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(margin, promise.needed(n))
+    def _begin(self, near: Cuts | None) -> None:
+        """Make rows at the plans of another search, else in the middle of all ranges where nothing bends margins."""
+        cuts = near.cuts if near else ()
+        at = list({cut.at_stretch.tobytes() + cut.at_level.tobytes(): cut for cut in cuts}.values())[-MOST_BEGUN:]
+        places = [(cut.at_stretch, cut.at_level) for cut in at] or self._middle()
+        margins = [self._margins(*place) for place in places]
+        for number, held in enumerate(self.held if places else ()):
+            held.points = [self._as_point(held, *each) for each in zip(places, margins, strict=True)]
+            held.tail = self._matching(held, held.points[-1])
             held.cuts = [self._tangent(number, held, point) for point in held.points]
 
-    def _point(self, held: _Held, stretch: Floats, levels: Floats) -> _Point:
-        """Return a plan, its stretch by column, with a promise's margins in it."""
-        columns = self.bare.columns
-        cells = np.zeros(len(columns.scenario.cells))
-        cells[columns.stretch_cell] = stretch
-        margins, promise = self.draws.margins(cells, levels), held.promise
-        first = margins[promise.goals, 0]
-        return _Point((stretch, levels), *promise.margins(margins), promise.certain(margins), first)
+    def _margins(self, stretch: Floats, levels: Floats) -> Floats:
+        """Return the margins of all goals in a plan, its stretch by column."""
+        cells = np.zeros(len(self.bare.columns.scenario.cells))
+        cells[self.bare.columns.stretch_cell] = stretch
+        return self.draws.margins(cells, levels)
+
+    def _middle(self) -> list[tuple[Floats, Floats]]:
+        """Return the plan in the middle of all ranges, where margins are straight in the decisions."""
+        blocks = self.bare.columns.stretch, self.bare.columns.level
+        stretch, levels = (0.5 * (block.lower + block.upper) for block in blocks)
+        is_whole = np.all(np.isfinite(stretch)) and np.all(np.isfinite(levels))
+        return [(stretch, levels)] if is_whole and not self.draws.is_bent else []
+
+    def _matching(self, held: Held, point: Point) -> float:
+        """Return how many draws count as the worst by what a plan says."""
+        promise, n = held.promise, len(point.margin)
+        return (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(point.margin, promise.needed(n))
 
     @property
     def is_whole(self) -> bool:
@@ -244,23 +211,41 @@ class _Search:
         margin = next(point.margin for held, point in points if held.promise.name == name)
         return float(np.mean(margin >= 0.0))
 
-    def run_checked(self, check: Check) -> tuple[Cascade, Solution]:
+    def run_checked(self) -> tuple[Cascade, Solution]:
         """Find the plan, and again with what other draws say is missing; the last one that keeps its promises."""
         found = self.run()
-        for _ in range(MOST_AGAIN):
-            can_have = [self._shortfall(held) <= held.noise for held in self.held]
-            missing = np.where(can_have, check(*found), 0.0)
-            if not missing.any():
-                break
-            self.made_again += 1
-            for held, more in zip(self.held, missing.tolist(), strict=True):
-                held.added, held.lift = held.added + more, held.lift + more
-                held.restart()
+        while self.made_again < MOST_AGAIN and self._ask_more(found, None):
             try:
                 found = self.run()
             except Uncertified:
                 break
         return found
+
+    def _ask_more(self, found: tuple[Cascade, Solution], in_hand: Floats | None) -> bool:
+        """Ask for the margin as well that other draws say is missing; whether there is any."""
+        assert self.check is not None
+        can_have = [self._shortfall(held) <= held.noise for held in self.held]
+        missing = np.where(can_have, self.check(*found, in_hand), 0.0)
+        if not missing.any():
+            return False
+        self.made_again += 1
+        for held, more in zip(self.held, missing.tolist(), strict=True):
+            held.added, held.lift = held.added + more, held.lift + more
+            held.restart()
+        return True
+
+    def _move(self, points: Sequence[Point]) -> bool:
+        """Move the sides of rows; whether any has moved.
+
+        Other draws are asked for the first time with it: what these have in hand before is gone with the move.
+        """
+        pairs = list(zip(self.held, points, strict=True))
+        in_hand = np.array([0.0 if held.is_idle(point) else held.excess(point) for held, point in pairs])
+        moved = [held.move(point, only_up=self.only_up) for held, point in pairs]
+        if not self.is_foreseen:
+            self.is_foreseen = True
+            moved.append(self._ask_more((self.cascade, self.solution), in_hand))
+        return any(moved)
 
     def run(self) -> tuple[Cascade, Solution]:
         """Find the plan whose promises hold on the planning draws, as far as its order allows."""
@@ -304,7 +289,9 @@ class _Search:
         arrays = program.arrays()
         if arrays.integer.any():
             arrays = fix_columns(arrays, np.flatnonzero(arrays.integer), self._choice())
-        return solve_order(program, arrays, replace(self.options, solver="highs"), solver=self.steps)
+        self.steps.begin(program, arrays)
+        self.steps.last = solve_order(program, arrays, replace(self.options, solver="highs"), solver=self.steps)
+        return self.steps.last
 
     def _improve(self) -> bool:
         """Change cuts, tails or sides by what the plan shows; whether anything had to be changed."""
@@ -319,23 +306,29 @@ class _Search:
         closer = [held.come_closer() for held in self.held]
         if any(closer):
             return self._improve()
-        return sum(self._lift(held, point) for held, point in zip(self.held, points, strict=True)) > 0
+        return self._move(points)
 
-    def _points(self) -> list[_Point]:
-        columns, x = self.bare.columns, self.solution.x
-        at = columns.stretch.of(x), columns.level.of(x)
-        margins = self.draws.margins(columns.stretch_of_cells(x), at[1])
-        return [
-            _Point(at, *held.promise.margins(margins), held.promise.certain(margins), margins[held.promise.goals, 0])
-            for held in self.held
-        ]
+    def _points(self) -> list[Point]:
+        """Return what the draws say of the plan, for each promise."""
+        if self.seen[0] is not self.solution:
+            columns, x = self.bare.columns, self.solution.x
+            at = columns.stretch.of(x), columns.level.of(x)
+            margins = self._margins(*at)
+            self.seen = self.solution, [self._as_point(held, at, margins, self._shortfall(held)) for held in self.held]
+        return self.seen[1]
 
-    def _add_exact(self, position: int, held: _Held, point: _Point) -> bool:
+    @staticmethod
+    def _as_point(held: Held, at: tuple[Floats, Floats], margins: Floats, shortfall: float = 0.0) -> Point:
+        promise = held.promise
+        first = margins[promise.goals, 0]
+        return Point(at, *promise.margins(margins), promise.certain(margins), first, shortfall)
+
+    def _add_exact(self, position: int, held: Held, point: Point) -> bool:
         """Add a row for each certain goal that is missed: it is the same in all draws."""
         promise, columns, n = held.promise, self.bare.columns, len(point.margin)
         if point.certain.all():
             return False
-        lacking = point.first / promise.scale + self._shortfall(held) < -held.noise
+        lacking = point.first / promise.scale + point.shortfall < -held.noise
         found = [g for g in np.flatnonzero(point.certain & lacking).tolist() if g not in held.exact]
         for g in found:
             counted = np.zeros((len(promise.goals), n), dtype=bool)
@@ -344,29 +337,27 @@ class _Search:
             held.exact[g] = replace(row, is_exact=True)
         return bool(found)
 
-    def _add_cut(self, position: int, held: _Held, point: _Point) -> bool:
+    def _add_cut(self, position: int, held: Held, point: Point) -> bool:
         """Add the tangent at the plan where the mean of the worst draws falls short of what the rows ask."""
         if not held.tail:
-            n, promise = len(point.margin), held.promise
-            held.tail = (1.0 - promise.p_min) * n if promise.is_mean else matching_tail(point.margin, promise.needed(n))
-        mean = self._tail_mean(held, point)
-        close = 2.0 * self._near(held, point)
+            held.tail = self._matching(held, point)
+        mean = held.tail_mean(point)
+        close = 2.0 * held.near(point)
         if not held.promise.is_mean:
             close *= CLOSE[held.closeness] / NEAR
-        if held.points and mean + self._shortfall(held) >= held.lift - close:
+        if held.points and mean + point.shortfall >= held.lift - close:
             return False
         held.points.append(point)
         held.cuts.append(self._tangent(position, held, point))
         return True
 
-    def _match(self, position: int, held: _Held, point: _Point) -> bool:
+    def _match(self, position: int, held: Held, point: Point) -> bool:
         """Choose anew how many draws count as the worst, where the promise is what holds the plan."""
         n = len(point.margin)
         if held.promise.is_mean:
             return False
-        tail = matching_tail(point.margin, held.promise.needed(n))
-        is_idle = self._room(held, point) > 4.0 * self._near(held, point) and self._excess(held, point) >= 0.0
-        if is_idle or held.rematches > held.closeness or abs(tail - held.tail) <= MATCHED * n:
+        tail = self._matching(held, point)
+        if held.is_idle(point) or held.rematches > held.closeness or abs(tail - held.tail) <= MATCHED * n:
             return False
         held.tail, held.lift, held.low, held.high = tail, held.added, -np.inf, np.inf
         held.rematches, held.is_settled = held.rematches + 1, False
@@ -374,70 +365,17 @@ class _Search:
         held.cuts = [self._tangent(position, held, other) for other in held.points]
         return True
 
-    def _lift(self, held: _Held, point: _Point) -> bool:
-        """Move the side of a promise's rows by what its draws hit too rarely or too often, ever farther one way."""
-        excess, near = self._excess(held, point), self._near(held, point)
-        room, lift = self._room(held, point), held.lift
-        if excess < 0.0:
-            held.low, held.is_settled = max(held.low, lift), False
-            lift = max(lift, lift + room) + self._stride(held, 1, 0.5 * near - excess)
-            if lift >= held.high:
-                lift = held.high if held.high - held.low <= near else 0.5 * (held.low + held.high)
-        elif (
-            room <= 4.0 * near and not (held.is_settled or self.only_up) and self._is_spare(held, point, excess > near)
-        ):
-            held.high = min(held.high, lift)
-            lift -= self._stride(held, -1, max(excess, near) - 0.5 * near)
-            if lift <= held.low:
-                held.is_settled = held.high - held.low <= near
-                lift = held.high if held.is_settled else 0.5 * (held.low + held.high)
-        else:
-            return False
-        moved, held.lift = lift != held.lift, lift
-        return moved
-
-    def _stride(self, held: _Held, direction: int, least: float) -> float:
-        held.strides = held.strides + 1 if direction == held.direction else 0
-        held.direction = direction
-        return least * 2.0 ** max(0, held.strides - 1)
-
-    def _is_spare(self, held: _Held, point: _Point, is_above: bool) -> bool:
-        """Whether more draws hit than is promised."""
-        n = len(point.margin)
-        hits = np.count_nonzero(point.margin + self._shortfall(held) >= held.added - held.noise)
-        return is_above or bool(hits - held.promise.needed(n) > SPARE * n)
-
-    def _tangent(self, position: int, held: _Held, point: _Point) -> Cut:
+    def _tangent(self, position: int, held: Held, point: Point) -> Cut:
         promise, columns = held.promise, self.bare.columns
         weight = tail_weights(point.margin, held.tail)
         mean = dot(weight, point.margin) / held.tail
         return build_cut(self.draws, columns, position, promise, weight, point.counted, point.at, mean)
 
-    def _tail_mean(self, held: _Held, point: _Point) -> float:
-        return dot(tail_weights(point.margin, held.tail), point.margin) / held.tail
-
-    def _shortfall(self, held: _Held) -> float:
+    def _shortfall(self, held: Held) -> float:
         return float(self.solution.x[held.promise.column])
 
-    def _room(self, held: _Held, point: _Point) -> float:
-        """By how much the mean of the worst draws is above what the rows ask."""
-        return self._tail_mean(held, point) + self._shortfall(held) - held.lift
-
-    def _excess(self, held: _Held, point: _Point) -> float:
-        """By how much the promised share of draws reaches more than is asked less the shortfall, 0 for noise."""
-        n = len(point.margin)
-        if held.promise.is_mean:
-            return 0.0
-        reached = np.partition(point.margin, n - held.promise.needed(n))[n - held.promise.needed(n)]
-        excess = float(reached) + self._shortfall(held) - held.added
-        is_certain = point.certain.all() or float(np.ptp(point.margin)) <= held.noise
-        return 0.0 if is_certain and abs(excess) <= held.noise else excess
-
-    def _near(self, held: _Held, point: _Point) -> float:
-        return NEAR * max(float(point.margin.std()), 1e-3 * held.size)
-
     def _is_kept(self) -> bool:
-        return all(self._excess(held, point) >= 0.0 for held, point in zip(self.held, self._points(), strict=True))
+        return all(held.excess(point) >= 0.0 for held, point in zip(self.held, self._points(), strict=True))
 
     def _not_settled(self) -> Uncertified:
         return Uncertified(
