@@ -113,11 +113,25 @@ def student(degrees: int, level: float = LEVEL) -> float:
     return float(stdtrit(degrees, (1 + level) / 2))
 
 
-def binomial_intervals(hits: Integers, n: int) -> Floats:
-    """Return the exact intervals of many probabilities, (2, len(hits)) float, from their hits in `n` draws."""
-    counts, place = np.unique(hits, return_inverse=True)
+def interval_ends(hits: Integers, size: int) -> Floats:
+    """Return the intervals of many probabilities at once, (2, n) float, each as `estimate_odds` gives it.
+
+    Parameters
+    ----------
+    hits : (n_replicates, n) int
+    size : int
+        Draws in each replicate.
+    """
+    total, n = hits.sum(axis=0), size * len(hits)
+    exact = (np.minimum(total, n - total) < FEW) | (len(hits) == 1)
+    share, half = total / n, np.zeros(len(total))
+    if len(hits) > 1:
+        half = _half_width(np.asarray(hits, dtype=np.float64)) / size
+    ends = np.stack([np.maximum(share - half, 0.0), np.minimum(share + half, 1.0)])
+    counts, place = np.unique(total[exact], return_inverse=True)
     bounds = np.array([binomial_interval(count, n) for count in counts.tolist()]).reshape(-1, 2)
-    return np.asarray(bounds[place.ravel()].T)
+    ends[:, exact] = bounds[place.ravel()].T
+    return ends
 
 
 def certain_odds(*, hit: bool) -> Estimate:
@@ -149,18 +163,16 @@ def estimate_odds(hits: Integers, size: int) -> Estimate:
         Draws in each replicate.
     """
     total, n = int(hits.sum()), size * len(hits)
-    p = total / n
-    if len(hits) == 1 or min(total, n - total) < FEW:
-        return Estimate(p, *binomial_interval(total, n), "exact")
-    half = _half_width(np.asarray(hits, dtype=np.float64)) / size
-    return Estimate(p, max(0.0, p - half), min(1.0, p + half), "replicates")
+    low, high = interval_ends(hits[:, None], size)[:, 0].tolist()
+    method = "exact" if len(hits) == 1 or min(total, n - total) < FEW else "replicates"
+    return Estimate(total / n, low, high, method)
 
 
-def _half_width(counts: Floats, grid_variance: float = GRID_VARIANCE) -> float:
-    """Half width of Student's t interval of the mean count."""
+def _half_width(counts: Floats, grid_variance: float = GRID_VARIANCE) -> Any:
+    """Half width of Student's t interval of the mean count over the replicates, the first axis."""
     n = len(counts)
-    squares = float(np.sum((counts - counts.mean()) ** 2)) + grid_variance
-    return student(n - 1) * math.sqrt(squares / (n - 1) / n)
+    squares = np.sum((counts - counts.mean(axis=0)) ** 2, axis=0) + grid_variance
+    return student(n - 1) * np.sqrt(squares / (n - 1) / n)
 
 
 def estimate_conditional_odds(both: Integers, condition: Integers) -> Estimate | None:

@@ -17,10 +17,10 @@ from kpiopt.simulation.odds import (
     CERTAIN,
     Estimate,
     QuantileEstimate,
-    binomial_intervals,
     estimate_conditional_odds,
     estimate_mean,
     estimate_quantiles,
+    interval_ends,
     judge_odds,
     judge_together,
 )
@@ -321,11 +321,11 @@ def summarise(
 
 
 def _node_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence[Counts]) -> Floats:
-    """Odds of each node's own target with exact intervals, which are on the wide side for nets."""
-    nodes, hits = watch.people.nodes, np.array([c.people for c in counts]).sum(axis=0)
+    """Odds of each node's own target, with intervals by the same rule as those of goals."""
+    nodes, hits = watch.people.nodes, np.array([c.people for c in counts])
     odds = np.full((3, graph.n_nodes), np.nan)
-    odds[0, nodes] = hits / layout.draws
-    odds[1:, nodes] = np.where(watch.varies[nodes], binomial_intervals(hits, layout.draws), odds[0, nodes])
+    odds[0, nodes] = hits.sum(axis=0) / layout.draws
+    odds[1:, nodes] = np.where(watch.varies[nodes], interval_ends(hits, layout.size), odds[0, nodes])
     return odds
 
 

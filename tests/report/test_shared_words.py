@@ -201,3 +201,15 @@ def test_a_map_says_which_targets_hold_a_cushion(tmp_path):
     whole, anns = (collect_map(replace(source.map_source(), goal_odds={}), unit).cards[0] for unit in (0, 1))
     assert anns.description == "the target holds a cushion, 5.0 % above what the plan asks"
     assert whole.description == ""
+
+
+def test_a_goal_has_one_interval_wherever_it_stands():
+    run = kpiopt.solve("scenarios/scorecard.toml", overrides=("simulation.draws=2048",))
+    rows = {(row["unit"], row["kpi"]): row for row in run.targets.to_dicts()}
+    same = 0
+    for goal in run.as_dict()["goals"]:
+        row, told = rows[goal["unit"], goal["kpi"]], goal["odds"]
+        if row["target"] == goal["target"]:
+            same += 1
+            assert [row[k] for k in ("odds", "odds_low", "odds_high")] == [told[k] for k in ("estimate", "low", "high")]
+    assert same >= 2

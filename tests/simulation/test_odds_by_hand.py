@@ -11,7 +11,6 @@ from scipy import stats
 from kpiopt.simulation.odds import (
     Estimate,
     binomial_interval,
-    binomial_intervals,
     binomial_ranks,
     certain_odds,
     draws_for_quantile,
@@ -20,6 +19,7 @@ from kpiopt.simulation.odds import (
     estimate_mean,
     estimate_odds,
     estimate_quantiles,
+    interval_ends,
     judge_odds,
     judge_together,
     student,
@@ -75,9 +75,9 @@ def test_odds_on_a_condition() -> None:
 
 
 def test_intervals_of_many_are_those_of_each() -> None:
-    found = binomial_intervals(np.array([3, 0, 10, 3]), 10)
+    found = interval_ends(np.array([[3, 0, 10, 3]]), 10)
     assert found.T.tolist() == [list(binomial_interval(h, 10)) for h in (3, 0, 10, 3)]
-    assert binomial_intervals(np.array([], dtype=int), 10).shape == (2, 0)
+    assert interval_ends(np.zeros((16, 0), dtype=int), 10).shape == (2, 0)
 
 
 def test_what_is_certain() -> None:
@@ -204,3 +204,12 @@ def test_quantiles() -> None:
         float(math.floor(400 * (0.25 - half)) - 1), float(math.ceil(400 * (0.25 + half)) - 1),
     )  # fmt: skip
     assert (less.low, less.high) == tuple(float(r) for r in binomial_ranks(400, 0.24))
+
+
+def test_many_intervals_are_those_of_each():
+    hits = np.random.default_rng(5).binomial(64, [0.5, 0.02, 0.97, 0.0, 1.0, 0.11], (16, 6))
+    for n_replicates in (1, 16):
+        found = interval_ends(hits[:n_replicates], 64)
+        for i in range(6):
+            one = estimate_odds(hits[:n_replicates, i], 64)
+            assert (one.low, one.high) == (found[0, i], found[1, i])
