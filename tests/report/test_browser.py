@@ -1,5 +1,7 @@
 """Pages in a real browser: no error, no request, no text over another, tracing by mouse and keyboard."""
 
+import re
+
 import pytest
 
 from kpiopt.cli.app import main
@@ -91,3 +93,29 @@ def test_a_map_prints_on_one_landscape_page(pages, tmp_path):
         page.set_viewport_size({"width": 1050, "height": 730})
         box = page.locator("svg.map").first.bounding_box()
         assert box["width"] <= 1050 and box["height"] <= 700
+
+
+def test_the_first_printed_page_holds_the_goals_and_pictures_stand_in_pairs(pages):
+    with opened(pages[12]) as page:
+        printed = page.pdf(prefer_css_page_size=True)
+        assert len(re.findall(rb"/Type\s*/Page\b", printed)) <= 9
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 1050, "height": 730})
+        goals, picture = page.locator(".onlypaper"), page.locator(".mapblock").first.bounding_box()
+        assert goals.count() == 1 and goals.first.bounding_box()["y"] < picture["y"]
+        assert not page.locator(".onlyscreen").first.is_visible()
+        page.emulate_media(media="screen")
+        assert not goals.first.is_visible() and page.locator(".onlyscreen").first.is_visible()
+
+
+def test_a_wide_map_on_a_small_screen_begins_where_cards_are(pages):
+    for n in KPIS:
+        with opened(pages[n], width=390) as page:
+            assert page.evaluate(CARDS_SEEN) >= 2, n
+
+
+CARDS_SEEN = """() => {
+  const frame = document.querySelector(".mapframe").getBoundingClientRect();
+  const boxes = [...document.querySelectorAll(".mapframe [data-card]")].map((card) => card.getBoundingClientRect());
+  return boxes.filter((box) => box.left >= frame.left && box.right <= frame.right).length;
+}"""

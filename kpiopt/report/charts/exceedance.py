@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,8 +16,7 @@ from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Estimate
 
 POINTS = 80
-CROWDED = 0.85
-"""Odds above have no room above the curve for what is written beside them."""
+Point = tuple[float, float]
 
 
 def exceedance_figure(
@@ -56,11 +57,12 @@ def _drawn(
     line = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
     at, height = x.at(goal), y.at(odds.estimate)
     text = f"goal {short(goal, 4)}: {odds.text}"
-    anchor = "end" if at + 8 + text_width(text, SIZE, bold=True) > width else "start"
-    placed = at + (-8 if anchor == "end" else 8)
-    inside = text_width(text, SIZE, bold=True) + 8 <= (at - left if anchor == "end" else width - at)
-    beside = height + 18 if odds.estimate > CROWDED else max(28.0, height - 10)
-    label_x, label_y = (placed, beside) if inside else (width - 4.0, 30.0)
+    planned = x.at(plan)
+    lines = [*pairwise(points), ((planned, 16.0), (planned, bottom)), ((at, height), (at, bottom)),
+             ((left, height), (at, height))]  # fmt: skip
+    label_x, label_y, anchor = _free_place(
+        (at, height), text_width(text, SIZE, bold=True), lines, (left, width, bottom)
+    )
     verb = "at least" if sign > 0 else "at most"
     title = f"Probability of {verb} each level of {unit}".strip()
     whisker = f"M{at:.1f} {y.at(odds.low):.1f}V{y.at(odds.high):.1f}"
@@ -69,13 +71,45 @@ def _drawn(
         *y_axis(y, left, width - 6, share=True), *x_axis(x, bottom, title=f"{unit}, {verb}"),
         draw("path", d=f"{line}V{bottom}H{points[0][0]:.1f}Z", class_="area"),
         draw("path", d=line, class_="curve"),
-        draw("line", x1=x.at(plan), x2=x.at(plan), y1=16, y2=bottom, class_="dash"),
+        draw("line", x1=planned, x2=planned, y1=16, y2=bottom, class_="dash"),
         draw("line", x1=at, x2=at, y1=height, y2=bottom, class_="goal"),
         draw("line", x1=left, x2=at, y1=height, y2=height, class_="goal"),
         draw("path", d=whisker, class_="whisker"),
         draw("circle", cx=at, cy=height, r=4.5, class_="red"),
-        draw("text", text, x=label_x, y=label_y, text_anchor=anchor if inside else "end", class_="strong halo"),
+        draw("text", text, x=label_x, y=label_y, text_anchor=anchor, class_="strong halo"),
     )  # fmt: skip
+
+
+def _free_place(
+    point: Point, long: float, lines: Sequence[tuple[Point, Point]], room: tuple[float, float, float]
+) -> tuple[float, float, str]:
+    """Return where a label stands beside a point, and its anchor: as near as can be without a line through it."""
+    (at, height), (left, width, bottom) = point, room
+    rows = [height - 10, height + 18, *(height + sign * away for away in range(26, 240, 12) for sign in (-1, 1))]
+    best: tuple[int, float, float, str] | None = None
+    for row in rows:
+        for start, place, anchor in ((at + 8, at + 8, "start"), (at - 8 - long, at - 8, "end")):
+            if not (left + 2 <= start and start + long <= width - 2 and 26 <= row <= bottom - 6):
+                continue
+            box = start - 2, row - 11.0, start + long + 2, row + 4.0
+            crossed = sum(_crosses(line, box) for line in lines)
+            if best is None or crossed < best[0]:
+                best = crossed, place, row, anchor
+    return best[1:] if best else (width - 4.0, 30.0, "end")
+
+
+def _crosses(line: tuple[Point, Point], box: tuple[float, float, float, float]) -> bool:
+    """Whether a line from one point to another has a part inside a box."""
+    (x0, y0), (x1, y1) = line
+    low, high = 0.0, 1.0
+    for start, way, first, last in ((x0, x1 - x0, box[0], box[2]), (y0, y1 - y0, box[1], box[3])):
+        if not way:
+            if not first < start < last:
+                return False
+            continue
+        ends = sorted(((first - start) / way, (last - start) / way))
+        low, high = max(low, ends[0]), min(high, ends[1])
+    return low < high
 
 
 def histogram_figure(values: Floats, limit: float | None, plan: float, unit: str, name: str) -> Figure:

@@ -52,6 +52,8 @@ class PageTable:
     ----------
     note : str
         Stands below the table.
+    only : str
+        "paper" or "screen" where it stands elsewhere on the other; "" on both.
     """
 
     title: str
@@ -61,6 +63,7 @@ class PageTable:
     caption: str = ""
     wide: bool = True
     note: str = ""
+    only: str = ""
 
     kind = "table"
 

@@ -49,6 +49,8 @@ def _document(page: Page, folder: Path) -> dict[str, Any]:
     for section in page.sections:
         blocks = []
         for block in section.blocks:
+            if isinstance(block, PageTable) and block.only == "screen":
+                continue
             count += 1
             blocks.append(_block(block, f"picture{count}.svg", folder, style))
         cards = [
@@ -74,7 +76,7 @@ def _block(block: Block, name: str, folder: Path, style: Svg) -> dict[str, Any]:
     (folder / name).write_text(f"{head}{mark}{style}{rest}", "utf-8")
     note = "" if isinstance(block, PageMap) else block.note
     return {"kind": block.kind, "title": printable(block.title) or "picture", "caption": printable(block.caption),
-            "picture": name, "note": printable(note)}  # fmt: skip
+            "picture": name, "note": printable(note), "full": isinstance(block, PageMap) or block.full}  # fmt: skip
 
 
 def _table(table: PageTable) -> dict[str, Any]:

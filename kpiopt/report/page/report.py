@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from kpiopt.report.asks.section import asks_section
@@ -54,9 +55,12 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     beside = [section for section in (asks_section(source), rules_section(source)) if section]
     promised = [section for section in (promises_section(source),) if section]
     by_period = [periods_section(source)] if source.scenario.periods is not None else []
+    goals = goals_section(source)
+    first = [replace(block, only="paper") for block in goals.blocks if isinstance(block, PageTable)]
+    pictures = [replace(block, only="screen") if isinstance(block, PageTable) else block for block in goals.blocks]
     sections = (
-        PageSection(cards=tiles(source), blocks=[map_block(found, moved, why)]),
-        goals_section(source),
+        PageSection(cards=tiles(source), blocks=[*first, map_block(found, moved, why)]),
+        replace(goals, blocks=pictures),
         *promised,
         *by_period,
         cascade_section(source),

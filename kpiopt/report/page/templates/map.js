@@ -1,5 +1,15 @@
 "use strict";
 // Traces causes and effects on strategy maps, by mouse and keyboard, and opens objectives to their KPIs.
+// A map that is wider than its frame begins where most of its cards can be seen.
+function showCards(frame) {
+  if (frame.scrollWidth <= frame.clientWidth) return;
+  const left = frame.getBoundingClientRect().left - frame.scrollLeft;
+  const boxes = [...frame.querySelectorAll("[data-card]")].map((card) => card.getBoundingClientRect());
+  const seen = (start) => boxes.filter((box) => box.left - left >= start && box.right - left <= start + frame.clientWidth).length;
+  const starts = [0, ...boxes.map((box) => Math.max(0, box.left - left - 12))];
+  frame.scrollLeft = starts.reduce((best, start) => (seen(start) > seen(best) ? start : best));
+}
+document.querySelectorAll(".mapframe").forEach(showCards);
 for (const svg of document.querySelectorAll("svg.map")) {
   const cards = [...svg.querySelectorAll("[data-card]")];
   const byNumber = new Map(cards.map((card) => [card.dataset.card, card]));
@@ -49,7 +59,10 @@ for (const svg of document.querySelectorAll("svg.map")) {
     open(card.dataset.id);
   }
   function open(id) {
-    for (const part of block.querySelectorAll("[data-opened]")) part.hidden = part.dataset.opened !== id;
+    for (const part of block.querySelectorAll("[data-opened]")) {
+      part.hidden = part.dataset.opened !== id;
+      if (!part.hidden) part.querySelectorAll(".mapframe").forEach(showCards);
+    }
   }
   function follow(card, key) {
     const [here, there] = key === "ArrowUp" ? ["from", "to"] : ["to", "from"];
