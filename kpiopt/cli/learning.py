@@ -15,6 +15,13 @@ from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from kpiopt.learning.history import History
+    from kpiopt.reading.tables.csv_file import CsvStyle
+
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", metavar="MARK", help="What separates fields of CSV files, if not a comma.")
+]
+Decimal = Annotated[str | None, typer.Option("--decimal", metavar="MARK", help="Decimal mark, if not a point.")]
+Thousands = Annotated[str | None, typer.Option("--thousands", metavar="MARK", help="What separates thousands.")]
 
 
 def fit(
@@ -35,6 +42,9 @@ def fit(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     executor: ExecutorName = None,
     workers: Workers = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("fitted"),
@@ -43,7 +53,8 @@ def fit(
     """Learn baselines, contributions and execution from history; write a scenario that extends the model."""
     from kpiopt.learning.fit import FitOptions, fit_history  # scipy
     from kpiopt.learning.fit_files import fit_as_dict, fit_files
-    from kpiopt.learning.history import read_history
+    from kpiopt.learning.history_file import read_history
+    from kpiopt.learning.known_names import meet_model
     from kpiopt.report.learning.fit_page import fit_page
     from kpiopt.report.learning.text import render_fit
     from kpiopt.runs.durable import failing_as_output, replace_file
@@ -51,7 +62,9 @@ def fit(
 
     place = choose_executor(executor, workers)
     scenario, document = read_scenario(model, None, []) if model else (None, None)
-    known = cut_history(read_history(history, factors), until)
+    known = cut_history(
+        meet_model(read_history(history, factors, _style(delimiter, decimal, thousands)), scenario), until
+    )
     with showing_progress("fitting") as progress:
         found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress, place)
     with failing_as_output(out):
@@ -61,6 +74,12 @@ def fit(
         replace_file(out / name, content)
     print_json(fit_as_dict(found)) if as_json else print_answer(render_fit(found))
     say(f"wrote {', '.join(sorted(files))} to {out}")
+
+
+def _style(delimiter: str | None, decimal: str | None, thousands: str | None) -> CsvStyle:
+    from kpiopt.reading.tables.csv_file import CsvStyle  # polars
+
+    return CsvStyle(delimiter, decimal, thousands)
 
 
 def cut_history(history: History, until: str | None) -> History:
@@ -94,6 +113,9 @@ def backtest(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=100, max=100_000, help="Joint draws.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Seed of the draws.")] = 7,
+    delimiter: Delimiter = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
     executor: ExecutorName = None,
     workers: Workers = None,
     out: Annotated[
@@ -109,7 +131,8 @@ def backtest(
     from kpiopt.learning.backtests.backtest import backtest as test
     from kpiopt.learning.backtests.document import backtest_as_dict
     from kpiopt.learning.backtests.odds_line import BACKTEST_FILE
-    from kpiopt.learning.history import read_history
+    from kpiopt.learning.history_file import read_history
+    from kpiopt.learning.known_names import meet_model
     from kpiopt.report.learning.backtest_page import backtest_page
     from kpiopt.report.learning.text import render_backtest
     from kpiopt.runs.durable import replace_file, require_place, write_output
@@ -122,7 +145,8 @@ def backtest(
     require_place(path, inputs)
     if html is not None:
         require_place(html, inputs)
-    known = cut_history(read_history(history), until)
+    read = read_history(history, style=_style(delimiter, decimal, thousands))
+    known = cut_history(meet_model(read, scenario), until)
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
     with showing_progress("testing") as progress:
         found = test(known, scenario, options, progress, place)

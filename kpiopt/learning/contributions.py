@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 RANK = 1e-9
 """Singular values below this share of the largest are 0: the period means are one too many."""
+STILL = 1e-12
+"""Share of a driver's sum of squares below which what is left of it within units and periods is rounding."""
 NORMAL_90 = 3.2897072539
 """Width of the central 90 % of a normal distribution, in standard deviations."""
 FEW_UNITS = 3
@@ -125,6 +127,21 @@ def estimate_slopes(panel: Panel) -> list[Slope] | None:
     many = peers.sum(axis=1)
     error = np.sqrt(((many - 1.0) / many) @ (left_out - whole[:drivers]) ** 2)
     return [_slope(units, normal, whole, (j, drivers), peers, float(error[j])) for j in range(drivers)]
+
+
+def still_drivers(panel: Panel) -> tuple[int, ...]:
+    """Return the drivers that say nothing: within units and periods they do not move, or only as other drivers do."""
+    units, count = _within(panel), panel.drivers.shape[1]
+    if len(units) < FEW_UNITS:
+        return ()
+    total, size = _sums(units)[0].sum(axis=0), np.nansum(panel.drivers**2, axis=0)
+    still: list[int] = []
+    for j in range(count):
+        others = [c for c in range(len(total)) if c != j and c not in still]
+        explained = total[j, others] @ np.linalg.lstsq(total[np.ix_(others, others)], total[others, j], rcond=RANK)[0]
+        if total[j, j] - explained <= STILL * max(float(size[j]), 1e-300):
+            still.append(j)
+    return tuple(still)
 
 
 def _peers(units: list[tuple[Floats, Floats]], drivers: int) -> NDArray[np.bool_]:

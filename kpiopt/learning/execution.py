@@ -25,6 +25,8 @@ Integers = NDArray[np.int64]
 
 HUBER = 1.345
 """Residuals beyond this many robust deviations lose weight; 95 % efficient for normal noise."""
+EXACT = 1e-3
+"""Scatter below which nobody reached what was asked by effort: rounding leaves that much."""
 MAD = 0.6745
 LEAST_SPREAD = 0.02
 """Standard deviation of asks, as a share of the baseline, below which nothing can be told."""
@@ -112,6 +114,8 @@ def estimate_execution(series: Series, group: Integers, per_year: int) -> Execut
         leak = _leak(asks, len(units))
     rest = (asks.change - whole[0] - whole[1] * asks.ask) * asks.weight
     noise = float(np.median(np.abs(rest - np.median(rest)))) / MAD
+    if noise < EXACT:
+        return _not_told(asks, "values follow from targets without any scatter, as if one were made from the other")
     verdict = "told" if error[1] < 0.5 else "cannot tell: the asks say too little"
     return Execution(
         float(whole[1]), float(error[1]), float(whole[0]), float(error[0]), _between(asks),

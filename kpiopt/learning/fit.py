@@ -8,11 +8,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.learning.contributions import FEW_UNITS, Panel, Posterior, Slope, best_lag, combine, estimate_slopes
+from kpiopt.learning.contributions import (
+    FEW_UNITS,
+    Panel,
+    Posterior,
+    Slope,
+    best_lag,
+    combine,
+    estimate_slopes,
+    still_drivers,
+)
 from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Forecaster, Question
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
+from kpiopt.learning.known_names import averages, leaf_series, regions_of, silent_units
+from kpiopt.learning.links import has_enough, require_enough
 from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
@@ -149,8 +160,8 @@ def fit_history(
         Where a KPI has too short a past.
     """
     horizon = options.horizon or history.grid.per_year
-    notes = _unknown(history, model) if model else []
-    leaves = {kpi: leaf_series(series, model, notes) for kpi, series in history.series.items()}
+    notes = [*history.notes, *silent_units(history, model)]
+    leaves = _leaves(history, model, notes)
     groups = {kpi: regions_of(series.units, model) for kpi, series in leaves.items()}
     questions = [
         (number, Question(series, history.grid, groups[kpi], horizon, averages(kpi, model)))
@@ -181,21 +192,15 @@ def fit_history(
     return Fit(history, horizon, *found_all, tuple(notes))
 
 
-def _unknown(history: History, model: Scenario) -> list[str]:
-    """Tell what of the history the model does not have: it is learned from, but nowhere written."""
-    cells = set(zip(model.cells.unit.tolist(), model.cells.kpi.tolist(), strict=True))
-    number = {kpi: i for i, kpi in enumerate(model.kpi_ids)}
-    notes = []
-    for kpi, series in history.series.items():
-        if kpi not in number:
-            notes.append(f"{kpi}: the KPI is not in the model")
-            continue
-        units = [u for u in series.units if (model.units.position.get(u, -1), number[kpi]) not in cells]
-        inner = [u for u in units if u in model.units.position]
-        for missing, what in ((sorted(set(units) - set(inner)), "units"), (sorted(inner), "cells")):
-            if missing:
-                notes.append(f"{kpi}: {len(missing)} {what} of the history are not in the model, such as {missing[0]}")
-    return notes
+def _leaves(history: History, model: Scenario | None, notes: list[str]) -> dict[str, Series]:
+    """Return what is learned from; of a KPI that the model does not have nothing has to be known."""
+    leaves = {kpi: leaf_series(series, model, notes) for kpi, series in history.series.items()}
+    strange = [
+        k for k, series in leaves.items() if model is not None and k not in model.kpis and not has_enough(series)
+    ]
+    kept = {kpi: series for kpi, series in leaves.items() if kpi not in strange}
+    require_enough(kept.values() or leaves.values())
+    return kept
 
 
 def inside_bounds(found: Forecast, past: Series, model: Scenario | None) -> Forecast:
@@ -245,37 +250,6 @@ def _alone(contributions: list[Contribution], leaves: Mapping[str, Series], mode
     return notes
 
 
-def averages(kpi: str, model: Scenario | None) -> bool:
-    """Whether a KPI's horizon is the mean of its periods: where it does not add up over units either."""
-    return model is not None and kpi in model.kpis and model.kpis[kpi].roll_up != "sum"
-
-
-def leaf_series(series: Series, model: Scenario | None, notes: list[str]) -> Series:
-    """Return the units that have no unit below them in the history: the others' past is the roll-up of these."""
-    if model is None:
-        return series
-    position, end = model.units.position, model.units.end
-    known = {position[u] for u in series.units if u in position}
-    above = {u for u in series.units if u in position and any(position[u] < k < end[position[u]] for k in known)}
-    if above:
-        notes.append(f"{series.kpi}: {len(above)} units above others are left to the roll-up, such as {min(above)}")
-    return series.of(np.array([i for i, u in enumerate(series.units) if u not in above], dtype=np.int64))
-
-
-def regions_of(units: tuple[str, ...], model: Scenario | None) -> Integers:
-    """Return the region of each unit: the unit right below the root on its path, (n,) int from 0."""
-    if model is None:
-        return np.zeros(len(units), dtype=np.int64)
-    position, parent, depth = model.units.position, model.units.parent, model.units.depth
-    names = []
-    for unit in units:
-        at = position.get(unit, 0)
-        while depth[at] > 1:
-            at = int(parent[at])
-        names.append(at)
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
-
-
 def _contributions(model: Scenario, leaves: Mapping[str, Series], history: History) -> list[Contribution]:
     found = []
     for kpi in model.kpis.values():
@@ -305,7 +279,10 @@ def _why_not(driver: Driver, kpi: Kpi, leaves: Mapping[str, Series], history: Hi
         return "a factor moves all units of a period alike" if seen else "the factor's past is not given"
     if kpi.id not in leaves:
         return f"{kpi.id} has no past"
-    return "fewer than 3 units have both" if driver.cause in leaves else f"{driver.cause} has no past"
+    if driver.cause not in leaves:
+        return f"{driver.cause} has no past"
+    few = len(_aligned(leaves, (kpi.id, driver.cause))[0]) < FEW_UNITS
+    return "fewer than 3 units have both" if few else f"{driver.cause} does not move by itself within units and periods"
 
 
 def _slopes_of(
@@ -328,11 +305,15 @@ def _slopes_of(
         panels = [panel_of(values, kpi.id, (name,), None, lag, group) for lag in range(LAGS)]
         lags[name] = best_lag([_from(panel, LAGS - 1, count) for panel in panels])
     at = tuple(lags[driver.cause] or 0 for driver in drivers)
-    slopes = estimate_slopes(panel_of(values, kpi.id, names, noise, at, group))
+    still = {names[j] for j in still_drivers(panel_of(values, kpi.id, names, noise, at, group))}
+    moving = [j for j, name in enumerate(names) if name not in still]
+    told = tuple(names[j] for j in moving)
+    lag = tuple(at[j] for j in moving)
+    slopes = estimate_slopes(panel_of(values, kpi.id, told, noise[moving], lag, group)) if told else None
     if slopes is None:
         return {}, {}, set()
     noisy = {name for name, variance in zip(names, noise.tolist(), strict=True) if variance > 0.0}
-    return dict(zip(names, slopes, strict=True)), lags, noisy
+    return dict(zip(told, slopes, strict=True)), lags, noisy
 
 
 def _adding(model: Scenario) -> set[str]:

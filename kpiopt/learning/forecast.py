@@ -16,7 +16,7 @@ from scipy.optimize import nnls
 from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
 from kpiopt.learning.likely import likely_variances
-from kpiopt.learning.links import Link, LinkName, link_series
+from kpiopt.learning.links import Link, LinkName, has_enough, link_series
 from kpiopt.learning.periods import PeriodGrid
 from kpiopt.learning.pool import SAMPLE, Pool, fit_pool, smallness, spaced_by_size
 
@@ -261,6 +261,8 @@ def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
         if count < max(FEW_PERIODS, question.grid.per_year + 2):
             break
         past = question.until(count)
+        if not has_enough(past.series):
+            break
         seen = question.series.value[_rows_of(question, past), count : count + question.horizon]
         happened = seen.mean(axis=1) if question.averages else seen.sum(axis=1)
         link = link_series(past.series)

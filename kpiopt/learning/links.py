@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +69,37 @@ class Link:
         return np.where(rng.random(values.shape) < share, 0.0, level)
 
 
+def has_enough(series: Series) -> bool:
+    """Whether anything can be learned from a KPI's past."""
+    seen = np.isfinite(series.value)
+    return bool(seen.sum() >= FEW_VALUES and seen.any(axis=0).sum() >= FEW_PERIODS)
+
+
+def require_enough(found: Iterable[Series]) -> None:
+    """Refuse KPIs of which too little is known, all at once.
+
+    Raises
+    ------
+    NumericsError
+        Where there are fewer than 8 values or 4 periods: nothing can be learned from that.
+    """
+    problems = []
+    for series in found:
+        if not has_enough(series):
+            seen = np.isfinite(series.value)
+            values, periods = int(seen.sum()), int(seen.any(axis=0).sum())
+            problems.append(
+                Problem(
+                    "E-history-short",
+                    f"{series.kpi} has {values} value{'s' * (values != 1)} in {periods} period{'s' * (periods != 1)}",
+                    rule="8 values in 4 periods are the least from which anything can be learned",
+                    fix="give more of the past, or leave the KPI out of the history",
+                )
+            )
+    if problems:
+        raise NumericsError(*problems)
+
+
 def link_series(series: Series) -> Link:
     """Put a KPI's past on its link scale.
 
@@ -76,16 +108,8 @@ def link_series(series: Series) -> Link:
     NumericsError
         Where there are fewer than 8 values or 4 periods: nothing can be learned from that.
     """
+    require_enough([series])
     seen = np.isfinite(series.value)
-    if seen.sum() < FEW_VALUES or seen.any(axis=0).sum() < FEW_PERIODS:
-        raise NumericsError(
-            Problem(
-                "E-history-short",
-                f"{series.kpi} has {int(seen.sum())} values in {int(seen.any(axis=0).sum())} periods",
-                rule="8 values in 4 periods are the least from which anything can be learned",
-                fix="give more of the past, or leave the KPI out of the history",
-            )
-        )
     present = series.value[seen]
     if (present < 0.0).any():
         return _identity(series)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_FORMS = {
-    1: re.compile(r"(\d{4})"),
-    4: re.compile(r"(\d{4})-Q([1-4])"),
-    12: re.compile(r"(\d{4})-(0[1-9]|1[0-2])"),
-}
-RULE = "periods are all years (2026), all quarters (2026-Q1) or all months (2026-01)"
+from kpiopt.learning.period_names import Period, read_period
 
 
 @dataclass(frozen=True)
@@ -25,16 +19,19 @@ class PeriodGrid:
     first : int
         Number of the first period: year x per_year + place in the year, counted from 0.
     count : int
+    fiscal : bool
+        Whether years are fiscal ones: FY2026.
     """
 
     per_year: int
     first: int
     count: int
+    fiscal: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The periods' names, in order."""
-        return tuple(period_name(self.first + i, self.per_year) for i in range(self.count))
+        return tuple(period_name(self.first + i, self.per_year, self.fiscal) for i in range(self.count))
 
     @property
     def phase(self) -> int:
@@ -43,35 +40,27 @@ class PeriodGrid:
 
     def position(self, name: str) -> int | None:
         """Return the position of a period, None where it is not on the grid."""
-        number = period_number(name, self.per_year)
-        inside = number is not None and 0 <= number - self.first < self.count
-        return number - self.first if inside and number is not None else None
+        period = read_period(name)
+        if period is None or period.form != (self.per_year, self.fiscal):
+            return None
+        return self.place(period)
+
+    def place(self, period: Period) -> int | None:
+        """Return the position of a period of the same form, None where it is not on the grid."""
+        position = period.number - self.first
+        return position if 0 <= position < self.count else None
 
     def until(self, count: int) -> PeriodGrid:
         """Return the first periods of the grid."""
-        return PeriodGrid(self.per_year, self.first, count)
+        return PeriodGrid(self.per_year, self.first, count, self.fiscal)
 
     def after(self, count: int) -> tuple[str, ...]:
         """Return the names of the periods that follow the grid."""
         start = self.first + self.count
-        return tuple(period_name(start + i, self.per_year) for i in range(count))
+        return tuple(period_name(start + i, self.per_year, self.fiscal) for i in range(count))
 
 
-def form_of(name: str) -> int | None:
-    """Return how many periods of this form a year has; None where the name is no period."""
-    return next((per_year for per_year, form in _FORMS.items() if form.fullmatch(name)), None)
-
-
-def period_number(name: str, per_year: int) -> int | None:
-    """Return the number of a period, None where its name has another form."""
-    found = _FORMS[per_year].fullmatch(name)
-    if found is None:
-        return None
-    place = int(found[2]) - 1 if per_year > 1 else 0
-    return int(found[1]) * per_year + place
-
-
-def period_name(number: int, per_year: int) -> str:
+def period_name(number: int, per_year: int, fiscal: bool = False) -> str:
     """Return a period's name from its number.
 
     Examples
@@ -80,10 +69,14 @@ def period_name(number: int, per_year: int) -> str:
     '2027-Q2'
     """
     year, place = divmod(number, per_year)
-    return {1: f"{year:04d}", 4: f"{year:04d}-Q{place + 1}", 12: f"{year:04d}-{place + 1:02d}"}[per_year]
+    month = f"M{place + 1:02d}" if fiscal else f"{place + 1:02d}"
+    name = {1: f"{year:04d}", 4: f"{year:04d}-Q{place + 1}", 12: f"{year:04d}-{month}"}[per_year]
+    return f"FY{name}" if fiscal else name
 
 
-def grid_of(names: Iterable[str], per_year: int) -> PeriodGrid:
+def grid_of(periods: Iterable[Period]) -> PeriodGrid:
     """Return the grid from the first to the last of some periods of one form."""
-    numbers = [n for n in (period_number(name, per_year) for name in names) if n is not None]
-    return PeriodGrid(per_year, min(numbers), max(numbers) - min(numbers) + 1)
+    known = list(periods)
+    numbers = [period.number for period in known]
+    first = min(numbers)
+    return PeriodGrid(known[0].per_year, first, max(numbers) - first + 1, known[0].fiscal)

@@ -14,7 +14,7 @@ from kpiopt.learning.backtests.backtest import BacktestOptions, backtest
 from kpiopt.learning.backtests.plan_then import plan_then, question_then
 from kpiopt.learning.backtests.scores import by_cluster, target_error
 from kpiopt.learning.fit import FitOptions, fit_history
-from kpiopt.learning.history import read_history
+from kpiopt.learning.history_file import read_history
 
 FOUR_CASES = np.array([1.0, 3.0, 2.0, 4.0]), np.array([2.0, 4.0, 4.0, 10.0])
 

@@ -15,8 +15,9 @@ from kpiopt.errors import TableError
 from kpiopt.graph import build_graph
 from kpiopt.learning.fit import _spread_notes, inside_bounds
 from kpiopt.learning.forecast import Forecast
-from kpiopt.learning.history import read_history
-from kpiopt.learning.periods import form_of, grid_of
+from kpiopt.learning.history_file import read_history
+from kpiopt.learning.period_names import Period
+from kpiopt.learning.periods import grid_of
 from kpiopt.learning.spread import spread_baselines
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.simulation import simulate
@@ -165,8 +166,8 @@ def test_a_gap_is_a_period_without_values(tmp_path):
     history = read_history(path)
     assert history.grid.names == ("2026-Q1", "2026-Q2", "2026-Q3", "2026-Q4")
     assert np.isnan(history.series["k"].value[0, 1:3]).all()
-    assert (form_of("2026"), form_of("2026-Q1"), form_of("2026-01"), form_of("x")) == (1, 4, 12, None)
-    assert grid_of(["2026-11", "2027-02"], 12).after(1) == ("2027-03",)
+    assert any("2 periods without any value, such as 2026-Q2" in note for note in history.notes)
+    assert grid_of([Period(12, 2026 * 12 + 10), Period(12, 2027 * 12 + 1)]).after(1) == ("2027-03",)
 
 
 def test_a_driven_kpi_keeps_only_the_noise_that_its_drivers_do_not_bring(folder):

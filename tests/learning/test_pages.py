@@ -8,7 +8,7 @@ import numpy as np
 
 from kpiopt.cli.app import main
 from kpiopt.learning.fit import FitOptions, fit_history
-from kpiopt.learning.history import read_history
+from kpiopt.learning.history_file import read_history
 from kpiopt.report.drawing.short import short
 from kpiopt.report.learning.fit_page import fit_page
 from kpiopt.scenario.load import load_scenario

@@ -26,10 +26,11 @@ from kpiopt.learning.backtests.results import (
 )
 from kpiopt.learning.backtests.scores import reliability
 from kpiopt.learning.execution import Execution
-from kpiopt.learning.fit import FitOptions, averages, fit_history, leaf_series, regions_of
+from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
-from kpiopt.learning.links import FEW_PERIODS, FEW_VALUES
+from kpiopt.learning.known_names import averages, leaf_series, regions_of
+from kpiopt.learning.links import has_enough
 from kpiopt.scenario.scenario import ORGANIZATION, Scenario
 from kpiopt.workers.executor import Ready, answers
 from kpiopt.workers.job import SERIAL, Executor
@@ -89,6 +90,7 @@ def backtest(
     told = [f"{done} of {len(points)} past periods" for done in range(len(points) + 1)]
     origins = answers(Ready(_Origins(history, model, options)), points, executor, lambda done: progress(told[done]))
     found = _Found()
+    found.notes += history.notes
     for (horizon, count), origin in zip(points, origins, strict=True):
         if origin is None:
             continue
@@ -198,12 +200,7 @@ class _Found:
 
 def _learnable(history: History) -> History:
     """Return the KPIs of which there was enough at the time."""
-    kept = {
-        kpi: series
-        for kpi, series in history.series.items()
-        if np.isfinite(series.value).sum() >= FEW_VALUES and np.isfinite(series.value).any(axis=0).sum() >= FEW_PERIODS
-    }
-    return History(history.grid, kept, history.factors, history.sha256)
+    return replace(history, series={kpi: series for kpi, series in history.series.items() if has_enough(series)})
 
 
 def _origins(history: History, horizon: int, wanted: int) -> list[int]:

@@ -34,11 +34,14 @@ class ColumnRule:
         a value a number or any text.
     required : bool
         Whether the column must be there; its fields may still be empty, which means "not given".
+    dates : bool
+        Whether dates of a workbook are taken as text, 2026-01-31; elsewhere they are refused.
     """
 
     name: str
     kind: Kind
     required: bool = False
+    dates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from typing import TypeGuard
 
 import numpy as np
@@ -245,6 +246,8 @@ class _Reader:
         """Read one column, counted from 0; dates, logical values and what is not finite are refused in all of them."""
         if rule.kind in ("value", "flag"):
             cells = [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]
+        if rule.dates:
+            cells = [_as_text(cell) for cell in cells]
         wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
         self._findings.errors_at(
             self._place, rule.name, np.array(wrong, dtype=np.int64), lambda row: self._explain(cells[row])
@@ -283,6 +286,13 @@ class _Reader:
             return "E-number-range", f"the cell holds {cell}", "numbers are finite", "clear the cell for not given"
         message = f"the cell is a date or time, {cell} (the workbook counts days from {self._date_system})"
         return "E-table-date", message, "no column of this table holds dates", "format the cell as a number or text"
+
+
+def _as_text(cell: Cell) -> Cell:
+    """Return a day as text, 2026-01-31; everything else as it is."""
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell
+    return cell.isoformat() if isinstance(cell, date) else cell
 
 
 def _is_number(cell: Cell) -> TypeGuard[float]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kpiopt.learning.fit import Contribution, Fit, regions_of
+from kpiopt.learning.fit import Contribution, Fit
 from kpiopt.learning.forecast import Forecast
+from kpiopt.learning.known_names import regions_of
 from kpiopt.report.charts.heat import Slice, icicle_figure
 from kpiopt.report.charts.intervals import IntervalMark, IntervalRow, intervals_figure
 from kpiopt.report.charts.lines import Line, lines_figure
