@@ -69,6 +69,7 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings
     if not filled.size:
         raise refuse("E-table-empty", "the file has only blank lines: 0 rows", display, fix="write a header and rows")
     first = [_record(data, records, i) for i in filled[:HEADER_ROWS].tolist()]
+    _check_delimiter(first, separator, rule, Location(display, int(records.line[filled[0]])))
     above = find_header([_split(record, separator) for record in first], rule)
     header, body = filled[above], filled[above + 1 :]
     place = Location(display, int(records.line[header]))
@@ -76,7 +77,6 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings
         lines, titles = records.line[filled], [_split(record, separator) for record in first[: above + 1]]
         refuse_data_as_titles(titles[:above], titles[above], lambda i: Location(display, int(lines[i])), findings)
         findings.notes.append(title_note([record.strip(f"{separator} ") for record in first[:above]], place))
-    _check_delimiter(first[above], separator, rule, place)
     names = _split(first[above], separator)
     check_header(names, rule, lambda _: place, findings)
     if not body.size and not rule.may_be_empty:
@@ -135,11 +135,12 @@ def _split(record: str, delimiter: str) -> list[str]:
     return [clean_header(name) for name in fields]
 
 
-def _check_delimiter(header: str, separator: str, rule: TableRule, at: Location) -> None:
-    """Refuse a file that is plainly separated by something else than declared."""
+def _check_delimiter(first: list[str], separator: str, rule: TableRule, at: Location) -> None:
+    """Refuse a file that is plainly separated by something else than declared, whatever titles stand above."""
 
     def known(delimiter: str) -> int:
-        return sum(rule.column(name) is not None for name in _split(header, delimiter))
+        rows = (_split(record, delimiter) for record in first)
+        return max(sum(rule.column(name) is not None for name in names) for names in rows)
 
     best = max(_DELIMITERS, key=known)
     if known(best) <= known(separator):

@@ -121,6 +121,16 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
     if unknown and {"kpi", "baseline"} <= set(missing) and "unit" in names:
         findings.error(_wide_problem([names[i] for i in unknown], rule, at(0)))
         return
+    if missing == ["baseline"] and len(unknown) > 1:
+        findings.error(_spread_problem([names[i] for i in unknown], rule, at(0)))
+        return
+    meant = {i: _as_written(names[i]) for i in unknown if rule.column(_as_written(names[i])) is not None}
+    if len(meant) > 1:
+        pairs = listing([f"{name} for {show(names[i])}" for i, name in meant.items()], len(meant))
+        message = f"{len(meant)} columns are not named as the format names them"
+        findings.error(Problem("E-table-column", message, allowed, f"write {pairs}", at(min(meant))))
+        unknown = [i for i in unknown if i not in meant]
+        missing = [name for name in missing if name not in meant.values()]
     for i in unknown:
         fix = did_you_mean(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
         fix = f'{fix}; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
@@ -145,6 +155,17 @@ def _wide_problem(names: Sequence[str], rule: TableRule, at: Location) -> Proble
     message = f"the table is wide: it has columns {listing([show(n) for n in names])} where one row per KPI is expected"
     example = f"write one row for each unit and KPI, such as: unit, {names[0]}, its baseline"
     return Problem("E-table-wide", message, f"required columns are {listing(rule.required)}", example, at)
+
+
+def _spread_problem(names: Sequence[str], rule: TableRule, at: Location) -> Problem:
+    message = f"the table is wide: it has columns {listing([show(n) for n in names])} where 'baseline' is expected"
+    example = "write one row for each unit, KPI and period, with columns period and baseline"
+    return Problem("E-table-wide", message, f"required columns are {listing(rule.required)}", example, at)
+
+
+def _as_written(name: str) -> str:
+    """Return a header as the format would write it: small letters, and _ between words."""
+    return re.sub(r"[\s_-]+", "_", name.strip().lower())
 
 
 def _twin_of(name: str) -> str:

@@ -189,6 +189,30 @@ class TestTitlesRemarksAndTotals:
         found = only(problems(tmp_path, "unit,cases,waiting\na,5,12\nb,4,11\n"))
         assert found.code == "E-table-wide" and "'cases'" in found.message
 
+    @pytest.mark.parametrize("periods", ["Jan,Feb", "Q1,Q2,Q3", "2027-01,2027-02"])
+    def test_a_table_with_a_column_for_each_period(self, tmp_path: Path, periods: str) -> None:
+        row = "a,x," + ",".join("5" for _ in periods.split(","))
+        found = only(problems(tmp_path, f"unit,kpi,{periods}\n{row}\n"))
+        assert found.code == "E-table-wide" and f"'{periods.split(',')[0]}'" in found.message
+        assert "period" in found.fix
+
+    @pytest.mark.parametrize(
+        ("header", "pairs"),
+        [
+            ("Unit,KPI,Baseline,Max stretch", ("unit for 'Unit'", "kpi for 'KPI'", "max_stretch for 'Max stretch'")),
+            ("UNIT,kpi,BASELINE,Lock-Reason", ("unit for 'UNIT'", "lock_reason for 'Lock-Reason'")),
+        ],
+    )
+    def test_names_written_otherwise_are_asked_about_in_one_sentence(
+        self, tmp_path: Path, header: str, pairs: tuple[str, ...]
+    ) -> None:
+        found = only(problems(tmp_path, f"{header}\na,x,5,9\n"))
+        assert found.code == "E-table-column" and all(pair in found.fix for pair in pairs)
+
+    def test_titles_above_hide_no_other_delimiter(self, tmp_path: Path) -> None:
+        found = only(problems(tmp_path, "Sales 2027;;\nas of May;;\n;;\nunit;kpi;baseline\na;x;5\n"))
+        assert found.code == "E-table-delimiter" and "semicolon" in found.message
+
 
 class TestWorkbooks:
     def test_rows_above_the_header_merged_or_not(self, tmp_path: Path) -> None:
