@@ -117,8 +117,35 @@ def test_every_variant_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_lags_without_periods_are_told() -> None:
-    wanted = {"W-lag", "E-lag"}
+def test_what_is_wrong_with_one_variant_hides_nothing_of_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One has a key that nobody knows, the others names that nobody has."""
+    wrong = """
+[variant.a]
+factor.markt.value = 3
+[variant.b]
+goal.sales.tagret = 3
+[variant.c]
+"cell"."q/sales".baseline = 4
+[variant.d]
+kpi.sale.step = 1
+"""
+    text = 'schema = 1\nname = "v"\n[kpi.sales]\ndrivers = { market = 1 }\n[factor.market]\nvalue = 1\n[unit.co]\n'
+    text += '[cell."co/sales"]\nbaseline = 10\nmax_stretch = 5\n[goal.sales]\ntarget = 12\n'
+    (tmp_path / "s.toml").write_text(text + wrong)
+    assert main(["check", str(tmp_path / "s.toml"), "--json"]) == 3
+    found = [p for p in json.loads(capsys.readouterr().out)["problems"] if p["code"].startswith("E-")]
+    assert sorted((p["code"], p["message"].removeprefix("in variant ")[:3]) for p in found) == [
+        ("E-orphan-kpi", "'d'"),
+        ("E-unknown-key", "unk"),
+        ("E-unknown-unit", "'c'"),
+        ("E-variant-unknown-name", "'a'"),
+    ]
+
+
+def test_lags_without_periods_are_refused() -> None:
+    wanted = {"E-lag"}
     assert wanted & {code for code, _ in told("real/lag.toml")}
     lag = "initiative.scheduling.effects.waiting={contribution='-3 to -1',lag=2}"
     (message,) = [message for code, message in told(HOSPITAL, lag) if code in wanted]
@@ -329,7 +356,8 @@ def summary_of(name: str, *overrides: str) -> str:
 
 
 def test_no_table_is_announced_where_there_is_none() -> None:
-    assert "0 of 1 targets that can be stretched are.\n" in summary_of("real/lag.toml")
+    met = summary_of("real/lag.toml", "kpi.sales.drivers.visits.lag=0", "goal.sales.target=900")
+    assert "0 of 1 targets that can be stretched are.\n" in met
     assert "Nothing can be stretched.\n" in summary_of("real/samples_joint.toml")
 
 

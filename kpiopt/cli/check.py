@@ -46,10 +46,12 @@ def check(
     checked, found, document = check_scenario(scenario, variant=joined(variants), overrides=tuple(overrides or ()))
     if mended is not None:
         _mend(scenario, found, mended, force=force)
+    if checked is not None and not found.errors:
+        _check_rooms_behind(checked, found)
+    if document is not None:
+        _check_variants(scenario, document, found, tuple(overrides or ()))
     if found.errors or checked is None:
         raise ScenarioError(*found.errors, *found.warnings)
-    _check_rooms_behind(checked, found)
-    _check_variants(scenario, checked, found, tuple(overrides or ()))
     asked = _lint(checked, document) if lint and document else None
     if as_json:
         origins = _origins(document) if show_origin and document else None
@@ -120,13 +122,13 @@ def _check_rooms_behind(scenario: Scenario, found: Problems) -> None:
         raise ModelError(*found.errors, *found.warnings)
 
 
-def _check_variants(path: Path, scenario: Scenario, found: Problems, overrides: tuple[str, ...]) -> None:
+def _check_variants(path: Path, document: Document, found: Problems, overrides: tuple[str, ...]) -> None:
     """Check every other variant as it would be solved; what is wrong with one is told with its name."""
     from kpiopt.scenario.load import check_variant, in_variant
 
     known = set(found)
-    for name in scenario.variants:
-        if name == scenario.variant:
+    for name in document.variants:
+        if name == document.variant:
             continue
         other, problems = check_variant(path, name, known, overrides)
         behind = Problems()
@@ -134,8 +136,6 @@ def _check_variants(path: Path, scenario: Scenario, found: Problems, overrides: 
             with suppress(ModelError):
                 _check_rooms_behind(other, behind)
         found.items.extend([*problems, *(in_variant(problem, name) for problem in behind.errors)])
-    if found.errors:
-        raise ScenarioError(*found.errors, *found.warnings)
 
 
 def _origins(document: Document) -> list[dict[str, Any]]:

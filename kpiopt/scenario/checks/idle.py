@@ -52,7 +52,7 @@ def _check_named(findings: Findings, scenario: Scenario, note: Note) -> None:
     banded = {objective.perspective for objective in scenario.objectives.values()}
     for perspective in scenario.perspectives:
         path: KeyPath = ("perspective", perspective)
-        if perspective not in banded and findings.is_new_in_variant(path):
+        if perspective not in banded:
             note(f"perspective '{perspective}' has no objective", path, "name it in an objective, or remove it")
     measured = {kpi.objective for kpi in scenario.kpis.values()}
     for objective in scenario.objectives:

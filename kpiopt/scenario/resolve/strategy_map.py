@@ -296,13 +296,13 @@ class MapResolver:
         self.findings.at("W-unassigned", message, path, rule=rule, fix=fix, key=True)
 
     def _check_lag(self, lag: int, path: KeyPath) -> None:
-        """An effect arrives within the plan; where there are no periods, a lag is told and changes nothing."""
+        """An effect arrives within the plan."""
         names = period_names(self.model)
         rule = "a lag counts periods, and what comes after the last one is no part of the plan"
         if lag and not names:
-            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and changes nothing"
+            message = f"{dotted(path)} takes effect after the plan's only period (lag {lag}) and would change nothing"
             fix = "set lag = 0 if it works within the period, or write [periods]"
-            self.findings.at("W-lag", message, path, rule=rule, fix=fix, key=True)
+            self.findings.at("E-lag", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
         elif lag and lag >= len(names):
             message = f"{dotted(path)} takes effect after the last of {len(names)} periods (lag {lag})"
             fix = f"write a lag below {len(names)}, or leave the effect out"

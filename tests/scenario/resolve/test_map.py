@@ -82,11 +82,10 @@ class TestDrivers:
         text = base().replace("[unit.north]", "[unit.team]\nparent = 'co'\n[unit.north]")
         check(text, cells=CELLS).only("E-ambiguous-at")
 
-    def test_a_lag_is_kept_and_said_to_have_no_effect_in_one_period(self, check: Check) -> None:
+    def test_a_lag_without_periods_is_refused_with_what_to_do(self, check: Check) -> None:
         links = LINKS.replace("morale = 1", "morale = { contribution = 1, lag = 2 }")
-        result = check(base(links=links), cells=CELLS)
-        assert result.fine().kpis["sales"].drivers[1].lag == 2
-        assert "lag 2" in result.one("W-lag").message
+        problem = check(base(links=links), cells=CELLS).only("E-lag")
+        assert "lag 2" in problem.message and "[periods]" in problem.fix
 
 
 class TestCycles:
