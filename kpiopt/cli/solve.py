@@ -38,8 +38,8 @@ from kpiopt.cli.terminal import (
     say_problems,
     showing_progress,
 )
-from kpiopt.deadline import Deadline
-from kpiopt.errors import Problem, ScenarioError, UsageError
+from kpiopt.deadline import Deadline, NotDone
+from kpiopt.errors import LimitReached, Problem, ScenarioError, Uncertified, UsageError
 
 CERTIFIED_PHASES = ("prices", "odds")
 """What solving tells about once the plan is certified."""
@@ -147,8 +147,9 @@ def solve(
     if rule is not None or given is not None:
         _judge(scenarios, joined(variants), words, options, _one_plan(rule, given), as_json=as_json)
         return
-    pages = partial(pages_with_risk, options) if risk else report_pages
-    keeper = Keeper(out, options, occasion, summary_text, force, pages)
+    keeper = Keeper(out, options, occasion, summary_text, force, pages_with_study)
+    if risk:
+        keeper = replace(keeper, study=partial(with_risk, options))
     scenarios = expand_patterns(scenarios)
     if len(scenarios) > 1:
         require_files(scenarios)
@@ -156,9 +157,11 @@ def solve(
         return
     checked, document = read_scenario(scenarios[0], joined(variants), words, has_summary=not as_json)
     require_goals(thresholds, checked.goals)
+    if risk:
+        _require_risk(checked)
     with showing_progress("solving") as progress:
         if risk:
-            keeper = replace(keeper, pages=partial(pages_with_risk, options, progress=progress))
+            keeper = replace(keeper, study=partial(with_risk, options, progress=progress))
         answer = keeper.answer(checked, document, _marking(progress))
     say_problems(answer.notes if as_json else _not_in_summary(answer.notes))
     study = read_risk(answer.folder) if risk else None
@@ -193,22 +196,39 @@ def _one_plan(rule: str | None, given: Path | None) -> str:
     return str(given)
 
 
-def pages_with_risk(
-    options: SolveOptions, run: Run, folder: Path, progress: Callable[[str], None] = lambda _: None
-) -> dict[str, bytes]:
-    """Return the report and the workbook of a run, and what its odds cost."""
-    from kpiopt.runs.stored_run import RISK_FILE
+def with_risk(
+    options: SolveOptions, run: Run, progress: Callable[[str], None] = lambda _: None
+) -> tuple[Run, Mapping[str, Any] | None]:
+    """Return a run and what its odds cost; where that comes to no end the plan stands without it, and says so."""
     from kpiopt.studies.risk import study_risk
     from kpiopt.studies.risk_exact import exact_steps
 
     plan = run.plan.stretch, run.plan.levels
-    exact = exact_steps(run.cascade, run.solution, options.solver)
-    found = study_risk(
-        run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact, progress=progress
-    )  # fmt: skip
-    risk = None if found is None else found.as_dict()
+    try:
+        exact = exact_steps(run.cascade, run.solution, options.solver)
+        found = study_risk(
+            run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact, progress=progress
+        )  # fmt: skip
+    except (LimitReached, Uncertified) as error:
+        why = "in the time" if options.solver.deadline.is_over else f"to the end: {error.problems[0].message}"
+        late = NotDone("risk", f"what odds cost (--risk) was not found out {why}")
+        return replace(run, not_done=(*run.not_done, late)), None
+    return run, None if found is None else found.as_dict()
+
+
+def pages_with_study(run: Run, folder: Path, risk: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Return the report and the workbook of a run, and what its odds cost where that was studied."""
+    from kpiopt.runs.stored_run import RISK_FILE
+
     kept = {} if risk is None else {RISK_FILE: json.dumps(risk, indent=1).encode()}
     return {**report_pages(run, folder, risk), **kept}
+
+
+def _require_risk(scenario: Scenario) -> None:
+    """Refuse before anything is solved what `--risk` does not understand."""
+    from kpiopt.studies.risk import require_understood
+
+    require_understood(scenario)
 
 
 def _risk_text(study: Mapping[str, Any], scenario: Scenario) -> RenderableType:

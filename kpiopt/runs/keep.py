@@ -17,6 +17,8 @@ from kpiopt.runs.store import RunStore, Staging, open_store
 from kpiopt.runs.stored_run import RUN_FILE, SUMMARY_FILE, StoredRun, altered_files, is_intact, read_run, read_summary
 from kpiopt.scenario.scenario import Scenario
 
+Study = Mapping[str, Any] | None
+
 
 @dataclass(frozen=True)
 class KeptAnswer:
@@ -57,7 +59,9 @@ class Keeper:
     force : bool
         Whether to solve although the answer is there.
     pages : callable
-        Returns further files for the folder of a run, by name, such as its report.
+        Returns further files for the folder of a run, by name, such as its report, given what was studied of it.
+    study : callable
+        Studies a run further and returns it, with what was not done in the time, and the study, if any.
     """
 
     root: Path
@@ -65,7 +69,8 @@ class Keeper:
     occasion: Occasion
     summarise: Callable[[Run, Path], str]
     force: bool = False
-    pages: Callable[[Run, Path], Mapping[str, bytes]] = lambda run, folder: {}
+    pages: Callable[[Run, Path, Study], Mapping[str, bytes]] = lambda run, folder, study: {}
+    study: Callable[[Run], tuple[Run, Study]] = lambda run: (run, None)
 
     def answer(self, scenario: Scenario, document: Document, progress: Progress = lambda _: None) -> KeptAnswer:
         """Answer a scenario from its kept run, where that is whole and unaltered; else solve it and keep the run.
@@ -101,16 +106,16 @@ class Keeper:
     def _solve(self, store: RunStore, scenario: Scenario, question: Question, progress: Progress) -> KeptAnswer:
         with store.staging(question.name) as staging:
             stage_question(staging, question)
-            run = solve_scenario(scenario, options=self.options, progress=progress)
+            run, study = self.study(solve_scenario(scenario, options=self.options, progress=progress))
             summary = self.summarise(run, staging.target)
-            self._stage(staging, run, question, summary)
+            more = {SUMMARY_FILE: summary.encode(), **self.pages(run, staging.target, study)}
+            self._stage(staging, run, question, more)
             if not _is_answered(read_run(staging.target)):
                 staging.publish()
             return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run, run_notes(run))
 
-    def _stage(self, staging: Staging, run: Run, question: Question, summary: str) -> None:
+    def _stage(self, staging: Staging, run: Run, question: Question, more: Mapping[str, bytes]) -> None:
         """Write the results beside the question, unless an input has changed in the meantime."""
-        more = {SUMMARY_FILE: summary.encode(), **self.pages(run, staging.target)}
         document = stage_answer(staging, run, question, self.occasion, more)
         changed = changed_inputs(document)
         if changed:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kpiopt.deadline import Replay
+from kpiopt.deadline import NotDone, Replay
 from kpiopt.errors import problem_as_dict
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.order.kept_solution import restore_solution
@@ -71,7 +71,10 @@ def recompute_run(run: StoredRun, cascade: Cascade, evidence: tuple[Evidence, ..
     beside = (USUAL_RULE,) if cut else tuple(run.document.get("rules", ()))
     solver = SolverOptions(deadline=Replay.of(late))
     options = SolveOptions(solver, simulate=simulated, executor=executor, beside=beside, claimed=_claimed(run))
-    return complete_run(cascade, restore_solution(cascade.program, evidence), options)
+    found = complete_run(cascade, restore_solution(cascade.program, evidence), options)
+    # What odds cost follows from other plans; that there was no time for them is not checked.
+    left_out = tuple(NotDone(**part) for part in late if part["what"] == "risk")
+    return replace(found, not_done=(*found.not_done, *left_out))
 
 
 def _claimed(run: StoredRun) -> Claimed | None:

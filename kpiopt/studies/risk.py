@@ -172,8 +172,7 @@ def study_risk(
     """
     if not scenario.goals:
         return None
-    refuse_curves(scenario.curved, "what odds cost", NO_ODDS)
-    refuse_robust(scenario, "what odds cost")
+    require_understood(scenario)
     solver = _Solver(options or SolverOptions(), allow_code=allow_code)
     order = scenario.decide.order
     order = order if "goals" in order else ("goals", *order)
@@ -203,6 +202,17 @@ def study_risk(
     judged, at = ("this plan", plan) if plan is not None and _promises(scenario) else _judged(plans, on_averages)
     margins = goal_margins(cascade.graph, at, on_averages)
     return replace(study, judged=judged, margins=margins, breaks=breaking_draws(cascade.graph, at))
+
+
+def require_understood(scenario: Scenario) -> None:
+    """Refuse scenarios whose plans cannot be made for other odds.
+
+    Raises
+    ------
+    UsageError
+    """
+    refuse_curves(scenario.curved, "what odds cost", NO_ODDS)
+    refuse_robust(scenario, "what odds cost")
 
 
 def _promises(scenario: Scenario) -> bool:
