@@ -22,10 +22,10 @@ from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.run.over_assign import over_assign
 from kpiopt.run.promised import solve_with_promises
+from kpiopt.run.robust import add_variants
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.studies.robust_scenarios import refuse_robust
 
 NO_PLAN = (Infeasible, Uncertified, Unbounded)
 
@@ -122,7 +122,6 @@ class PlanFamily:
         allow_code: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
-        refuse_robust(scenario, "a study that moves numbers")
         self.scenario, self._options = scenario, options or SolverOptions()
         self._allow_code, self._progress = allow_code, progress
         self.cascade = self._write(build_graph(scenario))
@@ -133,7 +132,7 @@ class PlanFamily:
         return FamilySettings(self._options, self._allow_code)
 
     def _write(self, graph: CausalGraph) -> Cascade:
-        return apply_rules(build_cascade(graph), allow_code=self._allow_code)
+        return add_variants(apply_rules(build_cascade(graph), allow_code=self._allow_code), self._options)
 
     @cached_property
     def _live(self) -> LiveProgram:
@@ -160,7 +159,18 @@ class PlanFamily:
 
         Where only limits have moved, rows get other sides. Where what has moved is in neither nodes nor edges, these
         are kept.
+
+        Raises
+        ------
+        NoPlan
+            Where one of the variants that a robust plan is judged in has none.
         """
+        try:
+            return self._posed(scenario)
+        except Infeasible as error:
+            raise NoPlan(error.problems[0]) from None
+
+    def _posed(self, scenario: Scenario) -> Cascade:
         if _moved(self.scenario, scenario) <= LIMITS and scenario.rules is None:
             return move_limits(self.cascade, scenario)
         if _moved(self.scenario, scenario) <= OUTSIDE_GRAPH:

@@ -7,7 +7,7 @@ from kpiopt.scenario.scenario import Scenario
 
 
 def refuse_robust(scenario: Scenario, what: str) -> None:
-    """Refuse a scenario whose plan is judged in variants: a number moved in it would stay where it is in these.
+    """Refuse a scenario whose plan is judged in variants: what is asked would say nothing about these.
 
     Raises
     ------
@@ -15,6 +15,6 @@ def refuse_robust(scenario: Scenario, what: str) -> None:
         `E-robust-study`
     """
     if scenario.decide.robust:
-        rule = "a robust plan is solved, simulated, compared, kept and verified; in a study the variants would not move"
+        rule = "odds are those of the scenario alone; promises in it would say nothing about its variants"
         fix = "ask it of the scenario without `robust`, or of each variant: --variant NAME"
         raise UsageError(Problem("E-robust-study", f"{what} does not understand [decide] robust", rule, fix))

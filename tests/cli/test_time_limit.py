@@ -306,3 +306,27 @@ def is_alive(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_what_odds_cost_may_be_missing_and_the_plan_is_kept(tmp_path, monkeypatch, capsys):
+    """The time ends within `--risk`: the certified plan is kept and verified, and asked again the rest is done."""
+    from kpiopt.studies import risk
+
+    def late(*_: object, **__: object) -> None:
+        raise Deadline.after(0).reached("the odds of 70 % were priced")
+
+    words = ["solve", str(HAND_SOLVED), "--risk", "--json", "--draws", "128", "--set", "odds.draws=64"]
+    words += ["--out", str(tmp_path)]
+    with monkeypatch.context() as patched:
+        patched.setattr(risk, "study_risk", late)
+        assert main(words) == 0
+    found, said = capsys.readouterr()
+    document = json.loads(found)
+    assert [part["what"] for part in document["not_done"]] == ["risk"] and document["certificate"]["passed"]
+    assert "W-not-done" in said and "--risk" in said
+    folder = Path(document["folder"])
+    assert "what odds cost (--risk) was not found out" in (folder / "summary.txt").read_text()
+    assert all(finding.passed for finding in kpiopt.verify(folder))
+    assert main(words) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["not_done"] == [] and again["risk"]["prices"] and again["run"] == document["run"]

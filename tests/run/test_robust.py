@@ -175,9 +175,41 @@ def test_variants_that_leave_no_plan_are_named(tmp_path):
         kpiopt.solve(written(tmp_path, apart + "unit.company.capacity.hours = 10\n"), simulate=False)
 
 
-def test_studies_that_move_numbers_say_that_variants_would_not_move(tmp_path):
-    with pytest.raises(UsageError, match="robust"):
-        kpiopt.sensitivity(written(tmp_path))
+def test_a_sweep_of_a_robust_plan_gives_the_plans_of_its_values(tmp_path):
+    """In the scenario and in all variants: a limit, a target that variants set themselves, and a variant without a
+    plan."""
+    path = written(tmp_path)
+    for axis, values in (("capacity.hours.scale", (0.8, 1.0, 1.2)), ("goal.a.target", (105.0, 112.0))):
+        swept = kpiopt.sweep(path, over=f"{axis}={','.join(map(str, values))}", simulate=False)
+        for value, point in zip(values, swept.results, strict=True):
+            run = kpiopt.solve(kpiopt.load(path, overrides=[f"{axis}={value}"]), simulate=False)
+            assert dict(point.steps) == pytest.approx(
+                {step.label: step.value for step in run.solution.steps if step.name != "reference"}, abs=1e-9
+            )
+    apart = TEXT + 'cell."company/a".min_stretch = 15\n'
+    swept = kpiopt.sweep(written(tmp_path, apart), over="capacity.hours.scale=0.5,1.0", simulate=False)
+    assert [point.status for point in swept.results] == ["infeasible", "optimal"]
+
+
+def test_sensitivity_of_a_robust_plan_moves_its_variants_as_well(tmp_path):
+    """With H hours (see above) a = (2 H - 1) / 3 up to H = 21, where more_a has all it wants, and 41 / 3 beyond: A is met
+    down to 15.5 hours, B = H - a from 23.67 on."""
+    found = kpiopt.sensitivity(written(tmp_path), draws=64, break_even=["capacity.hours.scale"], information=True)
+    crossing = found.break_evens[0]
+    assert crossing.kind_below.value == pytest.approx(15.5 / 20, abs=0.002)
+    assert crossing.kind_above.value == pytest.approx((10 + 41 / 3) / 20, abs=0.002)
+    moved = kpiopt.sensitivity(written(tmp_path), draws=64)
+    paths = [bar.move.path for bar in moved.tornado.bars]
+    assert "goal.a.target" not in paths and "capacity.hours.scale" in paths
+    assert any("variants of [decide] robust set themselves: goal.a.target" in left.what for left in moved.left_out)
+    with pytest.raises(UsageError, match="set by variant 'more_a' itself"):
+        kpiopt.sensitivity(written(tmp_path), draws=64, break_even=["goal.a.target"])
+
+
+def test_what_odds_cost_is_not_told_of_a_robust_plan(tmp_path, capsys):
+    assert main(["solve", str(written(tmp_path)), "--risk", "--out", str(tmp_path / "runs")]) == 2
+    assert "robust" in capsys.readouterr().err
+    assert not list((tmp_path / "runs").glob("robust-*"))
 
 
 def told(run) -> str:

@@ -134,9 +134,45 @@ class Inputs:
         if name in self.quantities:
             return fix_quantities(self.scenario, {name: value})
         number = self.number(name)
-        if number is not None and number.change is not None:
-            return self._noted(name, value, number.change(self.scenario, value))
+        if number is not None and self._is_changed_here(name):
+            return self._noted(name, value, self._moved(name, number, value))
         return self._read_with({name: value})
+
+    def _is_changed_here(self, name: str) -> bool:
+        """Whether a number can be put in memory, in the variants of a robust plan as well."""
+        every = (self, *(Inputs(other) for _, other in self.scenario.robust))
+        return all((found := inputs.number(name)) is not None and found.change is not None for inputs in every)
+
+    def _moved(self, name: str, number: PlainNumber, value: float) -> Scenario:
+        """Put a number in memory, in the variants of a robust plan as well."""
+        assert number.change is not None
+        others = tuple((variant, Inputs(other).at(name, value)) for variant, other in self.scenario.robust)
+        return replace(number.change(self.scenario, value), robust=others)
+
+    def is_varied(self, path: str) -> bool:
+        """Whether one of the variants that a robust plan is judged in has a number of its own there."""
+        return bool(self._varying(path))
+
+    def _varying(self, path: str) -> list[str]:
+        if not self.scenario.robust:
+            return []
+        keys = self.key(path)
+        own = value_at(self.scenario.document, keys)
+        return [name for name, other in self.scenario.robust if value_at(other.document, keys) != own]
+
+    def require_common(self, path: str) -> None:
+        """Refuse to move bit by bit a number that variants of a robust plan set themselves.
+
+        Raises
+        ------
+        UsageError
+        """
+        names = self._varying(path)
+        if names:
+            message = f"{path} is set by variant '{names[0]}' itself, in which the plan is judged"
+            rule = "a number is moved from where it is, in the scenario and in the variants of [decide] robust alike"
+            fix = f"see what other values give that all of them have: kpiopt sweep --over {path}=FIRST:LAST:NUMBER"
+            raise UsageError(Problem("E-sensitivity-path", message, rule, fix))
 
     def written(self, values: Mapping[str, Any]) -> Scenario:
         """Return the scenario that reading its file with these values gives.
@@ -183,7 +219,9 @@ class Inputs:
             return not in_pairs and name not in self.scenario.uncertainty.paths
         number = self.number(name)
         inside = number is not None and number.least < value < number.most
-        return bool(number and number.change and inside and (not number.whole or float(value).is_integer()))
+        return bool(
+            number and self._is_changed_here(name) and inside and (not number.whole or float(value).is_integer())
+        )
 
     def put(self, name: str, value: float) -> Scenario:
         """Return the scenario with another number in memory, written down as the file would have it."""
@@ -192,7 +230,7 @@ class Inputs:
         else:
             number = self.number(name)
             assert number is not None and number.change is not None
-            changed = number.change(self.scenario, float(value))
+            changed = self._moved(name, number, float(value))
         return self._noted(name, value, changed)
 
     def _noted(self, name: str, value: Any, changed: Scenario) -> Scenario:

@@ -81,8 +81,12 @@ def _fixed(quantity: Quantity, value: float) -> Quantity:
 
 
 def replace_quantities(scenario: Scenario, others: Mapping[str, Quantity]) -> Scenario:
-    """Return the scenario with other quantities under some of the names of `quantities_of`."""
+    """Return the scenario with other quantities under some of the names of `quantities_of`, its variants as well."""
+    robust = tuple((name, replace_quantities(other, others)) for name, other in scenario.robust)
+    return replace(_replaced(scenario, others), robust=robust)
 
+
+def _replaced(scenario: Scenario, others: Mapping[str, Quantity]) -> Scenario:
     def fixed(name: str, quantity: Quantity) -> Quantity:
         return others.get(name, quantity)
 

@@ -157,6 +157,7 @@ def require_range(inputs: Inputs, path: str, ends: tuple[float, float] | None) -
         Where there is no such number, or the range does not hold its present value.
     """
     now = inputs.value(path)
+    inputs.require_common(path)
     low, high = ends or _usual_ends(inputs, path, now)
     if not low <= now <= high:
         message = f"the range {low:g} to {high:g} does not hold the present value {now:g} of {path}"

@@ -193,8 +193,8 @@ class _Study:
         (n_replicates, size) or (1, 1) float
             By draw, or one exact number; positive is better.
         """
-        cascade = self.family.pose(scenario)
         try:
+            cascade = self.family.pose(scenario)
             planned = self.family.plan(cascade)
         except NoPlan:
             return None

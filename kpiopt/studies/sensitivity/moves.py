@@ -99,7 +99,8 @@ def moves_of(
     """
     moves: dict[str, Move] = {}
     if "uncertain" in kinds:
-        moves |= {m.path: m for m in map(_uncertain_move, inputs.quantities.items()) if m is not None}
+        uncertain = (named for named in inputs.quantities.items() if not inputs.is_varied(named[0]))
+        moves |= {m.path: m for m in map(_uncertain_move, uncertain) if m is not None}
     moves |= {m.path: m for m in _plain_moves(inputs, inputs.plain, kinds)}
     if only:
         moves = _confined(inputs, moves, kinds, only, given or {})
@@ -110,6 +111,7 @@ def moves_of(
             raise UsageError(Problem("E-sensitivity-path", f"{path} is moved twice, by two names", fix="keep one"))
         seen.add(key)
         now = inputs.value(path)
+        inputs.require_common(path)
         inputs.check(path, (low, high), f"--change {path}={low:g}:{high:g}")
         moves[key] = Move(key, _kind(inputs, key), now, low, high)
     return tuple(moves.values())
@@ -143,6 +145,7 @@ def _named(inputs: Inputs, path: str, candidates: Iterable[str], kinds: Sequence
         fix = name_the_right_ones(path, candidates)
         raise UsageError(Problem("E-sensitivity-path", f"{path} is no input that is moved here", rule, fix))
     now, key = inputs.value(path), inputs.resolve(path)
+    inputs.require_common(path)
     kind = _kind(inputs, key)
     if kind not in kinds:
         raise UsageError(Problem("E-sensitivity-path", f"{path} is of the kind {kind}, which --kind leaves out", rule))
@@ -165,7 +168,13 @@ def unmoved(inputs: Inputs, kinds: Sequence[str], given: Iterable[str] = ()) -> 
         (still, "quantities with the same 10 % and 90 % point"),
     ]
     fix = "--change PATH=LOW:HIGH moves one"
-    return tuple(LeftOut(len(names), f"{what}: {_listed(names)}", fix) for names, what in found if names)
+    left = [LeftOut(len(names), f"{what}: {_listed(names)}", fix) for names, what in found if names]
+    varied = [p for p, n in inputs.plain.items() if n.kind in kinds and inputs.is_varied(p)]
+    varied += [n for n, _ in uncertain if "uncertain" in kinds and inputs.is_varied(n)]
+    if varied:
+        what = f"numbers that variants of [decide] robust set themselves: {_listed(varied)}"
+        left.append(LeftOut(len(varied), what, "kpiopt sweep gives all of them one value"))
+    return tuple(left)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -182,6 +191,8 @@ def _kind(inputs: Inputs, path: str) -> str:
 def _plain_moves(inputs: Inputs, numbers: Mapping[str, PlainNumber], kinds: Sequence[str]) -> Iterator[Move]:
     for path, number in numbers.items():
         if number.kind in kinds and number.value != 0.0 and (inputs.read or number.change):
+            if inputs.is_varied(path):
+                continue
             low, high = sorted(_ends(number))
             yield Move(path, number.kind, number.value, low, high)
 

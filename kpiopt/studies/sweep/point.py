@@ -31,7 +31,7 @@ from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.hits import fall_short
 from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
-from kpiopt.studies.family import PlanFamily, Planned
+from kpiopt.studies.family import NoPlan, PlanFamily, Planned
 from kpiopt.studies.sweep.axes import Point, as_mapping
 
 OPTIMAL, INFEASIBLE = "optimal", "infeasible"
@@ -160,10 +160,10 @@ class PointSolver:
             Where the point cannot be read or solved; that there is proved to be no plan is an answer.
         """
         self._job.solver.deadline.require("this point was begun")
-        cascade = self._family.pose(self._inputs.written(as_mapping(point)))
+        moved = self._inputs.written(as_mapping(point))
         try:
-            planned = self._family.solve(cascade)
-        except (InfeasibleProgram, Infeasible):
+            planned = self._family.solve(self._family.pose(moved))
+        except (InfeasibleProgram, Infeasible, NoPlan):
             return PointResult(point, INFEASIBLE)
         return self._result(point, planned)
 
