@@ -192,8 +192,8 @@ def test_a_sweep_of_a_robust_plan_gives_the_plans_of_its_values(tmp_path):
 
 
 def test_sensitivity_of_a_robust_plan_moves_its_variants_as_well(tmp_path):
-    """With H hours (see above) a = (2 H - 1) / 3 up to H = 21, where more_a has all it wants, and 41 / 3 beyond: A is met
-    down to 15.5 hours, B = H - a from 23.67 on."""
+    """With H hours (see above) a = (2 H - 1) / 3 up to H = 21, where more_a has all it wants, and 41 / 3 beyond: A is
+    met down to 15.5 hours, B = H - a from 23.67 on."""
     found = kpiopt.sensitivity(written(tmp_path), draws=64, break_even=["capacity.hours.scale"], information=True)
     crossing = found.break_evens[0]
     assert crossing.kind_below.value == pytest.approx(15.5 / 20, abs=0.002)

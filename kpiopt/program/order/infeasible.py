@@ -7,11 +7,12 @@ what giving way by 100 % of the limit costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.deadline import NotDone, not_done_problems
 from kpiopt.errors import Infeasible, Problem, Uncertified
@@ -19,16 +20,17 @@ from kpiopt.graph.capacities import season_of_capacity
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.diagnosis import Handle, Repair, Side, cheapest_repair, find_conflict, find_repairs
-from kpiopt.program.order.repair_words import Lever, Words, without_period
+from kpiopt.program.order.repair_words import PER_PERIOD, Lever, Words, in_shares, without_period
 from kpiopt.program.order.steps import borderline_problem
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.scenario.scenario import Integers
 
+Flags = NDArray[np.bool_]
 WEIGHTS = {
     "budget": 1.0, "capacity": 3.0, "max_stretch": 10.0, "min_stretch": 10.0, "assign": 20.0, "lock": 30.0,
-    "goal": 100.0,
+    "goal": 100.0, PER_PERIOD: 5.0,
 }  # fmt: skip
 COST_OF_A_WANTED_CHANGE = 1e-6
 SHOWN = 8
@@ -71,10 +73,17 @@ def explain_infeasible(
         "certificate": certificate.as_dict(),
         "repair": words.repair(repair) if repair else None,
         "alternatives": [words.repair(r) for r in alone if repair is None or not _same(r, repair)],
-        "conflict": words.conflict(conflict) if conflict else None,
+        "conflict": words.conflict(conflict, _without_shares([*alone, *([repair] if repair else [])]))
+        if conflict
+        else None,
         "not_done": [part.as_dict() for part in not_done],
     }
     return Infeasible(*_problems(details), *not_done_problems(not_done), details=details)
+
+
+def _without_shares(repairs: Sequence[Repair]) -> bool:
+    """Whether taking `per_period` away is enough, so that it is a part of the conflict."""
+    return any([change.handle.name for change in repair.changes] == [PER_PERIOD] for repair in repairs)
 
 
 def _not_done(repair: Repair | None, *, is_cut: bool, is_over: bool) -> list[NotDone]:
@@ -110,17 +119,39 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     for block in (columns.shortfall, *columns.fair.blocks):
         upper[block.positions] = np.inf
     if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
-        upper[columns.stretch.positions[np.logical_not(_has_own_most(cascade))]] = np.inf
+        upper[columns.stretch.positions[~_has_own_most(cascade)]] = np.inf
     return replace(arrays, column_lower=lower, column_upper=upper)
 
 
-def _has_own_most(cascade: Cascade) -> list[bool]:
-    """Say of each stretch whether a row about its period holds it from above, beside the range over the horizon."""
+def _has_own_most(cascade: Cascade) -> Flags:
+    """Say of each stretch whether something about its period holds it from above, beside the range over the horizon."""
     periods, cell = cascade.graph.scenario.periods, cascade.columns.stretch_cell
+    held = in_shares(cascade)
     if periods is None or periods.single is None:
-        return [False] * len(cell)
+        return held
     own = np.isfinite(periods.single.max_stretch) | np.isfinite(periods.single.lock)
-    return [bool(held) for held in own.ravel()[cell]]
+    return held | own.ravel()[cell]
+
+
+def _shares(cascade: Cascade, members: Sequence[int]) -> tuple[tuple[Side, ...], tuple[float, ...]]:
+    """Return the ends of single periods that move with the largest stretches, or locks, of some cells, and how far."""
+    columns, periods = cascade.columns, cascade.graph.scenario.periods
+    here = in_shares(cascade) & np.isin(columns.stretch_decided, list(members))
+    if periods is not None and periods.single is not None:  # beside an end of its own the share alone does not decide
+        single, cell = periods.single, columns.stretch_cell
+        here &= np.isnan(single.max_stretch.ravel()[cell]) & np.isnan(single.lock.ravel()[cell])
+    found = np.flatnonzero(here)
+    sides = tuple(Side("column", columns.stretch.start + j, True) for j in found.tolist())
+    return sides, tuple(columns.stretch.upper[found].tolist())
+
+
+def _levers_of_shares(cascade: Cascade) -> Iterator[Lever]:
+    """Yield `per_period` of the guardrails that have it, as one lever: it may be taken away."""
+    sides, amounts = _shares(cascade, range(len(cascade.columns.decided)))
+    if sides:
+        yield Lever(
+            PER_PERIOD, PER_PERIOD, Handle(PER_PERIOD, sides, amounts, _weight(cascade, PER_PERIOD, PER_PERIOD))
+        )
 
 
 def _weight(cascade: Cascade, kind: str, name: str) -> float:
@@ -133,6 +164,7 @@ def _levers(cascade: Cascade) -> Iterator[Lever]:
     yield from _levers_of_all_periods(cascade)
     yield from _levers_over_all(cascade)
     yield from _stretch_levers(cascade)
+    yield from _levers_of_shares(cascade)
     yield from _total_levers(cascade)
     yield from _assign_levers(cascade)
     rows = cascade.program.row_block("goal")
@@ -192,7 +224,9 @@ def _levers_of_all_periods(cascade: Cascade) -> Iterator[Lever]:
                 name = f"{kind} under {scenario.units.ids[above]}"
                 sides = tuple(Side("row", rows.start + j, kind == "max_stretch") for j in member.tolist())
                 most = 1.0 if kind == "min_stretch" else np.inf
-                handle = Handle(name, sides, tuple(bound[member].tolist()), _weight(cascade, kind, name), most)
+                more, far = _shares(cascade, member.tolist()) if kind == "max_stretch" else ((), ())
+                moved = (*bound[member].tolist(), *far)
+                handle = Handle(name, (*sides, *more), moved, _weight(cascade, kind, name), most)
                 yield Lever(name, kind, handle, tuple(member.tolist()))
     yield from _row_levers(cascade, "range", np.flatnonzero(is_locked & ~is_target).tolist())
 
@@ -224,13 +258,15 @@ def _levers_of_single_periods(cascade: Cascade) -> Iterator[Lever]:
     if periods is None or periods.single is None:
         return
     single, cell = periods.single, columns.stretch_cell
-    locked = ~np.isnan(single.lock.ravel()[cell])
+    locked, shared = ~np.isnan(single.lock.ravel()[cell]), in_shares(cascade)
     for kind, given, bound in (
         ("min_stretch", single.min_stretch, columns.stretch.lower),
         ("max_stretch", single.max_stretch, columns.stretch.upper),
     ):
         for j in np.flatnonzero(~np.isnan(given.ravel()[cell]) & ~locked & (bound > 0.0)).tolist():
             name, most = f"{kind} of {columns.stretch.label(j)}", 1.0 if kind == "min_stretch" else np.inf
+            if kind == "max_stretch" and shared[j]:
+                continue  # its share of the season holds it as well
             side = Side("column", columns.stretch.start + j, kind == "max_stretch")
             handle = Handle(name, (side,), (float(bound[j]),), _weight(cascade, kind, name), most)
             yield Lever(name, kind, handle, (j,))
@@ -260,7 +296,9 @@ def _row_levers(cascade: Cascade, block: str, members: Iterable[int]) -> Iterato
             family, name = "lock" if locked else kind, f"{field} of {label}"
             price = _weight(cascade, family, name) / (abs(end) or node_kpi.step or 1.0)
             side = Side("row", rows.start + i, is_upper)
-            handle = Handle(f"{'raise' if is_upper else 'lower'} {name}", (side,), (1.0,), price)
+            more, far = _shares(cascade, [i]) if block == "range" and is_upper else ((), ())
+            moved = (1.0, *(amount / end for amount in far)) if end else (1.0,)
+            handle = Handle(f"{'raise' if is_upper else 'lower'} {name}", (side, *more[: len(moved) - 1]), moved, price)
             yield Lever(name, "total", handle)
 
 

@@ -19,6 +19,7 @@ from kpiopt.program.order.diagnosis import Change, Handle, Repair, Side
 from kpiopt.scenario.scenario import OWN
 
 DIGITS = 4
+PER_PERIOD = "per_period"
 BY_CELL = 8
 """Cells up to which each of a group gets an assignment of its own; more are changed together where that is possible."""
 
@@ -87,6 +88,7 @@ class Words:
                 "lock": self._lock,
                 "total": self._total,
                 "assign": self._assign,
+                PER_PERIOD: self._per_period,
             }
             text, assignments, before, after = say[lever.kind](lever, change.amount)
         return {"limit": lever.name, "text": text, "from": before, "to": after, "set": assignments}
@@ -153,6 +155,18 @@ class Words:
         after = before + move
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
         return text, [f"{self._cell_path(member, lever)}.{field}={_digits(after)}"], before, after
+
+    def _per_period(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
+        names = self._guardrails_by_period
+        text = f"take per_period away from {self._by_period(' and ')}"
+        return text, [f"guardrail.{_key(name)}.per_period=false" for name in names], 1.0, 0.0
+
+    @property
+    def _guardrails_by_period(self) -> list[str]:
+        return [name for name, entry in self.scenario.document.get("guardrail", {}).items() if entry.get("per_period")]
+
+    def _by_period(self, between: str = " or ") -> str:
+        return between.join(f"guardrail.{name}" for name in self._guardrails_by_period)
 
     def _assign(self, lever: Lever, amount: float) -> tuple[str, list[str], float, float]:
         field, _, entry = lever.name.partition(" of assign.")
@@ -243,9 +257,17 @@ class Words:
         arrays = self.cascade.program.arrays()
         return plain(float((arrays.row_upper if side.is_upper else arrays.row_lower)[side.position]))
 
-    def conflict(self, sides: Sequence[Side]) -> list[str]:
-        """Return the members of a conflict that stand in the file; what only follows from them is left out."""
-        return list(dict.fromkeys(text for side in sides if (text := self._side(side))))
+    def conflict(self, sides: Sequence[Side], by_period: bool = False) -> list[str]:
+        """Return the members of a conflict that stand in the file; what only follows from them is left out.
+
+        Parameters
+        ----------
+        by_period : bool
+            Whether it would end without `per_period`, which may be hidden in what follows from the stretches.
+        """
+        found = list(dict.fromkeys(text for side in sides if (text := self._side(side))))
+        hidden = by_period and not any(text.startswith(PER_PERIOD) for text in found)
+        return [*found, f"{PER_PERIOD} of {self._by_period()}"] if hidden else found
 
     def _side(self, side: Side) -> str:
         program = self.cascade.program
@@ -295,20 +317,23 @@ class Words:
         periods = self.scenario.periods
         if periods is not None and name.startswith("stretch["):
             cell, single = self._cell(member), periods.single
-            if (
-                single is None
-                or np.isnan(
-                    [
-                        a.ravel()[cell]
-                        for a in (single.lock, single.max_stretch if side.is_upper else single.min_stretch)
-                    ]
-                ).all()
-            ):
-                return ""
+            ends = () if single is None else (single.lock, single.max_stretch if side.is_upper else single.min_stretch)
+            if all(np.isnan(end.ravel()[cell]) for end in ends):
+                if not side.is_upper or not in_shares(self.cascade)[member]:
+                    return ""
+                return f"{PER_PERIOD} of {self._by_period()}: the stretch of {block.label(member)} <= {plain(bound)}"
         if name.startswith("stretch[") and self.scenario.cells.is_locked[self._cell(member)]:
             return f"lock of {block.label(member)} = {plain(bound)}"
         what = ("max_stretch" if side.is_upper else "min_stretch") if name.startswith("stretch[") else "level"
         return f"{what} of {block.label(member)} {'<=' if side.is_upper else '>='} {plain(bound)}"
+
+
+def in_shares(cascade: Cascade) -> NDArray[np.bool_]:
+    """Say of each stretch whether `per_period` of a guardrail holds it to its period's share."""
+    columns, periods = cascade.columns, cascade.graph.scenario.periods
+    if periods is None:
+        return np.zeros(len(columns.stretch), dtype=bool)
+    return periods.by_period[columns.decided[columns.stretch_decided]]
 
 
 def without_period(limit: Limit) -> str:
