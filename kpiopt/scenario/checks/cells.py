@@ -99,19 +99,27 @@ class CellChecks:
             ),
         )
         self._check_single_periods(inner | cells.has_decision)
-        own_max = ~np.isnan(table.fields["max_stretch"])
         self._each(
             is_above(lower, upper) & cells.has_decision & (upper >= 0),
             "min_stretch",
             lambda cell: (
                 "E-min-above-max",
-                f"{table.name(cell)} has the min_stretch {lower[cell]:g}"
-                f"{'' if not np.isnan(own[cell]) else ' (from a guardrail)'} above its max_stretch {upper[cell]:g}"
-                f"{'' if own_max[cell] else ' (from a guardrail)'}",
+                f"{table.name(cell)} has the min_stretch {lower[cell]:g}{self._origin('min_stretch', cell)} above its "
+                f"max_stretch {upper[cell]:g}{self._origin('max_stretch', cell)}",
                 "min_stretch is at most max_stretch",
                 "correct one of them",
             ),
         )
+
+    def _origin(self, field: str, cell: int) -> str:
+        """Say where an end of a range comes from that its cell's row does not hold."""
+        own, single = float(self.resolved.table.fields[field][cell]), self.resolved.single
+        if np.isnan(own):
+            return " (from a guardrail)"
+        periods = np.empty(0) if single is None else getattr(single, field)[cell]
+        together = float(np.nansum(periods))
+        is_sum = not np.isnan(periods).all() and abs(own - together) <= 1e-9 * max(1.0, abs(own))
+        return " (of its periods together)" if is_sum else ""
 
     def _check_single_periods(self, is_fine: Mask) -> None:
         """What single periods say about a stretch needs a decision over the horizon, or all periods."""

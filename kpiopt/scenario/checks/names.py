@@ -21,7 +21,7 @@ KEYED = (
 )  # fmt: skip
 """Sections of entries by id."""
 
-LIMIT_FAMILIES = ("budget", "capacity", "max_stretch", "min_stretch", "assign", "lock", "goal")
+LIMIT_FAMILIES = ("budget", "capacity", "per_period", "max_stretch", "min_stretch", "assign", "lock", "goal")
 """What can give way where no plan exists; `[relax]` names one of these or a single limit."""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import kpiopt
+from kpiopt.errors import InputError
 
 TEXT = """schema = 1
 name = "m"
@@ -64,3 +65,48 @@ def test_a_period_of_a_total_is_one_fault(tmp_path: Path, row: str) -> None:
 
 def test_a_kpi_that_does_not_roll_up_has_no_totals(tmp_path: Path) -> None:
     assert told(tmp_path, '[cell."co/rate/p1"]\nbaseline = 30\n')["E-cell-baseline"] == "co/rate has no baseline in p2"
+
+
+GROWTH = """schema = 1
+name = "Growth"
+[periods]
+names = ["1", "2"]
+[kpi.sales]
+[unit.co]
+[unit.north]
+parent = "co"
+[cell."north/sales"]
+baseline = 1000
+[cell."north/sales/1"]
+ENDS
+[cell."north/sales/2"]
+ENDS
+[goal.sales]
+target = 1050
+[guardrail.g]
+growth = [0.02, 0.1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "message"),
+    [
+        ("min_stretch = 60", "min_stretch 120 (of its periods together) above its max_stretch 100 (from a guardrail)"),
+        ("max_stretch = 8", "min_stretch 20 (from a guardrail) above its max_stretch 16 (of its periods together)"),
+        ("min_stretch = 50", None),
+        ("max_stretch = 10", None),
+    ],
+)
+def test_growth_over_the_year_is_compared_with_what_the_periods_leave(
+    tmp_path: Path, ends: str, message: str | None
+) -> None:
+    """An early error with both figures, not a clash of the program; at the very end there is a plan."""
+    path = tmp_path / "scenario.toml"
+    path.write_text(GROWTH.replace("ENDS", ends), "utf-8")
+    if message is None:
+        assert kpiopt.load(path).cells.has_decision.any()
+        return
+    with pytest.raises(InputError) as caught:
+        kpiopt.load(path)
+    (problem,) = caught.value.problems
+    assert problem.code == "E-min-above-max" and message in problem.message
