@@ -153,6 +153,7 @@ def backtest(
     answer = backtest_as_dict(found, known, options)
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if html is not None:
-        write_output(html, backtest_page(found, scenario.name).encode(), inputs)
+        names = {kpi.id: kpi.name for kpi in scenario.kpis.values()}
+        write_output(html, backtest_page(found, scenario.name, names).encode(), inputs)
     print_json(answer) if as_json else print_answer(render_backtest(found))
     say(f"kept in {path}")

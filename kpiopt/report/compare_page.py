@@ -35,6 +35,7 @@ from kpiopt.report.comparison_text import (
 from kpiopt.report.numbers import amount, change, points
 from kpiopt.report.page.page import Page, PageFigure, PageSection, PageTable, render_page
 from kpiopt.report.sweep_page import sweep_section
+from kpiopt.report.swept.overview import axis_names
 from kpiopt.report.tornado_section import tornado_section
 from kpiopt.studies.comparison.base_study import BaseStudy
 from kpiopt.studies.comparison.bridge import Bridge
@@ -74,7 +75,7 @@ def study_sections(label: str, study: BaseStudy) -> tuple[PageSection, ...]:
     """Return what was found about the first scenario alone as sections."""
     sections = []
     if study.sweep is not None:
-        axes = " and ".join(axis.path for axis in study.sweep.axes)
+        axes = axis_names(study.sweep)
         sections.append(replace(sweep_section(study.sweep), title=f"{label[:1].upper()}{label[1:]} over {axes}"))
     if study.sensitivity is not None:
         sections.append(tornado_section(study.sensitivity, label))

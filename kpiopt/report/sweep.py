@@ -16,6 +16,7 @@ from kpiopt.reading.key_path import key_text
 from kpiopt.reading.toml.emit import value_text
 from kpiopt.reading.toml.text import read_path
 from kpiopt.report.grid import Grid, heading, indented, narrower
+from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import MAX_DECIMALS, amount, percent
 from kpiopt.studies.sweep.frontier import Frontier
 from kpiopt.studies.sweep.point import PointResult
@@ -164,14 +165,16 @@ def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
 def remarks(answer: SweepAnswer) -> list[str]:
     """Say where nothing is to be traded off, and which odds are not about the same thing."""
     same = [
-        f"No trade-off between {frontier.x_name} and {frontier.y_name}: no point is better than point "
-        f"{frontier.points[0]} in either."
+        f"No trade-off between {input_name(answer.scenario, frontier.x_name)} and {frontier.y_name}: point "
+        f"{frontier.points[0]} is best in both."
         for frontier in find_best_in_both(answer)
     ]
-    goals = [axis.path for axis in answer.axes if (read_path(axis.path) or ("",))[0] == "goal"]
+    goals = [
+        input_name(answer.scenario, axis.path) for axis in answer.axes if (read_path(axis.path) or ("",))[0] == "goal"
+    ]
     drawn = any(result.all_goals for result in answer.solved)
     return (
-        [*same, f"{' and '.join(goals)}: the odds of each point are those of its own goals."]
+        [*same, f"{' and '.join(goals)}: the odds of each point are those of what is wanted there."]
         if goals and drawn
         else same
     )

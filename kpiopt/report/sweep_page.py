@@ -51,14 +51,15 @@ def sweep_section(answer: SweepAnswer) -> PageSection:
 
 def _knee_card(answer: SweepAnswer, frontier: Frontier, knee: int) -> Card:
     note = f"{frontier.y_name} {y_texts(answer, frontier)[knee]}"
-    return Card(f"knee of {frontier.x_name}", axis_texts(frontier.x.tolist())[knee], note)
+    return Card(f"knee of {input_name(answer.scenario, frontier.x_name)}", axis_texts(frontier.x.tolist())[knee], note)
 
 
 def _figure(answer: SweepAnswer, frontier: Frontier, table: PageTable | None) -> PageFigure:
     places = {number: i for i, number in enumerate(frontier.points.tolist())}
     knees = set(frontier.knees.tolist())
+    names = {axis.path: input_name(answer.scenario, axis.path) for axis in answer.axes}
     marks = [
-        _mark(answer, frontier, number, number in places, places.get(number) in knees)
+        _mark(answer, frontier, number, number in places, places.get(number) in knees, names)
         for number in np.flatnonzero(np.isfinite(frontier.all_x) & np.isfinite(frontier.all_y)).tolist()
     ]
     unit = unit_of_cost(answer, frontier)
@@ -69,8 +70,10 @@ def _figure(answer: SweepAnswer, frontier: Frontier, table: PageTable | None) ->
     return PageFigure(f"{name} against {frontier.y_name}", figure, caption, table=table)
 
 
-def _mark(answer: SweepAnswer, frontier: Frontier, number: int, on_frontier: bool, is_knee: bool) -> FrontierPoint:
-    values = ", ".join(f"{path} = {axis_text(value)}" for path, value in answer.points[number].values)
+def _mark(
+    answer: SweepAnswer, frontier: Frontier, number: int, on_frontier: bool, is_knee: bool, names: dict[str, str]
+) -> FrontierPoint:
+    values = ", ".join(f"{names[path]} = {axis_text(value)}" for path, value in answer.points[number].values)
     result = answer.results[number]
     odds = result.all_goals if frontier.y_name == ODDS and isinstance(result, PointResult) else None
     x, y = float(frontier.all_x[number]), float(frontier.all_y[number])
@@ -84,14 +87,22 @@ def _frontier_table(answer: SweepAnswer, frontier: Frontier) -> PageTable:
         (str(number), x[i], y[i], price_text(frontier, i), "knee" if i in knees else "")
         for i, number in enumerate(frontier.points.tolist())
     ]
-    columns = ("point", frontier.x_name, frontier.y_name, f"price of the next, {price_unit(answer, frontier)}", "")
-    return PageTable("Efficient points", columns, rows, caption=f"{frontier.x_name} against {frontier.y_name}")
+    name = input_name(answer.scenario, frontier.x_name)
+    columns = ("point", name, frontier.y_name, f"price of the next, {price_unit(answer, frontier)}", "")
+    return PageTable("Efficient points", columns, rows, caption=f"{name} against {frontier.y_name}")
 
 
 def _points_table(answer: SweepAnswer) -> PageTable:
     unit = f", {answer.scenario.currency}" if answer.scenario.currency else ""
     money = (f"pay at plan{unit}", f"initiatives{unit}")
-    columns = ("point", *(axis.path for axis in answer.axes), "goals met", ODDS, "peers' largest stretch", *money)
+    columns = (
+        "point",
+        *(input_name(answer.scenario, axis.path) for axis in answer.axes),
+        "goals met",
+        ODDS,
+        "peers' largest stretch",
+        *money,
+    )
     rows = [
         [str(number), *values, *_figures(result)]
         for number, (values, result) in enumerate(zip(point_texts(answer)[:MOST_ROWS], answer.results, strict=False))

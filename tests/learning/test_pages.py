@@ -7,10 +7,11 @@ import re
 import numpy as np
 
 from kpiopt.cli.app import main
+from kpiopt.learning.components import PENALTY
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.history_file import read_history
 from kpiopt.report.drawing.short import short
-from kpiopt.report.learning.fit_page import fit_page
+from kpiopt.report.learning.fit_page import PARTS, fit_page
 from kpiopt.scenario.load import load_scenario
 from tests.report.browser import assert_readable
 from tests.report.organizations import HOSTILE
@@ -77,3 +78,7 @@ def test_the_page_of_a_backtest_has_coverage_and_the_reliability_of_past_odds(fo
     assert "Reliability" in said and f"{document['targets']['brier']:.3f}" in said
     assert main([*command, "--draws", "100", "--html", str(folder / "history.csv")]) == 8
     assert_readable(page, page.read_text("utf-8"))
+
+
+def test_every_part_of_the_tree_has_words():
+    assert set(PENALTY) <= set(PARTS)

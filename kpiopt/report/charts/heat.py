@@ -17,20 +17,22 @@ LEAST_TURNED = 17.0
 MOST_LINES = 48
 LEVELS = ("#f6ece0", "#f3d9b8", "#edba80", "#e2955a", "#cb6a3c", "#a33f22")
 DARK_LEVELS = ("#2b2621", "#45351f", "#6b4a22", "#965f2a", "#c47c3d", "#f0a765")
+BLUES = ("#eaf0f8", "#c9daee", "#9fbce0", "#7199cd", "#3f70b0", "#1f4a86")
+DARK_BLUES = ("#1c2430", "#22344b", "#2b4a70", "#3a6699", "#5787c4", "#86b3ee")
 
 
 def shade_style(*, dark: bool = True) -> str:
     """Return the style of shades: light to dark on a light page, dark to light on a dark one."""
     light = "".join(
-        f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#ffffff' if i > 3 else '#1c2733'}}}"
-        for i, c in enumerate(LEVELS)
+        f".chart .h{i}{{fill:{c}}}.chart .b{i}{{fill:{b}}}.chart .t{i}{{fill:{'#ffffff' if i > 3 else '#1c2733'}}}"
+        for i, (c, b) in enumerate(zip(LEVELS, BLUES, strict=True))
     )
     none = css(".chart .none{fill:@track}", dark=dark)
     if not dark:
         return light + none
     in_the_dark = "".join(
-        f".chart .h{i}{{fill:{c}}}.chart .t{i}{{fill:{'#10151c' if i > 3 else '#e7ebf0'}}}"
-        for i, c in enumerate(DARK_LEVELS)
+        f".chart .h{i}{{fill:{c}}}.chart .b{i}{{fill:{b}}}.chart .t{i}{{fill:{'#10151c' if i > 3 else '#e7ebf0'}}}"
+        for i, (c, b) in enumerate(zip(DARK_LEVELS, DARK_BLUES, strict=True))
     )
     return f"{light}@media screen and (prefers-color-scheme:dark){{{in_the_dark}}}{none}"
 
@@ -133,7 +135,7 @@ def _lines(slices: Sequence[Slice], name: str, width: float) -> Svg:
 
 def heat_map_figure(
     rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float | None]], name: str,
-    texts: Sequence[Sequence[str]] = (),
+    texts: Sequence[Sequence[str]] = (), *, tone: str = "",
 ) -> Figure:  # fmt: skip
     """Draw a table of shares as shades; None is left empty.
 
@@ -145,12 +147,15 @@ def heat_map_figure(
     name : str
     texts : sequence of sequence of str, optional
         What is written of each share; the share in per cent without them.
+    tone : str
+        "odds" for shades of blue: the more the better.
     """
     fields = [
         [(s, texts[i][j] if texts else "" if s is None else f"{100 * s:.0f}") for j, s in enumerate(row)]
         for i, row in enumerate(shares)
     ]
-    return both(lambda width: _heat_map(rows, columns, fields, name, width, "" if texts else " %"))
+    unit = "" if texts else " %"
+    return both(lambda width: _heat_map(rows, columns, fields, name, width, unit, "b" if tone == "odds" else "h"))
 
 
 def split_map_figure(
@@ -183,14 +188,14 @@ def split_map_figure(
 
 def _heat_map(
     rows: Sequence[str], columns: Sequence[str], fields: Sequence[Sequence[tuple[float | None, str]]], name: str,
-    width: float, unit: str,
+    width: float, unit: str, shades: str,
 ) -> Svg:  # fmt: skip
     def square(
         row: str, column: str, field: tuple[float | None, str], x: float, y: float, slot: float
     ) -> Iterator[Svg]:
         share, said = field
         level = None if share is None else shade(share)
-        kind = "none" if level is None else f"h{level}"
+        kind = "none" if level is None else f"{shades}{level}"
         hint = f"{row}, {column}: {f'{said}{unit}' if said else 'no decision'}"
         yield draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
         if share is not None and slot >= 30 and text_width(said, SIZE) <= slot - 4:

@@ -60,7 +60,7 @@ def tornado_figure(
 
 def _tornado(bars: Sequence[TornadoBar], base: tuple[float, str], title: str, width: float, *, share: bool) -> Svg:
     narrow = width <= NARROW
-    ends = 0.0 if narrow else 8 + max(text_width(t, SIZE) for b in bars for t in (b.low_label, b.high_label))
+    ends = 0.0 if narrow else 12 + max(text_width(t, SIZE) for b in bars for t in (b.low_label, b.high_label))
     left = left_room([bar.name for bar in bars], 0.4 * width)
     values = [base[0], *(value for bar in bars for value in bar.outcomes)]
     room = 0.02 * (max(values) - min(values)) or 0.1 * abs(base[0]) or 1.0
@@ -95,6 +95,7 @@ def _bar(bar: TornadoBar, x: Scale, middle: float, y: float, left: float, *, lab
         draw("text", line, x=left - 8, y=y + (14 if len(lines) == 1 else 8) + 13 * j, text_anchor="end")
         for j, line in enumerate(lines)
     ]
+    marks = bar.outcomes[2:]
     for value, label, colour in ((bar.at_low, bar.low_label, "ochre"), (bar.at_high, bar.high_label, "blue")):
         end = x.at(value)
         hint = draw("title", f"{bar.name}, input {label}: {value:.4g}")
@@ -104,8 +105,10 @@ def _bar(bar: TornadoBar, x: Scale, middle: float, y: float, left: float, *, lab
         if labelled:
             text = fit(label, SIZE, 90)
             anchor = "end" if is_left else "start"
-            pieces.append(draw("text", text, x=end + (-6 if is_left else 6), y=y + 14, text_anchor=anchor))
-    for value in bar.outcomes[2:]:
+            beside = [end + (-6 if is_left else 6), *(x.at(v) + (-10 if is_left else 10) for v in marks)]
+            place = min(beside) if is_left else max(beside)
+            pieces.append(draw("text", text, x=place, y=y + 14, text_anchor=anchor))
+    for value in marks:
         cx, cy = x.at(value), y + 10
         pieces.append(draw("path", d=f"M{cx - 5:.1f} {cy}L{cx:.1f} {cy - 5}L{cx + 5:.1f} {cy}L{cx:.1f} {cy + 5}Z",
                            class_="paper whisker"))  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from kpiopt.report.page.page import Block, Card, Page, PageFigure, PageSection, 
 MOST_ROWS, PIT_BINS = 20, 10
 
 
-def backtest_page(found: Backtest, name: str) -> str:
+def backtest_page(found: Backtest, name: str, kpis: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return a back-test as one self-contained page without scripts.
 
     Parameters
@@ -25,7 +27,14 @@ def backtest_page(found: Backtest, name: str) -> str:
     found : Backtest
     name : str
         Of the model that was tested.
+    kpis : mapping of str to str
+        Names of KPIs by id.
     """
+    found = replace(
+        found,
+        scores=tuple(replace(score, kpi=kpis.get(score.kpi, score.kpi)) for score in found.scores),
+        plans=tuple(replace(plan, kpi=kpis.get(plan.kpi, plan.kpi)) for plan in found.plans),
+    )
     sections = [
         PageSection(cards=list(_cards(found)), blocks=[*_reliability(found), *_coverage(found)]),
         PageSection("Forecasts", blocks=[*_errors(found), *_transform(found), _scores_table(found)]),
@@ -52,9 +61,9 @@ def _cards(found: Backtest) -> Iterator[Card]:
     yield Card("Ranges that held what they should", f"{right} of {len(found.scores)}", "KPIs, levels, horizons", tone)
     if found.scores:
         best = max(found.scores, key=lambda score: score.gain[0])
-        text = gain_text(best.gain)
-        note = f"{best.kpi}, {best.level}: smaller than last year's values, at best"
-        yield Card("Error against last year", text.partition(" (")[0], note)
+        value, _, interval = gain_text(best.gain).partition(" (")
+        note = f"{best.kpi}, {best.level}, the best of {len(found.scores)}: 95 % interval {interval.rstrip(')')} %"
+        yield Card("Error smaller than last year's", value, note)
     if found.targets is not None:
         count = len(found.targets.given)
         yield Card("Odds of past targets", f"Brier {found.targets.brier:.3f}", f"{count} targets; 0 is perfect")

@@ -24,7 +24,9 @@ PARTS = {
     "level": "size of the units", "drift": "drift of the units", "walk": "the units' own course",
     "noise": "noise of big units", "small_noise": "more noise of small units", "spot": "single periods of a unit",
     "season": "season of all", "own_season": "the units' own seasons", "common_walk": "course of all together",
-    "shock": "shocks to all", "region_walk": "course of the regions", "region_shock": "shocks to a region",
+    "swing": "swings of the units that fade", "small_swing": "more swings of small units", "shock": "shocks to all",
+     "region_walk": "course of the regions", "region_shock": "shocks to a region",
+    "quarter": "season of all, by quarters", "own_quarter": "the units' own seasons, by quarters",
 }  # fmt: skip
 
 
@@ -38,7 +40,7 @@ def fit_page(found: Fit, model: Scenario | None = None) -> str:
         Whose tree and names are used; by ids without it.
     """
     grid = found.history.grid
-    sections = [PageSection(cards=list(_cards(found, model)), blocks=[_baselines_table(found)])]
+    sections = [PageSection(cards=list(_cards(found, model)), blocks=[_baselines_table(found, model)])]
     for f in found.forecasts[:MOST_KPIS]:
         sections.append(PageSection(f"Baselines, {_kpi(f.kpi, model)}", blocks=list(_baselines(found, f, model))))
     sections += [s for s in (_effects(found, model), _map(found, model), _notes(found)) if s]
@@ -100,9 +102,9 @@ def _cards(found: Fit, model: Scenario | None) -> Iterator[Card]:
         yield Card(f"Execution, {_kpi(kpi, model)}", share, f"± {100 * e.slope_error:.0f}; of what was asked")
 
 
-def _baselines_table(found: Fit) -> PageTable:
+def _baselines_table(found: Fit, model: Scenario | None) -> PageTable:
     grid = baselines_grid(found)
-    rows = [[field.plain for field in row] for row in grid.rows]
+    rows = [[_kpi(name.plain, model), *(field.plain for field in row)] for name, *row in grid.rows]
     return PageTable("Baselines: what is expected without new effort", grid.columns, rows)
 
 
@@ -356,4 +358,7 @@ def _word(value: float) -> str:
 
 
 def _notes(found: Fit) -> PageSection | None:
-    return PageSection("What to know", lines=[f"{note}." for note in found.warnings]) if found.warnings else None
+    """Say what was noticed, but for causes that history cannot tell: those stand in a table, with why."""
+    tabled = {f"{c.cause} -> {c.kpi}: cannot tell" for c in found.contributions}
+    lines = [f"{note}." for note in found.warnings if note.partition(",")[0] not in tabled]
+    return PageSection("What to know", lines=lines) if lines else None

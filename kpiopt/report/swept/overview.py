@@ -125,7 +125,7 @@ def _over_two(answer: SweepAnswer) -> Iterator[PageFigure]:
     shares = [[None if o is None else (o.estimate - low) / span for o in row] for row in odds]
     texts = [["no plan" if o is None else o.text.partition(" (")[0] for o in row] for row in odds]
     names = [input_name(answer.scenario, axis.path) for axis in answer.axes]
-    figure = heat_map_figure(axis_texts(first), axis_texts(second), shares, "Odds of all goals", texts)
+    figure = heat_map_figure(axis_texts(first), axis_texts(second), shares, "Odds of all goals", texts, tone="odds")
     yield PageFigure(
         "Odds of all goals", figure, f"down: {names[0]}; across: {names[1]}; the stronger the colour, the likelier"
     )
@@ -142,8 +142,8 @@ def used_up_table(answer: SweepAnswer) -> Iterator[PageTable]:
         for name, found in sorted(places.items(), key=lambda item: -len(item[1]))
     ]
     if rows:
-        paths = " × ".join(axis.path for axis in answer.axes)
-        yield PageTable("What holds the plan back", ("limit, used up", "points", f"where ({paths})"), rows, 3)
+        names = " × ".join(input_name(answer.scenario, axis.path) for axis in answer.axes)
+        yield PageTable("What holds the plan back", ("limit, used up", "points", f"where ({names})"), rows, 3)
 
 
 def _places(answer: SweepAnswer, numbers: Sequence[int]) -> str:

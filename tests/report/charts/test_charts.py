@@ -183,3 +183,29 @@ def test_both_ends_of_a_bridge_can_be_told_apart(first, second, written):
 
 def test_steps_of_a_bridge_are_in_one_scale():
     assert short_steps([-209_510, 98_027, -679.6, 0.0]) == ["-210 k", "+98 k", "-0.68 k", "0"]
+
+
+def test_values_of_a_tornado_stand_beside_its_marks():
+    bars = [TornadoBar("a", 0.5, 0.5, "0.9", "1.1", 0.45, 0.55), TornadoBar("b", 0.1, 0.9, "1", "2", 0.0, 1.0)]
+    svg = tornado_figure(bars, 0.5, "t", is_share=True).wide
+    marks = [float(e.attrib["d"].split()[0][1:]) + 5 for e in elements(svg, "path", "paper")]
+    said = {e.text: float(e.attrib["x"]) for e in elements(svg, "text")}
+    for low, high, left, right in (("1", "2", min(marks), max(marks)), ("0.9", "1.1", *sorted(marks)[1:3])):
+        assert said[low] <= left - 9 and said[high] >= right + 9
+
+
+@pytest.mark.parametrize("odds", [0.99, 0.9, 0.5, 0.1, 0.01])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_line_goes_through_what_is_said_of_a_goal(odds, sign):
+    values = np.random.default_rng(3).normal(100, 10, 4000)
+    goal = float(np.quantile(values, 1 - odds if sign > 0 else odds))
+    told = Estimate(odds, odds - 0.01, odds + 0.01, "replicates")
+    svg = exceedance_figure(values, (goal, goal), told, "EUR", 100.0, sign=sign).wide
+    (label,) = (e for e in elements(svg, "text") if e.text.startswith("goal"))
+    x, y, wide = float(label.attrib["x"]), float(label.attrib["y"]), text_width(label.text, 11.0, bold=True)
+    start = x - wide if label.attrib["text-anchor"] == "end" else x
+    (curve,) = elements(svg, "path", "curve")
+    points = [tuple(map(float, point.split())) for point in curve.attrib["d"][1:].split("L")]
+    a, b = np.array(points).T
+    heights = np.interp(np.linspace(start, start + wide, 200), a, b)
+    assert not np.any((y - 9 < heights) & (heights < y + 2))

@@ -204,12 +204,12 @@ def test_odds_on_a_frontier_carry_their_interval(tmp_path, capsys):
     assert sweep(tmp_path, *words[:-1]) == 0
     part = " ".join(capsys.readouterr().out.partition("Efficient frontier")[2].split())
     assert part.count(" to ") == len(frontier["points"]) and "budget.pay. limit: 0" not in part  # a table
-    assert "No trade-off between hours and the peers' largest stretch: no point is better than point 6" in part
+    assert "No trade-off between hours and the peers' largest stretch: point 6 is best in both" in part
 
 
 def test_odds_of_other_goals_are_said_to_be_that(tmp_path, capsys):
     assert sweep(tmp_path, "--over", "goal.sales.target=107_000,108_000") == 0
-    assert "goal.sales.target: the odds of each point are those of its own goals." in capsys.readouterr().out
+    assert "Goal for Sales: the odds of each point are those of what is wanted there." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--no-simulation"], ["--over", "budget.pay.limit=700"]])
