@@ -314,11 +314,18 @@ def _side(value: float | None) -> str:
     return amount(value) if value is not None and math.isfinite(value) else "any"
 
 
+def _locked_stretch(run: Run, cell: int) -> float:
+    """Return the stretch of a locked cell: of a total that of all below it."""
+    totals = run.scenario.totals
+    at = np.flatnonzero(totals.is_locked & (totals.cell == cell))
+    return float(totals.low[at[0]] if len(at) else run.plan.whole_stretch[cell])
+
+
 def locked_text(run: Run, cell: int, kpi: Kpi) -> str:
     """Return the target of a locked cell; where its stretch is locked and causes add to it, both of these too."""
     target = float(run.plan.target[run.graph.whole_node[cell]])
     text, cells = amount(target, kpi.unit, target_step(kpi, target)), run.scenario.horizon
-    own = float(kpi.sign * run.plan.whole_stretch[cell])
+    own = kpi.sign * _locked_stretch(run, cell)
     caused = target - float(cells.baseline[cell]) - own
     if not math.isnan(cells.fixed_target[cell]) or abs(caused) <= max(0.5 * (kpi.step or 0.0), 1e-9 * abs(target)):
         return text

@@ -110,8 +110,9 @@ def find_swap(
     pairs = zip(steps, solution.steps, strict=True)
     names = [(_name(s), as_read(s["step"], float(s["value"])), after.value, after.unit) for s, after in pairs]
     worse = next((s for s in names[:-1] if s[2] - s[1] > WORSE * max(1.0, abs(s[1]))), None)
+    moved = np.where(cells.has_decision, found - stretch, 0.0)  # totals follow from the cells below
     return Swap(
-        less, True, _change(*worse) if worse else None, _taken(graph, found - stretch, cell),
+        less, True, _change(*worse) if worse else None, _taken(graph, moved, cell),
         _moved_levels(graph, changed - levels),
     )  # fmt: skip
 

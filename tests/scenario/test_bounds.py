@@ -8,6 +8,7 @@ from kpiopt.errors import ModelError
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.scenario.bounds import ROUNDING, closed, is_above
+from kpiopt.scenario.load import check_scenario
 
 CELL = """
 schema = 1
@@ -114,3 +115,22 @@ effects = {{ sales = 1 }}
 limit = 100"""
     program = build_cascade(build_graph(read(tmp_path, more=more))).program
     assert program.column_block("level").upper.tolist() == [whole]
+
+
+NOISY = 0.07 * 100  # 7.000000000000001
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[kpi.k]\nstep = 1\nmin = 0\nmax = 7\n[unit.co]\n[cell.'co/k']\nbaseline = {NOISY!r}\n"
+        f"[goal.k]\ntarget = {NOISY!r}\n",
+        "[kpi.k]\nstep = 1\n[unit.co]\n[unit.a]\nparent = 'co'\n[cell.'a/k']\nbaseline = 1\nmax_stretch = 9\n"
+        f"[cell.'co/k']\nmin_stretch = {NOISY!r}\nmax_stretch = 7\n[goal.k]\ntarget = 8\n",
+    ],
+)
+def test_rounding_noise_is_no_news_at_the_bounds_of_a_kpi_or_a_total(tmp_path, text):
+    (tmp_path / "s.toml").write_text(f"schema = 1\nname = 'noise'\n{text}")
+    _, found, _ = check_scenario(tmp_path / "s.toml")
+    assert not {problem.code for problem in found} & {"W-bound", "W-goal-bound", "E-min-above-max"}
+    assert kpiopt.solve(tmp_path / "s.toml", simulate=False).goals[0].shortfall == pytest.approx(0.0, abs=1e-9)

@@ -11,9 +11,11 @@ import pytest
 
 import kpiopt
 from kpiopt.cli.app import main
+from kpiopt.cli.terminal import plain_text
 from kpiopt.errors import UsageError
 from kpiopt.plan.limit_names import stopped_words, unit_of_limit
 from kpiopt.report.explanation_limit import level_sentences, limit_sentences
+from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.simulation import Estimate
 from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
@@ -179,3 +181,59 @@ def test_what_is_left_of_a_limit_is_told_in_its_unit():
 
 def at() -> tuple[np.ndarray, np.ndarray]:
     return run("adventureworks-base").plan.stretch, run("adventureworks-base").plan.levels
+
+
+LOCKED_TOTAL = """
+schema = 1
+name = "A total that a person fixed"
+[kpi.k]
+unit = "EUR"
+step = 1
+DRIVERS
+[kpi.d]
+unit = "calls"
+[unit.co]
+[unit.b]
+parent = "co"
+[unit.c]
+parent = "co"
+[cell."co/k"]
+lock = 4
+lock_reason = "board"
+lock_owner = "Ann"
+[cell."b/k"]
+baseline = 20
+max_stretch = 5
+[cell."c/k"]
+baseline = 10
+max_stretch = 5
+[cell."b/d"]
+baseline = 10
+max_stretch = 6
+[goal.k]
+target = 47
+[goal.d]
+target = 16
+"""
+
+
+@pytest.mark.parametrize(
+    ("drivers", "said"),
+    [
+        ("", "Locked: k of co at 34 EUR: board (Ann)."),
+        (
+            'drivers = { d = { contribution = 2, spread = "even" } }',
+            "k of co at a stretch of +4 EUR; with +12 EUR from what drives it the target is 46 EUR: board (Ann).",
+        ),
+    ],
+)
+def test_a_locked_total_is_no_stretch_of_nothing_and_no_part_of_a_swap(tmp_path, drivers, said):
+    (tmp_path / "s.toml").write_text(LOCKED_TOTAL.replace("DRIVERS", drivers))
+    locked = kpiopt.solve(tmp_path / "s.toml", simulate=False)
+    assert said in " ".join(plain_text(render_summary(locked)).split())
+    cell = locked.graph.cell[locked.graph.find_node("k", locked.scenario.units.position["b"])]
+    stretch = locked.plan.stretch.copy()
+    stretch[~locked.scenario.cells.has_decision] = 4.0  # as a kept plan says it of totals
+    swap = find_swap(locked.graph, stretch, locked.plan.levels, locked.as_dict()["steps"], int(cell))
+    assert [(taken.unit, taken.kpi) for taken in swap.taken] == [("c", "k")]
+    assert swap.taken[0].amount == pytest.approx(swap.less)

@@ -208,7 +208,7 @@ class CellChecks:
             ),
         )
         crossed = np.zeros(len(cells), dtype=bool)
-        crossed[totals.cell] = totals.low > totals.high
+        crossed[totals.cell] = is_above(totals.low, totals.high)
         self._each(
             crossed,
             "min_stretch",
@@ -280,7 +280,7 @@ class CellChecks:
         low, high = bounds_of(self.model)[:, cells.kpi]
         inner, stated = self.resolved.roll_up.is_parent[self.resolved.roll_up.cell >= 0], table.fields["baseline"]
         self._each(
-            ~inner & ((stated < low) | (stated > high)),
+            ~inner & (is_above(low, stated) | is_above(stated, high)),
             "baseline",
             lambda cell: (
                 "W-bound",

@@ -130,8 +130,8 @@ class MapChecks:
             if self.periods is not None and goal.period >= 0 and kpi.kind == "flow":
                 share = float(self.periods.season[ids.index(goal.kpi), goal.period])
             baseline *= share
-            if not share * kpi.low <= goal.target <= share * kpi.high:
-                high, low = share * kpi.high, share * kpi.low
+            high, low = share * kpi.high, share * kpi.low
+            if is_above(goal.target, high) or is_above(low, goal.target):
                 bound = f"max {high:,.12g}" if goal.target > high else f"min {low:,.12g}"
                 message = f"goal '{goal.id}' asks for {goal.target:,.12g}, beyond the {bound} of '{kpi.id}'"
                 rule, fix = "values of a KPI stay between its min and its max", "correct the target, or the bound"
