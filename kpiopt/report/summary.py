@@ -91,7 +91,8 @@ def _verdict(run: Run) -> Iterator[RenderableType]:
             "bold green" if _is_likely(run) else "bold yellow",
         )
     else:
-        fall = f"{len(short)} of {len(run.goals)} goals fall" if len(run.goals) > 1 else "its goal falls"
+        verb, n = "falls" if len(short) == 1 else "fall", len(run.goals)
+        fall = f"{len(short)} of {n} goals {verb}" if n > 1 else "its goal falls"
         verdict = f"the plan is possible, but {fall} short{_together_words(run)}"
         style = "bold yellow"
     yield Sentence(f"{run.scenario.name}{_variant(run)}: {verdict}{missed_promises(run)}.", style)

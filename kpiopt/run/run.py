@@ -244,7 +244,8 @@ class Run(Shown):
 
     def __repr__(self) -> str:
         short = sum(not goal.met for goal in self.goals)
-        goals = f"{len(self.goals)} goals, {short} fall short" if short else f"{len(self.goals)} goals, all met"
+        fall = f"{short} {'falls' if short == 1 else 'fall'} short"
+        goals = f"{len(self.goals)} goals, {fall if short else 'all met'}"
         odds = self.simulation.all_goals.text if self.simulation and self.simulation.all_goals else "not simulated"
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
 

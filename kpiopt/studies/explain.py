@@ -107,8 +107,11 @@ class Explanation:
 
 
 def list_targets(graph: CausalGraph) -> list[str]:
-    """Return the names of everything that can be explained, unit by unit."""
-    return [graph.node_name(node) for node in np.flatnonzero(graph.kind == NodeKind.KPI).tolist()]
+    """Return the names of everything that can be explained, unit by unit in the order of the file."""
+    nodes, units = np.flatnonzero(graph.kind == NodeKind.KPI), graph.scenario.units
+    place = np.argsort(units.order_in_file(np.arange(len(units))))
+    nodes = nodes[np.lexsort((graph.period[nodes], graph.kpi[nodes], place[graph.unit[nodes]]))]
+    return [graph.node_name(node) for node in nodes.tolist()]
 
 
 def find_target(graph: CausalGraph, text: str) -> int:
@@ -154,11 +157,12 @@ def _what_there_is(graph: CausalGraph, text: str) -> str:
     holding = [name for name in targets if text.casefold() in name.casefold().split("/")]
     if holding:
         return f"say which target: {_some(holding)}"
+    units = np.arange(len(scenario.units))
     initiatives, budgets = tuple(scenario.initiatives), tuple(f"budget.{name}" for name in scenario.budgets)
     near = did_you_mean(text, (*scenario.goals, *initiatives, *budgets, *targets))
     kinds = (
         ("goals", tuple(scenario.goals)),
-        ("units", scenario.units.ids),
+        ("units", tuple(scenario.units.ids[u] for u in scenario.units.order_in_file(units).tolist())),
         ("KPIs", scenario.kpi_ids),
         ("initiatives", initiatives),
         ("budgets", budgets),

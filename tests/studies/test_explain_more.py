@@ -13,11 +13,13 @@ import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.cli.terminal import plain_text
 from kpiopt.errors import UsageError
+from kpiopt.graph import build_graph
 from kpiopt.plan.limit_names import stopped_words, unit_of_limit
 from kpiopt.report.explanation_limit import level_sentences, limit_sentences
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.simulation import Estimate
+from kpiopt.studies.explain import list_targets
 from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
 from kpiopt.studies.swap import find_swap
 
@@ -237,3 +239,12 @@ def test_a_locked_total_is_no_stretch_of_nothing_and_no_part_of_a_swap(tmp_path,
     swap = find_swap(locked.graph, stretch, locked.plan.levels, locked.as_dict()["steps"], int(cell))
     assert [(taken.unit, taken.kpi) for taken in swap.taken] == [("c", "k")]
     assert swap.taken[0].amount == pytest.approx(swap.less)
+
+
+def test_targets_are_listed_in_the_order_of_the_file(tmp_path):
+    text = LOCKED_TOTAL.replace("DRIVERS", "drivers = { d = 2 }").replace(
+        "[unit.b]", "[unit.zz]\nparent = 'co'\n[unit.b]"
+    )
+    (tmp_path / "s.toml").write_text(text + '[cell."zz/k"]\nbaseline = 3\n')
+    graph = build_graph(kpiopt.load(tmp_path / "s.toml"))
+    assert list_targets(graph) == ["co/k", "co/d", "zz/k", "b/k", "b/d", "c/k"]

@@ -53,7 +53,7 @@ def headline(source: ReportSource) -> str:
         return "The plan is possible; the scenario names no goals."
     short, n = [g for g in goals if not g["met"]], len(goals)
     subject = "The goal is" if n == 1 else "Both goals are" if n == 2 else f"All {n} goals are"
-    fall = f"{len(short)} of {n} goals fall" if n > 1 else "The goal falls"
+    fall = f"{len(short)} of {n} goals {'falls' if len(short) == 1 else 'fall'}" if n > 1 else "The goal falls"
     met = f"{fall} short on average: {_names(source, short)}" if short else f"{subject} met on average"
     together = source.all_goals
     if together is None:

@@ -9,7 +9,7 @@ from math import log10
 
 from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import KeyPath, value_at
+from kpiopt.reading.key_path import KeyPath, dotted, value_at
 from kpiopt.reading.tables.table import Table
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.links import Driver, Initiative
@@ -22,6 +22,9 @@ _PERCENT = re.compile(r"[%％]|\bper ?cent|\bpct\b|\bprozent|\bpp\b|\bpercentage
 
 _LARGE_GROWTH = 2.0
 """Guardrails beyond this share of the baseline are asked about: 200 % is rarely meant, 2 % often."""
+
+_LARGE_ATTAINMENT = 20.0
+"""Payout beyond this attainment is asked about: 2,000 % of a target is rarely meant, 20 % often."""
 
 _FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "lock_target", "reference", "commit", "noise_sd")
 """Columns of cells in their KPI's unit."""
@@ -61,6 +64,7 @@ class MeasureChecks:
         """Note everything that looks like another sign or unit than meant."""
         self.check_percent_formats()
         self.check_growth()
+        self.check_shares()
         for kpi in self.kpis.values():
             for driver in kpi.drivers:
                 if not driver.is_factor and driver.cause in self.kpis:
@@ -115,6 +119,35 @@ class MeasureChecks:
                 fix = f"write {largest / 100:g} if {largest:g} % is meant"
                 rule = "growth is a share of the baseline: 0.15 for 15 %"
                 self.findings.at("W-growth", message, ("guardrail", name, "growth"), rule=rule, fix=fix)
+            elif entry.growth and entry.growth[0] >= 1.0:
+                message = f"growth of at least {entry.growth[0]:g} asks everyone for twice the baseline or more"
+                rule = "growth is a share of the baseline that comes on top of it: 0.15 for 15 %"
+                fix = (
+                    f"write [{entry.growth[0] - 1:g}, {entry.growth[-1] - 1:g}] if these are multiples of the baseline"
+                )
+                self.findings.at("W-growth", message, ("guardrail", name, "growth"), rule=rule, fix=fix)
+
+    def check_shares(self) -> None:
+        """Slack, bands, steps between periods, noise and attainment are shares too: 0.05 for 5 %, 1.1 for 110 %."""
+        model = self.model
+        shares: list[tuple[KeyPath, float | None]] = [
+            (("fairness", "band"), model.fairness.band if model.fairness else None)
+        ]
+        shares += [(("decide", "slack", step), share) for step, share in model.decide.slack.items()]
+        shares += [(("guardrail", name, "ramp"), entry.ramp) for name, entry in model.guardrail.items()]
+        shares += [(("noise", name, "sd"), entry.sd) for name, entry in model.noise.items() if not entry.additive]
+        for path, share in shares:
+            if share is not None and share >= _LARGE_GROWTH:
+                message = f"{dotted(path)} is {share:g}, which is {100 * share:,.6g} %"
+                fix = f"write {share / 100:g} if {share:g} % is meant"
+                self.findings.at("W-share", message, path, rule="it is a share: 0.05 for 5 %", fix=fix)
+        for name, plan in model.pay_plan.items():
+            most = max((float(attainment) for attainment, _ in plan.payout), default=0.0)
+            if most > _LARGE_ATTAINMENT:
+                message = f"the payout of pay plan '{name}' reaches an attainment of {100 * most:,.6g} %"
+                fix = f"write {most / 100:g} for {most:g} %, in attainments and shares of pay alike"
+                rule = "attainment is actual / target: 1 for 100 %"
+                self.findings.at("W-share", message, ("pay_plan", name, "payout"), rule=rule, fix=fix)
 
     def _check_sign(self, kpi: Kpi, driver: Driver) -> None:
         cause, contribution = self.kpis[driver.cause], driver.slope

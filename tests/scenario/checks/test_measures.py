@@ -51,10 +51,33 @@ class TestSigns:
 
 
 class TestShares:
-    @pytest.mark.parametrize(("growth", "asked"), [("[0, 15]", True), ("[0, 2]", True), ("[0.0, 1.5]", False)])
+    @pytest.mark.parametrize(
+        ("growth", "asked"), [("[0, 15]", True), ("[0, 2]", True), ("[0.0, 1.5]", False), ("[1.0, 1.15]", True)]
+    )
     def test_growth(self, check: Check, growth: str, asked: bool) -> None:
         result = check(f"{ORGANIZATION}{SALES}[guardrail.g]\ngrowth = {growth}\n", cells=SALES_CELLS)
         assert ("W-growth" in result.codes) == asked
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("[decide]\nslack = { fairness = 5 }", "write 0.05 if 5 % is meant"),
+            ("[decide]\nslack = { fairness = 0.05 }", ""),
+            ("[fairness]\nband = 10", "write 0.1 if 10 % is meant"),
+            ("[fairness]\nband = 0.1", ""),
+            ("[noise.n]\nwhere = {}\nsd = 15", "write 0.15 if 15 % is meant"),
+            ("[noise.n]\nwhere = {}\nsd = 15\nadditive = true", ""),
+            ("[pay_plan.p]\npayout = [[0, 0], [70, 0], [130, 190]]", "write 1.3 for 130 %"),
+            ("[pay_plan.p]\npayout = [[0, 0], [0.7, 0], [1.3, 1.9]]", ""),
+        ],
+    )
+    def test_other_shares_written_as_percent(self, check: Check, text: str, said: str) -> None:
+        found = [
+            problem
+            for problem in check(f"{ORGANIZATION}{SALES}{text}\n", cells=SALES_CELLS).problems
+            if problem.code == "W-share"
+        ]
+        assert [said in problem.fix for problem in found] == [True] * bool(said)
 
     @pytest.mark.parametrize("text", ['"70 to 110"', "85", "{ normal = [90, 5] }"])
     def test_execution_in_percent_is_refused(self, check: Check, text: str) -> None:
