@@ -141,8 +141,9 @@ def test_backtest_is_kept_and_scores_better_than_the_last_period(folder, capsys)
     assert units["crps"] < units["last_period"]
     assert units["coverage"]["count"] == 6 * len(answer["origins"])
     assert answer["targets"] is None
-    assert answer["calibrated"] == all(s["coverage"]["right"] for s in answer["scores"])
-    assert answer["verdict"].startswith("calibrated") == answer["calibrated"]
+    assert not answer["calibrated"]
+    few = "cannot tell: 12 cases of visits are too few"
+    assert answer["verdict"].startswith(few if all(s["coverage"]["right"] for s in answer["scores"]) else "not right")
 
 
 @pytest.mark.parametrize("period", ["2026-Q5", "2026-13", "Q1 2026", "2026-01-31", ""])
@@ -290,15 +291,15 @@ def test_peers_on_fitted_baselines_have_equal_odds_and_their_price(folder):
     (folder / "model.toml").write_text(MODEL.format(contribution='"15 to 25"'))
     fit(folder)
     spread = {}
-    for fairness in ("chance", "stretch"):
+    for fairness, more in (("chance", "fairness.price = true\nsimulation.draws = 65536"), ("stretch", "")):
         (folder / "s.toml").write_text(
-            'schema = 1\nextends = "fitted/fitted.toml"\nuncertainty.execution = "0.5 to 0.9"\nfairness.price = true\n'
-            f'goal.sales.target = 7700\nsimulation.draws = 65536\ndecide.fairness = "{fairness}"\n'
+            'schema = 1\nextends = "fitted/fitted.toml"\nuncertainty.execution = "0.5 to 0.9"\n'
+            f'goal.sales.target = 7700\ndecide.fairness = "{fairness}"\n{more}\n'
         )
         run = kpiopt.solve(folder / "s.toml")
         rows = zip(run.targets["unit"], run.targets["kpi"], run.targets["odds"], strict=True)
         odds = [o for unit, kpi, o in rows if kpi == "sales" and unit.startswith("t")]
         spread[fairness] = max(odds) - min(odds)
-        assert run.fairness.price is not None
+        assert (run.fairness.price is not None) == (fairness == "chance")
     assert spread["chance"] < 0.015
     assert spread["stretch"] > 3 * spread["chance"]

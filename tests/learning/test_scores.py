@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kpiopt.learning.backtests.scores import add_coverage, coverage, crps, log_score, reliability, transform
+from kpiopt.learning.backtests.results import Backtest, LevelScore
+from kpiopt.learning.backtests.scores import (
+    Coverage,
+    add_coverage,
+    by_cluster,
+    coverage,
+    crps,
+    log_score,
+    reliability,
+    transform,
+)
+from kpiopt.report.learning.text import gain_text
 
 
 def test_crps_of_normal_draws_is_the_closed_form():
@@ -50,3 +61,30 @@ def test_brier_is_miscalibration_less_discrimination_plus_uncertainty():
     assert found.miscalibration > 0
     count, share, low, high = found.bin(0.4, 0.6)
     assert count and low <= share <= high
+
+
+def test_few_cases_cannot_call_ranges_right():
+    """Of 35 cases all may lie in a 90 % range by chance; nothing is called calibrated from that."""
+    happened = np.zeros(40)
+    draws = np.linspace(-1.0, 1.0, 101)[:, None] * np.ones(40)
+    assert [coverage(draws[:, :n], happened[:n]).can_tell for n in (0, 35, 36, 40)] == [False, False, True, True]
+
+    def verdict(count, held):
+        part = Coverage(held, count, *(float(v) / count for v in stats.binom.ppf([0.025, 0.975], count, 0.9)))
+        score = LevelScore("k", "unit", 1, 0.1, 0.2, 0.2, 0.0, part, (), (0.0, 0.0, 0.0))
+        return Backtest(("2026-Q1",), (score,), None, 0)
+
+    assert verdict(6, 6).verdict.startswith("cannot tell: 6 cases of k are too few")
+    assert not verdict(6, 6).is_calibrated
+    assert verdict(100, 90).is_calibrated
+    assert verdict(100, 90).verdict.startswith("calibrated")
+    assert verdict(100, 99).verdict.startswith("not right")
+
+
+def test_a_comparison_without_any_error_is_no_number():
+    """Where last year's values were exactly right there is no share of their error."""
+    none, some, names = np.zeros(3), np.ones(3), ["a", "b", "c"]
+    assert by_cluster(none, none, names)[0] == 0.0
+    assert by_cluster(some, none, names)[0] == float("-inf")
+    assert gain_text(by_cluster(some, none, names)) == "much larger"
+    assert gain_text(by_cluster(some, some * 1e-9, names)) == "much larger"

@@ -29,7 +29,7 @@ from kpiopt.learning.execution import Execution
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
-from kpiopt.learning.known_names import averages, leaf_series, regions_of
+from kpiopt.learning.known_names import averages, leaf_series, regions_of, silent_units
 from kpiopt.learning.links import has_enough
 from kpiopt.scenario.scenario import ORGANIZATION, Scenario
 from kpiopt.workers.executor import Ready, answers
@@ -90,7 +90,7 @@ def backtest(
     told = [f"{done} of {len(points)} past periods" for done in range(len(points) + 1)]
     origins = answers(Ready(_Origins(history, model, options)), points, executor, lambda done: progress(told[done]))
     found = _Found()
-    found.notes += history.notes
+    found.notes += [*history.notes, *silent_units(history, model)]
     for (horizon, count), origin in zip(points, origins, strict=True):
         if origin is None:
             continue
@@ -111,6 +111,8 @@ def backtest(
                 fix="give more of the past, or a shorter --horizon",
             )
         )
+    tested = {kpi for kpi, _ in found.cases}
+    found.notes += [f"{kpi}: too little was known at the past periods" for kpi in history.series if kpi not in tested]
     return found.backtest(tuple(history.series), options.horizons)
 
 

@@ -46,8 +46,8 @@ def _score_as_dict(score: LevelScore) -> dict[str, Any]:
 
 
 def _gain_as_dict(gain: tuple[float, float, float]) -> dict[str, float | None]:
-    share, low, high = gain
-    return {"over_last_year": share, "low": low if np.isfinite(low) else None, "high": high}
+    share, low, high = (float(value) if np.isfinite(value) else None for value in gain)
+    return {"over_last_year": share, "low": low, "high": high}
 
 
 def _plan_as_dict(score: PlanScore) -> dict[str, Any]:

@@ -123,7 +123,14 @@ class Backtest:
     @property
     def is_calibrated(self) -> bool:
         """Whether all coverage lies in its binomial band, and odds given to targets near what happened."""
-        return all(score.coverage.is_right for score in self.scores) and not self.wrong_odds
+        return all(score.coverage.is_right for score in self.scores) and not self.wrong_odds and not self.untold
+
+    @property
+    def untold(self) -> str:
+        """The first KPI with too few cases at every level for its ranges to be found too wide; "" where none has."""
+        kpis = dict.fromkeys(score.kpi for score in self.scores)
+        told = {score.kpi for score in self.scores if score.coverage.can_tell}
+        return next((kpi for kpi in kpis if kpi not in told), "")
 
     @property
     def wrong_odds(self) -> list[tuple[float, float, int, float]]:
@@ -137,11 +144,15 @@ class Backtest:
 
     @property
     def verdict(self) -> str:
-        """One sentence; the word calibrated only where every coverage lies in its band."""
+        """One sentence; the word calibrated only where every coverage lies in its band, and could lie outside."""
         wrong = [s for s in self.scores if not s.coverage.is_right]
         if not wrong and self.wrong_odds:
             low, high, count, share = self.wrong_odds[0]
             return f"not right: {count} targets were given {low:.0%} to {high:.0%}, {share:.0%} of them were hit"
+        if not wrong and self.untold:
+            most = max(s.coverage.count for s in self.scores if s.kpi == self.untold)
+            cases = f"{most} case{'s' if most != 1 else ''}"
+            return f"cannot tell: {cases} of {self.untold} are too few to find ranges too wide; give more of the past"
         if not wrong:
             return "calibrated: every 5-to-95 % range held what it should, as far as so many cases can tell"
         worst = min(wrong, key=lambda s: -abs(s.coverage.share - 0.9))

@@ -47,6 +47,11 @@ class Coverage:
         """Whether the share lies in the band."""
         return bool(self.count) and self.low <= self.share <= self.high
 
+    @property
+    def can_tell(self) -> bool:
+        """Whether there are cases enough for the band to end below 1: with fewer, no range could be found too wide."""
+        return bool(self.count) and self.high < 1.0
+
 
 def crps(draws: Floats, happened: Floats) -> Floats:
     """Return the continuous ranked probability score of each column of draws, (n,) in the values' own unit.
@@ -94,11 +99,13 @@ def by_cluster(own: Floats, other: Floats, clusters: Sequence[str]) -> tuple[flo
 
     The interval is a jackknife over clusters with a t of one degree of freedom less than there are: what one unit did
     in five periods is no five cases. Without two clusters, or where all of the other's error is one cluster's, it is
-    everything.
+    everything; where the other has no error at all, the share is minus infinity.
     """
     names, at = np.unique(np.asarray(clusters), return_inverse=True)
     total = np.array([np.bincount(at, v, len(names)) for v in (own, other)])
-    gain = 1.0 - float(total[0].sum() / max(total[1].sum(), 1e-300))
+    if total[1].sum() <= 0.0:
+        return 0.0 if total[0].sum() <= 0.0 else float("-inf"), float("-inf"), 1.0
+    gain = 1.0 - float(total[0].sum() / total[1].sum())
     if len(names) < 2 or (total[1].sum() - total[1] <= 0.0).any():
         return gain, float("-inf"), 1.0
     rest = total.sum(axis=1, keepdims=True) - total

@@ -49,21 +49,20 @@ def backtest_page(found: Backtest, name: str, kpis: Mapping[str, str] = MappingP
 
 
 def _cards(found: Backtest) -> Iterator[Card]:
-    yield Card(
-        "Verdict",
-        "calibrated" if found.is_calibrated else "not right",
-        "coverage in its band, no odds contradicted" if found.is_calibrated else "see the sentence above",
-        "good" if found.is_calibrated else "bad",
-    )
+    word = "calibrated" if found.is_calibrated else found.verdict.partition(":")[0]
+    note = "coverage in its band, no odds contradicted" if found.is_calibrated else "see the sentence above"
+    yield Card("Verdict", word, note, "good" if found.is_calibrated else "bad")
     yield Card("Stood at", f"{len(found.origins)} periods", f"{found.origins[0]} to {found.origins[-1]}")
     right = sum(score.coverage.is_right for score in found.scores)
     tone = "good" if right == len(found.scores) else "bad"
     yield Card("Ranges that held what they should", f"{right} of {len(found.scores)}", "KPIs, levels, horizons", tone)
     if found.scores:
+        better = sum(score.crps < score.naive for score in found.scores)
         best = max(found.scores, key=lambda score: score.gain[0])
         value, _, interval = gain_text(best.gain).partition(" (")
-        note = f"{best.kpi}, {best.level}, the best of {len(found.scores)}: 95 % interval {interval.rstrip(')')} %"
-        yield Card("Error smaller than last year's", value, note)
+        ends = f", 95 % interval {interval.rstrip(')')} %" if interval else ""
+        note = f"KPIs, levels, horizons; error smaller by {value} at best ({best.kpi}, {best.level}{ends})"
+        yield Card("Better than last year's values", f"{better} of {len(found.scores)}", note)
     if found.targets is not None:
         count = len(found.targets.given)
         yield Card("Odds of past targets", f"Brier {found.targets.brier:.3f}", f"{count} targets; 0 is perfect")

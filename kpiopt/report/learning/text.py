@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from kpiopt.learning.fit import Contribution, Fit
 
 
+MUCH_LARGER = 10.0
+"""Times by which an error is larger than another beyond which the number tells nothing: the other is next to 0."""
+
+
 def render_fit(found: Fit) -> RenderableType:
     """Lay out what was learned."""
     return Group(*_fit_parts(found))
@@ -137,6 +141,8 @@ def plans_grid(found: Backtest) -> Grid:
 def gain_text(gain: tuple[float, float, float]) -> str:
     """Write by how much an error is smaller, with its interval by clusters where there are two at least."""
     share, low, high = gain
+    if share < -MUCH_LARGER:
+        return "much larger"
     ends = f" ({100 * low:.0f} to {100 * high:.0f})" if low > -100.0 else ""
     return f"{100 * share:.0f} %{ends}"
 
