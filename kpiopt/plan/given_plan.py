@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem, TableError
+from kpiopt.errors import InputError, Problem, TableError
 from kpiopt.graph import CausalGraph
 from kpiopt.graph.by_period import added_by_stretch, rows_of, season_of_stretch
 from kpiopt.plan.chosen import NEGLIGIBLE
@@ -56,7 +56,7 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
         have no row.
     """
     periods = graph.scenario.periods
-    table = read_table(path, display_path(path.resolve()), PLAN_TABLE if periods is None else PERIOD_TABLE)
+    table = _read(path, PLAN_TABLE if periods is None else PERIOD_TABLE)
     node, period, problems = _nodes(graph, table)
     target, stretch = table.numbers("target"), table.numbers("stretch")
     problems += [_one_figure(table, row) for row in np.flatnonzero(np.isnan(target) == np.isnan(stretch)).tolist()]
@@ -66,7 +66,22 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
         raise TableError(*problems)
     asked, fixed = plan.stretches(), np.flatnonzero(plan.counts & ~np.isnan(target))
     notes = (*_rests(table, plan, asked), *_totals(table, plan, asked), *_off_grid(graph, table, node, fixed))
+    notes += tuple(_out_of_bounds(table, plan))
     return SplitPlan(asked, (*table.notes, *notes))
+
+
+def _read(path: Path, rule: TableRule) -> Table:
+    try:
+        return read_table(path, display_path(path.resolve()), rule)
+    except InputError as error:  # a plan stands beside the scenario: no [tables] declare its marks
+        raise type(error)(*(_saved_anew(problem) for problem in error.problems)) from None
+
+
+def _saved_anew(problem: Problem) -> Problem:
+    if "under [tables]" not in problem.fix:
+        return problem
+    fix = "save the plan with commas between its fields, decimal points, and digits without separators of thousands"
+    return replace(problem, fix=fix)
 
 
 @dataclass(frozen=True)
@@ -234,6 +249,24 @@ def _totals(table: Table, plan: _Rows, stretch: Floats) -> Iterator[Problem]:
             fix = f"correct the {total} or what is below it; the plan is judged by what is below"
             rule = f"a {total} agrees with what is below it"
             yield Problem("W-plan-total", message, rule, fix, table.location(row, "unit"))
+
+
+def _out_of_bounds(table: Table, plan: _Rows) -> Iterator[Problem]:
+    """Say which targets lie beyond the bounds of their KPI: it is judged as if the bound were asked."""
+    kpis = list(plan.graph.scenario.kpis.values())
+    for row in np.flatnonzero(~np.isnan(plan.target)).tolist():
+        kpi, asked = kpis[plan.graph.kpi[plan.node[row]]], float(plan.target[row])
+        if kpi.low <= asked <= kpi.high:
+            continue
+        name, bound = ("max", kpi.high) if asked > kpi.high else ("min", kpi.low)
+        yield Problem(
+            "W-plan-bound",
+            f"{plan.graph.node_name(int(plan.node[row]))} is asked for {asked:,.10g}, which cannot be: judged as "
+            f"{bound:,.10g}",
+            rule=f"values of {kpi.id} stay within [kpi.{kpi.id}] {name} = {bound:,.10g}",
+            fix="correct the target, or the bound",
+            location=table.location(row, "target"),
+        )
 
 
 def _off_grid(graph: CausalGraph, table: Table, node: Integers, rows: Integers) -> Iterator[Problem]:

@@ -115,3 +115,23 @@ def test_on_the_command_line(tmp_path, capsys):
     assert main([*words, "--plan", str(table), "--rule", "even"]) == 2
     assert main([*words, "--plan", "even"]) == 2
     assert main(["compare", str(scenario), f"{scenario}@{table}", "--out", str(tmp_path / "runs"), "--json"]) == 0
+
+
+def test_a_target_that_cannot_be_is_told(tmp_path):
+    """Beyond the KPI's bound it is judged as the bound; that is not done unsaid."""
+    text = TEXT.replace("[kpi.visits]", "[kpi.visits]\nmax = 24\nmin = 0")
+    scenario, table = tmp_path / "s.toml", tmp_path / "plan.csv"
+    scenario.write_text(text, "utf-8")
+    table.write_text(PLAN.replace("south,visits,20", "south,visits,25").replace("north,visits,13", "north,visits,-1"))
+    found = {p.location.line: p.message for p in read_given_plan(build_graph(kpiopt.load(scenario)), table).notes
+             if p.code == "W-plan-bound"}  # fmt: skip
+    assert found == {
+        2: "north/visits is asked for -1, which cannot be: judged as 0",
+        3: "south/visits is asked for 25, which cannot be: judged as 24",
+    }
+
+
+def test_marks_of_a_plan_are_not_said_to_belong_under_tables(tmp_path):
+    with pytest.raises(TableError, match="save the plan with commas") as error:
+        judged_plan(tmp_path, PLAN.replace(",", ";"))
+    assert "[tables]" not in str(error.value)
