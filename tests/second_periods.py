@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 
-class _Face:
+class Face:
     """Points x >= 0 with rows x <= sides and even x = known; what a step gives up for the next ones is nothing.
 
     The least of a step is not kept by a row with a tolerance, which the next steps would make use of, but by what its
@@ -266,7 +266,7 @@ class SecondPeriods:
             matrix.append(row)
             sides.append(0.0)
         equal, known = self.fixed()
-        face = _Face(np.array(matrix), np.array(sides), [np.append(row, pad) for row in equal], known)
+        face = Face(np.array(matrix), np.array(sides), [np.append(row, pad) for row in equal], known)
         values = [face.least(cost) for cost in self._costs(goals, groups, free)]
         at = np.array([plan[key] for key in self.column])
         weight = self._weights()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph, EdgeKind
+from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.by_period import locked_stretch, node_periods, over_periods, rows_of, stretch_for_change
 from kpiopt.graph.hand_down import share_below
 from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
@@ -189,15 +189,28 @@ def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) ->
         at = np.zeros((graph.n_nodes, len(some)))
         tops = [graph.find_node(g.kpi, g.unit, node_periods(scenario, g.period)) for g in some]
         at[tops, np.arange(len(some))] = 1.0
-        share = share_below(graph, at, weight)[graph.cell_node]
+        share = {False: share_below(graph, at, weight)[graph.cell_node]}
+        if any(goal.period < 0 for goal in some):
+            share[True] = share_below(graph, at, _over_horizon(graph, weight))[graph.cell_node]
         part = graph.sweep_back(at, up)[graph.cell_node]
         target = np.array([goal.target for goal in some])
         gap = np.maximum(0.0, graph.sign[node] * (target - graph.baseline[node] - factors[node]))
         for i, goal in enumerate(some):
             rows = slice(max(goal.period, 0), None, scenario.n_periods)
-            below, of_mean = share[rows, i] * leaf, part[rows, i] * leaf
+            below, of_mean = share[goal.period < 0][rows, i] * leaf, part[rows, i] * leaf
             is_mean = scenario.kpis[goal.kpi].roll_up == "mean"
             yield goal, gap[i] * (_same_growth(scenario.horizon, of_mean) if is_mean else below)
+
+
+def _over_horizon(graph: CausalGraph, weight: Floats) -> Floats:
+    """Return the weights of the horizon's nodes at those of the period in which its roll-up is followed."""
+    if graph.scenario.periods is None:
+        return weight
+    followed = np.flatnonzero((graph.kind == NodeKind.KPI) & (graph.period == node_periods(graph.scenario, -1)))
+    whole = graph.find_nodes(graph.unit[followed], graph.kpi[followed])
+    found = weight.copy()
+    found[followed[whole >= 0]] = weight[whole[whole >= 0]]
+    return found
 
 
 def _same_growth(cells: Cells, part: Floats) -> Floats:

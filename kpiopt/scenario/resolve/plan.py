@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
+import numpy as np
+
 from kpiopt.errors import ModelError, Problem
 from kpiopt.reading.findings import Findings
 from kpiopt.reading.key_path import KeyPath
@@ -107,6 +109,13 @@ def resolve_pay_plans(findings: Findings, model: ScenarioDocument) -> dict[str, 
         if any(b < a for a, b in pairwise(share)):
             message = f"pay plan '{key}' pays less for more attainment"
             findings.at("W-payout", message, path, rule=rule, fix="check the points")
+        at_target = float(np.interp(1.0, attainment, share))
+        at_target = at_target if entry.cap is None else min(at_target, entry.cap)
+        if abs(at_target - 1.0) > 1e-9:
+            message = f"pay plan '{key}' pays {at_target:g} times the target incentive where targets are just met"
+            counted = "pay budgets and the step `cost` count the target incentive once: it is what meeting targets pays"
+            fix = "write points that pay 1 at an attainment of 1, and the target incentive that is meant"
+            findings.at("W-payout-at-target", message, path, rule=counted, fix=fix)
         plans[key] = PayPlan(key, attainment, share, entry.cap, entry.every == "period")
     return plans
 

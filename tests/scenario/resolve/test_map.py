@@ -303,6 +303,9 @@ class TestGoalsAndBudgets:
     def test_odd_settings_are_warned_about(self, check: Check) -> None:
         assert check(f"{base()}[budget.cash]\nlimit = 5", cells=CELLS).one("W-budget-unused")
         assert check(f"{base()}[pay_plan.p]\npayout = [[0, 1], [1, 0.5]]", cells=CELLS).one("W-payout")
+        tiers = f"{base()}[pay_plan.p]\npayout = [[0, 0], [1, 1.25], [1.2, 2]]"
+        assert "pays 1.25 times" in check(tiers, cells=CELLS).one("W-payout-at-target").message
+        assert "W-payout-at-target" not in check(tiers.replace("1.25", "1"), cells=CELLS).codes
         text = f"{base()}[decide]\norder = ['goals']\nslack.cost = 0.1"
         assert check(text, cells=CELLS).one("W-slack")
 
