@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import kpiopt
-from kpiopt.program.order import promises
+from kpiopt.program.order.promised import search
 from kpiopt.run.promised import missing_margins
 
 BEGIN, END = "<!-- kept promises: begin -->", "<!-- kept promises: end -->"
@@ -56,9 +56,9 @@ def count(run: kpiopt.Run) -> tuple[int, int, int]:
 
 def counts(scenario: kpiopt.Scenario) -> tuple[int, ...]:
     """Count in the plan that is made once, and in the one that is published."""
-    promises.MOST_AGAIN = 0
+    search.MOST_AGAIN = 0
     once = run = kpiopt.solve(scenario)
-    promises.MOST_AGAIN = 3
+    search.MOST_AGAIN = 3
     if missing_margins(once.cascade, once.solution).any():
         run = kpiopt.solve(scenario)
     return *count(once), *count(run)

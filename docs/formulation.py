@@ -23,8 +23,8 @@ from kpiopt.program.formulation import (
     response,
     variants,
 )
-from kpiopt.program.order import promises as search
 from kpiopt.program.order import steps, ties
+from kpiopt.program.order.promised import search
 from kpiopt.studies import recourse
 
 PAGE = Path(__file__).with_suffix(".md")

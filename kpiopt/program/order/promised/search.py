@@ -151,7 +151,7 @@ class _Search:
             held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
             held.is_settled = held.promise.is_mean
         self.plans, self.only_up, self.made_again, self.steps = 0, False, 0, WarmSteps()
-        self.is_foreseen = check is None or self.is_whole
+        self.is_foreseen = check is None or self.is_whole or not MOST_AGAIN
         self.seen: tuple[Solution | None, list[Point]] = (None, [])
         self._begin(near)
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
