@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -167,12 +169,59 @@ def test_names_that_are_not_there_are_told() -> None:
         _ = kpiopt.solve_scenario
 
 
-def test_solving_loads_no_more_of_scipy_than_it_needs(tmp_path):
+NOT_FOR_A_PLAIN_PLAN = {
+    "scipy.stats",
+    "scipy.optimize",
+    "networkx",
+    "pyomo",
+    "kpiopt.program.order.diagnosis",
+    "kpiopt.program.order.infeasible",
+    "kpiopt.program.order.promised.search",
+    "kpiopt.program.solver.large",
+    "kpiopt.reading.tables.parquet_file",
+    "kpiopt.reading.tables.workbook",
+    "kpiopt.report.explanation",
+    "kpiopt.report.page.levers",
+    "kpiopt.run.odds_repair",
+    "kpiopt.simulation.importance",
+    "kpiopt.simulation.intervene",
+    "kpiopt.studies.swap",
+}
+
+
+def test_solving_loads_no_more_than_it_needs(tmp_path):
     """`scipy.stats` alone takes longer to load than a small scenario takes to solve."""
     code = (
         "import sys; from kpiopt.cli import main\n"
         f"assert main(['solve', {str(ROOT / 'scenarios' / 'hand-solved.toml')!r}, '--out', {str(tmp_path)!r}]) == 0\n"
-        "print(sorted({'scipy.stats', 'scipy.optimize', 'networkx', 'pyomo'} & set(sys.modules)))"
+        f"print(sorted({NOT_FOR_A_PLAIN_PLAN!r} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+    assert all(find_spec(name) for name in NOT_FOR_A_PLAIN_PLAN)
+
+
+def test_the_starter_asks_the_solver_no_more_than_it_must(tmp_path, monkeypatch):
+    """Counted and not timed: a small scenario takes as long as its programs are many."""
+    from kpiopt.cli import main
+    from kpiopt.program.order.whole_numbers import _Search
+    from kpiopt.program.solver.highs import Solver
+
+    asked = Counter()
+
+    def counting(kind, name):
+        original = getattr(kind, name)
+
+        def counted(*args, **kwargs):
+            asked[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(kind, name, counted)
+
+    for kind, name in ((Solver, "load"), (Solver, "run"), (_Search, "_solve_choice")):
+        counting(kind, name)
+    assert main(["init", str(tmp_path)]) == 0
+    kpiopt.solve(tmp_path / "scenario.toml", simulate=False)
+    assert 0 < asked["_solve_choice"] <= 21  # three searches: the plan, a little less and a little more of the budget
+    assert 0 < asked["load"] <= 150
+    assert 0 < asked["run"] <= 170

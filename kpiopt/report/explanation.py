@@ -15,13 +15,13 @@ from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph, NodeKind, straight
 from kpiopt.plan.limit_names import limit_words, stopped_words
 from kpiopt.report.explanation_limit import limit_sentences
-from kpiopt.report.goal_names import goal_at
+from kpiopt.report.goal_names import goal_at, kpi_of, node_title
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import Entries
 from kpiopt.report.numbers import amount, change, goal_beside_target, lock_words, percent, target_step
 from kpiopt.runs.kept_plan import KeptPlan
 from kpiopt.scenario.periods import split_period
-from kpiopt.scenario.scenario import Kpi, Scenario
+from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Explanation, Part, horizon_cell
 from kpiopt.studies.explain_limit import LimitExplanation
@@ -164,25 +164,6 @@ def limit_lines(plan: KeptPlan, found: Explanation, limits: Sequence[Mapping[str
         yield "It is as large as its range allows: a larger max_stretch would change it."
     elif not stopped and found.own_asked:
         yield "No limit stops it; the goals need no more of it. Other goals, limits or prices would change it."
-
-
-def kpi_of(graph: CausalGraph, node: int) -> Kpi:
-    """Return the KPI of a KPI node."""
-    return list(graph.scenario.kpis.values())[int(graph.kpi[node])]
-
-
-def node_title(graph: CausalGraph, node: int) -> str:
-    """Return a node's name for a planner: "Sales at Team North", "Coaching at Ann", "Market growth"."""
-    scenario = graph.scenario
-    if graph.kind[node] == NodeKind.FACTOR:
-        return list(scenario.factors.values())[int(graph.factor[node])].name
-    unit, period = scenario.units.names[graph.unit[node]], scenario.period_name(int(graph.period[node]))
-    if graph.kind[node] == NodeKind.INITIATIVE:
-        initiative = int(graph.level_initiative[graph.level[node]])
-        begun = f", begun in {period}" if period else ""
-        return f"{list(scenario.initiatives.values())[initiative].name} at {unit}{begun}"
-    built = "what was built up of " if graph.kind[node] == NodeKind.BUILT else ""
-    return f"{built}{kpi_of(graph, node).name} at {unit}" + (f" in {period}" if period else "")
 
 
 def _unit_of_measure(graph: CausalGraph, node: int) -> str:

@@ -1,4 +1,4 @@
-"""Goals by name, and targets by period, as the summary shows them."""
+"""Goals and nodes of the graph by name, and targets by period, as a planner reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.report.grid import Grid
 from kpiopt.report.numbers import amount, percent, target_step
 from kpiopt.run.run import GoalResult, Run
@@ -72,3 +73,22 @@ def target_words(run: Run, result: GoalResult) -> str:
     cushion = float(run.plan.over_assignment[node])
     with_it = f"with its cushion of {percent(cushion)}" if np.isfinite(cushion) else "rounded"
     return f"; {with_it}, the target is {target}"
+
+
+def kpi_of(graph: CausalGraph, node: int) -> Kpi:
+    """Return the KPI of a KPI node."""
+    return list(graph.scenario.kpis.values())[int(graph.kpi[node])]
+
+
+def node_title(graph: CausalGraph, node: int) -> str:
+    """Return a node's name for a planner: "Sales at Team North", "Coaching at Ann", "Market growth"."""
+    scenario = graph.scenario
+    if graph.kind[node] == NodeKind.FACTOR:
+        return list(scenario.factors.values())[int(graph.factor[node])].name
+    unit, period = scenario.units.names[graph.unit[node]], scenario.period_name(int(graph.period[node]))
+    if graph.kind[node] == NodeKind.INITIATIVE:
+        initiative = int(graph.level_initiative[graph.level[node]])
+        begun = f", begun in {period}" if period else ""
+        return f"{list(scenario.initiatives.values())[initiative].name} at {unit}{begun}"
+    built = "what was built up of " if graph.kind[node] == NodeKind.BUILT else ""
+    return f"{built}{kpi_of(graph, node).name} at {unit}" + (f" in {period}" if period else "")

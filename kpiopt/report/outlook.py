@@ -9,19 +9,20 @@ from rich.console import Group
 from rich.text import Text
 
 from kpiopt.errors import printable
-from kpiopt.report.explanation import kpi_of, node_title
+from kpiopt.report.goal_names import kpi_of, node_title
 from kpiopt.report.grid import Grid, heading
 from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, certain_words, change, percent, points
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
-from kpiopt.simulation.importance import GoalDrivers
-from kpiopt.simulation.intervene import Intervention
 from kpiopt.simulation.results import PeerSpread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from kpiopt.simulation.importance import GoalDrivers
+    from kpiopt.simulation.intervene import Intervention
 
 
 LEAST_SHARE = 0.01

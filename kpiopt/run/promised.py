@@ -14,8 +14,6 @@ from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.promises import Cuts, Promise, promised_goals
-from kpiopt.program.order.promised.search import solve_promised
-from kpiopt.program.order.repair_words import outward, plain
 from kpiopt.program.order.steps import Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
@@ -134,6 +132,8 @@ def solve_with_promises(
     """
     if not cascade.promises or cascade.cuts.cuts:
         return cascade, solve_program(cascade.program, options, progress, near)
+    from kpiopt.program.order.promised.search import solve_promised  # a plan without promises starts without it
+
     draws = planning_draws(cascade.graph, promised_goals(cascade.promises))
     held, solution = solve_promised(cascade, draws, missing_margins, options, progress, beside)
     _require_hard(held, solution)
@@ -200,6 +200,8 @@ def promised_target(scenario: Scenario, promise: PromiseResult) -> str:
     """Return the target that a missed promise could be about, rounded to what is easier, with its unit."""
     goal = scenario.goals[promise.name]
     kpi = scenario.kpis[goal.kpi]
+    from kpiopt.program.order.repair_words import outward, plain  # only where a promise is missed
+
     target = -kpi.sign * outward(-kpi.sign * goal.target + promise.shortfall, promise.shortfall)
     return f"{plain(target)} {kpi.unit}".rstrip()
 

@@ -22,7 +22,6 @@ from kpiopt.run.asks import CushionResult, FairnessResult, Gap
 from kpiopt.run.chosen import chosen_as_dict
 from kpiopt.run.frames import ODDS_COLUMNS, Shown, as_pandas, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
-from kpiopt.run.odds_repair import MissedOdds
 from kpiopt.run.promised import PromiseResult
 from kpiopt.run.robust import VariantResult
 from kpiopt.scenario.scenario import Goal, Scenario
@@ -31,6 +30,8 @@ from kpiopt.simulation.certainty import certain_inputs
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from kpiopt.run.odds_repair import MissedOdds
 
 
 @dataclass(frozen=True)

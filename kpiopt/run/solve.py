@@ -20,7 +20,6 @@ from kpiopt.program.formulation.columns import level_range
 from kpiopt.program.formulation.elimination import held_at_zero
 from kpiopt.program.formulation.objectives import money_at_plan
 from kpiopt.program.formulation.rules_file import apply_rules
-from kpiopt.program.order.infeasible import explain_borderline, explain_infeasible
 from kpiopt.program.order.kept_solution import with_checked_certificates
 from kpiopt.program.order.prices import LimitResult, not_priced, price_limits
 from kpiopt.program.order.rounded_rules import broken_rules
@@ -30,7 +29,6 @@ from kpiopt.program.solver.other_solver import require_solver
 from kpiopt.run.fairness import compare_peers, is_priced, judge_without, without_fairness
 from kpiopt.run.gaps import find_gaps
 from kpiopt.run.judge import goal_results, judge_rule
-from kpiopt.run.odds_repair import Claimed, mend_odds, with_repairs
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
 from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
 from kpiopt.run.robust import add_variants, variant_results
@@ -43,8 +41,7 @@ from kpiopt.simulation.streams import lay_out
 from kpiopt.workers.job import SERIAL, Executor
 
 if TYPE_CHECKING:
-    pass
-
+    from kpiopt.run.odds_repair import Claimed, MissedOdds
 
 Progress = Callable[[str], None]
 USUAL_RULE = "proportional"
@@ -137,7 +134,7 @@ def complete_run(
         plan, cushions = over_assign(make_plan(cascade, solution, limits))
         plan = replace(plan, notes=(*plan.notes, *beyond_limits(plan, limits)))
         promises = promise_results(cascade, plan.stretch, plan.levels)
-        missed_odds, late = mend_odds(cascade, solution, options.solver, options.claimed)
+        missed_odds, late = _mended(cascade, solution, options)
     run = Run(
         graph.scenario, graph, cascade, solution, plan, goal_results(plan, promises), limits,
         plan_spending(cascade, solution), None, seconds, (*not_priced(cascade, limits), *late),
@@ -152,6 +149,17 @@ def complete_run(
         run = _with_price_of_fairness(run, options)
     with _timed(seconds, "rules"):
         return _with_rules(run, options)
+
+
+def _mended(
+    cascade: Cascade, solution: Solution, options: SolveOptions
+) -> tuple[MissedOdds | None, tuple[NotDone, ...]]:
+    """Look for what would keep the promises that a plan misses, where it makes any."""
+    if not cascade.promises:
+        return None, ()
+    from kpiopt.run.odds_repair import mend_odds  # a plan without promises starts without it
+
+    return mend_odds(cascade, solution, options.solver, options.claimed)
 
 
 def _with_odds(run: Run, options: SolveOptions) -> Run:
@@ -274,14 +282,20 @@ def solve_cascade(
         cascade, solution = solve_with_promises(cascade, options, progress)
         return cascade, with_checked_certificates(cascade.program, solution)
     except OddsOutOfReach as failure:
+        from kpiopt.run.odds_repair import with_repairs
+
         progress("looking for what would keep the odds")
         raise with_repairs(failure, options) from None
     except InfeasibleProgram as failure:
+        from kpiopt.program.order.infeasible import explain_infeasible  # only where there is no plan
+
         progress("looking for what would mend it")
         error = explain_infeasible(cascade, failure.certificate, failure.ray, options)
         held = _held_locks(cascade.graph)
         raise Infeasible(*error.problems, *held, details=error.details) from None
     except BorderlineProgram:
+        from kpiopt.program.order.infeasible import explain_borderline
+
         raise explain_borderline(cascade, options) from None
 
 

@@ -21,7 +21,6 @@ from kpiopt.program.order.kept_solution import restore_solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
-from kpiopt.run.odds_repair import Claimed
 from kpiopt.run.run import Run, odds_frame
 from kpiopt.run.solve import USUAL_RULE, SolveOptions, complete_run
 from kpiopt.runs.csv_text import csv_bytes
@@ -32,6 +31,8 @@ from kpiopt.workers.job import SERIAL, Executor
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from kpiopt.run.odds_repair import Claimed
 
 SAME = 1e-9
 TINY = ("primal_residual", "relative_gap")

@@ -22,7 +22,7 @@ DIGEST = "document_sha256"
 class _Part(BaseModel):
     """A part of a document: what is read from it; further keys are left to those who know them."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
 class _File(_Part):

@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from kpiopt.scenario.links import Driver
 from kpiopt.scenario.quantity import Quantity
@@ -148,6 +147,8 @@ class _Noises:
         horizon = self.scenario.horizon
         mean, sd, quantity = float(horizon.baseline[at]), float(self.sd[at]), horizon.baseline_quantity.get(at)
         drawn = np.array([mean]) if quantity is None else quantity.quantile(_middles(GRID))
+        from scipy.special import ndtri  # 0.1 s that most plans do not need for planning
+
         z = ndtri(_middles(FINE if quantity is None else GRID))
         values = drawn[:, None] + sd * z if self.additive[at] else drawn[:, None] * np.exp(sd * z - sd**2 / 2)
         return np.asarray(values - mean).ravel()
@@ -228,6 +229,8 @@ def _contributions(driver: Driver) -> Floats:
         np.broadcast_to(driver.contribution.quantile(_middles(GRID)), GRID) if driver.curve is None else driver.slope
     )
     sd = np.sqrt(np.log1p(driver.between**2))
+    from scipy.special import ndtri
+
     moved = np.exp(sd * ndtri(_middles(GRID)) - sd**2 / 2) if sd > 0.0 else np.ones(1)
     return np.outer(drawn, moved).ravel()
 

@@ -17,8 +17,8 @@ from kpiopt.program.formulation.blocks import Integers, Reference
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.interior import scale_program, solve_interior
 from kpiopt.program.solver.session import Session
-from kpiopt.program.trust.arrays import Floats, ProgramArrays
-from kpiopt.program.trust.tolerances import CERTIFIED, PROVED_CHOICE, SAME_REFERENCE
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums
+from kpiopt.program.trust.tolerances import CERTIFIED, PROVED_CHOICE, SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import Bound, OrderStep, Relaxation, TreeProof, limit_slip
 
 NODES = 4_000
@@ -35,6 +35,9 @@ class Rivals(Protocol):
     @property
     def step(self) -> OrderStep:
         """The step with the point of the best known value; an empty witness where no choice is known."""
+
+    def propose(self) -> None:
+        """Look for a better choice outside the tree, once in a step."""
 
     def consider(self, levels: Floats) -> None:
         """Evaluate a choice, and take it where it is better."""
@@ -165,8 +168,10 @@ class _StepSearch:
         relaxed = self._relax(node)
         if relaxed is None:
             return
-        if relaxed.x is not None:
-            self._look_at(relaxed.x)
+        if not self._has_no_better(relaxed.bound):
+            self.rivals.propose()
+            if relaxed.x is not None:
+                self._look_at(relaxed.x)
         if self._is_closed(node, relaxed.bound):
             self.tree.note(self.position, node, relaxed.multipliers)
             yield node, relaxed.bound.sure
@@ -229,6 +234,13 @@ class _StepSearch:
             y, x = np.zeros(posed.n_rows), np.clip(self.rivals.step.witness, lower, upper)
         return _Relaxed(y, self.over.bound(self.rivals.step, y, low, high), x)
 
+    def _has_no_better(self, found: Bound) -> bool:
+        """Whether no choice of a node would be taken for better than the best one; which of equals is not told."""
+        step = self.rivals.step
+        if self.reference is not None or not len(step.witness):
+            return False
+        return found.value >= step.value(step.witness) - VALUE_SLIP * step.size(self.over.reach)
+
     def _look_at(self, x: Floats) -> None:
         """Let a point whose levels are whole be a rival."""
         levels = x[self.tree.whole]
@@ -267,7 +279,7 @@ class _StepSearch:
         )
         arrays = self.over.arrays
         y = relaxed.multipliers[: arrays.n_rows]
-        d = (step.cost - arrays.matrix.T @ y)[self.tree.whole]
+        d = (step.cost - column_sums(arrays.matrix, y))[self.tree.whole]
         nearest = np.rint(relaxed.x[self.tree.whole])
         for i in np.flatnonzero(self.tree.boxes[node][0] < self.tree.boxes[node][1]).tolist():
             for goes_up in (True, False):

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_sides
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums, fix_sides, row_sizes
 from kpiopt.program.trust.tolerances import NEAR_SIDE, ROUNDED_DUAL
 
 LAST = 1e-15
@@ -60,7 +60,7 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
     """
     span = arrays.column_upper - arrays.column_lower
     column_impact = np.abs(step.reduced_cost) * span
-    row_impact = np.abs(step.row_dual) * (abs(arrays.matrix) @ span)
+    row_impact = np.abs(step.row_dual) * row_sizes(arrays.matrix, span)
     least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
     near = NEAR_SIDE * np.maximum(span, 1e-300)
     column_counts, row_counts = column_impact > least, row_impact > least
@@ -115,7 +115,7 @@ def price_faces(arrays: ProgramArrays, steps: list[SolvedStep], row_dual: Floats
     (n_steps,) float
         Price of each earlier step's value, >= 0.
     """
-    y, d = row_dual.copy(), gradient - arrays.matrix.T @ row_dual
+    y, d = row_dual.copy(), gradient - column_sums(arrays.matrix, row_dual)
     prices = np.zeros(len(steps))
     span = arrays.column_upper - arrays.column_lower
     for i in range(len(steps) - 1, -1, -1):

@@ -29,7 +29,6 @@ from kpiopt.program.order.face import LAST, SolvedStep, price_faces, restrict_to
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan, reference_size
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
-from kpiopt.program.solver.large import propose_answers
 from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
@@ -303,6 +302,8 @@ class FreshSolver:
         """Solve a step over the face that the steps before it left, and verify the answer over that face."""
         large = is_large(posed)
         if large and (options.solver, options.method) == ("highs", "simplex"):
+            from kpiopt.program.solver.large import propose_answers  # small plans start without it
+
             for answer in propose_answers(posed, options):
                 found = verify_answer(posed, answer)
                 if found.passed:

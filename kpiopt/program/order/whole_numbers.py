@@ -112,6 +112,7 @@ class _Search:
         self.evaluated: dict[bytes, Solution | None] = {}
         self.best: Solution | None = None
         self.lowest: Solution | None = None
+        self.is_asked = False
         if near is not None:
             lower, upper = self.tree.boxes[0]
             self.best = self._evaluate(np.clip(np.rint(near.x[self.whole]), lower, upper))
@@ -132,7 +133,9 @@ class _Search:
     def settle(self, position: int) -> None:
         """Find the best value of one objective, and leave only choices that keep it."""
         objective = objectives_of(self.program)[position]
-        self._ask_solver(position, objective)
+        self.is_asked = False
+        if self.best is None:
+            self.propose()
         self._close_branches(objective.label)
         if self.best is None:
             raise self._no_choice()
@@ -142,9 +145,12 @@ class _Search:
             self.evaluated.clear()
             self.best = self._evaluate(np.rint(self.best.x[self.whole]))
 
-    def _ask_solver(self, position: int, objective: Objective) -> None:
-        """Let the mixed-integer solver propose a choice; what it claims about others is not relied on."""
-        left = self.arrays
+    def propose(self) -> None:
+        """Let the mixed-integer solver propose a choice, once in a step; its word about others is not relied on."""
+        if self.is_asked:
+            return
+        self.is_asked, position = True, len(self.settled)
+        objective, left = objectives_of(self.program)[position], self.arrays
         for step in self.settled:
             left = append_row(left, step.cost, step.limit + limit_slip(step, self._reach()) - step.offset)
         posed = replace(left, cost=objective.cost, offset=objective.offset)
@@ -171,7 +177,7 @@ class _Search:
 
     def approximate(self) -> None:
         """Find the choice closest to the reference; equal ones go by id."""
-        self.lowest = self.best
+        self.lowest, self.is_asked = self.best, True
         self._close_branches("reference")
 
     def consider(self, levels: Floats) -> None:

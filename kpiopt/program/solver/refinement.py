@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.solver.answer import At, Basis
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, extent_of
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sizes, column_sums, dot, extent_of, row_sizes
 from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_row_sums
 
 SMALLEST_VIOLATION = 2.0**-50
@@ -66,9 +66,8 @@ def estimate_error(arrays: ProgramArrays, x: Floats, y: Floats) -> Error:
 
 
 def _primal_error(arrays: ProgramArrays, x: Floats, activity: Floats) -> float:
-    absolute = abs(arrays.matrix)
-    floor = np.minimum(1.0, absolute @ extent_of(arrays))
-    size = np.maximum(absolute @ np.abs(x), floor)
+    floor = np.minimum(1.0, row_sizes(arrays.matrix, extent_of(arrays)))
+    size = np.maximum(row_sizes(arrays.matrix, x), floor)
     rows = _relative(activity, arrays.row_lower, arrays.row_upper, size)
     columns = _relative(x, arrays.column_lower, arrays.column_upper, np.minimum(1.0, extent_of(arrays)))
     return max(rows, columns)
@@ -97,8 +96,8 @@ def left_open(arrays: ProgramArrays, x: Floats, y: Floats) -> float:
 
 
 def _left_open(arrays: ProgramArrays, x: Floats, y: Floats, activity: Floats) -> float:
-    d = arrays.cost - arrays.matrix.T @ y
-    terms = np.abs(arrays.cost) + abs(arrays.matrix).T @ np.abs(y)
+    d = arrays.cost - column_sums(arrays.matrix, y)
+    terms = np.abs(arrays.cost) + column_sizes(arrays.matrix, y)
     rounding = 4.0 * UNIT_ROUNDOFF
     columns = _complementarity(
         np.where(np.abs(d) <= rounding * terms, 0.0, d), x, arrays.column_lower, arrays.column_upper
@@ -183,7 +182,7 @@ def pose_refinement(arrays: ProgramArrays, x: Floats, y: Floats, smallest: float
     below = np.where(low, -exact_row_sums(arrays.matrix, x, np.where(low, -arrays.row_lower, 0.0)), -np.inf)
     above = np.where(high, -exact_row_sums(arrays.matrix, x, np.where(high, -arrays.row_upper, 0.0)), np.inf)
     left, right = arrays.column_lower - x, arrays.column_upper - x
-    reduced = -exact_row_sums(sp.csr_array(arrays.matrix.T), y, -arrays.cost)
+    reduced = -exact_row_sums(arrays.matrix.tocsc(), y, -arrays.cost)
     k = _factor(max(smallest, _violation(below, above), _violation(left, right)))
     largest = max(np.abs(reduced).max(initial=0.0), np.abs(y).max(initial=0.0))
     d = _factor(max(_wrong_dual(y, below, above), _wrong_dual(reduced, left, right), largest / LARGEST_COST))

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +19,6 @@ from kpiopt.errors import NumericsError
 from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
 from kpiopt.program.solver.gate import check_numbers, find_scaling
 from kpiopt.program.solver.highs import Positions, Rung, Solver
-from kpiopt.program.solver.rational import Exact, solve_in_fractions
 from kpiopt.program.solver.refinement import (
     ABOVE_ROUNDING,
     SMALLEST_VIOLATION,
@@ -28,9 +27,12 @@ from kpiopt.program.solver.refinement import (
     pose_refinement,
     stands_off,
 )
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, fix_columns
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums, dot, fix_columns
 from kpiopt.program.trust.certificate import verify_infeasible
 from kpiopt.program.trust.tolerances import SOLVED
+
+if TYPE_CHECKING:
+    from kpiopt.program.solver.rational import Exact
 
 __all__ = ["Answer", "Basis", "Progress", "Ranging", "Session", "SolverOptions", "Status"]
 
@@ -166,6 +168,8 @@ class Session:
 
     def _in_fractions(self) -> Answer:
         """Solve a small program without rounding; judge what it comes to in 53 bits."""
+        from kpiopt.program.solver.rational import Exact, solve_in_fractions  # the last resort
+
         found = solve_in_fractions(self._arrays, self._options.deadline)
         if found is None:
             return Answer(Status.TIME_LIMIT if self._options.deadline.is_over else Status.UNKNOWN)
@@ -286,7 +290,7 @@ class Session:
 
     def _answer(self, point: _Point) -> Answer:
         a, x, y = self._arrays, point.x, point.y
-        reduced = a.cost - a.matrix.T @ y
+        reduced = a.cost - column_sums(a.matrix, y)
         reduced[point.basis.columns == At.BASIC] = 0.0
         objective = dot(a.cost, x) + a.offset
         return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)

@@ -54,6 +54,28 @@ def dot(a: Floats, b: Floats) -> float:
     return float(np.sum(a * b))
 
 
+def row_sizes(matrix: sp.csr_array, x: Floats) -> Floats:
+    """Return the sum of the sizes of each row's terms, |A| |x|, (m,) float, as quickly for a few rows as for many."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return _sums(rows, np.abs(matrix.data) * np.abs(x)[matrix.indices], matrix.shape[0])
+
+
+def column_sizes(matrix: sp.csr_array, y: Floats) -> Floats:
+    """Return the sum of the sizes of each column's terms, |A|' |y|, (n,) float."""
+    sizes = np.abs(matrix.data) * np.repeat(np.abs(y), np.diff(matrix.indptr))
+    return _sums(matrix.indices, sizes, matrix.shape[1])
+
+
+def column_sums(matrix: sp.csr_array, y: Floats) -> Floats:
+    """Return A'y, (n,) float."""
+    return _sums(matrix.indices, matrix.data * np.repeat(y, np.diff(matrix.indptr)), matrix.shape[1])
+
+
+def _sums(place: NDArray[Any], terms: Floats, count: int) -> Floats:
+    """Add terms one after the other at their places: the digits of a sparse product, without its objects."""
+    return np.asarray(np.bincount(place, terms, count), dtype=np.float64)
+
+
 def fix_sides(
     arrays: ProgramArrays,
     columns: tuple[NDArray[np.bool_], NDArray[np.bool_]],

@@ -28,8 +28,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, extent_of
-from kpiopt.program.trust.exact import UNIT_ROUNDOFF, exact_dot, exact_row_sums, lower_sum, split_products
+from kpiopt.program.trust.arrays import (
+    Floats,
+    ProgramArrays,
+    column_sizes,
+    column_sums,
+    dot,
+    extent_of,
+    row_sizes,
+)
+from kpiopt.program.trust.exact import UNIT_ROUNDOFF, Lines, exact_dot, exact_row_sums, lower_sum, split_products
 from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED
 
 
@@ -194,7 +202,7 @@ def verify_infeasible(arrays: ProgramArrays, ray: Floats, *, margin: float = BOR
     if not (_data_is_sound(arrays) and _all_finite(ray, arrays.n_rows)):
         return _failed("infeasible")
     y = _project(arrays, ray)
-    d = -exact_row_sums(_transposed(arrays), y, np.zeros(arrays.n_columns))
+    d = -exact_row_sums(arrays.matrix.tocsc(), y, np.zeros(arrays.n_columns))
     side, end = _sides(arrays, y), _ends(d, arrays)
     excess = _sum_below(y, side, d, end)
     size = max(np.abs(y * side).max(initial=0.0), np.abs(d * end).max(initial=0.0))
@@ -237,8 +245,8 @@ def primal_residual(arrays: ProgramArrays, x: Floats) -> tuple[float, Worst | No
 
 def _row_residuals(arrays: ProgramArrays, x: Floats) -> Floats:
     """Scale the exact violation of each row's sides."""
-    turnover = abs(arrays.matrix) @ np.abs(x)
-    floor = np.minimum(1.0, abs(arrays.matrix) @ extent_of(arrays))
+    turnover = row_sizes(arrays.matrix, x)
+    floor = np.minimum(1.0, row_sizes(arrays.matrix, extent_of(arrays)))
     size = np.maximum(turnover, floor)
     below = _beyond(arrays.matrix, x, arrays.row_lower, -1.0)
     above = _beyond(arrays.matrix, x, arrays.row_upper, 1.0)
@@ -249,7 +257,7 @@ def _row_residuals(arrays: ProgramArrays, x: Floats) -> Floats:
 def _beyond(matrix: sp.csr_array, x: Floats, side: Floats, sign: float) -> Floats:
     """Return sign times how far each row lies above its side, correctly rounded; 0 for open sides."""
     found, rows = np.zeros(len(side)), np.flatnonzero(np.isfinite(side))
-    found[rows] = sign * exact_row_sums(sp.csr_array(matrix[rows]), x, -side[rows])
+    found[rows] = sign * exact_row_sums(Lines.of(matrix, rows), x, -side[rows])
     return found
 
 
@@ -269,7 +277,7 @@ def _share(violation: Floats, size: Floats) -> Floats:
 def linear_bound(arrays: ProgramArrays, row_dual: Floats) -> float:
     """Return a value that cost'x (without the offset) does not go below on the program's rows and box."""
     y = _project(arrays, row_dual)
-    d = -exact_row_sums(_transposed(arrays), y, -arrays.cost)
+    d = -exact_row_sums(arrays.matrix.tocsc(), y, -arrays.cost)
     return _sum_below(y, _sides(arrays, y), d, _ends(d, arrays))
 
 
@@ -279,7 +287,7 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     Columns that must be whole numbers are taken at whole numbers.
     """
     y = _project(arrays, row_dual)
-    d = -exact_row_sums(_transposed(arrays), y, -arrays.cost)
+    d = -exact_row_sums(arrays.matrix.tocsc(), y, -arrays.cost)
     lower, upper = arrays.column_lower, arrays.column_upper
     flat = weight == 0.0
     w = np.where(flat, 1.0, weight)
@@ -339,10 +347,6 @@ def _sum_below(
     return lower_sum(np.concatenate([head, tail, more[0]]), slip, 1)
 
 
-def _transposed(arrays: ProgramArrays) -> sp.csr_array:
-    return sp.csr_array(arrays.matrix.T)
-
-
 def _natural_size(coefficient: Floats, extent: Floats) -> float:
     return min(1.0, dot(coefficient, extent))
 
@@ -363,14 +367,14 @@ class _Gap(NamedTuple):
 
 def _slip(arrays: ProgramArrays, x: Floats, y: Floats, gradient: Floats) -> float:
     """Return how far objective and bound can be apart because x, y and the reduced costs are written in 53 bits."""
-    reduced = np.abs(gradient - arrays.matrix.T @ y)
-    terms = np.abs(gradient) + abs(arrays.matrix).T @ np.abs(y)
+    reduced = np.abs(gradient - column_sums(arrays.matrix, y))
+    terms = np.abs(gradient) + column_sizes(arrays.matrix, y)
     width = np.where(
         np.isfinite(arrays.column_upper - arrays.column_lower), arrays.column_upper - arrays.column_lower, 0.0
     )
     rounded = 4.0 * UNIT_ROUNDOFF * (dot(terms, np.abs(x)) + dot(reduced, extent_of(arrays)))
     zero = np.flatnonzero((reduced <= 4.0 * UNIT_ROUNDOFF * terms) & (width > 0.0))
-    exact = exact_row_sums(sp.csr_array(arrays.matrix[:, zero].T), y, -gradient[zero])
+    exact = exact_row_sums(Lines.of(arrays.matrix.tocsc(), zero), y, -gradient[zero])
     return rounded + dot(np.abs(exact), width[zero])
 
 

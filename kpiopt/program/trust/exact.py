@@ -9,6 +9,7 @@ size; the gate of the session is far inside.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,15 +46,36 @@ def exact_dot(a: Floats, b: Floats, plus: float = 0.0) -> float:
     return math.fsum([*head.tolist(), *tail.tolist(), plus])
 
 
-def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
-    """Return matrix @ x + plus, every entry correctly rounded.
+class Lines(NamedTuple):
+    """Some rows of a CSR matrix, or columns of a CSC one, as its arrays: to be summed, and nothing else.
+
+    Attributes
+    ----------
+    data, indices, indptr : arrays
+    """
+
+    data: Floats
+    indices: NDArray[Any]
+    indptr: NDArray[Any]
+
+    @classmethod
+    def of(cls, matrix: sp.csr_array | sp.csc_array, which: NDArray[np.int64]) -> Lines:
+        """Take lines in a given order."""
+        length = np.diff(matrix.indptr)[which]
+        ends = np.concatenate([[0], np.cumsum(length)])
+        places = np.repeat(matrix.indptr[which] - ends[:-1], length) + np.arange(ends[-1])
+        return cls(matrix.data[places], matrix.indices[places], ends)
+
+
+def exact_row_sums(matrix: sp.csr_array | sp.csc_array | Lines, x: Floats, plus: Floats) -> Floats:
+    """Return matrix @ x + plus, every entry correctly rounded; of a CSC matrix, with its columns for rows.
 
     In large matrices, rows of the same few entries are summed together; where that does not settle the rounding, and
     for long rows, `math.fsum` does.
 
     Parameters
     ----------
-    matrix : (m, n) sparse CSR, float
+    matrix : (m, n) sparse CSR or (n, m) sparse CSC, float
     x : (n,) float
     plus : (m,) float
         Summand of each row, such as minus its limit.
@@ -63,7 +85,7 @@ def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     (m,) float
     """
     head, tail = split_products(matrix.data, x[matrix.indices])
-    if matrix.nnz < _FEW:
+    if len(head) < _FEW:
         return _sum_rows(np.arange(len(plus)), matrix.indptr, head, tail, plus)
     starts, length = matrix.indptr[:-1], np.diff(matrix.indptr)
     sums, is_open = np.empty(len(plus)), length > _SHORT
@@ -76,7 +98,7 @@ def exact_row_sums(matrix: sp.csr_array, x: Floats, plus: Floats) -> Floats:
     return sums
 
 
-def _sum_rows(rows: NDArray[np.int64], ends: NDArray[np.int32], head: Floats, tail: Floats, plus: Floats) -> Floats:
+def _sum_rows(rows: NDArray[np.int64], ends: NDArray[Any], head: Floats, tail: Floats, plus: Floats) -> Floats:
     """Sum rows one by one."""
     if len(rows) == len(plus):  # all of them: lists are cut faster than arrays
         heads, tails, stops, extras = head.tolist(), tail.tolist(), ends.tolist(), plus.tolist()

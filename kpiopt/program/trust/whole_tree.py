@@ -29,7 +29,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, row_sizes
 from kpiopt.program.trust.certificate import Certificate, linear_bound, primal_residual, quadratic_bound
 from kpiopt.program.trust.exact import exact_dot
 from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_REFERENCE, VALUE_SLIP
@@ -138,7 +138,7 @@ class Relaxation:
         self.reach = np.maximum(np.abs(lower), np.abs(upper))
         limits = np.array([step.limit - step.offset for step in earlier])
         sides = [np.where(np.isfinite(a), np.abs(a), 0.0) for a in (arrays.row_lower, arrays.row_upper)]
-        self.row_size = np.maximum(np.maximum(*sides), abs(arrays.matrix) @ self.reach)
+        self.row_size = np.maximum(np.maximum(*sides), row_sizes(arrays.matrix, self.reach))
         self.limit_slip = np.array([limit_slip(step, self.reach) for step in earlier])
         self.slip = np.concatenate([ROW_SLIP * self.row_size, self.limit_slip])
         matrix = sp.csr_array(sp.vstack([arrays.matrix, *(sp.csr_array(step.cost[None, :]) for step in earlier)]))
@@ -339,7 +339,7 @@ class _Check:
         activity = arrays.matrix @ x
         missed = np.maximum(arrays.row_lower - activity, activity - arrays.row_upper)
         free = ~arrays.integer & (arrays.column_lower < arrays.column_upper)
-        decided = abs(self.arrays.matrix) @ free.astype(float) == 0.0
+        decided = row_sizes(self.arrays.matrix, free.astype(float)) == 0.0
         rounding = over.slip + 1e-15 * np.append(over.row_size, abs(arrays.matrix[m:]) @ np.abs(x))
         if np.any(missed[m:] > rounding[m:]) or np.any((missed[:m] > rounding[:m]) & decided):
             return math.inf

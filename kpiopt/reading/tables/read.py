@@ -7,11 +7,9 @@ from pathlib import Path
 
 from kpiopt.reading.tables.columns import build_table
 from kpiopt.reading.tables.csv_file import CsvStyle, read_csv
-from kpiopt.reading.tables.parquet_file import read_parquet
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, ColumnRule, Table, TableRule
 from kpiopt.reading.tables.table_file import read_table_bytes, table_form
 from kpiopt.reading.tables.table_findings import TableFindings, refuse
-from kpiopt.reading.tables.workbook import read_workbook
 
 __all__ = ["CELLS_TABLE", "UNITS_TABLE", "ColumnRule", "Table", "TableRule", "read_table"]
 
@@ -64,7 +62,11 @@ def read_table(
     if form == "csv":
         raw = read_csv(data, display, rule, findings, CsvStyle(delimiter, decimal, thousands))
     elif form == "parquet":
+        from kpiopt.reading.tables.parquet_file import read_parquet  # most plans have tables of one form
+
         raw = read_parquet(data, display, rule, findings)
     else:
+        from kpiopt.reading.tables.workbook import read_workbook
+
         raw = read_workbook(data, display, rule, findings, sheet)
     return build_table(raw, rule, hashlib.sha256(data).hexdigest(), findings)

@@ -9,7 +9,6 @@ from typing import Any
 from kpiopt.report.asks.section import asks_section
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section, headline, tiles
-from kpiopt.report.page.levers import lever_cards, lever_data, lever_lines, why_no_levers
 from kpiopt.report.page.limits import limits_section, money_section
 from kpiopt.report.page.page import Page, PageMap, PageSection, PageTable, render_page
 from kpiopt.report.page.periods import periods_section
@@ -47,8 +46,12 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
         Further sections, such as a frontier and a tornado of the plan.
     """
     found = fold_large(collect_map(source.map_source()))
-    moved = lever_data(source, found) if levers else None
-    why = why_no_levers(source.graph) if levers and moved is None else ""
+    moved, why = None, ""
+    if levers:
+        from kpiopt.report.page.levers import lever_data, why_no_levers  # only where they are asked for
+
+        moved = lever_data(source, found)
+        why = why_no_levers(source.graph) if moved is None else ""
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
@@ -87,8 +90,12 @@ def map_block(found: StrategyMap, moved: dict[str, Any] | None = None, why: str 
     """Return a strategy map as a block of a page, with levers where their data is given, else why there are none."""
     caption = found.note or "choose a card to see what drives it and what it drives; arrow keys follow the arrows"
     folded = {card: draw_map(part, standalone=False) for card, part in found.folded.items()}
-    drawn = draw_map(found, standalone=False, levers=lever_cards(moved, found) if moved else ())
-    lines = list(lever_lines(moved)) if moved else [why] * bool(why)
+    cards, lines = set[str](), [why] * bool(why)
+    if moved:
+        from kpiopt.report.page.levers import lever_cards, lever_lines
+
+        cards, lines = lever_cards(moved, found), list(lever_lines(moved))
+    drawn = draw_map(found, standalone=False, levers=cards)
     return PageMap("Strategy map", drawn, caption, folded, _arrow_table(found), lines)
 
 

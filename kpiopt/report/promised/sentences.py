@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.report.numbers import amount, percent
-from kpiopt.run.odds_repair import set_words
 from kpiopt.run.promised import PromiseResult, promised_target
 from kpiopt.run.run import Run
 
@@ -27,6 +26,8 @@ def repair_sentences(run: Run) -> Iterator[str]:
     """Say the best odds there are where promises are missed, and what would buy the rest."""
     if run.missed_odds is None:
         return
+    from kpiopt.run.odds_repair import set_words  # only where there is something to mend
+
     for promise in run.promises:
         best = run.missed_odds.best.get(promise.name)
         if best is not None:

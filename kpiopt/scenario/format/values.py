@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema
 class Section(BaseModel):
     """A table of the document: every key is known, nothing is converted."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True, eq=False)
