@@ -126,7 +126,7 @@ def interval_ends(hits: Integers, size: int) -> Floats:
     exact = (np.minimum(total, n - total) < FEW) | (len(hits) == 1)
     share, half = total / n, np.zeros(len(total))
     if len(hits) > 1:
-        half = _half_width(np.asarray(hits, dtype=np.float64)) / size
+        half = _half_widths(np.asarray(hits, dtype=np.float64)) / size
     ends = np.stack([np.maximum(share - half, 0.0), np.minimum(share + half, 1.0)])
     counts, place = np.unique(total[exact], return_inverse=True)
     bounds = np.array([binomial_interval(count, n) for count in counts.tolist()]).reshape(-1, 2)
@@ -168,11 +168,16 @@ def estimate_odds(hits: Integers, size: int) -> Estimate:
     return Estimate(total / n, low, high, method)
 
 
-def _half_width(counts: Floats, grid_variance: float = GRID_VARIANCE) -> Any:
-    """Half width of Student's t interval of the mean count over the replicates, the first axis."""
+def _half_width(counts: Floats, grid_variance: float = GRID_VARIANCE) -> float:
+    """Half width of Student's t interval of the mean count."""
+    return float(_half_widths(counts[:, None], grid_variance)[0])
+
+
+def _half_widths(counts: Floats, grid_variance: float = GRID_VARIANCE) -> Floats:
+    """Half widths of the intervals of many mean counts over the replicates, (n_replicates, n)."""
     n = len(counts)
     squares = np.sum((counts - counts.mean(axis=0)) ** 2, axis=0) + grid_variance
-    return student(n - 1) * np.sqrt(squares / (n - 1) / n)
+    return np.asarray(student(n - 1) * np.sqrt(squares / (n - 1) / n))
 
 
 def estimate_conditional_odds(both: Integers, condition: Integers) -> Estimate | None:

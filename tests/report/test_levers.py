@@ -158,3 +158,16 @@ def test_a_lever_stands_on_the_levels_there_are_and_percentages_change_by_points
             assert float(on_map.input_value()) == level
             assert float(lever.input_value()) == level - 3
         assert {unit for unit, _ in page.evaluate(DATA)["cards"]} == {"points", "jobs", ""}
+
+
+def test_the_odds_stay_in_sight_while_a_lever_low_on_the_map_is_moved(solved):
+    with opened(solved[1], width=1280) as page:
+        lever = page.locator(".onmap").last
+        lever.scroll_into_view_if_needed()
+        page.mouse.wheel(0, 200)
+        lever.focus()
+        lever.press("ArrowLeft")
+        page.wait_for_timeout(100)
+        seen = page.evaluate("document.querySelector('#lever-odds').getBoundingClientRect()['top']")
+        assert 0 <= seen < 300 and page.locator("#lever-reset").bounding_box()["y"] >= 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kpiopt.report.charts.frame import SIZE, Figure, Scale, both, x_axis, y_axis
+from kpiopt.report.charts.frame import NARROW, SIZE, Figure, Scale, both, x_axis, y_axis
 from kpiopt.report.drawing.fit import text_width
 from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw, picture
@@ -50,15 +50,15 @@ def _drawn(
     levels: Floats, shares: Floats, marks: tuple[float, float, int], odds: Estimate, unit: str, width: float
 ) -> Svg:
     goal, plan, sign = marks
-    left, bottom = 48.0, 252.0
+    left, bottom, top = 48.0, 252.0, 34.0 if width <= NARROW else 16.0
     low, high = min(float(levels[0]), goal, plan), max(float(levels[-1]), goal, plan)
-    x, y = Scale(low, high, left, width - 14.0), Scale(0.0, 1.0, bottom, 16.0)
+    x, y = Scale(low, high, left, width - 14.0), Scale(0.0, 1.0, bottom, top)
     points = [(x.at(float(v)), y.at(float(s))) for v, s in zip(levels, shares, strict=True)]
     line = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
     at, height = x.at(goal), y.at(odds.estimate)
     text = f"goal {short(goal, 4)}: {odds.text}"
     planned = x.at(plan)
-    lines = [*pairwise(points), ((planned, 16.0), (planned, bottom)), ((at, height), (at, bottom)),
+    lines = [*pairwise(points), ((planned, top), (planned, bottom)), ((at, height), (at, bottom)),
              ((left, height), (at, height))]  # fmt: skip
     label_x, label_y, anchor = _free_place(
         (at, height), text_width(text, SIZE, bold=True), lines, (left, width, bottom)
@@ -71,7 +71,7 @@ def _drawn(
         *y_axis(y, left, width - 6, share=True), *x_axis(x, bottom, title=f"{unit}, {verb}"),
         draw("path", d=f"{line}V{bottom}H{points[0][0]:.1f}Z", class_="area"),
         draw("path", d=line, class_="curve"),
-        draw("line", x1=planned, x2=planned, y1=16, y2=bottom, class_="dash"),
+        draw("line", x1=planned, x2=planned, y1=top, y2=bottom, class_="dash"),
         draw("line", x1=at, x2=at, y1=height, y2=bottom, class_="goal"),
         draw("line", x1=left, x2=at, y1=height, y2=height, class_="goal"),
         draw("path", d=whisker, class_="whisker"),
@@ -95,7 +95,8 @@ def _free_place(
             crossed = sum(_crosses(line, box) for line in lines)
             if best is None or crossed < best[0]:
                 best = crossed, place, row, anchor
-    return best[1:] if best else (width - 4.0, 30.0, "end")
+    is_free = best is not None and (not best[0] or width > NARROW)
+    return best[1:] if best and is_free else (width - 4.0, 30.0 if width > NARROW else 18.0, "end")
 
 
 def _crosses(line: tuple[Point, Point], box: tuple[float, float, float, float]) -> bool:

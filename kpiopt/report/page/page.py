@@ -25,8 +25,8 @@ from kpiopt.report.drawing.svg import Svg
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SMALLEST, LARGEST = 0.84, 1.25
-"""Maps are shown at this share of their size at least and at most; smaller places scroll sideways."""
+SMALLEST, LARGEST, PRINTED = 0.84, 1.25, 0.75
+"""Maps are shown at this share of their size at least and at most, and on paper; smaller places scroll sideways."""
 MOST_HUNDREDS = 40
 MOST_ROWS = 24
 """Further rows of a table are folded."""
@@ -205,11 +205,13 @@ def _readable_width(picture: Svg) -> str:
 
 
 def _widths_style() -> str:
-    rules = (
+    hundreds = range(MOST_HUNDREDS + 1)
+    screen = (
         f".least-{i}{{min-width:{round(100 * i * SMALLEST)}px;max-width:{round(100 * i * LARGEST)}px}}"
-        for i in range(MOST_HUNDREDS + 1)
+        for i in hundreds
     )
-    return f"@media screen{{{''.join(rules)}}}"
+    paper = (f".least-{i}{{max-width:{round(100 * i * PRINTED)}px}}" for i in hundreds)
+    return f"@media screen{{{''.join(screen)}}}@media print{{{''.join(paper)}}}"
 
 
 def _readable(value: Any) -> Any:
