@@ -13,8 +13,7 @@ import xlsxwriter
 import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import Problem
-from kpiopt.reading.sections import SECTIONS
-from kpiopt.report.scenario_file.scenario_tables import SHEETS
+from kpiopt.reading.sections import BULK_TABLES, SECTIONS
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.format.plan import TablesSection
 from kpiopt.scenario.load import check_scenario, load_scenario
@@ -112,7 +111,7 @@ def test_a_workbook_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_the_workbook_has_all_sheets_help_and_no_formula(tmp_path: Path) -> None:
     run("init", "--excel", tmp_path / "plan.xlsx")
     book = python_calamine.load_workbook(tmp_path / "plan.xlsx")
-    assert tuple(book.sheet_names) == SHEETS
+    assert tuple(book.sheet_names) == (*SECTIONS, *BULK_TABLES)
     for name in book.sheet_names:
         rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
         assert str(rows[0][0]).startswith("#") and all(rows[1])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,13 +32,39 @@ def starter_in_whole_sessions(tmp_path, monkeypatch, capsys) -> Path:
     return tmp_path / "scenario.toml"
 
 
-@pytest.fixture
-def starter(starter_in_whole_sessions) -> Path:
-    """The starter scenario with parts of sessions too: it is solved in a fifth of the time."""
-    path, text = starter_in_whole_sessions, starter_in_whole_sessions.read_text()
+def with_parts_of_sessions(path: Path) -> Path:
+    """Let sessions be parts too: the starter is solved in a fifth of the time."""
+    text = path.read_text()
     assert text.count("whole = true\n") == 1
     path.write_text(text.replace("whole = true\n", ""))
     return path
+
+
+@pytest.fixture
+def starter(starter_in_whole_sessions) -> Path:
+    """The starter scenario with parts of sessions."""
+    return with_parts_of_sessions(starter_in_whole_sessions)
+
+
+@pytest.fixture(scope="module")
+def solved_once(tmp_path_factory) -> Path:
+    """A folder with the starter and its kept run."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["init", "."]) == 0
+        with_parts_of_sessions(folder / "scenario.toml")
+        assert main(["solve", "scenario.toml", "--json"]) == 0
+    return folder
+
+
+@pytest.fixture
+def kept_starter(solved_once, tmp_path, monkeypatch, capsys) -> Path:
+    """The starter with its kept run, in a working folder of its own; its answer comes from the store."""
+    folder = Path(shutil.copytree(solved_once, tmp_path / "kept"))
+    monkeypatch.chdir(folder)
+    capsys.readouterr()
+    return folder / "scenario.toml"
 
 
 def solved(capsys, *words: str) -> dict:
@@ -81,8 +108,8 @@ def test_the_answer_is_one_document_and_agrees_with_the_run_folder(starter, caps
     assert set(everything(folder)) == {*manifest["files"], "run.json"}
 
 
-def test_targets_add_up_through_the_tables(starter, capsys):
-    folder = starter.parent / solved(capsys)["folder"]
+def test_targets_add_up_through_the_tables(kept_starter, capsys):
+    folder = kept_starter.parent / solved(capsys)["folder"]
     numbers = dict.fromkeys(("reference", "over_assignment"), pl.Float64)
     targets = pl.read_csv(folder / "targets.csv", schema_overrides={"period": pl.String, **numbers})
     assert targets.columns == TARGET_COLUMNS
@@ -114,10 +141,10 @@ def test_the_same_question_gives_the_same_answer_to_the_last_byte(starter, capsy
     assert everything(starter.parent / "runs") == before
 
 
-def test_the_kept_question_solves_by_itself_to_the_same_answer(starter, capsys, tmp_path, monkeypatch):
+def test_the_kept_question_solves_by_itself_to_the_same_answer(kept_starter, capsys, tmp_path, monkeypatch):
     answer = solved(capsys)
     copy = tmp_path / "copy"
-    (starter.parent / answer["folder"]).rename(copy)
+    (kept_starter.parent / answer["folder"]).rename(copy)
     monkeypatch.chdir(copy)
     again = solved(capsys)
     assert again == answer
@@ -138,8 +165,8 @@ def test_without_simulation_there_are_no_odds_but_all_tables(starter, capsys):
     assert (folder / "odds.csv").read_text().startswith("kpi,unit,period,goal,mean,sd")
 
 
-def test_a_damaged_run_is_made_again(starter, capsys):
-    folder = starter.parent / solved(capsys)["folder"]
+def test_a_damaged_run_is_made_again(kept_starter, capsys):
+    folder = kept_starter.parent / solved(capsys)["folder"]
     whole = (folder / "targets.csv").read_bytes()
     (folder / "targets.csv").write_bytes(whole.replace(b"1", b"2"))
     solved(capsys)
@@ -200,9 +227,9 @@ def test_row_95_the_output_is_tested_before_the_solve(starter, capsys, monkeypat
     ]
 
 
-def test_row_100_a_run_in_the_making_is_not_disturbed(starter, capsys):
+def test_row_100_a_run_in_the_making_is_not_disturbed(kept_starter, capsys):
     name = solved(capsys)["run"]
-    with hold_lock(starter.parent / "runs" / f".{name}.lock"):
+    with hold_lock(kept_starter.parent / "runs" / f".{name}.lock"):
         assert main(["solve", "scenario.toml", "--force"]) == 10
     assert f"process {os.getpid()}" in capsys.readouterr().err
 
@@ -250,22 +277,22 @@ def test_an_identical_question_is_answered_from_the_store(starter, capsys, monke
     assert "solved although the answer is kept" in capsys.readouterr().err
 
 
-def test_a_kept_answer_speaks_of_the_folder_as_it_was_asked_for(starter, capsys, never_solved):
+def test_a_kept_answer_speaks_of_the_folder_as_it_was_asked_for(kept_starter, capsys, never_solved):
     solved(capsys)
     never_solved()
-    elsewhere = str(starter.parent / "runs")
+    elsewhere = str(kept_starter.parent / "runs")
     assert solved(capsys, "--out", elsewhere)["folder"].startswith(elsewhere)
     assert main(["solve", "scenario.toml", "--out", elsewhere]) == 0
     assert f"kpiopt runs show {elsewhere}/" in capsys.readouterr().out
 
 
-def test_an_equal_question_in_other_words_is_the_same_question(starter, capsys, never_solved):
+def test_an_equal_question_in_other_words_is_the_same_question(kept_starter, capsys, never_solved):
     """Comments, order and the place of the files do not matter; the bytes of a table do."""
     first = solved(capsys)
-    starter.write_text("# a comment\n" + starter.read_text())
+    kept_starter.write_text("# a comment\n" + kept_starter.read_text())
     never_solved()
     assert solved(capsys) == first
-    with (starter.parent / "cells.csv").open("a") as file:
+    with (kept_starter.parent / "cells.csv").open("a") as file:
         file.write("\n")
     assert main(["solve", "scenario.toml"]) == 1  # it is solved, which is refused here
 
@@ -298,7 +325,7 @@ def test_row_97_an_interrupted_solve_leaves_nothing_half_written(starter, number
     assert not [p for p in starter.parent.glob("runs/*") if not p.name.startswith(".")]
 
 
-def test_runs_are_listed_shown_compared_and_removed(starter, capsys):
+def test_runs_are_listed_shown_compared_and_removed(kept_starter, capsys):
     first, second = solved(capsys)["run"], solved(capsys, "--variant", "lean")["run"]
     assert main(["runs", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -361,28 +388,28 @@ def test_a_page_is_written_over_no_input_and_into_a_folder(starter, capsys, comm
     assert everything(starter.parent) == before
 
 
-def test_a_comparison_is_written_over_no_kept_run_and_no_given_plan(starter, capsys):
+def test_a_comparison_is_written_over_no_kept_run_and_no_given_plan(kept_starter, capsys):
     folder = solved(capsys)["folder"]
-    rows = (starter.parent / folder / "targets.csv").read_text().splitlines()
+    rows = (kept_starter.parent / folder / "targets.csv").read_text().splitlines()
     Path("plan.csv").write_text("unit,kpi,target\n" + "".join(",".join(r.split(",")[:2]) + ",1\n" for r in rows[1:]))
-    before = everything(starter.parent)
+    before = everything(kept_starter.parent)
     for source, place in [(folder, f"{folder}/{name}") for name in ("run.json", "summary.txt", "targets.csv")] + [
         ("scenario.toml@plan.csv", "plan.csv")
     ]:
         assert main(["compare", "scenario.toml", source, "--no-simulation", "--force", "--html", place]) == 8
         assert "E-output-is-input: " in capsys.readouterr().err
-    assert everything(starter.parent) == before
+    assert everything(kept_starter.parent) == before
 
 
-def test_a_run_compared_with_itself_has_no_difference(starter, capsys):
+def test_a_run_compared_with_itself_has_no_difference(kept_starter, capsys):
     name = solved(capsys)["run"]
     assert main(["runs", "diff", name, name, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["inputs"], document["results"], document["targets"]) == ([], [], [])
 
 
-def test_a_damaged_run_is_listed_as_such_and_not_shown(starter, capsys):
-    folder = starter.parent / solved(capsys)["folder"]
+def test_a_damaged_run_is_listed_as_such_and_not_shown(kept_starter, capsys):
+    folder = kept_starter.parent / solved(capsys)["folder"]
     (folder / "targets.csv").unlink()
     assert main(["runs", "list"]) == 0
     assert capsys.readouterr().out.rstrip().endswith("damaged")

@@ -13,7 +13,7 @@ from typing import Any
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath, dotted, key_text, quote
 from kpiopt.reading.layer import entries, is_table
-from kpiopt.reading.sections import BULK_TABLES, SECTIONS, SETTINGS
+from kpiopt.reading.sections import SECTIONS, SETTINGS
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, Table, TableRule
 from kpiopt.reading.toml.emit import emit_toml, value_text
@@ -167,7 +167,3 @@ def _replaced(data: Any, path: KeyPath, value: Any) -> Any:
     if isinstance(data, list):
         return [_replaced(item, path[1:], value) if i == path[0] else item for i, item in enumerate(data)]
     return {key: (_replaced(item, path[1:], value) if key == path[0] else item) for key, item in data.items()}
-
-
-SHEETS = (*SECTIONS, *BULK_TABLES)
-"""Names of all sheets, in their order."""

@@ -62,16 +62,11 @@ class Sight:
         return f"{name} of the {'organization' if self.goal.unit == 0 else 'unit with that goal'}{when}"
 
 
-def lines_of_sight(source: ReportSource, nodes: Sequence[int]) -> list[Sight]:
-    """Return for each node the goals that it does most for, with the chains that lead there.
-
-    Where there is no room for all, each node has its largest first; nodes of which nothing is asked come last.
-    """
-    return largest(all_sights(source, nodes))
-
-
 def largest(sights: Sequence[Sight]) -> list[Sight]:
-    """Return as many as there is room for, in the order that they have."""
+    """Return as many as there is room for, in the order that they have.
+
+    Each node has its largest first; nodes of which nothing is asked come last.
+    """
     told = sorted(sights, key=lambda sight: sight.rank)[:MOST_LINES]
     return [sight for sight in sights if sight in told]
 

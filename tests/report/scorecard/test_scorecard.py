@@ -19,7 +19,7 @@ from kpiopt.report.page.page import Page, PageMap, PageTable, render_page
 from kpiopt.report.page.pdf import render_pdf
 from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.scorecard.by_period import moved_by
-from kpiopt.report.scorecard.line_of_sight import lines_of_sight, sight_sentences
+from kpiopt.report.scorecard.line_of_sight import all_sights, largest, sight_sentences
 from kpiopt.report.scorecard.pay import unit_pay
 from kpiopt.report.scorecard.scorecard import build_scorecard, find_unit, units_with_scorecards
 from kpiopt.report.strategy_map.collect import MapSource, collect_map
@@ -116,7 +116,7 @@ def test_each_sentence_ends_with_what_moving_the_kpi_does_to_the_goal(name):
     graph = found.graph
     for unit in sample(name):
         nodes = [n for n in range(graph.n_nodes) if graph.kind[n] == NodeKind.KPI and graph.unit[n] == unit]
-        for sight in lines_of_sight(found, nodes):
+        for sight in largest(all_sights(found, nodes)):
             node = graph.find_node(sight.kpi.id, unit)
             own = np.zeros(graph.n_nodes)
             own[node] = sight.change
@@ -242,7 +242,7 @@ def test_sentences_of_a_plan_by_period_are_about_all_periods():
     graph, scenario = found.graph, found.scenario
     unit = scenario.units.position["south"]
     nodes = [graph.find_node(kpi, unit) for kpi in scenario.kpis]
-    sights = lines_of_sight(found, nodes)
+    sights = largest(all_sights(found, nodes))
     assert {(s.kpi.id, s.period) for s in sights} >= {("sales", "T2"), ("quality", None), ("skill", None)}
     for sight in sights:
         own = np.zeros(graph.n_nodes)
