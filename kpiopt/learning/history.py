@@ -79,8 +79,8 @@ class History:
         What was read with a remark.
     places : mapping of (str, str) to Location
         Where each unit and KPI stands first, by ("unit", name) and ("kpi", name).
-    percent : mapping of str to Location
-        KPIs with values that a workbook shows as percentages, and the first of them.
+    percent : mapping of str to list of (float, Location)
+        KPIs with values other than 0 that a workbook shows as percentages, and these.
     """
 
     grid: PeriodGrid
@@ -89,7 +89,7 @@ class History:
     sha256: str
     notes: tuple[str, ...] = ()
     places: Mapping[tuple[str, str], Location] = field(default_factory=dict)
-    percent: Mapping[str, Location] = field(default_factory=dict)
+    percent: Mapping[str, list[tuple[float, Location]]] = field(default_factory=dict)
 
     def until(self, count: int) -> History:
         """Return the history as it was known after its first `count` periods."""

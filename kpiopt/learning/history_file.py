@@ -17,6 +17,7 @@ from kpiopt.learning.periods import PeriodGrid, grid_of, period_name
 from kpiopt.reading.tables.csv_file import CsvStyle
 from kpiopt.reading.tables.read import read_table
 from kpiopt.reading.tables.table import ColumnRule, Table, TableRule
+from kpiopt.scenario.checks.percent_formats import problem_of
 
 HISTORY_TABLE = TableRule(
     name="history",
@@ -85,12 +86,14 @@ def read_history(path: Path, factors: Path | None = None, style: CsvStyle = AS_T
     for kind in ("unit", "kpi"):
         for row, name in enumerate(table.texts(kind).tolist()):
             first.setdefault((kind, name), row)
-    shown = sorted(table.percent.get("value", ()), reverse=True)
+    shown: dict[str, list[tuple[float, Location]]] = {}
+    for row, value in _shown_as_percent(table):
+        shown.setdefault(table.texts("kpi")[row], []).append((value, table.location(row, "value")))
     notes = (*(note.message for note in table.notes), *_spelling(table, periods), *_gaps(grid, series))
     whole = History(
         grid, series, {}, table.sha256, notes,
         {key: table.location(row, key[0]) for key, row in first.items()},
-        {table.texts("kpi")[row]: table.location(row, "value") for row in shown},
+        shown,
     )  # fmt: skip
     known = _until_the_last_value(whole)
     return _with_factors(known, factors, style) if factors else known
@@ -251,9 +254,17 @@ def _until_the_last_value(history: History) -> History:
     return replace(history.until(last + 1), notes=(*history.notes, note))
 
 
+def _shown_as_percent(table: Table) -> list[tuple[int, float]]:
+    """Return the rows whose value a workbook shows as a percentage; 0 % is 0 either way."""
+    values = table.numbers("value")
+    return [(row, float(values[row])) for row in sorted(table.percent.get("value", ())) if values[row]]
+
+
 def _with_factors(history: History, path: Path, style: CsvStyle) -> History:
     table, grid = _read(path, FACTORS_TABLE, style), history.grid
     periods = _periods(table)
+    if shown := [(value, table.location(row, "value")) for row, value in _shown_as_percent(table)]:
+        raise TableError(problem_of(shown, "a factor has no unit of measure"))
     found: dict[str, Floats] = {}
     outside = []
     for row, (name, period) in enumerate(zip(table.texts("factor"), periods, strict=True)):

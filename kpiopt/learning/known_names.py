@@ -12,7 +12,7 @@ from kpiopt.errors import Problem, TableError
 from kpiopt.learning.history import Floats, History, Series
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.reading.tables.columns import reads_like_a_total
-from kpiopt.scenario.checks.measures import is_percent
+from kpiopt.scenario.checks.percent_formats import percent_problem, reads_as_share
 from kpiopt.scenario.scenario import Scenario
 
 Integers = NDArray[np.int64]
@@ -117,17 +117,12 @@ def _is_sum(total: Floats, others: Floats) -> bool:
 
 
 def _refuse_percent(history: History, model: Scenario) -> None:
-    """A cell that shows 81 % holds 0.81, which is not what a KPI in % needs."""
+    """A cell that shows 81 % holds 0.81, which only a KPI that is a share needs."""
+    shown = {kpi: cells for kpi, cells in history.percent.items() if kpi in model.kpis}
     problems = [
-        Problem(
-            "E-percent",
-            f"the cell shows a percentage, but {kpi} is in {model.kpis[kpi].unit}: it holds 0.81 for 81 %",
-            "a KPI in % has values such as 81",
-            "write the values times 100, formatted as numbers",
-            place,
-        )
-        for kpi, place in history.percent.items()
-        if kpi in model.kpis and is_percent(model.kpis[kpi].unit)
+        percent_problem(cells, model.kpis[kpi])
+        for kpi, cells in shown.items()
+        if not reads_as_share(model.kpis[kpi].unit)
     ]
     if problems:
         raise TableError(*problems)

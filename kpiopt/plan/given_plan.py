@@ -18,6 +18,7 @@ from kpiopt.plan.split_rule import SplitPlan, leaf_cells, reach_targets
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import ColumnRule, Table, TableRule, read_table
+from kpiopt.scenario.checks.percent_formats import percent_problem, reads_as_share
 from kpiopt.scenario.scenario import Floats, Integers
 
 _COLUMNS = (
@@ -59,6 +60,7 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
     table = _read(path, PLAN_TABLE if periods is None else PERIOD_TABLE)
     node, period, problems = _nodes(graph, table)
     target, stretch = table.numbers("target"), table.numbers("stretch")
+    problems += _percent_formats(graph, table)
     problems += [_one_figure(table, row) for row in np.flatnonzero(np.isnan(target) == np.isnan(stretch)).tolist()]
     plan = _Rows(graph, node, _leaves(graph)[node], period, target, stretch)
     problems += [*_missing(table, plan), *_mixed(table, plan)]
@@ -164,6 +166,19 @@ def _nodes(graph: CausalGraph, table: Table) -> tuple[Integers, Integers, list[P
             message, rule = f"{'/'.join(filter(None, key))} has several rows", "a plan has one figure for each"
             problems.append(Problem("E-table-duplicate", message, rule, "delete one", table.location(row, "unit")))
     return node, period, problems
+
+
+def _percent_formats(graph: CausalGraph, table: Table) -> Iterator[Problem]:
+    """Ask about figures that a workbook shows as percentages, where their KPI is no share."""
+    for kpi in graph.scenario.kpis.values():
+        shown = [
+            (float(table.numbers(column)[row]), table.location(row, column))
+            for column, rows in table.percent.items()
+            for row in sorted(rows)
+            if table.texts("kpi")[row] == kpi.id and table.numbers(column)[row]
+        ]
+        if shown and not reads_as_share(kpi.unit):
+            yield percent_problem(shown, kpi)
 
 
 def _one_figure(table: Table, row: int) -> Problem:

@@ -30,6 +30,7 @@ from kpiopt.scenario.checks.limits import LimitChecks
 from kpiopt.scenario.checks.measures import MeasureChecks
 from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax, check_variant_names
 from kpiopt.scenario.checks.outliers import check_outliers
+from kpiopt.scenario.checks.percent_formats import PercentFormats
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
 from kpiopt.scenario.checks.robust import add_robust
 from kpiopt.scenario.checks.strategy_map import MapChecks
@@ -61,7 +62,7 @@ from kpiopt.scenario.resolve.plan import (
     resolve_pay_plans,
     resolve_simulation,
 )
-from kpiopt.scenario.resolve.quantity_reader import QuantityReader
+from kpiopt.scenario.resolve.quantity_reader import QuantityReader, Sample
 from kpiopt.scenario.resolve.sections import resolve_correlation, resolve_sweep
 from kpiopt.scenario.resolve.strategy_map import (
     MapResolver,
@@ -213,11 +214,12 @@ def _check_other_variants(findings: Findings, path: Path | str, overrides: Seque
 
 @dataclass
 class _Tables:
-    """The tables that the document names, and their digests."""
+    """The tables that the document names, their digests, and samples that a workbook shows as percentages."""
 
     units: Table | None = None
     cells: Table | None = None
     files: dict[str, str] = field(default_factory=dict)
+    samples: Sequence[Sample] = ()
 
 
 def _assemble(findings: Findings) -> Scenario | None:
@@ -226,6 +228,7 @@ def _assemble(findings: Findings) -> Scenario | None:
     _check_numbers(findings, findings.document.data)
     tables = _read_tables(findings, model)
     reader = QuantityReader(findings)
+    tables.samples = reader.shown_as_percent
     units = resolve_units(findings, model, tables.units, own_parts(model, tables.cells))
     return _resolve(findings, model, tables, reader, units)
 
@@ -361,7 +364,9 @@ def _check(
     LimitChecks(findings, scenario, resolved).run()
     check_curves_and_odds(findings, model)
     MapChecks(findings, model, kpis, scenario.goals, units, found, scenario.periods).run()
-    MeasureChecks(findings, model, kpis, scenario.initiatives, tables.cells).run()
+    MeasureChecks(findings, model, kpis, scenario.initiatives).run()
+    shown = (("unit", tables.units), ("cell", tables.cells))
+    PercentFormats(findings, model, kpis, shown, tables.samples).run()
     check_cushioned_locks(findings, scenario)
     check_assign(findings, model, units, found)
     check_chance(findings, scenario, found.table)

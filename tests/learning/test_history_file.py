@@ -124,11 +124,17 @@ def test_a_sheet_with_dates_and_percentages(tmp_path, folder):
     history = read_history(path)
     assert history.grid.names[::11] == ("2025-01", "2025-12")
     assert any("2025-01 where 2025-01-01 is written" in note for note in history.notes)
-    model = kpiopt.load(folder / "model.toml")
-    assert meet_model(history, model).series["sales"].value[0, 0] == 0.8
-    (folder / "model.toml").write_text((folder / "model.toml").read_text().replace('"USD"', '"%"'))
-    with pytest.raises(TableError, match=r"h.xlsx!past!D2.*shows a percentage"):
-        meet_model(history, kpiopt.load(folder / "model.toml"))
+    text = (folder / "model.toml").read_text()
+    for unit in ("USD", "%", "share"):
+        (folder / "model.toml").write_text(text.replace('"USD"', f'"{unit}"'))
+        model = kpiopt.load(folder / "model.toml")
+        if unit == "share":
+            assert meet_model(history, model).series["sales"].value[0, 0] == 0.8
+            continue
+        with pytest.raises(
+            TableError, match=rf"h.xlsx!past!D2.*shows 80 % here but holds 0.8, and 'sales' is in {unit}"
+        ):
+            meet_model(history, model)
 
 
 def test_periods_still_to_come_do_not_move_the_horizon(tmp_path):

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log10
 
-from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import KeyPath, dotted, value_at
-from kpiopt.reading.tables.table import Table
+from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.scenario.format.document import ScenarioDocument
 from kpiopt.scenario.links import Driver, Initiative
 from kpiopt.scenario.scenario import Kpi
@@ -25,12 +23,6 @@ _LARGE_GROWTH = 2.0
 
 _LARGE_ATTAINMENT = 20.0
 """Payout beyond this attainment is asked about: 2,000 % of a target is rarely meant, 20 % often."""
-
-_FIELDS = ("baseline", "min_stretch", "max_stretch", "lock", "lock_target", "reference", "commit", "noise_sd")
-"""Columns of cells in their KPI's unit."""
-
-_SETTINGS = ("min", "max", "step", "scale", "baseline")
-"""Keys of a KPI in its own unit."""
 
 _SCALES = {
     "k": 1e3, "t": 1e3, "tsd": 1e3, "thousand": 1e3, "000": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6,
@@ -50,19 +42,15 @@ class MeasureChecks:
     model : ScenarioDocument
     kpis : mapping of str to Kpi
     initiatives : mapping of str to Initiative
-    cells : Table or None
-        The table of cells as it was read.
     """
 
     findings: Findings
     model: ScenarioDocument
     kpis: Mapping[str, Kpi]
     initiatives: Mapping[str, Initiative]
-    cells: Table | None
 
     def run(self) -> None:
         """Note everything that looks like another sign or unit than meant."""
-        self.check_percent_formats()
         self.check_growth()
         self.check_shares()
         for kpi in self.kpis.values():
@@ -72,43 +60,6 @@ class MeasureChecks:
                     self._check_scale(kpi, driver)
         for initiative in self.initiatives.values():
             self._check_effects(initiative)
-
-    def check_percent_formats(self) -> None:
-        """A workbook's cell that shows 81 % holds 0.81, which is not what a KPI in % needs."""
-        for path in self.findings.document.shown_as_percent():
-            kpi = self._measured(path)
-            value = value_at(self.findings.document.data, path)
-            if kpi is not None and is_percent(kpi.unit) and isinstance(value, int | float):
-                place = self.findings.document.origin(path)
-                self.findings.add(_percent_problem(float(value), kpi, "", place), ModelError)
-        if self.cells is None:
-            return
-        kpis = self.cells.texts("kpi")
-        for column in (name for name in _FIELDS if name in self.cells.percent):
-            shown = sorted(self.cells.percent[column])
-            for kpi in self.kpis.values():
-                rows = [row for row in shown if kpis[row] == kpi.id and is_percent(kpi.unit)]
-                if rows:
-                    value, place = float(self.cells.numbers(column)[rows[0]]), self.cells.location(rows[0], column)
-                    more = f" ({len(rows):,} such cells of this KPI)" if len(rows) > 1 else ""
-                    self.findings.add(_percent_problem(value, kpi, more, place), ModelError)
-
-    def _measured(self, path: KeyPath) -> Kpi | None:
-        """Return the KPI in whose unit the value at a path of the document is; None where it is in no KPI's unit."""
-        match path:
-            case ("kpi", kpi, field) if field in _SETTINGS:
-                return self.kpis.get(str(kpi))
-            case ("kpi", kpi, "drivers", cause) | ("kpi", kpi, "drivers", cause, "contribution"):
-                other = self.kpis.get(str(cause))  # 50 % of a change in % is a share, and in % as well
-                return None if other is not None and is_percent(other.unit) else self.kpis.get(str(kpi))
-            case ("initiative", _, "effects", kpi) | ("initiative", _, "effects", kpi, "contribution"):
-                return self.kpis.get(str(kpi))
-            case ("goal", goal, "target"):
-                entry = self.model.goal.get(str(goal))
-                return None if entry is None else self.kpis.get(entry.kpi or str(goal))
-            case ("cell", cell, field) if field in _FIELDS:
-                return self.kpis.get(str(cell).rpartition("/")[2])
-        return None
 
     def check_growth(self) -> None:
         """A guardrail is a share of the baseline: 0.15 for 15 %."""
@@ -202,13 +153,6 @@ def is_percent(unit: str) -> bool:
     (True, True, False)
     """
     return _PERCENT.search(unit.casefold()) is not None
-
-
-def _percent_problem(value: float, kpi: Kpi, more: str, place: Location) -> Problem:
-    message = f"the sheet shows {100 * value:.4g} % here but holds {value:.4g}, and '{kpi.id}' is in {kpi.unit}{more}"
-    fix = f'type {100 * value:.4g} in a cell with a number format, or set unit = "share" for the KPI'
-    rule = "a workbook is read by what its cells hold, not by how they are shown"
-    return Problem("E-percent-format", message, rule, fix, place)
 
 
 def money_of(unit: str) -> tuple[float, str] | None:

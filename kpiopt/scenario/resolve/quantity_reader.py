@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,14 @@ LARGEST_EXECUTION = 5.0
 """Nobody realises five times what is asked: a larger number is a percentage."""
 
 
+class Sample(NamedTuple):
+    """A sample that a workbook shows as a percentage: the quantity that is drawn from it, its value and its place."""
+
+    path: KeyPath
+    value: float
+    place: Location
+
+
 class QuantityReader:
     """Reads quantities, and notes what is wrong with them.
 
@@ -34,12 +42,16 @@ class QuantityReader:
     ----------
     files : dict of str to str
         Every file of samples that was read -> SHA-256 of its bytes.
+    shown_as_percent : list of Sample
+        The first sample of each quantity that a workbook shows as a percentage.
     """
 
     def __init__(self, findings: Findings) -> None:
         self.files: dict[str, str] = {}
+        self.shown_as_percent: list[Sample] = []
         self._findings = findings
         self._columns: dict[tuple[Path, str], Sequence[float]] = {}
+        self._percent: dict[tuple[Path, str], list[tuple[float, Location]]] = {}
         self._names: dict[Path, str] = {}
         self._empty: dict[Path, tuple[str, NDArray[np.bool_]]] = {}
 
@@ -97,6 +109,10 @@ class QuantityReader:
             values = table.numbers(column)
             self._columns[resolved, column] = values[~np.isnan(values)].tolist()
             self._check_rows(resolved, column, np.isnan(values))
+            self._percent[resolved, column] = [
+                (float(values[row]), table.location(row, column)) for row in sorted(table.percent.get(column, ()))[:1]
+            ]
+        self.shown_as_percent += [Sample(path or (), *shown) for shown in self._percent[resolved, column]]
         return self._columns[resolved, column]
 
     def _check_rows(self, file: Path, column: str, is_empty: NDArray[np.bool_]) -> None:
