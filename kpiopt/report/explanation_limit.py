@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -131,13 +132,17 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
     lines: list[RenderableType] = [Text(printable(f"{initiative.name}"), style="bold")]
     uses = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.uses.items())
     lines.append(Text(printable(f"  One level uses {uses or 'nothing'}.")))
+    runs = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.runs.items())
+    if runs:
+        lines.append(Text(printable(f"  In every period in which it runs one level uses {runs}.")))
     setup = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.setup.items())
     if setup:
         lines.append(Text(printable(f"  It is set up once with {setup}, whatever the level.")))
-    for level in found[:SHOWN]:
-        lines += [Text(printable(f"  {sentence}")) for sentence in level_sentences(scenario, level)]
-    if len(found) > SHOWN:
-        lines.append(Text(f"  … and {len(found) - SHOWN:,} more units; name one: initiative.{initiative.id}@UNIT"))
+    units = [list(levels) for _, levels in groupby(found, key=lambda level: level.unit)]
+    for levels in units[:SHOWN]:
+        lines += [Text(printable(f"  {sentence}")) for sentence in level_sentences(scenario, levels)]
+    if len(units) > SHOWN:
+        lines.append(Text(f"  … and {len(units) - SHOWN:,} more units; name one: initiative.{initiative.id}@UNIT"))
     if found:
         lines.append(Text("\nWhat it does for the goals", style="bold"))
         grid = Grid(("goal", "one more level", "all planned levels"))
@@ -151,18 +156,36 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
     return Group(*lines)
 
 
-def level_sentences(scenario: Scenario, level: LevelExplanation) -> Iterator[str]:
-    """Say how much of an initiative a unit takes, and why not more."""
-    unit = scenario.units.names[scenario.units.position[level.unit]]
-    unit += f", begun in {level.start}" if level.start else ""
-    taken = f"{amount(level.level)} of {amount(level.maximum)}"
-    if level.level >= level.maximum * (1 - 1e-9):
+def and_words(words: Sequence[str]) -> str:
+    """Join words as a sentence does: "a, b and c"."""
+    return " and ".join([", ".join(words[:-1]), *words[-1:]]) if len(words) > 1 else "".join(words)
+
+
+def level_sentences(scenario: Scenario, levels: Sequence[LevelExplanation]) -> Iterator[str]:
+    """Say how much of an initiative one unit takes in all, when it begins, and why not more.
+
+    Parameters
+    ----------
+    levels : sequence of LevelExplanation
+        Of that unit: one for each period in which it may begin.
+    """
+    unit = scenario.units.names[scenario.units.position[levels[0].unit]]
+    total, most = sum(level.level for level in levels), levels[0].maximum
+    some = [level for level in levels if level.start and level.level > 0]
+    begun = [f"{amount(level.level)} begun in {level.start}" for level in some]
+    begun = [f"begun in {some[0].start}"] if len(some) == 1 else begun
+    taken = f"{amount(total)} of {amount(most)}{', ' * bool(begun)}{and_words(begun)}"
+    if total >= most * (1 - 1e-9):
         why = "as much as it may"
-    elif level.limits:
-        words = [limit_words(scenario, name) for name in level.limits]
-        named, is_one = ", ".join(f"the {w}" if w.endswith("budget") else w for w in words), len(words) == 1
-        why = f"more of it would need {named}, which {'is' if is_one else 'are'} used up"
-    elif not any(effect.per_unit for effect in level.per_level):
+    elif all(level.limits for level in levels):
+        always = [name for name in levels[0].limits if all(name in level.limits for level in levels)]
+        names = always or list(dict.fromkeys(name for level in levels for name in level.limits))
+        words = [limit_words(scenario, name) for name in names]
+        named, is_one = and_words([f"the {w}" if w.endswith("budget") else w for w in words]), len(words) == 1
+        whenever = ", whenever it begins," if begun or len(levels) > 1 else ""
+        of_them = " some of" if whenever and not always else ""
+        why = f"more of it{whenever} would need{of_them} {named}, which {'is' if is_one else 'are'} used up"
+    elif not any(effect.per_unit for level in levels for effect in level.per_level):
         why = "it reaches no goal"
     else:
         why = "the goals need no more of it, or other ways are better by the order of decisions"

@@ -156,7 +156,7 @@ def _what_there_is(graph: CausalGraph, text: str) -> str:
     scenario, targets = graph.scenario, list_targets(graph)
     holding = [name for name in targets if text.casefold() in name.casefold().split("/")]
     if holding:
-        return f"say which target: {_some(holding)}"
+        return f"say which target: {some_of(holding)}"
     units = np.arange(len(scenario.units))
     initiatives, budgets = tuple(scenario.initiatives), tuple(f"budget.{name}" for name in scenario.budgets)
     near = did_you_mean(text, (*scenario.goals, *initiatives, *budgets, *targets))
@@ -167,11 +167,11 @@ def _what_there_is(graph: CausalGraph, text: str) -> str:
         ("initiatives", initiatives),
         ("budgets", budgets),
     )
-    there = "; ".join(f"{kind} {_some(ids)}" for kind, ids in kinds if ids)
+    there = "; ".join(f"{kind} {some_of(ids)}" for kind, ids in kinds if ids)
     return near or f"there are {there}; kpiopt explain RUN lists all targets, limits and initiatives"
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
     """Return the first names in a row; the others are counted."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
@@ -193,7 +193,7 @@ def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:
     raise UsageError(
         Problem(
             "E-target", f"there is no target {target!r}: no {what} is called {text!r}", rule=TARGET_RULE,
-            fix=near or f"there are: {_some(list(names))}",
+            fix=near or f"there are: {some_of(list(names))}",
         )
     )  # fmt: skip
 

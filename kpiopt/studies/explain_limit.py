@@ -12,11 +12,11 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, build_graph, straight
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.graph.initiative_use import use_of_levels
-from kpiopt.plan.limit_names import limit_called, split_variant
+from kpiopt.plan.limit_names import limit_called, limit_words, split_variant
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.studies.explain import GoalEffect
+from kpiopt.studies.explain import TARGET_RULE, GoalEffect, some_of
 from kpiopt.studies.paths import Paths
 
 INITIATIVE = "initiative."
@@ -80,9 +80,29 @@ class LevelExplanation:
 
 
 def find_limit(scenario: Scenario, entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
-    """Return the limit with a name, as limits.csv or the summary has it; None where there is none, or several."""
+    """Return the limit with a name, as limits.csv or the summary has it; None where there is none.
+
+    Raises
+    ------
+    UsageError
+        Where it is a limit of several periods, and none of them is named.
+    """
     by_name = {entry["name"]: entry for entry in entries}
-    return by_name.get(limit_called(scenario, by_name, text) or "")
+    found = limit_called(scenario, by_name, text)
+    ends = {f" in {name}": name for name in scenario.periods.names} if scenario.periods is not None else {}
+    among = [name for name in by_name if found is None for end in ends if _is_in(scenario, name, text, end)]
+    if among:
+        words = [limit_words(scenario, name) for name in among]
+        message, fix = f"{text} is a limit in each of {len(among)} periods", f"say in which: {some_of(words)}"
+        raise UsageError(Problem("E-target", message, TARGET_RULE, fix))
+    return by_name.get(found or "")
+
+
+def _is_in(scenario: Scenario, name: str, text: str, end: str) -> bool:
+    """Whether a limit is the one that a text names, in the period that an ending stands for."""
+    plain = name.rpartition("/")[0]
+    of_period = limit_words(scenario, name).casefold() == f"{text}{end}".casefold()
+    return of_period or (plain == text and name == f"{text}/{end.removeprefix(' in ')}")
 
 
 def find_initiative(graph: CausalGraph, text: str) -> tuple[Initiative, str] | None:

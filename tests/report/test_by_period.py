@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kpiopt.cli.app import main
+from kpiopt.errors import UsageError
 from kpiopt.graph import NodeKind
+from kpiopt.report.explanation_limit import level_sentences
 from kpiopt.report.input_names import input_name
 from kpiopt.report.page.cascade import cascade_section
 from kpiopt.report.page.goals import goals_section
@@ -22,6 +25,7 @@ from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.report.strategy_map.drawing import draw_map
 from kpiopt.report.strategy_map.texts import map_as_dict
 from kpiopt.simulation.intervene import intervene
+from kpiopt.studies.explain_limit import explain_initiative, find_limit
 from kpiopt.studies.levers import find_levers, lever_settings, measure_levers
 from tests.report import by_period
 from tests.report.browser import OUTSIDE, TEXTS, opened
@@ -268,3 +272,33 @@ def test_the_page_holds_the_figures_of_the_answer(solved) -> None:
     assert "Targets by period" in page and "Limits by period" in page and "Strategy map" in page
     assert document["goals"][1]["period"] == "T2"
     assert render_page(build_report(by_period.source())).count("<svg") > 10
+
+
+def test_an_initiative_that_may_begin_in_several_periods_is_told_once_a_unit():
+    run = by_period.run()
+    limits, initiative = run.as_dict()["limits"], run.scenario.initiatives["course"]
+    found = explain_initiative(run.graph, run.plan.stretch, run.plan.levels, limits, initiative, "")
+    for unit in ("north", "south"):
+        levels = [level for level in found if level.unit == unit]
+        total = sum(level.level for level in levels)
+        (sentence,) = level_sentences(run.scenario, levels)
+        assert len(levels) == 2 and f"{total:g} of 4" in sentence
+        assert ("as much as it may" in sentence) == (total >= 4 - 1e-6)
+        half = [replace(level, level=0.5 * level.level + 0.25) for level in levels]
+        (sentence,) = level_sentences(run.scenario, half)
+        assert (
+            "2.25 begun in T1 and 0.25 begun in T2" in sentence
+            and "whenever it begins, would need hours of" in sentence
+        )
+        assert "in T2, which is used up" in sentence  # what both beginnings need
+
+
+def test_a_limit_of_several_periods_asks_which():
+    run = by_period.run()
+    limits = run.as_dict()["limits"]
+    for text in ("hours of Northerners", "capacity.hours@north"):
+        with pytest.raises(UsageError) as raised:
+            find_limit(run.scenario, limits, text)
+        assert "hours of Northerners in T3" in str(raised.value.problems[0].fix)
+    assert find_limit(run.scenario, limits, "hours of Northerners in T2")["name"] == "capacity.hours@north/T2"
+    assert find_limit(run.scenario, limits, "hours of nobody") is None

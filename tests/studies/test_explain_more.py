@@ -96,7 +96,7 @@ def test_an_initiative_adds_what_moving_its_level_adds():
         for effect in level.per_level:
             goal = scenario.goals[effect.goal]
             assert effect.per_unit == pytest.approx(moved[graph.find_node(goal.kpi, goal.unit)], rel=1e-6, abs=1e-6)
-        (sentence,) = level_sentences(scenario, level)
+        (sentence,) = level_sentences(scenario, [level])
         assert ("as much as it may" in sentence) == (level.level == level.maximum)
 
 

@@ -145,7 +145,7 @@ def test_a_report_with_a_study_has_the_frontier_and_the_tornado_of_the_kept_run(
     assert main(["report", kept["folder"], "--study", "--html", str(file)]) == 0
     page = file.read_text("utf-8")
     text = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-    assert "The plan over budget.pay.limit" in text and "What the plan hinges on" in text
+    assert "The plan over Budget for pay" in text and "What the plan hinges on" in text
     assert "What it costs and what it brings Beside" not in text
     point = next(p for p in re.findall(r"<tr>.*?</tr>", page, re.S) if ">700<" in p and "2 of 2" in p)
     assert Estimate.from_dict(kept["all_goals"]).text in point

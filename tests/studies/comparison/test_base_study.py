@@ -26,7 +26,7 @@ def test_the_sweep_is_the_files_own_and_the_tornado_has_its_odds(base):
     assert [point.values[0][1] for point in study.sweep.points] == [200, 300, 400, 500, 600, 700]
     assert study.sensitivity.base.estimate.estimate == pytest.approx(0.5568, abs=0.02)
     titles = [section.title for section in study_sections("base", study)]
-    assert titles == ["Base over budget.pay.limit", "What base hinges on"]
+    assert titles == ["Base over Budget for pay", "What base hinges on"]
 
 
 def test_large_scenarios_are_left_to_their_own_commands(base, monkeypatch):
