@@ -259,3 +259,131 @@ def test_an_exchange_ends_when_it_has_tried_enough() -> None:
     some.tries = 2.0061
     some.hand_over()
     assert some.counts.tolist()[1:] == [1, 2, 1]
+
+
+def test_exactly_enough_is_enough() -> None:
+    """Halves and quarters are exact: 2 and 2 of 1.5 are 1 above what there is, and one step is 1."""
+    parts = tree([1.5, 1.5], [-1, -1])
+    assert repaired(parts, limits(parts, [[1, 1]], [0.0]), [2, 2]) == [2, 1]
+    # The giver's step is exactly what the taker needs, with nothing left.
+    parts = tree([3.0, 1.5, 1.5, 1.75], [-1, 0, 0, -1])
+    rows = limits(parts, [[0, 1, 0, 0], [0, 0, 1, 0.5]], [0.25, 0.125])
+    assert repaired(parts, rows, [3, 2, 1, 2]) == [3, 1, 2, 1]
+
+
+def test_a_limit_that_breaks_while_another_is_repaired_is_repaired_in_turn() -> None:
+    for value, first, second in ((1.6, 0.1, 0.1), (1.5, 0.25, -0.5)):
+        parts = tree([value, value], [-1, -1])
+        assert repaired(parts, limits(parts, [[1, -1], [0, 1]], [first, second]), [2, 2]) == [1, 1]
+
+
+def test_a_part_that_is_still_the_farthest_above_goes_down_again() -> None:
+    """After a step 1.05 is at 1, nearer to its value than 1 is below 1.1; and from 3 it is above it twice."""
+    parts = tree([1.05, 1.1], [-1, -1])
+    assert repaired(parts, limits(parts, [[1, 1]], [-0.75]), [2, 1]) == [0, 1]
+    parts = tree([1.05, 2.0], [-1, -1])
+    assert repaired(parts, limits(parts, [[1, 1]], [0.5]), [3, 2]) == [1, 2]
+
+
+def test_own_neighbours_come_before_others_who_are_farther_below() -> None:
+    parts = tree([6.05, 3.0, 1.6, 1.4, 3.05, 1.6, 1.45], [-1, 0, 1, 1, 0, 4, 4])
+    rows = limits(parts, [[0, 0, 1, 0, 0, 0, 0]], [0.1])
+    assert repaired(parts, rows, [6, 3, 2, 1, 3, 2, 1]) == [6, 3, 1, 2, 3, 2, 1]
+    # But none of them goes beyond the next count while another unit has one to take.
+    assert repaired(parts, rows, [7, 4, 2, 2, 3, 2, 1]) == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_a_step_goes_up_level_by_level() -> None:
+    """Neither the unit nor the one above it has room; the top has, three levels up."""
+    parts = tree([4.4, 3.0, 3.0, 1.6, 1.4, 1.4], [-1, 0, 1, 2, 2, 0], high={4: 1})
+    rows = limits(parts, [[0, 0, 0, 1, 0, 0]], [0.1])
+    assert repaired(parts, rows, [4, 3, 3, 2, 1, 1]) == [4, 2, 2, 1, 1, 2]
+
+
+def test_who_is_farthest_below_takes_the_step_however_large_it_is() -> None:
+    parts = tree([6.3, 1.6, 3.3, 1.4], [-1, 0, 0, 0])
+    assert repaired(parts, limits(parts, [[0, 1, 0, 0]], [0.1]), [6, 2, 3, 1]) == [6, 1, 3, 2]
+
+
+def chained(length: int) -> tuple[Parts, LimitRows, list[int]]:
+    """KPIs of two parts each: the second of one shares its hours with the first of the next; the last is free."""
+    values, parents, counts = [], [], []
+    for k in range(length + 1):
+        values += [3.0, 1.6, 1.4]
+        parents += [-1, 3 * k, 3 * k]
+        counts += [3, 2, 1]
+    parts = tree(values, parents)
+    use = [[float(i == 1) for i in range(len(values))]]
+    use += [[float(i in (3 * k + 2, 3 * k + 4)) for i in range(len(values))] for k in range(length)]
+    return parts, limits(parts, use, [0.1, *[0.5] * length]), counts
+
+
+@pytest.mark.parametrize(("length", "found"), [(1, True), (2, True), (3, True), (4, False)])
+def test_chains_of_up_to_three_exchanges_are_found(length: int, found: bool) -> None:
+    parts, rows, counts = chained(length)
+    right = [3, 1, 2] * (length + 1) if found else [2, 1, 1, *[3, 2, 1] * length]
+    assert repaired(parts, rows, counts) == right
+
+
+def test_two_missing_steps_take_two_exchanges() -> None:
+    parts = tree([6.0, 1.6, 1.6, 1.4, 1.4, 1.6, 1.6], [-1, 0, 0, 0, 0, -1, -1])
+    use = [[0, 1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 1, 0], [0, 0, 0, 0, 1, 0, 1]]
+    rows = limits(parts, use, [0.1, 0.1, 0.5, 0.5])
+    assert repaired(parts, rows, [6, 2, 2, 1, 1, 2, 2]) == [6, 1, 1, 2, 2, 1, 1]
+
+
+def test_givers_above_their_value_come_before_one_at_it_that_saves_more() -> None:
+    """The first giver's own total finds nobody; of the next two the one above its value gives."""
+    parts = tree([3.0, 1.6, 1.4, 1.5, 1.5, 1.7, 2.0], [-1, 0, 0, -1, 3, -1, -1])
+    rows = limits(parts, [[0, 1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 1, 1, 5]], [0.1, 0.9])
+    assert repaired(parts, rows, [3, 2, 1, 2, 2, 2, 2]) == [3, 1, 2, 2, 2, 1, 2]
+
+
+def test_equal_givers_go_from_the_last_and_those_that_save_nothing_not_at_all() -> None:
+    parts = tree([1.6, 1.6, 1.6], [-1, -1, -1])
+    assert draft(parts, limits(parts, [[1, 1, 1]], [9.0]), [2, 2, 2])._givers(0)[0].tolist() == [2, 1, 0]
+    move = np.array([[1.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    some = draft(parts, limits(parts, [[1, 1, 1]], [9.0], move=move), [2, 2, 2])
+    assert some._givers(0)[0].tolist() == [2, 1]
+
+
+def test_what_blocks_a_taker_is_one_limit_that_has_no_room() -> None:
+    """Both have room in the second limit, which neither blocks them nor counts as what they take of the first."""
+    parts = tree([5.0, 1.4, 1.45, 1.4], [-1, 0, 0, 0])
+    rows = limits(parts, [[0, 2, 2.5, 0], [0, 1, 0, 0], [0, 0, 0, 3]], [0.0, 9.0, 0.0])
+    some = draft(parts, rows, [3, 1, 1, 1])
+    takers = np.array([2, 1, 3])
+    assert some._modest(takers, 0).tolist() == [1, 2]
+    assert some._modest(takers, -1).tolist() == [1, 2]
+    assert some._modest(takers, 2).tolist() == [3]
+    # A limit that is named counts, though another one blocks more of them.
+    more = draft(parts, limits(parts, [[0, 2, 0, 0], [0, 0, 2.5, 3]], [0.0, 0.0]), [3, 1, 1, 1])
+    assert more._modest(takers, 0).tolist() == [1]
+    assert more._modest(takers, -1).tolist() == [2, 3]
+
+
+def test_room_that_is_just_used_up_needs_no_giver() -> None:
+    parts = tree([3.0, 1.5, 1.5, 1.5], [-1, 0, 0, -1])
+    some = draft(parts, limits(parts, [[0, 0, 1, 1]], [1.0]), [3, 2, 2, 2])
+    assert some.room.tolist() == [0.0]
+    assert some._make_room(2, 1)
+    assert some.counts.tolist() == [3, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("tries", "found"), [(2.00599, False), (2.0061, True)])
+def test_what_an_exchange_costs_grows_with_what_stands_below_the_top(tries: float, found: bool) -> None:
+    parts = tree([1.0, 3.0, 1.6, 1.4, 1.6], [-1, -1, 1, 1, -1])
+    rows = limits(parts, [[0, 0, 1, 0, 0], [0, 0, 0, 1, 1]], [0.1, 0.5])
+    some = draft(parts, rows, [1, 3, 2, 1, 2])
+    some.lower()
+    some.tries = tries
+    some.hand_over()
+    assert some.counts.tolist()[2:] == ([1, 2, 1] if found else [1, 1, 2])
+
+
+def test_periods_of_each_target_are_counted_by_themselves() -> None:
+    """Units of two periods: over the horizon the first may lose one step, the second two."""
+    flows = (FlowParts(np.array([[0, 1], [2, 3]]), low=np.array([3, 2]), high=np.array([9, 9])),)
+    parts = tree([1.6, 1.6, 1.7, 1.7], [-1, -1, -1, -1], flows=flows)
+    rows = limits(parts, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], [0.1] * 4, group=[0] * 4)
+    assert repaired(parts, rows, [2, 2, 2, 2]) == [1, 1, 2, 1]
