@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.deadline import NEVER, Deadline
 from kpiopt.graph import CausalGraph
 from kpiopt.scenario.scenario import Floats, Integers, Scenario, SimulationSettings
 from kpiopt.simulation.certainty import varying_nodes
@@ -90,6 +91,7 @@ def draw_book(
     apart: str = "",
     most: int = MOST_NUMBERS,
     cells: NDArray[np.bool_] | None = None,
+    deadline: Deadline = NEVER,
 ) -> DrawBook | None:
     """Draw everything that is random in plans of a graph; None where that is too much to keep, or not of fixed size.
 
@@ -103,6 +105,12 @@ def draw_book(
         How many numbers are kept.
     cells : (n_cells,) bool, optional
         Those whose execution is drawn, by default all with a decision. The others' draws are the same without them.
+    deadline : Deadline
+        When drawing ends.
+
+    Raises
+    ------
+    LimitReached
     """
     scenario = graph.scenario
     settings = settings or scenario.simulation
@@ -120,7 +128,7 @@ def draw_book(
     execution = tuple(np.empty((len(inputs.cells), size)) for size in sizes)
     noise = np.empty((n_noisy, layout.draws))
     streams = Streams(settings.seed, [apart + name for name in inputs.names], layout)
-    _fill(streams, block_size(graph.n_nodes, layout), inputs, values, execution, noise)
+    _fill(streams, block_size(graph.n_nodes, layout), inputs, values, execution, noise, deadline)
     row = np.full(len(scenario.cells), -1, dtype=np.int64)
     row[inputs.cells] = np.arange(len(inputs.cells))
     return DrawBook(graph, layout, values, inputs.quantity_row, execution, row, inputs.noise, noise, looked_at)
@@ -133,6 +141,7 @@ def _fill(
     values: Floats,
     execution: tuple[Floats, ...],
     noise: Floats,
+    deadline: Deadline,
 ) -> None:
     """Draw block by block, as `simulate` does."""
     layout = streams.layout
@@ -146,6 +155,7 @@ def _fill(
             if len(noise):
                 noise[:, here] = inputs.draw_noise(scores, common)
             for tile in inputs.tiles(stop - start):
+                deadline.require("the draws for odds were made")
                 _spread(execution, tile, here.start, inputs.draw_execution(scores, common, tile))
 
 

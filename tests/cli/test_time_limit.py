@@ -18,10 +18,13 @@ from kpiopt.cli import main
 from kpiopt.cli.signals import limit_of
 from kpiopt.deadline import Deadline
 from kpiopt.errors import Infeasible, LimitReached
+from kpiopt.graph import build_graph
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.simulation import simulate
+from kpiopt.simulation.redraw import draw_book
 from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
+from kpiopt.studies.sweep.point import PointSolver, SweepJob
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 HAND_SOLVED = SCENARIOS / "hand-solved.toml"
@@ -330,3 +333,21 @@ def test_what_odds_cost_may_be_missing_and_the_plan_is_kept(tmp_path, monkeypatc
     assert main(words) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["not_done"] == [] and again["risk"]["prices"] and again["run"] == document["run"]
+
+
+def test_a_sweep_draws_nothing_before_a_point_needs_it_and_stops_drawing_in_time(tmp_path):
+    """The draws that points share were made before the first point, whatever the time limit."""
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'schema = 1\nname = "late"\n[kpi.k]\n[unit.co]\n[cell."co/k"]\nbaseline = 10\nmax_stretch = 5\n'
+        '[goal.k]\ntarget = 12\n[uncertainty]\nexecution = "0.7 to 1.1"\n[sweep]\n"goal.k.target" = [12, 13]\n'
+    )
+    over = Deadline.after(0)
+    solver = PointSolver(SweepJob(path, solver=SolverOptions(deadline=over)))
+    assert "_book" not in vars(solver)
+    with pytest.raises(LimitReached, match="before this point was begun"):
+        solver.answer((("goal.k.target", 12.0),))
+    assert "_book" not in vars(solver)
+    with pytest.raises(LimitReached, match="before the draws for odds were made"):
+        draw_book(build_graph(kpiopt.load(path)), deadline=over)
+    assert draw_book(build_graph(kpiopt.load(path))) is not None

@@ -163,3 +163,37 @@ def test_values_of_counts() -> None:
     counts, kpi = np.array([3, -7, 10**13, 4]), np.array([0, 0, 1, 2])
     found = step_values(counts, kpi, np.array([0.1, 0.1, 12345.678, 25.0]))
     assert found.tolist() == [0.3, -0.7, 10**13 * 12345.678, 100.0]
+
+
+@pytest.mark.parametrize(("periods", "kind", "share"), [("", "", 1.0), ('periods = ["a", "b"]', 'kind = "flow"', 0.5)])
+def test_a_total_that_a_person_fixed_is_named_where_it_keeps_targets_off_the_step(
+    tmp_path: Path, periods: str, kind: str, share: float
+) -> None:
+    """20.3 + 9.9 + 4 is 34.2, no multiple of 1; each of the two has a wide range of its own."""
+    text = f"""
+schema = 1
+name = "A locked total"
+{periods}
+[kpi.k]
+step = 1
+{kind}
+[unit.co]
+[unit.b]
+parent = "co"
+[unit.c]
+parent = "co"
+[cell."co/k"]
+lock = 4
+[cell."b/k"]
+baseline = 20.3
+max_stretch = 5
+[cell."c/k"]
+baseline = 9.9
+max_stretch = 5
+"""
+    (tmp_path / "s.toml").write_text(text)
+    scenario = load_scenario(tmp_path / "s.toml")
+    of_unit = {"co": 0.0, "b": 2.7 * share, "c": 1.3 * share}
+    plan = plan_of(scenario, [of_unit[scenario.units.ids[unit]] for unit in scenario.cells.unit.tolist()])
+    off = [note.message for note in plan.notes if note.code == "W-off-grid"]
+    assert off and all("keeps what a person fixed for the total" in message for message in off)

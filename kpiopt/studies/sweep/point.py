@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -146,10 +147,14 @@ class PointSolver:
         base = job.scenario or reader()
         self._inputs = Inputs(base, reader if job.scenario is None else None)
         self._family = PlanFamily(base, job.solver, allow_code=job.allow_code)
-        graph = self._family.cascade.graph
-        self._book = draw_book(graph) if job.simulate else None
+        self._graph = self._family.cascade.graph
         self._redraw: Redraw | None = None
         self._drawn: tuple[CausalGraph, Floats, Floats, tuple[Estimate, ...], Estimate | None] | None = None
+
+    @cached_property
+    def _book(self) -> DrawBook | None:
+        """The draws that all points have in common, made where the first of them needs odds."""
+        return draw_book(self._graph, deadline=self._job.solver.deadline)
 
     def answer(self, point: Point) -> PointResult:
         """Solve one point.
@@ -191,7 +196,8 @@ class PointSolver:
             return None, None
         self._job.solver.deadline.require("the odds of this point were drawn")
         if self._book is None or not self._book.fits(graph):
-            found = simulate(graph, stretch, levels)
+            found = simulate(graph, stretch, levels, deadline=self._job.solver.deadline)
+            self._job.solver.deadline.require("the odds of this point were drawn")
             return tuple(goal.odds for goal in found.goals), found.all_goals
         return self._drawn_odds(self._book, graph, stretch, levels)
 
