@@ -387,3 +387,33 @@ def test_periods_of_each_target_are_counted_by_themselves() -> None:
     parts = tree([1.6, 1.6, 1.7, 1.7], [-1, -1, -1, -1], flows=flows)
     rows = limits(parts, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], [0.1] * 4, group=[0] * 4)
     assert repaired(parts, rows, [2, 2, 2, 2]) == [1, 1, 2, 1]
+
+
+def test_all_that_are_needed_go_down_together_by_their_own_rates() -> None:
+    """2 are missing: the first gives 1 and the second, of which a step counts 3, the rest, not the first again."""
+    parts = tree([1.05, 1.4], [-1, -1])
+    assert repaired(parts, limits(parts, [[1, 3]], [1.75]), [3, 2]) == [2, 1]
+
+
+def test_a_step_moves_the_stretch_by_its_length() -> None:
+    """A step of 2: of 1.5 above what there is one step is enough."""
+    parts = tree([1.6, 1.6], [-1, -1])
+    some = draft(parts, limits(parts, [[1, 1]], [0.1], move=2.0 * np.eye(2)), [2, 2])
+    before = some.stretch.tolist()
+    some.lower()
+    assert some.counts.tolist() == [2, 1]
+    assert some.stretch.tolist() == pytest.approx([before[0], before[1] - 2.0])
+    assert some.room.tolist() == pytest.approx([0.5])
+
+
+def test_what_takes_nothing_of_a_broken_limit_or_just_fits_is_not_blocked() -> None:
+    parts = tree([5.0, 1.5, 1.5], [-1, 0, 0])
+    move = np.eye(3)
+    move[2, 1] = -1.0  # a step of the first goes from one cell to the other: of both together it takes nothing
+    some = draft(parts, limits(parts, [[0, 1, 1], [0, 0, 4]], [-2.0, 0.0], move=move), [3, 1, 1])
+    assert some.room[0] < 0.0
+    assert some._modest(np.array([1]), 1).tolist() == [1]
+    fits = draft(parts, limits(parts, [[0, 1, 1], [0, 0, 4]], [0.0, 3.0]), [3, 1, 1])
+    assert fits.room.tolist() == [1.0, 5.0]
+    assert fits._modest(np.array([1, 2]), 1).tolist() == [1, 2]
+    assert fits._modest(np.array([1, 2]), -1).tolist() == [1, 2]
