@@ -287,7 +287,7 @@ def test_an_initiative_that_may_begin_in_several_periods_is_told_once_a_unit():
         half = [replace(level, level=0.5 * level.level + 0.25) for level in levels]
         (sentence,) = level_sentences(run.scenario, half)
         assert (
-            "2.25 begun in T1 and 0.25 begun in T2" in sentence
+            "2.250 begun in T1 and 0.2500 begun in T2" in sentence
             and "whenever it begins, would need hours of" in sentence
         )
         assert "in T2, which is used up" in sentence  # what both beginnings need
