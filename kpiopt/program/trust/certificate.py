@@ -292,29 +292,42 @@ def quadratic_bound(arrays: ProgramArrays, weight: Floats, centre: Floats, row_d
     flat = weight == 0.0
     w = np.where(flat, 1.0, weight)
     half = d / (2.0 * w)
-    lowest = centre - half
     whole = arrays.integer & ~flat
-    inside = (lowest > lower) & (lowest < upper) & ~whole
-    end = np.where(lowest <= lower, lower, upper)
-    end = np.where(whole, _best_whole(w, centre, d, (lower, upper)), end)
-    end = np.where(inside | flat, 0.0, end)
+    # Where the lowest point lies is told from differences, which are rounded once: near an end no digits are lost.
+    at_lower, at_upper = (centre - lower) - half <= 0.0, (centre - upper) - half >= 0.0
+    inside = ~(at_lower | at_upper | whole)
+    at_whole, unsure = _best_whole(w, centre, d, (lower, upper))
+    end = np.where(whole, at_whole, np.where(at_lower, lower, upper))
+    end = np.where(inside | flat, centre, end)
     # At an end, the true lowest point may lie inside by rounding; the parabola is then lower by w times its square.
-    slip = w * (8.0 * np.finfo(float).eps * (np.abs(centre) + np.abs(half))) ** 2
-    at = np.where(
-        flat, _ends(d, arrays), np.where(inside, centre, end)
-    )  # bent: d at + the rest is the parabola's least
+    slip = np.where(whole, 0.0, w * (8.0 * np.finfo(float).eps * (np.abs(end - centre) + np.abs(half))) ** 2)
+    at = np.where(flat, _ends(d, arrays), end)  # bent: d at + the rest is the parabola's least
     rest = np.where(flat, 0.0, np.where(inside, -d * half / 2.0, w * (end - centre) ** 2) - slip)
-    size = np.where(flat, 0.0, np.where(inside, np.abs(d * half), w * (np.abs(end) + np.abs(centre)) ** 2))
+    size = np.where(flat, 0.0, np.where(inside, np.abs(d * half), w * (end - centre) ** 2))
+    size += np.where(whole, unsure, 0.0)
     return _sum_below(y, _sides(arrays, y), d, at, (rest, 8.0 * size))
 
 
-def _best_whole(weight: Floats, centre: Floats, d: Floats, box: tuple[Floats, Floats]) -> Floats:
-    """Return the whole number in a whole box at which weight (x - centre)^2 + d x is least."""
-    below = np.floor(centre - d / (2.0 * weight))
+def _best_whole(weight: Floats, centre: Floats, d: Floats, box: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Return the whole number in a whole box at which weight (x - centre)^2 + d x is least.
+
+    Returns
+    -------
+    best, unsure : (n,) float
+        Where rounding does not tell which of two is best, the sizes of what was compared; without end where it does
+        not even tell which two; otherwise 0.
+    """
+    half = d / (2.0 * weight)
+    lowest, error = centre - half, 8.0 * UNIT_ROUNDOFF * (np.abs(centre) + np.abs(half))
+    is_lost = (error > 0.25) & (lowest > box[0] - 1.0 - error) & (lowest < box[1] + 1.0 + error)
+    below = np.floor(lowest)
     first, second = np.clip(below, *box), np.clip(below + 1.0, *box)
-    return np.where(
-        weight * (first - centre) ** 2 + d * first <= weight * (second - centre) ** 2 + d * second, first, second
-    )
+    bent, other = weight * (first - centre) ** 2, weight * (second - centre) ** 2
+    ahead = (bent - other) + d * (first - second)
+    sizes = bent + other + np.abs(d)
+    is_close = (first != second) & (np.abs(ahead) <= 16.0 * UNIT_ROUNDOFF * sizes)
+    unsure = np.where(is_lost, np.inf, np.where(is_close, sizes, 0.0))
+    return np.where(ahead <= 0.0, first, second), unsure
 
 
 def _project(arrays: ProgramArrays, row_dual: Floats) -> Floats:

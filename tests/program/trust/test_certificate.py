@@ -66,6 +66,34 @@ def test_no_feasible_point_goes_below_the_quadratic_bound_of_any_multipliers(see
 
 
 @given(SEEDS)
+def test_the_quadratic_bound_of_whole_numbers_is_the_least_of_all_of_them(seed):
+    """One column alone: never above the least, and below it by the last digits of its own height and price only."""
+    rng = np.random.default_rng(seed)
+    low = float(rng.integers(-3, 3)) * 10.0 ** rng.integers(0, 7)
+    high, tenth = low + float(rng.integers(0, 6)), float(rng.integers(-10, 70)) / 10
+    weight, centre = 10.0 ** rng.uniform(-9, 0), low + tenth
+    price = float(rng.choice([0.0, 1.0, rng.standard_normal()])) * weight
+    arrays = replace(program([[1]], [price], columns=(low, high), rows=(-INF, INF)), integer=np.array([True]))
+    found = Fraction(quadratic_bound(arrays, np.array([weight]), np.array([centre]), np.zeros(1)))
+    heights = {
+        v: Fraction(weight) * (Fraction(v) - Fraction(centre)) ** 2 + Fraction(price) * Fraction(v)
+        for v in np.arange(low, high + 1.0)
+    }
+    best = min(heights, key=lambda v: heights[v])
+    size = float(abs(heights[best] - Fraction(price) * Fraction(best))) + abs(price) * (abs(best) + 1.0)
+    others = sum(height <= heights[best] + Fraction(1e-12) * Fraction(size) for height in heights.values()) > 1
+    assert 0 <= heights[best] - found <= Fraction(1e-14) * Fraction(size + others * weight) + Fraction(1e-300)
+
+
+@given(SEEDS)
+def test_a_reference_that_is_reached_costs_no_digits(seed):
+    rng = np.random.default_rng(seed)
+    end = rng.choice([1.0, 3.0, 1 / 3, 0.1], 4) * 10.0 ** rng.uniform(-3, 9, 4)
+    arrays = program(np.zeros((1, 4)), np.zeros(4), columns=(np.where(end < 1.0, end, 0.0), end), rows=(-INF, INF))
+    assert quadratic_bound(arrays, 10.0 ** rng.uniform(-9, 0, 4), end, np.zeros(1)) == pytest.approx(0.0, abs=1e-18)
+
+
+@given(SEEDS)
 def test_the_quadratic_bound_loses_only_the_last_digits_of_each_price(seed):
     rng = np.random.default_rng(seed)
     arrays, _ = known_feasible(rng)
