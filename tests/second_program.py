@@ -114,9 +114,19 @@ class SecondProgram:
             if cell.lock is not None:
                 self.even.append(self.year(unit, kpi) - self.form(cell.lock))
                 continue
-            self.at_most(self.year(unit, kpi), cell.most)
-            if cell.least > 0.0 or not any(lock < 0.0 for lock in cell.locks.values()):
-                self.at_most(-self.year(unit, kpi), -cell.least)
+            least, most = self._over_year(cell, self.of.kpis[kpi].season)
+            self.at_most(self.year(unit, kpi), most)
+            self.at_most(-self.year(unit, kpi), -least)
+
+    def _over_year(self, cell: Cell, season: np.ndarray) -> tuple[float, float]:
+        """The year's range gives way as far as locks of single periods, with the other periods' ranges, ask for."""
+        if not cell.locks:
+            return cell.least, cell.most
+        periods = range(self.of.count)
+        least = sum(cell.locks.get(t, cell.leasts.get(t, 0.0)) for t in periods)
+        ends = [season[t] * cell.most if self.of.has_shares else np.inf for t in periods]
+        most = sum(cell.locks.get(t, min(ends[t], cell.mosts.get(t, np.inf))) for t in periods)
+        return min(cell.least, most if cell.least > 0.0 else least), max(cell.most, least)
 
     def _guardrails(self) -> None:
         for (unit, kpi), cell in self.of.cells.items():
