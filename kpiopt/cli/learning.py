@@ -130,7 +130,7 @@ def backtest(
     from kpiopt.learning.backtests.backtest import BacktestOptions  # scipy
     from kpiopt.learning.backtests.backtest import backtest as test
     from kpiopt.learning.backtests.document import backtest_as_dict
-    from kpiopt.learning.backtests.odds_line import BACKTEST_FILE
+    from kpiopt.learning.backtests.odds_line import BACKTEST_FILE, tested_files
     from kpiopt.learning.history_file import read_history
     from kpiopt.learning.known_names import meet_model
     from kpiopt.report.learning.backtest_page import backtest_page
@@ -150,7 +150,7 @@ def backtest(
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
     with showing_progress("testing") as progress:
         found = test(known, scenario, options, progress, place)
-    answer = backtest_as_dict(found, known, options)
+    answer = backtest_as_dict(found, known, options) | {"files": tested_files(document.files, path.parent)}
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if html is not None:
         names = {kpi.id: kpi.name for kpi in scenario.kpis.values()}

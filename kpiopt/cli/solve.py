@@ -283,7 +283,8 @@ def _past_odds(document: Document) -> str | None:
     from kpiopt.learning.backtests.odds_line import read_odds_line
 
     folders = dict.fromkeys(Path(file).parent for file in document.files)
-    return next((f"Back-test: {line}." for folder in folders if (line := read_odds_line(folder))), None)
+    lines = (read_odds_line(folder, document.files) for folder in folders)
+    return next((f"Back-test: {line}." for line in lines if line), None)
 
 
 def _settings(draws: int | None, seed: int | None, confidence: float | None = None) -> list[str]:

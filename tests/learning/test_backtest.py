@@ -144,3 +144,23 @@ def test_adventureworks_by_five_origins(tmp_path, capsys):
     assert main([*quotas, "--out", str(tmp_path / "q.json"), "--json"]) == 0
     for part in json.loads(capsys.readouterr().out)["targets"]["bins"]:
         assert part["low"] <= part["to"] and part["high"] >= part["from"]
+
+
+def test_the_line_of_a_back_test_stands_under_the_odds_of_what_it_tested(folder, tmp_path, capsys):
+    """Under the scenario, and others of its model; not under those of another organization in the same folder."""
+    line = "of 46 past targets given 40 to 60 %, 47 % were hit (12 past periods)"
+    kept = {"schema": "kpiopt.backtest/1", "line": line, "files": ["model.toml"]}
+    (folder / "other.toml").write_text(
+        'schema = 1\nname = "x"\n[unit.co]\n[kpi.k]\n[cell."co/k"]\nbaseline = 1\nmax_stretch = 1\n'
+        "noise_sd = 0.1\n[goal.k]\ntarget = 1.1\n"
+    )
+    (folder / "asked.toml").write_text('schema = 1\nextends = "model.toml"\ngoal.sales.target = 6100\n')
+
+    def said(name, document):
+        (folder / "backtest.json").write_text(document)
+        assert main(["solve", str(folder / name), "--out", str(tmp_path / "runs"), "--draws", "64", "--force"]) == 0
+        return "Back-test: of 46" in " ".join(capsys.readouterr().out.split())
+
+    assert [said(name, json.dumps(kept)) for name in ("model.toml", "asked.toml", "other.toml")] == [True, True, False]
+    for broken in ("{", "[]", json.dumps({**kept, "line": 5}), json.dumps({**kept, "files": 5})):
+        assert not said("model.toml", broken)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kpiopt.learning.fit import _missing, _slopes_of
 from tests.learning.organizations import EFFECT, histories, model_of
 from tests.learning.past_and_future import held_and_bias
+
+ROOT = Path(__file__).parents[2]
 
 
 def slopes(model, seeds, units, **truth):
@@ -72,3 +77,29 @@ def test_wrong_edges_over_200_organizations(tmp_path):
     model = model_of(tmp_path, 17)
     accused = [_missing(model, histories(seed, 17))[0].p_value < 0.05 for seed in range(200)]
     assert np.mean(accused) <= 0.05 + 2.0 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_a_measured_row_takes_the_place_of_its_own_in_the_page(tmp_path, monkeypatch):
+    """Rows stand in the order of units and periods; only the row of the same ones is written over."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    coverage = importlib.import_module("coverage_of_learning")
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- baselines: begin -->\n| head |\n|---|\n| 5 | 24 | old |\n<!-- baselines: end -->\nb\n")
+    found = np.array([[0.94, 0.96, 0.1], [0.98, 0.92, -0.3]])
+    for units, periods in ((40, 36), (5, 24)):
+        coverage.write_row(page, "baselines", coverage.baselines_row(units, periods, found))
+    row = "| 2 | 96.0 ± 2.0 % | 94.0 ± 2.0 % | -0.10 ± 0.20 |"
+    assert page.read_text().splitlines()[2:6] == ["| head |", "|---|", f"| 5 | 24 {row}", f"| 40 | 36 {row}"]
+    assert page.read_text().endswith("<!-- baselines: end -->\nb\n")
+
+
+def test_the_page_says_what_was_measured():
+    """Every row of docs/learning.md says 93 % or more held, on 100 seeds at least."""
+    text = (ROOT / "docs" / "learning.md").read_text(encoding="utf-8")
+    for what in ("contributions", "baselines"):
+        rows = text.partition(f"<!-- {what}: begin -->")[2].partition(f"<!-- {what}: end -->")[0].splitlines()[3:]
+        assert rows
+        for row in rows:
+            units, periods, seeds, held = (float(part.split("±")[0].strip(" %")) for part in row.split("|")[1:5])
+            assert held >= 93.0, (what, units, periods)
+            assert seeds >= 100, (what, units, periods)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -121,6 +123,15 @@ def test_execution_and_drift_are_found_and_honest():
     assert np.mean(drifts) == pytest.approx(-0.1, abs=0.02)
     assert held >= stats.binom.ppf(0.001, 30, 0.93)
     assert alarms <= 7
+
+
+def test_targets_made_from_the_values_tell_nothing():
+    """Each target is its value + 10 %: without any scatter nobody reached by effort what was asked."""
+    series = history_of_asks(np.random.default_rng(0))
+    made = replace(series, target=np.where(np.isfinite(series.target), 1.1 * series.value, np.nan))
+    found = estimate_execution(made, np.zeros(12, dtype=np.int64), 4)
+    assert not found.is_told
+    assert "as if one were made from the other" in found.verdict
 
 
 def test_asks_that_hardly_differ_tell_nothing():

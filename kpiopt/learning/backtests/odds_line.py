@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from kpiopt.reading.regular_file import open_regular
@@ -11,12 +13,26 @@ SCHEMA = "kpiopt.backtest/1"
 BACKTEST_FILE = "backtest.json"
 
 
-def read_odds_line(folder: Path) -> str | None:
-    """Return the line of the back-test kept in a folder; None where there is none that can be read."""
+def tested_files(files: Iterable[str], folder: Path) -> list[str]:
+    """Return the documents of what was tested, relative to the folder where the back-test is kept."""
+    return [Path(os.path.relpath(Path(file).resolve(), folder.resolve())).as_posix() for file in files]
+
+
+def read_odds_line(folder: Path, files: Iterable[str]) -> str | None:
+    """Return the line of the back-test kept in a folder; None where there is none, or where it tested something else.
+
+    Parameters
+    ----------
+    folder : Path
+    files : iterable of str
+        The documents of the scenario at hand: it is that of the test, or shares its model.
+    """
     try:
         with open_regular(folder / BACKTEST_FILE) as file:
             kept = json.load(file)
         line = kept["line"] if kept["schema"] == SCHEMA else None
+        tested = {(folder / name).resolve() for name in kept["files"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return line if isinstance(line, str) else None
+    is_about_this = any(Path(file).resolve() in tested for file in files)
+    return line if isinstance(line, str) and is_about_this else None
