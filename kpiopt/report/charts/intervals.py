@@ -9,7 +9,8 @@ from kpiopt.report.charts.frame import NARROW, SIZE, Figure, Scale, both, colour
 from kpiopt.report.drawing.fit import fit, fold, text_width
 from kpiopt.report.drawing.svg import Svg, draw, picture
 
-STEP, CLOSE = 17.0, 4.0
+STACKED_STEP, MARK_STEP = 17.0, 4.0
+"""Pixels from one mark of a row to the next: with words beside each, and without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def _intervals(
     x = Scale(min(ends) - room, max(ends) + room, left + 6, width - 14 - told)
     lines = [len(row.marks) if stacked else 1 for row in rows]
     heights = [
-        max(STEP * n, 14.0 * len(fold(row.name, SIZE, left - 10, 2))) + 9 for n, row in zip(lines, rows, strict=True)
+        max(STACKED_STEP * n, 14.0 * len(fold(row.name, SIZE, left - 10, 2))) + 9
+        for n, row in zip(lines, rows, strict=True)
     ]
     bottom = top + sum(heights)
     pieces += x_axis(x, bottom, share=share, title=titles[1], top=top)
@@ -125,7 +127,7 @@ def _row(
         shift = 4 + 13 * (i - 0.5 * (len(lines) - 1))
         pieces.append(draw("text", line, x=left - 4, y=middle + shift, text_anchor="end"))
     for i, mark in enumerate(row.marks):
-        at = middle + (STEP if stacked else CLOSE) * (i - 0.5 * (len(row.marks) - 1))
+        at = middle + (STACKED_STEP if stacked else MARK_STEP) * (i - 0.5 * (len(row.marks) - 1))
         colour = colours[mark.series]
         span = f"M{x.at(mark.low):.1f} {at:.1f}H{x.at(mark.high):.1f}"
         hint = draw("title", f"{row.name}, {mark.series}: {mark.text}".replace(", :", ":"))

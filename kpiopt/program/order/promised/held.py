@@ -10,7 +10,7 @@ from kpiopt.program.formulation.cuts import tail_weights
 from kpiopt.program.formulation.promises import Cut, Flags, Promise
 from kpiopt.program.trust.arrays import Floats, dot
 
-CLOSE = (1e-2, 5e-4)
+ABOVE_WORST = (1e-2, 5e-4)
 """Share of the spread of margins by which rows may lie above the mean of the worst draws, at first and in the end. What
 they leave is far below what draws can tell, and the odds themselves are held by the rows' sides."""
 NEAR = 1e-6
@@ -83,7 +83,7 @@ class Held:
 
     def come_closer(self) -> bool:
         """Ask rows to be closer; False where they are as close as they get."""
-        if self.promise.is_mean or self.closeness == len(CLOSE) - 1:
+        if self.promise.is_mean or self.closeness == len(ABOVE_WORST) - 1:
             return False
         self.closeness += 1
         return True

@@ -29,7 +29,7 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
 from kpiopt.program.formulation.promises import LEFT, Cut, Cuts
-from kpiopt.program.order.promised.held import CLOSE, NEAR, Held, Point
+from kpiopt.program.order.promised.held import ABOVE_WORST, NEAR, Held, Point
 from kpiopt.program.order.promised.warm_steps import WarmSteps, are_complete
 from kpiopt.program.order.steps import Solution, solve_order
 from kpiopt.program.order.whole_numbers import solve_program
@@ -344,7 +344,7 @@ class _Search:
         mean = held.tail_mean(point)
         close = 2.0 * held.near(point)
         if not held.promise.is_mean:
-            close *= CLOSE[held.closeness] / NEAR
+            close *= ABOVE_WORST[held.closeness] / NEAR
         if held.points and mean + point.shortfall >= held.lift - close:
             return False
         held.points.append(point)
