@@ -38,10 +38,13 @@ def explain(
     stored = RunStore(out).find(run)
     plan, limits = load_kept_plan(stored), stored.document["limits"]
     if target is None:
-        _list(list_targets(plan.graph), [limit["name"] for limit in limits], list(plan.graph.scenario.initiatives),
+        there = plan.graph.scenario
+        _list({"targets": list_targets(plan.graph), "goals": list(there.goals),
+               "limits": [limit["name"] for limit in limits], "initiatives": list(there.initiatives)},
               as_json=as_json)  # fmt: skip
         return
     scenario = plan.graph.scenario
+    target = target.removeprefix("goal.") if target.removeprefix("goal.") in scenario.goals else target
     limit = None if target in scenario.goals else find_limit(scenario, limits, target)
     named = None if limit or target in scenario.goals else find_initiative(plan.graph, target)
     if limit is not None:
@@ -52,12 +55,13 @@ def explain(
         _explain_target(plan, stored.document, target, as_json=as_json)
 
 
-def _list(targets: list[str], limits: list[str], initiatives: list[str], *, as_json: bool) -> None:
+def _list(there: dict[str, list[str]], *, as_json: bool) -> None:
     """Print what can be explained."""
     if as_json:
-        print_json({"schema": "kpiopt.explain/1", "targets": targets, "limits": limits, "initiatives": initiatives})
-    else:
-        print_lines(map(printable, [*targets, *limits, *(f"initiative.{name}" for name in initiatives)]))
+        print_json({"schema": "kpiopt.explain/1", **there})
+        return
+    goals, initiatives = ([f"{kind}.{name}" for name in there[f"{kind}s"]] for kind in ("goal", "initiative"))
+    print_lines(map(printable, [*there["targets"], *goals, *there["limits"], *initiatives]))
 
 
 def _explain_limit(

@@ -95,7 +95,7 @@ class Plan:
         if self.binding_limits is None:
             return own
         off = spared_cells(self.graph, self.stretch)[scenario.cell_base]
-        limits = np.where(off, "", self.binding_limits)
+        limits = np.where(off | (own == "lock"), "", self.binding_limits)
         both = (own != "") & (limits != "")
         return np.asarray(own + np.where(both, "; ", "") + limits, dtype=object)
 

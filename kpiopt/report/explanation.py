@@ -163,7 +163,8 @@ def limit_lines(plan: KeptPlan, found: Explanation, limits: Sequence[Mapping[str
     if "max_stretch" in stopped:
         yield "It is as large as its range allows: a larger max_stretch would change it."
     elif not stopped and found.own_asked:
-        yield "No limit stops it; the goals need no more of it. Other goals, limits or prices would change it."
+        why = "the goals need no more of it, or other ways are better by the order of decisions"
+        yield f"No limit stops it: {why}. Other goals, limits or prices would change it."
 
 
 def _unit_of_measure(graph: CausalGraph, node: int) -> str:

@@ -177,16 +177,36 @@ def level_sentences(scenario: Scenario, levels: Sequence[LevelExplanation]) -> I
     taken = f"{amount(total)} of {amount(most)}{', ' * bool(begun)}{and_words(begun)}"
     if total >= most * (1 - 1e-9):
         why = "as much as it may"
+    elif not total and any(level.unmet or level.excluded_by for level in levels):
+        needed = [f"it needs {name}, which is not begun" for name in levels[0].unmet]
+        why = ", and ".join([*needed, *(f"{name} excludes it" for name in levels[0].excluded_by)])
     elif all(level.limits for level in levels):
         always = [name for name in levels[0].limits if all(name in level.limits for level in levels)]
         names = always or list(dict.fromkeys(name for level in levels for name in level.limits))
-        words = [limit_words(scenario, name) for name in names]
-        named, is_one = and_words([f"the {w}" if w.endswith("budget") else w for w in words]), len(words) == 1
+        named, is_one = and_words([_the(scenario, name) for name in names]), len(names) == 1
         whenever = ", whenever it begins," if begun or len(levels) > 1 else ""
         of_them = " some of" if whenever and not always else ""
-        why = f"more of it{whenever} would need{of_them} {named}, which {'is' if is_one else 'are'} used up"
+        used_up = f"more of it{whenever} would need{of_them} {named}, which {'is' if is_one else 'are'} used up"
+        why = "; ".join([used_up, *(_lacks(scenario, levels[0]) if len(levels) == 1 else ())])
+    elif all(level.limits or level.lacking for level in levels):
+        why = "; ".join(_lacks(scenario, next(level for level in levels if level.lacking)))
     elif not any(effect.per_unit for level in levels for effect in level.per_level):
         why = "it reaches no goal"
     else:
         why = "the goals need no more of it, or other ways are better by the order of decisions"
     yield f"{unit}: {taken}; {why}."
+
+
+def _lacks(scenario: Scenario, level: LevelExplanation) -> Iterator[str]:
+    """Say which limits that are not used up leave too little for the next level."""
+    begun = "to begin it" if level.next_level is None else f"a level of {amount(level.next_level or 0.0)}"
+    begun += f" in {level.start}" if level.start else ""
+    for lack in level.lacking:
+        unit = unit_of_limit(scenario, lack.name)
+        needed, left = amount(lack.needed, unit), amount(lack.left, unit)
+        yield f"{begun} would take {needed} more of {_the(scenario, lack.name)}, which has {left} left"
+
+
+def _the(scenario: Scenario, name: str) -> str:
+    words = limit_words(scenario, name)
+    return f"the {words}" if words.endswith("budget") else words

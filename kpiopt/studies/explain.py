@@ -168,7 +168,7 @@ def _what_there_is(graph: CausalGraph, text: str) -> str:
         ("budgets", budgets),
     )
     there = "; ".join(f"{kind} {some_of(ids)}" for kind, ids in kinds if ids)
-    return near or f"there are {there}; kpiopt explain RUN lists all targets, limits and initiatives"
+    return near or f"there are {there}; kpiopt explain RUN lists all targets, goals, limits and initiatives"
 
 
 def some_of(names: Sequence[str]) -> str:

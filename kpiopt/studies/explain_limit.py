@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, build_graph, straight
 from kpiopt.graph.effort import counted_stretch
-from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.graph.initiative_use import runs_at, use_of_levels
 from kpiopt.plan.limit_names import limit_called, limit_words, split_variant
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.links import Initiative
@@ -20,6 +20,11 @@ from kpiopt.studies.explain import TARGET_RULE, GoalEffect, some_of
 from kpiopt.studies.paths import Paths
 
 INITIATIVE = "initiative."
+ANY = 1e-9
+"""The least there can be of more: a share of the largest level, of a limit."""
+SLIGHTLY = 1e-6
+"""Share of the largest level by which a level that may be any amount is raised to see what more would need."""
+Entries = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,22 @@ class LimitExplanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """A limit that is not used up, and leaves less than the next level needs.
+
+    Attributes
+    ----------
+    name : str
+    needed, left : float
+        In the resource's unit.
+    """
+
+    name: str
+    needed: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
 class LevelExplanation:
     """An initiative at one unit.
 
@@ -68,6 +89,12 @@ class LevelExplanation:
         What one more level adds to each goal's value, and what the planned level adds.
     limits : tuple of str
         Limits that it uses and that bind.
+    lacking : tuple of Lack
+        Limits that do not bind and leave too little for the next level there is.
+    unmet, excluded_by : tuple of str
+        Initiatives that it needs and that do not run, and initiatives that run and exclude it.
+    next_level : float or None
+        The next level there is; None where any amount more is one.
     """
 
     unit: str
@@ -77,6 +104,10 @@ class LevelExplanation:
     per_level: tuple[GoalEffect, ...]
     planned: tuple[GoalEffect, ...]
     limits: tuple[str, ...]
+    lacking: tuple[Lack, ...] = ()
+    unmet: tuple[str, ...] = ()
+    excluded_by: tuple[str, ...] = ()
+    next_level: float | None = None
 
 
 def find_limit(scenario: Scenario, entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
@@ -207,6 +238,7 @@ def explain_initiative(
     mean, here = (Paths(straight(graph, stretch, levels, tangent=tangent)) for tangent in (False, True))
     position = list(scenario.initiatives).index(initiative.id)
     binding = [entry["name"] for entry in entries if entry["binding"]]
+    roomy = [entry for entry in entries if not entry["binding"]]
     shares, effects = (
         {g.id: paths.effects(graph.goal_node(g)) for g in scenario.goals.values()} for paths in (mean, here)
     )
@@ -218,25 +250,81 @@ def explain_initiative(
         planned = tuple(GoalEffect(goal, float(effect[node]) * level) for goal, effect in shares.items())
         start = int(graph.level_start[row])
         limits = tuple(name for name in binding if _uses(graph, initiative, at, start, name))
-        begins, most = scenario.period_name(start), initiative.maximum
-        found.append(LevelExplanation(scenario.units.ids[at], begins, level, most, one, planned, limits))
+        following = _next_level(initiative, level)
+        more = levels.copy()
+        more[row] = level + SLIGHTLY * initiative.maximum if following is None else following
+        found.append(
+            LevelExplanation(
+                scenario.units.ids[at], scenario.period_name(start), level, initiative.maximum, one, planned, limits,
+                tuple(_lacking(graph, levels, more, row, roomy)), *_at_odds(graph, levels, row), following,
+            )
+        )  # fmt: skip
     return tuple(found)
+
+
+def _next_level(initiative: Initiative, level: float) -> float | None:
+    """Return the next level there is above one; None where any amount more is a level, or where it is the largest."""
+    near = ANY * max(1.0, initiative.maximum)
+    if initiative.levels:
+        return next((each for each in initiative.levels if each > level + near), None)
+    return float(np.floor(level + near) + 1.0) if initiative.whole else None
+
+
+def _lacking(graph: CausalGraph, levels: Floats, more: Floats, row: int, entries: Entries) -> Iterator[Lack]:
+    """Yield limits that are not used up and leave less than one level more needs."""
+    for entry in entries:
+        place = _place_of(graph, entry["name"])
+        if place is not None and place[1] <= graph.level_unit[row] < int(graph.scenario.units.end[place[1]]):
+            resource, _, period = place
+            needed = float(np.diff([use_of_levels(graph, each, resource, period)[row] for each in (levels, more)])[0])
+            left = float(entry["limit"]) - float(entry["used"])
+            if needed > left + ANY * max(1.0, abs(float(entry["limit"]))):
+                yield Lack(entry["name"], needed, left)
+
+
+def _at_odds(graph: CausalGraph, levels: Floats, row: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return initiatives that one needs and that do not run where it is decided, and those that run and exclude it."""
+    scenario, at = graph.scenario, int(graph.level_unit[row])
+    names, units, runs = list(scenario.initiatives), scenario.units, runs_at(graph, levels)
+    own = scenario.initiatives[names[graph.level_initiative[row]]]
+    if runs[row]:
+        return (), ()
+
+    def running(other: str, places: Collection[int]) -> bool:
+        return bool(
+            np.any(runs & (graph.level_initiative == names.index(other)) & np.isin(graph.level_unit, [*places]))
+        )
+
+    above = [at]
+    while units.parent[above[-1]] >= 0:
+        above.append(int(units.parent[above[-1]]))
+    nearest = {n: next((u for u in above if u in scenario.initiatives[n].units.tolist()), -1) for n in own.needs}
+    around = {*above, *range(at, int(units.end[at]))}
+    rivals = [n for n, i in scenario.initiatives.items() if n in own.not_with or own.id in i.not_with]
+    unmet = tuple(scenario.initiatives[n].name for n, u in nearest.items() if not running(n, [u]))
+    return unmet, tuple(scenario.initiatives[n].name for n in rivals if running(n, around))
+
+
+def _place_of(graph: CausalGraph, limit: str) -> tuple[str, int, int | None] | None:
+    """Return the resource, the scope and the period of a capacity or budget; None for everything else."""
+    name, period = _period_of(graph, split_variant(graph.scenario, limit)[0])
+    kind, _, rest = name.partition(".")
+    if kind == "capacity":
+        resource, _, place = rest.partition("@")
+        return resource, graph.scenario.units.position[place], period
+    if kind == "budget":
+        return graph.scenario.budgets[rest].resource, graph.scenario.budgets[rest].scope, period
+    return None
 
 
 def _uses(graph: CausalGraph, initiative: Initiative, unit: int, start: int, limit: str) -> bool:
     """Whether an initiative begun at a unit counts in a limit."""
-    name, period = _period_of(graph, split_variant(graph.scenario, limit)[0])
-    kind, _, rest = name.partition(".")
-    units = graph.scenario.units
-    if kind == "capacity":
-        resource, _, place = rest.partition("@")
-        scope = units.position[place]
-    elif kind == "budget":
-        resource, scope = graph.scenario.budgets[rest].resource, graph.scenario.budgets[rest].scope
-    else:
+    place = _place_of(graph, limit)
+    if place is None:
         return False
+    resource, scope, period = place
     begun = period is None or period == start
     runs = period is None or period in initiative.runs_in(start, graph.scenario.n_periods)
     used = begun and (initiative.uses.get(resource) or initiative.setup.get(resource))
     used = used or (runs and initiative.runs.get(resource))
-    return bool(used) and scope <= unit < int(units.end[scope])
+    return bool(used) and scope <= unit < int(graph.scenario.units.end[scope])
