@@ -7,7 +7,8 @@ function showCards(frame) {
   const boxes = [...frame.querySelectorAll("[data-card]")].map((card) => card.getBoundingClientRect());
   const seen = (start) => boxes.filter((box) => box.left - left >= start && box.right - left <= start + frame.clientWidth).length;
   const starts = [0, ...boxes.map((box) => Math.max(0, box.left - left - 12))];
-  frame.scrollLeft = starts.reduce((best, start) => (seen(start) > seen(best) ? start : best));
+  const best = starts.reduce((found, start) => (seen(start) > seen(found) ? start : found));
+  if (seen(best) > 1.5 * seen(0)) frame.scrollLeft = best;
 }
 document.querySelectorAll(".mapframe").forEach(showCards);
 for (const svg of document.querySelectorAll("svg.map")) {
