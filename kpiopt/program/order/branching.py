@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.program.formulation.blocks import Integers, Reference
+from kpiopt.program.order.root_box import implied_levels
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.interior import scale_program, solve_interior
 from kpiopt.program.solver.session import Session
@@ -25,6 +26,8 @@ NODES = 4_000
 """Nodes of the tree at which the search gives up."""
 MARGIN = 0.5
 """Share of what the check allows that the search uses."""
+PASSES = 8
+"""How often what single limits leave of levels is passed on to other levels, at most."""
 WHOLE = 1e-6
 """Distance from a whole number that the solver's tolerances explain."""
 
@@ -80,6 +83,11 @@ class Branching:
     ----------
     arrays : ProgramArrays
     options : SolverOptions
+
+    Attributes
+    ----------
+    root : int
+        The node that holds all that single limits leave.
     """
 
     def __init__(self, arrays: ProgramArrays, options: SolverOptions) -> None:
@@ -90,7 +98,30 @@ class Branching:
         self.splits = [[-1, 0, -1, -1]]
         self.records: list[tuple[int, int, int, int]] = []
         self.vectors: list[Floats] = []
-        self.open = [0]
+        self.root = 0
+        self._leave_out()
+        self.open, self._first = [self.root], len(self.splits)
+
+    def _leave_out(self) -> None:
+        """Split off the levels that a single limit rules out, where that leaves much less of them."""
+        over = Relaxation(self.arrays, ())
+        for _ in range(PASSES):
+            before = self.root
+            for implied in list(implied_levels(self.arrays, self.whole, *self.boxes[before])):
+                (low, high), i = self.boxes[self.root], implied.i
+                v = implied.level if implied.is_most else implied.level - 1.0
+                if not low[i] <= v < high[i]:
+                    continue
+                outside = (low.copy(), high) if implied.is_most else (low, high.copy())
+                outside[0 if implied.is_most else 1][i] = v + implied.is_most
+                ray = np.zeros(self.arrays.n_rows)
+                ray[implied.row] = implied.sign
+                if over.bound(None, ray, *outside).sure > 0.0:
+                    children = self.branch(self.root, i, v)
+                    self.root, beyond = children if implied.is_most else reversed(children)
+                    self.note(0, beyond, ray, is_empty=True)
+            if self.root == before:
+                return
 
     def settle(self, position: int, over: Relaxation, rivals: Rivals) -> None:
         """Close every open branch for a step; those that only this step closes stay open for the next.
@@ -102,7 +133,7 @@ class Branching:
         search = _StepSearch(self, position, over, rivals, self._options)
         todo, closed = [_Open(node, -np.inf) for node in reversed(self.open)], []
         while todo:
-            if len(self.splits) > NODES or self._options.deadline.is_over:
+            if len(self.splits) - self._first > NODES or self._options.deadline.is_over:
                 raise TreeTooLarge(min(entry.inherited for entry in todo))
             entry = todo.pop()
             for node, sure in search.close(entry, todo):
@@ -146,16 +177,18 @@ class _StepSearch:
         self, tree: Branching, position: int, over: Relaxation, rivals: Rivals, options: SolverOptions
     ) -> None:
         self.tree, self.position, self.over, self.rivals = tree, position, over, rivals
-        arrays, step = over.arrays, rivals.step
+        step = rivals.step
         self.reference = None
         if step.weight is not None and step.centre is not None:
             self.reference = Reference(step.weight, step.centre, step.offset)
+        arrays = over.within(*tree.boxes[tree.root])
+        slip = over.slip_of(arrays)
         self.posed = replace(
             arrays,
             cost=step.cost,
             offset=0.0,
-            row_lower=arrays.row_lower - over.slip,
-            row_upper=arrays.row_upper + over.slip,
+            row_lower=arrays.row_lower - slip,
+            row_upper=arrays.row_upper + slip,
             integer=np.zeros(arrays.n_columns, dtype=bool),
         )
         self.session = Session(self.posed, options)

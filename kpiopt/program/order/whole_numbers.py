@@ -150,7 +150,8 @@ class _Search:
         if self.is_asked:
             return
         self.is_asked, position = True, len(self.settled)
-        objective, left = objectives_of(self.program)[position], self.arrays
+        objective = objectives_of(self.program)[position]
+        left = Relaxation(self.arrays, ()).within(*self.tree.boxes[self.tree.root])
         for step in self.settled:
             left = append_row(left, step.cost, step.limit + limit_slip(step, self._reach()) - step.offset)
         posed = replace(left, cost=objective.cost, offset=objective.offset)
@@ -249,10 +250,13 @@ class _Search:
 
     def _best_known(self, label: str, lowest: float) -> LimitReached:
         """Say how good the best known choice is, and how far it can be from the best."""
+        stopped = "at the time limit" if self.options.deadline.is_over else f"after {NODES:,} branchings"
         problem = Problem(
             "E-whole-limit",
-            f"the search over whole numbers was stopped in step {label} before any plan was found",
-            rule=f"a plan is published when it is proved the best, within the time limit and {NODES:,} branchings",
+            f"the search was stopped {stopped} before whole numbers that keep all limits were found; "
+            "whether there are any is not known",
+            rule=f"a plan is published when it is proved the best, and that there is none when every choice is ruled "
+            f"out, within the time limit and {NODES:,} branchings",
             fix="let fewer initiatives be whole, choose fewer KPIs, or allow more time with --time-limit",
         )
         if self.best is None:

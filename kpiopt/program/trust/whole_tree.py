@@ -30,7 +30,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, row_sizes
-from kpiopt.program.trust.certificate import Certificate, linear_bound, primal_residual, quadratic_bound
+from kpiopt.program.trust.certificate import (
+    Certificate,
+    linear_bound,
+    primal_residual,
+    quadratic_bound,
+    verify_infeasible,
+)
 from kpiopt.program.trust.exact import exact_dot
 from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_REFERENCE, VALUE_SLIP
 
@@ -138,7 +144,8 @@ class Relaxation:
         self.reach = np.maximum(np.abs(lower), np.abs(upper))
         limits = np.array([step.limit - step.offset for step in earlier])
         sides = [np.where(np.isfinite(a), np.abs(a), 0.0) for a in (arrays.row_lower, arrays.row_upper)]
-        self.row_size = np.maximum(np.maximum(*sides), row_sizes(arrays.matrix, self.reach))
+        self._side = np.maximum(*sides)
+        self.row_size = np.maximum(self._side, row_sizes(arrays.matrix, self.reach))
         self.limit_slip = np.array([limit_slip(step, self.reach) for step in earlier])
         self.slip = np.concatenate([ROW_SLIP * self.row_size, self.limit_slip])
         matrix = sp.csr_array(sp.vstack([arrays.matrix, *(sp.csr_array(step.cost[None, :]) for step in earlier)]))
@@ -151,21 +158,30 @@ class Relaxation:
             column_upper=upper,
         )
 
+    def within(self, low: Floats, high: Floats) -> ProgramArrays:
+        """Return the program with its whole numbers within [low, high]."""
+        lower, upper = self.arrays.column_lower.copy(), self.arrays.column_upper.copy()
+        lower[self.arrays.integer], upper[self.arrays.integer] = low, high
+        return replace(self.arrays, column_lower=lower, column_upper=upper)
+
+    def slip_of(self, within: ProgramArrays) -> Floats:
+        """Return by how much rounding may let each row be missed where columns are within their boxes."""
+        reach = np.maximum(np.abs(within.column_lower), np.abs(within.column_upper))
+        sizes = row_sizes(within.matrix, reach)[: len(self._side)]
+        return np.concatenate([ROW_SLIP * np.maximum(self._side, sizes), self.limit_slip])
+
     def bound(self, step: OrderStep | None, multipliers: Floats, low: Floats, high: Floats) -> Bound:
         """Bound a step (none: the claim that there is no point) over whole numbers within [low, high]."""
-        arrays, whole = self.arrays, self.arrays.integer
-        lower, upper = arrays.column_lower.copy(), arrays.column_upper.copy()
-        lower[whole], upper[whole] = low, high
-        y = multipliers[: arrays.n_rows]
-        cost = np.zeros(arrays.n_columns) if step is None else step.cost
-        posed = replace(arrays, cost=cost, column_lower=lower, column_upper=upper)
+        y = multipliers[: self.arrays.n_rows]
+        cost = np.zeros(self.arrays.n_columns) if step is None else step.cost
+        posed = replace(self.within(low, high), cost=cost)
         if step is None or step.weight is None or step.centre is None:
             value = linear_bound(posed, y)
         else:
             value = quadratic_bound(posed, step.weight, step.centre, y)
         if step is not None and step.offset:
             value = math.nextafter(value + step.offset, -math.inf)
-        return Bound(value, float(np.abs(y) @ self.slip) * (1.0 + 1e-9))
+        return Bound(value, float(np.abs(y) @ self.slip_of(posed)) * (1.0 + 1e-9))
 
 
 def limit_slip(step: OrderStep, reach: Floats) -> float:
@@ -305,9 +321,12 @@ class _Check:
 
     def _margin(self, r: int) -> float:
         """Return by what share of what they ask the rows contradict the node's box; 0 where they do not for certain."""
-        found, y = self.bound(r), self.proof.multipliers[[int(self.proof.records[r, 2])]].toarray()[0]
-        size = float((np.abs(y) * self.over[0].row_size).max(initial=0.0))
-        return found.sure / size if found.sure > 0.0 and size > 0.0 else 0.0
+        found = self.bound(r)
+        if found.sure <= 0.0:
+            return 0.0
+        y = self.proof.multipliers[[int(self.proof.records[r, 2])]].toarray()[0]
+        within = self.over[0].within(*self.box(int(self.proof.records[r, 1])))
+        return verify_infeasible(within, y[: within.n_rows]).margin * found.sure / found.value
 
     def step(self, k: int) -> Certificate:
         """Certify one step: its witness is a point of the order's program, and no point is better."""
