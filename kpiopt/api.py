@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kpiopt.run.run import Run
     from kpiopt.runs.at_hand import Kept, Source, Variants, Words
     from kpiopt.runs.verification import Finding
-    from kpiopt.scenario.scenario import Scenario
+    from kpiopt.scenario.scenario import Scenario, SimulationSettings
     from kpiopt.simulation import Simulation
     from kpiopt.simulation.intervene import Intervention
     from kpiopt.studies.comparison.contenders import Comparisons
@@ -185,6 +185,7 @@ def simulate(
     LimitReached
     """
     from kpiopt.deadline import Deadline
+    from kpiopt.run.in_time import draw_in_time
     from kpiopt.run.spread import spread_by
     from kpiopt.runs.at_hand import decided_by, run_of, words_of
     from kpiopt.simulation import simulate as draw
@@ -196,8 +197,12 @@ def simulate(
     decided = plan.graph, plan.stretch, plan.levels, plan.targets
     settings = plan.graph.scenario.simulation.drawn(draws, seed)
     if do or act:
-        return intervene(*decided, settings, do=words_of(do), act=words_of(act), spread=spread, deadline=deadline)
-    return draw(*decided, settings, spread=spread, deadline=deadline)
+
+        def change(settings: SimulationSettings) -> Intervention:
+            return intervene(*decided, settings, do=words_of(do), act=words_of(act), spread=spread, deadline=deadline)
+
+        return draw_in_time(change, settings, deadline)
+    return draw_in_time(lambda settings: draw(*decided, settings, spread=spread, deadline=deadline), settings, deadline)
 
 
 @checked

@@ -73,13 +73,13 @@ class Deadline:
         if self.is_over:
             raise self.reached(what)
 
-    def reached(self, what: str) -> LimitReached:
-        """Return the error that says what was not done in the time."""
+    def reached(self, what: str, rule: str = "a plan that is not proved is not published") -> LimitReached:
+        """Return the error that says what was not done in the time, and why nothing of it is told."""
         return LimitReached(
             Problem(
                 TIME_LIMIT,
                 f"the time limit of {self.seconds:g} s was reached before {what}",
-                rule="a plan that is not proved is not published",
+                rule=rule,
                 fix="allow more time with --time-limit",
             )
         )

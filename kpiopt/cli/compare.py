@@ -21,9 +21,9 @@ from kpiopt.cli.arguments import (
     Workers,
 )
 from kpiopt.cli.failure import end_with_gaps
-from kpiopt.cli.signals import mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.terminal import in_brief, print_answer, print_json, say_problems, showing_progress
-from kpiopt.deadline import Deadline, not_done_problems
+from kpiopt.deadline import not_done_problems
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare scenarios, variants or finished runs with the first one, all drawn with the same random numbers."""
-    deadline = Deadline.after(time_limit)
+    deadline = command_deadline(time_limit)
     from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.run.solve import SolveOptions
     from kpiopt.runs.durable import require_place, write_output

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AsJson, RunName, RunsFolder
-from kpiopt.cli.terminal import print_answer, print_json, print_lines, showing_progress
-from kpiopt.errors import printable
+from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AsJson, RunName, RunsFolder, TimeLimit
+from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
+from kpiopt.cli.terminal import print_answer, print_json, print_lines, say_problems, showing_progress
+from kpiopt.deadline import Deadline, NotDone, not_done_problems
+from kpiopt.errors import LimitReached, printable
 
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
@@ -26,17 +28,20 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    time_limit: TimeLimit = NO_LIMIT,
     out: RunsFolder = DEFAULT_RUNS,
     as_json: AsJson = False,
 ) -> None:
     """Explain a target, a limit or an initiative: what it is made of, why not less or someone else, what it brings."""
+    deadline = command_deadline(time_limit)
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.explain import list_targets  # numpy and scipy
     from kpiopt.studies.explain_limit import find_initiative, find_limit
 
     stored = RunStore(out).find(run)
-    plan, limits = load_kept_plan(stored), stored.document["limits"]
+    with ended_by(deadline, "the run was read"):
+        plan, limits = load_kept_plan(stored), stored.document["limits"]
     if target is None:
         there = plan.graph.scenario
         _list({"targets": list_targets(plan.graph), "goals": list(there.goals),
@@ -52,7 +57,7 @@ def explain(
     elif named is not None:
         _explain_initiative(plan, limits, *named, as_json=as_json)
     else:
-        _explain_target(plan, stored.document, target, as_json=as_json)
+        _explain_target(plan, stored.document, target, deadline, as_json=as_json)
 
 
 def _list(there: dict[str, list[str]], *, as_json: bool) -> None:
@@ -87,15 +92,22 @@ def _explain_initiative(
         print_answer(render_initiative(plan.graph, initiative, found))
 
 
-def _explain_target(plan: KeptPlan, document: Mapping[str, Any], target: str, *, as_json: bool) -> None:
+def _explain_target(
+    plan: KeptPlan, document: Mapping[str, Any], target: str, deadline: Deadline, *, as_json: bool
+) -> None:
     from kpiopt.report.explanation import explanation_document, render_explanation
     from kpiopt.studies.explain import explain_target, find_target
     from kpiopt.studies.swap import find_swap
 
     graph = plan.graph
     found = explain_target(graph, plan.stretch, plan.levels, find_target(graph, target))
-    with showing_progress("planning without it"):
-        swap = find_swap(graph, plan.stretch, plan.levels, document["steps"], int(graph.cell[found.node]))
+    mark_certified()
+    try:
+        with showing_progress("planning without it"), ended_by(deadline, "a plan that asks less was found"):
+            swap = find_swap(graph, plan.stretch, plan.levels, document["steps"], int(graph.cell[found.node]))
+    except LimitReached:
+        swap = None
+        say_problems(not_done_problems([NotDone("swap", "what asking less would mean was not found out in the time")]))
     if as_json:
         print_json(explanation_document(plan, found, swap))
     else:

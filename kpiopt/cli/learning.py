@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import AsJson, ExecutorName, ScenarioPath, Workers
+from kpiopt.cli.arguments import NO_LIMIT, AsJson, ExecutorName, ScenarioPath, TimeLimit, Workers
+from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
 from kpiopt.errors import Problem, UsageError
@@ -47,10 +48,12 @@ def fit(
     thousands: Thousands = None,
     executor: ExecutorName = None,
     workers: Workers = None,
+    time_limit: TimeLimit = NO_LIMIT,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("fitted"),
     as_json: AsJson = False,
 ) -> None:
     """Learn baselines, contributions and execution from history; write a scenario that extends the model."""
+    deadline = command_deadline(time_limit)
     from kpiopt.learning.fit import FitOptions, fit_history  # scipy
     from kpiopt.learning.fit_files import fit_as_dict, fit_files
     from kpiopt.learning.history_file import read_history
@@ -62,11 +65,12 @@ def fit(
 
     place = choose_executor(executor, workers)
     scenario, document = read_scenario(model, None, []) if model else (None, None)
-    known = cut_history(
-        meet_model(read_history(history, factors, _style(delimiter, decimal, thousands)), scenario), until
-    )
-    with showing_progress("fitting") as progress:
+    with ended_by(deadline, "the history was read"):
+        read = read_history(history, factors, _style(delimiter, decimal, thousands))
+        known = cut_history(meet_model(read, scenario), until)
+    with showing_progress("fitting") as progress, ended_by(deadline, "all of the history was learned from"):
         found = fit_history(known, scenario, FitOptions(horizon, draws, seed), progress, place)
+    mark_certified()
     with failing_as_output(out):
         out.mkdir(parents=True, exist_ok=True)
     files = {**fit_files(found, document, out.resolve()), "fit.html": fit_page(found, scenario).encode()}
@@ -118,6 +122,7 @@ def backtest(
     thousands: Thousands = None,
     executor: ExecutorName = None,
     workers: Workers = None,
+    time_limit: TimeLimit = NO_LIMIT,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to keep it; backtest.json beside the model.")
     ] = None,
@@ -127,6 +132,7 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Stand at past periods, forecast with what was known then, and score what happened."""
+    deadline = command_deadline(time_limit)
     from kpiopt.learning.backtests.backtest import BacktestOptions  # scipy
     from kpiopt.learning.backtests.backtest import backtest as test
     from kpiopt.learning.backtests.document import backtest_as_dict
@@ -145,10 +151,11 @@ def backtest(
     require_place(path, inputs)
     if html is not None:
         require_place(html, inputs)
-    read = read_history(history, style=_style(delimiter, decimal, thousands))
-    known = cut_history(meet_model(read, scenario), until)
+    with ended_by(deadline, "the history was read"):
+        read = read_history(history, style=_style(delimiter, decimal, thousands))
+        known = cut_history(meet_model(read, scenario), until)
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
-    with showing_progress("testing") as progress:
+    with showing_progress("testing") as progress, ended_by(deadline, "all forecasts were tested"):
         found = test(known, scenario, options, progress, place)
     answer = backtest_as_dict(found, known, options) | {"files": tested_files(document.files, path.parent)}
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())

@@ -39,7 +39,10 @@ prices or odds were cut short the command ends with 0 and says what is missing, 
 16,384 draws: the time was up", on the terminal and as `not_done` in the JSON; such an answer is kept, and not taken for
 the answer to the same question later. A sweep keeps the points that were reached (exit code 9), and the same command
 goes on from there. A proof that there is no plan stands (exit code 4) although its repair was not found in the time.
-Work that stands still is ended 1.5 s after the limit; a certified plan has longer to be written down.
+`simulate` tells the odds from the draws that were done, `explain` leaves out what asking less would mean, `report
+--study` draws what was found; `verify`, `fit` and `backtest` answer whole or not at all (exit code 7). The limit counts
+from the start of the process. Work that stands still is ended 1.5 s after it; a certified plan has longer to be written
+down.
 """
 
 

@@ -22,10 +22,9 @@ from kpiopt.cli.arguments import (
     joined,
 )
 from kpiopt.cli.failure import end_with_gaps
-from kpiopt.cli.signals import mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, showing_progress
-from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, UsageError
 
 T = TypeVar("T")
@@ -99,7 +98,7 @@ def sensitivity(
     as_json: AsJson = False,
 ) -> None:
     """Find what a plan hinges on: every input moved, with the plan as it is and with the plan made anew."""
-    deadline = Deadline.after(time_limit)
+    deadline = command_deadline(time_limit)
     from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.scenario.load import FileReader
     from kpiopt.studies.sensitivity.moves import KINDS  # the solver and numpy

@@ -8,7 +8,8 @@ Time limits: work ends at its deadline by itself wherever it looks at the clock:
 iterations, in every block of draws. But some of it is compiled code that looks at nothing and lets no other thread run,
 such as a factorisation of an interior-point method. So a command with a time limit is done by a child of this process,
 which ends the child where it is still at work well after the limit; what it was about to keep is unfinished, and
-removed by the next run. Where there is no `fork` (Windows) the looks at the clock are all there is.
+removed by the next run. Where there is no `fork` (Windows) the looks at the clock are all there is. Commands whose
+answer is whole or nothing need no looks: an alarm unwinds them as Ctrl-C does. A limit counts from the process's start.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from kpiopt.cli.failure import end_with
@@ -109,6 +111,13 @@ STILL_SECONDS = 1.5
 CERTIFIED_SECONDS = 30.0
 """After the limit, for work that has a certified plan: to round it, to write it down and to say what is missing."""
 
+WHOLE = "an answer is told whole, or not at all"
+"""Why nothing is told by commands that the time cut short."""
+LONGEST_START = 600.0
+"""Seconds beyond which the age that the system tells of a process that just starts is no age."""
+
+_begun: float | None = None
+
 _OPTION = "--time-limit"
 _CERTIFIED = b"c"
 _to_guard: int | None = None
@@ -129,10 +138,12 @@ def run_guarded(run: Callable[[], int], words: Sequence[str]) -> int:
     int
         The exit code; 7 where the child had to be ended.
     """
+    global _begun
+    _begun = time.monotonic() - _age()
     seconds = limit_of(words)
     if math.isinf(seconds) or not hasattr(os, "fork"):
         return run()
-    deadline = Deadline.after(seconds)
+    deadline = command_deadline(seconds)
     from_child, to_guard = os.pipe()
     from_guard, to_child = os.pipe()
     child = os.fork()
@@ -145,6 +156,63 @@ def run_guarded(run: Callable[[], int], words: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: os.kill(child, received))
     return _watch(child, from_child, deadline, words)
+
+
+def command_deadline(seconds: float) -> Deadline:
+    """Return the deadline of a command: so long after the start of its process, or from now where Python calls it."""
+    from_now = Deadline.after(seconds)
+    return from_now if _begun is None else Deadline(_begun + seconds, seconds)
+
+
+def _age() -> float:
+    """Return how long this process has been there: by the system where it tells, else by the work it has done."""
+    worked = time.process_time()
+    try:
+        ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError, ValueError, IndexError):
+        return worked
+    return age if worked <= age <= LONGEST_START else worked
+
+
+class _TimeUp(SystemExit):
+    """Unwinds the main thread where the time is up."""
+
+
+@contextmanager
+def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
+    """End work at a deadline wherever it stands, for answers that are told whole or not at all.
+
+    Parameters
+    ----------
+    deadline : Deadline
+    what : str
+        What is not done then, such as "the run was verified".
+
+    Raises
+    ------
+    LimitReached
+    """
+    if deadline.is_over:
+        raise deadline.reached(what, WHOLE)
+    is_main = threading.current_thread() is threading.main_thread()
+    if math.isinf(deadline.moment) or not is_main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _TimeUp(int(ExitCode.LIMIT))
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, max(1e-6, deadline.left))
+    try:
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+    except _TimeUp:
+        raise deadline.reached(what, WHOLE) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def limit_of(words: Sequence[str]) -> float:
@@ -185,15 +253,15 @@ def _end_with_guard(from_guard: int) -> None:
 
 def _watch(child: int, from_child: int, deadline: Deadline, words: Sequence[str]) -> int:
     """Wait for the child's end; end it where it overstays."""
-    end = deadline.moment + STILL_SECONDS
+    end = max(deadline.moment, time.monotonic()) + STILL_SECONDS
     while True:
         ready, _, _ = select.select([from_child], [], [], max(0.0, end - time.monotonic()))
         if not ready:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             show_cursor()
-            return int(end_with(deadline.reached("the work came to an end"), words, debug=False))
+            return int(end_with(deadline.reached("the work came to an end", WHOLE), words, debug=False))
         if os.read(from_child, 1) != _CERTIFIED:  # closed: the child has ended
             status = os.waitpid(child, 0)[1]
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        end = deadline.moment + CERTIFIED_SECONDS
+        end = max(deadline.moment, time.monotonic()) + CERTIFIED_SECONDS

@@ -20,17 +20,18 @@ from kpiopt.cli.arguments import (
     Workers,
     joined,
 )
-from kpiopt.cli.signals import mark_certified
+from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
-from kpiopt.deadline import Deadline, not_done_problems
-from kpiopt.errors import Problem, UsageError
+from kpiopt.deadline import Deadline, NotDone, not_done_problems
+from kpiopt.errors import LimitReached, Problem, UsageError
 
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
-    from kpiopt.scenario.scenario import Scenario
+    from kpiopt.scenario.scenario import Scenario, SimulationSettings
     from kpiopt.simulation import Simulation
     from kpiopt.simulation.importance import GoalDrivers
+    from kpiopt.simulation.intervene import Intervention
 
 
 def simulate(
@@ -62,8 +63,9 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Simulate the plan of a run again: with other draws or assumptions, or with an action and what it changes."""
-    deadline = Deadline.after(time_limit)
+    deadline = command_deadline(time_limit)
     from kpiopt.report import outlook  # numpy and rich
+    from kpiopt.run.in_time import draw_in_time
     from kpiopt.run.spread import spread_by
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
@@ -72,51 +74,49 @@ def simulate(
     spread = spread_by(choose_executor(executor, workers))
     stored = RunStore(out).find(run)
     plan = load_kept_plan(stored, _other_scenario(under, joined(variants), overrides))
+    decided = plan.graph, plan.stretch, plan.levels, plan.targets
     settings = plan.graph.scenario.simulation.drawn(draws, seed)
     with showing_progress("simulating"):
         if do or act:
             from kpiopt.simulation.intervene import intervene
 
-            changed = intervene(
-                plan.graph,
-                plan.stretch,
-                plan.levels,
-                plan.targets,
-                settings,
-                do=do or (),
-                act=act or (),
-                spread=spread,
-                deadline=deadline,
-            )
+            def change(settings: SimulationSettings) -> Intervention:
+                return intervene(*decided, settings, do=do or (), act=act or (), spread=spread, deadline=deadline)
+
+            changed = draw_in_time(change, settings, deadline)
+            mark_certified()
             answer, document = outlook.render_intervention(changed), outlook.intervention_document(changed)
-            notes = changed.after.notes
+            notes = (*changed.after.notes, *not_done_problems(changed.after.not_done))
         else:
             from kpiopt.simulation import simulate as draw
 
-            found = draw(
-                plan.graph,
-                plan.stretch,
-                plan.levels,
-                plan.targets,
-                settings,
-                spread=spread,
-                deadline=deadline,
+            found = draw_in_time(
+                lambda settings: draw(*decided, settings, spread=spread, deadline=deadline), settings, deadline
             )
-            drivers = _drivers(plan, found)
+            mark_certified()
+            drivers, late = _drivers(plan, found, deadline)
             answer, document = outlook.render_simulation(found, drivers), outlook.simulation_document(found, drivers)
-            notes = (*found.notes, *not_done_problems(found.not_done))
-    mark_certified()
+            notes = (*found.notes, *not_done_problems((*found.not_done, *late)))
     say_problems(notes)
     print_json({"run": stored.name, **document}) if as_json else print_answer(answer)
 
 
-def _drivers(plan: KeptPlan, found: Simulation) -> list[GoalDrivers]:
-    """Return what drives each goal that has odds, from the same draws."""
+def _drivers(plan: KeptPlan, found: Simulation, deadline: Deadline) -> tuple[list[GoalDrivers], list[NotDone]]:
+    """Return what drives each goal that has odds, from the same draws, and what the time left of that."""
     from kpiopt.simulation.importance import explain_odds
     from kpiopt.simulation.intervene import settings_of
 
     open_goals = [goal.goal for goal in found.goals if not goal.odds.is_certain]
-    return [explain_odds(plan.graph, plan.stretch, plan.levels, goal, settings_of(found)) for goal in open_goals]
+    drivers: list[GoalDrivers] = []
+    try:
+        with ended_by(deadline, "what drives the odds was known"):
+            for goal in open_goals:
+                drivers.append(explain_odds(plan.graph, plan.stretch, plan.levels, goal, settings_of(found)))
+    except LimitReached:
+        count, total = len(drivers), len(open_goals)
+        text = f"what drives the odds was found for {count} of {total} goals: the time was up"
+        return drivers, [NotDone("drivers", text, count, total)] * (count < total)
+    return drivers, []
 
 
 def _other_scenario(under: Path | None, variant: str | None, overrides: list[str] | None) -> Scenario | None:

@@ -26,7 +26,7 @@ from kpiopt.cli.arguments import (
     joined,
 )
 from kpiopt.cli.batch import require_thresholds, solve_files
-from kpiopt.cli.signals import mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.terminal import (
     KEPT_WIDTH,
     in_brief,
@@ -38,7 +38,7 @@ from kpiopt.cli.terminal import (
     say_problems,
     showing_progress,
 )
-from kpiopt.deadline import Deadline, NotDone
+from kpiopt.deadline import NotDone
 from kpiopt.errors import LimitReached, Problem, ScenarioError, Uncertified, UsageError
 
 CERTIFIED_PHASES = ("prices", "odds")
@@ -123,7 +123,7 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Solve scenarios: targets that add up, certified; their odds; what holds them back; kept in run folders."""
-    deadline = Deadline.after(time_limit)
+    deadline = command_deadline(time_limit)
     from kpiopt.plan.split_rule import rules_beside  # numpy
     from kpiopt.program.solver.answer import SolverOptions  # the solver
     from kpiopt.run.solve import SolveOptions

@@ -22,7 +22,7 @@ from kpiopt.cli.arguments import (
     Workers,
     joined,
 )
-from kpiopt.cli.signals import mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import (
     KEPT_WIDTH,
@@ -34,7 +34,7 @@ from kpiopt.cli.terminal import (
     say_problems,
     showing_progress,
 )
-from kpiopt.deadline import TIME_LIMIT, Deadline
+from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Solve a scenario for many values of some of its numbers: table, efficient frontier, knees, price of more."""
-    deadline = Deadline.after(time_limit)
+    deadline = command_deadline(time_limit)
     from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.folder import Occasion

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, AsJson, ExecutorName, RunName, RunsFolder, Workers
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    NO_LIMIT,
+    AllowCode,
+    AsJson,
+    ExecutorName,
+    RunName,
+    RunsFolder,
+    TimeLimit,
+    Workers,
+)
+from kpiopt.cli.signals import command_deadline, ended_by
 from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
@@ -19,10 +30,12 @@ def verify(
     out: RunsFolder = DEFAULT_RUNS,
     executor: ExecutorName = None,
     workers: Workers = None,
+    time_limit: TimeLimit = NO_LIMIT,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a run again: its proof without the solver, all that it publishes from the proof, its inputs as they are."""
+    deadline = command_deadline(time_limit)
     from kpiopt.runs.recomputation import Told
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.verification import verify_run  # numpy and scipy
@@ -30,7 +43,8 @@ def verify(
 
     place = choose_executor(executor, workers)
     stored = RunStore(out).find(run)
-    findings = verify_run(stored, Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
+    with ended_by(deadline, "the run was verified"):
+        findings = verify_run(stored, Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]
     if failed:
         raise _failure(failed, stored)

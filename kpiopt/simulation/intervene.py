@@ -130,7 +130,9 @@ def intervene(
         deadline=deadline,
     )  # fmt: skip
     if before.asked or after.asked:
-        raise deadline.reached("the plan was drawn with and without the action")
+        raise deadline.reached(
+            "the plan was drawn with and without the action", "what an action changes is told from the same draws"
+        )
     changes = _changes(before, after)
     after = replace(after, notes=(*after.notes, *_stopped_by_bounds(graph, amounts, changes)))
     return Intervention(before, after, changes, compare_odds(before, after))

@@ -21,6 +21,7 @@ from kpiopt.simulation.streams import Layout, Streams, lay_out
 from kpiopt.simulation.tally import Counts, Kept, Watch, count_block, make_room, no_counts
 
 MAX_DRAWS = 1 << 30
+ODDS_RULE = "odds are told with their interval, which takes at least two whole nets of draws"
 MAX_SEED = (1 << 64) - 1
 FIRST_DRAWS = 1 << 12
 HARDLY_EVER = 25
@@ -216,7 +217,7 @@ class _Study:
                 progress(done, layout.draws)
         drawn = layout if done == layout.draws else _cut(layout, done)
         if drawn is None:
-            raise self.deadline.reached("there were draws to estimate odds from")
+            raise self.deadline.reached("there were draws to estimate odds from", ODDS_RULE)
         kept, counts = _first(kept, drawn), counts[: drawn.replicates]
         found = summarise(self.graph, self.watch, drawn, self.seed, counts, kept, self.propagation.inputs.notes)
         found = found if drawn is layout else replace(found, asked=layout.draws)

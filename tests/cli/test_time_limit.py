@@ -163,6 +163,8 @@ def commands(tmp_path: Path) -> dict[str, list[str]]:
         "sensitivity": ["sensitivity", str(HAND_SOLVED)],
         "simulate": ["simulate", str(run), *out],
         "simulate an action": ["simulate", str(run), "--do", "sales=1", *out],
+        "verify": ["verify", str(run), *out],
+        "explain": ["explain", str(run), "ann/sales", *out],
     }
 
 
@@ -175,6 +177,63 @@ def test_every_command_that_computes_keeps_to_a_limit_of_nothing(tmp_path, capsy
         document = json.loads(capsys.readouterr().out)
         assert code == 7 and (document.get("exit_code") == 7 or document["not_done"]), name
     assert main(["sweep", str(HAND_SOLVED), "--out", str(tmp_path / "runs"), "--no-simulation"]) == 0
+
+
+def test_studies_of_history_and_pages_keep_to_a_limit_of_nothing(tmp_path, capsys):
+    run = commands(tmp_path)["verify"][1]
+    (tmp_path / "h.csv").write_text("unit,kpi,period,value\nann,sales,2026-01,3\n")
+    for words in (
+        ["fit", str(tmp_path / "h.csv"), "--out", str(tmp_path / "fitted")],
+        ["backtest", str(HAND_SOLVED), str(tmp_path / "h.csv"), "--out", str(tmp_path / "b.json")],
+        ["report", run, "--html", str(tmp_path / "r.html")],
+        ["report", run, "--study", "--html", str(tmp_path / "r.html")],
+        ["report", run, "--all", str(tmp_path / "cards")],
+    ):
+        capsys.readouterr()
+        assert main([*words, "--time-limit", "0"]) == 7, words
+        assert "the time limit of 0 s was reached before" in capsys.readouterr().err, words
+    assert not any((tmp_path / name).exists() for name in ("fitted", "b.json", "r.html", "cards"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm here")
+def test_what_is_told_whole_or_not_at_all_ends_wherever_it_stands(tmp_path, capsys, monkeypatch):
+    run = commands(tmp_path)["verify"][1]
+
+    def stuck(*_args, **_options):
+        until(lambda: False)
+
+    monkeypatch.setattr("kpiopt.runs.verification.verify_run", stuck)
+    monkeypatch.setattr("kpiopt.studies.swap.find_swap", stuck)
+    begin = time.monotonic()
+    assert main(["verify", run, "--time-limit", "1"]) == 7
+    told = capsys.readouterr().err
+    assert "the time limit of 1 s was reached before the run was verified" in told and "plan" not in told
+    assert main(["explain", run, "ann/sales", "--time-limit", "2"]) == 0
+    said = capsys.readouterr()
+    assert "what asking less would mean was not found out in the time" in said.err
+    assert "are asked" in said.out
+    assert time.monotonic() - begin < 30
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_odds_of_far_too_many_draws_are_from_those_that_were_made(tmp_path, capsys):
+    run = commands(tmp_path)["simulate"][1]
+    for more in ([], ["--do", "sales+=1"]):
+        capsys.readouterr()
+        assert main(["simulate", run, "--draws", "1000000000", *more, "--time-limit", "3", "--json"]) == 0
+        said = capsys.readouterr()
+        json.loads(said.out)
+        assert "of 1,000,000,000 draws: the time was up" in said.err
+
+
+def test_a_limit_counts_from_the_start_of_the_process():
+    code = (
+        "import time; time.sleep(1.5)\n"
+        "from kpiopt.cli.signals import run_guarded, command_deadline\n"
+        "run_guarded(lambda: print(60 - command_deadline(60).left), ['solve', '--time-limit', '60'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1.5 <= float(done.stdout) < 60
 
 
 def test_wherever_an_answer_was_cut_short_it_follows_from_its_proof(tmp_path, capsys, monkeypatch):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, AllowCode, Replace, RunName, RunsFolder
+from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AllowCode, Replace, RunName, RunsFolder, TimeLimit
+from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.terminal import say, say_problems, showing_progress
+from kpiopt.deadline import NEVER, Deadline, not_done_problems
 from kpiopt.errors import OutputError, Problem, UsageError, printable
 
 if TYPE_CHECKING:
@@ -46,11 +48,13 @@ def report(
     study: Annotated[
         bool, typer.Option("--study", help="Add what the plan hinges on: its tornado, and the frontier of its [sweep].")
     ] = False,
+    time_limit: TimeLimit = NO_LIMIT,
     allow_code: AllowCode = False,
     out: RunsFolder = DEFAULT_RUNS,
     force: Replace = False,
 ) -> None:
     """Write a run as one page: goals, odds, strategy map, who is asked what, what holds the plan back, proof."""
+    deadline = command_deadline(time_limit)
     from kpiopt.report.page.source import source_of_kept
     from kpiopt.runs.durable import require_place, write_output
     from kpiopt.runs.store import RunStore
@@ -65,7 +69,7 @@ def report(
         raise UsageError(Problem("E-usage", "a scorecard tells nothing of the whole plan", fix="leave --study out"))
     stored = RunStore(out).find(run)
     if everyone is not None:
-        with showing_progress("drawing"), reading_kept(stored):
+        with showing_progress("drawing"), reading_kept(stored), ended_by(deadline, "all scorecards were drawn"):
             contents = _all_scorecards(source_of_kept(stored), everyone)
         _make_folder(everyone)
     else:
@@ -73,9 +77,12 @@ def report(
         for file in files:
             require_place(file, stored.files, force=force)
         with showing_progress("drawing"), reading_kept(stored):
-            source = source_of_kept(stored)
-            more = _study(stored, allow_code=allow_code) if study else ()
-            contents = {file: render(source, more) for file, render in files.items()}
+            with ended_by(deadline, "the run was read"):
+                source = source_of_kept(stored)
+            more = _study(stored, deadline, allow_code=allow_code) if study else ()
+            mark_certified()  # a study that the time cut short is still to be drawn
+            with ended_by(NEVER if study else deadline, "the run was drawn"):
+                contents = {file: render(source, more) for file, render in files.items()}
     for file in contents:
         require_place(file, stored.files, force=force)
     for file, content in contents.items():
@@ -107,8 +114,9 @@ def _files(
     return files
 
 
-def _study(stored: StoredRun, *, allow_code: bool) -> Sequence[PageSection]:
+def _study(stored: StoredRun, deadline: Deadline, *, allow_code: bool) -> Sequence[PageSection]:
     """Sweep a kept run over the axes of its file and move its inputs one at a time."""
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.report.compare_page import study_sections
     from kpiopt.run.solve import SolveOptions
     from kpiopt.studies.comparison.base_study import MOST_CELLS, study_base
@@ -119,8 +127,10 @@ def _study(stored: StoredRun, *, allow_code: bool) -> Sequence[PageSection]:
         message = f"the study is left out: the plan has more than {MOST_CELLS:,} cells"
         say_problems([Problem("W-study-size", message, fix="ask `kpiopt sensitivity` and `kpiopt sweep`")])
     simulate = bool(stored.document["simulation"])
-    options = SolveOptions(simulate=simulate, allow_code=allow_code)
-    return study_sections("the plan", study_base(contender, (), options))
+    options = SolveOptions(SolverOptions(deadline=deadline), simulate=simulate, allow_code=allow_code)
+    found = study_base(contender, (), options)
+    say_problems([*not_done_problems(found.not_done), *found.gaps])
+    return study_sections("the plan", found)
 
 
 def _scorecard(source: ReportSource, unit: str) -> Page:
