@@ -92,6 +92,16 @@ def test_every_shipped_scenario_is_in_the_gallery_and_every_picture_is_shown():
     assert sum(path.stat().st_size for path in pictures) < 2_000_000
 
 
+def test_decisions_are_numbered_once_and_listed_in_order():
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    for number, file in enumerate(files, start=1):
+        assert file.name.startswith(f"{number:04}-"), file.name
+        assert file.read_text(encoding="utf-8").startswith(f"# {number}. "), file.name
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    places = [index.index(f"decisions/{file.name}") for file in files]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
 def test_links_of_a_page_lead_somewhere(page):
     for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", (ROOT / "docs" / page).read_text("utf-8")):
