@@ -7,6 +7,24 @@ from typing import Annotated
 
 import typer
 
+from kpiopt.errors import Problem, UsageError
+
+
+def named_folder(word: str | Path) -> Path:
+    """Return the folder that a word names, or the one where there is no word.
+
+    Raises
+    ------
+    UsageError
+        Where it names none: an empty word, such as a variable that is not set, is not the current folder.
+    """
+    text = str(word)
+    if not text or "\0" in text:
+        what = "it is empty" if not text else "it has a null character"
+        raise UsageError(Problem("E-usage", f"no folder is called {text!r}: {what}", fix="write . for this folder"))
+    return Path(text)
+
+
 ScenarioPath = Annotated[
     Path,
     typer.Argument(metavar="SCENARIO", help="Scenario file, .toml or .xlsx.", show_default=False, readable=False),

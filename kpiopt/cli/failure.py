@@ -30,6 +30,9 @@ PARSER_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 UNDELIVERED = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 """What a stream says that takes no more: whoever writes to it first, a command or the parser, learns of it."""
 
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a name that is no place: it may not be looked at, is too long, or a link in a circle."""
+
 _STATUS = {ExitCode.INFEASIBLE: "infeasible", ExitCode.UNBOUNDED: "unbounded"}
 _STOPPED = {ExitCode.INTERRUPTED: "interrupted", ExitCode.TERMINATED: "terminated"}
 
@@ -78,9 +81,9 @@ def _as_known_error(error: Exception) -> KpioptError:
         return UsageError(Problem("E-usage", error.format_message()))  # type: ignore[attr-defined]
     if isinstance(error, OSError) and error.filename is None and error.errno in UNDELIVERED:
         return OutputError(Problem("E-output", f"the answer cannot be written: {error.strerror}"))
-    if isinstance(error, PermissionError) and error.filename is not None:
+    if isinstance(error, OSError) and error.errno in NO_PLACE and error.filename is not None:
         place = printable(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else error.filename
-        fix = "check the permissions of it and of its folder, or choose another"
+        fix = "check its name and the permissions of it and of its folder, or choose another"
         return OutputError(Problem("E-output", f"{place} may not be read or written: {error.strerror}", fix=fix))
     return as_known_error(error)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import NO_LIMIT, AsJson, ExecutorName, ScenarioPath, TimeLimit, Workers
+from kpiopt.cli.arguments import NO_LIMIT, AsJson, ExecutorName, ScenarioPath, TimeLimit, Workers, named_folder
 from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
@@ -49,7 +49,9 @@ def fit(
     executor: ExecutorName = None,
     workers: Workers = None,
     time_limit: TimeLimit = NO_LIMIT,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.")] = Path("fitted"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Where the files go.", parser=named_folder)
+    ] = Path("fitted"),
     as_json: AsJson = False,
 ) -> None:
     """Learn baselines, contributions and execution from history; write a scenario that extends the model."""

@@ -71,6 +71,7 @@ def _row(run: StoredRun) -> dict[str, Any]:
         "run": run.name,
         "kind": "sweep" if run.is_sweep else "run",
         "complete": run.is_complete,
+        "readable": not run.closed,
         "started": str(run.manifest.get("started", ""))[:23],
         "variant": str(run.manifest.get("variant") or ""),
         "goals": len(goals),
@@ -82,6 +83,8 @@ def _row(run: StoredRun) -> dict[str, Any]:
 
 
 def _result_text(row: dict[str, Any]) -> str:
+    if not row["readable"]:
+        return "may not be read"
     if not row["complete"]:
         return "damaged"
     if row["kind"] == "sweep":

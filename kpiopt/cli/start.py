@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import Replace
+from kpiopt.cli.arguments import Replace, named_folder
 from kpiopt.cli.terminal import print_file, print_lines
 from kpiopt.errors import OutputError, Problem, ScenarioError, UsageError, printable
 
@@ -23,7 +23,10 @@ SCHEMA_FILE = "kpiopt.schema.json"
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to write it.", show_default=False)] = Path(),
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="[FOLDER]", help="Where to write it.", show_default=False, parser=named_folder),
+    ] = Path(),
     excel: Annotated[
         Path | None, typer.Option("--excel", metavar="FILE", help="Write one workbook to fill in instead (.xlsx).")
     ] = None,
@@ -67,7 +70,7 @@ def schema(
     else:
         from kpiopt.runs.durable import write_output
 
-        write_output(out, _schema_text().encode(), force=force)
+        write_output(out, _schema_text().encode(), force=force, is_private=False)
         print_lines([f"wrote {printable(str(out))}"])
 
 
@@ -88,7 +91,7 @@ def _write_all(folder: Path, texts: dict[str, str]) -> None:
                 missing.mkdir()
                 made.append(missing)
         for name, text in texts.items():
-            replace_file(folder / name, text.encode())
+            replace_file(folder / name, text.encode(), is_private=False)
             made.append(folder / name)
     except BaseException:
         for path in reversed(made):
@@ -137,6 +140,9 @@ def write_scenario(source: Path, target: Path) -> list[Path]:
     if target.suffix.lower() not in FORMS:
         rule = "a scenario is written as .xlsx or .toml"
         raise UsageError(Problem("E-convert-form", f"{target} ends in neither", rule, "name it plan.xlsx or plan.toml"))
+    if not is_utf8(target.name):
+        rule = "a file of TOML names its tables in UTF-8"
+        raise UsageError(Problem("E-convert-name", "the name of the file is not UTF-8", rule, "choose another name"))
     tables = scenario_tables(_checked(source), target)
     if target.suffix.lower() == ".xlsx":
         contents = {target: write_scenario_workbook(tables)}
@@ -145,7 +151,8 @@ def write_scenario(source: Path, target: Path) -> list[Path]:
         beside = {name: target.with_name(f"{target.stem}-{name}.csv") for name, found in rows.items() if found}
         contents = {beside[name]: csv_text(rows[name]).encode() for name in beside}
         contents[target] = tables.toml({name: path.name for name, path in beside.items()}).encode()
-    existing = [path for path in contents if path.exists()]
+    with failing_as_output(target):
+        existing = [path for path in contents if path.exists()]
     if existing:
         rule, fix = "nothing is overwritten", "name another file"
         raise OutputError(*(Problem("E-exists", f"{path} exists already", rule, fix) for path in existing))
@@ -154,6 +161,15 @@ def write_scenario(source: Path, target: Path) -> list[Path]:
     for path, content in contents.items():
         replace_file(path, content)
     return list(contents)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text, such as a file's name, can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _checked(source: Path) -> Document:

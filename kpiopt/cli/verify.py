@@ -38,11 +38,13 @@ def verify(
     deadline = command_deadline(time_limit)
     from kpiopt.runs.recomputation import Told
     from kpiopt.runs.store import RunStore
+    from kpiopt.runs.stored_run import require_readable
     from kpiopt.runs.verification import verify_run  # numpy and scipy
     from kpiopt.workers.executor import choose_executor
 
     place = choose_executor(executor, workers)
     stored = RunStore(out).find(run)
+    require_readable(stored)
     with ended_by(deadline, "the run was verified"):
         findings = verify_run(stored, Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
     failed = [finding for finding in findings if not finding.passed]

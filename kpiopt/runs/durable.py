@@ -24,7 +24,7 @@ WRITTEN_BY = "written by kpiopt"
 """What files that could be anybody's say near their beginning or end."""
 
 PRIVATE = 0o600
-"""Mode of what is written: results say who is paid what."""
+"""Mode of what tells who is paid what, as results do."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _MARKS = (
@@ -33,8 +33,13 @@ _MARKS = (
 )  # fmt: skip
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, *, is_private: bool = True) -> None:
     """Write a new file and force it to disk.
+
+    Parameters
+    ----------
+    is_private : bool
+        Whether it is for its owner alone, as what tells pay is; else the system's usual mode (umask) holds.
 
     Raises
     ------
@@ -42,15 +47,20 @@ def write_file(path: Path, content: bytes) -> None:
         When it cannot be written; the message says how much space it needs.
     """
     with failing_as_output(path, len(content)), path.open("xb") as file:
-        if os.name != "nt":
+        if is_private and os.name != "nt":
             os.fchmod(file.fileno(), PRIVATE)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, is_private: bool = True) -> None:
     """Write a file aside and rename it over an earlier one, which stays as it was when anything fails.
+
+    Parameters
+    ----------
+    path, content, is_private
+        As for `write_file`.
 
     Raises
     ------
@@ -61,7 +71,7 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with failing_as_output(path):
             aside.unlink(missing_ok=True)
-        write_file(aside, content)
+        write_file(aside, content, is_private=is_private)
         move(aside, path)
     except BaseException:
         with suppress(OSError, ValueError):  # a place where nothing can be written: nothing is there to be removed
@@ -69,15 +79,22 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
-def write_output(path: Path, content: bytes, inputs: Iterable[str | Path] = (), *, force: bool | None = None) -> None:
-    """Write a file that a planner names, whole or not at all; see `require_place`.
+def write_output(
+    path: Path,
+    content: bytes,
+    inputs: Iterable[str | Path] = (),
+    *,
+    force: bool | None = None,
+    is_private: bool = True,
+) -> None:
+    """Write a file that a planner names, whole or not at all; see `require_place` and `write_file`.
 
     Raises
     ------
     OutputError
     """
     require_place(path, inputs, force=force)
-    replace_file(Path(os.path.realpath(path)), content)
+    replace_file(Path(os.path.realpath(path)), content, is_private=is_private)
 
 
 def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool | None = None) -> None:
@@ -103,6 +120,8 @@ def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool 
         mode = _mode(place)
         if str(path) in ("", ".") or (mode is not None and stat.S_ISDIR(mode)):
             raise _no_place("E-output", f"{str(path)!r} is a folder", rule, "name a file in it")
+        if mode is not None and stat.S_ISLNK(mode):
+            raise _no_place("E-output-special", f"{path} is a link in a circle", rule, "name an ordinary file")
         if mode is not None and not stat.S_ISREG(mode):
             raise _no_place("E-output-special", f"{path} is a device, pipe or socket", rule, "name an ordinary file")
         if not place.parent.is_dir():

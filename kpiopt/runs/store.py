@@ -122,7 +122,7 @@ class RunStore:
         """Return the folders that may be runs; those that begin with a dot are being made or removed."""
         try:
             entries = sorted(self.root.iterdir())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        except (FileNotFoundError, ValueError):
             return []
         except OSError as error:
             raise _refusal("E-runs-unreadable", self.root, f"cannot be read: {error.strerror}") from None
@@ -231,7 +231,8 @@ def open_store(root: Path, inputs: Iterable[Path] = ()) -> RunStore:
     with failing_as_output(root):
         real = Path(os.path.realpath(root))
         if os.path.lexists(real) and not real.is_dir():
-            raise _refusal("E-output-file", root, "is a file, not a folder")
+            is_circle = real.is_symlink()  # every other link was followed
+            raise _refusal("E-output-file", root, "is a link in a circle" if is_circle else "is a file, not a folder")
         if any(Path(os.path.realpath(path)).parent == real for path in inputs):
             raise _refusal("E-output-is-input", root, "is the folder of the scenario or of its tables")
         if not root.exists():

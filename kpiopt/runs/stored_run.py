@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kpiopt.errors import OutputError, Problem
+from kpiopt.errors import InputError, OutputError, Problem
 from kpiopt.reading.regular_file import is_regular, open_regular
 from kpiopt.workers.versions import hash_file
 
@@ -50,12 +51,15 @@ class StoredRun:
         Files that are missing or of another size than the document says.
     reason : str
         What is wrong with the document itself.
+    closed : tuple of str
+        Files that may not be read, which says nothing of what they hold.
     """
 
     folder: Path
     document: dict[str, Any]
     damage: tuple[str, ...] = ()
     reason: str = ""
+    closed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -95,14 +99,18 @@ def read_run(folder: Path) -> StoredRun:
     from kpiopt.runs.run_document import parse_document  # pydantic, only where there is a run
 
     name = _document_file(folder) or RUN_FILE
+    if _is_closed(folder):
+        return StoredRun(folder, {}, (name,), "no permission", (name,))
     try:
         document = parse_document(read_run_file(folder / name))
+    except PermissionError:
+        return StoredRun(folder, {}, (name,), "no permission", (name,))
     except (OSError, ValueError) as error:
         return StoredRun(folder, {}, (name,), error.strerror or "" if isinstance(error, OSError) else str(error))
     files = document["manifest"]["files"]
-    return StoredRun(
-        folder, document, tuple(name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
-    )
+    closed = tuple(name for name in files if is_regular(folder / name) and not os.access(folder / name, os.R_OK))
+    damage = tuple(name for name, entry in files.items() if _size(folder / name) != entry["bytes"])
+    return StoredRun(folder, document, damage, closed=closed)
 
 
 def read_run_file(path: Path) -> bytes:
@@ -144,12 +152,14 @@ def read_risk(folder: Path) -> dict[str, Any] | None:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a run or a sweep: by its name and contents, or by its document where it was renamed."""
-    return _is_named_like_run(folder) or (_document_file(folder) is not None and bool(read_run(folder).document))
+    if _is_named_like_run(folder) or _has_strange_document(folder):
+        return True
+    return _document_file(folder) is not None and bool(read_run(folder).document)
 
 
 def may_be_run(folder: Path) -> bool:
     """Whether it is worth a closer look if a folder is a run."""
-    return _document_file(folder) is not None or _is_named_like_run(folder)
+    return _document_file(folder) is not None or _is_named_like_run(folder) or _has_strange_document(folder)
 
 
 def is_run_name(name: str) -> bool:
@@ -162,6 +172,13 @@ def _is_named_like_run(folder: Path) -> bool:
     if not is_run_name(folder.name):
         return False
     return any(is_regular(folder / name) for name in (*DOCUMENT_FILES, "scenario.toml")) or _is_closed(folder)
+
+
+def _has_strange_document(folder: Path) -> bool:
+    """Whether something else than a file, such as a pipe, stands where the document of a run was, beside its proof."""
+    if not any(is_regular(folder / name) for name in (EVIDENCE_FILE, "points.csv")):
+        return False
+    return any(os.path.lexists(folder / name) and not is_regular(folder / name) for name in DOCUMENT_FILES)
 
 
 def _is_closed(folder: Path) -> bool:
@@ -184,6 +201,22 @@ def foreign_files(run: StoredRun) -> list[str]:
         raise damaged_run(run, error.strerror or str(error)) from None
 
 
+def require_readable(run: StoredRun) -> None:
+    """Raise when a file of a run may not be read: what it holds is not known then, and it is not called damaged.
+
+    Raises
+    ------
+    InputError
+    """
+    if run.closed:
+        more = f" and {len(run.closed) - 1} more" if len(run.closed) > 1 else ""
+        message = f"{run.folder / run.closed[0]}{more} may not be read: no permission"
+        rule = "files of a run are for their owner alone, because they tell pay"
+        raise InputError(
+            Problem("E-run-closed", message, rule, "ask its owner for a copy, or for the right to read it")
+        )
+
+
 def require_complete(run: StoredRun) -> None:
     """Raise when a file of a run is missing or cut short.
 
@@ -191,6 +224,7 @@ def require_complete(run: StoredRun) -> None:
     ------
     OutputError
     """
+    require_readable(run)
     if not run.is_complete:
         raise damaged_run(run, ", ".join(run.damage[:SHOWN]) + (f" ({run.reason})" if run.reason else ""))
 

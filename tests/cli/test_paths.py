@@ -56,6 +56,46 @@ def words(request, folder) -> list[str]:
     return [run if word == "RUN" else word for word in request.param]
 
 
+UNREADABLE = ["x" * 300, "x" * 300 + ".toml", "b/" * 3000 + "x.toml", "loop.toml", "", "."]
+
+
+@pytest.mark.parametrize("path", UNREADABLE)
+def test_a_map_of_what_cannot_be_read(folder, capsys, path):
+    assert main(["map", path]) == 2
+    assert "E-run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "code"), [("x" * 300 + ".toml", 8), ("b/" * 3000 + "x.toml", 8), ("\udcff.toml", 2)])
+def test_a_scenario_is_not_converted_to_what_is_no_place(folder, capsys, path, code):
+    assert main(["convert", "scenario.toml", path]) == code
+    assert "E-internal" not in capsys.readouterr().err
+
+
+def test_a_folder_without_a_name_is_not_this_folder(folder, capsys):
+    before = sorted(folder.iterdir())
+    assert main(["init", ""]) == 2 and main(["fit", "h.csv", "--out", ""]) == 2
+    assert "no folder is called ''" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == before
+    assert main(["schema", "--out", "loop.toml"]) == 8
+    assert "loop.toml is a link in a circle" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes here")
+def test_what_tells_no_pay_has_the_usual_mode_and_runs_are_private(folder, capsys):
+    before = os.umask(0o027)
+    try:
+        assert main(["schema", "--out", "s.json"]) == 0 and main(["init", "new"]) == 0
+        assert main(["map", "scenario.toml", "--file", "m.svg"]) == 0
+        assert main(["solve", "scenario.toml", "--no-simulation"]) == 0
+        assert main(["convert", "scenario.toml", "c.xlsx"]) == 0
+    finally:
+        os.umask(before)
+    usual = [Path("s.json"), Path("m.svg"), Path("new/scenario.toml"), Path("new/units.csv")]
+    assert {path.stat().st_mode & 0o777 for path in usual} == {0o640}
+    private = [Path("c.xlsx"), *(file for file in Path("runs").rglob("*-*/*") if file.is_file())]
+    assert len(private) > 5 and {path.stat().st_mode & 0o777 for path in private} == {0o600}
+
+
 PATHS = [
     "",
     " ",

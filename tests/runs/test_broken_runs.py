@@ -238,9 +238,33 @@ def test_a_folder_that_may_not_be_read_blocks_no_other(folder, capsys, monkeypat
     monkeypatch.setattr(Path, "stat", stat)
     assert main(["runs", "list", "--out", str(folder / "runs")]) == 0
     listed = capsys.readouterr().out
-    assert f"{run.name}" in listed and "damaged" in listed and other.name in listed
-    assert main(["runs", "show", str(run)]) == 8
-    assert main(["verify", str(run)]) == 6
+    assert f"{run.name}" in listed and "may not be read" in listed and "damaged" not in listed and other.name in listed
+    for words in (["runs", "show"], ["verify"], ["explain"], ["report"]):
+        assert main([*words, str(run)]) == 3, words
+        assert "may not be read: no permission" in capsys.readouterr().err, words
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["{}", "mine"])
+@pytest.mark.parametrize("strange", ["pipe", "zero"])
+def test_a_run_whose_document_is_no_file_is_listed_as_damaged_and_can_be_removed(folder, capsys, name, strange):
+    run, _ = runs_of(folder)
+    moved = run.rename(run.with_name(name.format(run.name)))
+    (moved / "run.json").unlink()
+    os.mkfifo(moved / "run.json") if strange == "pipe" else (moved / "run.json").symlink_to("/dev/zero")
+    out = ["--out", str(folder / "runs")]
+    assert main(["runs", "list", *out]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if moved.name in line and "damaged" in line]
+    assert main(["runs", "rm", moved.name, *out]) == 0
+    assert not moved.exists()
+
+
+def test_one_file_that_may_not_be_read_is_no_damage(folder, capsys, monkeypatch):
+    run, _ = runs_of(folder)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "targets.parquet" and real(path, mode))
+    assert main(["verify", str(run)]) == 3
+    assert "targets.parquet may not be read" in capsys.readouterr().err
 
 
 def test_a_runs_folder_that_may_not_be_read(folder, capsys, monkeypatch):

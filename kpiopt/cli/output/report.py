@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AllowCode, Replace, RunName, RunsFolder, TimeLimit
+from kpiopt.cli.arguments import (
+    DEFAULT_RUNS,
+    NO_LIMIT,
+    AllowCode,
+    Replace,
+    RunName,
+    RunsFolder,
+    TimeLimit,
+    named_folder,
+)
 from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.terminal import say, say_problems, showing_progress
 from kpiopt.deadline import NEVER, Deadline, not_done_problems
@@ -40,7 +49,10 @@ def report(
         typer.Option("--scorecard", metavar="UNIT", help="The page of one unit or person instead, for them alone."),
     ] = None,
     everyone: Annotated[
-        Path | None, typer.Option("--all", metavar="FOLDER", help="Write the scorecard of every unit into a folder.")
+        Path | None,
+        typer.Option(
+            "--all", metavar="FOLDER", help="Write the scorecard of every unit into a folder.", parser=named_folder
+        ),
     ] = None,
     no_levers: Annotated[
         bool, typer.Option("--no-levers", help="Leave out what answers 'what if': a smaller page.")

@@ -13,6 +13,7 @@ from kpiopt.cli.arguments import DEFAULT_RUNS, Overrides, Replace, RunsFolder, V
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_file, say
 from kpiopt.errors import Problem, UsageError
+from kpiopt.reading.regular_file import is_regular
 
 if TYPE_CHECKING:
     from kpiopt.report.strategy_map.collect import MapSource
@@ -80,7 +81,7 @@ def strategy_map(
     found = select_cards(found, select or ())
     content = _written(found if all_kpis else fold_large(found), chosen)
     if file is not None:
-        write_output(file, _marked(content, chosen), inputs, force=force)
+        write_output(file, _marked(content, chosen), inputs, force=force, is_private=False)
         say(f"wrote {file}: {len(found.cards)} cards, {len(found.arrows)} arrows")
     else:
         print_file(content if chosen in BINARY else content.rstrip(b"\n") + b"\n")
@@ -103,7 +104,7 @@ def _source(of: str, variant: str | None, overrides: list[str], out: Path) -> tu
     from kpiopt.runs.store import RunStore
     from kpiopt.runs.stored_run import reading_kept
 
-    if Path(of).is_file():
+    if is_regular(Path(of)):
         scenario, _ = read_scenario(Path(of), variant, overrides)
         graph = build_graph(scenario)
         start = straight(graph, np.zeros(len(scenario.cells)), np.zeros(graph.n_levels))
