@@ -78,7 +78,7 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
             return plan
     reduction = reduce_program(_without_cost(arrays), reference.weight)
     plan = None if reduction is None else _restored(reduction, reference)
-    plan = plan or _closest(arrays, reference)
+    plan = plan if plan and _error(arrays, reference, plan) <= CERTIFIED else _better(arrays, reference, plan)
     if plan is None or estimate_error(arrays, plan.x, np.zeros(arrays.n_rows)).primal > CERTIFIED:
         raise Uncertified(
             Problem(
@@ -91,6 +91,14 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
             )
         )
     return plan
+
+
+def _better(arrays: ProgramArrays, reference: Reference, plan: ClosestPlan | None) -> ClosestPlan | None:
+    """Minimise the reference of the whole program: of what its reduction left out, some boxes can be very wide."""
+    other = _closest(arrays, reference)
+    if plan is None or other is None:
+        return plan or other
+    return min(plan, other, key=lambda found: _error(arrays, reference, found))
 
 
 def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:

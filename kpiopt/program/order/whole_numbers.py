@@ -38,9 +38,11 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_columns
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.tolerances import SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import (
+    SAME_LEVELS,
     OrderStep,
     Relaxation,
     comes_after,
+    levels_of_reference,
     limit_slip,
     verify_tree,
 )
@@ -195,7 +197,7 @@ class _Search:
             self.best = found
 
     def _take_closest(self, found: Solution) -> None:
-        """Keep the lowest reference, and of all that are as low the first by id."""
+        """Keep the lowest reference, of all that are as low the least levels, and of these the first by id."""
         step = self.step
         if step.value(found.x) < step.value(step.witness):
             self.lowest = found
@@ -203,7 +205,10 @@ class _Search:
         most = step.value(step.witness) + SAME_REFERENCE * step.size(self._reach())
         every = [other for other in self.evaluated.values() if other is not None and self._is_as_good(other)]
         equal = [other for other in every if step.value(other.x) <= most]
-        self.best = max(equal, key=lambda other: np.rint(other.x[self.names]).tolist())
+        levels = [levels_of_reference(step, np.rint(other.x), self.names) for other in equal]
+        most = min(levels) * (1.0 + SAME_LEVELS)
+        least = [other for other, own in zip(equal, levels, strict=True) if own <= most]
+        self.best = max(least, key=lambda other: np.rint(other.x[self.names]).tolist())
 
     def _is_as_good(self, found: Solution) -> bool:
         """Whether a choice keeps what the steps before this one settled."""
@@ -221,7 +226,7 @@ class _Search:
         """Whether every choice within a box gives way to the best one where both are equally good."""
         assert self.best is not None
         box = dict(zip(self.whole.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
-        return comes_after(self.best.x, self.names, box)
+        return comes_after(self.step, self.best.x, self.names, box)
 
     def _reach(self) -> Floats:
         return np.maximum(np.abs(self.arrays.column_lower), np.abs(self.arrays.column_upper))

@@ -15,7 +15,8 @@ multipliers y of the rows and of the limits f_i <= L_i at a node; whatever y is,
 (and where cost and weight are left out, a bound above 0 says that the node holds no point at all). A record of an
 earlier step whose bound is above that step's limit closes its node for all later steps. To rule points out a bound has
 to hold also where rows may be missed by a slip that rounding explains, `paid` = sum_i |y_i| slip_i: no choice is lost
-to rounding. Choices with the same reference go by name, higher levels first.
+to rounding. Of choices with the same reference the one whose whole numbers have the least part of it goes first (where
+ranges are large that is a small share of the whole), then they go by name, higher levels first.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ from kpiopt.program.trust.exact import exact_dot
 from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_REFERENCE, VALUE_SLIP
 
 Integers = NDArray[np.int64]
+SAME_LEVELS = 1e-9
+"""Share by which what whole numbers add to the reference may differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -190,8 +193,14 @@ def limit_slip(step: OrderStep, reach: Floats) -> float:
     return VALUE_SLIP * max(value, step.size(reach))
 
 
-def comes_after(plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
-    """Whether no choice in a box goes before the plan's: higher levels first, by name."""
+def comes_after(step: OrderStep, plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
+    """Whether no choice in a box goes before the plan's: less of the reference first, then higher levels by name."""
+    nearest = {j: min(max(float(_centre(step)[j]), low), high) for j, (low, high) in box.items()}
+    least, own = _of_levels(step, nearest), _of_levels(step, {j: float(plan[j]) for j in box})
+    if least > own * (1.0 + SAME_LEVELS):
+        return True
+    if least < own * (1.0 - SAME_LEVELS):
+        return False
     for j in names.tolist():
         low, high = box[j]
         if high < plan[j]:
@@ -199,6 +208,20 @@ def comes_after(plan: Floats, names: Integers, box: dict[int, tuple[float, float
         if not low == high == plan[j]:
             return False
     return True
+
+
+def levels_of_reference(step: OrderStep, x: Floats, names: Integers) -> float:
+    """Return what the whole numbers of a point add to the reference."""
+    return _of_levels(step, {j: float(x[j]) for j in names.tolist()})
+
+
+def _of_levels(step: OrderStep, levels: dict[int, float]) -> float:
+    weight, centre = (np.zeros(len(step.cost)) if step.weight is None else step.weight), _centre(step)
+    return math.fsum(float(weight[j]) * (v - float(centre[j])) ** 2 for j, v in levels.items())
+
+
+def _centre(step: OrderStep) -> Floats:
+    return np.zeros(len(step.cost)) if step.centre is None else step.centre
 
 
 def verify_tree(arrays: ProgramArrays, proof: TreeProof) -> tuple[Certificate, ...]:
@@ -419,4 +442,4 @@ class _Check:
     def _comes_after(self, node: int) -> bool:
         low, high = self.box(node)
         box = dict(zip(self.whole.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
-        return comes_after(self.proof.plan, self.proof.names, box)
+        return comes_after(self.proof.steps[-1], self.proof.plan, self.proof.names, box)

@@ -65,6 +65,50 @@ def test_the_plan_is_that_of_a_level_at_the_limit(tmp_path: Path) -> None:
     assert all(a.value == pytest.approx(b.value) for a, b in pairs if a.name != "reference")
 
 
+LEVELS = """schema = 1
+name = "levels"
+[kpi.v]
+unit = "x"
+step = {step}
+[unit.root]
+[unit.t]
+parent = "root"
+[cell."t/v"]
+baseline = {baseline}
+max_stretch = {stretch}
+[initiative.i]
+max = {most}
+whole = true
+uses.hours = 2
+effects.v = {effect}
+[capacity.hours]
+[unit.root.capacity]
+hours = 100
+[goal.v]
+target = {target}
+[decide]
+order = ["goals", "reference"]
+"""
+
+
+@pytest.mark.parametrize("most", [60, 1000, 1_000_000])
+@pytest.mark.parametrize(
+    ("step", "baseline", "stretch", "effect", "target", "levels"),
+    [
+        (1, 97, 3, 10, 100, 1),  # a stretch is enough, but further from the reference than a level
+        (10_000, 3333.333333333333, 1000, 20_000, 3333.333333333333, 0),
+        (1, 100, 0, 10, 125, 3),
+    ],
+)
+def test_no_level_is_used_that_nothing_asks_for(
+    tmp_path: Path, most, step, baseline, stretch, effect, target, levels
+) -> None:
+    """Where a large range makes a level a tiny share of it, choices are as close to the reference as can be told."""
+    text = LEVELS.format(step=step, baseline=baseline, stretch=stretch, effect=effect, target=target, most=most)
+    run = run_of(tmp_path, text)
+    assert run.plan.levels.tolist() == [levels]
+
+
 def test_the_kept_run_is_accepted_by_its_own_computation(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("s.toml").write_text(TWO.format(most=1_000_000, limit=5, target=4), "utf-8")
