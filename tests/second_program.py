@@ -59,6 +59,10 @@ class SecondProgram:
         locks = self.of.cells[unit, kpi].locks
         return self.form(max(0.0, locks[t])) if t in locks else self.unit("x", unit, kpi, t)
 
+    def largest(self, kpi: str) -> Form:
+        """The largest relative stretch over the year, which may be below 0 where locks of single periods are."""
+        return self.unit("m", kpi) - self.form(10.0)
+
     def size(self, cell: Cell, kpi: str) -> float:
         return max(abs(cell.baseline), self.of.kpis[kpi].step)
 
@@ -223,7 +227,7 @@ class SecondProgram:
         members = [u for u, c in cells.items() if c.lock is None and len(c.locks) < self.of.count]
         relative = [self.year(u, kpi) / self.size(cells[u], kpi) for u in members]
         for form in relative:
-            self.at_most(form - self.unit("m", kpi))
+            self.at_most(form - self.largest(kpi))
             if self.of.has_band:
                 mean = sum(relative) / len(relative)
                 self.at_most(form - mean, BAND)
@@ -240,7 +244,7 @@ class SecondProgram:
                 form = form + (goal["priority"] == priority) * goal["weight"] / scale * self.unit("f", name)
             found.append(form)
         count = sum(len(units) for units in self.members.values())
-        fairness = sum((len(m) / max(1, count) * self.unit("m", kpi) for kpi, m in self.members.items()), self.form())
+        fairness = sum((len(m) / max(1, count) * self.largest(kpi) for kpi, m in self.members.items()), self.form())
         hours = sum(self.effort.values())
         uses = self.of.capacity or self.of.capacity_above is not None
         return [*found, fairness, sum(self.pay) + sum(self.cash) + (self.of.price if uses else 0.0) * hours]

@@ -25,7 +25,7 @@ def compare_peers(cascade: Cascade, plan: Plan) -> FairnessResult:
     """Return what is compared of each group of peers, the largest group value first where groups are as written."""
     compared, columns = cascade.columns.compared, cascade.columns
     values = compared.values(plan.stretch[columns.stretch_cell], plan.levels)
-    largest = np.zeros(len(compared.count))
+    largest = np.full(len(compared.count), -np.inf)
     np.maximum.at(largest, compared.group, values)
     mean = np.bincount(compared.group, values, len(compared.count)) / np.maximum(compared.count, 1)
     rows = zip(compared.names, compared.count.tolist(), largest.tolist(), mean.tolist(), strict=True)

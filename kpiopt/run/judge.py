@@ -263,6 +263,6 @@ def stretches(graph: CausalGraph, stretch: Floats) -> tuple[float, float | None]
     if not len(cell):
         return worst, None
     peers = peer_groups(scenario, cell, np.arange(len(cell)))
-    largest = np.zeros(len(peers.count))
+    largest = np.full(len(peers.count), -np.inf)
     np.maximum.at(largest, peers.group, relative[cell])
     return worst, float(peers.count @ largest / peers.count.sum())

@@ -40,8 +40,8 @@ class Compared:
         Of the groups.
     stretch, level : Weighted
         What makes v_i.
-    most : (n,) float
-        Largest v_i that the boxes of the decisions allow.
+    least, most : (n,) float
+        Least and largest v_i that the boxes of the decisions allow; below 0 where locks of single periods are.
     label : callable
         Name of each member.
     unit : str
@@ -53,6 +53,7 @@ class Compared:
     names: tuple[str, ...]
     stretch: Weighted
     level: Weighted
+    least: Floats
     most: Floats
     label: Callable[[int], str]
     unit: str
@@ -128,7 +129,6 @@ def compare_cells(
     """
     scenario, cell = graph.scenario, np.flatnonzero(graph.scenario.cells.has_decision)
     scale, unit = graph.stretch_scale[cell], "relative stretch"
-    largest = np.bincount(stretch_decided, stretch.upper / scale, len(decided)).astype(np.float64)
     if scenario.fairness.measure == "chance":
         by_chance, periods = np.ones(len(decided)), scenario.periods
         by_chance[peers.member] = chance_scale(scenario, decided[peers.member], *_goals_of_cells(graph, decided, peers))
@@ -136,7 +136,10 @@ def compare_cells(
         if periods is not None:
             left = periods.left(scenario.cells.kpi, scenario.cell_period)[cell]
             scale = np.divide(scale, left, out=np.full(len(cell), np.inf), where=left > 0.0)
-        largest = np.bincount(stretch_decided, stretch.upper / scale, len(decided)).astype(np.float64)
+    least, most = (
+        np.bincount(stretch_decided, end / scale, len(decided)).astype(np.float64)
+        for end in (stretch.lower, stretch.upper)
+    )
     row_of = np.full(len(decided), -1, dtype=np.int64)
     row_of[peers.member] = np.arange(len(peers.member))
     member = np.flatnonzero(row_of[stretch_decided] >= 0)
@@ -147,7 +150,8 @@ def compare_cells(
         peers.names,
         Weighted(row_of[stretch_decided[member]], member, 1.0 / scale[member]),
         _nothing(),
-        largest[peers.member],
+        least[peers.member],
+        most[peers.member],
         lambda i: graph.node_name(int(node[i])),
         unit,
     )
@@ -184,7 +188,7 @@ def compare_loads(
     """
     scenario = graph.scenario
     units, cell = scenario.units, np.flatnonzero(scenario.cells.has_decision)
-    free = ~scenario.horizon.is_locked[scenario.cell_base[cell]]
+    free = ~(scenario.cells.is_locked[cell] | scenario.horizon.is_locked[scenario.cell_base[cell]])
     holder, resource = list[int](), list[str]()
     works, uses = list[Weighted](), list[Weighted]()
     for name, capacity in units.capacity.items():
@@ -204,7 +208,8 @@ def compare_loads(
     named = [resource[i] for i in busy.tolist()]
     labels = [f"{name}@{units.ids[u]}" for u, name in zip(unit.tolist(), named, strict=True)]
     group, count, names = group_units(scenario, unit, named)
-    found = Compared(group, count, names, stretched, levelled, np.zeros(len(unit)), labels.__getitem__, "load")
+    nothing = np.zeros(len(unit))  # what is locked does not count, so that no load is below 0
+    found = Compared(group, count, names, stretched, levelled, nothing, nothing, labels.__getitem__, "load")
     return replace(found, most=found.values(stretch.upper, level.upper))
 
 
@@ -242,11 +247,10 @@ def add_fair(build: ProgramBuilder, scenario: Scenario, compared: Compared) -> F
 
 
 def add_largest(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Columns:
-    """m_G in [0, the largest v_i that the boxes of group G allow]."""
+    """m_G in [l_G, h_G], what the boxes of group G allow any v_i;  l_G is at most 0, below it with locks below 0."""
     if not wanted:
         return build.add_columns("largest", np.empty(0), np.empty(0), str)
-    highest = _highest(compared)
-    return build.add_columns("largest", np.zeros(len(highest)), 1.01 * highest, lambda i: compared.names[i])
+    return build.add_columns("largest", *_box(compared), lambda i: compared.names[i])
 
 
 def needs_mean(scenario: Scenario) -> bool:
@@ -255,13 +259,13 @@ def needs_mean(scenario: Scenario) -> bool:
 
 
 def add_mean(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Columns:
-    """u_G in [0, the largest v_i that the boxes of group G allow], the mean of the group."""
-    highest = _highest(compared) if wanted else np.empty(0)
-    return build.add_columns("mean", np.zeros(len(highest)), 1.01 * highest, lambda i: compared.names[i])
+    """u_G in [l_G, h_G], the mean of the group."""
+    low, high = _box(compared) if wanted else np.empty((2, 0))
+    return build.add_columns("mean", low, high, lambda i: compared.names[i])
 
 
 def add_ranks(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Leximin:
-    """t_Gk and d_Gki in [0, the largest v_i that the boxes of group G allow], for k = 2, 3, … to the group's size.
+    """t_Gk in [l_G, h_G] and d_Gki in [0, h_G - l_G], for k = 2, 3, … to the group's size.
 
     Raises
     ------
@@ -276,7 +280,7 @@ def add_ranks(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Lex
     members = [np.flatnonzero(compared.group == g) for g in range(len(count))]
     member = np.concatenate([members[g] for g in group.tolist()] or [np.empty(0, dtype=np.int64)])
     of_worst = np.repeat(np.arange(len(group)), count[group])
-    highest = 1.01 * _highest(compared)
+    low, high = _box(compared)
 
     def worst_name(i: int) -> str:
         return f"{compared.names[group[i]]}, {rank[i]} worst"
@@ -284,15 +288,17 @@ def add_ranks(build: ProgramBuilder, compared: Compared, *, wanted: bool) -> Lex
     def beyond_name(j: int) -> str:
         return f"{compared.label(int(member[j]))}, {rank[of_worst[j]]} worst"
 
-    worst = build.add_columns("worst", np.zeros(len(group)), highest[group], worst_name)
-    beyond = build.add_columns("beyond", np.zeros(len(member)), highest[group[of_worst]], beyond_name)
+    worst = build.add_columns("worst", low[group], high[group], worst_name)
+    beyond = build.add_columns("beyond", np.zeros(len(member)), (high - low)[group[of_worst]], beyond_name)
     return Leximin(worst, beyond, group, rank, of_worst, member)
 
 
-def _highest(compared: Compared) -> Floats:
-    highest = np.zeros(len(compared.count))
+def _box(compared: Compared) -> tuple[Floats, Floats]:
+    """Return the least and the largest v_i that the boxes of each group allow, a little wider, 0 among them."""
+    lowest, highest = np.zeros((2, len(compared.count)))
+    np.minimum.at(lowest, compared.group, compared.least)
     np.maximum.at(highest, compared.group, compared.most)
-    return highest
+    return 1.01 * lowest, 1.01 * highest
 
 
 def _too_many(compared: Compared) -> Problem:

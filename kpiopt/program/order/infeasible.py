@@ -118,6 +118,7 @@ def _opened(cascade: Cascade) -> ProgramArrays:
     upper[follows] = np.inf
     for block in (columns.shortfall, *columns.fair.blocks):
         upper[block.positions] = np.inf
+    lower[columns.fair.mean.positions] = -np.inf
     if cascade.graph.scenario.periods is not None:  # the rows over the horizon bound these
         upper[columns.stretch.positions[~_has_own_most(cascade)]] = np.inf
     return replace(arrays, column_lower=lower, column_upper=upper)
