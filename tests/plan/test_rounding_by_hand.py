@@ -97,6 +97,35 @@ def test_a_total_that_limits_keep_lower_is_told_in_the_kpis_own_sense() -> None:
     assert "co/k at 7.5, where 7.0 would be nearest" in note.message
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_that_pays_for_others_may_end_further_off_than_its_neighbours(tmp_path: Path, count: int) -> None:
+    """b has to go up from 100.2 to 101, for 2.4 of pay that is used up: a goes down by 3, from 110 to 107.
+
+    The total of 315.8 stays 316, since c is paid nothing for what it takes over: 108 where 105.6 was planned.
+    """
+    names = [f"p{t + 1}" for t in range(count)]
+    text = f"""
+schema = 1
+name = "Pay"
+periods = {names}
+[kpi.k]
+step = 1
+[budget.pay]
+limit = 10.6
+every = "period"
+[unit.co]
+"""
+    for unit, rate in (("a", 1), ("b", 3), ("c", 0)):
+        text += f'[unit.{unit}]\nparent = "co"\n[cell."{unit}/k"]\nbaseline = {100 * count}\n'
+        text += f"max_stretch = {50 * count}\npay_rate = {rate}\n"
+    text += "".join(f'[cell."b/k/{name}"]\nmin_stretch = 0.2\n' for name in names)
+    (tmp_path / "s.toml").write_text(text)
+    plan = plan_of(load_scenario(tmp_path / "s.toml"), [x for x in (10, 0.2, 5.6) for _ in names])
+    right = {"co": 316, "a": 107, "b": 101, "c": 108}
+    assert {unit: targets(plan, unit) for unit in right} == {u: [n] * count + [n * count] for u, n in right.items()}
+    assert plan.notes == ()
+
+
 def test_the_horizon_of_each_kind(tmp_path: Path) -> None:
     # A flow: 25 + 1.3 and 25 + 2.9 make 54.2, so 54; the first has 26.3 so far, so 26, and 28 are left.
     assert targets(by_period(tmp_path, "", "", [1.3, 2.9])) == [26, 28, 54]
