@@ -18,6 +18,7 @@ def check_asked(findings: Findings, model: ScenarioDocument) -> None:
     _check_names(findings)
     _check_steps(findings, model)
     _check_priority(findings, model)
+    _check_promised(findings, model)
 
 
 def _check_names(findings: Findings) -> None:
@@ -38,6 +39,19 @@ def _check_steps(findings: Findings, model: ScenarioDocument) -> None:
     if decide.effort_price and "cost" not in decide.order:
         message = "decide.effort_price changes nothing: the step `cost` is not in the order"
         _note(findings, message, ("decide", "effort_price"), 'add "cost" to the order, or remove it')
+
+
+def _check_promised(findings: Findings, model: ScenarioDocument) -> None:
+    """What `[odds]` says is about odds that the plan promises; a study may ask for some as well."""
+    given = model.odds.model_fields_set & {"draws", "seed"}
+    document = findings.document
+    words = {str(key) for data in (document.merged.data, document.data) for path, _ in walk(data) for key in path}
+    is_used = any(word == "p_min" or word.endswith(".p_min") for word in words)
+    if not given or is_used or model.recourse is not None or "cvar" in model.decide.order:
+        return
+    first = next(field for field in type(model.odds).model_fields if field in given)
+    message = f"odds.{first} changes nothing of the plan: it promises no odds"
+    _note(findings, message, ("odds", first), "write p_min beside it or in a goal, or remove it (solve --risk uses it)")
 
 
 def _check_priority(findings: Findings, model: ScenarioDocument) -> None:

@@ -28,6 +28,10 @@ _SCALES = {
     "k": 1e3, "t": 1e3, "tsd": 1e3, "thousand": 1e3, "000": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6,
     "bn": 1e9, "mrd": 1e9, "billion": 1e9,
 }  # fmt: skip
+_TIMES = {
+    "second": 1.0, "sec": 1.0, "minute": 60.0, "min": 60.0, "hour": 3600.0, "hr": 3600.0, "h": 3600.0, "day": 86400.0,
+    "week": 604800.0,
+}  # fmt: skip
 _CURRENCIES = {"€": "eur", "euro": "eur", "euros": "eur", "$": "usd", "£": "gbp", "¥": "jpy"}
 _MEASURE = re.compile(r"(?:(k|t|tsd|thousand|000|mn|mio|million|m|bn|mrd|billion)[.\s]*)?(€|\$|£|¥|[a-z]{3}|euros?)")
 
@@ -115,9 +119,9 @@ class MeasureChecks:
         self._ask("W-sign", message, kpi, driver, fix)
 
     def _check_scale(self, kpi: Kpi, driver: Driver) -> None:
-        """Ask about one currency in two scales with a contribution as if they were one."""
+        """Ask about one currency, or time, in two scales with a contribution as if they were one."""
         cause, size = self.kpis[driver.cause], abs(driver.slope)
-        ours, theirs = money_of(kpi.unit), money_of(cause.unit)
+        ours, theirs = (money_of(unit) or time_of(unit) for unit in (kpi.unit, cause.unit))
         if ours is None or theirs is None or ours[1] != theirs[1] or ours[0] == theirs[0] or not size:
             return
         ratio = theirs[0] / ours[0]
@@ -153,6 +157,19 @@ def is_percent(unit: str) -> bool:
     (True, True, False)
     """
     return _PERCENT.search(unit.casefold()) is not None
+
+
+def time_of(unit: str) -> tuple[float, str] | None:
+    """Return the seconds of a unit of time and "time"; None where it is none.
+
+    Examples
+    --------
+    >>> time_of("hours"), time_of("min"), time_of("calls")
+    ((3600.0, 'time'), (60.0, 'time'), None)
+    """
+    word = unit.strip().casefold()
+    seconds = _TIMES.get(word) or _TIMES.get(word.removesuffix("s"))
+    return None if seconds is None else (seconds, "time")
 
 
 def money_of(unit: str) -> tuple[float, str] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from kpiopt.errors import Location, ModelError, Problem
 from kpiopt.reading.findings import Findings
-from kpiopt.reading.key_path import KeyPath
+from kpiopt.reading.key_path import KeyPath, walk
 from kpiopt.reading.layer import COMMAND_LINE
 from kpiopt.reading.rows import Rows
 from kpiopt.reading.toml.text import scan_typed_key
@@ -37,6 +37,24 @@ def check_relax(findings: Findings, scenario: Scenario) -> None:
             rule += 'or by the name of a limit, such as "budget.pay" or "capacity.hours@north"'
             fix = findings.nearest(key, known) or "correct or remove the key"
             findings.at("E-unknown-limit", message, ("relax", key), rule=rule, fix=fix, key=True, kind=ModelError)
+    said = {str(key) for path, _ in walk(findings.document.merged.data.get("variant", {})) for key in path}
+    for key in sorted(scenario.relax.keys() & (_empty_families(findings, scenario) - said)):
+        message = f"relax.{key} changes nothing: the scenario has none"
+        fix, rule = "correct or remove it", "a setting that nothing depends on is often a slip"
+        findings.at("W-no-effect", message, ("relax", key), rule=rule, fix=fix, key=True)
+
+
+def _empty_families(findings: Findings, scenario: Scenario) -> set[str]:
+    """Return the families of limits of which a scenario has none."""
+    data = findings.document.data
+    there = {
+        "budget": bool(scenario.budgets),
+        "capacity": bool(scenario.units.capacity),
+        "assign": bool(data.get("assign")),
+        "lock": bool(scenario.cells.is_locked.any()) or scenario.periods is not None,
+        "per_period": any(entry.get("per_period") for entry in data.get("guardrail", {}).values()),
+    }
+    return {family for family, is_there in there.items() if not is_there}
 
 
 def _limits(scenario: Scenario) -> Iterator[str]:

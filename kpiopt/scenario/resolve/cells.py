@@ -76,7 +76,7 @@ def resolve_cells(
     coefficient, _ = roll_up.weights(given_sizes(roll_up, given), is_mean)
     baseline = _baselines(roll_up, given, coefficient, root_baseline, bounds_of(model))
     uncertainty, execution = _execution(findings, model, given, selector, reader)
-    growth, near_peers = _growth(model, given, selector), _beside_peers(model, given, selector)
+    growth, near_peers = _growth(findings, model, given, selector), _beside_peers(model, given, selector)
     boxes = closed(*_boxes(given, baseline[roll_up.cell >= 0], growth))
     inner = roll_up.is_parent[roll_up.cell >= 0]
     cells = _build(given, baseline[roll_up.cell >= 0], execution, growth, *(np.where(inner, np.nan, b) for b in boxes))
@@ -162,15 +162,20 @@ def _default(values: Floats, value: float) -> Floats:
     return np.where(np.isnan(values), value, values)
 
 
-def _growth(model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats:
+def _growth(findings: Findings, model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats:
     """Return the ends that guardrails give, as shares of the baseline, (2, n_cells); NaN where a cell has its own."""
     growth = np.full((2, len(given)), np.nan)
+    own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
     for name, entry in model.guardrail.items():
         chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
         if entry.growth is None:
             continue
         growth[:, chosen] = np.array(entry.growth)[:, None]
-    own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
+        is_used = np.isnan(own[1]) | (np.isnan(own[0]) & (entry.growth[0] > 0.0))
+        if np.any(chosen) and not np.any(is_used[chosen]):
+            message = f"guardrail.{name}.growth changes nothing: every cell that it is about has a range of its own"
+            rule, fix = "a cell's own max_stretch counts before growth", "empty the cells' max_stretch, or remove it"
+            findings.at("W-no-effect", message, ("guardrail", name, "growth"), rule=rule, fix=fix, key=True)
     return np.where(np.isnan(own), growth, np.nan)
 
 

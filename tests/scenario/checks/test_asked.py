@@ -38,7 +38,7 @@ def told(tmp_path, text: str) -> list[str]:
     [
         ('[odds]\np_min = 0.6\ngoals = ["sales", "sales"]\n[uncertainty]\nexecution = "0.7 to 1"', "odds.goals"),
         ('[initiative.x]\nunits = ["a", "a"]\nmax = 1\neffects.sales = 1', "initiative.x.units"),
-        ('[guardrail.g]\nwhere = { kpi = ["sales", "sales"] }\ngrowth = [0.0, 0.2]', "guardrail.g.where.kpi"),
+        ('[guardrail.g]\nwhere = { kpi = ["sales", "sales"] }\ngrowth = [0.1, 0.2]', "guardrail.g.where.kpi"),
         ('[decide]\npeers = ["level", "level"]', "decide.peers"),
     ],
 )
@@ -64,3 +64,26 @@ def test_a_priority_that_no_goal_has(tmp_path, priority, where):
     text = f'[goal.more]\nkpi = "sales"\ntarget = 125\npriority = 3\n[odds]\np_min = 0.6\npriority = {priority}'
     found = told(tmp_path, text)
     assert [where in message for message in found] == ([True] if where else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[relax]\nassign = 1\n", ["relax.assign changes nothing: the scenario has none"]),
+        ("[relax]\nbudget = 1\ncapacity = 2\n", ["relax.budget changes nothing: the scenario has none"]),
+        ("[relax]\nbudget = 1\n[variant.v.budget.cash]\nlimit = 5\n", []),
+        ("[relax]\ncapacity = 2\nmax_stretch = 3\n", []),
+        ("[odds]\ndraws = 64\n", ["odds.draws changes nothing of the plan: it promises no odds"]),
+        ("[odds]\nseed = 3\n", ["odds.seed changes nothing of the plan: it promises no odds"]),
+        ("p_min = 0.5\n[odds]\ndraws = 64\n", []),
+        ("[odds]\ndraws = 64\n[variant.v]\ngoal.sales.p_min = 0.5\n", []),
+        (
+            "[guardrail.g]\ngrowth = [0, 0.1]\n",
+            ["guardrail.g.growth changes nothing: every cell that it is about has a range of its own"],
+        ),
+        ("[guardrail.g]\ngrowth = [0.02, 0.1]\n", []),
+        ("[guardrail.g]\ngrowth = [0, 0.1]\n[unit.b]\nparent = 'co'\n[cell.'b/sales']\nbaseline = 5\n", []),
+    ],
+)
+def test_settings_that_nothing_depends_on_are_told(tmp_path, text, said):
+    assert told(tmp_path, text) == said

@@ -104,6 +104,11 @@ class TestScales:
             ("EUR", "EUR", "1", False),
             ("kEUR", "USD", "1", False),
             ("days", "EUR", "1", False),
+            ("hours", "minutes", "1", True),
+            ("min", "hours", "1", True),
+            ("hours", "minutes", "60", False),
+            ("days", "hours", "6", False),
+            ("hours", "hours", "1", False),
         ],
     )
     def test_one_currency_in_two_scales(
