@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kpiopt.cli.arguments import NO_LIMIT, AsJson, ExecutorName, ScenarioPath, TimeLimit, Workers, named_folder
+from kpiopt.cli.arguments import (
+    NO_LIMIT,
+    AllowCode,
+    AsJson,
+    ExecutorName,
+    ScenarioPath,
+    TimeLimit,
+    Workers,
+    named_folder,
+)
 from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
@@ -131,6 +140,7 @@ def backtest(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page with figures.")
     ] = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Stand at past periods, forecast with what was known then, and score what happened."""
@@ -156,7 +166,7 @@ def backtest(
     with ended_by(deadline, "the history was read"):
         read = read_history(history, style=_style(delimiter, decimal, thousands))
         known = cut_history(meet_model(read, scenario), until)
-    options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed)
+    options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed, allow_code=allow_code)
     with showing_progress("testing") as progress, ended_by(deadline, "all forecasts were tested"):
         found = test(known, scenario, options, progress, place)
     answer = backtest_as_dict(found, known, options) | {"files": tested_files(document.files, path.parent)}

@@ -221,6 +221,14 @@ def averages(kpi: str, model: Scenario | None) -> bool:
     return model is not None and kpi in model.kpis and model.kpis[kpi].roll_up != "sum"
 
 
+def scale_of(kpi: str, model: Scenario | None) -> tuple[float, float]:
+    """Return the rounding step of a KPI (0 for none) and its sign: -1 where lower is better."""
+    if model is None or kpi not in model.kpis:
+        return 0.0, 1.0
+    position = model.kpi_position[kpi]
+    return float(model.kpi_step[position]), float(model.kpi_sign[position])
+
+
 def leaf_series(series: Series, model: Scenario | None, notes: list[str]) -> Series:
     """Return the units that have no unit below them in the history: the others' past is the roll-up of these."""
     if model is None:

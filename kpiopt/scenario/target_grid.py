@@ -9,6 +9,7 @@ value itself must reach the target, up to `TOLERANCE` of what is compared.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kpiopt.scenario.scenario import Floats
 
@@ -57,6 +58,17 @@ def least_hit(target: Floats, baseline: Floats, step: Floats, sign: Floats) -> F
     rounded = (np.round(sign * target / safe) - 0.5) * safe
     near = sign * target - TOLERANCE * _compared(target, baseline)
     return np.asarray(sign * np.where(grid > 0, rounded, near))
+
+
+def reaches(value: Floats, target: Floats, baseline: Floats, step: Floats, sign: Floats) -> NDArray[np.bool_]:
+    """Return whether values reach their targets, (n,) bool; `value` may be (n_draws, n).
+
+    Parameters
+    ----------
+    value, target, baseline, step, sign : (n,) float
+        As for `least_hit`.
+    """
+    return np.asarray(sign * value >= sign * least_hit(target, baseline, step, sign))
 
 
 def target_noise(target: Floats, baseline: Floats) -> Floats:

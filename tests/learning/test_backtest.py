@@ -10,8 +10,9 @@ import pytest
 
 import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.learning.backtests.backtest import BacktestOptions, backtest
-from kpiopt.learning.backtests.plan_then import plan_then, question_then
+from kpiopt.learning.backtests.backtest import BacktestOptions, _beside, _judge_targets, backtest
+from kpiopt.learning.backtests.plan_then import PlanThen, plan_then, question_then
+from kpiopt.learning.backtests.results import Case, plan_score
 from kpiopt.learning.backtests.scores import by_cluster, target_error
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.history_file import read_history
@@ -89,6 +90,94 @@ def test_targets_made_anew_are_held_against_what_happened(folder, capsys):
     assert units["gain"]["low"] < units["gain"]["over_last_year"] < units["gain"]["high"]
     assert main([*words, "--json", "--executor", "threads:2"]) == 0
     assert json.loads(capsys.readouterr().out) == answer
+
+
+def changed(folder, *pairs, more=""):
+    text = (folder / "model.toml").read_text()
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "model.toml").write_text(text + more)
+    return kpiopt.load(folder / "model.toml")
+
+
+LEAF = ('visits = { contribution = "3 to 8", at = "team" }', ""), ("[kpi.sales.drivers]", "")
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_target_is_hit_on_the_side_that_its_odds_are_of(direction):
+    """105 where 100 is planned is a hit where higher is better; 100.4 is one on both sides, by the KPI's step."""
+    sign = 1.0 if direction == "up" else -1.0
+    units = ("a", "b", "c")
+    scale = (np.full(3, 100.0), np.full(3, 1.0), np.full(3, sign))
+    plan = PlanThen("k", units, np.full(3, 100.0), np.full(3, 0.5), *scale)
+    happened = np.array([105.0, 95.0, 100.4 if direction == "down" else 99.6])
+    groups = {"target": np.full(3, 100.0), "groups": {}, "units": units}
+    draws = np.array([[101.0, 101.0, 101.0], [102.0, 99.0, 99.0]])
+    case = Case(draws, happened, naive=np.full(3, 100.0), last=np.full(3, 100.0), **groups)
+    wanted = [direction == "up", direction == "down", True]
+    assert _beside(plan, case).hit.tolist() == wanted
+    score = plan_score("k", 1, [_beside(plan, case)])
+    assert score.odds.happened.tolist() == wanted
+    odds, hits = _judge_targets(case, (1.0, sign), None, np.random.default_rng(0))
+    assert hits == [float(hit) for hit in wanted]
+    assert odds == ([1.0, 0.5, 0.5] if direction == "up" else [0.0, 0.5, 0.5])
+
+
+def test_lower_is_better_in_a_whole_back_test(folder):
+    """Targets of nearly 0, where less is better, have no odds and are missed; where more is, both are certain."""
+    model = changed(folder, *LEAF, ("[kpi.visits]", '[kpi.visits]\ndirection = "down"'))
+    head, *rows = (folder / "history.csv").read_text().splitlines()
+    lines = [f"{row},{'0.001' if ',visits,' in row else ''}" for row in rows]
+    (folder / "history.csv").write_text("\n".join([f"{head},target", *lines]) + "\n")
+    history = read_history(folder / "history.csv")
+    options = BacktestOptions(1, (1,), 100, 7)
+    found = backtest(history, model, options)
+    assert found.targets.bin(0.0, 0.2)[:2] == (6, 0.0)
+    visits = next(s for s in found.plans if s.kpi == "visits")
+    assert visits.odds.happened.tolist() == [1.0] * 6, "fewer visits came in each team than were planned"
+    up = backtest(history, changed(folder, ('direction = "down"', 'direction = "up"')), options)
+    assert up.targets.bin(0.8, 1.0)[:2] == (6, 1.0)
+
+
+ROBUST = """
+[decide]
+order = ["goals", "cost", "reference"]
+robust = ["hard", "poor"]
+[variant.hard]
+goal.sales.target = 9500
+[variant.poor.kpi.sales.drivers.visits]
+contribution = 1.5
+[variant.poor.cell."t0/visits"]
+baseline = 20
+max_stretch = 50
+"""
+
+
+def test_a_robust_plan_of_then_is_judged_in_variants_of_then(folder):
+    """Variants are of then as the model is, and keep what they say for themselves."""
+    model = changed(folder, more=ROBUST)
+    fit = fit_history(read_history(folder / "history.csv").until(12), model, FitOptions(1, 200, 7))
+    question = question_then(model, fit)
+    variants = dict(question.robust)
+    hard, poor = variants["hard"], variants["poor"]
+    assert np.array_equal(hard.cells.baseline, question.cells.baseline)
+    assert hard.goals["sales"].target == pytest.approx(question.goals["sales"].target * 9500 / 9000)
+    assert poor.kpis["sales"].drivers[0].contribution.mean == 1.5
+    assert question.kpis["sales"].drivers[0].contribution.mean == pytest.approx(5.0, abs=0.5)
+    ratio = poor.cells.baseline / question.cells.baseline
+    assert sorted(set(ratio.round(9))) == [0.5, 1.0]
+    assert len(plan_then(model, fit, 64, 7)) == 2
+
+
+def test_rules_of_a_model_are_run_with_permission_only(folder, capsys):
+    (folder / "rules.py").write_text("def add_rules(model, scenario):\n    pass\n")
+    changed(folder, more='[rules]\nfile = "rules.py"\n')
+    words = ["backtest", str(folder / "model.toml"), str(folder / "history.csv"), "--draws", "100", "--origins", "1"]
+    assert main(words) == 3
+    assert "--allow-code" in capsys.readouterr().err
+    assert main([*words, "--allow-code"]) == 0
+    assert "no plan as of" not in capsys.readouterr().out
 
 
 def test_a_plan_that_was_not_possible_then_is_told_and_the_rest_is_scored(folder):

@@ -29,9 +29,10 @@ from kpiopt.learning.execution import Execution
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
-from kpiopt.learning.known_names import averages, leaf_series, regions_of, silent_units
+from kpiopt.learning.known_names import averages, leaf_series, regions_of, scale_of, silent_units
 from kpiopt.learning.links import has_enough
 from kpiopt.scenario.scenario import ORGANIZATION, Scenario
+from kpiopt.scenario.target_grid import reaches
 from kpiopt.workers.executor import Ready, answers
 from kpiopt.workers.job import SERIAL, Executor
 
@@ -52,6 +53,8 @@ class BacktestOptions:
     draws, seed : int
     plan : bool
         Whether the model's own targets are made anew at every origin.
+    allow_code : bool
+        Whether the model's rules file may be run for that.
     """
 
     origins: int = 5
@@ -59,6 +62,7 @@ class BacktestOptions:
     draws: int = 1000
     seed: int = 7
     plan: bool = True
+    allow_code: bool = False
 
 
 def backtest(
@@ -84,6 +88,8 @@ def backtest(
     ------
     NumericsError
         Where the history is too short for a single origin.
+    SecurityError
+        Where the model has a rules file and there is no permission to run it.
     """
     points = [(horizon, count) for horizon in options.horizons for count in _origins(history, horizon, options.origins)]
     progress(f"{len(points)} past periods")
@@ -98,7 +104,7 @@ def backtest(
         for kpi, case in origin.cases.items():
             found.cases.setdefault((kpi, horizon), []).append(case)
             rng = np.random.default_rng([options.seed, count, horizon, 1])
-            found.judge(case, origin.executions.get(kpi), rng, range(count, count + horizon))
+            found.judge(case, scale_of(kpi, model), origin.executions.get(kpi), rng, range(count, count + horizon))
         for kpi, planned in origin.plans:
             found.plans.setdefault((kpi, horizon), []).append(planned)
         found.notes += origin.notes
@@ -145,7 +151,8 @@ class _Origins:
         if not self.options.plan or self.model is None or not can_plan(self.model):
             return origin
         try:
-            plans = plan_then(self.model, fit, self.options.draws, self.options.seed)
+            options = self.options
+            plans = plan_then(self.model, fit, options.draws, options.seed, allow_code=options.allow_code)
         except Infeasible as error:
             note = f"no plan as of {fit.history.grid.names[-1]}: {error.problems[0].message}"
             return replace(origin, notes=(note,))
@@ -158,9 +165,11 @@ def _beside(plan: PlanThen, case: Case) -> Planned:
     pairs = [(i, at[unit]) for i, unit in enumerate(plan.units) if unit in at]
     rows = np.array([row for _, row in pairs], dtype=np.int64)
     mine = np.array([i for i, _ in pairs], dtype=np.int64)
+    happened, target = case.happened[rows], plan.target[mine]
+    hit = reaches(happened, target, plan.baseline[mine], plan.step[mine], plan.sign[mine])
     return Planned(
-        tuple(case.units[row] for row in rows.tolist()), plan.target[mine], plan.odds[mine],
-        case.naive[rows], case.last[rows], case.target[rows], case.happened[rows],
+        tuple(case.units[row] for row in rows.tolist()), target, plan.odds[mine],
+        case.naive[rows], case.last[rows], case.target[rows], happened, hit,
     )  # fmt: skip
 
 
@@ -176,9 +185,12 @@ class _Found:
         self.periods: set[int] = set()
         self.notes: list[str] = []
 
-    def judge(self, case: Case, execution: Execution | None, rng: np.random.Generator, periods: range) -> None:
+    def judge(
+        self, case: Case, scale: tuple[float, float], execution: Execution | None, rng: np.random.Generator,
+        periods: range,
+    ) -> None:  # fmt: skip
         """Judge the history's own targets."""
-        given, hits = _judge_targets(case, case.target, execution, rng)
+        given, hits = _judge_targets(case, scale, execution, rng)
         self.given += given
         self.hits += hits
         self.periods |= set(periods) if given else set()
@@ -253,21 +265,22 @@ def _over(values: Floats, as_mean: bool) -> Floats:
 
 
 def _judge_targets(
-    case: Case, target: Floats, execution: Execution | None, rng: np.random.Generator
+    case: Case, scale: tuple[float, float], execution: Execution | None, rng: np.random.Generator
 ) -> tuple[list[float], list[float]]:
-    """Return the odds that targets would have been given, and whether they were hit.
+    """Return the odds that the history's targets would have been given, and whether they were hit.
 
     Where execution can be told, an ask moves last year's value by the drift and by the share of it that came true,
     each as uncertain as it was then. Elsewhere the forecast stands as it is: it knows of no ask.
     """
-    asked = np.isfinite(target)
+    asked = np.isfinite(case.target)
     if not asked.any():
         return [], []
-    draws, goal, naive = case.draws[:, asked], target[asked], case.naive[asked]
+    draws, goal, naive = case.draws[:, asked], case.target[asked], case.naive[asked]
     if execution is not None and execution.is_told and (naive > 0.0).all():
         draws = _realised(len(draws), naive, goal / naive - 1.0, execution, rng)
-    odds = (draws >= goal).mean(axis=0)
-    return odds.tolist(), (case.happened[asked] >= goal).astype(float).tolist()
+    step, sign = (np.full(len(goal), part) for part in scale)
+    odds = reaches(draws, goal, naive, step, sign).mean(axis=0)
+    return odds.tolist(), reaches(case.happened[asked], goal, naive, step, sign).astype(float).tolist()
 
 
 def _realised(count: int, naive: Floats, ask: Floats, execution: Execution, rng: np.random.Generator) -> Floats:

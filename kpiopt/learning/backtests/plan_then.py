@@ -46,12 +46,17 @@ class PlanThen:
         Those with a decision; all with a fitted baseline where none has one.
     target, odds : (n,) float
         In the KPI's own unit; probability that the unit attains it.
+    baseline, step, sign : (n,) float
+        What the target is compared with values by, see `target_grid.least_hit`.
     """
 
     kpi: str
     units: tuple[str, ...]
     target: Floats
     odds: Floats
+    baseline: Floats
+    step: Floats
+    sign: Floats
 
 
 def can_plan(model: Scenario | None) -> bool:
@@ -59,7 +64,7 @@ def can_plan(model: Scenario | None) -> bool:
     return model is not None and model.periods is None and len(model.cells) > 0
 
 
-def plan_then(model: Scenario, fit: Fit, draws: int, seed: int) -> tuple[PlanThen, ...]:
+def plan_then(model: Scenario, fit: Fit, draws: int, seed: int, *, allow_code: bool = False) -> tuple[PlanThen, ...]:
     """Plan and simulate with what was known.
 
     Parameters
@@ -69,15 +74,19 @@ def plan_then(model: Scenario, fit: Fit, draws: int, seed: int) -> tuple[PlanThe
         What was learned from the history before.
     draws, seed : int
         Of the simulation.
+    allow_code : bool
+        Whether the model's rules file may be run.
 
     Raises
     ------
+    SecurityError
+        Where there is a rules file and no permission to run it.
     Infeasible
         Where no plan of then keeps the model's hard limits.
     """
     scenario = question_then(model, fit)
     settings = SimulationSettings(draws=draws, seed=seed, method="random")
-    run = solve_scenario(replace(scenario, simulation=settings), options=SolveOptions(beside=()))
+    run = solve_scenario(replace(scenario, simulation=settings), options=SolveOptions(allow_code=allow_code, beside=()))
     graph, simulation = run.graph, run.simulation
     odds = np.full(graph.n_nodes, np.nan) if simulation is None else simulation.node_odds
     found, row = [], _rows(model)
@@ -85,23 +94,38 @@ def plan_then(model: Scenario, fit: Fit, draws: int, seed: int) -> tuple[PlanThe
         known = [(unit, row[unit, spread.kpi]) for unit in spread.units if (unit, spread.kpi) in row]
         decided = [pair for pair in known if model.cells.has_decision[pair[1]]] or known
         node = graph.cell_node[np.array([cell for _, cell in decided], dtype=np.int64)]
-        found.append(PlanThen(spread.kpi, tuple(unit for unit, _ in decided), run.plan.target[node], odds[node]))
+        found.append(
+            PlanThen(
+                spread.kpi, tuple(unit for unit, _ in decided), run.plan.target[node], odds[node],
+                graph.baseline[node], scenario.kpi_step[graph.kpi[node]], graph.sign[node],
+            )
+        )  # fmt: skip
     return tuple(plan for plan in found if plan.units)
 
 
 def question_then(model: Scenario, fit: Fit) -> Scenario:
-    """Return the model's question as of the end of the history that was fitted."""
+    """Return the model's question as of the end of the history that was fitted, in its variants as well.
+
+    What a variant says for itself it says of then: its contributions and execution stay, its baselines differ from
+    those fitted as they differ from the model's.
+    """
+    robust = tuple((name, _then(other, fit, model)) for name, other in model.robust)
+    return replace(_then(model, fit, model), robust=robust)
+
+
+def _then(model: Scenario, fit: Fit, base: Scenario) -> Scenario:
+    """Return the question of a scenario, the model itself or one of its variants."""
     share = fit.horizon / fit.history.grid.per_year
     row = _rows(model)
     fitted = {row[unit, s.kpi]: (s, i) for s in fit.spreads for i, unit in enumerate(s.units) if (unit, s.kpi) in row}
-    cells, scale = _cells(model, fitted, share)
+    cells, scale = _cells(model, fitted, share, base.cells.baseline)
     return replace(
         model,
         cells=cells,
         noise=_noise(model, fit, fitted),
-        kpis={kpi.id: _kpi(kpi, fit) for kpi in model.kpis.values()},
+        kpis={kpi.id: _kpi(kpi, fit, base.kpis.get(kpi.id, kpi)) for kpi in model.kpis.values()},
         goals=_goals(model, fit, cells, scale),
-        uncertainty=_uncertainty(model.uncertainty, fit),
+        uncertainty=_uncertainty(model.uncertainty, fit, base.uncertainty),
         units=_units(model.units, share),
         budgets={key: replace(b, limit=b.limit * share) for key, b in model.budgets.items()},
         initiatives={key: replace(i, maximum=i.maximum * share) for key, i in model.initiatives.items()},
@@ -116,13 +140,14 @@ def _rows(model: Scenario) -> dict[tuple[str, str], int]:
     return {pair: row for row, pair in enumerate(zip(*names, strict=True))}
 
 
-def _cells(model: Scenario, fitted: dict[int, tuple[Spread, int]], share: float) -> tuple[Cells, Floats]:
+def _cells(model: Scenario, fitted: dict[int, tuple[Spread, int]], share: float, usual: Floats) -> tuple[Cells, Floats]:
     """Return the cells of then, and by how much each cell's baseline differs from the model's."""
     cells = model.cells
     adds = np.array([kpi.roll_up == "sum" for kpi in model.kpis.values()])[cells.kpi]
     baseline = cells.baseline * np.where(adds, share, 1.0)
     for row, (spread, i) in fitted.items():
-        baseline[row] = spread.mean[i]
+        moved = cells.baseline[row] / usual[row] if row < len(usual) and usual[row] else 1.0
+        baseline[row] = spread.mean[i] * moved
     scale = np.where(adds, share, 1.0)
     has_size = (cells.baseline != 0.0) & (baseline / np.where(cells.baseline == 0.0, 1.0, cells.baseline) > 0.0)
     scale[has_size] = baseline[has_size] / cells.baseline[has_size]
@@ -151,12 +176,13 @@ def _noise(model: Scenario, fit: Fit, fitted: dict[int, tuple[Spread, int]]) -> 
     )
 
 
-def _kpi(kpi: Kpi, fit: Fit) -> Kpi:
+def _kpi(kpi: Kpi, fit: Fit, usual: Kpi) -> Kpi:
     learned = {c.cause: written_contribution(c) for c in fit.contributions if c.kpi == kpi.id}
+    told = {(driver.cause, driver.contribution) for driver in usual.drivers}
     drivers = []
     for driver in kpi.drivers:
         new = learned.get(driver.cause)
-        if new is not None:
+        if new is not None and (driver.cause, driver.contribution) in told:
             contribution = parse_quantity(new["contribution"])
             driver = replace(driver, contribution=contribution, between=new.get("between", driver.between))
         drivers.append(driver)
@@ -176,9 +202,9 @@ def _goals(model: Scenario, fit: Fit, cells: Cells, scale: Floats) -> dict[str, 
     return found
 
 
-def _uncertainty(old: Uncertainty, fit: Fit) -> Uncertainty:
+def _uncertainty(old: Uncertainty, fit: Fit, usual: Uncertainty) -> Uncertainty:
     share = usable_execution(fit.executions)
-    if share is None:
+    if share is None or old.execution != usual.execution:
         return old
     learned = Quantity("normal", share)
     new = tuple(

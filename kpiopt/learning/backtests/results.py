@@ -191,7 +191,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Planned:
-    """Targets of one KPI planned at one origin, beside those made otherwise, and what happened, (n_units,) each."""
+    """Targets of one KPI planned at one origin, beside those made otherwise, and what happened, (n_units,) each.
+
+    `hit` is whether what happened reached the target of the plan.
+    """
 
     units: tuple[str, ...]
     plan: Floats
@@ -200,6 +203,7 @@ class Planned:
     last: Floats
     given: Floats
     happened: Floats
+    hit: NDArray[np.bool_]
 
 
 def level_score(kpi: str, horizon: int, level: str, cases: list[Case]) -> LevelScore:
@@ -237,7 +241,7 @@ def plan_score(kpi: str, horizon: int, plans: list[Planned]) -> PlanScore | None
     return PlanScore(
         kpi, horizon, target_error(plan, naive, happened, names), _error(naive, happened), _error(last, happened),
         _error(given[asked], happened[asked]) if asked.any() else None,
-        reliability(odds, (happened >= plan).astype(float)),
+        reliability(odds, np.concatenate([p.hit[ok] for p, ok in pairs]).astype(float)),
         (_by_size(plan, happened), _by_size(naive, happened)),
     )  # fmt: skip
 
