@@ -79,7 +79,7 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     OutputError
         Where the copy would replace the workbook or a file that kpiopt did not write.
     """
-    from kpiopt.reading.regular_file import open_regular
+    from kpiopt.reading.tables.table_file import read_table_bytes
     from kpiopt.reading.tables.table_findings import listing  # numpy
     from kpiopt.reading.tables.text_numbers import find_text_numbers, is_text_number, mend_text_numbers
     from kpiopt.runs.durable import require_place, write_output
@@ -93,8 +93,7 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
         return
     ((book, wanted),) = books.items()
     require_place(target, [Path(book), scenario], force=force)
-    with open_regular(Path(book)) as stream:
-        content, cells = mend_text_numbers(stream.read(), book, wanted)
+    content, cells = mend_text_numbers(read_table_bytes(Path(book), book), book, wanted)
     write_output(target, content, [Path(book), scenario], force=force)
     count = f"{len(cells):,} {'number that was' if len(cells) == 1 else 'numbers that were'} text"
     say(f"wrote {printable(str(target))}: {count} ({listing(cells)}); check it next")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from kpiopt.cli.arguments import AllowCode, Overrides, Replace, ScenarioPath, Variants, joined
+from kpiopt.cli.arguments import NO_LIMIT, AllowCode, Overrides, Replace, ScenarioPath, TimeLimit, Variants, joined
+from kpiopt.cli.signals import command_deadline
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_lines, say
 from kpiopt.errors import printable
@@ -39,6 +40,7 @@ def export(
     variants: Variants = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    time_limit: TimeLimit = NO_LIMIT,
     force: Replace = False,
 ) -> None:
     """Write the linear program of one step, as the steps before leave it, as LP or MPS."""
@@ -46,15 +48,17 @@ def export(
     from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.formulation.exchange import export_lines
     from kpiopt.program.formulation.rules_file import apply_rules
+    from kpiopt.program.solver.answer import SolverOptions
     from kpiopt.run.robust import add_variants
     from kpiopt.run.step_program import program_of_step
     from kpiopt.runs.durable import WRITTEN_BY, require_place, write_output
 
+    deadline = command_deadline(time_limit)
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
         require_place(out, checked.files, force=force)
     cascade = add_variants(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code))
-    program = program_of_step(cascade, step)
+    program = program_of_step(cascade, step, SolverOptions(deadline=deadline))
     by_name = FileFormat.MPS if out is not None and out.suffix.lower() == ".mps" else FileFormat.LP
     file_format = file_format or by_name
     lines = export_lines(program, file_format.value, step)

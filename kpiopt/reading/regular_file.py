@@ -58,6 +58,23 @@ def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
         raise
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a whole regular file of at most so many bytes, links followed.
+
+    Raises
+    ------
+    OSError
+        As `open_regular`, and where the file is larger.
+    ValueError
+        Where the path has a NUL character.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return content
+
+
 def is_regular(path: Path) -> bool:
     """Whether a regular file stands at a path, links followed; never raises."""
     try:

@@ -109,15 +109,12 @@ def solve_with_promises(
     cascade: Cascade,
     options: SolverOptions,
     progress: Progress = lambda _: None,
-    near: Solution | None = None,
     beside: Cuts | None = None,
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade, whether or not it promises odds.
 
     Parameters
     ----------
-    near : Solution, optional
-        As for `solve_program`; only without promises.
     beside : Cuts, optional
         Of the same goals with other odds, as for `solve_promised`.
 
@@ -131,7 +128,7 @@ def solve_with_promises(
     InfeasibleProgram, Unbounded, Uncertified, LimitReached
     """
     if not cascade.promises or cascade.cuts.cuts:
-        return cascade, solve_program(cascade.program, options, progress, near)
+        return cascade, solve_program(cascade.program, options, progress)
     from kpiopt.program.order.promised.search import solve_promised  # a plan without promises starts without it
 
     draws = planning_draws(cascade.graph, promised_goals(cascade.promises))

@@ -15,7 +15,7 @@ from kpiopt.program.trust.arrays import Floats, ProgramArrays
 from kpiopt.run.solve import solve_cascade
 
 
-def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions | None = None) -> LinearProgram:
+def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions) -> LinearProgram:
     """Return a cascade's program with what the steps before one have settled; those are solved for it.
 
     Without whole numbers an earlier step has fixed columns and rows at the sides where its duals hold them, or, with a
@@ -34,7 +34,7 @@ def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions |
         Where the steps before have no answer.
     """
     if cascade.promises and not cascade.cuts.cuts:
-        cascade, _ = solve_cascade(cascade, options or SolverOptions())
+        cascade, _ = solve_cascade(cascade, options)
     program = cascade.program
     labels = [objective.label for objective in program.objectives]
     position = len(labels) if step == "reference" else labels.index(step) if step in labels else 0
@@ -42,7 +42,7 @@ def program_of_step(cascade: Cascade, step: str | None, options: SolverOptions |
     if not earlier:
         return program
     posed = replace(cascade, program=replace(program, objectives=earlier, reference=None))
-    posed, solution = solve_cascade(posed, options or SolverOptions())
+    posed, solution = solve_cascade(posed, options)
     if any(block.integer.any() for block in program.columns):
         return _with_kept_rows(program, earlier, _limits(earlier, solution))
     face = solution.faces[-1]

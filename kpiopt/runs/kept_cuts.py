@@ -19,6 +19,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import build_cut, with_cuts
 from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, promised_goals, promises_of
 from kpiopt.program.trust.arrays import Floats
+from kpiopt.reading.regular_file import open_regular
 from kpiopt.simulation.planning.margins import planning_draws
 
 CUTS_FILE = "promises.npz"
@@ -58,7 +59,7 @@ def load_cuts(path: Path, cascade: Cascade) -> Cuts:
         Where the file is missing, damaged, or not about this cascade.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as archive:
             found = {name: archive[name] for name in archive.files}
         cuts = tuple(_cut(found, i) for i in range(len(found["promise"])))
         left = float(found["left"]) if "left" in found else 0.0  # runs before it was kept

@@ -14,7 +14,8 @@ from typing import Any
 from kpiopt.errors import Location, Problem, ScenarioError
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath
-from kpiopt.reading.regular_file import display_path, open_regular, unreadable
+from kpiopt.reading.regular_file import display_path, read_bytes, unreadable
+from kpiopt.reading.tables.table_file import MAX_FILE_BYTES
 from kpiopt.workers.versions import hash_file, installed_versions
 
 SLUG_LENGTH = 40
@@ -137,8 +138,7 @@ def _sample_references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str
 def _read_input(source: Path, path: KeyPath, number: int) -> InputCopy:
     """Read an input; its copy is named by what it is for, never by user text."""
     try:
-        with open_regular(source) as file:
-            content = file.read()
+        content = read_bytes(source, MAX_FILE_BYTES)
     except OSError as error:
         raise unreadable(source, display_path(source), None, error) from None
     role = {"tables": str(path[1]), "rules": "rules"}.get(str(path[0]), f"samples-{number}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kpiopt.errors import InputError, OutputError, Problem
-from kpiopt.reading.regular_file import is_regular, open_regular
+from kpiopt.reading.regular_file import is_regular, read_bytes
 from kpiopt.workers.versions import hash_file
 
 RUN_FILE = "run.json"
@@ -120,11 +120,7 @@ def read_run_file(path: Path) -> bytes:
     ------
     OSError, ValueError
     """
-    with open_regular(path) as file:
-        content = file.read(LARGEST_DOCUMENT + 1)
-    if len(content) > LARGEST_DOCUMENT:
-        raise ValueError(f"it has more than {LARGEST_DOCUMENT:,} bytes")
-    return content
+    return read_bytes(path, LARGEST_DOCUMENT)
 
 
 def read_summary(run: StoredRun) -> str:

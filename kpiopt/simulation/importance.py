@@ -66,24 +66,23 @@ class GoalDrivers:
     box: Box | None
 
 
-def first_order_index(x: Floats, y: Floats, slices: int | None = None) -> float:
+def first_order_index(x: Floats, y: Floats) -> float:
     """Return the first-order index of x for y from given data.
 
     Parameters
     ----------
     x, y : (n,) float
         A quantity and the outcome in the same draws.
-    slices : int, optional
-        Slices of equal count; about twice the cube root of n by default.
 
     Returns
     -------
     float
-        Share of the variance of y between slices, less what chance alone would give (the variance within slices
-        makes their means differ); may be slightly below 0 for a quantity without effect.
+        Share of the variance of y between slices of equal count, about twice the cube root of n, less what chance alone
+        would give (the variance within slices makes their means differ); may be slightly below 0 for a quantity without
+        effect.
     """
     n = len(x)
-    slices = slices or max(2, min(64, round(2 * n ** (1 / 3))))
+    slices = max(2, min(64, round(2 * float(np.cbrt(n)))))
     total = float(np.sum((y - y.mean()) ** 2))
     if total == 0 or np.all(x == x[0]):
         return 0.0

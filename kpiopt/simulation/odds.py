@@ -272,15 +272,12 @@ class QuantileEstimate:
         Its estimate, in the KPI's unit.
     low, high : float or None
         The 95 % interval; None where the draws are too few for one.
-    needs_draws : int or None
-        How many draws an interval needs, where there is none.
     """
 
     share: float
     value: float
     low: float | None
     high: float | None
-    needs_draws: int | None = None
 
 
 def estimate_quantiles(values: Floats, shares: Sequence[float]) -> tuple[QuantileEstimate, ...]:
@@ -300,9 +297,8 @@ def estimate_quantiles(values: Floats, shares: Sequence[float]) -> tuple[Quantil
 def _estimate_quantile(values: Floats, ordered: Floats, share: float) -> QuantileEstimate:
     n = len(ordered)
     value = float(ordered[min(max(math.ceil(n * share) - 1, 0), n - 1)])
-    needed = draws_for_quantile(share)
-    if n < needed:
-        return QuantileEstimate(share, value, None, None, needed)
+    if n < draws_for_quantile(share):
+        return QuantileEstimate(share, value, None, None)
     if len(values) > 1 and min(share, 1 - share) * n >= FEW:
         half = _half_width(np.count_nonzero(values <= value, axis=1).astype(np.float64)) / values.shape[1]
         lower, upper = math.floor(n * (share - half)) - 1, math.ceil(n * (share + half)) - 1

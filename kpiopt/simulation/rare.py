@@ -54,24 +54,15 @@ class RareOdds:
         P(outcome).
     distance : float
         Distance of the most likely way to it, in standard deviations.
-    events : float
-        Effective number of such outcomes among the draws.
     """
 
     outcome: str
     odds: Estimate
     distance: float
-    events: float
 
 
 def estimate_rare_odds(
-    propagation: Propagation,
-    rule: HitRule,
-    position: int,
-    outcome: str,
-    seed: int,
-    draws: int = RARE_DRAWS,
-    method: str = "sobol",
+    propagation: Propagation, rule: HitRule, position: int, outcome: str, seed: int
 ) -> RareOdds | None:
     """Estimate the odds of a goal's rare outcome.
 
@@ -84,7 +75,7 @@ def estimate_rare_odds(
         Which of its nodes.
     outcome : str
         "miss" or "hit".
-    seed, draws, method
+    seed : int
         Streams are the goal's own, apart from those of its ordinary odds.
 
     Returns
@@ -97,7 +88,7 @@ def estimate_rare_odds(
     if not 0 < len(names) <= MAX_SOURCES:
         return None
     distance = _distance_to(propagation, rule, position, outcome)
-    streams = Streams(seed, (f"rare/{position}/{name}" for name in names), lay_out(draws, method))
+    streams = Streams(seed, (f"rare/{position}/{name}" for name in names), lay_out(RARE_DRAWS, "sobol"))
     try:
         point = find_design_point(distance, len(names))
         if point is None:
@@ -107,7 +98,7 @@ def estimate_rare_odds(
         return None
     if not events >= ENOUGH_EVENTS:
         return None
-    return RareOdds(outcome, estimate, float(np.linalg.norm(point)), events)
+    return RareOdds(outcome, estimate, float(np.linalg.norm(point)))
 
 
 def _distance_to(propagation: Propagation, rule: HitRule, position: int, outcome: str) -> Distance:

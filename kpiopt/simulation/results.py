@@ -108,7 +108,7 @@ class PayOdds:
         period), and by "id/period" that of each.
     units : (n_paid,) int
         Units that earn variable pay; the arrays below are in their order.
-    unit_plan, unit_all_hit, unit_mean, unit_sd : (n_paid,) float
+    unit_plan, unit_all_hit, unit_mean : (n_paid,) float
     """
 
     total: Distribution
@@ -119,7 +119,6 @@ class PayOdds:
     unit_plan: Floats
     unit_all_hit: Floats
     unit_mean: Floats
-    unit_sd: Floats
 
 
 @dataclass(frozen=True)
@@ -366,7 +365,6 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
     total = np.array([c.total_pay for c in counts]), np.array([c.total_pay_squares for c in counts])
     over = np.array([c.over for c in counts])
     mean = np.sum([c.pay for c in counts], axis=0) / layout.draws
-    square = np.sum([c.pay_squares for c in counts], axis=0) / layout.draws
     return PayOdds(
         total=_distribution(*total, layout.size, float(payout.plan.sum()), kept.pay),
         plan=float(payout.plan.sum()),
@@ -379,7 +377,6 @@ def _pay_odds(graph: CausalGraph, watch: Watch, layout: Layout, counts: Sequence
         unit_plan=payout.plan,
         unit_all_hit=payout.all_hit,
         unit_mean=payout.plan + mean,
-        unit_sd=np.sqrt(np.maximum(square - mean**2, 0.0)),
     )
 
 

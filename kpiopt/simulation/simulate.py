@@ -30,7 +30,6 @@ HARDLY_EVER = 25
 PRECISE_ENOUGH = 1 << 24
 """With `precision`, estimates stop here at the latest."""
 
-Progress = Callable[[int, int], None]
 """Called with the draws done and the draws to do."""
 
 Spread = Callable[["SpanCounter", "list[Span]"], "Iterator[SpanTally | None]"]
@@ -49,7 +48,6 @@ def simulate(
     shift: Floats | None = None,
     watch_nodes: Integers | None = None,
     rare: bool = True,
-    progress: Progress | None = None,
     deadline: Deadline = NEVER,
 ) -> Simulation:
     """Estimate the odds of a plan.
@@ -75,7 +73,6 @@ def simulate(
         Further nodes whose distribution is wanted, beside those of goals and all KPIs at the root.
     rare : bool
         Whether the odds of rare outcomes are estimated by importance sampling as well.
-    progress : callable, optional
     deadline : Deadline
         When drawing ends; the odds are then those of the draws, or of the whole nets, that were done before it, and
         `Simulation.asked` says how many were to come.
@@ -100,20 +97,18 @@ def simulate(
     study = replace(study, deadline=deadline, rare=rare and graph.scenario.periods is None)
     spread = spread or map
     if settings.precision is None:
-        return study.run(lay_out(settings.draws, settings.method), spread, progress)
-    return _simulate_to_precision(study, settings, spread, progress)
+        return study.run(lay_out(settings.draws, settings.method), spread)
+    return _simulate_to_precision(study, settings, spread)
 
 
-def _simulate_to_precision(
-    study: _Study, settings: SimulationSettings, spread: Spread, progress: Progress | None
-) -> Simulation:
+def _simulate_to_precision(study: _Study, settings: SimulationSettings, spread: Spread) -> Simulation:
     """Repeat with more draws until the interval is narrow enough; the last answer is that of its number of draws."""
     precision = settings.precision or 0.0
     draws = FIRST_DRAWS
     best: Simulation | None = None
     while True:
         try:
-            simulation = study.run(lay_out(draws, settings.method), spread, progress)
+            simulation = study.run(lay_out(draws, settings.method), spread)
         except LimitReached:
             if best is None:
                 raise
@@ -198,7 +193,7 @@ class _Study:
     def payout(self) -> Payout:
         return self.watch.payout
 
-    def run(self, layout: Layout, spread: Spread, progress: Progress | None) -> Simulation:
+    def run(self, layout: Layout, spread: Spread) -> Simulation:
         kept = make_room(self.watch, layout)
         counts = [no_counts(self.watch) for _ in range(layout.replicates)]
         block = block_size(self.graph.n_nodes, layout)
@@ -213,8 +208,6 @@ class _Study:
             counts[span.replicate].add(tally.counts)
             tally.keep(kept, span)
             done = span.replicate * layout.size + span.stop
-            if progress:
-                progress(done, layout.draws)
         drawn = layout if done == layout.draws else _cut(layout, done)
         if drawn is None:
             raise self.deadline.reached("there were draws to estimate odds from", ODDS_RULE)

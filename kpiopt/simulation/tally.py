@@ -71,7 +71,7 @@ class Counts:
         Draws in which each node attained its target.
     sums, squares : (n_watched,) float
         Of deviations relative to the centre.
-    pay, pay_squares : (n_paid,) float
+    pay : (n_paid,) float
         Of each unit's pay relative to the plan.
     total_pay, total_pay_squares : float
         Of total pay relative to the plan.
@@ -86,7 +86,6 @@ class Counts:
     sums: Floats
     squares: Floats
     pay: Floats
-    pay_squares: Floats
     total_pay: float
     total_pay_squares: float
     over: Integers
@@ -112,7 +111,6 @@ def no_counts(watch: Watch) -> Counts:
         sums=np.zeros(len(watch.nodes)),
         squares=np.zeros(len(watch.nodes)),
         pay=np.zeros(n_paid),
-        pay_squares=np.zeros(n_paid),
         total_pay=0.0,
         total_pay_squares=0.0,
         over=zeros(len(watch.pay_limits)),
@@ -192,7 +190,7 @@ def count_block(watch: Watch, baseline: Floats, block: Block, kept: Kept, replic
 def _count_pay(watch: Watch, counts: Counts, pay: Floats, by_period: list[Floats]) -> Floats:
     """Add one block's pay (n_paid, n_draws), whole and by period, to the counts and return total pay, (n_draws,)."""
     relative = pay - watch.payout.plan[:, None]
-    counts.pay, counts.pay_squares = relative.sum(axis=1), np.einsum("ij,ij->i", relative, relative)
+    counts.pay = relative.sum(axis=1)
     for i, held in enumerate(watch.pay_limits):
         parts = [by_period[t] for t in held.periods] or [pay]
         over = [part[held.scope].sum(axis=0) > held.limit * (1 + 1e-12) for part in parts]

@@ -44,6 +44,7 @@ from kpiopt.studies.robust_scenarios import refuse_robust
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
 KNOWN_DRAWS = 200
+"""How many draws `known_share` looks at, evenly spread over all."""
 """Draws for which a plan of their own is sought."""
 USUAL = 0.8
 """Odds that a planner would ask for, where the scenario asks for none."""
@@ -150,7 +151,6 @@ def study_risk(
     scenario: Scenario,
     options: SolverOptions | None = None,
     *,
-    shares: Sequence[float] = SHARES,
     allow_code: bool = False,
     progress: Progress = lambda _: None,
     plan: PlanValues | None = None,
@@ -184,7 +184,7 @@ def study_risk(
     first = ("odds", *(step for step in order if step not in RISK_STEPS))
     _, best, _ = solver.plan(replace(plain, decide=replace(plain.decide, order=first)))
     prices, before = [], None
-    for share in shares:
+    for share in SHARES:
         progress(f"odds of {share:.0%}")
         odds = replace(scenario.odds, p_min=share, goals=(), priority=None)
         asked = replace(scenario, odds=odds, decide=replace(scenario.decide, order=order))
@@ -263,21 +263,19 @@ class _Solver:
         return promise_results(cascade, *self.at)
 
 
-def known_share(cascade: Cascade, most: int = KNOWN_DRAWS) -> float:
+def known_share(cascade: Cascade) -> float:
     """Return the share of planning draws in which a plan made for the draw alone hits all goals.
 
     Parameters
     ----------
     cascade : Cascade
         Without promises and whole numbers.
-    most : int
-        How many draws are looked at, evenly spread over all.
     """
     columns, draws = cascade.columns, planning_draws(cascade.graph)
     margins = draws.margins(np.zeros(len(columns.scenario.cells)), np.zeros(len(columns.level)))
     n = margins.shape[1]
     certain = is_certain(margins)
-    looked_at = np.unique(np.linspace(0, n - 1, min(most, n)).astype(np.int64))
+    looked_at = np.unique(np.linspace(0, n - 1, min(KNOWN_DRAWS, n)).astype(np.int64))
     at = np.zeros(len(columns.stretch)), np.zeros(len(columns.level))
     hit = 0
     for draw in looked_at.tolist():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt.errors import ScenarioError, SecurityError
-from kpiopt.reading.regular_file import display_path, project_root, read_regular_file, resolve_inside
+from kpiopt.reading.regular_file import display_path, project_root, read_bytes, read_regular_file, resolve_inside
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,10 @@ def test_a_file_that_grows_while_it_is_read_is_still_limited(tmp_path, monkeypat
     monkeypatch.setattr("os.fstat", lambda _: before)
     with pytest.raises(SecurityError, match="E-file-size"):
         read_regular_file(path, "a", 10, None)
+
+
+def test_what_is_larger_than_is_read_is_refused(tmp_path):
+    (tmp_path / "kept.json").write_bytes(b"12345")
+    assert read_bytes(tmp_path / "kept.json", 5) == b"12345"
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        read_bytes(tmp_path / "kept.json", 4)

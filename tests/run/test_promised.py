@@ -553,12 +553,13 @@ def test_stock_of_the_newsvendor(tmp_path):
     assert run.plan.stretch.sum() == pytest.approx(56.604, abs=0.05)
 
 
-def test_what_odds_cost(tmp_path):
+def test_what_odds_cost(tmp_path, monkeypatch):
     """Cost rises with the odds as z_p does; the plan on averages hits every other time."""
     from kpiopt.report.promised.prices import risk_sentences
-    from kpiopt.studies.risk import study_risk
+    from kpiopt.studies import risk
 
-    study = study_risk(scenario(tmp_path, HEAD + "[odds]\ndraws = 2048\n"), shares=(0.5, 0.7, 0.9))
+    monkeypatch.setattr(risk, "SHARES", (0.5, 0.7, 0.9))
+    study = risk.study_risk(scenario(tmp_path, HEAD + "[odds]\ndraws = 2048\n"))
     assert [p.cost for p in study.prices] == pytest.approx(
         [20 + 10 * NormalDist().inv_cdf(p) for p in (0.5, 0.7, 0.9)], abs=0.1
     )
@@ -584,22 +585,24 @@ def test_a_plan_that_other_draws_deny_is_made_again(tmp_path):
     assert np.array_equal(unseen.plan.stretch, run.plan.stretch)  # the draws that judge had no part in it
 
 
-def test_who_carries_what_is_kept_in_hand(tmp_path):
+def test_who_carries_what_is_kept_in_hand(tmp_path, monkeypatch):
     """Odds of 0.9 take z 10 more of the cheap cell; the plan for 80 % is told, as the scenario promises nothing."""
-    from kpiopt.studies.risk import study_risk
+    from kpiopt.studies import risk
 
+    monkeypatch.setattr(risk, "SHARES", (0.8, 0.9))
     model = scenario(tmp_path, HEAD + "[odds]\ndraws = 1024\n")
-    study = study_risk(model, shares=(0.8, 0.9))
+    study = risk.study_risk(model)
     assert study.judged == "the plan for odds of 80%"
     (margin,), (breaks,) = study.margins, study.breaks
     assert margin.margin == pytest.approx(10 * NormalDist().inv_cdf(0.8), abs=0.1)
     assert margin.average == pytest.approx(0.0, abs=0.05)
     assert margin.carried == (("north", pytest.approx(margin.margin - margin.average, abs=1e-6)),)
     assert breaks.share == 1.0 and "factor.market < " in breaks.when
-    own = study_risk(model, shares=(0.8,), plan=(np.array([30.0, 5.0]), np.zeros(0)))
+    monkeypatch.setattr(risk, "SHARES", (0.8,))
+    own = risk.study_risk(model, plan=(np.array([30.0, 5.0]), np.zeros(0)))
     assert own.judged == "the plan for odds of 80%"  # a plan that promises nothing keeps nothing in hand
     promised = kpiopt.load(tmp_path / "promised.toml", overrides=["goal.sales.p_min=0.7"])
-    own = study_risk(promised, shares=(0.8,), plan=(np.array([30.0, 5.0]), np.zeros(0)))
+    own = risk.study_risk(promised, plan=(np.array([30.0, 5.0]), np.zeros(0)))
     assert own.judged == "this plan" and own.margins[0].margin == pytest.approx(15.0, abs=0.05)
     assert dict(own.margins[0].carried) == {"north": pytest.approx(10.0), "south": pytest.approx(5.0)}
 

@@ -41,7 +41,7 @@ def check_steps(cascade: Cascade, tmp_path: Path, formats: tuple[str, ...] = ("l
     _, solution = solve_cascade(cascade, SolverOptions())
     assert len(solution.steps) == len(cascade.program.objectives) + 1
     for step in solution.steps[:-1]:
-        program = program_of_step(cascade, step.label)
+        program = program_of_step(cascade, step.label, SolverOptions())
         for file_format in formats:
             path = tmp_path / f"step.{file_format}"
             path.write_text("\n".join(export_lines(program, file_format, step.label)) + "\n", "utf-8")
@@ -71,7 +71,7 @@ def test_with_slack_and_whole_numbers(tmp_path, slack, whole):
     path.write_text(PLAN.format(slack=slack, whole=whole), "utf-8")
     cascade = cascade_of(path)
     check_steps(cascade, tmp_path)
-    kept = program_of_step(cascade, "cost").row_block("kept")
+    kept = program_of_step(cascade, "cost", SolverOptions()).row_block("kept")
     n_kept = 2 if whole else slack.count("=")
     assert kept is not None
     assert len(kept) == n_kept
@@ -140,7 +140,7 @@ def varied(rng: np.random.Generator, number: str) -> str:
 def test_the_reference_stands_over_what_all_steps_leave(tmp_path):
     cascade = cascade_of(FAULT)
     path = tmp_path / "step.lp"
-    program = program_of_step(cascade, "reference")
+    program = program_of_step(cascade, "reference", SolverOptions())
     path.write_text("\n".join(export_lines(program, "lp", "reference")) + "\n", "utf-8")
     _, solution = solve_cascade(cascade, SolverOptions())
     assert read_program(path).arrays.column_upper.tolist() == solution.faces[-1].column_upper.tolist()
@@ -164,3 +164,8 @@ def test_the_command_writes_what_earlier_steps_have_left(tmp_path, capsys):
     words = ["export", str(FAULT), "--step", "cost", "--force", "--out"]
     assert main([*words, str(out)]) == main([*words, str(tmp_path / "cost.lp")]) == 0  # in the format of the name
     assert optimum(out) == optimum(tmp_path / "cost.lp") == pytest.approx(700.0)
+
+
+def test_an_export_ends_at_its_time_limit(capsys):
+    assert main(["export", str(FAULT), "--step", "reference", "--time-limit", "0"]) == 7
+    assert "--time-limit" in capsys.readouterr().err

@@ -115,3 +115,15 @@ def test_draws_that_memory_does_not_hold_are_refused_with_what_it_holds(monkeypa
         planning_draws(graph)
     (problem,) = refused.value.problems
     assert "at most 640 with the memory that is free" in problem.rule
+
+
+def test_draws_are_those_of_their_own_graph_whatever_another_thread_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shared(dict):  # type: ignore[type-arg]
+        """Another thread puts its own draws there at once."""
+
+        def __setitem__(self, apart: str, drawn: object) -> None:
+            super().__setitem__(apart, "those of another thread")
+
+    graph = build_graph(load_scenario(SCENARIOS / "hand-solved.toml"))
+    monkeypatch.setattr(margins, "_LAST", Shared())
+    assert planning_draws(graph).graph is graph

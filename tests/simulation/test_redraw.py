@@ -164,7 +164,8 @@ def test_by_period_the_plan_on_averages_has_the_odds_that_the_run_tells(kind, tm
     (tmp_path / "s.toml").write_text(text.replace("{ normal = [10, 1] }", "10").replace("target = 9", "target = 1"))
     monkeypatch.setattr(risk, "known_share", lambda cascade: 1.0)
     scenario = kpiopt.load(tmp_path / "s.toml")
-    run, study = kpiopt.solve(scenario), risk.study_risk(scenario, shares=(0.8,))
+    monkeypatch.setattr(risk, "SHARES", (0.8,))
+    run, study = kpiopt.solve(scenario), risk.study_risk(scenario)
     assert study.average == pytest.approx(run.simulation.all_goals.estimate, abs=0.03)
     assert study.average == pytest.approx(0.5, abs=0.05) and study.best > 0.99
     (price,) = study.prices

@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from kpiopt.reading.regular_file import open_regular
+from kpiopt.reading.regular_file import read_bytes
 
 SCHEMA = "kpiopt.backtest/1"
 BACKTEST_FILE = "backtest.json"
+LARGEST_KEPT = 1 << 30
+"""Bytes of a kept back-test that are read: what others have put there does not fill the memory."""
 
 
 def tested_files(files: Iterable[str], folder: Path) -> list[str]:
@@ -28,8 +30,7 @@ def read_odds_line(folder: Path, files: Iterable[str]) -> str | None:
         The documents of the scenario at hand: it is that of the test, or shares its model.
     """
     try:
-        with open_regular(folder / BACKTEST_FILE) as file:
-            kept = json.load(file)
+        kept = json.loads(read_bytes(folder / BACKTEST_FILE, LARGEST_KEPT))
         line = kept["line"] if kept["schema"] == SCHEMA else None
         tested = {(folder / name).resolve() for name in kept["files"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -169,9 +169,7 @@ def farkas_sides(arrays: ProgramArrays, ray: Floats) -> list[Side]:
     return rows + [Side("column", j, bool(given[j] < 0.0)) for j in columns]
 
 
-def find_conflict(
-    arrays: ProgramArrays, ray: Floats, options: SolverOptions | None = None, *, longest: int = SHORT
-) -> tuple[Side, ...] | None:
+def find_conflict(arrays: ProgramArrays, ray: Floats, options: SolverOptions | None = None) -> tuple[Side, ...] | None:
     """Find an irreducible conflict: sides that contradict each other, while any of them may be left out to end it.
 
     Programs of up to 20,000 columns are searched for a shorter conflict that does without one of its members, as long
@@ -185,19 +183,19 @@ def find_conflict(
     Returns
     -------
     tuple of Side or None
-        None where it has more than `longest` members, the proof uses more than 200 sides, or the time is up.
+        None where it has more than `SHORT` members, the proof uses more than 200 sides, or the time is up.
     """
     shortest: Sequence[Side] | None = None
     with suppress(_OutOfTime):
         shortest = _irreducible(arrays, farkas_sides(arrays, ray), options)
-        if shortest is not None and arrays.n_columns <= SMALL_PROGRAM and len(shortest) <= longest:
+        if shortest is not None and arrays.n_columns <= SMALL_PROGRAM and len(shortest) <= SHORT:
             every = finite_sides(arrays)
             for member in shortest:
                 proof = _contradiction(arrays, [side for side in every if side != member], options)
                 other = _irreducible(arrays, proof, options) if proof is not None else None
                 if other is not None and len(other) < len(shortest):
                     shortest = other
-    return tuple(shortest) if shortest is not None and len(shortest) <= longest else None
+    return tuple(shortest) if shortest is not None and len(shortest) <= SHORT else None
 
 
 class _OutOfTime(Exception):

@@ -144,21 +144,3 @@ class Basis:
 
     columns: NDArray[np.int8]
     rows: NDArray[np.int8]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a running solve is.
-
-    Attributes
-    ----------
-    seconds : float
-    iterations : int
-        Simplex or interior-point iterations so far; -1 where the solver does not tell.
-    gap : float or None
-        Relative gap of a whole-number program.
-    """
-
-    seconds: float
-    iterations: int
-    gap: float | None

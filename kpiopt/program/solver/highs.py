@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import InternalError, NumericsError, Problem
-from kpiopt.program.solver.answer import Basis, Progress, SolverOptions, Status
+from kpiopt.program.solver.answer import Basis, SolverOptions, Status
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 Positions = NDArray[np.int64]
@@ -108,20 +108,14 @@ class Solver:
     Parameters
     ----------
     options : SolverOptions
-    on_progress : callable or None
-        Called from the solver's thread a few times a second.
     stop : threading.Event
         Once set, from any thread, runs end at their next look-up.
     """
 
-    def __init__(
-        self, options: SolverOptions, on_progress: Callable[[Progress], None] | None, stop: threading.Event
-    ) -> None:
+    def __init__(self, options: SolverOptions, stop: threading.Event) -> None:
         self._highs = _start_highs()
         self._options = options
-        self._on_progress = on_progress
         self._stop = stop
-        self._shown = 0.0
         self._is_current = False
         for event in (self._highs.cbSimplexInterrupt, self._highs.cbIpmInterrupt, self._highs.cbMipInterrupt):
             event.subscribe(self._look_up)
@@ -203,15 +197,9 @@ class Solver:
             raise
 
     def _look_up(self, event: Any) -> None:
-        """Stop when asked to; report progress a few times a second."""
+        """Stop when asked to."""
         if self._stop.is_set():
             event.interrupt()
-        seconds = event.data_out.running_time
-        if self._on_progress is not None and seconds - self._shown >= 0.1:
-            self._shown = seconds
-            gap = event.data_out.mip_gap
-            iterations = max(event.data_out.simplex_iteration_count, event.data_out.ipm_iteration_count)
-            self._on_progress(Progress(seconds, iterations, gap if 0.0 <= gap < np.inf else None))
 
     @property
     def iterations(self) -> int:

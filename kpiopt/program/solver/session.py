@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.errors import NumericsError
-from kpiopt.program.solver.answer import Answer, At, Basis, Progress, Ranging, SolverOptions, Status
+from kpiopt.program.solver.answer import Answer, At, Basis, Ranging, SolverOptions, Status
 from kpiopt.program.solver.gate import check_numbers, find_scaling
 from kpiopt.program.solver.highs import Positions, Rung, Solver
 from kpiopt.program.solver.refinement import (
@@ -34,7 +33,7 @@ from kpiopt.program.trust.tolerances import SOLVED
 if TYPE_CHECKING:
     from kpiopt.program.solver.rational import Exact
 
-__all__ = ["Answer", "Basis", "Progress", "Ranging", "Session", "SolverOptions", "Status"]
+__all__ = ["Answer", "Basis", "Ranging", "Session", "SolverOptions", "Status"]
 
 WELL, PRECISE = (1e-11, 1e-12), (1e-15, 1e-15)
 """Errors (of rows and of the gap) at which an answer is not refined any more."""
@@ -70,8 +69,6 @@ class Session:
     arrays : ProgramArrays
         Original data.
     options : SolverOptions
-    on_progress : callable or None
-        Called with `Progress` while the solver works, from the solver's thread.
     stop : threading.Event or None
         Shared with the session that this one is a part of.
 
@@ -85,12 +82,10 @@ class Session:
         self,
         arrays: ProgramArrays,
         options: SolverOptions | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
         *,
         stop: threading.Event | None = None,
     ) -> None:
         self._options = options or SolverOptions()
-        self._on_progress = on_progress
         self._stop = stop or threading.Event()
         self._is_part = stop is not None
         self._load(arrays)
@@ -101,7 +96,7 @@ class Session:
             arrays = replace(arrays, matrix=_canonical(arrays.matrix))
         self._arrays = arrays
         self._fixed: Session | Exact | None = None
-        self._solver = Solver(self._options, self._on_progress, self._stop)
+        self._solver = Solver(self._options, self._stop)
         self._scale(Rung.box_share)
 
     def _scale(self, box_share: float) -> None:
@@ -275,7 +270,7 @@ class Session:
         x, y = point.x / scale.column, point.y / scale.row * scale.objective
         for smallest in (SMALLEST_VIOLATION, ABOVE_ROUNDING):
             posed = pose_refinement(scale.apply(self._arrays), x, y, smallest)
-            solver = Solver(self._options, None, self._stop)
+            solver = Solver(self._options, self._stop)
             solver.load(posed.program)
             solver.set_basis(posed.start(point.basis))
             status = solver.run(_WITHOUT_PRESOLVE, self._seconds_left())

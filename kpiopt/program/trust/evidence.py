@@ -28,6 +28,7 @@ from kpiopt.program.trust.certificate import (
     verify_quadratic,
 )
 from kpiopt.program.trust.whole_tree import OrderStep, TreeProof, verify_tree
+from kpiopt.reading.regular_file import open_regular
 
 FORMAT = "kpiopt.evidence/2"
 OPTIONAL = ("weight", "centre", "reduced_cost", "row_from", "row_to")
@@ -156,7 +157,7 @@ def load_evidence(path: Path) -> tuple[Evidence, ...]:
         Where the file is missing, damaged or not evidence.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as archive:
             index = json.loads(str(archive["index"]))
             if index["format"] != FORMAT:
                 raise ValueError(f"format {index['format']!r}")

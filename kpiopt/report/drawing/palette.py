@@ -26,7 +26,7 @@ BANDS = 5
 FONT = '"Helvetica Neue",Helvetica,Arial,"Liberation Sans",sans-serif'
 
 
-def css(rules: str, *, dark: bool = True, scope: str = "") -> str:
+def css(rules: str, *, dark: bool = True) -> str:
     """Fill rules in which `@name` stands for a colour; the colours of a dark page are added where wanted.
 
     Parameters
@@ -35,10 +35,8 @@ def css(rules: str, *, dark: bool = True, scope: str = "") -> str:
         One rule a line: `.card{fill:@paper}`.
     dark : bool
         False for paper, PNG and PDF, whose readers know no media queries.
-    scope : str
-        Put before every selector.
     """
-    lines = [scope + line for line in rules.strip().splitlines()]
+    lines = rules.strip().splitlines()
     light = "".join(_filled(line, LIGHT) for line in lines)
     if not dark:
         return light

@@ -24,15 +24,9 @@ from kpiopt.report.strategy_map.selection import fold_large
 MOST_ARROWS = 300
 
 
-def render_report(source: ReportSource, *, levers: bool = False) -> str:
-    """Return the report as one HTML document.
-
-    Parameters
-    ----------
-    levers : bool
-        Whether its map has levers: what happens when an action is taken, offline.
-    """
-    return render_page(build_report(source, levers=levers))
+def render_report(source: ReportSource) -> str:
+    """Return the report as one HTML document, its map without levers."""
+    return render_page(build_report(source))
 
 
 def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[PageSection] = ()) -> Page:

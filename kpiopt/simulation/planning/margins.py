@@ -321,9 +321,10 @@ def _drawn(
         settings = (SimulationSettings(draws, odds.seed) for draws in sizes)
         made = (draw_book(graph, each, apart=apart, most=most, cells=cells) for each in settings)
         book = next((book for book in made if book), None)
-    if book is not None:
-        _LAST[apart] = PlanningDraws(graph, book, goals)
-    return _LAST[apart] if book else None
+    if book is None:
+        return None
+    drawn = _LAST[apart] = PlanningDraws(graph, book, goals)
+    return drawn  # not the one in `_LAST`: another thread may have put its own there
 
 
 def _positions(graph: CausalGraph, goals: Sequence[int] | None) -> tuple[int, ...]:

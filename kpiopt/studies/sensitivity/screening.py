@@ -50,11 +50,10 @@ def screen(
     n_inputs: int,
     seed: int,
     trajectories: int = TRAJECTORIES,
-    levels: int = LEVELS,
 ) -> tuple[ElementaryEffects, ...]:
     """Screen a function of independent inputs, each uniform on (0, 1).
 
-    A trajectory starts at a random point of the grid (k + 1/2) / levels and moves the groups one after the other in
+    A trajectory starts at a random point of the grid (k + 1/2) / LEVELS and moves the groups one after the other in
     random order, each input by half the grid.
 
     Parameters
@@ -67,37 +66,34 @@ def screen(
     seed : int
     trajectories : int
         At least 2.
-    levels : int
-        Even.
 
     Raises
     ------
     UsageError
-        Where trajectories or levels cannot be.
+        Where there are too few trajectories.
     """
-    if trajectories < 2 or levels < 2 or levels % 2:
-        message = f"{trajectories} trajectories on {levels} levels"
-        raise UsageError(Problem("E-screening", message, "at least 2 trajectories; levels are an even number"))
+    if trajectories < 2:
+        raise UsageError(Problem("E-screening", f"{trajectories} trajectories", "at least 2"))
     if not groups:
         return ()
     rng = np.random.default_rng(seed)
     orders = rng.permuted(np.tile(np.arange(len(groups)), (trajectories, 1)), axis=1)
-    index = _walk(rng.integers(levels, size=(trajectories, n_inputs)), orders, groups, levels)
-    points = ((index + 0.5) / levels).reshape(-1, n_inputs).T
+    index = _walk(rng.integers(LEVELS, size=(trajectories, n_inputs)), orders, groups)
+    points = ((index + 0.5) / LEVELS).reshape(-1, n_inputs).T
     values = function(points).reshape(trajectories, len(groups) + 1)
     effects = np.empty((trajectories, len(groups)))
     np.put_along_axis(effects, orders, np.diff(values, axis=1) / 0.5, axis=1)
     return tuple(_effects(effects[:, g], index, orders, g, members) for g, members in enumerate(groups))
 
 
-def _walk(start: Integers, orders: Integers, groups: Sequence[Integers], levels: int) -> Integers:
+def _walk(start: Integers, orders: Integers, groups: Sequence[Integers]) -> Integers:
     """Return all points as grid indices, (trajectories, n_groups + 1, n_inputs) int."""
     index = np.repeat(start[:, None, :], orders.shape[1] + 1, axis=1)
-    half = levels // 2
+    half = LEVELS // 2
     for t, order in enumerate(orders.tolist()):
         for position, g in enumerate(order):
             members = groups[g]
-            index[t, position + 1 :, members] = ((start[t, members] + half) % levels)[:, None]
+            index[t, position + 1 :, members] = ((start[t, members] + half) % LEVELS)[:, None]
     return index
 
 

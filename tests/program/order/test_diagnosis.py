@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from kpiopt.deadline import Deadline
+from kpiopt.program.order import diagnosis
 from kpiopt.program.order.diagnosis import (
     Handle,
     Side,
@@ -229,10 +230,11 @@ def test_handles_are_tried_until_the_time_is_up():
     assert find_conflict(BUDGET, ray, SolverOptions(deadline=Deadline.after(0.0))) is None
 
 
-def test_a_conflict_that_is_too_long_is_not_shown():
+def test_a_conflict_that_is_too_long_is_not_shown(monkeypatch):
     n = 40
     chain = program(np.ones((1, n)), 0.0, columns=(1, 2), rows=(-INF, n - 1.0))
     ray = Session(chain).solve().ray
     assert len(farkas_sides(chain, ray)) == n + 1
     assert find_conflict(chain, ray) is None
-    assert len(find_conflict(chain, ray, longest=n + 1)) == n + 1
+    monkeypatch.setattr(diagnosis, "SHORT", n + 1)
+    assert len(find_conflict(chain, ray)) == n + 1

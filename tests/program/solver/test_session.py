@@ -314,15 +314,13 @@ def test_a_time_limit_keeps_the_best_point_apart():
     assert not verify_mip(arrays, answer.x, answer.dual_bound).passed
 
 
-def test_another_thread_can_cancel_and_see_progress():
-    seen = []
-    session = Session(hard_program(), SolverOptions(deadline=Deadline.after(60.0)), seen.append)
+def test_another_thread_can_cancel():
+    session = Session(hard_program(), SolverOptions(deadline=Deadline.after(60.0)))
     timer = threading.Timer(0.6, session.cancel)
     timer.start()
     answer = session.solve()
     timer.join()
     assert answer.status is Status.INTERRUPTED
-    assert seen and all(later.seconds > earlier.seconds for earlier, later in itertools.pairwise(seen))
 
 
 def test_a_cancelled_session_can_be_solved_again():

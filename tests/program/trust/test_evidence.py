@@ -1,5 +1,6 @@
 """Evidence: what was stored verifies again, what was changed does not."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse as sp
 from kpiopt.errors import TableError
 from kpiopt.program.trust.evidence import Evidence, evidence_bytes, load_evidence
 from kpiopt.program.trust.whole_tree import OrderStep, TreeProof
+from kpiopt.runs.kept_cuts import load_cuts
 from tests.program.random_programs import INF, program
 
 WYNDOR = program([[1, 0], [0, 2], [3, 2]], [-3, -5], columns=(0, 100), rows=(-INF, [4, 12, 18]), offset=0.1)
@@ -81,6 +83,14 @@ def test_numbers_changed_in_the_file_are_noticed(stored):
     rewritten(stored, raise_a_number)
     with pytest.raises(TableError, match="changed"):
         load_evidence(stored)
+
+
+def test_evidence_is_read_from_regular_files_only(tmp_path):
+    os.mkfifo(tmp_path / "evidence.npz")  # opened in the ordinary way, it would block for ever
+    with pytest.raises(TableError, match="pipe"):
+        load_evidence(tmp_path / "evidence.npz")
+    with pytest.raises(TableError, match="pipe"):
+        load_cuts(tmp_path / "evidence.npz", None)
 
 
 def test_objects_are_never_unpickled(stored):

@@ -70,8 +70,8 @@ def test_a_group_moves_all_its_inputs_and_others_none() -> None:
 
 
 def test_an_impossible_design_is_refused() -> None:
-    with pytest.raises(UsageError, match="even number"):
-        screen(ishigami, single(3), 3, seed=1, levels=5)
+    with pytest.raises(UsageError, match="at least 2"):
+        screen(ishigami, single(3), 3, seed=1, trajectories=1)
 
 
 def test_nothing_to_move_has_no_effects() -> None:
