@@ -84,7 +84,8 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     more, less = entry["shadow_price_more"], entry["shadow_price_less"]
     if not entry["binding"]:
         unit = unit_of_limit(scenario, entry["name"])
-        left = f"{amount(entry['limit'] - entry['used'], unit)} are left"
+        left = amount(entry["limit"] - entry["used"], unit)
+        left += " is left" if left.split()[0] == "1" else " are left"
         is_known = more is not None or not (kept_words(scenario) or any(scenario.decide.slack.values()))
         untried = f"{left}; whether more would change anything was not tried"
         said = f"More of it would change nothing: {left}" if is_known else untried

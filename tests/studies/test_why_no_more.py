@@ -100,3 +100,12 @@ def test_a_locked_cell_is_stopped_by_its_lock_alone_and_goals_are_listed(tmp_pat
     assert main(["explain", name]) == 0
     assert "goal.g" in capsys.readouterr().out.split()
     assert main(["explain", name, "goal.g"]) == 0
+
+
+def test_one_that_is_left_is_one(tmp_path: Path, capsys, monkeypatch) -> None:
+    (tmp_path / "s.toml").write_text(BASE + "max = 2\nwhole = true\nuses.cash = 3")
+    monkeypatch.chdir(tmp_path)
+    assert main(["solve", "s.toml", "--no-simulation"]) == 0
+    capsys.readouterr()
+    assert main(["explain", next((tmp_path / "runs").iterdir()).name, "cash"]) == 0
+    assert "1 USD is left. Less than 3 USD" in capsys.readouterr().out

@@ -118,11 +118,14 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
     allowed = f"columns of {rule.name}: {', '.join(f'{n}…' if n.endswith('.') else n for n in known)}"
     unknown = [i for i, n in enumerate(names) if n and rule.column(n) is None and not is_remark(n)]
     missing = [name for name in rule.required if name not in names]
-    if unknown and {"kpi", "baseline"} <= set(missing) and "unit" in names:
-        findings.error(_wide_problem([names[i] for i in unknown], rule, at(0)))
+    written = {_as_written(name) for name in names}
+    strange = [names[i] for i in unknown if rule.column(_as_written(names[i])) is None]
+    lacking = [name for name in missing if name not in written]
+    if strange and {"kpi", "baseline"} <= set(lacking) and "unit" in written:
+        findings.error(_wide_problem(strange, rule, at(0)))
         return
-    if missing == ["baseline"] and len(unknown) > 1:
-        findings.error(_spread_problem([names[i] for i in unknown], rule, at(0)))
+    if lacking == ["baseline"] and len(strange) > 1:
+        findings.error(_spread_problem(strange, rule, at(0)))
         return
     meant = {i: _as_written(names[i]) for i in unknown if rule.column(_as_written(names[i])) is not None}
     if len(meant) > 1:

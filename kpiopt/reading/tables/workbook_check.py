@@ -72,6 +72,8 @@ def compare_readers(
         if kind == "n" and isinstance(theirs, str) and _is_number(written) and written.strip() == theirs.strip():
             number = show(written.strip())
             return problem(cell, f"the number {number} has blanks beside it here, so its reader takes it for text")
+        if isinstance(theirs, str) and written.strip() == theirs.strip():
+            return problem(cell, f"the file holds {show(written)} as a number here, which is none")
         return problem(cell, f"the file holds {show(written)} here, but its reader understands {show(theirs)}")
 
     findings.errors_of(facts.repeated, lambda cell: problem(cell, "the cell, or its row, stands in the file twice"))

@@ -189,6 +189,14 @@ class TestTitlesRemarksAndTotals:
         found = only(problems(tmp_path, "unit,cases,waiting\na,5,12\nb,4,11\n"))
         assert found.code == "E-table-wide" and "'cases'" in found.message
 
+    @pytest.mark.parametrize(
+        "header", ["Unit,Sales 2026,Sales 2027", "Unit,KPI,2026,2027", "UNIT,kpi,2026,2027", "unit,KPI,Jan,Feb"]
+    )
+    def test_a_wide_table_with_headers_of_its_own(self, tmp_path: Path, header: str) -> None:
+        row = "a,x,5,6" if header.count(",") == 3 else "a,5,6"
+        found = only(problems(tmp_path, f"{header}\n{row}\n"))
+        assert found.code == "E-table-wide" and "nit'" not in found.message and "KPI'" not in found.message
+
     @pytest.mark.parametrize("periods", ["Jan,Feb", "Q1,Q2,Q3", "2027-01,2027-02"])
     def test_a_table_with_a_column_for_each_period(self, tmp_path: Path, periods: str) -> None:
         row = "a,x," + ",".join("5" for _ in periods.split(","))
@@ -247,6 +255,10 @@ class TestWorkbooks:
     def test_a_number_with_blanks_beside_it_is_said_to_have_them(self, tmp_path: Path, written: str) -> None:
         found = book_problems(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": Raw(f"|<v>{written}</v>")}))
         assert f"the number '{written.strip()}' has blanks beside it" in found[0].message
+
+    def test_a_number_that_is_none_is_said_to_be_none(self, tmp_path: Path) -> None:
+        found = book_problems(tmp_path, book(HEADER | {"A2": "a", "B2": "x", "C2": Raw("|<v>200,5</v>")}))
+        assert "the file holds '200,5' as a number here, which is none" in found[0].message
 
     def test_repeated_rows_and_cells(self, tmp_path: Path) -> None:
         xml = sheet_xml(HEADER | {"A2": "a", "B2": "x", "C2": 5})
