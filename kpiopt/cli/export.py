@@ -45,11 +45,9 @@ def export(
 ) -> None:
     """Write the linear program of one step, as the steps before leave it, as LP or MPS."""
     from kpiopt.graph import build_graph  # numpy and scipy
-    from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.formulation.exchange import export_lines
-    from kpiopt.program.formulation.rules_file import apply_rules
     from kpiopt.program.solver.answer import SolverOptions
-    from kpiopt.run.robust import add_variants
+    from kpiopt.run.program import write_program
     from kpiopt.run.step_program import program_of_step
     from kpiopt.runs.durable import WRITTEN_BY, require_place, write_output
 
@@ -57,8 +55,9 @@ def export(
     checked, _ = read_scenario(scenario, joined(variants), list(overrides or ()))
     if out is not None:
         require_place(out, checked.files, force=force)
-    cascade = add_variants(apply_rules(build_cascade(build_graph(checked)), allow_code=allow_code))
-    program = program_of_step(cascade, step, SolverOptions(deadline=deadline))
+    options = SolverOptions(deadline=deadline)
+    cascade = write_program(build_graph(checked), options, allow_code=allow_code)
+    program = program_of_step(cascade, step, options)
     by_name = FileFormat.MPS if out is not None and out.suffix.lower() == ".mps" else FileFormat.LP
     file_format = file_format or by_name
     lines = export_lines(program, file_format.value, step)

@@ -15,11 +15,10 @@ from kpiopt.deadline import NotDone
 from kpiopt.errors import Infeasible, InputError, LimitReached, Problem, UsageError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
-from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import level_range
 from kpiopt.program.formulation.elimination import held_at_zero
 from kpiopt.program.formulation.objectives import money_at_plan
-from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.kept_solution import with_checked_certificates
 from kpiopt.program.order.prices import LimitResult, not_priced, price_limits
 from kpiopt.program.order.rounded_rules import broken_rules
@@ -30,8 +29,9 @@ from kpiopt.run.fairness import compare_peers, is_priced, judge_without, without
 from kpiopt.run.gaps import find_gaps
 from kpiopt.run.judge import goal_results, judge_rule
 from kpiopt.run.over_assign import beyond_limits, over_assign, with_fresh_odds
+from kpiopt.run.program import write_program
 from kpiopt.run.promised import OddsOutOfReach, fresh_odds, promise_results, solve_with_promises
-from kpiopt.run.robust import add_variants, variant_results
+from kpiopt.run.robust import variant_results
 from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.curve import NO_ODDS, refuse_curves
@@ -104,8 +104,7 @@ def solve_scenario(
         graph = build_graph(scenario)
     options.solver.deadline.require("the program was written")
     with _timed(seconds, "program"):
-        cascade = apply_rules(build_cascade(graph), allow_code=options.allow_code)
-        cascade = add_variants(cascade, options.solver)
+        cascade = write_program(graph, options.solver, allow_code=options.allow_code)
     with _timed(seconds, "solve"):
         cascade, solution = solve_cascade(cascade, options.solver, progress)
     return complete_run(cascade, solution, options, progress, seconds)
@@ -205,8 +204,8 @@ def _with_price_of_fairness(run: Run, options: SolveOptions) -> Run:
         if options.solver.deadline.ends("fairness", 0, 1):
             raise options.solver.deadline.reached("the plan without fairness was made")
         graph = replace(run.graph, scenario=without_fairness(run.scenario))
-        free = apply_rules(build_cascade(graph), allow_code=options.allow_code)
-        free, solution = solve_cascade(add_variants(free), options.solver)
+        free = write_program(graph, options.solver, allow_code=options.allow_code)
+        free, solution = solve_cascade(free, options.solver)
         draw = partial(_draw, options, like=run.simulation) if run.simulation else None
         price = judge_without(run.cascade, run.solution.x, run.plan, free, solution.x, draw)
         return replace(run, fairness=replace(run.fairness, price=price))

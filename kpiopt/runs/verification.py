@@ -8,7 +8,7 @@ proves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from kpiopt.errors import KpioptError, TableError
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade, build_cascade
-from kpiopt.program.formulation.variants import other_cascades, with_variants
+from kpiopt.program.formulation.variants import Alone, other_cascades, with_variants
 from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.program.trust.evidence import Evidence, load_evidence
@@ -121,7 +121,8 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         evidence = load_evidence(run.folder / EVIDENCE_FILE)
         scenario = load_scenario(run.folder / "scenario.toml")
         has_rules = scenario.rules is not None
-        cascade, wrong = _judged_in_variants(build_cascade(build_graph(scenario)), run.document), None
+        claimed = {(e["variant"], e["step"]): float(e["alone"]) for e in run.document.get("robust") or ()}
+        cascade, wrong = _judged_in_variants(scenario, claimed), None
         if cascade.promises and not has_rules:
             cascade, wrong = held_to(cascade, run.folder)
         return (
@@ -137,9 +138,9 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (Finding("the kept scenario can be read", False, error.problems[0].message),)
 
 
-def _judged_in_variants(cascade: Cascade, document: Mapping[str, Any]) -> Cascade:
+def _judged_in_variants(scenario: Scenario, claimed: Alone) -> Cascade:
     """Return the program with the variants of a robust plan, by what these are claimed to have for themselves."""
-    claimed = {(entry["variant"], entry["step"]): float(entry["alone"]) for entry in document.get("robust") or ()}
+    cascade = build_cascade(build_graph(scenario))
     return with_variants(cascade, other_cascades(cascade), claimed)
 
 
@@ -171,19 +172,19 @@ def _unchanged(run: StoredRun) -> Finding:
 
 def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
     """Compute all that is published from the proof and compare."""
-    from kpiopt.program.formulation.rules_file import apply_rules
-    from kpiopt.run.robust import add_variants
+    from kpiopt.run.program import write_program
     from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
 
     evidence = load_evidence(run.folder / EVIDENCE_FILE)
     scenario = _named(load_scenario(run.folder / "scenario.toml"), run)
-    cascade = add_variants(build_cascade(build_graph(scenario)))
     if scenario.rules is not None and not allow_code:
         yield Finding("the scenario's rules file was not run", True, "its rows are checked as they were stored")
-        yield from _plan_only(run, cascade, evidence)
+        unruled = replace(scenario, rules=None)
+        yield from _plan_only(run, write_program(build_graph(unruled), allow_code=False), evidence)
         return
     try:
-        cascade, wrong = held_to(apply_rules(cascade, allow_code=allow_code), run.folder)
+        cascade = write_program(build_graph(scenario), allow_code=allow_code)
+        cascade, wrong = held_to(cascade, run.folder)
         found = recompute_run(run, cascade, evidence, executor)
     except KpioptError as error:
         yield Finding("the run follows from its proof", False, error.problems[0].message)
@@ -202,7 +203,8 @@ def verify_in_memory(run: Run) -> tuple[Finding, ...]:
     """
     from kpiopt.program.order.proof import gather_evidence
 
-    cascade = build_cascade(build_graph(run.scenario))
+    alone = {(variant.variant, variant.step): variant.alone for variant in run.variants}
+    cascade = _judged_in_variants(run.scenario, alone)
     program = run.cascade.program if cascade.promises else cascade.program
     evidence = gather_evidence(run.cascade.program, run.solution)
     proved = check_proof(evidence, program, has_rules=run.scenario.rules is not None)

@@ -12,8 +12,7 @@ from kpiopt.errors import Infeasible, KpioptError, LimitReached, Problem, Unboun
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.plan import Plan, build_plan
 from kpiopt.program.formulation.blocks import LinearProgram
-from kpiopt.program.formulation.cascade import Cascade, build_cascade, move_limits
-from kpiopt.program.formulation.rules_file import apply_rules
+from kpiopt.program.formulation.cascade import Cascade, move_limits
 from kpiopt.program.order.infeasible import explain_infeasible
 from kpiopt.program.order.live_program import LiveProgram
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
@@ -21,8 +20,8 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
 from kpiopt.run.over_assign import over_assign
+from kpiopt.run.program import write_program
 from kpiopt.run.promised import solve_with_promises
-from kpiopt.run.robust import add_variants
 from kpiopt.run.run import Spending
 from kpiopt.run.solve import plan_spending
 from kpiopt.scenario.scenario import Floats, Scenario
@@ -132,7 +131,7 @@ class PlanFamily:
         return FamilySettings(self._options, self._allow_code)
 
     def _write(self, graph: CausalGraph) -> Cascade:
-        return add_variants(apply_rules(build_cascade(graph), allow_code=self._allow_code), self._options)
+        return write_program(graph, self._options, allow_code=self._allow_code)
 
     @cached_property
     def _live(self) -> LiveProgram:

@@ -187,6 +187,8 @@ def study_recourse(scenario: Scenario, options: SolverOptions | None = None) -> 
     plain = replace(plain, goals={key: replace(goal, p_min=None) for key, goal in plain.goals.items()})
     cascade = build_cascade(build_graph(plain))
     soft = [goal for goal in plain.goals.values() if not goal.hard]
+    if scenario.rules is not None:
+        return RecourseStudy(name, reason="the scenario has rules of its own")
     if cascade.program.arrays().integer.any():
         return RecourseStudy(name, reason="some decisions are whole numbers")
     if len({goal.priority for goal in soft}) != 1:

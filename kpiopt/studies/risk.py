@@ -20,18 +20,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.graph import build_graph
-from kpiopt.program.formulation.cascade import Cascade, build_cascade
+from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.cuts import build_cut
 from kpiopt.program.formulation.objectives import cost_objective
 from kpiopt.program.formulation.promises import Cut, Cuts, Promise
-from kpiopt.program.formulation.rules_file import apply_rules
 from kpiopt.program.order.infeasible import explain_infeasible
 from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, dot
 from kpiopt.run.judge import stretches
+from kpiopt.run.program import write_program
 from kpiopt.run.promised import PromiseResult, promise_results, solve_with_promises
 from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Scenario
@@ -246,7 +246,7 @@ class _Solver:
 
     def plan(self, scenario: Scenario, beside: Cuts | None = None) -> tuple[Cascade, float, float]:
         """Return the solved cascade, the odds of all goals on the planning draws, and the cost."""
-        cascade = apply_rules(build_cascade(build_graph(scenario)), allow_code=self._allow_code)
+        cascade = write_program(build_graph(scenario), self._options, allow_code=self._allow_code)
         try:
             held, solution = solve_with_promises(cascade, self._options, beside=beside)
         except InfeasibleProgram as failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,15 @@ def test_worst_regret_against_a_program_of_its_own(tmp_path, seed):
     assert run.solution.steps[0].value == pytest.approx(best, abs=2e-3)
     assert max(r.regret for r in run.variants) == pytest.approx(best, abs=2e-3)
     assert run.plan.stretch.sum() <= min(20, *(hours for _, _, hours in data)) + 1e-9
+
+
+def test_a_robust_run_in_memory_is_verified_with_its_variants(tmp_path):
+    """The least regret of another claim would be another plan's."""
+    run = kpiopt.solve(written(tmp_path), simulate=False)
+    findings = kpiopt.verify(run)
+    assert findings and all(finding.passed for finding in findings)
+    bent = (replace(run.variants[0], alone=run.variants[0].alone + 0.1), *run.variants[1:])
+    assert not all(finding.passed for finding in kpiopt.verify(replace(run, variants=bent)))
 
 
 def test_a_robust_run_is_kept_told_and_verified(tmp_path, monkeypatch, capsys):

@@ -256,3 +256,10 @@ def test_solve_tells_what_the_study_of_risk_is_at(tmp_path, monkeypatch):
     written(tmp_path, either_or())
     main(["solve", "later.toml", "--risk", "--no-simulation"])
     assert told and "odds of 50%" in shown
+
+
+def test_rules_that_the_study_would_leave_out_are_told(tmp_path):
+    (tmp_path / "rules.py").write_text("def add_rules(model, scenario):\n    pass\n")
+    study = study_recourse(kpiopt.load(written(tmp_path, either_or() + '[rules]\nfile = "rules.py"\n')))
+    assert study is not None
+    assert study.reason == "the scenario has rules of its own"
