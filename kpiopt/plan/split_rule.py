@@ -120,7 +120,8 @@ def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
         wanted = over_periods(scenario, growth, stretch_for_change(scenario))
     else:
         weight = _weights(graph, rule, leaf)
-        for goal, asked in _split_goals(graph, weight, leaf):
+        whole = _over_horizon(graph, weight) if rule.kind == "proportional" else weight
+        for goal, asked in _split_goals(graph, weight, whole, leaf):
             by_period = over_periods(scenario, asked, stretch_for_change(scenario, goal.period))
             wanted = np.maximum(wanted, by_period)
             if not asked.any() and not _has_cells(graph, goal, leaf):
@@ -174,10 +175,12 @@ def _column(cells: Cells, name: str) -> Floats:
     raise UsageError(Problem("E-rule-column", f"the cells have no column {name!r} for this", rule=rule))
 
 
-def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) -> Iterator[tuple[Goal, Floats]]:
+def _split_goals(
+    graph: CausalGraph, weight: Floats, whole: Floats, leaf: NDArray[np.bool_]
+) -> Iterator[tuple[Goal, Floats]]:
     """Yield every goal and the change that it asks of every cell's value, (n_horizon_cells,) float.
 
-    Some goals are split at a time.
+    A goal of one period is split by `weight`, one of the horizon by `whole`. Some goals are split at a time.
     """
     scenario, goals = graph.scenario, list(graph.scenario.goals.values())
     factors = graph.expected_change(np.zeros(len(scenario.cells)), np.zeros(graph.n_levels))
@@ -191,7 +194,7 @@ def _split_goals(graph: CausalGraph, weight: Floats, leaf: NDArray[np.bool_]) ->
         at[tops, np.arange(len(some))] = 1.0
         share = {False: share_below(graph, at, weight)[graph.cell_node]}
         if any(goal.period < 0 for goal in some):
-            share[True] = share_below(graph, at, _over_horizon(graph, weight))[graph.cell_node]
+            share[True] = share_below(graph, at, whole)[graph.cell_node]
         part = graph.sweep_back(at, up)[graph.cell_node]
         target = np.array([goal.target for goal in some])
         gap = np.maximum(0.0, graph.sign[node] * (target - graph.baseline[node] - factors[node]))

@@ -140,14 +140,14 @@ def test_study_options_that_change_nothing_are_refused_in_python_either() -> Non
             kpiopt.sensitivity(HAND_SOLVED, **options)
 
 
-def test_studies_refuse_a_robust_plan_whichever_way_they_are_asked(tmp_path) -> None:
+def test_studies_answer_of_a_robust_plan_whichever_way_they_are_asked(tmp_path) -> None:
     path = tmp_path / "robust.toml"
     path.write_text(ROBUST)
-    for source in ways(path):
-        with pytest.raises(UsageError, match="robust"):
-            kpiopt.sweep(source, "goal.a.target=100,110", simulate=False)
-        with pytest.raises(UsageError, match="robust"):
-            kpiopt.sensitivity(source, draws=64)
+    swept = [kpiopt.sweep(source, "goal.a.target=100,110", simulate=False).frame for source in ways(path)]
+    assert swept[0]["goal.a.plan"].to_list() == [100.0, 110.0]
+    assert all(frame.equals(swept[0]) for frame in swept)
+    bars = [kpiopt.sensitivity(source, draws=64).tornado for source in ways(path)]
+    assert all(bar == bars[0] for bar in bars)
 
 
 CURVED = """
