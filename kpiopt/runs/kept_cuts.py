@@ -19,11 +19,11 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import build_cut, with_cuts
 from kpiopt.program.formulation.promises import LEFT, Cut, Cuts, promised_goals, promises_of
 from kpiopt.program.trust.arrays import Floats
+from kpiopt.program.trust.tolerances import SAME_AGAIN
 from kpiopt.reading.regular_file import open_regular
 from kpiopt.simulation.planning.margins import planning_draws
 
 CUTS_FILE = "promises.npz"
-SAME = 1e-9
 
 
 def cuts_bytes(held: Cuts) -> bytes:
@@ -142,4 +142,4 @@ def _same_row(kept: Cut, again: Cut, cascade: Cascade) -> bool:
     size = abs(again.constant) + sum(float(np.abs(b) @ r) for (_, b), r in zip(pairs, reach, strict=True))
     apart = abs(kept.constant - again.constant)
     apart += sum(float(np.abs(a - b) @ r) for (a, b), r in zip(pairs, reach, strict=True))
-    return bool(apart <= SAME * size)
+    return bool(apart <= SAME_AGAIN * size)

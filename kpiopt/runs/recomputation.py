@@ -21,6 +21,7 @@ from kpiopt.program.order.kept_solution import restore_solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.certificate import Certificate
 from kpiopt.program.trust.evidence import Evidence
+from kpiopt.program.trust.tolerances import SAME_AGAIN
 from kpiopt.run.run import Run, odds_frame
 from kpiopt.run.solve import USUAL_RULE, SolveOptions, complete_run
 from kpiopt.runs.csv_text import csv_bytes
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from kpiopt.run.odds_repair import Claimed
 
-SAME = 1e-9
 TINY = ("primal_residual", "relative_gap")
 """Measures of a certificate: what lies below the tolerance is rounding, which another processor does in its own way."""
 
@@ -227,7 +227,7 @@ def _compare(claimed: Any, right: Any, place: str) -> Iterator[str]:
 
 def _is_same(claimed: Any, right: Any, place: str) -> bool:
     if isinstance(right, float) and isinstance(claimed, float | int) and not isinstance(claimed, bool):
-        near = SAME if place.endswith(TINY) else SAME * max(abs(right), abs(claimed))
+        near = SAME_AGAIN if place.endswith(TINY) else SAME_AGAIN * max(abs(right), abs(claimed))
         return claimed == right or abs(claimed - right) <= near
     return type(claimed) is type(right) and bool(claimed == right)
 

@@ -23,6 +23,7 @@ from kpiopt.program.formulation.variants import Alone, other_cascades, with_vari
 from kpiopt.program.order.proof import check_proof, proved_values
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.program.trust.evidence import Evidence, load_evidence
+from kpiopt.program.trust.tolerances import SAME_AGAIN
 from kpiopt.runs.kept_cuts import held_to
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.question import digest_of, run_name
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from kpiopt.run.run import Run
     from kpiopt.runs.recomputation import Told
 
-SAME = 1e-9
 PROMISES = "the rows of promised odds are what their draws say"
 SHOWN = 5
 """How many differences of one file are spelled out."""
@@ -245,7 +245,7 @@ def _follows(
 def _close(first: Any, second: Any) -> bool:
     first, second = np.asarray(first), np.asarray(second)
     return first.shape == second.shape and bool(
-        np.all(np.abs(first - second) <= SAME * np.maximum(1.0, np.abs(second)))
+        np.all(np.abs(first - second) <= SAME_AGAIN * np.maximum(1.0, np.abs(second)))
     )
 
 

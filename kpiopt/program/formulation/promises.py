@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 
 from kpiopt.program.formulation.columns import TOGETHER, DecisionColumns, risk_steps
 from kpiopt.program.trust.arrays import Floats
+from kpiopt.program.trust.tolerances import CERTAIN_MARGIN
 
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 LEFT = (0.0, 1e-7, 1e-6, 1e-5)
 """Shares of the step "cvar" that are left to the steps after it, one after the other: rows that are nearly equal leave
 so thin a face that what the last step gives cannot be certified. What draws can tell is far coarser."""
-CERTAIN = 1e-12
-"""Share of its size by which the margin of a goal that nothing uncertain reaches may differ between draws."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Promise:
         own = margins[self.goals] / self.scale[:, None]
         if len(own) == 1 or self.is_mean:
             return np.zeros(len(own), dtype=bool)
-        return np.asarray(np.ptp(own, axis=1) <= CERTAIN * np.maximum(1.0, np.abs(own).max(axis=1)))
+        return np.asarray(np.ptp(own, axis=1) <= CERTAIN_MARGIN * np.maximum(1.0, np.abs(own).max(axis=1)))
 
     def hits(self, margins: Floats) -> Flags:
         """Return in which draws all of its goals are hit, (n_draws,) bool."""

@@ -19,7 +19,7 @@ from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.interior import scale_program, solve_interior
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums
-from kpiopt.program.trust.tolerances import CERTIFIED, PROVED_CHOICE, SAME_REFERENCE, VALUE_SLIP
+from kpiopt.program.trust.tolerances import CERTIFIED, PROVED_CHOICE, SAME_REFERENCE, VALUE_SLIP, WHOLE
 from kpiopt.program.trust.whole_tree import Bound, OrderStep, Relaxation, TreeProof, limit_slip
 
 NODES = 4_000
@@ -28,8 +28,6 @@ MARGIN = 0.5
 """Share of what the check allows that the search uses."""
 PASSES = 8
 """How often what single limits leave of levels is passed on to other levels, at most."""
-WHOLE = 1e-6
-"""Distance from a whole number that the solver's tolerances explain."""
 
 
 class Rivals(Protocol):

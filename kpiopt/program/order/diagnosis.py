@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 from kpiopt.program.solver.answer import Answer, SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.tolerances import PROOF_NOISE, REPAIR_NOISE, SAME_PRICE
 
 SHORT = 30
 LONGEST_FILTERED = 200
 SMALL_PROGRAM = 20_000
 FAR = 1e4
-NOISE = 1e-10
-NOISE_OF_PRICES = 1e-9
 
 
 class Side(NamedTuple):
@@ -147,7 +146,7 @@ def find_repairs(
     if cheapest is None:
         return None, []
     least = elastic.least_alone(answer)
-    limit = within * cheapest.price * (1.0 + NOISE_OF_PRICES)
+    limit = within * cheapest.price * (1.0 + SAME_PRICE)
     ranked = [i for i in np.argsort(least, kind="stable").tolist() if least[i] <= limit][:most]
     session, alone = Session(elastic.closed(), options), []
     for position in ranked:
@@ -163,7 +162,7 @@ def find_repairs(
 def farkas_sides(arrays: ProgramArrays, ray: Floats) -> list[Side]:
     """Return the sides that a Farkas proof uses: of rows by its weights, of columns by what they add up to."""
     given = -(arrays.matrix.T @ ray)
-    noise = 1e-11 * (abs(arrays.matrix).T @ np.abs(ray))
+    noise = PROOF_NOISE * (abs(arrays.matrix).T @ np.abs(ray))
     rows = [Side("row", i, bool(ray[i] < 0.0)) for i in np.flatnonzero(ray).tolist()]
     columns = np.flatnonzero(np.abs(given) > noise).tolist()
     return rows + [Side("column", j, bool(given[j] < 0.0)) for j in columns]
@@ -343,9 +342,9 @@ class _Elastic:
         worth = answer.objective + float(
             np.where(excess > 0.0, np.where(np.isfinite(most), most, 0.0) * excess, 0.0).sum()
         )
-        useful = gives > NOISE * price
+        useful = gives > REPAIR_NOISE * price
         amount = worth / np.where(useful, gives, 1.0)
-        enough = useful & (amount <= most * (1.0 + NOISE_OF_PRICES))
+        enough = useful & (amount <= most * (1.0 + SAME_PRICE))
         return np.where(enough, price * amount, np.inf)
 
     def closed(self) -> ProgramArrays:
@@ -359,7 +358,7 @@ class _Elastic:
         if answer.status is not Status.OPTIMAL:
             return None
         amounts = answer.x[self.start :].tolist()
-        noise = NOISE * max(answer.objective, 0.0)
+        noise = REPAIR_NOISE * max(answer.objective, 0.0)
         pairs = zip(self.handles, amounts, strict=True)
         changes = [Change(handle, amount) for handle, amount in pairs if handle.price * amount > noise]
         changes.sort(key=lambda change: -change.amount * change.handle.price)

@@ -15,12 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums, fix_sides, row_sizes
-from kpiopt.program.trust.tolerances import NEAR_SIDE, ROUNDED_DUAL
-
-LAST = 1e-15
-"""The least share of the largest change of an objective that is ever told from rounding."""
-OF_TERMS = 1e-13
-"""Share of its own terms below which a reduced cost is rounding; answers are as precise as floats can be by then."""
+from kpiopt.program.trust.tolerances import LAST_DIGITS, NEAR_SIDE, OF_TERMS, ROUNDED_DUAL
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def restrict_to_face(arrays: ProgramArrays, step: SolvedStep, significant: float
     least = significant * max(column_impact.max(initial=0.0), row_impact.max(initial=0.0))
     near = NEAR_SIDE * np.maximum(span, 1e-300)
     column_counts, row_counts = column_impact > least, row_impact > least
-    if significant <= LAST:
+    if significant <= LAST_DIGITS:
         columns, rows = _beyond_rounding(arrays, step)
         column_counts, row_counts = column_counts | columns, row_counts | rows
     down = (step.reduced_cost > 0) & column_counts & (step.x - arrays.column_lower <= near)

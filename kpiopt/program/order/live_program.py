@@ -50,12 +50,9 @@ from kpiopt.program.solver.session import LADDER, Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
 from kpiopt.program.trust.certificate import Certificate, verify_infeasible
 from kpiopt.program.trust.exact import exact_row_sums
-from kpiopt.program.trust.tolerances import KEEPS_LIMITS
+from kpiopt.program.trust.tolerances import KEEPS_AWAY, KEEPS_LIMITS
 
 Progress = Callable[[str], None]
-
-TIGHT = 1e-9
-"""Share of a limit's size that it keeps away from where a step loses its value."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +238,7 @@ class LiveProgram:
             with suppress(Uncertified):
                 answer, _, found = FreshSolver().solve(position, posed, objective, self._options)
                 if found.passed:
-                    self._ends[position, row] = answer.objective + TIGHT * max(1.0, abs(answer.objective))
+                    self._ends[position, row] = answer.objective + KEEPS_AWAY * max(1.0, abs(answer.objective))
         return self._ends[position, row]
 
     def _is_value_kept(self, program: LinearProgram, arrays: ProgramArrays, change: _Change) -> bool:

@@ -15,9 +15,8 @@ from kpiopt.program.solver.answer import Status
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.tolerances import FACE_ROOM, MOVES
 
-ROOM = 1e-6
-MOVES = 1e-6
 DIRECTIONS = 2
 REFINEMENTS = 4
 
@@ -84,7 +83,7 @@ def _sides_without_room(face: ProgramArrays, span: Floats) -> tuple[NDArray[np.b
     """Return which rows and which columns have a side that no point of the face can leave."""
     m, n = face.n_rows, face.n_columns
     reach = abs(face.matrix) @ span
-    room = ROOM * np.concatenate([np.where(reach > 0.0, reach, 1.0), span])
+    room = FACE_ROOM * np.concatenate([np.where(reach > 0.0, reach, 1.0), span])
     matrix = sp.csr_array(sp.vstack([face.matrix, sp.eye_array(n)]))
     lower = np.concatenate([face.row_lower, face.column_lower])
     upper = np.concatenate([face.row_upper, face.column_upper])

@@ -13,9 +13,8 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.solver.answer import Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays
+from kpiopt.program.trust.tolerances import ROW_KEPT
 from kpiopt.scenario.scenario import Floats
-
-TOLERANCE = 1e-9
 
 
 def broken_rules(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[Problem, ...]:
@@ -35,7 +34,7 @@ def broken_rules(cascade: Cascade, stretch: Floats, levels: Floats) -> tuple[Pro
     if answer.status is not Status.OPTIMAL:
         return (_warning("the rules", "the rules cannot be compared with the rounded targets"),)
     missing = answer.x[cascade.program.n_columns :].reshape(2, -1).max(axis=0)
-    return tuple(_broken(np.flatnonzero(missing > TOLERANCE * size), missing, rules.label))
+    return tuple(_broken(np.flatnonzero(missing > ROW_KEPT * size), missing, rules.label))
 
 
 def _broken(where: Integers, missing: Floats, label: Label) -> Iterator[Problem]:

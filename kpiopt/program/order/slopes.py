@@ -22,10 +22,9 @@ from kpiopt.program.order.steps import InfeasibleProgram, Solution, StepResult, 
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
+from kpiopt.program.trust.tolerances import PRICE_NOISE, SAME_PLACE
 
 NUDGES = (1e-3, 1e-5, 1e-7)
-SAME_PLACE = 1e-9
-NOISE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def first_priced(solution: Solution, row: int) -> int:
 def is_significant(step: StepResult, dual: float, face: ProgramArrays, row: int) -> bool:
     """Whether a dual is more than rounding: a limit's whole size times it moves the step's value by 1e-9 of its own."""
     side = max(abs(float(face.row_upper[row])), 1.0) if np.isfinite(face.row_upper[row]) else 1.0
-    return abs(dual) * side > NOISE * max(abs(step.value), 1e-3)
+    return abs(dual) * side > PRICE_NOISE * max(abs(step.value), 1e-3)
 
 
 def _moves(

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import LimitReached, Problem, Unbounded, Uncertified
 from kpiopt.program.formulation.blocks import LinearProgram, Objective, Reference, as_read
-from kpiopt.program.order.face import LAST, SolvedStep, price_faces, restrict_to_face
+from kpiopt.program.order.face import SolvedStep, price_faces, restrict_to_face
 from kpiopt.program.order.ranges import find_free
 from kpiopt.program.order.ties import ClosestPlan, closest_plan, reference_size
 from kpiopt.program.solver.answer import Answer, Ranging, SolverOptions, Status
@@ -39,13 +39,13 @@ from kpiopt.program.trust.certificate import (
     verify_quadratic,
     verify_unbounded,
 )
-from kpiopt.program.trust.tolerances import CERTIFIED, ROUNDED_DUAL, VALUE_SLIP
+from kpiopt.program.trust.tolerances import CERTIFIED, CLOSER_DUAL, LAST_DIGITS, ROUNDED_DUAL, VALUE_RESIDUE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import TreeProof, worst_allowed
 
 Progress = Callable[[str], None]
 
 REFERENCE_UNIT = "mean square of relative stretch"
-CLOSER = (ROUNDED_DUAL, 1e-13)
+CLOSER = (ROUNDED_DUAL, CLOSER_DUAL)
 """Shares below which duals are taken for rounding, one after the other: where weights or scales are far apart, a dual
 that counts can be small."""
 
@@ -218,7 +218,7 @@ def solve_order(
         with suppress(Uncertified):
             return _solve_order(program, _Order(arrays, arrays, significant, limits=limits), options, progress, solver)
         options = replace(options, precise=True)
-    return _solve_order(program, _Order(arrays, arrays, LAST, limits=limits), options, progress, solver)
+    return _solve_order(program, _Order(arrays, arrays, LAST_DIGITS, limits=limits), options, progress, solver)
 
 
 def _solve_order(
@@ -331,7 +331,7 @@ def value_of(objective: Objective, x: Floats) -> float:
 
 
 def _clean(value: float) -> float:
-    return 0.0 if abs(value) < 1e-12 else value
+    return 0.0 if abs(value) < VALUE_RESIDUE else value
 
 
 def _give_up(order: _Order, objective: Objective, limit: float) -> None:

@@ -23,12 +23,10 @@ from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.refinement import estimate_error, left_open
 from kpiopt.program.solver.substitution import substitute
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
-from kpiopt.program.trust.tolerances import CERTIFIED
+from kpiopt.program.trust.tolerances import AT_SIDE, CERTIFIED, LEAVES_SIDE, SIGN_OF_DUAL
 
 EXCHANGES = 60
 NEAR_EXCHANGES = 4
-INSIDE = 1e-10
-TOLERANCE = 1e-11
 SCALINGS = ((False, False), (True, False), (True, True))
 """How decisions and the objective are scaled, one way after the other until the plan is closest beyond doubt: by their
 weights; by their boxes; and with an objective of size 1."""
@@ -115,13 +113,13 @@ def _closest(arrays: ProgramArrays, reference: Reference) -> ClosestPlan | None:
             error = _error(arrays, reference, plan)
             if best is None or error < least:
                 best, least = plan, error
-            if error <= INSIDE:
+            if error <= AT_SIDE:
                 return best
     for way in (_of_decisions, _in_fractions):
         other = way(arrays, reference)
         if other is not None and (error := _error(arrays, reference, other)) < least:
             best, least = other, error
-        if least <= INSIDE:
+        if least <= AT_SIDE:
             break
     return best
 
@@ -189,9 +187,9 @@ def _as_point(
     problem = scale_program(arrays, reference.weight, reference.centre)
     reduced = (gradient - arrays.matrix.T @ row_dual) * problem.scale
     multiplier, y = row_dual * problem.row_scale, x / problem.scale
-    near = INSIDE * np.maximum(1.0, np.abs(y))
+    near = AT_SIDE * np.maximum(1.0, np.abs(y))
     at_lower, at_upper = y - problem.lower <= near, problem.upper - y <= near
-    columns = np.where(at_lower & (reduced > TOLERANCE), -1, np.where(at_upper & (reduced < -TOLERANCE), 1, 0))
+    columns = np.where(at_lower & (reduced > LEAVES_SIDE), -1, np.where(at_upper & (reduced < -LEAVES_SIDE), 1, 0))
     point = InteriorPoint(y, multiplier, -np.sign(multiplier).astype(np.int8), columns.astype(np.int8))
     return _without_fixed(problem, point)
 
@@ -213,7 +211,7 @@ def _plan(
 def _is_inside(problem: ScaledProgram, point: InteriorPoint) -> bool:
     """Whether a point keeps all rows: equations that contradict each other have a compromise for a solution."""
     value = problem.matrix @ point.y
-    slack = INSIDE * np.maximum(1.0, np.abs(value))
+    slack = AT_SIDE * np.maximum(1.0, np.abs(value))
     return bool(np.all((value >= problem.row_lower - slack) & (value <= problem.row_upper + slack)))
 
 
@@ -248,8 +246,8 @@ def _exchange(problem: ScaledProgram, point: InteriorPoint, most: int) -> tuple[
 
 def _new_sides(sides: Sides, multiplier: Floats, value: Floats, lower: Floats, upper: Floats) -> Sides:
     """Drop sides whose multiplier pulls the wrong way, add sides that are violated."""
-    slack = TOLERANCE * np.maximum(1.0, np.abs(value))
-    keep = (sides == -1) & (multiplier >= -1e-9) | (sides == 1) & (multiplier <= 1e-9)
+    slack = LEAVES_SIDE * np.maximum(1.0, np.abs(value))
+    keep = (sides == -1) & (multiplier >= -SIGN_OF_DUAL) | (sides == 1) & (multiplier <= SIGN_OF_DUAL)
     return np.where(value < lower - slack, -1, np.where(value > upper + slack, 1, np.where(keep, sides, 0))).astype(
         np.int8
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kpiopt.deadline import NEVER, Deadline
 from kpiopt.program.trust.arrays import Floats
+from kpiopt.program.trust.tolerances import ASKED_FOR
 
 _EMPTY: Floats = np.empty(0)
 
@@ -55,7 +56,7 @@ class SolverOptions:
     random_seed: int = 0
     solver: str = "highs"
     method: str = "simplex"
-    feasibility_tolerance: float = 1e-9
+    feasibility_tolerance: float = ASKED_FOR
     precise: bool = False
 
 

@@ -18,6 +18,7 @@ from kpiopt.program.solver.interior import InteriorPoint, ScaledProgram, scale_l
 from kpiopt.program.solver.reduction import Reduction, reduce_program
 from kpiopt.program.solver.session import Session
 from kpiopt.program.trust.arrays import ProgramArrays, dot
+from kpiopt.program.trust.tolerances import NEAR_SIDE
 
 SMALL = 2_000
 """Rows and columns up to which what is left of a large program goes to the simplex method first."""
@@ -78,7 +79,7 @@ def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Ans
     row_dual = reduction.restore_duals(x, answer.row_dual, whole.cost)
     reduced = whole.cost - whole.matrix.T @ row_dual
     span = np.maximum(whole.column_upper - whole.column_lower, 0.0)
-    inside = np.minimum(x - whole.column_lower, whole.column_upper - x) > 1e-7 * span
+    inside = np.minimum(x - whole.column_lower, whole.column_upper - x) > NEAR_SIDE * span
     value = dot(whole.cost, x) + whole.offset
     return replace(
         answer,

@@ -28,16 +28,15 @@ from kpiopt.program.solver.refinement import (
 )
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, column_sums, dot, fix_columns
 from kpiopt.program.trust.certificate import verify_infeasible
-from kpiopt.program.trust.tolerances import SOLVED
+from kpiopt.program.trust.tolerances import GAP_REFINED, LAST_DIGITS, PROOF_ROUNDING, ROWS_REFINED, SOLVED
 
 if TYPE_CHECKING:
     from kpiopt.program.solver.rational import Exact
 
 __all__ = ["Answer", "Basis", "Ranging", "Session", "SolverOptions", "Status"]
 
-WELL, PRECISE = (1e-11, 1e-12), (1e-15, 1e-15)
+WELL, PRECISE = (ROWS_REFINED, GAP_REFINED), (LAST_DIGITS, LAST_DIGITS)
 """Errors (of rows and of the gap) at which an answer is not refined any more."""
-ROUNDING = 1e-13
 REFINEMENTS = 3
 
 _LIMITS = (Status.TIME_LIMIT, Status.INTERRUPTED)
@@ -169,7 +168,7 @@ class Session:
         if found is None:
             return Answer(Status.TIME_LIMIT if self._options.deadline.is_over else Status.UNKNOWN)
         if not isinstance(found, Exact):
-            proves = verify_infeasible(self._arrays, found, margin=ROUNDING).passed
+            proves = verify_infeasible(self._arrays, found, margin=PROOF_ROUNDING).passed
             return self._clash(found) if proves else Answer(Status.UNKNOWN)
         point = self._tidied(found.x, found.row_dual, found.basis)
         if not point.error.within(SOLVED, SOLVED):
@@ -317,7 +316,7 @@ class Session:
             return None
         ray = self._scaling.row * ray
         ray = ray / (np.abs(ray).max(initial=0.0) or 1.0)
-        return ray if verify_infeasible(self._arrays, ray, margin=ROUNDING).passed else None
+        return ray if verify_infeasible(self._arrays, ray, margin=PROOF_ROUNDING).passed else None
 
     def _clash(self, ray: Floats) -> Answer:
         proved = verify_infeasible(self._arrays, ray).passed

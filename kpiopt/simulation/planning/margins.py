@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import LimitReached, Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.program.trust.tolerances import CERTAIN_MARGIN
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.hits import HitRule, as_rows, goal_rule
 from kpiopt.simulation.planning.backwards import Backwards
@@ -33,8 +34,6 @@ CHECKED, CHECKED_NUMBERS = 1 << 16, 1 << 25
 draws of `[simulation]` leave open, so that these hardly ever say less than was promised. Where there are too many
 numbers there are fewer of these draws, but never fewer than the plan was made on."""
 
-CERTAIN = 1e-12
-"""Share of its size by which the margin of a goal that nothing uncertain reaches may differ between draws."""
 _LAST: dict[str, PlanningDraws] = {}
 """The last draws: all plans of one command are made on the same ones."""
 
@@ -262,7 +261,7 @@ def _cut_off(passage: Passage, chunks: Iterator[tuple[slice, Floats]]) -> Iterat
 
 def is_certain(margins: Floats) -> Flags:
     """Return which margins are the same in all draws, (n,) bool."""
-    return np.asarray(np.ptp(margins, axis=1) <= CERTAIN * np.maximum(1.0, np.abs(margins).max(axis=1)))
+    return np.asarray(np.ptp(margins, axis=1) <= CERTAIN_MARGIN * np.maximum(1.0, np.abs(margins).max(axis=1)))
 
 
 def planning_draws(graph: CausalGraph, goals: Sequence[int] | None = None) -> PlanningDraws:

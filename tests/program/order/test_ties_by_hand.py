@@ -186,10 +186,10 @@ def test_scaled_by_boxes_the_point_is_that_of_the_usual_scaling(monkeypatch):
 @pytest.mark.parametrize(
     ("errors", "chosen", "tried"),
     [
-        ([ties.INSIDE], 0, 1),  # good enough: nothing else is tried
+        ([ties.AT_SIDE], 0, 1),  # good enough: nothing else is tried
         ([1e-3, 1e-2, 1e-1, 1.0], 0, 4),
         ([1e-2, 1e-3, 1e-1, 1.0], 1, 4),
-        ([1e-1, 1e-2, ties.INSIDE], 2, 3),
+        ([1e-1, 1e-2, ties.AT_SIDE], 2, 3),
         ([1e-1, 1e-2, 1e-3, 1e-4], 3, 4),  # the one in fractions
     ],
 )
