@@ -36,9 +36,8 @@ from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_columns
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.program.trust.tolerances import SAME_REFERENCE, VALUE_SLIP
+from kpiopt.program.trust.tolerances import SAME_LEVELS, SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import (
-    SAME_LEVELS,
     OrderStep,
     Relaxation,
     comes_after,

@@ -39,11 +39,17 @@ from kpiopt.program.trust.certificate import (
     verify_infeasible,
 )
 from kpiopt.program.trust.exact import exact_dot
-from kpiopt.program.trust.tolerances import BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_REFERENCE, VALUE_SLIP
+from kpiopt.program.trust.tolerances import (
+    BORDERLINE,
+    CERTIFIED,
+    PROVED_CHOICE,
+    ROW_SLIP,
+    SAME_LEVELS,
+    SAME_REFERENCE,
+    VALUE_SLIP,
+)
 
 Integers = NDArray[np.int64]
-SAME_LEVELS = 1e-9
-"""Share by which what whole numbers add to the reference may differ by rounding alone."""
 
 
 @dataclass(frozen=True)
