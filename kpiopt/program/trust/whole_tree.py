@@ -32,22 +32,12 @@ from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, row_sizes
 from kpiopt.program.trust.certificate import (
-    Certificate,
-    linear_bound,
-    primal_residual,
-    quadratic_bound,
-    verify_infeasible,
-)
+    Certificate, linear_bound, primal_residual, quadratic_bound, verify_infeasible,
+)  # fmt: skip
 from kpiopt.program.trust.exact import exact_dot
 from kpiopt.program.trust.tolerances import (
-    BORDERLINE,
-    CERTIFIED,
-    PROVED_CHOICE,
-    ROW_SLIP,
-    SAME_LEVELS,
-    SAME_REFERENCE,
-    VALUE_SLIP,
-)
+    BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_LEVELS, SAME_REFERENCE, VALUE_SLIP,
+)  # fmt: skip
 
 Integers = NDArray[np.int64]
 
@@ -169,9 +159,9 @@ class Relaxation:
 
     def within(self, low: Floats, high: Floats) -> ProgramArrays:
         """Return the program with its whole numbers within [low, high]."""
-        lower, upper = self.arrays.column_lower.copy(), self.arrays.column_upper.copy()
-        lower[self.arrays.integer], upper[self.arrays.integer] = low, high
-        return replace(self.arrays, column_lower=lower, column_upper=upper)
+        ends = self.arrays.column_lower.copy(), self.arrays.column_upper.copy()
+        ends[0][self.arrays.integer], ends[1][self.arrays.integer] = low, high
+        return replace(self.arrays, column_lower=ends[0], column_upper=ends[1])
 
     def slip_of(self, within: ProgramArrays) -> Floats:
         """Return by how much rounding may let each row be missed where columns are within their boxes."""
@@ -202,7 +192,7 @@ def limit_slip(step: OrderStep, reach: Floats) -> float:
 def comes_after(step: OrderStep, plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
     """Whether no choice in a box goes before the plan's: less of the reference first, then higher levels by name."""
     nearest = {j: min(max(float(_centre(step)[j]), low), high) for j, (low, high) in box.items()}
-    least, own = _of_levels(step, nearest), _of_levels(step, {j: float(plan[j]) for j in box})
+    least, own = _of_levels(step, nearest), levels_of_reference(step, plan, names)
     if least > own * (1.0 + SAME_LEVELS):
         return True
     if least < own * (1.0 - SAME_LEVELS):
@@ -222,8 +212,8 @@ def levels_of_reference(step: OrderStep, x: Floats, names: Integers) -> float:
 
 
 def _of_levels(step: OrderStep, levels: dict[int, float]) -> float:
-    weight, centre = (np.zeros(len(step.cost)) if step.weight is None else step.weight), _centre(step)
-    return math.fsum(float(weight[j]) * (v - float(centre[j])) ** 2 for j, v in levels.items())
+    weight, centre = step.weight, _centre(step)
+    return 0.0 if weight is None else math.fsum(float(weight[j] * (v - centre[j]) ** 2) for j, v in levels.items())
 
 
 def _centre(step: OrderStep) -> Floats:
@@ -353,8 +343,8 @@ class _Check:
         found = self.bound(r)
         if found.sure <= 0.0:
             return 0.0
-        y = self.proof.multipliers[[int(self.proof.records[r, 2])]].toarray()[0]
-        within = self.over[0].within(*self.box(int(self.proof.records[r, 1])))
+        _, node, vector, _ = self.proof.records[r].tolist()
+        y, within = self.proof.multipliers[[vector]].toarray()[0], self.over[0].within(*self.box(node))
         return verify_infeasible(within, y[: within.n_rows]).margin * found.sure / found.value
 
     def step(self, k: int) -> Certificate:
