@@ -32,12 +32,22 @@ from numpy.typing import NDArray
 
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot, row_sizes
 from kpiopt.program.trust.certificate import (
-    Certificate, linear_bound, primal_residual, quadratic_bound, verify_infeasible,
-)  # fmt: skip
+    Certificate,
+    linear_bound,
+    primal_residual,
+    quadratic_bound,
+    verify_infeasible,
+)
 from kpiopt.program.trust.exact import exact_dot
 from kpiopt.program.trust.tolerances import (
-    BORDERLINE, CERTIFIED, PROVED_CHOICE, ROW_SLIP, SAME_LEVELS, SAME_REFERENCE, VALUE_SLIP,
-)  # fmt: skip
+    BORDERLINE,
+    CERTIFIED,
+    PROVED_CHOICE,
+    ROW_SLIP,
+    SAME_LEVELS,
+    SAME_REFERENCE,
+    VALUE_SLIP,
+)
 
 Integers = NDArray[np.int64]
 
@@ -191,7 +201,8 @@ def limit_slip(step: OrderStep, reach: Floats) -> float:
 
 def comes_after(step: OrderStep, plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
     """Whether no choice in a box goes before the plan's: less of the reference first, then higher levels by name."""
-    nearest = {j: min(max(float(_centre(step)[j]), low), high) for j, (low, high) in box.items()}
+    centre = plan if step.centre is None else step.centre
+    nearest = {j: min(max(float(centre[j]), low), high) for j, (low, high) in box.items()}
     least, own = _of_levels(step, nearest), levels_of_reference(step, plan, names)
     if least > own * (1.0 + SAME_LEVELS):
         return True
@@ -212,12 +223,10 @@ def levels_of_reference(step: OrderStep, x: Floats, names: Integers) -> float:
 
 
 def _of_levels(step: OrderStep, levels: dict[int, float]) -> float:
-    weight, centre = step.weight, _centre(step)
-    return 0.0 if weight is None else math.fsum(float(weight[j] * (v - centre[j]) ** 2) for j, v in levels.items())
-
-
-def _centre(step: OrderStep) -> Floats:
-    return np.zeros(len(step.cost)) if step.centre is None else step.centre
+    weight, centre = step.weight, step.centre
+    if weight is None or centre is None:
+        return 0.0
+    return math.fsum(float(weight[j] * (v - centre[j]) ** 2) for j, v in levels.items())
 
 
 def verify_tree(arrays: ProgramArrays, proof: TreeProof) -> tuple[Certificate, ...]:
