@@ -250,7 +250,7 @@ def verify(run: Kept, *, allow_code: bool = False, runs: str | Path = RUNS) -> t
     runs : str or Path
         Folder in which names are looked up.
     """
-    from kpiopt.cli.solve import summary_text, workbook_of
+    from kpiopt.report.page.kept_files import summary_text, workbook_of
     from kpiopt.run.run import Run
     from kpiopt.runs.at_hand import run_of
     from kpiopt.runs.recomputation import Told

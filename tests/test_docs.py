@@ -106,3 +106,18 @@ def test_decisions_are_numbered_once_and_listed_in_order():
 def test_links_of_a_page_lead_somewhere(page):
     for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", (ROOT / "docs" / page).read_text("utf-8")):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def test_the_glossary_says_what_every_word_means_once():
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", (ROOT / "docs" / "glossary.md").read_text("utf-8"), re.MULTILINE)[1:]
+    words = [word.strip() for row in rows for word in row.split(",")]
+    assert len(words) == len(set(words))
+    asked = "cell, stretch, asked, expected, execution, peers, hub, face, level, place, answer, found, period, horizon"
+    assert {*asked.split(", "), "promise", "regret", "recourse", "back-test", "model", "plan"} <= set(words)
+
+
+def test_every_file_that_the_page_of_rooms_names_is_there():
+    text = ARCHITECTURE.read_text("utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|api\.py|errors\.py)`", text))
+    assert len(named) > 50
+    assert {name for name in named if not ((ROOT / "kpiopt" / name).exists() or (ROOT / name).exists())} == set()

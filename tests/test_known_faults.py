@@ -15,8 +15,8 @@ import pytest
 
 import kpiopt
 from kpiopt.cli import main
-from kpiopt.cli.solve import summary_text
 from kpiopt.errors import Infeasible, Problem
+from kpiopt.report.page.kept_files import summary_text
 from kpiopt.run.run import Run
 from kpiopt.scenario.load import check_scenario, load_scenario
 

@@ -28,9 +28,7 @@ from kpiopt.cli.arguments import (
 from kpiopt.cli.batch import require_thresholds, solve_files
 from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.terminal import (
-    KEPT_WIDTH,
     in_brief,
-    plain_text,
     print_answer,
     print_json,
     print_lines,
@@ -40,6 +38,7 @@ from kpiopt.cli.terminal import (
 )
 from kpiopt.deadline import NotDone
 from kpiopt.errors import LimitReached, Problem, ScenarioError, Uncertified, UsageError
+from kpiopt.report.page.kept_files import report_pages, summary_text
 
 CERTIFIED_PHASES = ("prices", "odds")
 """What solving tells about once the plan is certified."""
@@ -311,30 +310,6 @@ def read_scenario(
     told = _not_in_summary(found.warnings) if has_summary else found.warnings
     say_problems(in_brief(told) if brief else told)
     return scenario, document
-
-
-def summary_text(run: Run, folder: Path) -> str:
-    """Return the summary of a run as it is kept in its folder."""
-    return plain_text(_summary(run, folder), KEPT_WIDTH)
-
-
-def report_pages(run: Run, folder: Path, risk: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-    """Return the report and the workbook of a run as they are kept in its folder."""
-    from kpiopt.report.page.report import render_report  # jinja2
-    from kpiopt.report.page.source import source_of_run
-    from kpiopt.report.workbook.plan_workbook import render_workbook
-    from kpiopt.runs.stored_run import REPORT_FILE, WORKBOOK_FILE
-
-    source = source_of_run(run, folder.name, risk)
-    return {REPORT_FILE: render_report(source).encode(), WORKBOOK_FILE: render_workbook(source)}
-
-
-def workbook_of(run: Run, folder: Path) -> bytes:
-    """Return the workbook of a run as it is kept in its folder."""
-    from kpiopt.report.page.source import source_of_run
-    from kpiopt.report.workbook.plan_workbook import render_workbook
-
-    return render_workbook(source_of_run(run, folder.name))
 
 
 def _summary(run: Run, folder: Path) -> RenderableType:

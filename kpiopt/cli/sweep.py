@@ -25,8 +25,6 @@ from kpiopt.cli.arguments import (
 from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import (
-    KEPT_WIDTH,
-    plain_text,
     print_answer,
     print_json,
     print_lines,
@@ -36,6 +34,7 @@ from kpiopt.cli.terminal import (
 )
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import ExitCode, Problem
+from kpiopt.report.page.kept_files import KEPT_WIDTH, plain_text
 
 if TYPE_CHECKING:
     from kpiopt.runs.folder import Occasion

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from kpiopt.errors import OutputError, Problem, format_problem
+from kpiopt.report.page.kept_files import PIPE_WIDTH, without_padding
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,10 +29,7 @@ ASCII_FOR = {
 """What stands for a character that the stream's encoding has not; letters lose their accents, others are escaped."""
 
 SHOWN_PROBLEMS = 50
-PIPE_WIDTH = 110
 FEW_OF_A_KIND = 2
-KEPT_WIDTH = 80
-"""Columns of a summary that is kept: it is read on any screen."""
 
 
 def open_missing_streams() -> None:
@@ -77,28 +75,12 @@ def open_console(stream: IO[str]) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
-def plain_text(answer: RenderableType, width: int | None = None) -> str:
-    """Return a renderable answer as text without colours, as it is kept in a file."""
-    from rich.console import Console
-
-    width = width or PIPE_WIDTH
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False)
-    with console.capture() as captured:
-        console.print(answer)
-    return _without_padding(captured.get())
-
-
-def _without_padding(text: str) -> str:
-    """Drop the spaces with which tables fill their lines."""
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-
-
 def print_answer(answer: RenderableType) -> None:
     """Print a renderable answer on stdout."""
     console = open_console(sys.stdout)
     with console.capture() as captured:
         console.print(answer)
-    _write(captured.get() if sys.stdout.isatty() else _without_padding(captured.get()))
+    _write(captured.get() if sys.stdout.isatty() else without_padding(captured.get()))
 
 
 def print_lines(lines: Iterable[str]) -> None:

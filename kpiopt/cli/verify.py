@@ -16,9 +16,9 @@ from kpiopt.cli.arguments import (
     Workers,
 )
 from kpiopt.cli.signals import command_deadline, ended_by
-from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.cli.terminal import print_json, print_lines
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
+from kpiopt.report.page.kept_files import summary_text, workbook_of
 
 if TYPE_CHECKING:
     from kpiopt.runs.stored_run import StoredRun

@@ -30,7 +30,6 @@ HARDLY_EVER = 25
 PRECISE_ENOUGH = 1 << 24
 """With `precision`, estimates stop here at the latest."""
 
-"""Called with the draws done and the draws to do."""
 
 Spread = Callable[["SpanCounter", "list[Span]"], "Iterator[SpanTally | None]"]
 """Computes the tally of each span wherever it likes, and yields them in the order of the spans."""

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from kpiopt.cli.terminal import plain_text
 from kpiopt.report.grid import FirstThatFits, Grid, Sentence, narrower
+from kpiopt.report.page.kept_files import plain_text
 
 ROWS = [
     ("A rather long name of a unit in the north", "12,345,678.90", "61.2 (60.1 to 62.3)"),

@@ -5,9 +5,9 @@ import random
 import pytest
 
 import kpiopt
-from kpiopt.cli.terminal import plain_text
 from kpiopt.report.explanation_limit import limit_sentences
 from kpiopt.report.limits import next_steps, used_up
+from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import limit_as_dict
 from kpiopt.studies.explain_limit import LimitExplanation

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.cli.solve import summary_text
 from kpiopt.cli.terminal import in_brief
 from kpiopt.errors import Problem
 from kpiopt.report.limits import initiative_lines, next_steps, worth_words
 from kpiopt.report.page.goals import goals_section
+from kpiopt.report.page.kept_files import summary_text
 from kpiopt.report.page.limits import limits_section
 from kpiopt.report.page.proof import proof_section
 from kpiopt.report.page.source import source_of_run

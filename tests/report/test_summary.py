@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kpiopt.cli.terminal import plain_text
 from kpiopt.report.limits import priced_limits, prices_of_less, used_up
+from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.page.proof import assumptions_section
 from kpiopt.report.page.source import source_of_run
 from kpiopt.report.strategy_map.collect import collect_map
@@ -125,9 +125,8 @@ def test_the_next_commands_name_the_folder(tmp_path):
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 200])
-def test_it_fits_terminals_of_every_width(tmp_path, monkeypatch, width):
-    monkeypatch.setattr("kpiopt.cli.terminal.PIPE_WIDTH", width)
-    text = text_of(solved(tmp_path))
+def test_it_fits_terminals_of_every_width(tmp_path, width):
+    text = plain_text(render_summary(solved(tmp_path)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "1,600" in text
 

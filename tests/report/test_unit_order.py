@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kpiopt.cli import main
-from kpiopt.cli.solve import summary_text
+from kpiopt.report.page.kept_files import summary_text
 from kpiopt.report.page.report import render_report
 from kpiopt.report.page.source import source_of_run
 from kpiopt.run.run import Run

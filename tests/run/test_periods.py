@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import kpiopt
-from kpiopt.cli.solve import report_pages, summary_text
 from kpiopt.errors import Infeasible, InputError
+from kpiopt.report.page.kept_files import report_pages, summary_text
 from kpiopt.run.run import Run
 from tests.nights import rest_at_night
 from tests.second_periods import SecondPeriods

@@ -12,8 +12,8 @@ from scipy.optimize import linprog
 
 import kpiopt
 from kpiopt.cli import main
-from kpiopt.cli.solve import summary_text
 from kpiopt.errors import Infeasible, InputError, UsageError
+from kpiopt.report.page.kept_files import summary_text
 
 TEXT = """
 schema = 1

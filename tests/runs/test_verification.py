@@ -14,10 +14,10 @@ import pytest
 
 import kpiopt
 from kpiopt.cli import main
-from kpiopt.cli.solve import summary_text, workbook_of
 from kpiopt.graph import build_graph
 from kpiopt.program.formulation.cascade import build_cascade
 from kpiopt.program.trust.evidence import evidence_bytes, load_evidence
+from kpiopt.report.page.kept_files import summary_text, workbook_of
 from kpiopt.run.run import Run
 from kpiopt.runs.question import digest_of, run_name
 from kpiopt.runs.recomputation import Told, differences, recompute_run

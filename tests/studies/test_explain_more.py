@@ -11,11 +11,11 @@ import pytest
 
 import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.cli.terminal import plain_text
 from kpiopt.errors import UsageError
 from kpiopt.graph import build_graph
 from kpiopt.plan.limit_names import stopped_words, unit_of_limit
 from kpiopt.report.explanation_limit import level_sentences, limit_sentences
+from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.simulation import Estimate

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kpiopt.cli import main
-from kpiopt.cli.terminal import plain_text
 from kpiopt.errors import Infeasible, LimitReached
 from kpiopt.program.order import branching
+from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
 from kpiopt.run.solve import SolveOptions, solve_scenario
