@@ -137,12 +137,12 @@ def solve(
     """
     from kpiopt.plan.split_rule import rules_beside
     from kpiopt.run.solve import SolveOptions, solve_scenario
-    from kpiopt.runs.at_hand import promising, within, words_of
+    from kpiopt.runs.at_hand import drawn_as, promising, within, words_of
     from kpiopt.workers.executor import choose_executor
 
     solver_options = within(time_limit, solver)
     asked = promising(scenario, confidence, variant, overrides)
-    asked = replace(asked, simulation=asked.simulation.drawn(draws, seed))
+    asked = drawn_as(asked, draws, seed)
     rules = None if beside is None else rules_beside(words_of(beside))
     options = SolveOptions(solver_options, simulate, choose_executor(executor, workers), allow_code, rules)
     return solve_scenario(asked, options=options, progress=progress)

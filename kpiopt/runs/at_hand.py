@@ -11,6 +11,7 @@ from kpiopt.deadline import Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.program.solver.answer import SolverOptions
+from kpiopt.reading.key_path import KeyPath, with_value
 from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.runs.kept_plan import load_kept_plan
 from kpiopt.runs.store import RunStore
@@ -140,4 +141,21 @@ def promising(source: Source, confidence: float | None, variant: Variants = None
     if isinstance(source, str | Path):
         return scenario_of(source, variant, (*words_of(overrides), f"odds.p_min={float(confidence)}"))
     scenario = scenario_of(source, variant, overrides)
-    return require_promise(replace(scenario, odds=replace(scenario.odds, p_min=float(confidence))))
+    promised = replace(scenario, odds=replace(scenario.odds, p_min=float(confidence)))
+    return require_promise(_noted(promised, ("odds", "p_min"), float(confidence)))
+
+
+def drawn_as(scenario: Scenario, draws: int | None, seed: int | None) -> Scenario:
+    """Return a scenario with another number of draws, exactly so many, or another seed; None leaves each."""
+    given = {name: value for name, value in (("draws", draws), ("seed", seed)) if value is not None}
+    if not given:
+        return scenario
+    settings = scenario.simulation.drawn(draws, seed)
+    dropped = {"precision"} if draws is not None else set()
+    kept = {key: value for key, value in scenario.document.get("simulation", {}).items() if key not in dropped}
+    return _noted(replace(scenario, simulation=settings), ("simulation",), {**kept, **given})
+
+
+def _noted(scenario: Scenario, path: KeyPath, value: Any) -> Scenario:
+    """Write what an option changed into the document as well: a comparison tells what it finds there."""
+    return replace(scenario, document=with_value(scenario.document, path, value))

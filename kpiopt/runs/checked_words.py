@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from kpiopt.errors import Problem, UsageError
+from kpiopt.reading.key_path import name_the_right_ones
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,6 +87,10 @@ def checked(call: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(call)
     def checking(*args: P.args, **kwargs: P.kwargs) -> T:
+        unknown = [name for name in kwargs if name not in form.parameters]
+        if unknown:
+            advice = name_the_right_ones(unknown[0], form.parameters)
+            raise TypeError(f"{call.__name__}() takes no option {unknown[0]!r}: {advice}")
         given = form.bind(*args, **kwargs).arguments
         problems = [
             _not_taken(name, value, OPTIONS[name][1])

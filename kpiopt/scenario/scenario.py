@@ -22,6 +22,7 @@ from kpiopt.scenario.effort import EffortCurves
 from kpiopt.scenario.links import Driver, Factor, Initiative
 from kpiopt.scenario.money import Budget as Budget
 from kpiopt.scenario.money import PayPlan as PayPlan
+from kpiopt.scenario.named import Named
 from kpiopt.scenario.noise import Noise
 from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
@@ -38,6 +39,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 ORGANIZATION = "organization"
+NAMED = {"kpis": "KPI", "factors": "factor", "initiatives": "initiative", "goals": "goal", "budgets": "budget"}
+"""What is looked up by name -> what it is."""
 OWN = ", own"
 """What a unit does itself beside the units below it is a unit of its own, named by the unit's id and this."""
 
@@ -198,7 +201,7 @@ class Units:
     @cached_property
     def position(self) -> dict[str, int]:
         """Unit id -> position."""
-        return {unit: i for i, unit in enumerate(self.ids)}
+        return Named("unit", ((unit, i) for i, unit in enumerate(self.ids)))
 
     @cached_property
     def is_own(self) -> NDArray[np.bool_]:
@@ -412,6 +415,12 @@ class Scenario:
         """Return the name of a period, None for the horizon."""
         return None if self.periods is None or period < 0 else self.periods.names[period]
 
+    def __post_init__(self) -> None:
+        for field_name, what in NAMED.items():
+            given = getattr(self, field_name)
+            if not isinstance(given, Named):
+                object.__setattr__(self, field_name, Named(what, given))
+
     @cached_property
     def kpi_ids(self) -> tuple[str, ...]:
         """KPI ids by position."""
@@ -420,7 +429,7 @@ class Scenario:
     @cached_property
     def kpi_position(self) -> dict[str, int]:
         """KPI id -> position."""
-        return {kpi: i for i, kpi in enumerate(self.kpis)}
+        return Named("KPI", ((kpi, i) for i, kpi in enumerate(self.kpis)))
 
     @property
     def curved(self) -> tuple[str, ...]:

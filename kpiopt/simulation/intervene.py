@@ -8,7 +8,6 @@ initiative.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from kpiopt.deadline import NEVER, Deadline
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
 from kpiopt.graph.hand_down import leaves_below, values_below
+from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.actions import Pair, exclusions, needed_units
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
@@ -325,8 +325,8 @@ def _read_assignment(text: str) -> tuple[str, float]:
 def _position(name: str, names: Sequence[str], what: str, text: str) -> int:
     if name in names:
         return list(names).index(name)
-    near = difflib.get_close_matches(name, names, 1)
-    raise _refusal(text, f'there is no {what} "{name}"', f'did you mean "{near[0]}"?' if near else "")
+    advice = name_the_right_ones(name, names) or f"the scenario has no {what}s"
+    raise _refusal(text, f'there is no {what} "{name}"', advice)
 
 
 def _refusal(text: str, why: str, fix: str) -> UsageError:

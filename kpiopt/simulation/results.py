@@ -12,6 +12,7 @@ import numpy as np
 from kpiopt.deadline import NotDone
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
+from kpiopt.scenario.named import Named
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.odds import (
     CERTAIN,
@@ -240,8 +241,14 @@ class Simulation:
         return odds
 
     def goal(self, goal: str) -> GoalOdds:
-        """Return the odds of a goal by its id."""
-        return next(g for g in self.goals if g.goal == goal)
+        """Return the odds of a goal by its id.
+
+        Raises
+        ------
+        KeyError
+            With the ids that there are, where there is no such goal.
+        """
+        return Named("goal", ((found.goal, found) for found in self.goals))[goal]
 
     def distribution(self, node: int) -> Distribution | None:
         """Return the distribution of a node's value, None where it was not watched."""

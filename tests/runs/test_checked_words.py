@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 
 import kpiopt
 from kpiopt.errors import ModelError, UsageError
+from kpiopt.graph import build_graph
 from kpiopt.runs.checked_words import OPTIONS
+from kpiopt.simulation.intervene import read_act
 from tests.run.test_robust import TEXT as ROBUST
 
 HAND_SOLVED = Path(__file__).parents[2] / "scenarios" / "hand-solved.toml"
@@ -125,6 +129,60 @@ def test_a_promise_is_the_same_whichever_way_it_is_asked() -> None:
     found = [kpiopt.solve(source, confidence=0.6, beside=(), simulate=False) for source in ways(path)]
     assert len({tuple(run.plan.target.tolist()) for run in found}) == 1
     assert {run.scenario.odds.p_min for run in found} == {0.6}
+
+
+def test_what_an_option_changes_is_told_by_a_comparison_whichever_way_it_is_asked() -> None:
+    """Odds to promise, draws and seed are part of the question: of a path and of a scenario at hand alike."""
+    options = {"confidence": 0.6, "draws": 64, "seed": 9}
+    told = []
+    for source in (HAND_SOLVED, kpiopt.load(HAND_SOLVED)):
+        plain = kpiopt.solve(source, beside=(), simulate=False)
+        asked = kpiopt.solve(source, **options, beside=(), simulate=False)
+        document = asked.scenario.document
+        drawn = document["simulation"]
+        assert (document["odds"]["p_min"], drawn["draws"], drawn["seed"]) == (0.6, 64, 9)
+        (other,) = kpiopt.compare(plain, asked).others
+        told.append({change.path: change.second.value for change in other.inputs})
+    assert told[0] == told[1]
+    assert {"odds.p_min", "simulation.draws", "simulation.seed"} <= set(told[0])
+
+
+def test_a_number_of_draws_takes_the_place_of_a_precision() -> None:
+    precise = kpiopt.load(HAND_SOLVED, overrides="simulation.precision=0.01")
+    assert precise.document["simulation"]["precision"] == 0.01
+    run = kpiopt.solve(precise, draws=64, simulate=False)
+    assert "precision" not in run.scenario.document["simulation"]
+
+
+def test_names_that_are_not_there_are_answered_with_those_that_are() -> None:
+    scenario = kpiopt.load(HAND_SOLVED)
+    goal, kpi, unit = next(iter(scenario.goals)), next(iter(scenario.kpis)), scenario.units.ids[0]
+    tables = {"goal": (scenario.goals, goal), "KPI": (scenario.kpis, kpi), "unit": (scenario.units.position, unit)}
+    for what, (table, name) in tables.items():
+        with pytest.raises(KeyError, match=f"there is no {what} '{name}z': did you mean '{name}'"):
+            table[f"{name}z"]
+        assert table.get(f"{name}z") is None and f"{name}z" not in table
+    copy = pickle.loads(pickle.dumps(replace(scenario, goals=dict(scenario.goals))))
+    with pytest.raises(KeyError, match=goal):
+        copy.goals["?"]
+    run = kpiopt.solve(scenario, beside=(), draws=64)
+    assert run.simulation.goal(goal).goal == goal
+    with pytest.raises(KeyError, match=f"there is no goal '{goal}z': did you mean '{goal}'"):
+        run.simulation.goal(f"{goal}z")
+
+
+def test_an_option_that_is_none_is_answered_with_the_nearest() -> None:
+    with pytest.raises(TypeError, match=r"solve\(\) takes no option 'tme_limit': did you mean 'time_limit'"):
+        kpiopt.solve(HAND_SOLVED, tme_limit=3)
+    with pytest.raises(TypeError, match=r"load\(\) takes no option 'x': write one of path, variant, overrides"):
+        kpiopt.load(HAND_SOLVED, x=3)
+
+
+def test_an_act_of_no_initiative_is_answered() -> None:
+    scenario = kpiopt.load(HAND_SOLVED)
+    graph = build_graph(replace(scenario, initiatives={}))
+    with pytest.raises(UsageError, match="the scenario has no initiatives"):
+        read_act(graph, "trainin=1")
 
 
 def test_a_table_is_no_rule_beside_in_python_either() -> None:

@@ -82,14 +82,14 @@ def test_acting_sets_the_level_everywhere_or_at_one_unit() -> None:
 @pytest.mark.parametrize(
     ("do", "act", "words"),
     [
-        (["salse=3"], [], 'did you mean "sales"'),
+        (["salse=3"], [], "did you mean 'sales'"),
         (["sales"], [], "does not read name=number"),
         (["sales=nan"], [], "does not read name=number"),
         (["sales=1e300"], [], "at most 1e\\+12"),
         (["sales@t1=3"], [], "sales has no value at t1"),
         (["sales@t9=3"], [], 'there is no unit "t9"'),
         (["factor.market=3"], [], 'there is no factor "market"'),
-        ([], ["coching=3"], 'did you mean "coaching"'),
+        ([], ["coching=3"], "did you mean 'coaching'"),
         ([], ["coaching=21"], "0 to 20"),
         ([], ["coaching=-1"], "0 to 20"),
         ([], ["coaching=1.5"], "whole numbers"),
