@@ -1,12 +1,14 @@
-"""Noise of baselines: what happens without new effort is not known either, for small units less than for large ones."""
+"""Noise of baselines, and execution risk: what happens without new effort is not known either, nor what effort brings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kpiopt.scenario.quantity import Quantity
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,24 @@ class Noise:
             and np.array_equal(self.group, other.group)
             and np.array_equal(self.sd, other.sd)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Execution risk.
+
+    Attributes
+    ----------
+    execution : tuple of Quantity
+        The distributions of the share of planned stretch that is realised; `Cells.execution` points into it.
+        Entry 0 is the scenario's default ("1, certainly" where none is written).
+    paths : tuple of str
+        Where each stands in the file ("uncertainty.execution", "execution.<name>.value").
+    common : mapping of str to float
+        Level (or "organization") -> share of the variance of execution that all cells of one unit of that level
+        have in common.
+    """
+
+    execution: tuple[Quantity, ...]
+    paths: tuple[str, ...] = ("uncertainty.execution",)
+    common: Mapping[str, float] = field(default_factory=dict)

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem
+from kpiopt.reading.named import Named
 from kpiopt.scenario.effort import EffortCurves
 from kpiopt.scenario.links import Driver, Factor, Initiative
 from kpiopt.scenario.money import Budget as Budget
 from kpiopt.scenario.money import PayPlan as PayPlan
-from kpiopt.scenario.named import Named
 from kpiopt.scenario.noise import Noise
+from kpiopt.scenario.noise import Uncertainty as Uncertainty
 from kpiopt.scenario.over_assignment import OverAssignment
 from kpiopt.scenario.periods import Periods
 from kpiopt.scenario.quantity import Quantity
@@ -132,27 +133,6 @@ class Goal:
     hard: bool = False
     description: str = ""
     period: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Uncertainty:
-    """Execution risk.
-
-    Attributes
-    ----------
-    execution : tuple of Quantity
-        The distributions of the share of planned stretch that is realised; `Cells.execution` points into it.
-        Entry 0 is the scenario's default ("1, certainly" where none is written).
-    paths : tuple of str
-        Where each stands in the file ("uncertainty.execution", "execution.<name>.value").
-    common : mapping of str to float
-        Level (or "organization") -> share of the variance of execution that all cells of one unit of that level
-        have in common.
-    """
-
-    execution: tuple[Quantity, ...]
-    paths: tuple[str, ...] = ("uncertainty.execution",)
-    common: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from kpiopt.deadline import NotDone
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
-from kpiopt.scenario.named import Named
+from kpiopt.reading.named import Named
 from kpiopt.scenario.scenario import Floats, Integers
 from kpiopt.simulation.odds import (
     CERTAIN,

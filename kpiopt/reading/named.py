@@ -30,7 +30,7 @@ class Named(dict[str, T]):
     --------
     >>> Named("goal", {"sales": 1})["salez"]
     Traceback (most recent call last):
-    kpiopt.scenario.named.UnknownNameError: there is no goal 'salez': did you mean 'sales'?
+    kpiopt.reading.named.UnknownNameError: there is no goal 'salez': did you mean 'sales'?
     """
 
     def __init__(self, what: str, entries: Mapping[str, T] | Iterable[tuple[str, T]] = ()) -> None:
