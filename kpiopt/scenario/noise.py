@@ -1,4 +1,4 @@
-"""Noise of baselines, and execution risk: what happens without new effort is not known either, nor what effort brings."""
+"""Noise of baselines, and execution risk: neither what happens by itself is known, nor what effort brings."""
 
 from __future__ import annotations
 
