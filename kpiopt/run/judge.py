@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kpiopt.graph import CausalGraph
+from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.graph.capacities import capacity_names, season_of_capacity
 from kpiopt.graph.effort import counted_stretch
 from kpiopt.plan import Plan, build_plan
@@ -76,7 +76,7 @@ def judge_plan(graph: CausalGraph, label: str, given: SplitPlan, draw: Draw | No
         limits=limits,
         spending=_spending(graph, stretch),
         simulation=simulation,
-        broken=tuple(_broken(graph, stretch, limits)),
+        broken=tuple(_broken_anywhere(graph, stretch, limits)),
         worst_stretch=worst,
         fairness=fairness,
         notes=given.notes,
@@ -174,6 +174,18 @@ def _spending(graph: CausalGraph, stretch: Floats) -> Spending:
     incentives = float(np.nansum(scenario.units.target_incentive))
     paid = dot(np.nan_to_num(scenario.cells.pay_rate), np.maximum(stretch, 0.0))
     return Spending(incentives + paid, min(whole, default=None), 0.0)
+
+
+def _broken_anywhere(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]) -> Iterator[BrokenLimit]:
+    """Yield what a plan does not keep, and with their names what only variants of a robust plan have against it."""
+    own = list(_broken(graph, stretch, limits))
+    yield from own
+    for variant, other in graph.scenario.robust:
+        theirs = build_graph(other)
+        if len(theirs.cell_node) == len(stretch):
+            for limit in _broken(theirs, stretch, use_of_limits(theirs, stretch)):
+                if limit not in own:
+                    yield replace(limit, name=f"{limit.name} ({variant})")
 
 
 def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]) -> Iterator[BrokenLimit]:

@@ -14,6 +14,7 @@ import kpiopt
 from kpiopt.cli import main
 from kpiopt.errors import Infeasible, InputError, UsageError
 from kpiopt.report.page.kept_files import summary_text
+from kpiopt.run.solve import SolveOptions, judge_scenario
 
 TEXT = """
 schema = 1
@@ -261,3 +262,32 @@ def test_the_use_of_a_variants_hours_is_what_its_own_effort_curve_makes_of_it(tm
     counted = sum(x + 0.5 * max(x - 5.0, 0.0) for x in run.plan.stretch)
     for limit in run.limits:
         assert limit.used == pytest.approx(counted)
+
+
+LEAN = TEXT[: TEXT.index("[variant.more_a]")].replace('["more_a", "more_b"]', '["lean"]')
+
+
+@pytest.mark.parametrize(
+    ("variant", "moved", "low", "broken"),
+    [
+        ("capacity.hours.scale = 0.5", "unit.company.capacity.hours", 15.0, ["capacity.hours@company (lean)"]),
+        ("capacity.hours.scale = 0.5", "unit.company.capacity.hours", 8.0,
+         ["capacity.hours@company", "capacity.hours@company (lean)"]),
+        ('cell."company/a".lock_target = 110', "cells.a.baseline", 0.9, ["range of company/a (lean)"]),
+    ],
+)  # fmt: skip
+def test_what_the_old_plan_breaks_in_a_variant_is_named_with_it(tmp_path, variant, moved, low, broken):
+    """Lean has half of the hours, 10, all of which the plan uses: with 15 hours it has 7.5, the scenario enough."""
+    path = written(tmp_path, f"{LEAN}[variant.lean]\n{variant}\n")
+    found = kpiopt.sensitivity(path, changes={moved: (low, 25.0 if low > 1.0 else 1.0)}, draws=64)
+    bar = next(bar for bar in found.tornado.bars if bar.move.path == moved)
+    assert (bar.low.input_value, list(bar.low.broken), bar.high.broken) == (low, broken, ())
+
+
+def test_a_rule_breaks_what_a_variant_has(tmp_path):
+    """A and B by their gaps take 20 hours, which the scenario has and the variant has not."""
+    path = written(tmp_path, f"{LEAN}[variant.lean]\ncapacity.hours.scale = 0.5\n")
+    judged = judge_scenario(kpiopt.load(path), "proportional", SolveOptions())
+    assert [(limit.name, limit.limit, limit.used) for limit in judged.broken] == [
+        ("capacity.hours@company (lean)", 10.0, pytest.approx(20.0))
+    ]

@@ -14,6 +14,7 @@ from kpiopt.deadline import NotDone
 from kpiopt.errors import InputError, LimitReached, Problem
 from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
+from kpiopt.program.formulation.variants import other_cascades
 from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, SimulationSettings
@@ -229,21 +230,34 @@ class _Study:
 
 
 def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
-    """Return what the plan as it is would break in another program: limits, and ranges of its decisions, by name."""
+    """Return what the plan as it is would break in another program: limits, and ranges of its decisions, by name.
+
+    Of a robust plan also of variants, "capacity.hours@north (lean)", where they are not the own ones of the scenario.
+    """
     ours, x = cascade.program.arrays(), base.solution.x
     if len(x) != ours.n_columns:
         return ()
     used = ours.matrix @ x
     limits = [
         limit.name
-        for limit in cascade.limits
+        for limit in (*cascade.limits, *cascade.variant_limits)
         if used[limit.row] > ours.row_upper[limit.row] + USED_UP * max(1.0, abs(limit.value))
     ]
-    return (
-        *limits,
-        *_outside(cascade.columns.level, "level of ", x),
-        *_outside(cascade.columns.stretch, "range of ", x),
-    )
+    own = [*_outside(cascade.columns.level, "level of ", x), *_outside(cascade.columns.stretch, "range of ", x)]
+    return (*limits, *own, *_outside_in_variants(cascade, x, own))
+
+
+def _outside_in_variants(cascade: Cascade, x: Floats, own: Sequence[str]) -> Iterator[str]:
+    """Yield the decisions outside of ranges that only variants of a robust plan have, each with its variant."""
+    words = {"level": "level of ", "stretch": "range of "}
+    joint = [block for block in cascade.program.columns if block.name in words]
+    if set(own).issuperset(name for block in joint for name in _outside(block, words[block.name], x)):
+        return
+    for variant, other in other_cascades(cascade):
+        for block in joint:
+            theirs = replace(other.program.column_block(block.name), start=block.start)
+            outside = _outside(theirs, words[block.name], x)
+            yield from (f"{name} ({variant})" for name in outside if name not in own)
 
 
 def _outside(columns: Columns, what: str, x: Floats) -> Iterator[str]:
