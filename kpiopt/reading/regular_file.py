@@ -188,7 +188,12 @@ def _not_regular(text: str, location: Location | None) -> Problem:
     return Problem("E-file-special", message, "only regular files are read", "name an ordinary file", location)
 
 
-def read_regular_file(path: Path, text: str, limit: int, location: Location | None) -> bytes:
+DOCUMENT = "a TOML document", "move units and cells to tables (CSV or Parquet)"
+
+
+def read_regular_file(
+    path: Path, text: str, limit: int, location: Location | None, kind: tuple[str, str] = DOCUMENT
+) -> bytes:
     """Read a whole file of at most `limit` bytes.
 
     Parameters
@@ -201,6 +206,8 @@ def read_regular_file(path: Path, text: str, limit: int, location: Location | No
         Largest size in bytes; a larger file is refused before it is read.
     location : Location or None
         Where the path is written.
+    kind : (str, str)
+        What the file is, and what to do where it is too large.
 
     Raises
     ------
@@ -218,14 +225,13 @@ def read_regular_file(path: Path, text: str, limit: int, location: Location | No
     except (OSError, ValueError) as error:
         raise unreadable(path, text, location, error) from None
     if len(raw) > limit or size > limit:
-        raise SecurityError(_too_large(text, max(size, len(raw)), limit, location))
+        raise SecurityError(_too_large(text, max(size, len(raw)), limit, location, kind))
     return raw
 
 
-def _too_large(text: str, size: int, limit: int, location: Location | None) -> Problem:
-    message = f"'{text}' has {size:,} bytes"
-    rule = f"a TOML document has at most {limit:,} bytes"
-    return Problem("E-file-size", message, rule, "move units and cells to tables (CSV or Parquet)", location)
+def _too_large(text: str, size: int, limit: int, location: Location | None, kind: tuple[str, str]) -> Problem:
+    what, fix = kind
+    return Problem("E-file-size", f"'{text}' has {size:,} bytes", f"{what} has at most {limit:,} bytes", fix, location)
 
 
 def unreadable(path: Path, text: str, location: Location | None, error: OSError | ValueError) -> InputError:

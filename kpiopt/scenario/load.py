@@ -75,6 +75,7 @@ from kpiopt.scenario.resolve.units import ResolvedUnits, resolve_units
 from kpiopt.scenario.scenario import ChosenKpis, Scenario
 
 LARGEST_RULES = 1_000_000
+RULES = "a rules file", "name the file that defines add_rules, and keep data out of it"
 """Bytes of a rules file."""
 
 
@@ -399,7 +400,8 @@ def _rules(findings: Findings, model: ScenarioDocument) -> str | None:
         return None
     try:
         path = findings.document.resolve(("rules", "file"), model.rules.file)
-        read_regular_file(path, model.rules.file, LARGEST_RULES, findings.document.origin(("rules", "file")))
+        place = findings.document.origin(("rules", "file"))
+        read_regular_file(path, model.rules.file, LARGEST_RULES, place, RULES)
         return str(path)
     except InputError as error:
         findings.extend(error)

@@ -74,6 +74,8 @@ def test_a_value_of_another_kind_is_a_damaged_run(folder, capsys, path, value, w
         (["solve", "scenario.toml", "no.toml"], ExitCode.INPUT, "E-file-missing"),
         (["compare", "scenario.toml", "no.toml"], ExitCode.INPUT, "E-compare-source"),
         (["compare", "no.toml"], ExitCode.INPUT, "E-compare-source"),
+        (["compare", "scenario.toml@proportional"], ExitCode.USAGE, "E-compare-alone"),
+        (["compare", "scenario.toml:no"], ExitCode.USAGE, "E-variant"),
         (["compare", "scenario.toml", "no.toml:more@even"], ExitCode.INPUT, "E-compare-source"),
         (["check", "scenario.toml", "--set", "rules.file=no.py"], ExitCode.INPUT, "E-file-missing"),
     ],

@@ -18,7 +18,7 @@ from typing import Any
 from kpiopt.errors import Location, ModelError, Problem, SecurityError
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.reading.regular_file import display_path, read_regular_file
-from kpiopt.scenario.load import LARGEST_RULES
+from kpiopt.scenario.load import LARGEST_RULES, RULES
 
 ENTRY = "add_rules"
 
@@ -41,7 +41,7 @@ def apply_rules(cascade: Cascade, *, allow_code: bool) -> Cascade:
         raise SecurityError(_refusal(path))
     from kpiopt.program.formulation.pyomo_rules import RuledProgram, RuleError  # Pyomo takes more than half a second
 
-    source = read_regular_file(path, display_path(path), LARGEST_RULES, None).decode("utf-8", "replace")
+    source = read_regular_file(path, display_path(path), LARGEST_RULES, None, RULES).decode("utf-8", "replace")
     ruled = RuledProgram(cascade.program)
     with contextlib.redirect_stdout(sys.stderr):  # what rules print must not mix with the answer
         _run(path, source, ruled.model, scenario)

@@ -138,11 +138,10 @@ def read_contenders(sources: Sequence[Source], store: RunStore, overrides: Seque
         fix = "name a scenario file with variants, or two scenarios or runs"
         raise UsageError(Problem("E-compare-alone", "there is nothing to compare", fix=fix))
     if len(sources) == 1 and isinstance(sources[0], str | Path):
-        return _file_with_variants(str(sources[0]), overrides)
+        return _file_with_variants(str(sources[0]), store, overrides)
     found = [_take_source(source, store, overrides) for source in sources]
     if len(found) == 1:
-        fix = "name what it is to be compared with"
-        raise UsageError(Problem("E-compare-alone", f"{found[0].label!r} stands alone", fix=fix))
+        raise _alone(found[0].label)
     by_folder = [_with_folder(contender, found) for contender in found]
     return [_numbered(contender, by_folder, i) for i, contender in enumerate(by_folder)]
 
@@ -162,9 +161,11 @@ def _numbered(contender: Contender, all_of_them: Sequence[Contender], position: 
     return replace(contender, label=f"{contender.label} ({position + 1})") if twins else contender
 
 
-def _file_with_variants(text: str, overrides: Sequence[str]) -> list[Contender]:
+def _file_with_variants(text: str, store: RunStore, overrides: Sequence[str]) -> list[Contender]:
     path = Path(text)
     if not is_regular(path):
+        if _names_part_of_file(text):
+            raise _alone(_read_source(text, store, overrides).label)
         if _names_file(text):
             raise _missing(text)
         rule = "one source alone is a scenario file, which is compared with its variants"
@@ -193,7 +194,7 @@ def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Conten
     if is_regular(path):
         return _read_file(path, None, path.stem, overrides)
     of, at, rule = text.rpartition("@")
-    if at and (is_regular(Path(of)) or is_regular(Path(of.rpartition(":")[0]))):
+    if at and _names_part_of_file(text):
         contender = _read_source(of, store, overrides)
         return replace(contender, label=f"{contender.label}@{rule}", rule=parse_rule(rule).text)
     file, mark, variant = text.rpartition(":")
@@ -202,6 +203,17 @@ def _read_source(text: str, store: RunStore, overrides: Sequence[str]) -> Conten
     if is_regular(path / RUN_FILE) or not (mark or _names_file(text)):
         return read_stored(store.find(text), overrides)
     raise _missing(text)
+
+
+def _alone(label: str) -> UsageError:
+    fix = "name what it is to be compared with"
+    return UsageError(Problem("E-compare-alone", f"{label!r} stands alone", fix=fix))
+
+
+def _names_part_of_file(text: str) -> bool:
+    """Whether a source is a variant of a file that there is, or a rule for one, whether or not these exist."""
+    of = text.rpartition("@")[0] or text
+    return any(is_regular(Path(part)) for part in (of, of.rpartition(":")[0]) if part and part != text)
 
 
 def _names_file(text: str) -> bool:

@@ -222,3 +222,11 @@ def test_a_rule_that_rounding_breaks_is_told(scenario, least, broken):
     notes = [note.message for note in run.plan.notes if note.code == "W-rounding-rules"]
     assert len(notes) == broken
     assert all("by 3" in note for note in notes)
+
+
+def test_a_rules_file_that_is_too_large_is_told_as_one(tmp_path):
+    (tmp_path / "rules.py").write_text("#" * 1_000_001)
+    (tmp_path / "s.toml").write_text('schema = 1\nname = "S"\n[kpi.a]\n[unit.u]\n[rules]\nfile = "rules.py"\n')
+    with pytest.raises(SecurityError, match="a rules file has at most 1,000,000 bytes") as caught:
+        load_scenario(tmp_path / "s.toml")
+    assert "tables" not in str(caught.value)
