@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from kpiopt.program.formulation.blocks import LinearProgram
 from kpiopt.program.order.face import SolvedStep, restrict_to_face
 from kpiopt.program.order.proof import checked_certificates
@@ -14,8 +12,6 @@ from kpiopt.program.order.steps import REFERENCE_UNIT, Solution, StepResult, obj
 from kpiopt.program.solver.answer import Ranging
 from kpiopt.program.trust.evidence import Evidence
 from kpiopt.program.trust.whole_tree import verify_tree
-
-_NONE = np.empty(0)
 
 
 def with_checked_certificates(program: LinearProgram, solution: Solution) -> Solution:
@@ -73,4 +69,4 @@ def _solved(step: Evidence, value: float) -> SolvedStep:
 def _ranging(step: Evidence) -> Ranging | None:
     if step.row_from is None or step.row_to is None:
         return None
-    return Ranging(step.row_from, step.row_to, _NONE, _NONE)
+    return Ranging(step.row_from, step.row_to)

@@ -357,7 +357,7 @@ class _Proposed:
         x, row_dual = self.proposal.plan.x, self.proposal.row_duals[position]
         reduced = posed.cost - posed.matrix.T @ row_dual
         value = dot(posed.cost, x) + posed.offset
-        answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="from the anchor")
+        answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, attempt="from the anchor")
         found = verify_answer(posed, answer)
         return (answer, None, found) if found.passed else FreshSolver().solve(position, posed, objective, options)
 

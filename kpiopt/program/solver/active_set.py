@@ -182,7 +182,7 @@ def solve_at_point(arrays: ProgramArrays, scaled: tuple[ScaledProgram, float], p
     reduced = np.where(free, 0.0, arrays.cost - arrays.matrix.T @ row_dual)
     value = dot(arrays.cost, x) + arrays.offset
     return Answer(
-        Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="interior point + active set",
+        Status.OPTIMAL, x, row_dual, reduced, value, attempt="interior point + active set",
         seconds=time.perf_counter() - started,
     )  # fmt: skip
 

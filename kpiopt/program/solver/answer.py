@@ -76,8 +76,6 @@ class Answer:
         cost - A'y, exactly 0 for basic columns.
     objective : float
         cost'x + offset; nan without a point.
-    dual_bound : float
-        No feasible point is better; for whole-number programs as the solver reports it.
     ray : (m,) or (n,) float or None
         INFEASIBLE, BORDERLINE: weights of the rows of a Farkas proof, signs as `row_dual`. UNBOUNDED: a direction.
     iterations : int
@@ -91,7 +89,6 @@ class Answer:
     row_dual: Floats = field(default_factory=lambda: _EMPTY)
     reduced_cost: Floats = field(default_factory=lambda: _EMPTY)
     objective: float = float("nan")
-    dual_bound: float = float("-inf")
     ray: Floats | None = None
     iterations: int = 0
     attempt: str = ""
@@ -105,21 +102,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Ranging:
-    """Where the duals and the optimal point of a linear program hold.
+    """Where the duals of a linear program hold.
 
     Attributes
     ----------
     row_from, row_to : (m,) float
         The row's dual holds while its active side stays in between. For a row that does not bind, its upper side (its
         lower one where it has no upper) may move as far as the row's value.
-    cost_from, cost_to : (n,) float
-        The optimal point stays optimal while the column's cost stays in between.
     """
 
     row_from: Floats
     row_to: Floats
-    cost_from: Floats
-    cost_to: Floats
 
 
 class At(IntEnum):

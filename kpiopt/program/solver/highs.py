@@ -221,10 +221,6 @@ class Solver:
         found = self._highs.getSolution()
         return np.array(found.col_value, dtype=float), np.array(found.row_dual, dtype=float)
 
-    def mip_bound(self) -> float:
-        """Return the best proved bound of a whole-number program, scaled."""
-        return float(self._highs.getInfo().mip_dual_bound)
-
     def dual_ray(self) -> Floats | None:
         """Return the Farkas ray, scaled rows."""
         status, exists, ray = self._highs.getDualRay()
@@ -256,8 +252,8 @@ class Solver:
         _accept(self._highs.setBasis(given))
         self._is_current = False
 
-    def ranges(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        """Return row ranges, cost ranges and row values, scaled."""
+    def ranges(self) -> tuple[Floats, Floats, Floats]:
+        """Return row ranges and row values, scaled."""
         if not self._is_current:
             self.run(Rung("from the basis", (("presolve", "off"),)), self._options.deadline.left)
         status, found = self._highs.getRanging()
@@ -266,12 +262,9 @@ class Solver:
             status, found = self._highs.getRanging()
         if status != highspy.HighsStatus.kOk:
             raise InternalError("ranges were asked for before an optimum was found")
-        n = self._highs.getNumCol()
         return (
             np.array(found.row_bound_dn.value_),
             np.array(found.row_bound_up.value_),
-            np.array(found.col_cost_dn.value_)[:n],
-            np.array(found.col_cost_up.value_)[:n],
             np.array(self._highs.getSolution().row_value),
         )
 

@@ -87,6 +87,5 @@ def restored_answer(reduction: Reduction, answer: Answer, seconds: float) -> Ans
         row_dual=row_dual,
         reduced_cost=np.where(inside, 0.0, reduced),
         objective=value,
-        dual_bound=value,
         seconds=seconds,
     )

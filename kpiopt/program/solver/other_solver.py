@@ -216,7 +216,7 @@ class OtherSession(Session):
         reduced = arrays.cost - arrays.matrix.T @ y
         reduced = np.where(np.abs(reduced) <= NOISE * size, 0.0, reduced)
         value = dot(arrays.cost, x) + arrays.offset
-        return Answer(Status.OPTIMAL, x, y, reduced, value, value, attempt=self._options.solver)
+        return Answer(Status.OPTIMAL, x, y, reduced, value, attempt=self._options.solver)
 
 
 def _require_agreement(arrays: ProgramArrays, ours: Answer, theirs: Opinion, name: str) -> None:

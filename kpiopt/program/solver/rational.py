@@ -175,8 +175,8 @@ class Tableau:
         x = np.array([float(v) for v in self.value[:n]])
         dual = np.array([float(self.gain.get(n + i, ZERO)) for i in range(m)])
         places = np.array([self._place(j) for j in range(n + m)], dtype=np.int8)
-        rows, costs = [self._row_range(n + i) for i in range(m)], [self._cost_range(j) for j in range(n)]
-        ends = [np.array([pair[k] for pair in pairs]) for pairs in (rows, costs) for k in (0, 1)]
+        rows = [self._row_range(n + i) for i in range(m)]
+        ends = [np.array([pair[k] for pair in rows]) for k in (0, 1)]
         return Exact(x, dual, Basis(places[:n], places[n:]), Ranging(*ends))
 
     def _place(self, j: int) -> At:
@@ -193,24 +193,6 @@ class Tableau:
             return (value, np.inf) if self.high[i] is not None else (-np.inf, value)
         down, up = ([r for k in self.rows if (r := self._room(k, i, sign)) is not None] for sign in (-1, 1))
         return (value - float(min(down)) if down else -np.inf), (value + float(min(up)) if up else np.inf)
-
-    def _cost_range(self, j: int) -> tuple[float, float]:
-        """Return between which costs of a column the optimal point stays."""
-        cost = float(self.arrays.cost[j])
-        if self.low[j] is not None and self.low[j] == self.high[j]:
-            return -np.inf, np.inf
-        if j not in self.rows:
-            least = cost - float(self.gain.get(j, ZERO))
-            falls, rises = self._may_fall(j), self._may_rise(j)
-            return (-np.inf if falls and not rises else least), (np.inf if rises and not falls else least)
-        moves = [(self.gain.get(k, ZERO), a, k) for k, a in self.rows[j].items() if self.low[k] != self.high[k]]
-        down = [d / a for d, a, k in moves if self._holds(k, a)]
-        up = [-d / a for d, a, k in moves if self._holds(k, -a)]
-        return (cost - float(min(down)) if down else -np.inf), (cost + float(min(up)) if up else np.inf)
-
-    def _holds(self, k: int, a: Fraction) -> bool:
-        """Tell whether the reduced cost of k comes nearer to 0 when a cost falls that it feels by a."""
-        return (a > 0 and not self._may_fall(k)) or (a < 0 and not self._may_rise(k))
 
 
 def _substitute(row: dict[int, Fraction], j: int, by: dict[int, Fraction]) -> None:

@@ -188,7 +188,6 @@ class Session:
             Status.OPTIMAL,
             row_dual=np.zeros(self._arrays.n_rows),
             objective=offset,
-            dual_bound=offset,
             attempt="nothing to decide",
         )
 
@@ -287,7 +286,7 @@ class Session:
         reduced = a.cost - column_sums(a.matrix, y)
         reduced[point.basis.columns == At.BASIC] = 0.0
         objective = dot(a.cost, x) + a.offset
-        return Answer(Status.OPTIMAL, x, y, reduced, objective, objective, iterations=self._solver.iterations)
+        return Answer(Status.OPTIMAL, x, y, reduced, objective, iterations=self._solver.iterations)
 
     def _whole_optimum(self) -> Answer:
         """Round the whole numbers, solve the program with them fixed, and take values and duals from there."""
@@ -297,8 +296,7 @@ class Session:
         answer = self._fixed.solve()
         if answer.status is not Status.OPTIMAL:
             return Answer(answer.status if answer.status in _LIMITS else Status.UNKNOWN)
-        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
-        return replace(answer, dual_bound=bound, iterations=self._solver.iterations)
+        return replace(answer, iterations=self._solver.iterations)
 
     def _infeasible(self) -> Answer:
         """Answer with a verified proof; a whole-number program may owe its proof to its continuous relaxation."""
@@ -327,7 +325,7 @@ class Session:
         if ray is None:
             return Answer(Status.UNKNOWN)
         x = self._scaling.column * self._solver.solution()[0]
-        return Answer(Status.UNBOUNDED, x=x, ray=self._scaling.column * ray, dual_bound=-np.inf)
+        return Answer(Status.UNBOUNDED, x=x, ray=self._scaling.column * ray)
 
     def _stopped(self, status: Status) -> Answer:
         """Answer with the best whole-number point found so far, if any; a stopped simplex method has none."""
@@ -335,8 +333,7 @@ class Session:
             return Answer(status)
         x = self._scaling.column * self._solver.solution()[0]
         x = np.where(self._arrays.integer, np.rint(x), x)
-        bound = self._solver.mip_bound() / self._scaling.objective + self._arrays.offset
-        return Answer(status, x=x, objective=dot(self._arrays.cost, x) + self._arrays.offset, dual_bound=bound)
+        return Answer(status, x=x, objective=dot(self._arrays.cost, x) + self._arrays.offset)
 
     def ranging(self) -> Ranging:
         """Return the ranges in which duals and optimal point of the last optimum hold.
@@ -352,29 +349,23 @@ class Session:
             return self._fixed.ranging()
         if not self._arrays.matrix.nnz:
             return self._ranging_without_rows()
-        low, high, cost_low, cost_high, activity = self._solver.ranges()
+        low, high, activity = self._solver.ranges()
         scale = self._scaling
         basic = self._solver.basis().rows == At.BASIC
         activity = activity / scale.row
         upper_only = np.isfinite(self._arrays.row_upper)
-        cost_scale = scale.column * scale.objective
         return Ranging(
             np.where(basic, np.where(upper_only, activity, -np.inf), _closed(low / scale.row)),
             np.where(basic, np.where(upper_only, np.inf, activity), _closed(high / scale.row)),
-            _closed(cost_low / cost_scale),
-            _closed(cost_high / cost_scale),
         )
 
     def _ranging_without_rows(self) -> Ranging:
         """Return the ranges of a program whose columns have nothing to do with each other."""
         a, m = self._arrays, self._arrays.n_rows
         upper_only = np.isfinite(a.row_upper)
-        fixed = a.column_lower == a.column_upper
         return Ranging(
             np.where(upper_only, np.zeros(m), -np.inf),
             np.where(upper_only, np.inf, np.zeros(m)),
-            np.where(fixed | (a.cost < 0.0), -np.inf, 0.0),
-            np.where(fixed | (a.cost > 0.0), np.inf, 0.0),
         )
 
     def basis(self) -> Basis:

@@ -37,8 +37,6 @@ def test_the_textbook_example_with_its_prices_and_ranges():
     ranges = found.ranging()
     assert ranges.row_from.tolist() == [2.0, 6.0, 12.0]
     assert ranges.row_to.tolist() == [INF, 18.0, 24.0]
-    assert ranges.cost_from.tolist() == [-7.5, -INF]
-    assert ranges.cost_to.tolist() == [0.0, -2.0]
 
 
 @settings(max_examples=25)
@@ -73,13 +71,6 @@ def test_ranges_are_those_in_which_the_answer_does_not_change(seed):
                 after = solve_in_fractions(replace(arrays, row_upper=outside), NEVER)
                 line = value + found.row_dual[i] * (end + beyond - arrays.row_upper[i])
                 assert not isinstance(after, Exact) or float(arrays.cost @ after.x) > line + 1e-9
-    for j in range(n):
-        for end, beyond in ((found.ranges.cost_from[j], -0.1), (found.ranges.cost_to[j], 0.1)):
-            if np.isfinite(end):
-                inside, outside = arrays.cost.copy(), arrays.cost.copy()
-                inside[j], outside[j] = end, end + beyond
-                assert float(inside @ solve(replace(arrays, cost=inside)).x) == pytest.approx(float(inside @ found.x))
-                assert float(outside @ solve(replace(arrays, cost=outside)).x) < float(outside @ found.x) - 1e-9
 
 
 @settings(max_examples=25)

@@ -18,7 +18,6 @@ from kpiopt.program.trust.certificate import (
     primal_residual,
     quadratic_bound,
     verify_infeasible,
-    verify_mip,
     verify_optimal,
     verify_quadratic,
     verify_unbounded,
@@ -185,9 +184,7 @@ def test_what_is_not_a_number_never_passes(broken):
         wrong = x.copy()
         wrong[i] = broken
         assert not verify_optimal(WYNDOR, wrong, duals).passed
-        assert not verify_mip(WYNDOR, wrong, -36.0).passed
     assert not verify_optimal(WYNDOR, x, np.array([0.0, broken, -1.0])).passed
-    assert not verify_mip(WYNDOR, x, broken).passed
     assert not verify_optimal(replace(WYNDOR, cost=np.array([broken, -5.0])), x, duals).passed
     assert not verify_optimal(replace(WYNDOR, row_upper=np.array([4.0, np.nan, 18.0])), x, duals).passed
 
@@ -196,20 +193,6 @@ def test_vectors_of_the_wrong_length_never_pass():
     assert not verify_optimal(WYNDOR, np.array([2.0]), np.array([0.0, -1.5, -1.0])).passed
     assert not verify_optimal(WYNDOR, np.array([2.0, 6.0]), np.array([-1.5, -1.0])).passed
     assert not verify_infeasible(WYNDOR, np.array([1.0])).passed
-
-
-def test_whole_numbers_must_be_exactly_whole():
-    whole = replace(WYNDOR, integer=np.array([True, True]))
-    assert verify_mip(whole, np.array([2.0, 6.0]), -36.0).passed
-    almost = verify_mip(whole, np.array([2.0 - 1e-12, 6.0]), -36.0)
-    assert not almost.passed
-    assert almost.integrality == pytest.approx(1e-12, rel=1e-3)
-
-
-def test_the_bound_of_a_whole_number_program_is_compared_both_ways():
-    whole = replace(WYNDOR, integer=np.array([True, True]))
-    assert not verify_mip(whole, np.array([2.0, 6.0]), -36.001).passed
-    assert not verify_mip(whole, np.array([2.0, 6.0]), -35.999).passed
 
 
 def test_projection_onto_a_simplex_has_its_closed_form():

@@ -11,7 +11,6 @@ from kpiopt.program.trust.certificate import (
     primal_residual,
     quadratic_bound,
     verify_infeasible,
-    verify_mip,
     verify_optimal,
     verify_quadratic,
     verify_unbounded,
@@ -29,14 +28,6 @@ def test_objective_and_bound_are_told_with_the_offset():
     assert certificate.objective == 14.0
     assert certificate.bound == pytest.approx(14.0, abs=1e-12)
     assert linear_bound(BOX, PRICE) == pytest.approx(4.0, abs=1e-12)
-
-
-def test_the_bound_of_whole_numbers_comes_with_the_offset():
-    whole = replace(BOX, integer=np.array([True, True]))
-    assert verify_mip(whole, AT, 14.0).passed
-    assert not verify_mip(whole, AT, 4.0).passed
-    assert not verify_mip(whole, AT, 24.0).passed
-    assert verify_mip(whole, AT, 14.0).bound == 14.0
 
 
 def test_either_side_of_a_row_gives_its_part_of_the_bound():
@@ -265,7 +256,6 @@ class TestInfeasible:
 def test_data_that_cannot_be_computed_with_prove_nothing(change):
     broken = replace(BOX, **change)
     assert not verify_optimal(broken, AT, PRICE).passed
-    assert not verify_mip(broken, AT, 14.0).passed
     assert not verify_quadratic(broken, np.zeros(2), AT, AT, PRICE).passed
     assert not verify_infeasible(broken, PRICE).passed
     assert not verify_unbounded(broken, AT, AT).passed

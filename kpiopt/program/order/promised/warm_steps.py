@@ -79,7 +79,7 @@ class WarmSteps(FreshSolver):
             return None
         x, row_dual = self.plan.x, self.last.solved[position].row_dual
         reduced, value = posed.cost - posed.matrix.T @ row_dual, dot(posed.cost, x) + posed.offset
-        answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, value, attempt="duals of the rows before")
+        answer = Answer(Status.OPTIMAL, x, row_dual, reduced, value, attempt="duals of the rows before")
         found = verify_answer(posed, answer)
         if found.passed:
             return answer, None, found
