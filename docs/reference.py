@@ -59,7 +59,7 @@ def signature(function: Any) -> str:
         default, star = parameter.default, "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
         shown = "" if default is parameter.empty else "=…" if callable(default) else f"={default!r}"
         parts.append(f"{star}{parameter.name}{shown}")
-    return f"kpiopt.{function.__name__}({', '.join(parts)})"
+    return f"kpiopt.{function.__name__}({', '.join(parts)}) -> {inspect.signature(function).return_annotation}"
 
 
 def described(name: str, value: Any) -> list[str]:

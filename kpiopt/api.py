@@ -35,6 +35,7 @@ def load(path: str | Path, *, variant: Variants = None, overrides: Words = ()) -
     Parameters
     ----------
     path : str or Path
+        TOML document or workbook.
     variant : str or sequence of str, optional
         Names of `[variant.NAME]` tables to apply, the last on top.
     overrides : str or sequence of str
@@ -416,19 +417,19 @@ def sensitivity(
     break_even : str or sequence of str
         Numbers of which it is asked how far they may move before the plan changes, between the `ends`.
     ends : (float, float), optional
+        The lowest and the highest value that is looked at.
     alternatives : float, optional
         Share that nearly as good plans may give up, as 0.01.
     information : bool
         Whether it is asked what knowing an uncertain input before planning is worth.
-    draws, seed : int, optional
     variant, overrides
         As for `load`; for a path only.
-    workers, executor, time_limit, allow_code, progress
+    draws, seed, workers, executor, time_limit, allow_code, progress
         As for `solve`.
 
     Raises
     ------
-    InputError, UsageError
+    InputError, UsageError, Infeasible, Unbounded, Uncertified, LimitReached
     """
     from kpiopt.runs.at_hand import joined, scenario_of, within, words_of
     from kpiopt.scenario.load import FileReader

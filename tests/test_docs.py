@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+import kpiopt
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -60,6 +64,20 @@ def test_the_reference_is_written_from_the_docstrings():
         "Run",
         "Errors",
     }
+
+
+@pytest.mark.parametrize("kind", [kpiopt.Run, kpiopt.Scenario])
+def test_the_reference_lists_every_field(kind):
+    reference = script("reference")
+    _, found = reference.sections(inspect.getdoc(kind) or "")
+    listed = {n for names, _ in reference.entries(found["Attributes"]) for n in names.split(" : ")[0].split(", ")}
+    assert {field.name for field in fields(kind)} <= listed
+
+
+def test_the_reference_says_what_every_call_returns():
+    calls = re.findall(r"^kpiopt\.\w+\(.*", script("reference").render_page(), re.M)
+    assert len(calls) >= 9
+    assert all(re.search(r"\) -> [A-Z]?\w+", call) for call in calls)
 
 
 def test_every_page_is_a_chapter_of_the_site():

@@ -174,6 +174,22 @@ class Run(Shown):
 
     Attributes
     ----------
+    scenario, graph : Scenario, CausalGraph
+        What was asked, and its causes and effects.
+    cascade, solution : Cascade, Solution
+        The program and what solved it, each step with its certificate.
+    plan : Plan
+        Stretch, plan value and target of every cell, and the levels of initiatives.
+    targets, odds : polars.DataFrame
+        The same as tables: columns of targets.csv and odds.csv.
+    goals, limits : tuple of GoalResult, tuple of LimitResult
+        What the plan means for each goal; what each limit holds back, with its shadow price.
+    spending : Spending
+        Pay at plan, and money for initiatives.
+    simulation : Simulation or None
+        Odds of goals and of targets; None without `simulate`.
+    certificate : Certificate
+        The weakest of all steps.
     rules : tuple of JudgedPlan
         The plans that a spreadsheet would give, judged from the same draws.
     seconds : dict of str to float

@@ -301,6 +301,14 @@ class Scenario:
 
     Attributes
     ----------
+    name, currency, source, variant, variants, rules
+        What it is called and where it stands, its variant and those that there are, the path of its rules file.
+    perspectives, objectives, kpis, factors, initiatives, goals, budgets, pay_plans : mapping
+        By id, in order of appearance.
+    units, cells, totals, noise, effort_curves
+        By columns: the organization; the (unit, KPI) pairs, in each period; what is said of them.
+    decide, fairness, over_assignment, uncertainty, simulation, odds, sweep, relax
+        The settings of these sections.
     document : mapping
         The resolved document (plain TOML values after extends, variant and --set), without tables' rows.
     files : mapping of str to str
