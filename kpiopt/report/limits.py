@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kpiopt.graph import straight
-from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.graph.initiative_use import runs_at, use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.tolerances import USED_UP
@@ -338,7 +338,7 @@ def initiative_lines(run: Run) -> Iterator[str]:
     graph, scenario = run.graph, run.scenario
     initiatives = list(scenario.initiatives.values())
     levels = run.plan.levels
-    chosen = np.flatnonzero(levels > 1e-9)
+    chosen = np.flatnonzero(runs_at(graph, levels))
     if not initiatives:
         return
     if not len(chosen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kpiopt.graph.initiative_use import use_of_levels
+from kpiopt.graph.initiative_use import runs_at, use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
@@ -145,7 +145,7 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
     """List initiatives that are chosen with their use of resources and what they add to each goal."""
     graph, scenario = source.graph, source.scenario
     initiatives = list(scenario.initiatives.values())
-    chosen = np.flatnonzero(source.levels > 1e-9)
+    chosen = np.flatnonzero(runs_at(graph, source.levels))
     chosen = chosen[scenario.units.order_in_file(graph.level_unit[chosen])]
     chosen = chosen[np.argsort(graph.level_initiative[chosen], kind="stable")]
     if not initiatives:

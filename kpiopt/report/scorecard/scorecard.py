@@ -13,6 +13,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph.initiative_use import runs_at
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.report.numbers import (
     amount,
@@ -314,7 +315,7 @@ def _initiatives_for_others(
 def _initiatives_not_taken(source: ReportSource, unit: int) -> Iterator[tuple[str, str, str, str]]:
     graph = source.graph
     here = graph.level_unit == unit
-    taken = np.unique(graph.level_initiative[here & (source.levels > 0)])
+    taken = np.unique(graph.level_initiative[here & runs_at(graph, source.levels)])
     for position in np.setdiff1d(graph.level_initiative[here], taken).tolist():
         initiative = list(source.scenario.initiatives.values())[position]
         yield "", initiative.name, f"0 of {amount(initiative.maximum)}: not in the plan", ""
