@@ -200,11 +200,11 @@ def with_risk(
 ) -> tuple[Run, Mapping[str, Any] | None]:
     """Return a run and what its odds cost; where that comes to no end the plan stands without it, and says so."""
     from kpiopt.studies.risk import study_risk
-    from kpiopt.studies.risk_exact import exact_steps
+    from kpiopt.studies.risk_exact import solve_exactly
 
     plan = run.plan.stretch, run.plan.levels
     try:
-        exact = exact_steps(run.cascade, run.solution, options.solver)
+        exact = solve_exactly(run.cascade, run.solution, options.solver)
         found = study_risk(
             run.scenario, options.solver, allow_code=options.allow_code, plan=plan, exact=exact, progress=progress
         )  # fmt: skip

@@ -38,7 +38,7 @@ from kpiopt.scenario.scenario import Scenario
 from kpiopt.scenario.settings import RISK_STEPS
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
 from kpiopt.studies.recourse import RecourseStudy, study_recourse
-from kpiopt.studies.risk_exact import ExactStep
+from kpiopt.studies.risk_exact import NOT_ASKED, ExactPlan
 from kpiopt.studies.risk_margins import BreakingDraws, GoalMargin, PlanValues, breaking_draws, goal_margins
 from kpiopt.studies.robust_scenarios import refuse_robust
 
@@ -107,9 +107,8 @@ class RiskStudy:
         What it keeps in hand of each goal, and who carries that.
     breaks : tuple of BreakingDraws
         When it misses goals.
-    exact : tuple of ExactStep
-        The scenario's own plan beside what its promises come to when they are solved exactly; empty where they are too
-        many draws for that.
+    exact : ExactPlan
+        The scenario's own plan beside what its promises come to when they are solved exactly, or why that was not done.
     recourse : RecourseStudy or None
         What to decide now and later, where the scenario has `[recourse]`.
     """
@@ -124,7 +123,7 @@ class RiskStudy:
     judged: str = ""
     margins: tuple[GoalMargin, ...] = ()
     breaks: tuple[BreakingDraws, ...] = ()
-    exact: tuple[ExactStep, ...] = ()
+    exact: ExactPlan = NOT_ASKED
     recourse: RecourseStudy | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -142,7 +141,8 @@ class RiskStudy:
             "judged": self.judged,
             "margins": [margin.as_dict() for margin in self.margins],
             "breaks": [draws.as_dict() for draws in self.breaks],
-            "exact": [step.as_dict() for step in self.exact],
+            "exact": [step.as_dict() for step in self.exact.steps],
+            "exact_reason": self.exact.reason or None,
             **({"recourse": self.recourse.as_dict()} if self.recourse else {}),
         }
 
@@ -154,7 +154,7 @@ def study_risk(
     allow_code: bool = False,
     progress: Progress = lambda _: None,
     plan: PlanValues | None = None,
-    exact: tuple[ExactStep, ...] = (),
+    exact: ExactPlan = NOT_ASKED,
 ) -> RiskStudy | None:
     """Solve a scenario for several odds of all goals; None where it has no goals.
 
@@ -162,7 +162,7 @@ def study_risk(
     ----------
     plan : tuple of (n_cells,) and (n_levels,) float, optional
         The scenario's own plan: where it promises odds, its margins are told.
-    exact : tuple of ExactStep
+    exact : ExactPlan
         What became of that plan's promises when they were solved exactly, to be kept with the study.
 
     Raises

@@ -12,7 +12,7 @@ import kpiopt
 from kpiopt.program.formulation.promises import needed_draws
 from kpiopt.report.promised.prices import missed_sentences, price_rows, risk_sentences
 from kpiopt.simulation.planning.margins import planning_draws
-from kpiopt.studies.risk_exact import exact_steps
+from kpiopt.studies.risk_exact import ExactPlan, solve_exactly
 
 MOST = 3
 
@@ -54,7 +54,7 @@ def against_every_choice(run: kpiopt.Run, cost: list[int], p: float) -> None:
     least = min(price for hits, price in found if hits >= needed_draws(p, n))
     beyond = p + 1.96 * np.sqrt(p * (1 - p) / n)
     assert least <= ours <= min((price for hits, price in found if hits / n >= beyond), default=np.inf)
-    steps = exact_steps(run.cascade, run.solution)
+    steps = solve_exactly(run.cascade, run.solution).steps
     assert steps[-1].step == "cost"
     assert (steps[-1].plan, steps[-1].exact) == pytest.approx((ours, least), rel=1e-5)
     assert steps[-1].gap == pytest.approx(ours - least, abs=1e-3)
@@ -79,7 +79,7 @@ def test_the_gap_of_levels_that_are_not_whole_is_told(tmp_path):
     """The exact program can only be better, and what it says is put into words."""
     text, cost, _ = random_text(3, 32, whole=False)
     run = solved(tmp_path, text)
-    step = exact_steps(run.cascade, run.solution)[-1]
+    step = solve_exactly(run.cascade, run.solution).steps[-1]
     assert step.step == "cost" and step.plan == pytest.approx(float(np.dot(run.plan.levels, cost)), rel=1e-9)
     assert 0.85 * step.plan <= step.exact <= step.plan * (1 + 1e-6)
     told = {"step": "cost", "plan": 21.5, "exact": 21.0, "gap": 0.5}
@@ -88,12 +88,91 @@ def test_the_gap_of_levels_that_are_not_whole_is_told(tmp_path):
     assert words == "Solved exactly, draw by draw, the promises would allow 21 in step cost; this plan has 21.5."
 
 
-def test_many_draws_and_kpis_with_bounds_are_not_solved_exactly(tmp_path):
+def test_what_is_not_solved_exactly_says_why_and_what_to_write(tmp_path):
     text, _, _ = random_text(3, 64, whole=False)
-    bounded = solved(tmp_path, text.replace('name = "a"\n', 'name = "a"\nmax = 50\n'))
-    assert exact_steps(bounded.cascade, bounded.solution) == ()
-    many = solved(tmp_path, text.replace("draws = 64", "draws = 1024"))
-    assert exact_steps(many.cascade, many.solution) == ()
+
+    def reason(text: str) -> str:
+        run = solved(tmp_path, text)
+        found = solve_exactly(run.cascade, run.solution)
+        assert found.steps == ()
+        return found.reason
+
+    assert reason(text.replace('name = "a"\n', 'name = "a"\nmax = 50\n')) == (
+        "margins are not linear where KPIs have bounds or curves"
+    )
+    many = "1,024 draws times 2 promised goals are more than 2,000; write [odds] draws = 512"
+    assert reason(text.replace("draws = 64", "draws = 1024")) == many
+    with_odds = text.replace('"goals", "cost"', '"goals", "odds", "cost"')
+    assert reason(with_odds) == "that is not done with the step odds; leave it out of [decide] order"
+    study = {"knee": None, "value_of_planning_on_draws": 0.1, "average": {"odds": 0.4}, "best": 0.5, "draws": 1024}
+    said = list(risk_sentences({**study, "known": None, "exact": [], "exact_reason": many}))
+    assert said[-1].endswith("not solved exactly, draw by draw: " + many + ".")
+    run = solved(tmp_path, text[: text.index("p_min")] + "draws = 64\n" + text[text.index("[decide]") :])
+    assert solve_exactly(run.cascade, run.solution) == ExactPlan()
+
+
+def test_what_the_time_does_not_reach_of_the_exact_promises_is_said(tmp_path, monkeypatch):
+    """500 draws are 512; what the time does not reach is said."""
+    text = random_text(3, 500, whole=False)[0].replace("lognormal", "normal")
+    run = solved(tmp_path, text)
+    monkeypatch.setattr("kpiopt.studies.risk_exact.SECONDS", 0.0)
+    late = solve_exactly(run.cascade, run.solution)
+    assert late == ExactPlan(
+        (), "step goals 1 was not solved to the end in 0 s, or in the time of the command; write [odds] draws = 256"
+    )
+
+
+DISCRETE = """
+schema = 1
+name = "Alike"
+currency = "USD"
+[kpi.a]
+unit = "u"
+roll_up = "sum"
+baseline = 100
+[kpi.a.drivers]
+f0 = { contribution = 1 }
+f1 = { contribution = 1 }
+[factor.f0]
+value = { discrete = [[-5.1, 0.25], [5.4, 0.25], [1.4, 0.25], [-6, 0.25]] }
+[factor.f1]
+value = { discrete = [[4.9, 0.25], [5.8, 0.25], [-2.6, 0.25], [3.8, 0.25]] }
+[initiative.i]
+units = ["company"]
+max = 20
+uses = { cash = 10 }
+effects.a = { discrete = [[1, 0.5], [2, 0.5]] }
+[initiative.j]
+units = ["company"]
+max = 10
+uses = { cash = 30 }
+effects.a = 2
+[goal.a]
+target = 115
+[budget.cash]
+limit = 600
+[odds]
+p_min = 0.8
+draws = 1024
+[decide]
+order = ["goals", "cost"]
+[unit.company]
+"""
+
+
+def test_draws_that_are_alike_count_as_often_as_they_are_drawn(tmp_path):
+    """1,024 draws of levels that are not whole, of which 32 differ: as a search over fine steps of both levels."""
+    run = solved(tmp_path, DISCRETE)
+    draws = planning_draws(run.graph)
+    step = solve_exactly(run.cascade, run.solution).steps[-1]
+    best = np.inf
+    for i in np.linspace(0, 20, 201):
+        margin = draws.margins(np.zeros(0), np.array([i, 0.0]))[0]
+        lacking = -np.partition(margin, len(margin) - needed_draws(0.8, len(margin)))
+        j = max(0.0, float(lacking[len(margin) - needed_draws(0.8, len(margin))]) / 2.0)
+        best = min(best, 10 * i + 30 * j if j <= 10 else np.inf)
+    assert step.step == "cost" and best - 2.0 <= step.exact <= best + 0.01
+    assert step.plan >= step.exact - 1e-6
 
 
 def test_the_table_of_prices_has_what_costs_less_but_stretches_more():

@@ -80,7 +80,9 @@ def risk_sentences(study: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from recourse_sentences(study.get("recourse"))
     if study.get("exact"):
-        yield _exact(study["exact"][-1])
+        yield _exact(study["exact"][-1], is_all=not study.get("exact_reason"))
+    if study.get("exact_reason"):
+        yield f"Whether the promises allow a better plan was not solved exactly, draw by draw: {study['exact_reason']}."
 
 
 def recourse_sentences(found: Mapping[str, Any] | None) -> Iterator[str]:
@@ -124,10 +126,11 @@ def _more(entries: Sequence[Any]) -> str:
     return f" and {len(entries) - SHOWN:,} more" if len(entries) > SHOWN else ""
 
 
-def _exact(step: Mapping[str, Any]) -> str:
+def _exact(step: Mapping[str, Any], *, is_all: bool) -> str:
     """Say what the plan gives away against its promises solved exactly, draw by draw."""
     if not step["gap"]:
-        return "Solved exactly, draw by draw, the same promises allow no plan that is better in any step."
+        where = "any step" if is_all else f"the steps up to {step['step']}"
+        return f"Solved exactly, draw by draw, the same promises allow no plan that is better in {where}."
     plan, exact = (f"{step[key]:.6g}" for key in ("plan", "exact"))
     return (
         f"Solved exactly, draw by draw, the promises would allow {exact} in step {step['step']}; this plan has {plan}."
