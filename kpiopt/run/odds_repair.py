@@ -20,7 +20,7 @@ from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.promises import promised_goals
 from kpiopt.program.order.diagnosis import Change, Repair, find_repairs
 from kpiopt.program.order.infeasible import limit_levers, quoted
-from kpiopt.program.order.promised.search import best_odds, solve_promised
+from kpiopt.program.order.promised.plans import find_best_odds, solve_promised
 from kpiopt.program.order.repair_words import Words, outward, plain
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
@@ -170,7 +170,7 @@ def _best(cascade: Cascade, missed: PromiseResult, options: SolverOptions) -> fl
     posed = _posed(cascade, replace(scenario, goals=goals, odds=odds, decide=replace(scenario.decide, order=order)))
     try:
         draws = planning_draws(posed.graph, promised_goals(posed.promises))
-        return max(missed.planned, best_odds(posed, draws, options))
+        return max(missed.planned, find_best_odds(posed, draws, options)[0])
     except LimitReached:
         raise
     except (KpioptError, InfeasibleProgram):

@@ -129,7 +129,7 @@ def solve_with_promises(
     """
     if not cascade.promises or cascade.cuts.cuts:
         return cascade, solve_program(cascade.program, options, progress)
-    from kpiopt.program.order.promised.search import solve_promised  # a plan without promises starts without it
+    from kpiopt.program.order.promised.plans import solve_promised  # a plan without promises starts without it
 
     draws = planning_draws(cascade.graph, promised_goals(cascade.promises))
     held, solution = solve_promised(cascade, draws, missing_margins, options, progress, beside)

@@ -125,6 +125,7 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         cascade, wrong = _judged_in_variants(scenario, claimed), None
         if cascade.promises and not has_rules:
             cascade, wrong = held_to(cascade, run.folder)
+            wrong += _found_and_lost(run)
         return (
             Finding("files are as they were written", True, f"{len(run.manifest['files'])} files"),
             _question(run, scenario),
@@ -136,6 +137,12 @@ def verify_proof(run: StoredRun) -> tuple[Finding, ...]:
         return (Finding("evidence can be read", False, error.problems[0].message),)
     except KpioptError as error:
         return (Finding("the kept scenario can be read", False, error.problems[0].message),)
+
+
+def _found_and_lost(run: StoredRun) -> list[str]:
+    """Return what is wrong with the step "odds": the odds that it found are those of the plan."""
+    said = [e for e in run.document.get("promises") or () if e["promise"] == "odds" and not e["kept"]]
+    return ["the plan does not have the odds that the step 'odds' found" for e in said if float(e["planned"]) > 0.0]
 
 
 def _judged_in_variants(scenario: Scenario, claimed: Alone) -> Cascade:

@@ -81,6 +81,11 @@ class Held:
     direction: int = 0
     strides: int = 0
 
+    @property
+    def name(self) -> str:
+        """The promise's."""
+        return self.promise.name
+
     def come_closer(self) -> bool:
         """Ask rows to be closer; False where they are as close as they get."""
         if self.promise.is_mean or self.closeness == len(ABOVE_WORST) - 1:
@@ -117,6 +122,13 @@ class Held:
         excess = float(reached) + point.shortfall - self.added
         is_certain = point.certain.all() or float(np.ptp(point.margin)) <= self.noise
         return 0.0 if is_certain and abs(excess) <= self.noise else excess
+
+    def hit_share(self, point: Point) -> float:
+        """Return the share of draws in which all goals are hit, certain ones as well."""
+        if point.certain.all():
+            return float(np.mean(point.margin >= -self.noise))
+        is_missed = point.certain & (point.first / self.promise.scale < -self.noise)
+        return 0.0 if is_missed.any() else float(np.mean(point.margin >= 0.0))
 
     def stride(self, direction: int, least: float) -> float:
         """Return by how much the rows' side moves: ever farther while it moves one way."""

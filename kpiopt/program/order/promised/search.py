@@ -20,7 +20,6 @@ enters. Whole numbers stay as they are until the promises hold with them, and ar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +27,7 @@ import numpy as np
 from kpiopt.errors import Problem, Uncertified
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.cuts import Margins, build_cut, matching_tail, tail_weights, with_cuts
-from kpiopt.program.formulation.promises import LEFT, Cut, Cuts
+from kpiopt.program.formulation.promises import Cut, Cuts
 from kpiopt.program.order.promised.held import ABOVE_WORST, NEAR, Held, Point
 from kpiopt.program.order.promised.warm_steps import WarmSteps, are_complete
 from kpiopt.program.order.steps import Solution, solve_order
@@ -51,87 +50,42 @@ MOST_PLANS = 400
 MOST_CHOICES, FREE_CHOICES = 24, 12
 """How often whole numbers are chosen anew, and how often while the sides of rows may still come down: two choices may
 otherwise take turns, each with sides at which the other is better."""
-FIRST_SHARE, MOST_SHARES, FEWEST_MORE = 0.5, 12, 0.0005
-GIVEN_UP = (0.001, 0.003, 0.01, 0.05)
-"""Shares of the best odds that are left to the steps after it, one after the other: at the very best a single plan is
-left, so tightly held that rounding decides whether its rows can be kept at all."""
-FAR = 100.0
-"""How many times its way from the baseline a goal may be exceeded or missed where the best odds are looked for."""
+WORSE = 1e-7
+"""Share of a step's value that is rounding when two plans are compared."""
 MATCHED = 0.002
 """Share of the draws by which the number of the worst may be another before it is chosen anew."""
 
 
-def solve_promised(
-    cascade: Cascade,
-    draws: Margins,
-    check: Check,
-    options: SolverOptions,
-    progress: Progress = lambda _: None,
-    near: Cuts | None = None,
-) -> tuple[Cascade, Solution]:
-    """Solve a cascade so that it keeps its promises, or lacks as little as its order allows.
+def promise_noise(cascade: Cascade) -> list[float]:
+    """Return the margin of each promise that is as good as 0."""
+    target = np.array([goal.target for goal in cascade.columns.goals])
+    noise = 0.1 * target_noise(target, cascade.graph.baseline[cascade.columns.goal_node])
+    return [float(np.min(noise[p.goals] / p.scale)) for p in cascade.promises]
+
+
+def _is_worse(again: tuple[Cascade, Solution], found: tuple[Cascade, Solution]) -> bool:
+    """Whether a step that is about promises is worse, by more than rounding."""
+    columns, objectives = [promise.column for promise in found[0].promises], found[0].program.objectives
+    steps = zip(objectives, again[1].steps, found[1].steps, strict=False)  # the reference comes after all of them
+    pairs = [(a.value, b.value) for objective, a, b in steps if objective.cost[columns].any()]
+    return any(a > b + WORSE * max(1.0, abs(b)) for a, b in pairs)
+
+
+class Search:
+    """The plan so far and the cuts that led to it.
 
     Parameters
     ----------
     cascade : Cascade
         Without cuts.
     draws : Margins
-    check : callable
-        Tells what a plan lacks in other draws.
     near : Cuts, optional
-        Of a cascade that promises other odds of the same goals: rows are made at its plans from the beginning.
-
-    Returns
-    -------
-    Cascade, Solution
-        The cascade with its cuts, and the certified solution of its program.
-
-    Raises
-    ------
-    InfeasibleProgram, Unbounded, Uncertified, LimitReached
+        Rows are made at the plans of these from the beginning.
+    check : callable, optional
+        Tells what a plan lacks in other draws.
+    is_foreseen : bool
+        Whether other draws are asked only once a plan is complete.
     """
-    if any(promise.name == "odds" for promise in cascade.promises):
-        best, near = best_odds(cascade, draws, options, progress), None
-        begun = [Cuts(odds=best * (1.0 - given_up)) for given_up in GIVEN_UP]
-    else:
-        begun = [Cuts(left=left) for left in LEFT[: None if any(p.is_mean for p in cascade.promises) else 1]]
-    for cuts in begun[:-1]:
-        with suppress(Uncertified):
-            return _Search(replace(cascade, cuts=cuts), draws, options, progress, near, check).run_checked()
-    return _Search(replace(cascade, cuts=begun[-1]), draws, options, progress, near, check).run_checked()
-
-
-def best_odds(cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None) -> float:
-    """Return the largest share of the planning draws in which all goals are hit together, as far as it is found.
-
-    What all goals have in hand at odds of p is made as large as the steps before allow; the share of draws that are hit
-    by that plan is the next p, until it grows no more. Then nothing is in hand, and nothing is lacking.
-
-    Parameters
-    ----------
-    cascade : Cascade
-        Without cuts; its order has the step "odds".
-    draws : Margins
-    """
-    program = cascade.program
-    position = next(i for i, objective in enumerate(program.objectives) if objective.name == "odds")
-    risk = program.column_block("risk")
-    is_odds = np.array([risk.label(i) == "odds" for i in range(len(risk))])
-    opened = replace(risk, lower=np.where(is_odds, -FAR, risk.lower), upper=np.where(is_odds, FAR, risk.upper))
-    blocks = tuple(opened if block.name == "risk" else block for block in program.columns)
-    posed = replace(program, columns=blocks, objectives=program.objectives[: position + 1], reference=None)
-    best, share = 0.0, FIRST_SHARE
-    for _ in range(MOST_SHARES):
-        search = _Search(replace(cascade, program=posed, cuts=Cuts(odds=share)), draws, options, progress)
-        hit = search.reached("odds")
-        if hit <= best + FEWEST_MORE:
-            return max(best, hit) or FIRST_SHARE
-        best = share = hit
-    return best
-
-
-class _Search:
-    """The plan so far and the cuts that led to it."""
 
     def __init__(
         self,
@@ -141,17 +95,17 @@ class _Search:
         progress: Progress,
         near: Cuts | None = None,
         check: Check | None = None,
+        *,
+        is_foreseen: bool = False,
     ) -> None:
+        self.near = near
         self.bare, self.draws, self.options, self.progress, self.check = cascade, draws, options, progress, check
         scale = cascade.columns.goal_scale
         self.held = [Held(p, float(np.max(scale[p.goals] / p.scale))) for p in cascade.promises]
-        target = np.array([goal.target for goal in cascade.columns.goals])
-        noise = 0.1 * target_noise(target, cascade.graph.baseline[cascade.columns.goal_node])
-        for held in self.held:
-            held.noise = float(np.min(noise[held.promise.goals] / held.promise.scale))
-            held.is_settled = held.promise.is_mean
+        for held, noise in zip(self.held, promise_noise(cascade), strict=True):
+            held.noise, held.is_settled = noise, held.promise.is_mean
         self.plans, self.only_up, self.made_again, self.steps = 0, False, 0, WarmSteps()
-        self.is_foreseen = check is None or self.is_whole or not MOST_AGAIN
+        self.is_foreseen = is_foreseen or check is None or self.is_whole or not MOST_AGAIN
         self.seen: tuple[Solution | None, list[Point]] = (None, [])
         self._begin(near)
         self.solution = self._solve_all() if self.is_whole else self._solve_choice()
@@ -187,6 +141,7 @@ class _Search:
 
     @property
     def is_whole(self) -> bool:
+        """Whether anything is decided in whole numbers."""
         return bool(self.bare.program.arrays().integer.any())
 
     @property
@@ -207,19 +162,44 @@ class _Search:
                 self.solution = self._solve_all()
             if self._choice().tobytes() == choice:
                 break
-        points = zip(self.held, self._points(), strict=True)
-        margin = next(point.margin for held, point in points if held.promise.name == name)
-        return float(np.mean(margin >= 0.0))
+        return self.hit_share(name)
+
+    def hit_share(self, name: str) -> float:
+        """Return the share of draws in which a promise has nothing lacking in the plan so far."""
+        return next(held.hit_share(p) for held, p in zip(self.held, self._points(), strict=True) if held.name == name)
+
+    def rows_with_nothing_lacking(self, name: str) -> Cuts:
+        """Return the rows so far, with sides that the plan keeps without a shortfall of a promise.
+
+        The last row is the tangent at the plan.
+        """
+        position = next(i for i, held in enumerate(self.held) if held.name == name)
+        held, point, cuts = self.held[position], self._points()[position], self.cascade.cuts
+        lift = cuts.lift.copy()
+        lift[position] = min(held.lift - point.shortfall, held.tail_mean(point))
+        return replace(cuts, cuts=(*cuts.cuts, self._tangent(position, held, point)), lift=lift)
 
     def run_checked(self) -> tuple[Cascade, Solution]:
-        """Find the plan, and again with what other draws say is missing; the last one that keeps its promises."""
-        found = self.run()
+        """Find the plan, and again with what other draws say is missing; the last one to which that costs no promise.
+
+        Where the margin cannot be had in full, or not without a promise giving way, the plan stays as it was.
+        """
+        near, found = self.near, self.run()
+        if self.made_again and not self._has_all_that_is_asked():  # asked on the way: there is no plan without it yet
+            return Search(self.bare, self.draws, self.options, self.progress, near).run()
         while self.made_again < MOST_AGAIN and self._ask_more(found, None):
             try:
-                found = self.run()
+                again = self.run()
             except Uncertified:
                 break
+            if not self._has_all_that_is_asked() or _is_worse(again, found):
+                break
+            found = again
         return found
+
+    def _has_all_that_is_asked(self) -> bool:
+        """Whether no promise lacks anything of the margin that is asked because of other draws."""
+        return not any(held.added > 0.0 and self._shortfall(held) > held.noise for held in self.held)
 
     def _ask_more(self, found: tuple[Cascade, Solution], in_hand: Floats | None) -> bool:
         """Ask for the margin as well that other draws say is missing; whether there is any."""
