@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kpiopt.deadline import NotDone
 from kpiopt.errors import Location, OutputError, Problem, ScenarioError
 from kpiopt.reading.document import Document
 from kpiopt.run.run import Run
 from kpiopt.run.solve import Progress, SolveOptions, solve_scenario
+from kpiopt.runs.durable import make_folder, remove_tree
 from kpiopt.runs.folder import Occasion, changed_inputs, named_answer, run_notes, stage_answer, stage_question
 from kpiopt.runs.question import Question, pose_question, require_same_files
 from kpiopt.runs.store import RunStore, Staging, open_store
@@ -42,6 +44,10 @@ class KeptAnswer:
     summary: str
     run: Run | None
     notes: tuple[Problem, ...]
+
+
+LEFT = NotDone("risk", "what odds cost (--risk) was not found out: the command ended before")
+"""What the plan lacks that is kept before it is studied further."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +112,25 @@ class Keeper:
     def _solve(self, store: RunStore, scenario: Scenario, question: Question, progress: Progress) -> KeptAnswer:
         with store.staging(question.name) as staging:
             stage_question(staging, question)
-            run, study = self.study(solve_scenario(scenario, options=self.options, progress=progress))
-            summary = self.summarise(run, staging.target)
-            more = {SUMMARY_FILE: summary.encode(), **self.pages(run, staging.target, study)}
-            self._stage(staging, run, question, more)
-            if not _is_answered(read_run(staging.target)):
-                staging.publish()
+            run, study = solve_scenario(scenario, options=self.options, progress=progress), None
+            if self.options.risk:
+                self._publish(staging, replace(run, not_done=(*run.not_done, LEFT)), question)
+                make_folder(staging.folder)
+                stage_question(staging, question)
+                run, study = self.study(run)
+            summary = self._publish(staging, run, question, study)
             return KeptAnswer(staging.target, named_answer(run, staging.target), summary, run, run_notes(run))
+
+    def _publish(self, staging: Staging, run: Run, question: Question, study: Study = None) -> str:
+        """Write a run and put it in its place, unless a whole answer stands there; return its summary."""
+        summary = self.summarise(run, staging.target)
+        more = {SUMMARY_FILE: summary.encode(), **self.pages(run, staging.target, study)}
+        self._stage(staging, run, question, more)
+        if _is_answered(read_run(staging.target)):
+            remove_tree(staging.folder)
+        else:
+            staging.publish()
+        return summary
 
     def _stage(self, staging: Staging, run: Run, question: Question, more: Mapping[str, bytes]) -> None:
         """Write the results beside the question, unless an input has changed in the meantime."""

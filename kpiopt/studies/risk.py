@@ -1,7 +1,7 @@
 """What odds cost: the plan for each of several odds, and what planning on draws is worth against planning on averages.
 
     average plan      made on means, without any promise; judged on the planning draws
-    best plan         the largest odds of all goals that were found within the same limits
+    best plan         the largest odds of all goals that any plan of the study, or the scenario's own, was found to have
     known draw        share of draws in which all goals could be hit by a plan made for that draw alone
 
 Value of planning on draws: best plan less average plan. Value of knowing: known draw less best plan (an upper end, as
@@ -43,6 +43,8 @@ from kpiopt.studies.risk_margins import BreakingDraws, GoalMargin, PlanValues, b
 from kpiopt.studies.robust_scenarios import refuse_robust
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9)
+NEAR = 0.99
+"""Odds that are asked for besides where no plan has them yet: the search for the best may end below."""
 KNOWN_DRAWS = 200
 """How many draws `known_share` looks at, evenly spread over all."""
 """Draws for which a plan of their own is sought."""
@@ -193,6 +195,13 @@ def study_risk(
         stretch, _ = stretches(held.graph, solver.at[0])
         prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost, stretch))
         before, plans[share] = held.cuts, (solver.at, found.is_kept)
+    if plan is not None:
+        best = max(best, odds_of(cascade, plan))
+    if max(best, *(p.planned for p in prices)) < NEAR:
+        progress(f"odds of {NEAR:.0%}")
+        odds = replace(scenario.odds, p_min=NEAR, goals=(), priority=None)
+        _, more, _ = solver.plan(replace(scenario, odds=odds, decide=replace(scenario.decide, order=order)), before)
+        best = max(best, more)
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
     study = RiskStudy(tuple(prices), find_knee(prices), average, average_cost, best, known, draws, exact=exact)
@@ -251,16 +260,21 @@ class _Solver:
             held, solution = solve_with_promises(cascade, self._options, beside=beside)
         except InfeasibleProgram as failure:
             raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
-        columns, draws = held.columns, planning_draws(held.graph)
+        columns = held.columns
         self.at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
-        margins = draws.margins(*self.at)
-        hits = np.all(margins + np.where(is_certain(margins), draws.leeway, 0.0)[:, None] >= 0.0, axis=0)
         (cost,) = cost_objective(columns, len(solution.x))
-        return held, float(hits.mean()), dot(cost.cost, solution.x) + cost.offset
+        return held, odds_of(held, self.at), dot(cost.cost, solution.x) + cost.offset
 
     def promises(self, cascade: Cascade) -> tuple[PromiseResult, ...]:
         """Return what became of the last plan's promises."""
         return promise_results(cascade, *self.at)
+
+
+def odds_of(cascade: Cascade, at: PlanValues) -> float:
+    """Return the share of the planning draws in which a plan hits all goals."""
+    draws = planning_draws(cascade.graph)
+    margins = draws.margins(*at)
+    return float(np.all(margins + np.where(is_certain(margins), draws.leeway, 0.0)[:, None] >= 0.0, axis=0).mean())
 
 
 def known_share(cascade: Cascade) -> float:

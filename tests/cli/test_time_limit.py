@@ -394,6 +394,27 @@ def test_what_odds_cost_may_be_missing_and_the_plan_is_kept(tmp_path, monkeypatc
     assert again["not_done"] == [] and again["risk"]["prices"] and again["run"] == document["run"]
 
 
+def test_the_plan_is_kept_before_it_is_found_out_what_odds_cost(tmp_path, monkeypatch, capsys):
+    """However the command ends within `--risk`: the plan is complete in its folder, and the same command asks again."""
+    from kpiopt.studies import risk
+
+    def ended(*_: object, **__: object) -> None:
+        raise SystemExit(7)
+
+    words = ["solve", str(HAND_SOLVED), "--risk", "--json", "--draws", "128", "--set", "odds.draws=64"]
+    words += ["--out", str(tmp_path)]
+    with monkeypatch.context() as patched:
+        patched.setattr(risk, "study_risk", ended)
+        assert main(words) == 7
+    (folder,) = (path.parent for path in tmp_path.glob("*/run.json"))
+    assert "the command ended before" in (folder / "summary.txt").read_text()
+    assert (folder / "report.html").exists() and all(finding.passed for finding in kpiopt.verify(folder))
+    capsys.readouterr()
+    assert main(words) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["not_done"] == [] and again["risk"]["prices"] and again["run"] == folder.name
+
+
 def test_a_sweep_draws_nothing_before_a_point_needs_it_and_stops_drawing_in_time(tmp_path):
     """The draws that points share were made before the first point, whatever the time limit."""
     path = tmp_path / "s.toml"

@@ -76,7 +76,7 @@ def risk_sentences(study: Mapping[str, Any]) -> Iterator[str]:
     if study["known"] is not None:
         yield (
             f"Were each draw known before anything is decided, {_share(study['known'])} could be hit: "
-            f"knowing is worth at most {_points(study['value_of_knowing'])}."
+            f"knowing is worth at most {_points(study['value_of_knowing'])} more than the best plan found."
         )
     yield from recourse_sentences(study.get("recourse"))
     if study.get("exact"):
