@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from kpiopt.cli.manual import exit_code_table
-from kpiopt.cli.terminal import KEPT_WIDTH, plain_text
+from kpiopt.report.page.kept_files import KEPT_WIDTH, plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.solve import solve_scenario
 from kpiopt.scenario.load import load_scenario

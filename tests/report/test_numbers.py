@@ -89,7 +89,7 @@ def test_changes_of_a_percentage_are_points_and_nothing_has_no_sign():
 
 
 def test_a_list_of_runs_writes_odds_as_the_summary_does():
-    row = {"complete": True, "kind": "run", "goals": 1, "goals_met": 1}
+    row = {"readable": True, "complete": True, "kind": "run", "goals": 1, "goals_met": 1}
     rare, sure = Estimate(0.0, 0.0, 2e-4, "exact"), Estimate(1.0, 1.0, 1.0, "certain")
     assert _result_text({**row, "all_goals": rare.as_dict()}) == "1 of 1 goals met, odds less than 0.020 %"
     assert _result_text({**row, "all_goals": sure.as_dict()}) == "1 of 1 goals met, odds certain"

@@ -124,7 +124,7 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
     if strange and {"kpi", "baseline"} <= set(lacking) and "unit" in written:
         findings.error(_wide_problem(strange, rule, at(0)))
         return
-    if lacking == ["baseline"] and len(strange) > 1:
+    if lacking == ["baseline"] and len(strange) > 1 and not any(did_you_mean(name, ["baseline"]) for name in strange):
         findings.error(_spread_problem(strange, rule, at(0)))
         return
     meant = {i: _as_written(names[i]) for i in unknown if rule.column(_as_written(names[i])) is not None}
