@@ -19,7 +19,6 @@ from kpiopt.program.order.steps import Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats
-from kpiopt.program.trust.tolerances import CERTAIN_MARGIN
 
 MOST_ROUNDS, AT_ONCE = 60, 4
 """How often rows are added, and for how many draws of each goal at once."""
@@ -82,20 +81,17 @@ class _Hold:
     def __init__(self, draws: Margins, cuts: Cuts, position: int, at: tuple[Floats, Floats], bare: Cascade) -> None:
         self.draws, self.cuts, self.position, self.at = draws, cuts, position, at
         self.promise = bare.promises[position]
-        own = self.own(bare, at)
-        one = len(own) == 1
-        margins = own * self.promise.scale[:, None]
-        self.certain = (
-            np.zeros(1, dtype=bool)
-            if one
-            else np.ptp(margins, axis=1) <= CERTAIN_MARGIN * np.maximum(1.0, np.abs(own).max(axis=1))
-        )
+        self.certain = self.promise.certain(self.margins(bare, at))
 
-    def own(self, cascade: Cascade, at: tuple[Floats, Floats]) -> Floats:
-        """Return the margins of the promise's goals in a plan, (k, n_draws) float."""
+    def margins(self, cascade: Cascade, at: tuple[Floats, Floats]) -> Floats:
+        """Return the margins of all goals in a plan, (n_goals, n_draws) float."""
         cells = np.zeros(len(cascade.columns.scenario.cells))
         cells[cascade.columns.stretch_cell] = at[0]
-        return np.asarray(self.draws.margins(cells, at[1])[self.promise.goals] / self.promise.scale[:, None])
+        return self.draws.margins(cells, at[1])
+
+    def own(self, cascade: Cascade, at: tuple[Floats, Floats]) -> Floats:
+        """Return the margins of the promise's goals in a plan, relative to their scales, (k, n_draws) float."""
+        return np.asarray(self.margins(cascade, at)[self.promise.goals] / self.promise.scale[:, None])
 
     def hit(self, own: Floats, least: float) -> Flags:
         """Return the draws in which all goals that are not certain have a margin."""
