@@ -7,11 +7,11 @@ only the first. Nothing here prints; `kpiopt.cli` does.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 
 class ExitCode(IntEnum):
@@ -34,6 +34,14 @@ class ExitCode(IntEnum):
 
 SPELLED_OUT = 50
 """How many errors of one kind are spelled out; the others are counted."""
+
+MORE = "more of the same kind"
+"""How a problem ends that counts others."""
+
+NON_FINITE = "E-number-range"
+"""The code of numbers that cannot be computed with."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,12 @@ class Location:
         if self.field:
             return f"{place} column {self.field}"
         return place if self.column is None else f"{place}:{self.column}"
+
+    @property
+    def row(self) -> int:
+        """Row number of a worksheet's cell such as "cells!D7"; 0 for everything else."""
+        digits = self.cell.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        return int(digits) if digits.isdigit() else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +275,17 @@ def as_known_error(error: Exception) -> KpioptError:
     )
 
 
-@dataclass
 class Problems:
     """Collects problems so that all errors of a stage are reported at once.
+
+    Attributes
+    ----------
+    items : list of Problem
+        In the order in which they were noted.
+    kinds : list of type
+        The class of exception that each error belongs to.
+    files : iterable of str
+        The order of the files for `sorted`.
 
     Examples
     --------
@@ -272,27 +294,49 @@ class Problems:
     >>> found.raise_errors(ModelError)        # nothing happens: a warning only
     """
 
-    items: list[Problem] = field(default_factory=list)
+    def __init__(self, items: Iterable[Problem] = ()) -> None:
+        self.items = list(items)
+        self.kinds: list[type[InputError]] = []
+        self.files: Iterable[str] = ()
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self.items)
 
-    def add(
-        self,
-        code: str,
-        message: str,
-        location: Location | None = None,
-        *,
-        rule: str = "",
-        fix: str = "",
-        others: Iterable[Location] = (),
-    ) -> None:
-        """Note one problem; the code's first letter tells its severity."""
-        self.items.append(Problem(code, message, rule, fix, location, tuple(others)))
+    def add(self, problem: Problem, kind: type[InputError] = InputError) -> None:
+        """Note a problem; `kind` is the class of exception it belongs to."""
+        self.items.append(problem)
+        if problem.is_error:
+            self.kinds.append(kind)
 
-    def warn(self, code: str, message: str, location: Location | None = None, *, rule: str = "", fix: str = "") -> None:
-        """Note a warning (code "W-…")."""
-        self.add(code, message, location, rule=rule, fix=fix)
+    def warn(self, code: str, message: str, place: Location | None = None, *, rule: str = "", fix: str = "") -> None:
+        """Note a warning, "W-…", or a remark, "N-…"."""
+        self.add(Problem(code, message, rule, fix, place))
+
+    def each(
+        self, items: Sequence[Item], describe: Callable[[Item], Problem], kind: type[InputError] = InputError
+    ) -> None:
+        """Note one problem for each item; of errors the first `SPELLED_OUT` are spelled out, the others counted."""
+        for position, item in enumerate(items):
+            problem = describe(item)
+            if position >= SPELLED_OUT and problem.is_error:
+                self.add(
+                    Problem(problem.code, f"and {len(items) - position:,} {MORE}", location=problem.location), kind
+                )
+                return
+            self.add(problem, kind)
+
+    def take(self, error: InputError) -> None:
+        """Note all problems of an exception."""
+        for problem in error.problems:
+            self.add(problem, type(error))
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Note the problems of one file, those of one code as `each` notes them."""
+        of_code: dict[str, list[Problem]] = {}
+        for problem in problems:
+            of_code.setdefault(problem.code, []).append(problem)
+        for alike in of_code.values():
+            self.each(alike, lambda problem: problem)
 
     @property
     def errors(self) -> list[Problem]:
@@ -304,10 +348,30 @@ class Problems:
         """Everything else."""
         return [p for p in self.items if not p.is_error]
 
-    def raise_errors(self, kind: type[KpioptError]) -> None:
-        """Raise all errors found so far as one exception of the given kind, if there are any."""
-        if self.errors:
-            raise kind(*self.errors)
+    def sorted(self) -> list[Problem]:
+        """Return everything found, once, in the order of the files and of the lines in them."""
+        position = {name: i for i, name in enumerate(self.files)}
+
+        def key(problem: Problem) -> tuple[int, str, int, int]:
+            place = problem.location or Location("")
+            known = -1 if place == Location("") else position.get(place.file, len(position))
+            return known, place.file, place.line or place.row, place.column or 0
+
+        return sorted(dict.fromkeys(self.items), key=key)
+
+    def raise_errors(self, kind: type[KpioptError] | None = None) -> None:
+        """Raise all errors found so far as one exception, if there are any.
+
+        Parameters
+        ----------
+        kind : type of KpioptError, optional
+            Its class; that of the first error where none is given. Where all of them are numbers that cannot be
+            computed with it is `NumericsError`.
+        """
+        errors = [problem for problem in self.sorted() if problem.is_error]
+        if errors:
+            is_numeric = all(problem.code == NON_FINITE for problem in errors)
+            raise (NumericsError if is_numeric else kind or self.kinds[0])(*errors)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -315,4 +379,4 @@ class Problems:
         try:
             yield
         except InputError as error:
-            self.items.extend(error.problems)
+            self.take(error)

@@ -79,8 +79,8 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     OutputError
         Where the copy would replace the workbook or a file that kpiopt did not write.
     """
+    from kpiopt.reading.tables.messages import listing  # numpy
     from kpiopt.reading.tables.table_file import read_table_bytes
-    from kpiopt.reading.tables.table_findings import listing  # numpy
     from kpiopt.reading.tables.text_numbers import find_text_numbers, is_text_number, mend_text_numbers
     from kpiopt.runs.durable import require_place, write_output
 
@@ -97,7 +97,7 @@ def _mend(scenario: Path, found: Problems, target: Path, *, force: bool) -> None
     write_output(target, content, [Path(book), scenario], force=force)
     count = f"{len(cells):,} {'number that was' if len(cells) == 1 else 'numbers that were'} text"
     say(f"wrote {printable(str(target))}: {count} ({listing(cells)}); check it next")
-    others = [problem for problem in found.errors if not is_text_number(problem) and problem.code != "E-table-more"]
+    others = [problem for problem in found.errors if not is_text_number(problem)]
     if not others:
         raise typer.Exit
     raise ScenarioError(*others, *found.warnings)

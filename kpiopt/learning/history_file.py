@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import InputError, Location, Problem, TableError
+from kpiopt.errors import MORE, InputError, Location, Problem, TableError
 from kpiopt.learning.history import Floats, History, Series, sizes_of
 from kpiopt.learning.period_names import RULE, Period, read_period, read_periods, rows_of_each, what_to_do
 from kpiopt.learning.periods import PeriodGrid, grid_of, period_name
@@ -118,7 +118,7 @@ def _columns_of_periods(problems: Sequence[Problem], file: str) -> list[Problem]
     message = f"{len(periods)} columns are periods, such as '{unknown[periods[0]]}'"
     fix = "write one row for each period, with the columns period and value (Excel: Data > From Table > Unpivot)"
     one = Problem("E-history-wide", message, "a history has one row for each unit, KPI and period", fix, Location(file))
-    others = [p for p in problems if p not in periods and p.code != "E-table-more" and "no column" not in p.message]
+    others = [p for p in problems if p not in periods and MORE not in p.message and "no column" not in p.message]
     return [one, *others]
 
 

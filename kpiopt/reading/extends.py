@@ -5,25 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kpiopt.errors import (
-    SPELLED_OUT,
-    InputError,
-    Location,
-    NumericsError,
-    Problem,
-    ScenarioError,
-    SecurityError,
-    printable,
-)
+from kpiopt.errors import Location, Problem, Problems, ScenarioError, SecurityError, printable
 from kpiopt.reading.key_path import KeyPath
 from kpiopt.reading.layer import Layer, file_layer, join, merge
 from kpiopt.reading.regular_file import display_path, project_root, resolve_inside, unreadable
 from kpiopt.reading.sections import SECTIONS, TableDocument, read_section, read_workbook_document
-from kpiopt.reading.toml.checks import NON_FINITE
 from kpiopt.reading.toml.toml_file import TomlFile, read_toml_file
 
 MAX_EXTENDS = 16
@@ -57,8 +46,7 @@ class ExtendsReader:
         self.root = project_root(self.source)
         self.files: dict[Path, TomlFile | TableDocument] = {}
         self._layers: dict[Path, Layer] = {}
-        self._problems: list[Problem] = []
-        self._is_unsafe = False
+        self._found = Problems()
 
     def read(self) -> Layer:
         """Read everything and merge it; clashes that nothing has settled are still in the layer.
@@ -69,32 +57,25 @@ class ExtendsReader:
             Everything that is wrong with any of the files.
         """
         self._check_source()
-        with self._collecting():
+        with self._found.collecting():
             self._layers[self.source] = self._merge(self.source, self.given, None, ())
         self.raise_errors()
         return self._layers[self.source]
 
     def add(self, problems: Iterator[Problem]) -> None:
         """Note further problems."""
-        self._problems.extend(problems)
+        self._found.extend(problems)
 
     @property
     def notes(self) -> tuple[Problem, ...]:
         """What is worth saying but stops nothing."""
-        return tuple(p for p in self._problems if not p.is_error)
+        return tuple(self._found.warnings)
 
     def raise_errors(self) -> None:
         """Raise all errors found so far as one exception."""
-        errors = [p for p in dict.fromkeys(self._problems) if p.is_error]
-        if not errors:
-            return
-        kind: type[InputError] = SecurityError if self._is_unsafe else ScenarioError
-        if all(problem.code == NON_FINITE for problem in errors):
-            kind = NumericsError
-        if len(errors) > SPELLED_OUT:
-            more = Problem("E-document-more", f"and {len(errors) - SPELLED_OUT:,} more of {len(errors):,} errors")
-            errors = [*errors[:SPELLED_OUT], more]
-        raise kind(*errors)
+        kind = SecurityError if SecurityError in self._found.kinds else ScenarioError
+        self._found.files = [file.display for file in self.files.values()]
+        self._found.raise_errors(kind)
 
     def _check_source(self) -> None:
         """Refuse a main file that is none."""
@@ -105,14 +86,6 @@ class ExtendsReader:
                 raise IsADirectoryError
         except (OSError, ValueError) as error:
             raise unreadable(self.source, self.given, None, error) from None
-
-    @contextmanager
-    def _collecting(self) -> Iterator[None]:
-        try:
-            yield
-        except InputError as error:
-            self._is_unsafe |= isinstance(error, SecurityError)
-            self._problems.extend(error.problems)
 
     def _merge(self, path: Path, text: str, location: Location | None, chain: tuple[Path, ...]) -> Layer:
         """Return what a file says on top of what it extends."""
@@ -130,7 +103,7 @@ class ExtendsReader:
             file = read_toml_file(path, text, location)
             own = file_layer(file)
         self.files[path] = file
-        self._problems.extend(file.problems)
+        self._found.extend(file.problems)
         layer = self._extended(file, (*chain, path))
         self._layers[path] = merge(layer, self.with_tables(own))
         return self._layers[path]
@@ -145,7 +118,7 @@ class ExtendsReader:
         sections = [name for name in named if name in SECTIONS] if isinstance(named, dict) else []
         below = Layer()
         for name in sections:
-            with self._collecting():
+            with self._found.collecting():
                 below = merge(below, self._section(layer, name, named[name]))
         for name in sections:
             layer = layer.dropped(("tables", name))
@@ -165,7 +138,7 @@ class ExtendsReader:
         style = {key: value for key, value in options.items() if key != "path"}
         document = read_section(resolve_inside(file, folder, self.root, place), name, sheet=sheet or None, **style)
         self.files.setdefault(document.path, document)
-        self._problems.extend(document.problems)
+        self._found.extend(document.problems)
         return document.layer()
 
     def _cycle(self, chain: tuple[Path, ...], location: Location | None) -> Problem:
@@ -177,7 +150,7 @@ class ExtendsReader:
         merged = Layer()
         for path, text in self._extends_entries(file):
             location = file.places.value_location(path)
-            with self._collecting():
+            with self._found.collecting():
                 target = resolve_inside(text, file.path.parent, self.root, location)
                 merged = join(merged, self._merge(target, text, location, chain))
         return merged
@@ -194,4 +167,4 @@ class ExtendsReader:
                 message = f"extends has {printable(repr(entry))[:60]}, which is not the path of a document"
                 rule = 'extends = "path" or extends = ["first", "second"]'
                 location = file.places.value_location(path)
-                self._problems.append(Problem("E-extends-form", message, rule, "", location))
+                self._found.add(Problem("E-extends-form", message, rule, "", location))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from kpiopt.errors import SPELLED_OUT, InputError, Location, Problem
+from kpiopt.errors import InputError, Problem, Problems
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath, did_you_mean
 from kpiopt.reading.layer import COMMAND_LINE
@@ -14,7 +14,7 @@ _SUGGESTED = 10
 """For how many unknown names the nearest known one is looked for; in a large organization each search takes time."""
 
 
-class Findings:
+class Findings(Problems):
     """Errors, warnings and notes of one scenario.
 
     Attributes
@@ -28,41 +28,20 @@ class Findings:
     """
 
     def __init__(self, document: Document) -> None:
+        super().__init__(document.notes)
+        self.files = document.files
         self.document = document
         self.damaged: set[str] = set()
-        self._problems: list[Problem] = list(document.notes)
-        self._kinds: list[type[InputError]] = []
         self._suggested = 0
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether anything found so far forbids going on."""
-        return any(problem.is_error for problem in self._problems)
 
     def is_whole(self, *sections: str) -> bool:
         """Whether no section has lost anything to errors, so that something missing there is truly missing."""
         return not self.damaged.intersection(sections)
 
-    @property
-    def kind(self) -> type[InputError]:
-        """The class of the first error found; `InputError` where there is none."""
-        return self._kinds[0] if self._kinds else InputError
-
-    def add(self, problem: Problem, kind: type[InputError] = InputError) -> None:
-        """Note a problem; `kind` is the class of exception it belongs to."""
-        self._problems.append(problem)
-        if problem.is_error:
-            self._kinds.append(kind)
-
     def only(self, problem: Problem, kind: type[InputError]) -> None:
         """Note a problem in place of all that was noted at its place, which only follows from it."""
-        self._problems = [other for other in self._problems if other.location != problem.location]
+        self.items = [other for other in self.items if other.location != problem.location]
         self.add(problem, kind)
-
-    def extend(self, error: InputError) -> None:
-        """Note all problems of an exception."""
-        for problem in error.problems:
-            self.add(problem, type(error))
 
     def at(
         self,
@@ -80,22 +59,6 @@ class Findings:
         place = self.document.key_location(path) if key else self.document.origin(path)
         further = tuple(self.document.key_location(other) for other in others)
         self.add(Problem(code, message, rule, fix, place, further), kind)
-
-    def warn(self, code: str, message: str, place: Location | None, *, rule: str = "", fix: str = "") -> None:
-        """Note a warning about something outside the document."""
-        self.add(Problem(code, message, rule, fix, place))
-
-    def each(
-        self, rows: Sequence[int], describe: Callable[[int], Problem], kind: type[InputError] = InputError
-    ) -> None:
-        """Note one problem for each row; of errors the first `SPELLED_OUT` are spelled out."""
-        for position, row in enumerate(rows):
-            problem = describe(row)
-            if position >= SPELLED_OUT and problem.is_error:
-                more = f"and {len(rows) - position:,} more of the same kind"
-                self.add(Problem(problem.code, more, location=problem.location), kind)
-                return
-            self.add(problem, kind)
 
     def nearest(self, name: str, known: Collection[str]) -> str:
         """Return "did you mean 'x'?", or which names there are where none is near and they are few."""
@@ -126,21 +89,3 @@ class Findings:
         below = document.merged.data.get(str(path[0]), {})
         typed = document.key_location(path[:2]).file == COMMAND_LINE
         return document.variant is not None and path[1] not in below and not typed
-
-    def sorted(self) -> list[Problem]:
-        """Return everything found, in the order of the files and of the lines in them."""
-        files = {name: i for i, name in enumerate(self.document.files)}
-
-        def key(problem: Problem) -> tuple[int, str, int, int]:
-            place = problem.location or Location("")
-            known = -1 if place == Location("") else files.get(place.file, len(files))
-            column = place.column or 0
-            return known, place.file, place.line or _row(place), column
-
-        return sorted(dict.fromkeys(self._problems), key=key)
-
-
-def _row(place: Location) -> int:
-    """Row number of a worksheet's cell such as "cells!D7"."""
-    digits = place.cell.rpartition("!")[2].lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    return int(digits) if digits.isdigit() else 0

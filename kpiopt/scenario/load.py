@@ -101,10 +101,8 @@ def load_scenario(path: Path | str, *, variant: str | None = None, overrides: Se
     """
     findings = Findings(read_document(path, variant=variant, overrides=overrides))
     scenario = add_robust(findings, _assemble(findings), partial(_read_variant, path, overrides))
-    if scenario is None:
-        problems = [problem for problem in findings.sorted() if problem.is_error]
-        is_numeric = all(problem.code == "E-number-range" for problem in problems)
-        raise (NumericsError if is_numeric else findings.kind)(*problems)
+    findings.raise_errors()
+    assert scenario is not None, "without an error there is a scenario"
     return scenario
 
 
@@ -160,7 +158,7 @@ def check_scenario(
     findings = Findings(document)
     scenario = add_robust(findings, _assemble(findings), partial(_read_variant, path, overrides))
     _check_other_variants(findings, path, overrides)
-    return None if findings.has_errors else scenario, Problems(findings.sorted()), document
+    return None if findings.errors else scenario, Problems(findings.sorted()), document
 
 
 def check_variant(
@@ -271,7 +269,7 @@ def _read_table(findings: Findings, model: ScenarioDocument, rule: TableRule, fi
             thousands=entry.thousands,
         )
     except InputError as error:
-        findings.extend(error)
+        findings.take(error)
         findings.damaged |= {rule.name, rule.name.removesuffix("s")}
         return None
     files[display_path(resolved)] = table.sha256
@@ -345,7 +343,7 @@ def _resolve(
         recourse=resolve_recourse(findings, model),
     )
     chosen = _check(findings, model, scenario, resolved, found, tables)
-    if findings.has_errors:
+    if findings.errors:
         return None
     return spread_over_periods(take_out_of_locks(replace(scenario, chosen=chosen, warnings=tuple(findings.sorted()))))
 
@@ -404,5 +402,5 @@ def _rules(findings: Findings, model: ScenarioDocument) -> str | None:
         read_regular_file(path, model.rules.file, LARGEST_RULES, place, RULES)
         return str(path)
     except InputError as error:
-        findings.extend(error)
+        findings.take(error)
         return None

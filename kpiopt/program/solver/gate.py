@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kpiopt.errors import NumericsError, Problems
+from kpiopt.errors import NumericsError, Problem, Problems
 from kpiopt.program.trust.arrays import Floats, ProgramArrays
 
 LARGEST_COEFFICIENT = 1e15
@@ -34,7 +34,7 @@ def check_numbers(arrays: ProgramArrays) -> None:
     _note(found, "coefficient", ~_is_moderate(arrays.matrix.data), arrays.matrix.data, "row", row)
     _note(found, "cost", ~_is_moderate(arrays.cost), arrays.cost, "column")
     if not np.isfinite(arrays.offset):
-        found.add("E-number", f"the objective's constant is {arrays.offset}", rule="numbers are finite")
+        found.add(Problem("E-number", f"the objective's constant is {arrays.offset}", "numbers are finite"))
     _check_sides(found, arrays.row_lower, arrays.row_upper, "row")
     _check_sides(found, arrays.column_lower, arrays.column_upper, "column")
     found.raise_errors(NumericsError)
@@ -50,11 +50,8 @@ def _check_sides(found: Problems, lower: Floats, upper: Floats, kind: str) -> No
     crossed = np.flatnonzero(lower > upper)
     if len(crossed):
         places = ", ".join(f"{kind} {i}: {lower[i]:g} above {upper[i]:g}" for i in crossed[:_SHOWN].tolist())
-        found.add(
-            "E-sides-crossed",
-            f"lower side above upper side ({places}{_and_more(len(crossed))})",
-            rule="a lower side is at most the upper side",
-        )
+        message = f"lower side above upper side ({places}{_and_more(len(crossed))})"
+        found.add(Problem("E-sides-crossed", message, "a lower side is at most the upper side"))
 
 
 def _note(
@@ -72,12 +69,9 @@ def _note(
     places = ", ".join(
         f"{kind} {i}: {v:g}" for i, v in zip(where[:_SHOWN].tolist(), values[bad].tolist(), strict=False)
     )
-    found.add(
-        "E-number",
-        f"{what} not usable ({places}{_and_more(len(bad))})",
-        rule="coefficients and costs are finite and below 1e15, sides below 1e20 or open",
-        fix="choose larger units of measure, such as thousands",
-    )
+    message = f"{what} not usable ({places}{_and_more(len(bad))})"
+    rule = "coefficients and costs are finite and below 1e15, sides below 1e20 or open"
+    found.add(Problem("E-number", message, rule, "choose larger units of measure, such as thousands"))
 
 
 def _and_more(count: int) -> str:

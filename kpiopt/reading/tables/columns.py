@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.errors import SPELLED_OUT, Problem
+from kpiopt.errors import SPELLED_OUT, Problem, Problems, TableError
+from kpiopt.reading.tables.messages import Explanation, listing, show
 from kpiopt.reading.tables.number import (
     SPACES,
     NumberForm,
@@ -26,7 +27,6 @@ from kpiopt.reading.tables.number import (
 )
 from kpiopt.reading.tables.raw import RawColumn, RawTable
 from kpiopt.reading.tables.table import ColumnRule, Place, Table, TableRule
-from kpiopt.reading.tables.table_findings import Explanation, TableFindings, listing, show
 from kpiopt.reading.tables.text import clean_ids, clean_text, explain_character, spell_out
 
 _FIX_TEXT_IN_EXCEL = (
@@ -49,14 +49,16 @@ class _Column:
     raw: RawColumn
     place: Place
     form: NumberForm
-    findings: TableFindings
+    findings: Problems
 
     def errors(self, where: NDArray[np.bool_], explain: Callable[[int], Explanation]) -> None:
-        if where.any():
-            self.findings.errors_at(self.place, self.rule.name, np.flatnonzero(where), explain)
+        self.errors_at(np.flatnonzero(where).tolist(), explain)
+
+    def errors_at(self, rows: Sequence[int], explain: Callable[[int], Explanation]) -> None:
+        self.findings.each(rows, self.place.problems(self.rule.name, explain))
 
 
-def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFindings) -> Table:
+def build_table(raw: RawTable, rule: TableRule, digest: str, findings: Problems) -> Table:
     """Turn raw columns into typed ones and check the table's key.
 
     Raises
@@ -84,9 +86,9 @@ def build_table(raw: RawTable, rule: TableRule, digest: str, findings: TableFind
             if name in (*rule.key, *rule.besides):
                 keys[name] = cleaned
     _check_rows(raw, keys, rule, findings)
-    findings.raise_errors()
+    findings.raise_errors(TableError)
     percent = {name: column.percent for name, column in raw.columns.items() if column.percent}
-    return Table(columns, texts, raw.place, digest, tuple(findings.notes), percent)
+    return Table(columns, texts, raw.place, digest, tuple(findings.warnings), percent)
 
 
 def _read_text(column: _Column) -> pl.Series:
@@ -94,7 +96,7 @@ def _read_text(column: _Column) -> pl.Series:
     too_long = (column.raw.text.str.len_bytes() > MAX_TEXT).to_numpy()
     if too_long.any():
         column.errors(too_long, _explain_long)
-        column.findings.raise_errors()  # at once: a few such values can fill the memory when they are copied
+        column.findings.raise_errors(TableError)  # at once: a few such values can fill the memory when they are copied
     clean = clean_ids(column.raw.text) if is_id else clean_text(column.raw.text)
     column.errors(clean.refused, lambda row: explain_character(clean.text[row], is_id=is_id))
     _note_changes(column, clean.changed, clean.text)
@@ -120,7 +122,7 @@ def _note_changes(column: _Column, changed: NDArray[np.bool_], text: pl.Series) 
         f"{rows.size:,} ids of column {column.rule.name} have spaces around or another Unicode form; the first is "
         f"{spell_out(column.raw.text[first])}, read as {show(text[first])}"
     )
-    column.findings.note("N-id-normalised", message, column.place.location(first, column.rule.name))
+    column.findings.warn("N-id-normalised", message, column.place.location(first, column.rule.name))
 
 
 def _warn_mixed_scripts(column: _Column, mixed: NDArray[np.bool_], text: pl.Series) -> None:
@@ -132,7 +134,7 @@ def _warn_mixed_scripts(column: _Column, mixed: NDArray[np.bool_], text: pl.Seri
         seen.add(value)
         message = f"the id mixes letters of several scripts that look alike: {spell_out(value)}"
         where = column.place.location(row, column.rule.name)
-        column.findings.note("W-mixed-script", message, where, fix="retype the id if that is not intended")
+        column.findings.warn("W-mixed-script", message, where, fix="retype the id if that is not intended")
         if len(seen) == SPELLED_OUT:
             break
 
@@ -150,7 +152,7 @@ def _read_numbers(column: _Column, text: pl.Series) -> NDArray[np.float64]:
         suspects = np.flatnonzero(thousands_suspects(text, column.form) & ~parsed.malformed)
         if suspects.size:
             asked = ask_thousands(text.gather(suspects).to_list(), column.form)
-            column.findings.errors_at(column.place, column.rule.name, suspects[:1], lambda _: asked)
+            column.errors_at(suspects[:1].tolist(), lambda _: asked)
     return parsed.values
 
 
@@ -169,9 +171,7 @@ def _refuse_malformed(column: _Column, text: pl.Series, rows: NDArray[np.integer
     same = [row for row in rows[marked].tolist() if explain(row)[0] == "E-number-decimal"]
     others = np.setdiff1d(rows, same[1:], assume_unique=True)
     first = same[0] if len(same) > 1 else -1
-    column.findings.errors_at(
-        column.place, column.rule.name, others, lambda row: (explain_all if row == first else explain)(row)
-    )
+    column.errors_at(others.tolist(), lambda row: (explain_all if row == first else explain)(row))
 
 
 def _read_values(column: _Column) -> NDArray[np.object_]:
@@ -248,7 +248,7 @@ def _check_ranges(column: _Column, distributions: dict[int, str]) -> None:
         return code, f"in {show(distributions[row])}, {message}", "a range is two numbers, such as 38 to 42", fix
 
     wrong = [row for row, is_plain in plain.items() if not is_plain]
-    column.findings.errors_at(column.place, column.rule.name, np.array(wrong, dtype=np.int64), explain)
+    column.errors_at(wrong, explain)
     if not form.is_certain:
         _ask_about_ranges(column, {row: sides for row, sides in ranges.items() if plain[row]})
 
@@ -265,10 +265,10 @@ def _ask_about_ranges(column: _Column, ranges: dict[int, list[str]]) -> None:
         code, message, rule, fix = ask_thousands(marked[row][:1], form)
         return code, f"in {show(' to '.join(ranges[row]))}, {message}", rule, fix
 
-    column.findings.errors_at(column.place, column.rule.name, np.array(doubtful, dtype=np.int64), ask)
+    column.errors_at(doubtful, ask)
 
 
-def _check_rows(raw: RawTable, columns: dict[str, pl.Series], rule: TableRule, findings: TableFindings) -> None:
+def _check_rows(raw: RawTable, columns: dict[str, pl.Series], rule: TableRule, findings: Problems) -> None:
     """Refuse rows without any value, rows without their key, and rows that repeat a key."""
     keys = {name: series for name, series in columns.items() if name not in rule.besides}
     if not keys:
@@ -277,13 +277,14 @@ def _check_rows(raw: RawTable, columns: dict[str, pl.Series], rule: TableRule, f
     complete = np.logical_and.reduce(list(filled.values()))
     if not complete.all():
         void = np.flatnonzero(~complete & _is_void(raw))
-        findings.errors_at(raw.place, next(iter(keys)), void, _explain_void)
+        findings.each(void.tolist(), raw.place.problems(next(iter(keys)), _explain_void))
         totals = np.setdiff1d(np.flatnonzero(_is_total(raw, keys, complete)), void, assume_unique=True)
-        findings.errors_at(raw.place, next(iter(keys)), totals, _explain_total)
+        findings.each(totals.tolist(), raw.place.problems(next(iter(keys)), _explain_total))
         known = np.union1d(void, totals)
         for name, has_value in filled.items():
             rows = np.setdiff1d(np.flatnonzero(~has_value), known, assume_unique=True)
-            findings.errors_at(raw.place, name, rows, partial(_explain_missing, name, tuple(keys)))
+            explain = partial(_explain_missing, name, tuple(keys))
+            findings.each(rows.tolist(), raw.place.problems(name, explain))
     _check_duplicates(raw, {**keys, **columns}, complete, rule, findings)
 
 
@@ -343,7 +344,7 @@ def _explain_missing(name: str, keys: tuple[str, ...], _: int) -> Explanation:
 
 
 def _check_duplicates(
-    raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_], rule: TableRule, findings: TableFindings
+    raw: RawTable, keys: dict[str, pl.Series], complete: NDArray[np.bool_], rule: TableRule, findings: Problems
 ) -> None:
     """Report each repeated key once, with all rows that hold it; none of them wins."""
     frame = pl.DataFrame(list(keys.values())).rename(dict(zip([s.name for s in keys.values()], keys, strict=True)))
@@ -351,10 +352,10 @@ def _check_duplicates(
         return
     rows = frame.with_row_index("#row").filter(pl.Series(complete))
     groups = rows.group_by(list(keys), maintain_order=True).agg("#row").filter(pl.col("#row").list.len() > 1)
-    findings.errors_of(groups["#row"].to_list(), partial(_duplicate, raw, keys, rule))
+    findings.each(groups["#row"].to_list(), partial(_duplicate, raw, keys, rule))
 
 
-def _duplicate(raw: RawTable, keys: dict[str, pl.Series], table: TableRule, rows: list[int]) -> tuple[int, Problem]:
+def _duplicate(raw: RawTable, keys: dict[str, pl.Series], table: TableRule, rows: list[int]) -> Problem:
     column = next(iter(keys))
     keys = {name: series for name, series in keys.items() if name in table.key or series[rows[0]]}
     what = ", ".join(f"{name} {show(series[rows[0]])}" for name, series in keys.items())
@@ -364,5 +365,4 @@ def _duplicate(raw: RawTable, keys: dict[str, pl.Series], table: TableRule, rows
     if len(spellings) > len(keys):  # the rows look the same but are not spelled the same
         message += f"; they differ only in what cannot be seen: {listing([spell_out(s) for s in spellings])}"
     rule = f"one row for each {' and '.join(keys)}"
-    problem = Problem("E-table-duplicate", message, rule, "keep one of the rows", places[0], tuple(places[1:]))
-    return int(raw.place.row_number[rows[0]]), problem
+    return Problem("E-table-duplicate", message, rule, "keep one of the rows", places[0], tuple(places[1:]))

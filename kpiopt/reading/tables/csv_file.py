@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.errors import InternalError, Location, Problem, TableError
+from kpiopt.errors import InternalError, Location, Problem, Problems, TableError
 from kpiopt.reading.tables.encoding import normalise_csv
+from kpiopt.reading.tables.messages import Explanation, refuse, show
 from kpiopt.reading.tables.number import SPACES, NumberForm
 from kpiopt.reading.tables.raw import (
     HEADER_ROWS,
@@ -25,7 +26,6 @@ from kpiopt.reading.tables.raw import (
 )
 from kpiopt.reading.tables.records import BadQuote, Records, scan_records
 from kpiopt.reading.tables.table import Place, TableRule
-from kpiopt.reading.tables.table_findings import Explanation, TableFindings, refuse, show
 from kpiopt.reading.tables.text import clean_header
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -42,7 +42,7 @@ class CsvStyle:
     thousands: str | None = None
 
 
-def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings, style: CsvStyle) -> RawTable:
+def read_csv(data: bytes, display: str, rule: TableRule, findings: Problems, style: CsvStyle) -> RawTable:
     """Read a CSV file into columns of text.
 
     Parameters
@@ -76,20 +76,20 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: TableFindings
     if above:
         lines, titles = records.line[filled], [_split(record, separator) for record in first[: above + 1]]
         refuse_data_as_titles(titles[:above], titles[above], lambda i: Location(display, int(lines[i])), findings)
-        findings.notes.append(title_note([record.strip(f"{separator} ") for record in first[:above]], place))
+        findings.add(title_note([record.strip(f"{separator} ") for record in first[:above]], place))
     names = _split(first[above], separator)
     check_header(names, rule, lambda _: place, findings)
     if not body.size and not rule.may_be_empty:
-        findings.error(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
+        findings.add(Problem("E-table-empty", "the table has a header but 0 rows", location=Location(display)))
     if len(set(names)) < len(names) or not body.size or not any(rule.column(name) for name in names):
-        findings.raise_errors()  # the rows make no sense under such a header
+        findings.raise_errors(TableError)  # the rows make no sense under such a header
     regular = body[records.fields[body] == len(names)]
     _check_shape(records, body, len(names), display, findings)
     inner = [name if rule.column(name) else f"#{i}" for i, name in enumerate(names)]
     frame = _parse(_only(data, records, regular), inner, separator, len(regular))
     for number, name in enumerate(names, start=1):
         if not name and (frame[inner[number - 1]].str.strip_chars(SPACES) != "").any():
-            findings.error(nameless_problem(number, place))
+            findings.add(nameless_problem(number, place))
     columns = {name: RawColumn(frame[name]) for name in inner if rule.column(name)}
     return RawTable(columns, Place(display, records.line[regular]), form)
 
@@ -153,9 +153,7 @@ def _check_delimiter(first: list[str], separator: str, rule: TableRule, at: Loca
     raise TableError(Problem("E-table-delimiter", message, _OPTIONS_RULE, fix, at))
 
 
-def _check_shape(
-    records: Records, body: NDArray[np.int64], expected: int, display: str, findings: TableFindings
-) -> None:
+def _check_shape(records: Records, body: NDArray[np.int64], expected: int, display: str, findings: Problems) -> None:
     """Report records with too few or too many fields."""
     irregular = body[records.fields[body] != expected]
 
@@ -170,7 +168,7 @@ def _check_shape(
         message = f"the row has {what}{count} fields, the header has {expected}"
         return "E-table-shape", message, "every row has as many fields as the header", fix
 
-    findings.errors_at(Place(display, records.line), "", irregular, explain)
+    findings.each(irregular.tolist(), Place(display, records.line).problems("", explain))
 
 
 def _only(data: bytes, records: Records, keep: NDArray[np.int64]) -> bytes:

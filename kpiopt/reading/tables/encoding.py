@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kpiopt.errors import Location
-from kpiopt.reading.tables.table_findings import TableFindings, refuse
+from kpiopt.errors import Location, Problems
+from kpiopt.reading.tables.messages import refuse
 
 _RULE = "tables are UTF-8 text"
 _RESAVE = "save it again as 'CSV UTF-8'"
@@ -22,7 +22,7 @@ _OTHER_FILES = (
 )
 
 
-def normalise_csv(data: bytes, display: str, findings: TableFindings) -> bytes:
+def normalise_csv(data: bytes, display: str, findings: Problems) -> bytes:
     """Return the text of a CSV file as UTF-8 without byte order mark, every line ended by one line feed.
 
     Raises
@@ -33,7 +33,7 @@ def normalise_csv(data: bytes, display: str, findings: TableFindings) -> bytes:
     _refuse_other_files(data, display)
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
-        findings.note("N-bom", "the file starts with a byte order mark, which is ignored", Location(display))
+        findings.warn("N-bom", "the file starts with a byte order mark, which is ignored", Location(display))
     _require_utf8(data, display)
     data = data.replace(b"\r\n", b"\n")
     if b"\r" in data and b"\n" not in data:

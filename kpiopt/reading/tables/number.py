@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kpiopt.reading.tables.messages import Explanation, show
 from kpiopt.reading.tables.table import Floats
-from kpiopt.reading.tables.table_findings import Explanation, show
 
 DecimalMark = Literal[".", ","]
 

@@ -11,12 +11,12 @@ from tempfile import TemporaryFile
 import numpy as np
 import polars as pl
 
-from kpiopt.errors import LimitReached, Location, Problem
+from kpiopt.errors import LimitReached, Location, Problem, Problems, TableError
+from kpiopt.reading.tables.messages import Explanation, refuse, show
 from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.parquet_pages import check_pages
 from kpiopt.reading.tables.raw import RawColumn, RawTable, check_header, text_from_numbers_note
 from kpiopt.reading.tables.table import ColumnRule, Floats, Place, TableRule
-from kpiopt.reading.tables.table_findings import Explanation, TableFindings, refuse, show
 
 MAX_ROWS = 50_000_000
 """A few compressed kilobytes can claim any number of rows, so they are counted before they are read."""
@@ -33,7 +33,7 @@ _RULE = (
 )
 
 
-def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFindings) -> RawTable:
+def read_parquet(data: bytes, display: str, rule: TableRule, findings: Problems) -> RawTable:
     """Read a Parquet file into columns of text and typed numbers.
 
     Raises
@@ -53,7 +53,7 @@ def read_parquet(data: bytes, display: str, rule: TableRule, findings: TableFind
     rules = [found for name in schema if (found := rule.column(name)) is not None]
     for column in rules:
         _check_type(column, schema[column.name], display, findings)
-    findings.raise_errors()
+    findings.raise_errors(TableError)
     if n_rows > MAX_ROWS:
         message = f"the file claims {n_rows:,} rows, more than {MAX_ROWS:,}"
         raise LimitReached(Problem("E-table-size", message, location=Location(display)))
@@ -117,7 +117,7 @@ def _pass_on(text: bytes) -> None:
         os.write(2, text)
 
 
-def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: TableFindings) -> None:
+def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: Problems) -> None:
     is_number, is_flag = column.kind in ("number", "quantity"), column.kind == "flag" and dtype == pl.Boolean
     if dtype in _TEXTS or dtype in _INTEGERS or (is_number and dtype in _FLOATS) or is_flag:
         return
@@ -125,10 +125,10 @@ def _check_type(column: ColumnRule, dtype: pl.DataType, display: str, findings: 
     message = (
         f"the column is of type {dtype}, which is not read as {'an' if column.kind == 'id' else 'a'} {column.kind}"
     )
-    findings.error(Problem("E-table-type", message, _RULE, fix, Location(display, field=column.name)))
+    findings.add(Problem("E-table-type", message, _RULE, fix, Location(display, field=column.name)))
 
 
-def _column(series: pl.Series, column: ColumnRule, place: Place, findings: TableFindings) -> RawColumn:
+def _column(series: pl.Series, column: ColumnRule, place: Place, findings: Problems) -> RawColumn:
     if series.dtype in (pl.Categorical, pl.Enum, pl.Null):  # a column without any value has no type
         series = series.cast(pl.String)
     if series.dtype == pl.String:
@@ -138,12 +138,12 @@ def _column(series: pl.Series, column: ColumnRule, place: Place, findings: Table
     if column.kind == "flag":
         return RawColumn(series.cast(pl.String).fill_null(""))
     if column.kind in ("id", "text"):
-        findings.notes.append(text_from_numbers_note(series.len() - series.null_count(), place.header(column.name)))
+        findings.add(text_from_numbers_note(series.len() - series.null_count(), place.header(column.name)))
         return RawColumn(series.cast(pl.String).fill_null(""))
     return RawColumn(pl.Series(values=[""]).new_from_index(0, len(series)), _numbers(series, column, place, findings))
 
 
-def _numbers(series: pl.Series, column: ColumnRule, place: Place, findings: TableFindings) -> Floats:
+def _numbers(series: pl.Series, column: ColumnRule, place: Place, findings: Problems) -> Floats:
     """Return typed numbers as floats, NaN for null; refuse what is not finite or not exact."""
     values = series.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64) + 0.0
     given = series.is_not_null().to_numpy()
@@ -156,5 +156,5 @@ def _numbers(series: pl.Series, column: ColumnRule, place: Place, findings: Tabl
         message = f"{show(series[row])} cannot be held exactly, or is not finite"
         return "E-number-range", message, "numbers are finite, whole numbers below 2^53", "leave it empty for not given"
 
-    findings.errors_at(place, column.name, np.flatnonzero(wrong), explain)
+    findings.each(np.flatnonzero(wrong).tolist(), place.problems(column.name, explain))
     return values

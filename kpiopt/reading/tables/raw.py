@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from kpiopt.errors import Location, Problem
+from kpiopt.errors import Location, Problem, Problems
 from kpiopt.reading.key_path import did_you_mean
+from kpiopt.reading.tables.messages import listing, show
 from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.table import Floats, Place, TableRule
-from kpiopt.reading.tables.table_findings import TableFindings, listing, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def find_header(rows: Sequence[Sequence[str]], rule: TableRule) -> int:
 
 
 def refuse_data_as_titles(
-    titles: Sequence[Sequence[str]], header: Sequence[str], at: Callable[[int], Location], findings: TableFindings
+    titles: Sequence[Sequence[str]], header: Sequence[str], at: Callable[[int], Location], findings: Problems
 ) -> None:
     """Refuse rows above the header that look like rows of the table: nothing that is data is passed over.
 
@@ -91,7 +91,7 @@ def refuse_data_as_titles(
             message = f"the row above the header looks like a row of the table: {listing([show(f) for f in filled])}"
             fix = 'move it below the header; if it is a remark, delete it or let it begin with "#"'
             rule = "above the header are titles: fewer fields than the header has, and no numbers"
-            findings.error(Problem("E-table-header", message, rule, fix, at(i)))
+            findings.add(Problem("E-table-header", message, rule, fix, at(i)))
 
 
 _NUMBER = re.compile(r"[+-]?[0-9][0-9.,' \u00a0]*%?$")
@@ -104,7 +104,7 @@ def title_note(titles: Sequence[str], at: Location) -> Problem:
     return Problem("N-table-title", message, location=at)
 
 
-def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Location], findings: TableFindings) -> None:
+def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Location], findings: Problems) -> None:
     """Find unknown, repeated and missing columns; nameless ones are judged by what stands below.
 
     Parameters
@@ -122,30 +122,33 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
     strange = [names[i] for i in unknown if rule.column(_as_written(names[i])) is None]
     lacking = [name for name in missing if name not in written]
     if strange and {"kpi", "baseline"} <= set(lacking) and "unit" in written:
-        findings.error(_wide_problem(strange, rule, at(0)))
+        findings.add(_wide_problem(strange, rule, at(0)))
         return
     if lacking == ["baseline"] and len(strange) > 1 and not any(did_you_mean(name, ["baseline"]) for name in strange):
-        findings.error(_spread_problem(strange, rule, at(0)))
+        findings.add(_spread_problem(strange, rule, at(0)))
         return
     meant = {i: _as_written(names[i]) for i in unknown if rule.column(_as_written(names[i])) is not None}
     if len(meant) > 1:
         pairs = listing([f"{name} for {show(names[i])}" for i, name in meant.items()], len(meant))
         message = f"{len(meant)} columns are not named as the format names them"
-        findings.error(Problem("E-table-column", message, allowed, f"write {pairs}", at(min(meant))))
+        findings.add(Problem("E-table-column", message, allowed, f"write {pairs}", at(min(meant))))
         unknown = [i for i in unknown if i not in meant]
         missing = [name for name in missing if name not in meant.values()]
-    for i in unknown:
+
+    def strange_column(i: int) -> Problem:
         fix = did_you_mean(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
         fix = f'{fix}; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
-        findings.error(Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i)))
+        return Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i))
+
+    findings.each(unknown, strange_column)
     for name in dict.fromkeys(n for n in names if n and not is_remark(n) and names.count(n) > 1):
         numbers = [i for i, other in enumerate(names, start=1) if other == name]
         message = f"the header has {show(name)} more than once, as columns {listing(numbers)}"
         place = at(numbers[1] - 1)
-        findings.error(Problem("E-table-header", message, "each column stands once", "rename or delete one", place))
+        findings.add(Problem("E-table-header", message, "each column stands once", "rename or delete one", place))
     for name in missing:
         fix = f"add it; required are {listing(rule.required)}"
-        findings.error(Problem("E-table-column", f"the table has no column '{name}'", allowed, fix, at(0)))
+        findings.add(Problem("E-table-column", f"the table has no column '{name}'", allowed, fix, at(0)))
 
 
 def nameless_problem(number: int, at: Location) -> Problem:

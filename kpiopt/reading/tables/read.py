@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from kpiopt.errors import Problems
 from kpiopt.reading.tables.columns import build_table
 from kpiopt.reading.tables.csv_file import CsvStyle, read_csv
+from kpiopt.reading.tables.messages import refuse
 from kpiopt.reading.tables.table import CELLS_TABLE, UNITS_TABLE, ColumnRule, Table, TableRule
 from kpiopt.reading.tables.table_file import read_table_bytes, table_form
-from kpiopt.reading.tables.table_findings import TableFindings, refuse
 
 __all__ = ["CELLS_TABLE", "UNITS_TABLE", "ColumnRule", "Table", "TableRule", "read_table"]
 
@@ -58,7 +59,7 @@ def read_table(
     if form != "workbook" and sheet is not None:
         raise refuse("E-table-option", f"only a workbook has sheets, but '#{sheet}' is given", display)
     data = read_table_bytes(path, display)
-    findings = TableFindings()
+    findings = Problems()
     if form == "csv":
         raw = read_csv(data, display, rule, findings, CsvStyle(delimiter, decimal, thousands))
     elif form == "parquet":

@@ -6,7 +6,7 @@ that everything found later can still be reported as "cells.csv:412 column basel
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpiopt.errors import Location, Problem
+from kpiopt.reading.tables.messages import Explanation
 
 Kind = Literal["id", "text", "flag", "number", "quantity", "value"]
 Texts = NDArray[np.object_]
@@ -177,6 +178,15 @@ class Place:
         if self.sheet:
             return Location(self.display, cell=f"{self.sheet}!{self.letters.get(column, 'A')}{number}")
         return Location(self.display, line=number, field=column)
+
+    def problems(self, column: str, explain: Callable[[int], Explanation]) -> Callable[[int], Problem]:
+        """Return what tells the problem of a field of the column, from what is wrong in each row."""
+
+        def problem(row: int) -> Problem:
+            code, message, rule, fix = explain(row)
+            return Problem(code, message, rule, fix, self.location(row, column))
+
+        return problem
 
     def header(self, column: str) -> Location:
         """Return the place of a column as a whole."""

@@ -9,7 +9,7 @@ from typing import Literal
 from kpiopt.errors import LimitReached, Location, Problem, SecurityError, TableError, UsageError
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.reading.regular_file import NotRegularError, open_regular
-from kpiopt.reading.tables.table_findings import refuse
+from kpiopt.reading.tables.messages import refuse
 
 MAX_FILE_BYTES = 512 * 1024**2
 """Largest table file, as `docs/format.md` states it: unpacked and checked it takes several times as much memory."""

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.reading.tables.table_findings import Explanation, show
+from kpiopt.reading.tables.messages import Explanation, show
 
 _EDGES = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _NONCHARACTERS = r"\x{FDD0}-\x{FDEF}\x{FFFE}\x{FFFF}"

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kpiopt.errors import Location, Problem, SecurityError
+from kpiopt.errors import Location, Problem, Problems, SecurityError, TableError
+from kpiopt.reading.tables.messages import Explanation, listing, refuse, show
 from kpiopt.reading.tables.number import NumberForm
 from kpiopt.reading.tables.raw import (
     HEADER_ROWS,
@@ -25,7 +26,6 @@ from kpiopt.reading.tables.raw import (
     title_note,
 )
 from kpiopt.reading.tables.table import ColumnRule, Place, TableRule
-from kpiopt.reading.tables.table_findings import Explanation, TableFindings, listing, refuse, show
 from kpiopt.reading.tables.text import clean_header
 from kpiopt.reading.tables.workbook_archive import pack_parts, read_parts
 from kpiopt.reading.tables.workbook_check import Cell, Grid, compare_readers
@@ -48,7 +48,7 @@ MAX_WHOLE = 1e15
 """Excel shows whole numbers up to here with all their digits."""
 
 
-def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFindings, sheet: str | None) -> RawTable:
+def read_workbook(data: bytes, display: str, rule: TableRule, findings: Problems, sheet: str | None) -> RawTable:
     """Read a worksheet into columns of text and typed numbers.
 
     The header is the first row with content; rows without content are passed over.
@@ -78,8 +78,8 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: TableFin
     if len(filled) - above < 2 and not (rule.may_be_empty and filled):
         _check_facts(facts, 0, set(range(facts.last_column)), at, findings)
         message = f"the sheet {show(entry.name)} has {'a header but ' if filled else ''}0 rows"
-        findings.error(Problem("E-table-empty", message, location=at))
-        findings.raise_errors()
+        findings.add(Problem("E-table-empty", message, location=at))
+        findings.raise_errors(TableError)
     _note_titles(grid, filled[:above], filled[above], at, findings)
     header, remarks = _header(grid, filled[above], rule, at, findings)
     read = set(range(facts.last_column)) - remarks
@@ -101,7 +101,7 @@ def _names(cells: list[Cell]) -> list[str]:
     return [clean_header(str(cell)) for cell in cells]
 
 
-def _note_titles(grid: Grid, rows: list[int], header: int, at: Location, findings: TableFindings) -> None:
+def _note_titles(grid: Grid, rows: list[int], header: int, at: Location, findings: Problems) -> None:
     """Note the rows above the header, but for those that say themselves that they are remarks."""
 
     def place(i: int) -> Location:
@@ -111,14 +111,14 @@ def _note_titles(grid: Grid, rows: list[int], header: int, at: Location, finding
     titles = [next(str(cell) for cell in grid[row] if _is_filled(cell)) for row in rows]
     titles = [title for title in titles if not title.startswith("#")]
     if titles:
-        findings.notes.append(title_note(titles, at))
+        findings.add(title_note(titles, at))
 
 
 def _is_filled(cell: Cell) -> bool:
     return not (isinstance(cell, str) and not cell.strip())
 
 
-def _check_facts(facts: SheetFacts, header: int, read: set[int], sheet: Location, findings: TableFindings) -> None:
+def _check_facts(facts: SheetFacts, header: int, read: set[int], sheet: Location, findings: Problems) -> None:
     """Report merged cells, error values and formulas that were never computed, from the header on and in `read`."""
 
     def problem(code: str, message: str, rule: str, fix: str, cell: str) -> Problem:
@@ -131,23 +131,22 @@ def _check_facts(facts: SheetFacts, header: int, read: set[int], sheet: Location
         first, last = (cell_position(end) for end in (cells.split(":") * 2)[:2])
         return last[0] > header and any(column - 1 in read for column in range(first[1], last[1] + 1))
 
-    def merged(cells: str) -> tuple[int, Problem]:
+    def merged(cells: str) -> Problem:
         message, fix = f"the cells {cells} are merged: only the first holds a value", "unmerge and fill each cell"
-        return 0, problem("E-workbook-merged", message, "tables have no merged cells", fix, cells)
+        return problem("E-workbook-merged", message, "tables have no merged cells", fix, cells)
 
-    def error(cell: tuple[int, int]) -> tuple[int, Problem]:
+    def error(cell: tuple[int, int]) -> Problem:
         message, rule = f"the cell holds the error {facts.errors[cell]}", "an error is no value"
-        return cell[0], problem("E-workbook-error", message, rule, "mend the formula", cell_reference(*cell))
+        return problem("E-workbook-error", message, rule, "mend the formula", cell_reference(*cell))
 
-    def valueless(cell: tuple[int, int]) -> tuple[int, Problem]:
+    def valueless(cell: tuple[int, int]) -> Problem:
         message, fix = "the formula has no stored value", "open and save the workbook in Excel"
-        return cell[0], problem(
-            "E-workbook-formula", message, "formulas are not computed here", fix, cell_reference(*cell)
-        )
+        rule = "formulas are not computed here"
+        return problem("E-workbook-formula", message, rule, fix, cell_reference(*cell))
 
-    findings.errors_of([cells for cells in facts.merged if is_read(cells)], merged)
-    findings.errors_of([cell for cell in facts.errors if matters(cell)], error)
-    findings.errors_of([cell for cell in facts.valueless if matters(cell)], valueless)
+    findings.each([cells for cells in facts.merged if is_read(cells)], merged)
+    findings.each([cell for cell in facts.errors if matters(cell)], error)
+    findings.each([cell for cell in facts.valueless if matters(cell)], valueless)
 
 
 def _note_remarks(
@@ -156,7 +155,7 @@ def _note_remarks(
     entry: SheetEntry,
     facts: SheetFacts,
     at: Location,
-    findings: TableFindings,
+    findings: Problems,
 ) -> None:
     """Note what a person looking at the sheet would not see, or would see otherwise."""
     hidden = sum(other.hidden for other in index.sheets)
@@ -165,14 +164,14 @@ def _note_remarks(
     seen += [f"{hidden:,} hidden sheets"] if hidden else []
     seen += ["hidden itself"] if entry.hidden else []
     if seen:
-        findings.note("N-workbook-hidden", f"the sheet {show(entry.name)} has or is: {listing(seen)}", at)
+        findings.warn("N-workbook-hidden", f"the sheet {show(entry.name)} has or is: {listing(seen)}", at)
     links = sum(name.startswith("xl/externalLinks/") and name.endswith(".xml") for name in parts)
     if links:
-        findings.note("N-workbook-links", f"{links} links to other workbooks are ignored; stored values are read", at)
+        findings.warn("N-workbook-links", f"{links} links to other workbooks are ignored; stored values are read", at)
     if index.stale and facts.formulas:
         message = f"the values of {facts.formulas:,} formulas may never have been computed"
         fix = "open and save the workbook in Excel, so that the stored values are right"
-        findings.note("W-workbook-formula", message, at, fix=fix)
+        findings.warn("W-workbook-formula", message, at, fix=fix)
 
 
 def _read_grid(parts: Mapping[str, bytes], entry: SheetEntry, facts: SheetFacts, display: str) -> Grid:
@@ -199,7 +198,7 @@ def _read_grid(parts: Mapping[str, bytes], entry: SheetEntry, facts: SheetFacts,
 
 
 def _header(
-    grid: Grid, row: int, rule: TableRule, sheet: Location, findings: TableFindings
+    grid: Grid, row: int, rule: TableRule, sheet: Location, findings: Problems
 ) -> tuple[dict[str, int], set[int]]:
     """Return column name -> position, and the positions of remarks; reports what is wrong with the header."""
     names = _names(grid[row])
@@ -211,11 +210,11 @@ def _header(
     remarks = {column for column, name in enumerate(names) if is_remark(name)}
     known = [(name, column) for column, name in enumerate(names) if name and column not in remarks]
     if len(dict(known)) < len(known):
-        findings.raise_errors()
+        findings.raise_errors(TableError)
     return dict(known), remarks
 
 
-def _check_surplus(grid: Grid, rows: list[int], known: set[int], place: Place, findings: TableFindings) -> None:
+def _check_surplus(grid: Grid, rows: list[int], known: set[int], place: Place, findings: Problems) -> None:
     """Refuse values in columns without a header."""
     surplus = [
         (row, column)
@@ -224,19 +223,19 @@ def _check_surplus(grid: Grid, rows: list[int], known: set[int], place: Place, f
         if column not in known and _is_filled(cell)
     ]
 
-    def describe(cell: tuple[int, int]) -> tuple[int, Problem]:
+    def describe(cell: tuple[int, int]) -> Problem:
         row, column = cell
         message = f"the cell holds {show(grid[row][column])}, but its column has no header"
         at = Location(place.display, cell=f"{place.sheet}!{cell_reference(row + 1, column + 1)}")
-        return row + 1, Problem("E-table-shape", message, "", "name the column or clear the cell", at)
+        return Problem("E-table-shape", message, "", "name the column or clear the cell", at)
 
-    findings.errors_of(surplus, describe)
+    findings.each(surplus, describe)
 
 
 class _Reader:
     """Turns the cells of one column after another into text and numbers."""
 
-    def __init__(self, place: Place, date_system: str, percent: set[tuple[int, int]], findings: TableFindings) -> None:
+    def __init__(self, place: Place, date_system: str, percent: set[tuple[int, int]], findings: Problems) -> None:
         self._place = place
         self._date_system = date_system
         self._percent = percent
@@ -249,9 +248,7 @@ class _Reader:
         if rule.dates:
             cells = [_as_text(cell) for cell in cells]
         wrong = [row for row, cell in enumerate(cells) if not isinstance(cell, str) and not _is_number(cell)]
-        self._findings.errors_at(
-            self._place, rule.name, np.array(wrong, dtype=np.int64), lambda row: self._explain(cells[row])
-        )
+        self._findings.each(wrong, self._place.problems(rule.name, lambda row: self._explain(cells[row])))
         number = np.array([cell if _is_number(cell) else np.nan for cell in cells], dtype=np.float64)
         text = [cell if isinstance(cell, str) else "" for cell in cells]
         if rule.kind in ("number", "quantity", "value"):
@@ -268,12 +265,11 @@ class _Reader:
         if given.size:
             values = number[given]
             fits = (np.floor(values) == values) & (np.abs(values) < MAX_WHOLE)
-            self._findings.errors_at(
-                self._place, rule.name, given[~fits], lambda row: _explain_fraction(float(number[row]))
-            )
+            explain = self._place.problems(rule.name, lambda row: _explain_fraction(float(number[row])))
+            self._findings.each(given[~fits].tolist(), explain)
             if rule.kind != "flag":  # 1 and 0 are how a sheet says yes and no
                 first = self._place.location(int(given[0]), rule.name)
-                self._findings.notes.append(text_from_numbers_note(given.size, first))
+                self._findings.add(text_from_numbers_note(given.size, first))
         for row in given.tolist():
             text[row] = f"{number[row] + 0.0:.0f}"
         return pl.Series(rule.name, text, dtype=pl.String)

@@ -13,7 +13,7 @@ from io import BytesIO
 from xml.parsers import expat
 
 from kpiopt.errors import Location, Problem, SecurityError, TableError
-from kpiopt.reading.tables.table_findings import listing, refuse, show
+from kpiopt.reading.tables.messages import listing, refuse, show
 
 MAX_ENTRIES = 10_000
 MAX_UNPACKED = 512 * 1024**2

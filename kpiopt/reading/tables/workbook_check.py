@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 
-from kpiopt.errors import Location, Problem
-from kpiopt.reading.tables.table_findings import TableFindings, show
+from kpiopt.errors import Location, Problem, Problems
+from kpiopt.reading.tables.messages import show
 from kpiopt.reading.tables.workbook_archive import parse_xml
 from kpiopt.reading.tables.workbook_sheet import SheetFacts, cell_reference, local_name
 
@@ -48,7 +48,7 @@ class _StringsHandler:
 
 
 def compare_readers(
-    facts: SheetFacts, grid: Grid, parts: Mapping[str, bytes], sheet: Location, findings: TableFindings
+    facts: SheetFacts, grid: Grid, parts: Mapping[str, bytes], sheet: Location, findings: Problems
 ) -> None:
     """Report cells that stand twice, and cells of which the two readers have different values.
 
@@ -61,12 +61,12 @@ def compare_readers(
     """
     strings = shared_strings(parts, sheet.file)
 
-    def problem(cell: tuple[int, int], message: str) -> tuple[int, Problem]:
+    def problem(cell: tuple[int, int], message: str) -> Problem:
         at = Location(sheet.file, cell=f"{sheet.cell}!{cell_reference(*cell)}")
         rule = "a cell has one value, whichever program reads it"
-        return cell[0], Problem("E-workbook-differs", message, rule, "open and save the workbook in Excel", at)
+        return Problem("E-workbook-differs", message, rule, "open and save the workbook in Excel", at)
 
-    def different(cell: tuple[int, int]) -> tuple[int, Problem]:
+    def different(cell: tuple[int, int]) -> Problem:
         kind, ours = facts.values.get(cell, ("n", ""))
         written, theirs = _text(kind, ours, strings), _found(grid, cell)
         if kind == "n" and isinstance(theirs, str) and _is_number(written) and written.strip() == theirs.strip():
@@ -76,11 +76,11 @@ def compare_readers(
             return problem(cell, f"the file holds {show(written)} as a number here, which is none")
         return problem(cell, f"the file holds {show(written)} here, but its reader understands {show(theirs)}")
 
-    findings.errors_of(facts.repeated, lambda cell: problem(cell, "the cell, or its row, stands in the file twice"))
+    findings.each(facts.repeated, lambda cell: problem(cell, "the cell, or its row, stands in the file twice"))
     filled = {(r, c) for r, row in enumerate(grid, start=1) for c, v in enumerate(row, start=1) if v != ""}
     cells = sorted(facts.values.keys() | filled)
     unlike = [cell for cell in cells if not _agree(facts.values.get(cell, ("n", "")), _found(grid, cell), strings)]
-    findings.errors_of([cell for cell in unlike if cell not in set(facts.repeated)], different)
+    findings.each([cell for cell in unlike if cell not in set(facts.repeated)], different)
 
 
 def shared_strings(parts: Mapping[str, bytes], display: str) -> Sequence[str]:

@@ -9,7 +9,7 @@ from posixpath import normpath
 
 from kpiopt.errors import Location, Problem, TableError
 from kpiopt.reading.key_path import did_you_mean
-from kpiopt.reading.tables.table_findings import listing, refuse, show
+from kpiopt.reading.tables.messages import listing, refuse, show
 from kpiopt.reading.tables.workbook_archive import WORKBOOK_PART, parse_xml
 
 MAX_SHEET_ROWS = 1_048_576

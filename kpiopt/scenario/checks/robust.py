@@ -42,7 +42,7 @@ def add_robust(findings: Findings, scenario: Scenario | None, read: Read) -> Sce
             if other is not None:
                 _check_goals(findings, other, name, i)
                 found.append((name, replace(other, decide=replace(other.decide, robust=()), robust=())))
-    return None if findings.has_errors else replace(scenario, robust=tuple(found))
+    return None if findings.errors else replace(scenario, robust=tuple(found))
 
 
 def _check_alone(findings: Findings, scenario: Scenario) -> None:

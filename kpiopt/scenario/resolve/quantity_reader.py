@@ -73,7 +73,7 @@ class QuantityReader:
         except ValueError as error:
             self._findings.add(Problem("E-quantity", f"{name}: {error}", _RULE, "", place), ScenarioError)
         except InputError as error:
-            self._findings.extend(error)
+            self._findings.take(error)
         else:
             self._check_range(quantity, name, place)
             if quantity.file:

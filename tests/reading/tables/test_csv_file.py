@@ -413,12 +413,16 @@ def test_look_alike_header_shows_its_code_point(tmp_path: Path) -> None:
     assert any("did you mean 'baseline'" in p.fix or "U+0430" in p.fix for p in found)
 
 
-def test_fifty_errors_are_spelled_out_and_the_rest_counted(tmp_path: Path) -> None:
-    found = problems(tmp_path, HEADER + "".join(f"u{i},x,bad\n" for i in range(70)) + "u1,x,1\n" * 2)
-    assert len(found) == 51 and [p.location.line for p in found[:50] if p.location] == sorted(
-        p.location.line or 0 for p in found[:50] if p.location
-    )
-    assert "21 more of 71" in found[-1].message
+def test_fifty_errors_of_a_kind_are_spelled_out_and_the_rest_counted_whatever_the_column(tmp_path: Path) -> None:
+    rows = "".join(f"u{i},x,bad,{'bad' if i < 3 else 1}\n" for i in range(70))
+    found = problems(tmp_path, "unit,kpi,baseline,max_stretch\n" + rows + "u1,x,1,1\n" * 2)
+    lines = [p.location.line or 0 for p in found if p.location]
+    assert len(lines) == len(found) == 50 + 1 + 3 + 1 and lines == sorted(lines)
+    assert [p.message for p in found if p.code == "E-table-duplicate"] == [
+        "unit 'u1', kpi 'x' stands in 3 rows: 3, 72 and 73"
+    ]
+    assert (found[-1].message, found[-1].location) == ("and 20 more of the same kind", found[-1].location)
+    assert found[-1].code == found[0].code and found[-1].location and found[-1].location.line == 52
 
 
 def test_a_text_beyond_any_workbook_cell_is_refused(tmp_path: Path) -> None:
