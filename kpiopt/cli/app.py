@@ -30,9 +30,9 @@ from kpiopt.cli import (
 )
 from kpiopt.cli.failure import end_with, say_interrupted
 from kpiopt.cli.output import report, strategy_map
-from kpiopt.cli.signals import handled_signals, run_guarded
+from kpiopt.cli.signals import handled_signals, run_guarded, stopped_by
 from kpiopt.cli.terminal import DOCUMENT, open_missing_streams, write_in_any_encoding
-from kpiopt.errors import ExitCode
+from kpiopt.errors import ExitCode, KpioptError
 
 YOUNG_OBJECTS = 50_000
 """New objects before the collector of garbage looks: a start makes that many that stay; looking took a tenth of it."""
@@ -155,4 +155,5 @@ def _run(words: list[str], *, debug: bool) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else int(ExitCode.OK)
     except Exception as error:
-        return int(end_with(error, words, debug=debug))
+        code = None if isinstance(error, KpioptError) else stopped_by()
+        return int(end_with(error, words, debug=debug) if code is None else code)

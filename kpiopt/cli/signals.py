@@ -39,8 +39,17 @@ if hasattr(signal, "SIGHUP"):  # not on Windows
     _CODES[signal.SIGHUP] = ExitCode.TERMINATED
 
 
+_told: list[ExitCode] = []
+
+
+def stopped_by() -> ExitCode | None:
+    """Return the exit code of the first signal of this command: compiled code may turn its exception into another."""
+    return _told[0] if _told else None
+
+
 def _raise_exit(number: int, _frame: FrameType | None) -> None:
     """Unwind the main thread with the signal's exit code."""
+    _told.append(_CODES[signal.Signals(number)])
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(int(ExitCode.TERMINATED))
@@ -63,6 +72,7 @@ def handled_signals(on_deadline: Callable[[ExitCode], None] = lambda code: None)
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _told.clear()
     before = {number: signal.signal(number, _raise_exit) for number in _handled()}
     reader, writer = socket.socketpair()
     writer.setblocking(False)

@@ -293,9 +293,9 @@ def _settings(draws: int | None, seed: int | None, confidence: float | None = No
 
 
 def read_scenario(
-    path: Path, variant: str | None, overrides: list[str], *, has_summary: bool = False, brief: bool = False
+    path: Path, variant: str | None, overrides: list[str], *, has_summary: bool = False
 ) -> tuple[Scenario, Document]:
-    """Read and check a scenario; warnings go to stderr, but for those that a summary says with its amounts.
+    """Read and check a scenario; warnings go to stderr in brief, but for those that a summary says with its amounts.
 
     Raises
     ------
@@ -307,8 +307,7 @@ def read_scenario(
     scenario, found, document = check_scenario(path, variant=variant, overrides=tuple(overrides))
     if scenario is None or document is None:
         raise ScenarioError(*found.errors, *found.warnings)
-    told = _not_in_summary(found.warnings) if has_summary else found.warnings
-    say_problems(in_brief(told) if brief else told)
+    say_problems(in_brief(_not_in_summary(found.warnings) if has_summary else found.warnings))
     return scenario, document
 
 

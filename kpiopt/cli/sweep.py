@@ -85,7 +85,7 @@ def sweep(
 
     occasion = Occasion.now(["kpiopt", *(context.obj or ())])
     place = choose_executor(executor, workers)
-    checked, document = read_scenario(scenario, joined(variants), list(overrides or ()), brief=not as_json)
+    checked, document = read_scenario(scenario, joined(variants), list(overrides or ()))
     if html is not None:
         require_place(html, checked.files, force=force)
     axes = read_axes(checked, over or ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import itertools
 import json
 import os
 import sys
@@ -156,13 +157,20 @@ def _whole_characters(text: str) -> str:
 def say_problems(problems: Iterable[Problem]) -> None:
     """Write problems to stderr: 50 in full, errors before anything else, and how many more there are."""
     found = list(problems)
-    for problem in _choose(found):
-        say(_coloured(problem))
+    chosen = _choose(found)
+    for problem, following in itertools.zip_longest(chosen, chosen[1:]):
+        is_said_next = following and not problem.is_error and _advice(problem) == _advice(following)
+        say(_coloured(replace(problem, rule="", fix="") if is_said_next else problem))
     if len(found) > SHOWN_PROBLEMS:
         say(f"… and {len(found) - SHOWN_PROBLEMS:,} more")
     errors = sum(p.is_error for p in found)
     if errors > 1:
         say(f"{errors:,} errors found")
+
+
+def _advice(problem: Problem) -> tuple[str, str, str]:
+    """Return what neighbours have in common, so that the last of them says it for all."""
+    return problem.code, problem.rule, problem.fix
 
 
 def in_brief(problems: Iterable[Problem]) -> list[Problem]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kpiopt import __version__
-from kpiopt.cli import main
+from kpiopt.cli import main, start
 from kpiopt.cli import terminal as talk
 from kpiopt.cli.manual import MEANING, commands, exit_code_table, render_manual
 from kpiopt.errors import ExitCode, Problem
@@ -158,6 +158,24 @@ def test_control_characters_in_messages_are_escaped(capsys):
 def test_json_with_a_number_that_is_not_finite_is_refused():
     with pytest.raises(ValueError, match="not JSON compliant"):
         talk.print_json({"value": float("nan")})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_that_compiled_code_turns_into_another_error_is_one(number, code, monkeypatch, capsys):
+    """Modules in C that are stopped while they are set up answer with `ImportError: initialization failed`."""
+
+    def begin() -> str:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except (KeyboardInterrupt, SystemExit) as stopped:
+            raise ImportError("initialization failed") from stopped
+        return ""
+
+    monkeypatch.setattr(start, "_schema_text", begin)
+    assert main(["schema"]) == code
+    told = capsys.readouterr()
+    assert (told.out, "E-internal" in told.err) == ("", False)
 
 
 UNINTERRUPTIBLE = "[ctypes.CDLL(None).pthread_mutex_lock(mutex) for mutex in [ctypes.create_string_buffer(64)] * 2]"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.cli.terminal import in_brief
+from kpiopt.cli.terminal import in_brief, say_problems
 from kpiopt.errors import Problem
 from kpiopt.report.limits import initiative_lines, next_steps, worth_words
 from kpiopt.report.page.goals import goals_section
@@ -154,6 +154,16 @@ def test_many_warnings_of_a_kind_are_one_line_and_errors_are_all_told():
     first, *rest = in_brief([*many, *other])
     assert (first.message, first.fix) == ("3 of this kind, the first: place 0", "kpiopt check lists them")
     assert rest == other
+
+
+def test_neighbouring_warnings_share_their_advice_and_errors_keep_theirs(capsys):
+    warnings = [Problem("W-outlier", f"cell {n}", "a rule", "look") for n in range(3)]
+    errors = [Problem("E-bad", f"cell {n}", "another rule", "mend it") for n in range(2)]
+    say_problems([*warnings, Problem("W-outlier", "cell 3", "a rule", "look twice"), *errors])
+    told = capsys.readouterr().err
+    assert told.count("W-outlier") == 4 and told.count("    rule: a rule\n") == 2 and told.count("fix:  look\n") == 1
+    assert told.index("cell 2") < told.index("a rule") < told.index("cell 3")
+    assert told.count("mend it") == 2
 
 
 ASKED = """

@@ -14,8 +14,11 @@ from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
 from kpiopt.report.strategy_map.program import Drafting
 from kpiopt.report.strategy_map.tracing import reached
 
-MOST_ROWS = 4
-"""Rows that arrows within a band may ask for."""
+FEWEST_ROWS, MOST_ROWS = 2, 4
+"""Rows that arrows within a band may ask for, on maps of many bands and of few."""
+
+ROWS_PER_COLUMN = 1.28
+"""Rows of a map as wide as a landscape page, for each card that stands side by side."""
 
 FOOT = 1
 """So many more cards stand side by side at the foot, where they are low."""
@@ -50,26 +53,34 @@ def columns_for(n_cards: int) -> int:
     return next((columns for most, columns in ((8, 4), (18, 5), (30, 6), (60, 7)) if n_cards <= most), 9)
 
 
+def rows_for(columns: int, n_bands: int) -> int:
+    """Return how many rows arrows may ask for within a band, so that the map fits a landscape page."""
+    return min(max(round(ROWS_PER_COLUMN * columns / max(1, n_bands)), FEWEST_ROWS), MOST_ROWS)
+
+
 def assign_rows(found: StrategyMap) -> Rows:
     """Put every card of a map into a row."""
     band_of = {group.id: group.band for group in found.groups}
     most = columns_for(len([c for c in found.cards if c.kind in ("kpi", "objective")]))
+    high = rows_for(most, len(found.bands))
     of_card: dict[str, int] = {}
     first = [0]
     for band in range(len(found.bands)):
         cards = [card for card in found.cards if band_of[card.group] == band]
-        rows = _broken(cards, _stacked(cards, found.arrows), most + FOOT if found.bands[band].id == "foot" else most)
+        rows = _broken(
+            cards, _stacked(cards, found.arrows, high), most + FOOT if found.bands[band].id == "foot" else most
+        )
         used = sorted(set(rows.values()))
         of_card |= {card: first[-1] + used.index(row) for card, row in rows.items()}
         first.append(first[-1] + len(used))
     return Rows(of_card, tuple(first))
 
 
-def _stacked(cards: Sequence[Card], arrows: Sequence[Arrow]) -> dict[str, int]:
+def _stacked(cards: Sequence[Card], arrows: Sequence[Arrow], high: int) -> dict[str, int]:
     """Return rows within a band, 0 on top, by the arrows within it."""
     ids = {card.id for card in cards}
     inside = [a for a in arrows if a.cause in ids and a.effect in ids and a.cause != a.effect]
-    inside = _kept_in_order(inside)
+    inside = _kept_in_order(inside, high)
     if not inside:
         return dict.fromkeys((card.id for card in cards), 0)
     draft = Drafting()
@@ -89,18 +100,18 @@ def _stacked(cards: Sequence[Card], arrows: Sequence[Arrow]) -> dict[str, int]:
     return rows
 
 
-def _kept_in_order(arrows: Sequence[Arrow]) -> list[Arrow]:
+def _kept_in_order(arrows: Sequence[Arrow], high: int) -> list[Arrow]:
     """Return the arrows that rows follow, the strongest first.
 
     Left out are those that would close a circle of KPIs (they can be circular though units are not) or make a band
-    higher than `MOST_ROWS`.
+    higher than `high` rows.
     """
     kept: list[Arrow] = []
     above: dict[str, int] = defaultdict(int)  # the longest chain of kept arrows that begins at a card, in arrows
     below: dict[str, int] = defaultdict(int)  # … that ends at it
     for arrow in sorted(arrows, key=lambda a: (-a.share, a.cause, a.effect)):
         is_circle = arrow.cause in reached(kept, arrow.effect, upstream=False)
-        if is_circle or below[arrow.cause] + 1 + above[arrow.effect] >= MOST_ROWS:
+        if is_circle or below[arrow.cause] + 1 + above[arrow.effect] >= high:
             continue
         kept.append(arrow)
         for card in reached(kept, arrow.cause, upstream=True):

@@ -80,6 +80,12 @@ def test_long_chains_do_not_make_a_band_a_tower():
     assert len(lay_out(chain(12)).cards) == 12
 
 
+@pytest.mark.parametrize("name", ["scorecard", "by_period/scorecard-quarters"])
+def test_a_map_of_many_kpis_fits_a_landscape_page(name):
+    layout = lay_out(collect_map(MapSource(build_graph(load_scenario(f"scenarios/{name}.toml")))))
+    assert 1.1 < layout.width / layout.height < 2.0
+
+
 def test_crossings_are_counted():
     assert _crossings([(0, 1), (1, 0)]) == 1
     assert _crossings([(0, 0), (1, 1)]) == 0
@@ -111,7 +117,7 @@ def test_arrows_begin_and_end_beside_the_names_of_groups(name):
     found = collect_map(MapSource(build_graph(load_scenario(f"scenarios/{name}.toml"))))
     layout, group_of, seen = lay_out(found), {group.id: group for group in found.groups}, 0
     for arrow, route in zip(found.arrows, route_arrows(found, layout), strict=True):
-        ends = {arrow.cause: re.split("[CLV]", route.line[1:])[0], arrow.effect: route.tip[1:].split("L")[0]}
+        ends = {arrow.cause: re.split("[CHLV]", route.line[1:])[0], arrow.effect: route.tip[1:].split("L")[0]}
         for card, place in ends.items():
             x, y = map(float, place.split())
             box, group = layout.cards[card], group_of[found.card(card).group]
@@ -126,10 +132,11 @@ def test_arrows_begin_and_end_beside_the_names_of_groups(name):
 def points_of(line):
     """Points along a path of upright, straight and bent pieces, as pairs."""
     found = []
-    for kind, text in re.findall("([MVLC])([^MVLC]*)", line):
+    for kind, text in re.findall("([MHVLC])([^MHVLC]*)", line):
         numbers = [float(part) for part in text.split()]
         x, y = found[-1] if found else (0.0, 0.0)
-        corners = [(x, numbers[0])] if kind == "V" else list(zip(numbers[::2], numbers[1::2], strict=True))
+        straight = {"V": [(x, numbers[0])], "H": [(numbers[0], y)]}
+        corners = straight.get(kind) or list(zip(numbers[::2], numbers[1::2], strict=True))
         controls = [(x, y), *corners] if kind != "M" else corners * 2
         for i in range(41):
             row, t = controls, i / 40
