@@ -147,10 +147,7 @@ class Plan:
     def _binding_of_totals(self, totals: Totals) -> Texts:
         """The bound at which the total of each row about one stands."""
         stretch, _, _ = self._ranges()
-        x, size = stretch[totals.cell], 1e-7 * np.maximum(np.abs(stretch[totals.cell]), 1e-9)
-        text = np.full(len(x), "", dtype=object)
-        text[x <= totals.low + size] = "min_stretch"
-        text[x >= totals.high - size] = "max_stretch"
+        text = _at_bounds(stretch[totals.cell], totals.low, totals.high)
         text[totals.is_locked | ~np.isnan(totals.target)] = "lock"
         return text
 
@@ -355,12 +352,18 @@ def _own_of_periods(scenario: Scenario) -> Floats:
 
 
 def _own_binding(cells: Cells, stretch: Floats) -> Texts:
-    """The bound at which each cell's stretch stands."""
-    low, high = stretch_box(cells, stretch)
-    near = 1e-7 * (high - low) + 1e-9 * np.maximum(np.abs(low), np.abs(high))
-    text = np.full(len(cells), "", dtype=object)
-    text[stretch <= low + near] = "min_stretch"
-    text[stretch >= high - near] = "max_stretch"
+    """The bound of each cell at which its stretch stands."""
+    text = _at_bounds(stretch, *stretch_box(cells, stretch))
     text[cells.is_locked] = "lock"
     text[~cells.has_decision] = ""
+    return text
+
+
+def _at_bounds(stretch: Floats, low: Floats, high: Floats) -> Texts:
+    """The bound at which each stretch stands, "" where it stands at none; all (n,)."""
+    ends = [np.where(np.isfinite(end), end, stretch) for end in (low, high)]
+    near = 1e-7 * (ends[1] - ends[0]) + 1e-9 * np.maximum(np.abs(ends[0]), np.abs(ends[1]))
+    text = np.full(len(stretch), "", dtype=object)
+    text[stretch <= low + near] = "min_stretch"
+    text[stretch >= high - near] = "max_stretch"
     return text

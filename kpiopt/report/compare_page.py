@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -160,7 +159,7 @@ def _limit_row(found: Comparison, item: LimitChange) -> tuple[str, str, str, str
 def _use(limit: LimitResult | None) -> str:
     if limit is None:
         return "–"
-    used = limit.limit if math.isclose(limit.used, limit.limit, rel_tol=1e-7) else limit.used
+    used = limit.limit if limit.binding else limit.used
     return f"{amount(used)} of {amount(limit.limit)}"
 
 

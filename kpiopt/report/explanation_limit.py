@@ -13,6 +13,7 @@ from rich.text import Text
 from kpiopt.errors import printable
 from kpiopt.graph import CausalGraph
 from kpiopt.plan.limit_names import limit_words, unit_of_limit
+from kpiopt.program.trust.tolerances import is_used_up
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
 from kpiopt.report.limits import Entries, kept_words, less_sentence, more_sentence, next_sentences
@@ -176,7 +177,7 @@ def level_sentences(scenario: Scenario, levels: Sequence[LevelExplanation]) -> I
     begun = [f"{amount(level.level)} begun in {level.start}" for level in some]
     begun = [f"begun in {some[0].start}"] if len(some) == 1 else begun
     taken = f"{amount(total)} of {amount(most)}{', ' * bool(begun)}{and_words(begun)}"
-    if total >= most * (1 - 1e-9):
+    if is_used_up(most, total):
         why = "as much as it may"
     elif not total and any(level.unmet or level.excluded_by for level in levels):
         needed = [f"it needs {name}, which is not begun" for name in levels[0].unmet]

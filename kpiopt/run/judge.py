@@ -18,7 +18,7 @@ from kpiopt.plan.limits import sum_below
 from kpiopt.plan.split_rule import SplitPlan, parse_rule, reach_locks, split_gaps
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.arrays import dot
-from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.tolerances import USED_UP, is_exceeded, is_used_up
 from kpiopt.run.promised import PromiseResult, about_odds
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
 from kpiopt.scenario.peers import peer_groups
@@ -164,8 +164,7 @@ def _by_period(scenario: Scenario, amounts: Floats) -> Floats:
 
 
 def _limit(name: str, resource: str, limit: float, used: float, period: str | None = None) -> LimitResult:
-    binding = used >= limit - USED_UP * abs(limit)
-    return LimitResult(name, resource, float(limit), float(used), bool(binding), period=period)
+    return LimitResult(name, resource, float(limit), float(used), is_used_up(limit, used), period=period)
 
 
 def _spending(graph: CausalGraph, stretch: Floats) -> Spending:
@@ -194,7 +193,7 @@ def _broken(graph: CausalGraph, stretch: Floats, limits: tuple[LimitResult, ...]
     A lock counts whatever the range says.
     """
     for limit in limits:
-        if limit.used > limit.limit + USED_UP * abs(limit.limit):
+        if is_exceeded(limit.limit, limit.used):
             yield BrokenLimit(limit.name, limit.limit, limit.used)
     for initiative in graph.scenario.initiatives.values():
         if initiative.levels and initiative.levels[0] > 0.0:  # it runs in every plan, and there is none here

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from kpiopt.plan.factors import target_factors
 from kpiopt.plan.split_rule import leaf_cells
 from kpiopt.program.formulation.promises import needed_draws
 from kpiopt.program.order.prices import LimitResult
-from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.tolerances import is_exceeded
 from kpiopt.run.asks import CushionResult
 from kpiopt.run.judge import use_of_limits
 from kpiopt.scenario.over_assignment import Cushion
@@ -147,7 +146,7 @@ def beyond_limits(plan: Plan, limits: tuple[LimitResult, ...]) -> list[Problem]:
         for limit in limits
         if limit.name in after
         for more in (after[limit.name] - before[limit.name],)
-        if more > 0.0 and limit.used + more > limit.limit + USED_UP * math.fabs(limit.limit)
+        if more > 0.0 and is_exceeded(limit.limit, limit.used + more)
     ]
     if not over:
         return []

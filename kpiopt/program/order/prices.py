@@ -21,7 +21,7 @@ from kpiopt.program.order.slopes import MovingLimits, Piece, Slopes, first_price
 from kpiopt.program.order.steps import Solution, StepResult
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays, fix_columns
-from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.tolerances import is_used_up
 from kpiopt.scenario.scenario import Floats
 
 WORK = 100_000
@@ -140,7 +140,7 @@ def _rule_limits(program: LinearProgram, activity: Floats) -> tuple[list[Limit],
             priced.append(Limit(name, "", 0, float(upper), 0.0, row))
             continue
         side = upper if upper - used < used - lower else lower
-        binding = bool(abs(side - used) <= USED_UP * max(1.0, abs(side)))
+        binding = is_used_up(side, used) and is_used_up(-side, -used)
         others.append(LimitResult(name, "", float(side), float(used), binding))
     return priced, others
 
@@ -252,7 +252,7 @@ def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone
 
 
 def _plain(limit: Limit, used: float) -> LimitResult:
-    binding = bool(limit.value - used <= USED_UP * max(1.0, abs(limit.value)))
+    binding = is_used_up(limit.value, used)
     return LimitResult(limit.name, limit.resource, limit.value, used, binding, period=limit.period)
 
 

@@ -56,8 +56,8 @@ SOLVED = 1e-9
 Source: `CERTIFIED`; what is worse goes to the next rung of the ladder."""
 
 USED_UP = 1e-9
-"""A limit is used up where less than this share of it is left, and broken where more is missing. Compared with: limit
-and use. Source: `CERTIFIED`, as uses are no better known."""
+"""A limit is used up where less than this share of it is left, or of 1 where it is smaller, and broken where more is
+missing: `is_used_up`, `is_exceeded`. Compared with: limit and use. Source: `CERTIFIED`, as uses are no better known."""
 
 OTHER_SOLVER = 1e-7
 """Largest difference of another solver's value that is an agreement. Compared with: the certified value as a share of
@@ -186,3 +186,13 @@ ORDER = (
     ("CERTIFIED", "OTHER_SOLVER", "a second opinion is no better known than the first"),
 )
 """(smaller, larger, why); `SOLVED`, `USED_UP` and others that say so are `CERTIFIED` itself."""
+
+
+def is_used_up(limit: float, used: float) -> bool:
+    """Whether nothing of a limit is left; everything that says "used up" asks here."""
+    return bool(limit - used <= USED_UP * max(1.0, abs(limit)))
+
+
+def is_exceeded(limit: float, used: float) -> bool:
+    """Whether more of a limit is used than there is."""
+    return bool(used - limit > USED_UP * max(1.0, abs(limit)))

@@ -195,30 +195,23 @@ def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
 
 def _stopped(source: ReportSource, node: int, cell: int) -> str:
     """Say what keeps a target from being larger, without naming others."""
-    cells, stretch = source.scenario.horizon, float(source.whole_stretch[cell])
+    cells = source.scenario.horizon
     if cells.is_locked[cell]:
         return "fixed by a person"
     if not cells.has_decision[cell]:
         return "follows from others"
-    span = float(cells.max_stretch[cell] - cells.min_stretch[cell])
-    if stretch >= cells.max_stretch[cell] - 1e-7 * span:
-        return "your range is used up"
-    if stretch <= cells.min_stretch[cell] + 1e-7 * span:
-        least = float(cells.min_stretch[cell])
-        return "the least of your range is enough" if least > 0 else _used_up(source, node) or "the goals need no more"
-    return _used_up(source, node) or "the goals need no more"
-
-
-def _used_up(source: ReportSource, node: int) -> str:
-    """Say which limit stops a target, one of the unit's own by name; "" where none does."""
     unit, kpi = source.scenario.units.ids[source.graph.unit[node]], _kpi(source, node).id
     table = source.table
     here = table.filter((table["unit"] == unit) & (table["kpi"] == kpi))["binding"].fill_null("").to_list()
+    if here[0].startswith("max_stretch"):  # of the horizon; rows of periods follow
+        return "your range is used up"
+    if here[0].startswith("min_stretch") and cells.min_stretch[cell] > 0:
+        return "the least of your range is enough"
     named = dict.fromkeys(name for entry in here for name in entry.split("; ") if "." in name)
     own = {name.partition("@")[0].partition(".")[2] for name in named if name.partition("@")[2] == unit}
     if own:
         return f"your {' and your '.join(sorted(own))} {'is' if len(own) == 1 else 'are'} used up"
-    return "a limit that is not yours alone is used up" if named else ""
+    return "a limit that is not yours alone is used up" if named else "the goals need no more"
 
 
 def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:

@@ -15,7 +15,7 @@ from kpiopt.errors import InputError, LimitReached, Problem
 from kpiopt.program.formulation.blocks import Columns
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.variants import other_cascades
-from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.tolerances import USED_UP, is_exceeded
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, SimulationSettings
 from kpiopt.simulation import Estimate
@@ -241,7 +241,7 @@ def broken_limits(base: Planned, cascade: Cascade) -> tuple[str, ...]:
     limits = [
         limit.name
         for limit in (*cascade.limits, *cascade.variant_limits)
-        if used[limit.row] > ours.row_upper[limit.row] + USED_UP * max(1.0, abs(limit.value))
+        if is_exceeded(limit.value, used[limit.row] + limit.base)
     ]
     own = [*_outside(cascade.columns.level, "level of ", x), *_outside(cascade.columns.stretch, "range of ", x)]
     return (*limits, *own, *_outside_in_variants(cascade, x, own))

@@ -23,7 +23,7 @@ from kpiopt.program.formulation.columns import DecisionColumns
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import dot
-from kpiopt.program.trust.tolerances import USED_UP
+from kpiopt.program.trust.tolerances import is_used_up
 from kpiopt.reading.regular_file import open_regular
 from kpiopt.run.promised import about_odds, promise_results
 from kpiopt.scenario.load import FileReader
@@ -288,4 +288,4 @@ def _used_up(cascade: Cascade, solution: Solution) -> tuple[str, ...]:
     """Return the limits of which nothing is left."""
     activity = solution.faces[0].matrix @ cascade.columns.counted(solution.x)
     used = ((limit, float(activity[limit.row]) + limit.base) for limit in cascade.limits)
-    return tuple(limit.name for limit, use in used if limit.value - use <= USED_UP * max(1.0, abs(limit.value)))
+    return tuple(limit.name for limit, use in used if is_used_up(limit.value, use))

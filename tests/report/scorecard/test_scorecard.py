@@ -140,6 +140,23 @@ def test_pay_at_attainment_is_what_the_draws_would_pay(name):
             assert told.total(1.1) >= told.total(1.0) >= told.total(0.9)
 
 
+def test_what_stops_a_target_is_what_the_plan_says_also_of_a_variant(tmp_path):
+    """ "a" stands at a range that a variant alone has, "b" at its own least, "c" short of both: as in the targets."""
+    path = tmp_path / "s.toml"
+    path.write_text(
+        'schema = 1\nname = "s"\n[kpi.a]\n[kpi.b]\n[kpi.c]\n[unit.co]\n'
+        '[cell."co/a"]\nbaseline = 100\nmax_stretch = 40\n[cell."co/b"]\nbaseline = 100\nmin_stretch = 2\n'
+        'max_stretch = 40\n[cell."co/c"]\nbaseline = 100\nmax_stretch = 40\n'
+        '[goal.a]\ntarget = 110\n[goal.c]\ntarget = 110\n[decide]\nrobust = ["narrow"]\n'
+        '[variant.narrow.cell."co/a"]\nmax_stretch = 5\n',
+        "utf-8",
+    )
+    run = kpiopt.solve(path, simulate=False)
+    assert run.targets["binding"].to_list() == ["max_stretch (narrow)", "min_stretch", ""]
+    why = [row[-1] for row in table(build_scorecard(source_of_run(run, "s"), 0), "What is asked of you").rows]
+    assert why == ["your range is used up", "the least of your range is enough", "the goals need no more"]
+
+
 def test_lower_is_better_is_attained_the_other_way():
     found = source("scorecard")
     cells = [
