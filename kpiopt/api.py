@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kpiopt.studies.sensitivity.study import Sensitivity
     from kpiopt.studies.sweep.sweep_answer import SweepAnswer
 
-
 RUNS = "runs"
 NO_LIMIT = float("inf")
 
@@ -117,7 +116,7 @@ def solve(
     workers : int, optional
         Short for the executor "threads:<workers>".
     executor : str, optional
-        As behind `--executor`, such as "processes:4"; serial by default. The answer depends on neither.
+        As behind `--executor`, as "processes:4" or "dask://host:port"; serial by default. The answer is the same.
     time_limit : float
         Seconds for all of it.
     solver : str
@@ -129,10 +128,8 @@ def solve(
 
     Raises
     ------
-    InputError
-        Where a path cannot be read.
-    UsageError
-        Where an option cannot be.
+    InputError, UsageError
+        Where a path or an option cannot be read.
     Infeasible, Unbounded, Uncertified, LimitReached
         Nothing is published then.
     """
@@ -208,13 +205,13 @@ def simulate(
 
 @checked
 def explain(
-    run: Kept, target: str, *, runs: str | Path = RUNS
+    run: Kept, target: str, *, time_limit: float = NO_LIMIT, runs: str | Path = RUNS
 ) -> Explanation | LimitExplanation | tuple[LevelExplanation, ...]:
     """Explain a target, a limit or an initiative: what it is made of, where it comes from, what it does for the goals.
 
     Parameters
     ----------
-    run, runs
+    run, time_limit, runs
         As for `simulate`.
     target : str
         "unit/kpi" by ids or names, the id of a goal, a limit such as "budget.pay", or an initiative.
@@ -223,44 +220,58 @@ def explain(
     ------
     UsageError
         Where there is no such target; the message names what there is.
+    LimitReached
     """
-    from kpiopt.runs.at_hand import decided_by, run_of
+    from kpiopt.runs.at_hand import decided_by, done_within, run_of
     from kpiopt.studies.explain import explain_target, find_target
-    from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
+    from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_named
 
-    plan = decided_by(run_of(run, runs))
-    decided = plan.graph, plan.stretch, plan.levels
-    is_goal = target in plan.graph.scenario.goals
-    if not is_goal and (limit := find_limit(plan.graph.scenario, plan.limits, target)):
-        return explain_limit(*decided, limit)
-    if not is_goal and (found := find_initiative(plan.graph, target)):
-        return explain_initiative(*decided, plan.limits, *found)
-    return explain_target(*decided, find_target(plan.graph, target))
+    with done_within(time_limit, "it was explained"):
+        plan = decided_by(run_of(run, runs))
+        decided = plan.graph, plan.stretch, plan.levels
+        named = find_named(plan.graph, plan.limits, target)
+        if isinstance(named, str):
+            return explain_target(*decided, find_target(plan.graph, named))
+        if isinstance(named, tuple):
+            return explain_initiative(*decided, plan.limits, *named)
+        return explain_limit(*decided, named)
 
 
 @checked
-def verify(run: Kept, *, allow_code: bool = False, runs: str | Path = RUNS) -> tuple[Finding, ...]:
+def verify(
+    run: Kept,
+    *,
+    workers: int | None = None,
+    executor: str | None = None,
+    time_limit: float = NO_LIMIT,
+    allow_code: bool = False,
+    runs: str | Path = RUNS,
+) -> tuple[Finding, ...]:
     """Check a run again, without the solver: every finding says what was checked and whether it passed.
 
     Parameters
     ----------
     run : Run, str or Path
         Name or folder of a kept run; of one in memory the proof is checked, and that the plan follows from it.
-    allow_code : bool
-        Whether the scenario's rules file may be run.
-    runs : str or Path
-        Folder in which names are looked up.
+    workers, executor, time_limit, allow_code, runs
+        As for `solve` and `simulate`.
+
+    Raises
+    ------
+    UsageError
+        Where there is no such run or executor, or what is there cannot be read as one.
+    LimitReached
+        Nothing is said then of what was checked.
     """
     from kpiopt.report.page.kept_files import summary_text, workbook_of
-    from kpiopt.run.run import Run
-    from kpiopt.runs.at_hand import run_of
+    from kpiopt.runs.at_hand import done_within, run_of
     from kpiopt.runs.recomputation import Told
-    from kpiopt.runs.verification import verify_in_memory, verify_run
+    from kpiopt.runs.verification import verify_run
+    from kpiopt.workers.executor import choose_executor
 
-    found = run_of(run, runs)
-    if isinstance(found, Run):
-        return verify_in_memory(found)
-    return verify_run(found, Told(summary_text, workbook_of), allow_code=allow_code)
+    place = choose_executor(executor, workers)
+    with done_within(time_limit, "the run was verified"):
+        return verify_run(run_of(run, runs), Told(summary_text, workbook_of), executor=place, allow_code=allow_code)
 
 
 @checked
@@ -284,10 +295,8 @@ def compare(
         single file is compared with its variants.
     overrides : str or sequence of str
         "path=value" for all files.
-    simulate, workers, executor, time_limit, allow_code, progress
-        As for `solve`.
-    runs : str or Path
-        Folder in which names of runs are looked up.
+    simulate, workers, executor, time_limit, allow_code, progress, runs
+        As for `solve` and `simulate`.
 
     Raises
     ------
@@ -337,15 +346,8 @@ def sweep(
         Whether the axes' values go together instead of in every combination.
     variant, overrides
         As for `load`; for a path only.
-    simulate : bool
-        Whether odds are estimated.
-    workers : int, optional
-        Short for the executor "threads:<workers>".
-    executor : str, optional
-        As behind `--executor`, such as "processes:4" or "dask://host:port"; the answer does not depend on it. A script
-        that starts processes runs from a file, below `if __name__ == "__main__":`.
-    time_limit, allow_code
-        As for `solve`.
+    simulate, workers, executor, time_limit, allow_code
+        As for `solve`. A script that starts processes runs from a file, below `if __name__ == "__main__":`.
     on_progress : callable
         Called with the number of points that are done and of all.
 
@@ -361,8 +363,7 @@ def sweep(
     from kpiopt.studies.sweep.sweep_in_memory import sweep_in_memory
     from kpiopt.workers.executor import choose_executor
 
-    solver = within(time_limit)
-    job = SweepJob(Path(), solver=solver, simulate=simulate, allow_code=allow_code)
+    job = SweepJob(Path(), solver=within(time_limit), simulate=simulate, allow_code=allow_code)
     if isinstance(scenario, str | Path):
         job = replace(job, path=Path(scenario), variant=joined(variant), overrides=words_of(overrides))
     else:

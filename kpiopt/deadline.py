@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import signal
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
-from kpiopt.errors import LimitReached, Problem, UsageError
+from kpiopt.errors import ExitCode, LimitReached, Problem, UsageError
 
 TIME_LIMIT = "E-time-limit"
 """Code of the problem that says what was not reached."""
+
+WHOLE = "an answer is told whole, or not at all"
 
 
 @dataclass(frozen=True)
@@ -149,3 +156,48 @@ def _resumed(left: float, seconds: float) -> Deadline:
 
 
 NEVER = Deadline()
+
+
+class _TimeUp(SystemExit):
+    """Unwinds the main thread where the time is up."""
+
+
+@contextmanager
+def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
+    """End work at a deadline wherever it stands, for answers that are told whole or not at all.
+
+    In another thread than the main one it is told at the end of the work that it took too long.
+
+    Parameters
+    ----------
+    deadline : Deadline
+    what : str
+        What is not done then, such as "the run was verified".
+
+    Raises
+    ------
+    LimitReached
+    """
+    if deadline.is_over:
+        raise deadline.reached(what, WHOLE)
+    is_main = threading.current_thread() is threading.main_thread()
+    if math.isinf(deadline.moment) or not is_main or not hasattr(signal, "setitimer"):
+        yield
+        if deadline.is_over:
+            raise deadline.reached(what, WHOLE)
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _TimeUp(int(ExitCode.LIMIT))
+
+    before = signal.signal(signal.SIGALRM, stop)
+    timer = signal.setitimer(signal.ITIMER_REAL, max(1e-6, deadline.left))
+    try:
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+    except _TimeUp:
+        raise deadline.reached(what, WHOLE) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kpiopt.cli.arguments import DEFAULT_RUNS, NO_LIMIT, AsJson, RunName, RunsFolder, TimeLimit
-from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.terminal import print_answer, print_json, print_lines, say_problems, showing_progress
-from kpiopt.deadline import Deadline, NotDone, not_done_problems
+from kpiopt.deadline import Deadline, NotDone, ended_by, not_done_problems
 from kpiopt.errors import LimitReached, printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def explain(
     from kpiopt.runs.kept_plan import load_kept_plan
     from kpiopt.runs.store import RunStore
     from kpiopt.studies.explain import list_targets  # numpy and scipy
-    from kpiopt.studies.explain_limit import find_initiative, find_limit
+    from kpiopt.studies.explain_limit import find_named
 
     stored = RunStore(out).find(run)
     with ended_by(deadline, "the run was read"):
@@ -48,16 +48,13 @@ def explain(
                "limits": [limit["name"] for limit in limits], "initiatives": list(there.initiatives)},
               as_json=as_json)  # fmt: skip
         return
-    scenario = plan.graph.scenario
-    target = target.removeprefix("goal.") if target.removeprefix("goal.") in scenario.goals else target
-    limit = None if target in scenario.goals else find_limit(scenario, limits, target)
-    named = None if limit or target in scenario.goals else find_initiative(plan.graph, target)
-    if limit is not None:
-        _explain_limit(plan, limit, stored.document["goals"], as_json=as_json)
-    elif named is not None:
+    named = find_named(plan.graph, limits, target)
+    if isinstance(named, str):
+        _explain_target(plan, stored.document, named, deadline, as_json=as_json)
+    elif isinstance(named, tuple):
         _explain_initiative(plan, limits, *named, as_json=as_json)
     else:
-        _explain_target(plan, stored.document, target, deadline, as_json=as_json)
+        _explain_limit(plan, named, stored.document["goals"], as_json=as_json)
 
 
 def _list(there: dict[str, list[str]], *, as_json: bool) -> None:

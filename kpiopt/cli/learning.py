@@ -18,9 +18,10 @@ from kpiopt.cli.arguments import (
     Workers,
     named_folder,
 )
-from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say, showing_progress
+from kpiopt.deadline import ended_by
 from kpiopt.errors import Problem, UsageError
 
 if TYPE_CHECKING:

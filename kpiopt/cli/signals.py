@@ -28,7 +28,7 @@ from types import FrameType
 
 from kpiopt.cli.failure import end_with
 from kpiopt.cli.terminal import show_cursor
-from kpiopt.deadline import Deadline
+from kpiopt.deadline import WHOLE, Deadline
 from kpiopt.errors import ExitCode
 
 GRACE_SECONDS = 1.5
@@ -121,8 +121,6 @@ STILL_SECONDS = 1.5
 CERTIFIED_SECONDS = 30.0
 """After the limit, for work that has a certified plan: to round it, to write it down and to say what is missing."""
 
-WHOLE = "an answer is told whole, or not at all"
-"""Why nothing is told by commands that the time cut short."""
 LONGEST_START = 600.0
 """Seconds beyond which the age that the system tells of a process that just starts is no age."""
 
@@ -183,46 +181,6 @@ def _age() -> float:
     except (OSError, AttributeError, ValueError, IndexError):
         return worked
     return age if worked <= age <= LONGEST_START else worked
-
-
-class _TimeUp(SystemExit):
-    """Unwinds the main thread where the time is up."""
-
-
-@contextmanager
-def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
-    """End work at a deadline wherever it stands, for answers that are told whole or not at all.
-
-    Parameters
-    ----------
-    deadline : Deadline
-    what : str
-        What is not done then, such as "the run was verified".
-
-    Raises
-    ------
-    LimitReached
-    """
-    if deadline.is_over:
-        raise deadline.reached(what, WHOLE)
-    is_main = threading.current_thread() is threading.main_thread()
-    if math.isinf(deadline.moment) or not is_main or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _TimeUp(int(ExitCode.LIMIT))
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, max(1e-6, deadline.left))
-    try:
-        yield
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-    except _TimeUp:
-        raise deadline.reached(what, WHOLE) from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def limit_of(words: Sequence[str]) -> float:

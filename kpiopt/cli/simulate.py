@@ -20,10 +20,10 @@ from kpiopt.cli.arguments import (
     Workers,
     joined,
 )
-from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.solve import read_scenario
 from kpiopt.cli.terminal import print_answer, print_json, say_problems, showing_progress
-from kpiopt.deadline import Deadline, NotDone, not_done_problems
+from kpiopt.deadline import Deadline, NotDone, ended_by, not_done_problems
 from kpiopt.errors import LimitReached, Problem, UsageError
 
 if TYPE_CHECKING:

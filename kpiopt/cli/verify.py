@@ -15,8 +15,9 @@ from kpiopt.cli.arguments import (
     TimeLimit,
     Workers,
 )
-from kpiopt.cli.signals import command_deadline, ended_by
+from kpiopt.cli.signals import command_deadline
 from kpiopt.cli.terminal import print_json, print_lines
+from kpiopt.deadline import ended_by
 from kpiopt.errors import InputError, KpioptError, Problem, Uncertified, printable
 from kpiopt.report.page.kept_files import summary_text, workbook_of
 

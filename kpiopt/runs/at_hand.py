@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kpiopt.deadline import Deadline
+from kpiopt.deadline import Deadline, ended_by
 from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph
 from kpiopt.program.solver.answer import SolverOptions
@@ -110,6 +111,13 @@ def run_of(run: Kept, runs: str | Path) -> Run | StoredRun:
         fix = "solve the scenario first: solve(scenario)"
         raise wrong(run, "it takes a Run, or the name or folder of a kept one", fix)
     return run
+
+
+@contextmanager
+def done_within(time_limit: float, what: str) -> Iterator[None]:
+    """End what is told whole or not at all after so many seconds, see `ended_by`."""
+    with ended_by(Deadline.after(time_limit), what):
+        yield
 
 
 def within(time_limit: float, solver: str = "highs") -> SolverOptions:

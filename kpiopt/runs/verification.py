@@ -78,13 +78,13 @@ class Finding:
 
 
 def verify_run(
-    run: StoredRun, told: Told, *, executor: Executor = SERIAL, allow_code: bool = False
+    run: StoredRun | Run, told: Told, *, executor: Executor = SERIAL, allow_code: bool = False
 ) -> tuple[Finding, ...]:
-    """Check a kept run again.
+    """Check a kept run again; of one in memory the proof is checked, and that the plan follows from it.
 
     Parameters
     ----------
-    run : StoredRun
+    run : StoredRun or Run
     told : Told
         How a run is told, as it is kept.
     executor : Executor
@@ -97,6 +97,8 @@ def verify_run(
     tuple of Finding
         Everything that was checked, whether or not it passed.
     """
+    if not isinstance(run, StoredRun):
+        return _verify_in_memory(run)
     try:
         proved = verify_proof(run)
         if not all(finding.passed for finding in proved):
@@ -203,7 +205,7 @@ def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: b
         yield Finding(f"{what} follows from the proof", not wrong, "; ".join(wrong[:SHOWN]) + more)
 
 
-def verify_in_memory(run: Run) -> tuple[Finding, ...]:
+def _verify_in_memory(run: Run) -> tuple[Finding, ...]:
     """Check a run that is not kept, without any solver: its proof, and that plan and goals follow from it.
 
     Rows of a rules file and of promised odds are checked as the run holds them.

@@ -110,6 +110,22 @@ class LevelExplanation:
     next_level: float | None = None
 
 
+def find_named(
+    graph: CausalGraph, entries: Sequence[Mapping[str, Any]], text: str
+) -> Mapping[str, Any] | tuple[Initiative, str] | str:
+    """Return what a text names: the entry of a limit, an initiative and its unit, or else the words of a target.
+
+    Raises
+    ------
+    UsageError
+        As `find_limit` and `find_initiative`.
+    """
+    scenario, goal = graph.scenario, text.removeprefix("goal.")
+    if goal in scenario.goals:
+        return goal
+    return find_limit(scenario, entries, text) or find_initiative(graph, text) or text
+
+
 def find_limit(scenario: Scenario, entries: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
     """Return the limit with a name, as limits.csv or the summary has it; None where there is none.
 

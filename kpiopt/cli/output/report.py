@@ -20,9 +20,9 @@ from kpiopt.cli.arguments import (
     TimeLimit,
     named_folder,
 )
-from kpiopt.cli.signals import command_deadline, ended_by, mark_certified
+from kpiopt.cli.signals import command_deadline, mark_certified
 from kpiopt.cli.terminal import say, say_problems, showing_progress
-from kpiopt.deadline import NEVER, Deadline, not_done_problems
+from kpiopt.deadline import NEVER, Deadline, ended_by, not_done_problems
 from kpiopt.errors import OutputError, Problem, UsageError, printable
 
 if TYPE_CHECKING:
