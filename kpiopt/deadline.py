@@ -106,7 +106,6 @@ class NotDone:
         "prices", "odds", "points" …
     text : str
         In words, such as "prices of 12 limits were not computed in the time".
-    done, total : int
     """
 
     what: str
@@ -170,7 +169,6 @@ def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
 
     Parameters
     ----------
-    deadline : Deadline
     what : str
         What is not done then, such as "the run was verified".
 

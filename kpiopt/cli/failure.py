@@ -49,7 +49,6 @@ def end_with(error: Exception, arguments: Sequence[str], *, debug: bool) -> Exit
 
     Parameters
     ----------
-    error : Exception
     arguments : sequence of str
         The words of the command line; `--json` among them asks for JSON.
     debug : bool

@@ -23,7 +23,6 @@ class ResponseCurves:
         Ascending; each has one edge that leads to it, of coefficient 1.
     tail : (n_curves,) int
         The node that this edge comes from.
-    curve : tuple of Curve
     label : tuple of str
         Path of the driver or effect in the file, and the unit of its cause.
     """

@@ -38,12 +38,10 @@ class Unrolled:
 
     Attributes
     ----------
-    scenario : Scenario
     unit, kpi : (n,) int
         The KPI nodes of one period.
     builds_up : (n,) bool
         Which of them have something that builds up.
-    n_factors : int
     level_initiative, level_unit : (n_once,) int
         The initiative decisions without periods.
     curves, bent : CurveDraft

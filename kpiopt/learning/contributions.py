@@ -57,10 +57,8 @@ class Slope:
 
     Attributes
     ----------
-    estimate, standard_error, freedom : float
     between : float
         Standard deviation between units.
-    observations, units : int
     leverage : float
         Largest share of one unit in what is known.
     """

@@ -25,9 +25,6 @@ def draw_future(
 
     Parameters
     ----------
-    pool : Pool
-    horizon, draws : int
-    rng : Generator
     variances : sequence of dict
         Variances that may be true; each makes every so many-th draw. Those of the pool where none are given.
 

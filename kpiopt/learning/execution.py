@@ -52,7 +52,6 @@ class Execution:
         p-value of no inside knowledge in the asks; None where it cannot be tested.
     noise : float
         Robust standard deviation of what is left, as a share of the larger of baseline and target.
-    observations, units : int
     verdict : str
         "told" or "cannot tell", with the reason.
     """
@@ -94,7 +93,6 @@ def estimate_execution(series: Series, group: Integers, per_year: int) -> Execut
 
     Parameters
     ----------
-    series : Series
     group : (n_units,) int
         Region of each unit.
     per_year : int

@@ -51,7 +51,6 @@ class FitOptions:
     ----------
     horizon : int or None
         Periods to forecast; a year where None.
-    draws, seed : int
     """
 
     horizon: int | None = None
@@ -65,7 +64,6 @@ class Contribution:
 
     Attributes
     ----------
-    kpi, cause : str
     prior : Quantity
         What the model says.
     slope : Slope or None
@@ -76,7 +74,6 @@ class Contribution:
         Lag that predicts held-out units best; None where none is clearly better.
     has_noise : bool
         Whether the driver's measurement noise was taken out.
-    why : str
     """
 
     kpi: str
@@ -112,17 +109,12 @@ class Fit:
 
     Attributes
     ----------
-    history : History
     horizon : int
         Periods.
-    forecasts : tuple of Forecast
-    contributions : tuple of Contribution
     executions : dict of str to Execution
         By KPI.
-    missing : tuple of MissingEdge
     spreads : tuple of Spread
         How the baselines scatter, by KPI in the order of `forecasts`.
-    warnings : tuple of str
     """
 
     history: History
@@ -146,11 +138,8 @@ def fit_history(
 
     Parameters
     ----------
-    history : History
     model : Scenario or None
         Gives the organization's tree, the drawn causes and the priors; without it every unit stands below one root.
-    options : FitOptions
-    progress : callable
     executor : Executor
         Where the KPIs' baselines are learned; the answer does not depend on it.
 
@@ -208,8 +197,6 @@ def inside_bounds(found: Forecast, past: Series, model: Scenario | None) -> Fore
 
     Parameters
     ----------
-    found : Forecast
-    past : Series
     model : Scenario or None
         Has the bounds, `[kpi.x] min` and `max`.
     """

@@ -36,7 +36,6 @@ def fit_files(fit: Fit, document: Document | None, folder: Path) -> dict[str, by
 
     Parameters
     ----------
-    fit : Fit
     document : Document or None
         The model that was fitted.
     folder : Path

@@ -43,8 +43,6 @@ class Forecast:
 
     Attributes
     ----------
-    kpi : str
-    units : tuple of str
     draws : (n_draws, n_units) float
         Joint draws in the KPI's own unit: the same row is the same future.
     link : str
@@ -57,7 +55,6 @@ class Forecast:
     season : tuple of float
         Share of the horizon's total that each of its periods is expected to bring, periods as the model counts them;
         empty where values do not add up to a total above 0.
-    warnings : tuple of str
     """
 
     kpi: str
@@ -77,8 +74,6 @@ class Question:
 
     Attributes
     ----------
-    series : Series
-    grid : PeriodGrid
     group : (n_units,) int
         Region of each unit.
     horizon : int
@@ -124,8 +119,6 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
 
     Parameters
     ----------
-    question : Question
-    draws : int
     rng : Generator
         All randomness comes from it.
 

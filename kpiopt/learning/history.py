@@ -20,7 +20,6 @@ class Series:
 
     Attributes
     ----------
-    kpi : str
     units : tuple of str
         In the order of the file.
     value, target, volume : (n_units, n_periods) float

@@ -65,7 +65,6 @@ def read_history(path: Path, factors: Path | None = None, style: CsvStyle = AS_T
     ----------
     path : Path
         "book.xlsx#sheet" where a workbook has several sheets.
-    factors : Path, optional
     style : CsvStyle
         How CSV files separate fields and write numbers, where that is not "," and ".".
 

@@ -28,7 +28,6 @@ class MissingEdge:
 
     Attributes
     ----------
-    cause, effect : str
     slope : Slope
         What is left of the cause in the effect.
     p_value : float

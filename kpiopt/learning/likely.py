@@ -28,10 +28,8 @@ def likely_variances(pool: Pool, count: int, rng: np.random.Generator) -> list[d
 
     Parameters
     ----------
-    pool : Pool
     count : int
         How many, 64 at most.
-    rng : Generator
     """
     data, scale = pool.data.of(pool.sample), pool.scale[pool.sample]
     parts = data.components(data.values.shape[1])

@@ -18,7 +18,6 @@ class PeriodGrid:
         1, 4 or 12.
     first : int
         Number of the first period: year x per_year + place in the year, counted from 0.
-    count : int
     fiscal : bool
         Whether years are fiscal ones: FY2026.
     """

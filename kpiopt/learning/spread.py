@@ -41,8 +41,6 @@ class Spread:
 
     Attributes
     ----------
-    kpi : str
-    units : tuple of str
     mean : (n,) float
         In the KPI's own unit.
     sd : (n,) float
@@ -90,12 +88,10 @@ def spread_baselines(
 
     Parameters
     ----------
-    forecasts : tuple of Forecast
     group : mapping of str to (n_units,) int
         Region of each unit, by KPI.
     contributions : mapping of (str, str) to float
         Mean of the contribution of each (KPI, cause) that stands in the fitted model.
-    model : Scenario or None
     """
     moved = {f.kpi: _deviations(f) for f in forecasts}
     return tuple(_spread(f, moved, forecasts, group[f.kpi], contributions, model) for f in forecasts)

@@ -46,7 +46,6 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
 
     Parameters
     ----------
-    graph : CausalGraph
     path : Path
         A table (.csv, .tsv, .parquet, .xlsx) with columns unit, kpi and target or stretch, with periods also period.
 

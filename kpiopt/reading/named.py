@@ -24,7 +24,6 @@ class Named(dict[str, T]):
     ----------
     what : str
         What is looked up, such as "goal".
-    entries : mapping or iterable of (str, T)
 
     Examples
     --------

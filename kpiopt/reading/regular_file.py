@@ -34,7 +34,6 @@ def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
 
     Parameters
     ----------
-    path : Path
     follow : bool
         Whether a link at the path is followed; not where the path was resolved and checked before.
 

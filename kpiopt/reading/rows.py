@@ -53,8 +53,6 @@ class Rows:
         As in `Table`.
     quantities : mapping of str to mapping of int to value
         Quantity column -> row -> what stands for a distribution there; the array holds NaN.
-    table : Table or None
-    document : Document
     patched : mapping of (int, str) to KeyPath
         Where the values stand that the document gives.
     added : mapping of int to KeyPath

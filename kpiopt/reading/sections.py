@@ -88,7 +88,6 @@ class TableDocument:
         The file, its name for messages and the digest of its bytes.
     data : dict
         Plain values, as TOML would give them.
-    places : TablePlaces
     problems : tuple of Problem
         Notes.
     percent : set of path

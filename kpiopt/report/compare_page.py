@@ -51,7 +51,6 @@ def render_compare_page(found: Comparisons, more: tuple[PageSection, ...] = ()) 
 
     Parameters
     ----------
-    found : Comparisons
     more : tuple of PageSection
         Further sections, such as a frontier and a tornado of the base.
     """

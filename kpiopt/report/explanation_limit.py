@@ -68,8 +68,6 @@ def limit_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries 
 
     Parameters
     ----------
-    scenario : Scenario
-    found : LimitExplanation
     goals : sequence of mapping
         As the answer of the run has them.
     """

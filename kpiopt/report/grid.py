@@ -87,10 +87,8 @@ class Grid:
 
     Attributes
     ----------
-    columns : tuple of str
     left : int
         Number of text columns.
-    rows : list of list of Text
     """
 
     columns: tuple[str, ...]

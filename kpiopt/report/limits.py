@@ -89,7 +89,6 @@ def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Itera
 
     Parameters
     ----------
-    scenario : Scenario
     goals, limits : sequence of mapping
         As the answer of a run has them.
     """
@@ -216,11 +215,8 @@ def worth_words(scenario: Scenario, goals: Entries, step: str | None, gain: floa
 
     Parameters
     ----------
-    scenario : Scenario
     goals : sequence of mapping
         As the answer of a run has them.
-    step : str or None
-    gain : float
     verb : str
         "less" or "more" of what the step minimizes.
     """

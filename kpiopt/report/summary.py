@@ -67,7 +67,6 @@ def render_summary(run: Run, folder: Path | None = None) -> Group:
 
     Parameters
     ----------
-    run : Run
     folder : Path, optional
         The run folder, named at the end with the commands that go on from there.
 

@@ -77,7 +77,6 @@ class PeersCompared:
     ----------
     name : str
         Such as "sales, level rep".
-    count : int
     largest, mean : float
         Of what is compared.
     """

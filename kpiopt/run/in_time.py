@@ -36,8 +36,6 @@ def draw_in_time(
     ----------
     draw : callable
         Simulates with settings until the deadline.
-    settings : SimulationSettings
-    deadline : Deadline
 
     Raises
     ------

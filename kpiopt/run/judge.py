@@ -58,7 +58,6 @@ def judge_plan(graph: CausalGraph, label: str, given: SplitPlan, draw: Draw | No
     ----------
     label : str
         What the plan is called.
-    given : SplitPlan
     draw : callable, optional
         Estimates the odds of a plan.
     """

@@ -14,7 +14,6 @@ def write_program(graph: CausalGraph, options: SolverOptions | None = None, *, a
 
     Parameters
     ----------
-    graph : CausalGraph
     options : SolverOptions, optional
         For the plans of the variants by themselves.
     allow_code : bool

@@ -20,7 +20,6 @@ class VariantResult:
 
     Attributes
     ----------
-    variant, step : str
     alone : float
         What the variant could have for itself: the weighted shortfall of its goals.
     plan : float

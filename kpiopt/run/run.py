@@ -104,7 +104,6 @@ class JudgedPlan:
         What it is called, such as the rule that made it.
     limits : tuple of LimitResult
         Use of every capacity and budget, without prices.
-    broken : tuple of BrokenLimit
     worst_stretch, fairness : float, float or None
         Largest stretch relative to max(|baseline|, step), of cells that nobody locked; value of the step "fairness",
         None without peers.

@@ -55,7 +55,6 @@ class SolveOptions:
 
     Attributes
     ----------
-    solver : SolverOptions
     simulate : bool
         Whether odds are estimated.
     executor : Executor

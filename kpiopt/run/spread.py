@@ -10,12 +10,7 @@ from kpiopt.workers.job import Executor, Place
 
 
 def spread_by(executor: Executor) -> Spread | None:
-    """Return how an executor computes a simulation; None where that is in this process, one span after another.
-
-    Parameters
-    ----------
-    executor : Executor
-    """
+    """Return how an executor computes a simulation; None where that is in this process, one span after another."""
     if executor.place is Place.SERIAL:
         return None
 

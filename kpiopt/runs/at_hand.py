@@ -33,7 +33,6 @@ class Decided:
 
     Attributes
     ----------
-    graph : CausalGraph
     stretch, levels, targets : float
         As `KeptPlan` has them.
     limits : sequence of mapping

@@ -102,7 +102,6 @@ def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool 
 
     Parameters
     ----------
-    path : Path
     inputs : iterable of str or Path
         Files of the scenario: nothing is ever written over them.
     force : bool, optional

@@ -47,7 +47,6 @@ class Occasion:
 
     Attributes
     ----------
-    command : tuple of str
     started : datetime
         With its time zone.
     """
@@ -176,8 +175,6 @@ def manifest_of(question: Question, occasion: Occasion, files: Mapping[str, byte
 
     Parameters
     ----------
-    question : Question
-    occasion : Occasion
     files : mapping of str to bytes
         All results; the question's own files are added.
     """

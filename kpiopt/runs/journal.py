@@ -31,7 +31,6 @@ class Journal(Generic[R]):
 
     Parameters
     ----------
-    folder : Path
     kind : type
         Of the answers: a dataclass of plain values, or whatever else JSON can hold, so that they come back as they
         were.
@@ -168,11 +167,8 @@ def answer_points(
 
     Parameters
     ----------
-    job : Job
     points : mapping of str to point
         By keys that tell them apart in every later call with the same journal.
-    executor : Executor
-    journal : Journal
     on_progress : callable
         Called with the number of points that are done and the number of all; first before any is answered.
 

@@ -28,7 +28,6 @@ class KeptAnswer:
 
     Attributes
     ----------
-    folder : Path
     document : dict
         The answer "kpiopt.solve/1".
     summary : str
@@ -58,8 +57,6 @@ class Keeper:
     ----------
     root : Path
         The runs folder.
-    options : SolveOptions
-    occasion : Occasion
     summarise : callable
         Returns the summary of a run in its folder, as text.
     force : bool
@@ -83,10 +80,8 @@ class Keeper:
 
         Parameters
         ----------
-        scenario : Scenario
         document : Document
             The one that the scenario was made of.
-        progress : callable
 
         Raises
         ------

@@ -56,7 +56,6 @@ def load_kept_plan(run: StoredRun, under: Scenario | None = None) -> KeptPlan:
 
     Parameters
     ----------
-    run : StoredRun
     under : Scenario, optional
         Another scenario to look at the plan in, with the same cells and initiatives; the run's own by default.
 

@@ -27,14 +27,12 @@ class InputCopy:
 
     Attributes
     ----------
-    path : Path
     display : str
         The path for messages.
     name : str
         Such as "inputs/units.csv".
     sha256 : str
         Of `content`.
-    content : bytes
     """
 
     path: Path
@@ -56,10 +54,8 @@ class Question:
         SHA-256 of the resolved document, the inputs' bytes, the versions and the settings, hexadecimal.
     toml : str
         The resolved document, loadable by itself beside the copied inputs.
-    inputs : tuple of InputCopy
     documents : mapping of str to str
         TOML files that were merged -> SHA-256.
-    versions : mapping of str to str
     settings : mapping
         Options of the command that change what the run holds and are not in the document.
     """
@@ -83,7 +79,6 @@ def pose_question(document: Document, settings: Mapping[str, Any] | None = None)
 
     Parameters
     ----------
-    document : Document
     settings : mapping, optional
         Options of the command that change what the run holds and are not in the document.
 
@@ -151,7 +146,6 @@ def require_same_files(question: Question, files: Mapping[str, str]) -> None:
 
     Parameters
     ----------
-    question : Question
     files : mapping of str to str
         Path for messages -> SHA-256 as it was when the scenario was loaded.
 

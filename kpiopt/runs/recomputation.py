@@ -100,7 +100,6 @@ def differences(run: StoredRun, found: Run, told: Told) -> Iterator[tuple[str, l
     ----------
     found : Run
         As `recompute_run` gives it.
-    told : Told
 
     Yields
     ------

@@ -71,12 +71,7 @@ class Staging:
 
 @dataclass(frozen=True)
 class RunStore:
-    """A folder of runs.
-
-    Attributes
-    ----------
-    root : Path
-    """
+    """A folder of runs."""
 
     root: Path
 

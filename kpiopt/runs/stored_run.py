@@ -44,7 +44,6 @@ class StoredRun:
 
     Attributes
     ----------
-    folder : Path
     document : dict
         What `run.json` or `sweep.json` holds; empty where it cannot be read or was changed.
     damage : tuple of str

@@ -84,7 +84,6 @@ def verify_run(
 
     Parameters
     ----------
-    run : StoredRun or Run
     told : Told
         How a run is told, as it is kept.
     executor : Executor

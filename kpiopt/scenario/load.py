@@ -112,8 +112,6 @@ class FileReader:
 
     Attributes
     ----------
-    path : Path or str
-    variant : str or None
     overrides : sequence of str
         With which it was read.
     """

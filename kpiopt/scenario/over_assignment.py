@@ -12,7 +12,6 @@ class Cushion:
 
     Attributes
     ----------
-    level : str
     share : float or None
         Share of the targets; None where it is found from the odds.
     goal : str
@@ -33,7 +32,6 @@ class OverAssignment:
 
     Attributes
     ----------
-    cushions : tuple of Cushion
     kpis : tuple of bool
         Which KPIs, by position.
     """

@@ -76,7 +76,6 @@ class OddsSettings:
         All goals where empty.
     priority : int or None
         After the goals of which priority; after the last one where None.
-    draws, seed : int
     """
 
     p_min: float | None = None

@@ -29,7 +29,6 @@ def varying_nodes(
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
     levels : (n_levels,) float
     fixed : mapping of int to float, optional

@@ -24,7 +24,6 @@ class OddsDifference:
     ----------
     goal : str or None
         Goal id; None for all goals together.
-    first, second : Estimate
     difference : Estimate
         P(second) - P(first), from the draws kept by both.
     """

@@ -42,7 +42,6 @@ class Box:
 
     Attributes
     ----------
-    conditions : tuple of Condition
     misses : float
         Share of all misses that are inside.
     draws : float
@@ -70,7 +69,6 @@ def find_box(names: Sequence[str], inputs: Floats, misses: NDArray[np.bool_]) ->
 
     Parameters
     ----------
-    names : sequence of str
     inputs : (n_inputs, n_draws) float
     misses : (n_draws,) bool
     """

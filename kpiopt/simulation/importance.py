@@ -51,7 +51,6 @@ class GoalDrivers:
 
     Attributes
     ----------
-    goal : str
     variance : float
         Variance of the goal's value, in the square of its KPI's unit.
     importances : tuple of Importance

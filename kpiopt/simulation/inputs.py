@@ -63,7 +63,6 @@ class RandomInputs:
         cells' own parts of execution, then of noise.
     quantities : tuple of Quantity
         The named quantities that matter.
-    quantity_names : tuple of str
     source : (n_quantities,) int
         Stream of each of them, in the order of `names`.
     n_sources : int
@@ -80,11 +79,8 @@ class RandomInputs:
         sqrt(1 - sum of shares).
     common_weight : (n_own, n_common) CSR
         sqrt(share) of each common part.
-    noise : NoiseDraws or None
-    copula : Copula
     transform : Transform
         Scores of the named quantities -> their values.
-    notes : tuple of Problem
     """
 
     names: tuple[str, ...]
@@ -164,7 +160,6 @@ def build_inputs(graph: CausalGraph, stretch: Floats) -> RandomInputs:
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
         Cells without stretch have nothing to execute and need no draw; what is locked below 0 is certain.
 

@@ -38,7 +38,6 @@ class KpiChange:
 
     Attributes
     ----------
-    node : int
     name : str
         "unit/kpi".
     before, after : float

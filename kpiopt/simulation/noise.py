@@ -30,7 +30,6 @@ class NoiseDraws:
     own_weight : (n, 1) float
     common_weight : (n, n_common) CSR
         Over the common parts of all noises.
-    common_names : tuple of str
     """
 
     cells: Integers

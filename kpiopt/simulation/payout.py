@@ -115,7 +115,6 @@ class PayLimit:
         Id of the budget; of one that holds in every period "id/period" for a period, and "id" for any of them.
     scope : slice
         Range of the paid units that it covers.
-    limit : float
     periods : tuple of int
         The periods in one of which pay is more than it; none where it is about the horizon.
     """
@@ -178,7 +177,6 @@ def build_payout(graph: CausalGraph, stretch: Floats, levels: Floats, targets: F
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
     levels : (n_levels,) float
     targets : (n_nodes,) float

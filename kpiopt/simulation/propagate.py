@@ -186,7 +186,6 @@ def build_passage(graph: CausalGraph, quantity_row: Integers, nodes: Integers | 
 
     Parameters
     ----------
-    graph : CausalGraph
     quantity_row : (n_quantities,) int
         Row of each of the graph's quantities among the drawn values.
     nodes : (n,) int, optional
@@ -257,7 +256,6 @@ class Propagation:
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
         Planned stretch, each in its KPI's unit.
     levels : (n_levels,) float
@@ -327,7 +325,6 @@ class Propagation:
         ----------
         scores : callable
             Rows of `inputs` -> independent standard normal scores, (n_rows, n_draws).
-        n_draws : int
         first_draw : int
             Number of the block's first draw, for messages.
         workspace : (n_rows, at least n_draws) float, optional

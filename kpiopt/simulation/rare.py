@@ -68,7 +68,6 @@ def estimate_rare_odds(
 
     Parameters
     ----------
-    propagation : Propagation
     rule : HitRule
         The goals' rule.
     position : int

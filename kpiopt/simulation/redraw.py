@@ -48,7 +48,6 @@ class DrawBook:
     ----------
     graph : CausalGraph
         Of the scenario it was drawn for.
-    layout : Layout
     values : (n_quantities, n_draws) float
         Draws of the named quantities, replicate after replicate.
     quantity_row : (n,) int
@@ -57,7 +56,6 @@ class DrawBook:
         Draws of execution, chunk after chunk: each is read at one go.
     execution_row : (n_cells,) int
         Row of each cell, -1 where its execution is certain or it has no decision.
-    noise : NoiseDraws or None
     noise_draws : (n_noisy, n_draws) float
         What baselines are changed by, see `NoiseDraws.factor`.
     looked_at : (n_cells,) bool
@@ -239,7 +237,6 @@ class Redraw:
 
     Attributes
     ----------
-    graph : CausalGraph
     book : DrawBook
         It must fit the graph.
     """

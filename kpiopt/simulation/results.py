@@ -39,8 +39,6 @@ class Distribution:
 
     Attributes
     ----------
-    mean : Estimate
-    sd : float
     quantiles : tuple of QuantileEstimate
         The 5 %, 50 % and 95 % points.
     """
@@ -71,8 +69,6 @@ class GoalOdds:
 
     Attributes
     ----------
-    goal : str
-    node : int
     odds : Estimate
         P(hit).
     given_others : Estimate or None
@@ -100,7 +96,6 @@ class PayOdds:
 
     Attributes
     ----------
-    total : Distribution
     plan, all_hit : float
         What the plan budgets (target incentives plus pay rates times stretch), and pay when every target is hit
         exactly.
@@ -128,7 +123,6 @@ class PeerSpread:
 
     Attributes
     ----------
-    kpi : str
     group : tuple of str
         Values of `[decide] peers`.
     cells : int

@@ -53,7 +53,6 @@ def simulate(
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
         Planned stretch, each in its KPI's unit; 0 where a cell has none.
     levels : (n_levels,) float
@@ -247,7 +246,6 @@ class SpanTally:
 
     Attributes
     ----------
-    counts : Counts
     kept : Kept
         The span's first draws, of one replicate.
     """
@@ -269,11 +267,8 @@ class SpanCounter:
 
     Attributes
     ----------
-    propagation : Propagation
-    watch : Watch
     baseline : (n_nodes,) float
         Mean baselines.
-    streams : Streams
     block : int
         Draws that go through the graph at a time.
     n_kept : int

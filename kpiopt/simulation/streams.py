@@ -119,7 +119,6 @@ class Streams:
         0 is a seed like any other.
     names : sequence of str
         One stream each; the name alone decides its numbers.
-    layout : Layout
     """
 
     def __init__(self, seed: int, names: Iterable[str], layout: Layout) -> None:

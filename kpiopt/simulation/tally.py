@@ -37,10 +37,8 @@ class Watch:
         Nodes whose distribution is wanted.
     centre : (n_nodes,) float
         A point near the mean deviation of each node; sums are taken relative to it.
-    payout : Payout
     pay_by_period : tuple of PayRules
         What falls due in each period; empty where no budget asks.
-    pay_limits : tuple of PayLimit
     varies : (n_nodes,) bool
         Nodes whose value differs between draws.
     pay_varies : (n_paid,) bool
@@ -66,7 +64,6 @@ class Counts:
     ----------
     goals, others : (n_goals,) int
         Draws that hit each goal, and draws that hit all the others.
-    all_goals : int
     people : (n_people,) int
         Draws in which each node attained its target.
     sums, squares : (n_watched,) float

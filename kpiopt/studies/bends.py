@@ -37,14 +37,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Bend:
-    """A piecewise linear function of what reaches a node: points, and the slopes before the first and after the last.
-
-    Attributes
-    ----------
-    node : int
-    points : tuple of (float, float)
-    first, last : float
-    """
+    """A piecewise linear function of what reaches a node: points, and slopes before the first and after the last."""
 
     node: int
     points: tuple[tuple[float, float], ...]

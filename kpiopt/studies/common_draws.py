@@ -45,7 +45,6 @@ class CommonDraws:
     ----------
     settings : SimulationSettings
         `precision` is not looked at.
-    deadline : Deadline
     """
 
     def __init__(self, settings: SimulationSettings, deadline: Deadline = NEVER) -> None:

@@ -31,7 +31,6 @@ class Part:
 
     Attributes
     ----------
-    node : int
     name : str
         "unit/kpi", "factor.<id>" or "initiative.<id>@<unit>".
     change : float
@@ -206,11 +205,9 @@ def explain_target(graph: CausalGraph, stretch: Floats, levels: Floats, node: in
 
     Parameters
     ----------
-    graph : CausalGraph
     stretch : (n_cells,) float
         In each cell's KPI unit.
     levels : (n_levels,) float
-    node : int
     """
     here, graph = straight(graph, stretch, levels, tangent=True), straight(graph, stretch, levels)
     own, delta = graph.own_change(stretch, levels), graph.expected_change(stretch, levels)

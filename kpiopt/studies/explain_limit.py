@@ -65,7 +65,6 @@ class Lack:
 
     Attributes
     ----------
-    name : str
     needed, left : float
         In the resource's unit.
     """

@@ -38,13 +38,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Planned:
-    """A scenario with its plan.
-
-    Attributes
-    ----------
-    cascade : Cascade
-    solution : Solution
-    """
+    """A scenario with its plan."""
 
     cascade: Cascade
     solution: Solution
@@ -106,8 +100,6 @@ class PlanFamily:
 
     Parameters
     ----------
-    scenario : Scenario
-    options : SolverOptions, optional
     allow_code : bool
         Whether the scenario's rules file may be run.
     progress : callable, optional

@@ -47,8 +47,6 @@ class LeverEffects:
 
     Attributes
     ----------
-    layout : Layout
-    levers : tuple of Lever
     margins : (n_goals, n_draws) float
         By how much each goal is hit in each draw before anything is moved: hit from 0 on.
     on_goals : (n_levers, n_goals, n_draws) float

@@ -77,8 +77,6 @@ class Later:
 
     Attributes
     ----------
-    decision : Decision
-    mean, p5, p95 : float
     used : float
         Share of draws in which it is not 0.
     """
@@ -96,7 +94,6 @@ class HeldBack:
 
     Attributes
     ----------
-    name : str
     limit, now : float
         The limit, and what is used of it by what is decided now.
     mean, p95 : float
@@ -118,7 +115,6 @@ class RecourseStudy:
     ----------
     start : str
         The first period of which it is decided later.
-    draws : int
     fixed, two_stages, known, average : float
         Mean weighted shortfall: all decided now, in two stages, all decided when the draw is known, and where what is
         decided now is what the mean of the draws asks for.
@@ -126,7 +122,6 @@ class RecourseStudy:
         What is decided now and is not 0: levels of initiatives and stretch of cells.
     later : tuple of Later
         What is not 0 in every draw, the most often used first.
-    held_back : tuple of HeldBack
     reason : str
         Why nothing was found; "" where it was.
     fixed_off, two_stages_off : float

@@ -84,7 +84,6 @@ def find_swap(
         The plan.
     steps : sequence of mapping
         The steps of the answer "kpiopt.solve/1".
-    cell : int
 
     Returns
     -------

@@ -88,10 +88,8 @@ def execute(
 
     Parameters
     ----------
-    job : Job
     points : mapping of str to point
         By keys that name them in messages.
-    executor : Executor
     on_done : callable
         Called in this thread with the key and the result or failure of each point, in the order in which they finish.
 

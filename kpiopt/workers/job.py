@@ -42,8 +42,6 @@ class Failure:
     ----------
     kind : str
         Name of the error's class.
-    exit_code : ExitCode
-    problems : tuple of Problem
     attempts : int
         How often it was tried.
     """
@@ -79,7 +77,6 @@ class Executor:
 
     Attributes
     ----------
-    place : Place
     workers : int
         For threads and processes.
     address : str
@@ -107,7 +104,6 @@ class Assignment(Generic[P, R]):
 
     Attributes
     ----------
-    job : Job
     points : mapping of str to point
         By their keys, in the order in which they are handed out.
     on_done : callable

@@ -50,7 +50,6 @@ class BacktestOptions:
         How many past periods to stand at.
     horizons : tuple of int
         Periods ahead, each a test of its own.
-    draws, seed : int
     plan : bool
         Whether the model's own targets are made anew at every origin.
     allow_code : bool
@@ -76,11 +75,8 @@ def backtest(
 
     Parameters
     ----------
-    history : History
     model : Scenario or None
         Gives the organization's tree, how KPIs add up, and the question that is asked as of then.
-    options : BacktestOptions
-    progress : callable
     executor : Executor
         Where it is stood at the past periods; the answer does not depend on it.
 

@@ -25,7 +25,6 @@ def read_odds_line(folder: Path, files: Iterable[str]) -> str | None:
 
     Parameters
     ----------
-    folder : Path
     files : iterable of str
         The documents of the scenario at hand: it is that of the test, or shares its model.
     """

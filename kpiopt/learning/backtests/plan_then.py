@@ -41,7 +41,6 @@ class PlanThen:
 
     Attributes
     ----------
-    kpi : str
     units : tuple of str
         Those with a decision; all with a fitted baseline where none has one.
     target, odds : (n,) float
@@ -69,7 +68,6 @@ def plan_then(model: Scenario, fit: Fit, draws: int, seed: int, *, allow_code: b
 
     Parameters
     ----------
-    model : Scenario
     fit : Fit
         What was learned from the history before.
     draws, seed : int

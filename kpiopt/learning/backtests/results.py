@@ -37,14 +37,10 @@ class LevelScore:
 
     Attributes
     ----------
-    kpi, level : str
-    horizon : int
     crps : float
         Mean CRPS as a share of the mean of what happened; that of a forecast by one number is its absolute error.
     naive, last : float
         The same of last year's periods and of the last period.
-    log_score : float
-    coverage : Coverage
     transform : tuple of float
         The probability integral transform of every case.
     gain : tuple of float
@@ -70,8 +66,6 @@ class PlanScore:
 
     Attributes
     ----------
-    kpi : str
-    horizon : int
     plan : TargetError
         Targets that the model would have given, with the gain over last year + x %.
     last_year, last_period : float
@@ -103,12 +97,10 @@ class Backtest:
     ----------
     origins : tuple of str
         The last known period of each.
-    scores : tuple of LevelScore
     targets : Reliability or None
         Odds given to the history's own targets; None where it has none.
     periods : int
         Periods whose targets were judged.
-    plans : tuple of PlanScore
     notes : tuple of str
         What could not be tested.
     """

@@ -27,7 +27,6 @@ class Coverage:
 
     Attributes
     ----------
-    held, count : int
     low, high : float
         Where the share would lie in 95 of 100 cases if the ranges were right: a binomial band.
     """
@@ -121,8 +120,6 @@ class TargetError:
 
     Attributes
     ----------
-    error : float
-    count : int
     gain : tuple of float
         How much smaller it is than that of the other targets, as a share, and its 95 % interval by clusters.
     """

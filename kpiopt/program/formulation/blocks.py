@@ -78,7 +78,6 @@ class Rows:
         Position of its first row.
     lower, upper : (m,) float
         ±inf where a side is open.
-    terms : tuple of Terms
     label : callable
         Member number -> its ids, such as "hours@north".
     """
@@ -110,7 +109,6 @@ class Objective:
     priority : int or None
         The goals' priority; None for the other steps.
     cost : (n,) float
-    offset : float
     slack : float
         Share of the optimal value that later steps may give up.
     unit : str
@@ -341,7 +339,6 @@ def as_read(step: str, value: float) -> float:
     ----------
     step : str
         Name or label of the step.
-    value : float
     """
     return -value if step == "maximize" and value else value
 

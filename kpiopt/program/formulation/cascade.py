@@ -74,7 +74,6 @@ class Cascade:
         Columns stretch, level, change, response, shortfall, largest; rows value, curve, pieces, filled, goal,
         lock_target, total, bound, range, ramp, start, those of `actions` and `chosen`, effort_curve,
         capacity.<resource>, budget, fairness, mean, band, peers, rank.
-    columns : DecisionColumns
     limits : tuple of Limit
         Capacities and budgets with their rows.
     cuts : Cuts
@@ -155,7 +154,6 @@ def move_limits(cascade: Cascade, scenario: Scenario) -> Cascade:
 
     Parameters
     ----------
-    cascade : Cascade
     scenario : Scenario
         With the budgets and the units with capacities that the cascade's scenario has.
     """

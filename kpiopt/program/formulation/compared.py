@@ -99,7 +99,6 @@ class FairColumns:
 
     Attributes
     ----------
-    compared : Compared
     largest : Columns
         m_G, one for each group; empty where the order has no step "fairness".
     mean : Columns

@@ -41,7 +41,6 @@ class Limit:
     ----------
     name : str
         "capacity.<resource>@<unit>" or "budget.<id>".
-    resource : str
     unit : int
         Whose subtree it holds for.
     value : float

@@ -102,7 +102,6 @@ def with_cuts(cascade: Cascade, held_to: Cuts) -> Cascade:
     ----------
     cascade : Cascade
         Without cuts.
-    held_to : Cuts
     """
     cuts, lift, promises = held_to.cuts, held_to.lift, promises_of(cascade.columns, held_to.odds)
     if not cuts:

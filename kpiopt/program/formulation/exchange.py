@@ -32,7 +32,6 @@ def export_lines(program: LinearProgram, file_format: str, step: str | None = No
 
     Parameters
     ----------
-    program : LinearProgram
     file_format : str
         "lp" (CPLEX LP) or "mps" (free MPS).
     step : str, optional

@@ -37,8 +37,6 @@ class _Joined:
 
     Attributes
     ----------
-    name : str
-    program : LinearProgram
     blocks : dict of int to Columns
         The block of the joint program for the first column of each of its own.
     """
@@ -74,7 +72,6 @@ def with_variants(cascade: Cascade, others: Sequence[tuple[str, Cascade]], alone
         Of the scenario itself, which limits the plan as well.
     others : sequence of (str, Cascade)
         The variants, by name.
-    alone : mapping
 
     Raises
     ------

@@ -77,11 +77,6 @@ class _Open:
 class Branching:
     """One tree for all steps.
 
-    Parameters
-    ----------
-    arrays : ProgramArrays
-    options : SolverOptions
-
     Attributes
     ----------
     root : int

@@ -48,7 +48,6 @@ class Handle:
         In the words of the file.
     sides : tuple of Side
         Each moves outward by its share times the amount.
-    shares : tuple of float
     price : float
         Cost of one unit of the amount, > 0.
     most : float
@@ -77,7 +76,6 @@ class Repair:
     ----------
     changes : tuple of Change
         Largest share of the price first.
-    price : float
     """
 
     changes: tuple[Change, ...]

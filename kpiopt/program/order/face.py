@@ -25,7 +25,6 @@ class SolvedStep:
     Attributes
     ----------
     cost : (n,) float
-    offset : float
     value : float
         Optimal value of cost'x + offset.
     row_dual : (m,) float

@@ -48,7 +48,6 @@ def explain_infeasible(
 
     Parameters
     ----------
-    cascade : Cascade
     certificate : Certificate
         Of the proof.
     ray : (m,) float or None

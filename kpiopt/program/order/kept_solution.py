@@ -34,7 +34,6 @@ def restore_solution(program: LinearProgram, evidence: Sequence[Evidence]) -> So
     ----------
     program : LinearProgram
         The one that the evidence was checked against.
-    evidence : sequence of Evidence
     """
     chain = [step for step in evidence if step.kind in ("optimal", "closest")]
     optimal = [step for step in chain if step.kind == "optimal"]

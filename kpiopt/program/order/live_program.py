@@ -88,7 +88,6 @@ class LiveProgram:
     ----------
     program : LinearProgram
         The anchor; it is solved at once, from scratch.
-    options : SolverOptions
 
     Raises
     ------

@@ -53,7 +53,6 @@ class NextStep:
         not tried), or where there is no plan.
     change : float
         By how much that value grows; below 0 it gets better.
-    has_plan : bool
     start : float or None
         The limit up to which no step's value changes, where that is not known to be the limit before this one.
     at_once : bool
@@ -76,15 +75,7 @@ class NotFound(Exception):
 
 
 class NextLimits:
-    """Looks for the nearest other plans of one limit.
-
-    Parameters
-    ----------
-    cascade : Cascade
-    limit : Limit
-    solution : Solution
-    deadline : Deadline
-    """
+    """Looks for the nearest other plans of one limit."""
 
     def __init__(self, cascade: Cascade, limit: Limit, solution: Solution, deadline: Deadline) -> None:
         self.cascade, self.limit, self.solution, self.deadline = cascade, limit, solution, deadline

@@ -32,7 +32,6 @@ def gather_evidence(program: LinearProgram, solution: Solution) -> tuple[Evidenc
 
     Parameters
     ----------
-    program : LinearProgram
     solution : Solution
         Of this program.
     """
@@ -70,7 +69,6 @@ def check_proof(
 
     Parameters
     ----------
-    evidence : tuple of Evidence
     program : LinearProgram
         What the evidence must be about.
     has_rules : bool

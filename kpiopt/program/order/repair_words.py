@@ -51,7 +51,6 @@ class Words:
 
     Parameters
     ----------
-    cascade : Cascade
     levers : dict of str to Lever
         By the names of their handles.
     """

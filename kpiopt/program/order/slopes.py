@@ -70,10 +70,8 @@ class MovingLimits:
         Whole numbers are taken as fixed where `arrays` fixes them.
     arrays : ProgramArrays
         What `solution` was solved over.
-    solution : Solution
     sizes : (m,) float
         What a move of each row's side is measured by.
-    options : SolverOptions, optional
     """
 
     def __init__(

@@ -58,14 +58,12 @@ class StepResult:
     ----------
     name : str
         "goals", "fairness", "cost", "maximize" or "reference".
-    priority : int or None
     value : float
         Optimal value, in `unit`, as the program minimizes it.
     row_dual : (m,) float
         Duals of the program's rows in this step (change of the value per unit of the row's side).
     ranging : Ranging or None
         For each row, between which sides the dual holds.
-    certificate : Certificate
     attempt : str
         Rung of the retry ladder that gave the answer.
     """
@@ -99,7 +97,6 @@ class Solution:
     ----------
     x : (n,) float
         The plan's columns.
-    steps : tuple of StepResult
     faces : tuple of ProgramArrays
         What each objective was solved over; the last is what they all leave to the reference.
     solved : tuple of SolvedStep

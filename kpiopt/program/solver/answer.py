@@ -36,8 +36,6 @@ class SolverOptions:
     ----------
     deadline : Deadline
         When to stop, wherever the work stands; one for all solves of a command.
-    threads : int
-    presolve : bool
     random_seed : int
         0 is a seed like any other.
     solver : str
@@ -66,7 +64,6 @@ class Answer:
 
     Attributes
     ----------
-    status : Status
     x : (n,) float
         Empty where there is no point. On TIME_LIMIT or INTERRUPTED the best whole-number point found, if any.
     row_dual : (m,) float
@@ -78,10 +75,8 @@ class Answer:
         cost'x + offset; nan without a point.
     ray : (m,) or (n,) float or None
         INFEASIBLE, BORDERLINE: weights of the rows of a Farkas proof, signs as `row_dual`. UNBOUNDED: a direction.
-    iterations : int
     attempt : str
         Rung of the retry ladder that gave the answer.
-    seconds : float
     """
 
     status: Status

@@ -47,7 +47,6 @@ class Rung:
 
     Attributes
     ----------
-    name : str
     settings : tuple of (option, value)
         HiGHS options that differ from those asked for.
     box_share : float
@@ -107,7 +106,6 @@ class Solver:
 
     Parameters
     ----------
-    options : SolverOptions
     stop : threading.Event
         Once set, from any thread, runs end at their next look-up.
     """

@@ -103,7 +103,6 @@ class Opinion:
 
     Attributes
     ----------
-    status : Status
     x : (n,) float
         Empty without a point.
     row_dual : (m,) float

@@ -50,7 +50,6 @@ class Reduction:
 
     Attributes
     ----------
-    whole, left : ProgramArrays
     columns, rows : (k,) and (l,) int
         Where the columns and rows of `left` stand in `whole`.
     x : (n,) float
@@ -111,7 +110,6 @@ def reduce_program(arrays: ProgramArrays, curvature: Floats | None = None) -> Re
 
     Parameters
     ----------
-    arrays : ProgramArrays
     curvature : (n,) float, optional
         Where it is not 0, the objective is not linear in the column.
 

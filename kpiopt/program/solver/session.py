@@ -67,7 +67,6 @@ class Session:
     ----------
     arrays : ProgramArrays
         Original data.
-    options : SolverOptions
     stop : threading.Event or None
         Shared with the session that this one is a part of.
 

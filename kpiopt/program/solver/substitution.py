@@ -59,7 +59,6 @@ def substitute(arrays: ProgramArrays, has_say: NDArray[np.bool_]) -> Substitutio
 
     Parameters
     ----------
-    arrays : ProgramArrays
     has_say : (n,) bool
         Columns that the objective counts; they stay.
 

@@ -19,7 +19,6 @@ class ProgramArrays:
     Attributes
     ----------
     cost : (n,) float
-    offset : float
     matrix : (m, n) sparse CSR, float
         Original, unscaled coefficients.
     row_lower, row_upper : (m,) float
@@ -103,7 +102,6 @@ def fix_columns(arrays: ProgramArrays, which: NDArray[Any], values: Floats) -> P
 
     Parameters
     ----------
-    arrays : ProgramArrays
     which : (n,) bool or (k,) int
         The k columns that are fixed.
     values : (k,) float

@@ -59,8 +59,6 @@ class OrderStep:
     Attributes
     ----------
     cost : (n,) float
-    offset : float
-    slack : float
     witness : (n,) float
         A point of value z; the plan itself where there is no slack.
     weight, centre : (n,) float or None
@@ -141,7 +139,6 @@ class Relaxation:
 
     Parameters
     ----------
-    arrays : ProgramArrays
     earlier : sequence of OrderStep
         Linear steps, with their witnesses.
     """
@@ -236,7 +233,6 @@ def verify_tree(arrays: ProgramArrays, proof: TreeProof) -> tuple[Certificate, .
     ----------
     arrays : ProgramArrays
         The program; its cost is not looked at.
-    proof : TreeProof
     """
     count = max(len(proof.steps), 1)
     if not _is_sound(arrays, proof):

@@ -43,7 +43,6 @@ class TomlFile:
         Of the file's bytes, hexadecimal.
     data : dict
         Plain TOML values; keys in Unicode normal form C, -0.0 replaced by 0.0.
-    places : TomlText
     problems : tuple of Problem
         What is wrong with single keys and values, and notes.
     """

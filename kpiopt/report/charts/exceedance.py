@@ -30,10 +30,8 @@ def exceedance_figure(
         Values of the KPI over the draws.
     goal : (float, float)
         Target, and the least value that hits it: both are rounded before they are compared.
-    plan : float
     odds : Estimate
         Of the goal, shown at it with its interval.
-    unit : str
     sign : int
         +1 where the value is to be at least a level, -1 where at most.
     """

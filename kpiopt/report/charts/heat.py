@@ -48,7 +48,6 @@ class Slice:
 
     Attributes
     ----------
-    name : str
     depth : int
         0 for the root.
     left, width : float
@@ -141,10 +140,8 @@ def heat_map_figure(
 
     Parameters
     ----------
-    rows, columns : sequence of str
     shares : sequence of sequence of float or None
         Between 0 and 1, row by row.
-    name : str
     texts : sequence of sequence of str, optional
         What is written of each share; the share in per cent without them.
     tone : str
@@ -166,7 +163,6 @@ def split_map_figure(
 
     Parameters
     ----------
-    rows, columns, parts : sequence of str
     shares : sequence of sequence of sequence of float or None
         Of each part, adding up to 1; row by row.
     """

@@ -57,8 +57,6 @@ def intervals_figure(
 
     Parameters
     ----------
-    rows : sequence of IntervalRow
-    title, x_title : str
     share : bool
         Whether values are shares, written in per cent.
     zero : float or None

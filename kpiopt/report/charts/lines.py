@@ -18,8 +18,6 @@ class Line:
 
     Attributes
     ----------
-    name : str
-    x, y : sequence of float
     low, high : sequence of float, optional
         Interval of each y; drawn as a band.
     dashed : bool
@@ -48,8 +46,6 @@ def lines_figure(
 
     Parameters
     ----------
-    lines : sequence of Line
-    title, x_title, y_title : str
     share : bool
         Whether y is a share, written in per cent.
     x_names : sequence of str

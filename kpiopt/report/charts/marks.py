@@ -16,12 +16,10 @@ class FrontierPoint:
 
     Attributes
     ----------
-    x, y : float
     low, high : float or None
         Interval of y.
     label : str
         Shown where the pointer is.
-    on_frontier, is_knee : bool
     is_named : bool
         Whether the label stands beside the point.
     """

@@ -21,7 +21,6 @@ class Season:
     ----------
     names : sequence of str
         Of the periods, first to last.
-    baseline, target : sequence of float
     spread : sequence of (float, float)
         Of the draws in each period, 5 % and 95 % points; empty where there are none.
     goals : mapping of int to float

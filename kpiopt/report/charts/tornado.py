@@ -18,7 +18,6 @@ class TornadoBar:
 
     Attributes
     ----------
-    name : str
     at_low, at_high : float
         The outcome with the input at its low and at its high value.
     low_label, high_label : str

@@ -31,7 +31,6 @@ def draw(element: str, *children: str, **attributes: str | float | None) -> Svg:
 
     Parameters
     ----------
-    element : str
     children : str
         Pieces of SVG as they are, other strings as text.
     attributes : str or float or None

@@ -24,7 +24,6 @@ def backtest_page(found: Backtest, name: str, kpis: Mapping[str, str] = MappingP
 
     Parameters
     ----------
-    found : Backtest
     name : str
         Of the model that was tested.
     kpis : mapping of str to str

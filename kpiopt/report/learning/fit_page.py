@@ -35,7 +35,6 @@ def fit_page(found: Fit, model: Scenario | None = None) -> str:
 
     Parameters
     ----------
-    found : Fit
     model : Scenario, optional
         Whose tree and names are used; by ids without it.
     """

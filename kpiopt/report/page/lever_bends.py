@@ -20,10 +20,8 @@ def bend_entries(effects: BendEffects, cards: Sequence[int], add: Add) -> list[d
 
     Parameters
     ----------
-    effects : BendEffects
     cards : sequence of int
         Number of the card of each node that is shown.
-    add : callable
     """
     entries = []
     for i, bend in enumerate(effects.bends):

@@ -24,8 +24,6 @@ def render_pdf(page: Page, *, landscape: bool = False, one_page: bool = False) -
 
     Parameters
     ----------
-    page : Page
-    landscape : bool
     one_page : bool
         Whether all of it stands on one sheet: smaller where there is much, then with less of each table.
 

@@ -32,10 +32,8 @@ class ReportSource:
         Of the run.
     document : mapping
         The answer "kpiopt.solve/1": whatever a page says about goals, limits, pay and steps is taken from it.
-    graph : CausalGraph
     stretch, levels, targets : (n_cells,), (n_levels,), (n_nodes,) float
         The plan, its targets rounded; NaN where a node has none.
-    simulation : Simulation or None
     inputs : mapping of str to str
         Every file that was read -> SHA-256 of its bytes.
     table : DataFrame

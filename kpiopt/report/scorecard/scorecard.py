@@ -77,7 +77,6 @@ def build_scorecard(source: ReportSource, unit: int) -> Page:
 
     Parameters
     ----------
-    source : ReportSource
     unit : int
         Position of the unit.
 

@@ -29,7 +29,6 @@ class MapSource:
 
     Attributes
     ----------
-    graph : CausalGraph
     targets : (n_nodes,) float or None
         None where nothing has been solved.
     levels : (n_levels,) float or None
@@ -55,7 +54,6 @@ def collect_map(source: MapSource, unit: int = 0) -> StrategyMap:
 
     Parameters
     ----------
-    source : MapSource
     unit : int
         Position of the unit; the organization by default. Cards stand for its own values, arrows for what happens in
         it and below it.

@@ -53,7 +53,6 @@ class Card:
         Unit of measure.
     odds : Estimate or None
         Of the goal, or else of the target at the map's unit.
-    is_goal : bool
     sign : int
         +1 where higher is better, -1 where lower is, 0 where neither.
     node : int
@@ -118,7 +117,6 @@ class StrategyMap:
 
     Attributes
     ----------
-    title : str
     unit : str
         Whose map it is.
     note : str

@@ -70,7 +70,6 @@ def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, 
 
     Parameters
     ----------
-    found : StrategyMap
     standalone : bool
         Whether the picture carries its own style; a page has it already.
     dark : bool

@@ -62,12 +62,8 @@ class Layout:
 
     Attributes
     ----------
-    chains : Chains
-    cards, groups : dict of str to Box
-    bands : tuple of Box
     points : dict of str to Box
         Where arrows pass a row, as high as the row.
-    width, height : float
     """
 
     chains: Chains
@@ -84,7 +80,6 @@ def lay_out_map(found: StrategyMap, heights: dict[str, float], least: float = 0.
 
     Parameters
     ----------
-    found : StrategyMap
     heights : dict of str to float
         Height of each card.
     least : float

@@ -30,7 +30,6 @@ class Rows:
 
     Attributes
     ----------
-    of_card : dict of str to int
     first : tuple of int
         First row of each band, and behind the last one the number of rows.
     """

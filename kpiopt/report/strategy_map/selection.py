@@ -37,7 +37,6 @@ def select_cards(found: StrategyMap, selections: Sequence[str]) -> StrategyMap:
 
     Parameters
     ----------
-    found : StrategyMap
     selections : sequence of str
         "+sales" (it and all that drives it), "sales+" (it and all that it drives), "+sales+", "sales" (it and what is
         tied to it directly), "perspective:ID", "objective:ID"; "unit:ID" is left to `unit_of`.

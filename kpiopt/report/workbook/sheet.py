@@ -54,10 +54,8 @@ class Bars:
 
     Attributes
     ----------
-    names : sequence of Formula
     series : sequence of (str, sequence of Formula)
         What each colour is, and its length in the order of `names`.
-    number_format : str
     is_share : bool
         Whether the axis ends at 100 %.
     """

@@ -25,15 +25,7 @@ _STRETCH_RULE = "stretch is an improvement over the baseline and always at least
 
 @dataclass(frozen=True)
 class CellChecks:
-    """Checks of the cells of one scenario.
-
-    Attributes
-    ----------
-    findings : Findings
-    model : ScenarioDocument
-    organization : ResolvedUnits
-    resolved : ResolvedCells
-    """
+    """Checks of the cells of one scenario."""
 
     findings: Findings
     model: ScenarioDocument

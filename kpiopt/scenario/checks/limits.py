@@ -16,14 +16,7 @@ from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 @dataclass(frozen=True)
 class LimitChecks:
-    """Checks of budgets, capacities and resources.
-
-    Attributes
-    ----------
-    findings : Findings
-    scenario : Scenario
-    organization : ResolvedUnits
-    """
+    """Checks of budgets, capacities and resources."""
 
     findings: Findings
     scenario: Scenario

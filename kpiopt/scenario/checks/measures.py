@@ -38,15 +38,7 @@ _MEASURE = re.compile(r"(?:(k|t|tsd|thousand|000|mn|mio|million|m|bn|mrd|billion
 
 @dataclass(frozen=True)
 class MeasureChecks:
-    """Checks of signs and units of one scenario.
-
-    Attributes
-    ----------
-    findings : Findings
-    model : ScenarioDocument
-    kpis : mapping of str to Kpi
-    initiatives : mapping of str to Initiative
-    """
+    """Checks of signs and units of one scenario."""
 
     findings: Findings
     model: ScenarioDocument

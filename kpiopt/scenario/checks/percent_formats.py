@@ -51,9 +51,6 @@ class PercentFormats:
 
     Attributes
     ----------
-    findings : Findings
-    model : ScenarioDocument
-    kpis : mapping of str to Kpi
     tables : sequence of (str, Table or None)
         "unit" and "cell" with their tables as they were read.
     samples : sequence of Sample

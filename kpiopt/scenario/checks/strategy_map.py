@@ -23,18 +23,7 @@ _SHARES = ("share", "fraction", "ratio")
 
 @dataclass(frozen=True)
 class MapChecks:
-    """Checks of the strategy map of one scenario.
-
-    Attributes
-    ----------
-    findings : Findings
-    model : ScenarioDocument
-    kpis : mapping of str to Kpi
-    goals : mapping of str to Goal
-    units : Units
-    resolved : ResolvedCells
-    periods : Periods or None
-    """
+    """Checks of the strategy map of one scenario."""
 
     findings: Findings
     model: ScenarioDocument

@@ -41,7 +41,6 @@ class Inputs:
 
     Attributes
     ----------
-    scenario : Scenario
     read : callable or None
         How paths are changed that are not known here; None where the scenario has no file.
     """

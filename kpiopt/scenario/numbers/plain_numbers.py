@@ -33,7 +33,6 @@ class PlainNumber:
     ----------
     kind : str
         "limit", "goal" or "assumption".
-    value : float
     change : callable or None
         (scenario, value) -> the scenario with that value; None where only reading the file again does it.
     least, most : float

@@ -53,7 +53,6 @@ class CellTable:
         The numbers of `NUMBER_FIELDS` and "effort.<resource>"; NaN where not given.
     baseline_quantity : mapping of int to Quantity
         Cells whose baseline is a distribution; `fields` holds its mean.
-    rows : Rows
     row : (n,) int
         Row of each cell in `rows`; where none is about the horizon, the first of its single periods.
     has_row : (n,) bool

@@ -27,16 +27,12 @@ class ResolvedCells:
 
     Attributes
     ----------
-    cells : Cells
     table : CellTable
         The fields as given, bulk edits applied; the baseline as stated.
-    roll_up : RollUp
     coefficient : (n_edges,) float
         Coefficients of the roll-up edges.
-    totals : Totals
     baseline : (n_pairs,) float
         Baseline of every pair of the roll-up as the graph will have it; NaN where it is not known.
-    uncertainty : Uncertainty
     single : SinglePeriods or None
         What rows say about single periods; None where there are none.
     """

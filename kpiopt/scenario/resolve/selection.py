@@ -21,14 +21,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Selector:
-    """Looks names of a selection up, and notes those that do not exist.
-
-    Attributes
-    ----------
-    findings : Findings
-    units : Units
-    model : ScenarioDocument
-    """
+    """Looks names of a selection up, and notes those that do not exist."""
 
     findings: Findings
     units: Units

@@ -117,12 +117,8 @@ class MapResolver:
 
     Attributes
     ----------
-    findings : Findings
-    model : ScenarioDocument
-    units : Units
     roll_up : RollUp
         Which KPIs have a value at which units.
-    reader : QuantityReader
     """
 
     findings: Findings

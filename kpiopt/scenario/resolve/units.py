@@ -30,8 +30,6 @@ class ResolvedUnits:
 
     Attributes
     ----------
-    units : Units
-    rows : Rows
     row : (n,) int
         Row of each unit in `rows`.
     """

@@ -18,12 +18,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Backwards:
-    """The way back through a passage.
-
-    Attributes
-    ----------
-    passage : Passage
-    """
+    """The way back through a passage."""
 
     passage: Passage
 

@@ -45,7 +45,6 @@ def condense(passage: Passage, goals: Integers) -> Condensed | None:
 
     Parameters
     ----------
-    passage : Passage
     goals : (n_goals,) int
         Positions of the nodes that goals are about.
     """

@@ -31,8 +31,6 @@ class BaseStudy:
 
     Attributes
     ----------
-    sweep : SweepAnswer or None
-    sensitivity : Sensitivity or None
     not_done : tuple of NotDone
         What the time did not reach.
     gaps : tuple of Problem

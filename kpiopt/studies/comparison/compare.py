@@ -81,9 +81,6 @@ class Side:
         What the planner calls it: a file, a variant, a run.
     inputs : mapping of str to Setting
         Final values of the document by path, and those of tables that may differ.
-    plan : Plan
-    goals : tuple of GoalValue
-    limits : tuple of LimitResult
     pay, initiatives : float
         Pay at plan and money for initiatives, in the scenario's currency.
     simulation : Simulation or None
@@ -213,8 +210,6 @@ class Comparison:
         Those that moved, the farthest first, then those of one side only.
     n_targets : int
         Targets of either side.
-    initiatives : tuple of LevelChange
-    limits : tuple of LimitChange
     bridges : tuple of Bridge
         One for each goal's KPI and unit.
     other_measures : tuple of OtherMeasure

@@ -45,8 +45,6 @@ class Contender:
 
     Attributes
     ----------
-    label : str
-    scenario : Scenario
     document : Document or None
         None where the scenario was not read here.
     stored : StoredRun or None

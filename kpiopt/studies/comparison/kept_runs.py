@@ -37,7 +37,6 @@ class Difference:
 
     Attributes
     ----------
-    runs : tuple of str
     versions : tuple of Change
         Python, packages and kpiopt's own code (by its digest) that differ: equal questions may differ in nothing else.
     inputs : tuple of Change
@@ -89,12 +88,7 @@ def _text(value: Any) -> str:
 
 
 def compare_runs(first: StoredRun, second: StoredRun) -> Difference:
-    """Compare two complete runs.
-
-    Parameters
-    ----------
-    first, second : StoredRun
-    """
+    """Compare two complete runs."""
     return Difference(
         (first.name, second.name),
         tuple(_differing(_versions(first), _versions(second))),

@@ -27,7 +27,6 @@ def lint_map(graph: CausalGraph, document: Document) -> tuple[Problem, ...]:
 
     Parameters
     ----------
-    graph : CausalGraph
     document : Document
         Where every value of the scenario stands.
     """

@@ -90,7 +90,6 @@ class BreakEven:
 
     Attributes
     ----------
-    path : str
     now : float
         Its value, or its mean.
     low, high : float
@@ -124,7 +123,6 @@ def find_break_even(
     ----------
     family : PlanFamily
         With the plan of the inputs' scenario.
-    path : str
     ends : (float, float), optional
         The range to search; by default the middle 99 % of a distribution, or from 0 to twice a number.
 

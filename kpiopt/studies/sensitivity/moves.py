@@ -41,7 +41,6 @@ class Move:
         "uncertain", "limit", "goal" or "assumption".
     now : float
         Its value, or its mean.
-    low, high : float
     """
 
     path: str
@@ -57,7 +56,6 @@ class LeftOut:
 
     Attributes
     ----------
-    count : int
     what : str
         Such as "numbers at 0".
     fix : str
@@ -79,7 +77,6 @@ def moves_of(
 
     Parameters
     ----------
-    inputs : Inputs
     given : mapping of str to (float, float), optional
         Low and high value by path, in place of the usual ones or in addition.
     kinds : sequence of str

@@ -105,7 +105,6 @@ def find_alternatives(
 
     Parameters
     ----------
-    planned : Planned
     slack : float
         Such as 0.01; a step whose value is 0 has nothing to give up.
     progress : callable, optional

@@ -177,12 +177,10 @@ def measure(outcome: Outcome, graph: CausalGraph, plan: Decisions, draws: Common
 
     Parameters
     ----------
-    outcome : Outcome
     graph : CausalGraph
         Of the plan's own scenario, or of one that differs in numbers.
     plan : Decisions
         What was decided and published; targets do not move with the assumptions.
-    draws : CommonDraws
     """
     if outcome.kind == "odds":
         sample = draws.collect(Propagation(graph, plan.stretch, plan.levels), hit_rows(outcome, graph))

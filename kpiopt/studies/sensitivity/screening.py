@@ -62,8 +62,6 @@ def screen(
         Points (n_inputs, n) -> values (n,).
     groups : sequence of (k,) int
         Inputs that move together.
-    n_inputs : int
-    seed : int
     trajectories : int
         At least 2.
 

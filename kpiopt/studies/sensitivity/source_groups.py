@@ -37,7 +37,6 @@ class SourceGroup:
 
     Attributes
     ----------
-    name : str
     members : tuple of str
         Names of quantities; "execution" for all that has to do with it.
     rows : (n,) int
@@ -153,10 +152,8 @@ class Response:
 
     Attributes
     ----------
-    propagation : Propagation
     value : callable
         Block -> (n_draws,) float.
-    deadline : Deadline
     """
 
     propagation: Propagation

@@ -164,14 +164,10 @@ def study_sensitivity(
 
     Parameters
     ----------
-    scenario : Scenario
-    question : SensitivityQuestion
     read : callable, optional
         Reads the scenario again with further overrides; without it only quantities, budgets and goals can be changed.
-    options : SolverOptions, optional
     allow_code : bool
         Whether the scenario's rules file may be run.
-    progress : callable
     executor : Executor
         Where the tornado moves inputs; `read` has to be something that can be sent there.
 

@@ -35,7 +35,6 @@ class End:
 
     Attributes
     ----------
-    input_value : float
     fixed, replanned : Estimate or None
         The outcome with the plan as it is, and with the plan made anew; None where the file does not allow the value,
         or no plan is left.
@@ -96,10 +95,8 @@ class Tornado:
 
     Attributes
     ----------
-    outcome : Outcome
     base : Estimate
         The outcome as things stand.
-    bars : tuple of Bar
     moves : int
         Inputs that were to be moved; more than there are bars where the time was up.
     """
@@ -162,15 +159,7 @@ def make_tornado(
 
 @dataclass(frozen=True)
 class TornadoJob:
-    """What is done with every input elsewhere: the plan is made there once, with the same draws.
-
-    Attributes
-    ----------
-    family : FamilySettings
-    inputs : Inputs
-    outcome : Outcome
-    draws : SimulationSettings
-    """
+    """What is done with every input elsewhere: the plan is made there once, with the same draws."""
 
     family: FamilySettings
     inputs: Inputs

@@ -56,11 +56,8 @@ class PointResult:
 
     Attributes
     ----------
-    point : Point
     status : str
         "optimal", or "infeasible": proved.
-    goals : tuple of GoalAtPoint
-    all_goals : Estimate or None
     steps : tuple of (str, float)
         Value of each step of the order but the last; steps with a slack give up a part of it afterwards.
     largest_stretch : float or None
@@ -104,10 +101,8 @@ class SweepJob:
     ----------
     path : Path
         The scenario file.
-    variant : str or None
     overrides : tuple of str
         "path=value" for all points.
-    solver : SolverOptions
     simulate : bool
         Whether odds are estimated.
     allow_code : bool
@@ -133,12 +128,7 @@ class SweepJob:
 
 
 class PointSolver:
-    """Answers the points of a sweep, from one live program and one set of draws.
-
-    Parameters
-    ----------
-    job : SweepJob
-    """
+    """Answers the points of a sweep, from one live program and one set of draws."""
 
     def __init__(self, job: SweepJob) -> None:
         self._job = job

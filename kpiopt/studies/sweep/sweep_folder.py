@@ -33,9 +33,6 @@ class SweepQuestion:
 
     Attributes
     ----------
-    scenario : Scenario
-    axes : tuple of Axis
-    points : tuple of Point
     question : Question
         Its digest covers the axes too.
     job : SweepJob

@@ -33,7 +33,6 @@ def sweep_in_memory(
         The scenario file and how points are solved.
     over : sequence of str
         Axes as behind `--over`; the file's own where empty.
-    executor : Executor
     zipped : bool
         Whether the axes' values go together instead of in every combination.
     on_progress : callable
