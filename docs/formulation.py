@@ -24,7 +24,7 @@ from kpiopt.program.formulation import (
     variants,
 )
 from kpiopt.program.order import steps, ties
-from kpiopt.program.order.promised import search
+from kpiopt.program.order.promised import draw_by_draw, few_draws, search
 from kpiopt.studies import recourse
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -125,7 +125,8 @@ def page() -> str:
                 "reference": objectives.build_reference,
             },
         ),
-        f"## Promised odds\n\n{inspect.getdoc(promises)}\n\n{inspect.getdoc(search)}\n",
+        f"## Promised odds\n\n{inspect.getdoc(promises)}\n\n{inspect.getdoc(search)}\n\n"
+        f"{inspect.getdoc(draw_by_draw)}\n\n{inspect.getdoc(few_draws)}\n",
         f"## Several variants\n\n{inspect.getdoc(variants)}\n",
         f"## Two stages\n\n{inspect.getdoc(recourse)}\n",
         f"## Order\n\n{inspect.getdoc(steps)}\n\n## The last step\n\n{inspect.getdoc(ties)}\n",

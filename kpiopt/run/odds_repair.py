@@ -25,7 +25,7 @@ from kpiopt.program.order.repair_words import Words, outward, plain
 from kpiopt.program.order.steps import InfeasibleProgram, Solution
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import ProgramArrays
-from kpiopt.run.promised import OddsOutOfReach, PromiseResult, missing_margins, promise_results
+from kpiopt.run.promised import OddsOutOfReach, PromiseResult, missing_margins, missing_odds, promise_results
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario
 from kpiopt.scenario.settings import RISK_STEPS
@@ -231,7 +231,7 @@ def _left(cascade: Cascade, assignments: tuple[str, ...], options: SolverOptions
     posed = _posed(cascade, scenario)
     try:
         draws = planning_draws(posed.graph, promised_goals(posed.promises))
-        held, solution = solve_promised(posed, draws, missing_margins, options)
+        held, solution = solve_promised(posed, draws, missing_margins, missing_odds, options)
     except LimitReached:
         raise
     except (KpioptError, InfeasibleProgram, Infeasible):

@@ -13,7 +13,7 @@ from kpiopt.errors import Problem, Uncertified
 from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
-from kpiopt.program.formulation.promises import Cuts, Promise, promised_goals
+from kpiopt.program.formulation.promises import Promise, promised_goals
 from kpiopt.program.order.steps import Solution
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
@@ -22,6 +22,7 @@ from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation import Estimate, Simulation
 from kpiopt.simulation.odds import estimate_odds, judge_together
 from kpiopt.simulation.planning.margins import checking_draws, is_certain, planning_draws
+from kpiopt.simulation.streams import Layout
 
 Progress = Callable[[str], None]
 Flags = NDArray[np.bool_]
@@ -106,17 +107,9 @@ class OddsOutOfReach(Uncertified):
 
 
 def solve_with_promises(
-    cascade: Cascade,
-    options: SolverOptions,
-    progress: Progress = lambda _: None,
-    beside: Cuts | None = None,
+    cascade: Cascade, options: SolverOptions, progress: Progress = lambda _: None
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade, whether or not it promises odds.
-
-    Parameters
-    ----------
-    beside : Cuts, optional
-        Of the same goals with other odds, as for `solve_promised`.
 
     Returns
     -------
@@ -132,7 +125,7 @@ def solve_with_promises(
     from kpiopt.program.order.promised.plans import solve_promised  # a plan without promises starts without it
 
     draws = planning_draws(cascade.graph, promised_goals(cascade.promises))
-    held, solution = solve_promised(cascade, draws, missing_margins, options, progress, beside)
+    held, solution = solve_promised(cascade, draws, missing_margins, missing_odds, options, progress)
     _require_hard(held, solution)
     return held, solution
 
@@ -157,12 +150,29 @@ def missing_margins(cascade: Cascade, solution: Solution, in_hand: Floats | None
             continue
         margin, ahead = promise.margins(margins)[0], 0.0 if in_hand is None else float(in_hand[i])
         flags = _hits(promise, margins, draws.leeway) if in_hand is None else margin >= ahead
-        odds = estimate_odds(np.count_nonzero(flags.reshape(layout.replicates, layout.size), axis=1), layout.size)
-        if min(odds.high, odds.estimate + NEARLY) < promise.p_min:
+        if _denied(promise, flags, layout):
             n = len(margin)
             needed = promise.needed(n)
             missing[i] = max(0.0, ahead - float(np.partition(margin, n - needed)[n - needed]))
     return missing
+
+
+def missing_odds(cascade: Cascade, solution: Solution) -> Floats:
+    """Return the odds that each promise lacks in draws that the plan was not made on, (n_promises,) float."""
+    columns, draws = cascade.columns, checking_draws(cascade.graph, promised_goals(cascade.promises))
+    at = columns.stretch_of_cells(solution.x), columns.level.of(solution.x)
+    kept = {result.name for result in promise_results(cascade, *at) if result.is_kept}
+    margins, missing = draws.margins(*at), np.zeros(len(cascade.promises))
+    for i, promise in enumerate(cascade.promises):
+        if promise.name in kept and promise.name != "odds":
+            missing[i] = _denied(promise, _hits(promise, margins, draws.leeway), draws.book.layout)
+    return missing
+
+
+def _denied(promise: Promise, hits: Flags, layout: Layout) -> float:
+    """Return by how much draws say less than is promised; 0 where by so little that they do not tell."""
+    odds = estimate_odds(np.count_nonzero(hits.reshape(layout.replicates, layout.size), axis=1), layout.size)
+    return promise.p_min - odds.estimate if min(odds.high, odds.estimate + NEARLY) < promise.p_min else 0.0
 
 
 def _hits(promise: Promise, margins: Floats, leeway: Floats) -> Flags:

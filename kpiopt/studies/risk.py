@@ -24,7 +24,7 @@ from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.columns import TOGETHER
 from kpiopt.program.formulation.cuts import build_cut
 from kpiopt.program.formulation.objectives import cost_objective
-from kpiopt.program.formulation.promises import Cut, Cuts, Promise
+from kpiopt.program.formulation.promises import Cut, Promise
 from kpiopt.program.order.infeasible import explain_infeasible
 from kpiopt.program.order.steps import InfeasibleProgram
 from kpiopt.program.solver.answer import SolverOptions, Status
@@ -185,22 +185,22 @@ def study_risk(
     progress("odds: the best plan")
     first = ("odds", *(step for step in order if step not in RISK_STEPS))
     _, best, _ = solver.plan(replace(plain, decide=replace(plain.decide, order=first)))
-    prices, before = [], None
+    prices = []
     for share in SHARES:
         progress(f"odds of {share:.0%}")
         odds = replace(scenario.odds, p_min=share, goals=(), priority=None)
         asked = replace(scenario, odds=odds, decide=replace(scenario.decide, order=order))
-        held, planned, cost = solver.plan(asked, before)
+        held, planned, cost = solver.plan(asked)
         found = next(p for p in solver.promises(held) if p.name == TOGETHER)
         stretch, _ = stretches(held.graph, solver.at[0])
         prices.append(OddsPrice(share, planned, found.is_kept, found.shortfall, cost, stretch))
-        before, plans[share] = held.cuts, (solver.at, found.is_kept)
+        plans[share] = solver.at, found.is_kept
     if plan is not None:
         best = max(best, odds_of(cascade, plan))
     if max(best, *(p.planned for p in prices)) < NEAR:
         progress(f"odds of {NEAR:.0%}")
         odds = replace(scenario.odds, p_min=NEAR, goals=(), priority=None)
-        _, more, _ = solver.plan(replace(scenario, odds=odds, decide=replace(scenario.decide, order=order)), before)
+        _, more, _ = solver.plan(replace(scenario, odds=odds, decide=replace(scenario.decide, order=order)))
         best = max(best, more)
     known = None if cascade.program.arrays().integer.any() else known_share(cascade)
     best, draws = max(best, average, *(p.planned for p in prices)), planning_draws(cascade.graph).book.layout.draws
@@ -253,11 +253,11 @@ class _Solver:
         self._options, self._allow_code = options, allow_code
         self.at: PlanValues = np.empty(0), np.empty(0)
 
-    def plan(self, scenario: Scenario, beside: Cuts | None = None) -> tuple[Cascade, float, float]:
+    def plan(self, scenario: Scenario) -> tuple[Cascade, float, float]:
         """Return the solved cascade, the odds of all goals on the planning draws, and the cost."""
         cascade = write_program(build_graph(scenario), self._options, allow_code=self._allow_code)
         try:
-            held, solution = solve_with_promises(cascade, self._options, beside=beside)
+            held, solution = solve_with_promises(cascade, self._options)
         except InfeasibleProgram as failure:
             raise explain_infeasible(cascade, failure.certificate, failure.ray, self._options) from None
         columns = held.columns

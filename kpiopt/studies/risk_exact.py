@@ -1,14 +1,7 @@
 """How much a plan that keeps its promised odds by rows gives away: the same promises solved exactly, draw by draw.
 
-Every planning draw has a whole number of its own that says whether it is hit, so that no approximation is left:
-
-    m_gd(x) / scale_g + f + M_gd (1 - y_d) >= added      for each goal g and draw d,    sum_d y_d >= ceil(p n)
-
-Draws that are alike share a whole number, which counts as often as they are drawn. Only where that is small, and where
-margins are linear in the decisions: no KPI has bounds. Where it is not done, it is said why.
-
-Reference: Luedtke and Ahmed (2008), A sample approximation approach for optimization with probabilistic constraints.
-DOI 10.1137/070702928
+The program is that of `kpiopt.program.order.promised.draw_by_draw`. Only where it is small, and where margins are
+linear in the decisions: no KPI has bounds. Where it is not done, it is said why.
 """
 
 from __future__ import annotations
@@ -17,16 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from kpiopt.deadline import Deadline
 from kpiopt.program.formulation.blocks import as_read
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.promises import Promise
+from kpiopt.program.order.promised.draw_by_draw import count_alike, write_draw_by_draw
 from kpiopt.program.order.steps import Solution, append_row
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.session import Session
-from kpiopt.program.trust.arrays import Floats, ProgramArrays, dot
+from kpiopt.program.trust.arrays import ProgramArrays, dot
 from kpiopt.scenario.settings import RISK_STEPS
 from kpiopt.simulation.planning.margins import planning_draws
 
@@ -124,7 +117,8 @@ def _not_exact(cascade: Cascade) -> str:
         return f"that is not done with the step {steps[0]}; leave it out of [decide] order"
     if len(cascade.graph.bounded) or scenario.curved:
         return "margins are not linear where KPIs have bounds or curves"
-    if goals * written <= MOST:
+    draws = planning_draws(cascade.graph)
+    if goals * written <= MOST or count_alike(cascade.columns, cascade.promises, draws) <= MOST:
         return ""
     few = 2 ** int(np.log2(MOST // goals)) if goals * FEWEST <= MOST else 0
     write = f"; write [odds] draws = {few}" if few else ""
@@ -140,66 +134,20 @@ def _no_end(cascade: Cascade, step: str) -> str:
 
 def _with_draws(cascade: Cascade) -> ProgramArrays:
     """Return the program whose draws are each hit or not, in place of the rows that hold it to its promises."""
-    program, columns = cascade.program, cascade.columns
+    program, draws, cuts = cascade.program, planning_draws(cascade.graph), cascade.cuts
     bare = replace(program, rows=tuple(rows for rows in program.rows if rows.name != "promise"))
-    arrays, draws, n = bare.arrays(), planning_draws(cascade.graph), cascade.graph.scenario.odds.draws
-    n = draws.book.layout.draws
-    nothing = np.zeros(len(columns.scenario.cells)), np.zeros(len(columns.level))
-    at_nothing = draws.margins(*nothing)
-    for number, promise in enumerate(cascade.promises):
-        added = float(cascade.cuts.added[number]) if len(cascade.cuts.added) else 0.0
-        arrays = _counting(arrays, cascade, promise, _slopes(cascade, promise, n), at_nothing, added)
+    added = cuts.added if len(cuts.added) else np.zeros(len(cascade.promises))
+    arrays, counting = write_draw_by_draw(bare.arrays(), cascade, draws, added)
+    for promise, counted in zip(cascade.promises, counting, strict=True):
+        row = np.zeros(arrays.n_columns)
+        row[counted.columns] = -counted.times
+        arrays = append_row(arrays, row, -float(_needed(cascade, promise, counted.number)))
     return arrays
 
 
-def _slopes(cascade: Cascade, promise: Promise, n: int) -> Floats:
-    """Return what a unit of each column adds to each goal's margin in each draw, (k * n, n_columns) float."""
-    columns, k = cascade.columns, len(promise.goals)
-    cells, levels = planning_draws(cascade.graph).slopes(promise.goals)
-    found = np.zeros((k, n, cascade.program.n_columns))
-    found[:, :, columns.stretch.positions] = cells[:, :, columns.stretch_cell]
-    found[:, :, columns.level.positions] = levels
-    found /= np.reshape(promise.scale, (k, 1, 1))
-    found[:, :, promise.column] = 1.0
-    return found.reshape(k * n, -1)
-
-
-def _counting(
-    arrays: ProgramArrays, cascade: Cascade, promise: Promise, slopes: Floats, at_nothing: Floats, added: float
-) -> ProgramArrays:
-    """Add a whole number for draws that are alike, the rows that make it 0 where a goal is missed, and their count."""
-    k, margin = len(promise.goals), at_nothing[promise.goals] / promise.scale[:, None]
-    slopes, margin, times = _alike(slopes.reshape(k, margin.shape[1], -1), margin)
-    n = len(times)
-    lower, upper = (side[: slopes.shape[1]] for side in (arrays.column_lower, arrays.column_upper))
-    least = np.sum(np.where(slopes > 0.0, slopes * lower, slopes * upper), axis=1) + margin.ravel()
-    big = np.maximum(0.0, added - least)
-    padding = np.zeros((k * n, arrays.n_columns - slopes.shape[1]))
-    draw = sp.csr_array((-big, (np.arange(k * n), np.tile(np.arange(n), k))), shape=(k * n, n))
-    rows = sp.hstack([sp.csr_array(slopes), sp.csr_array(padding), draw])
-    count = sp.hstack([sp.csr_array((1, arrays.n_columns)), sp.csr_array(times[None, :])])
-    before = sp.hstack([arrays.matrix, sp.csr_array((arrays.n_rows, n))])
-    return replace(
-        arrays,
-        cost=np.concatenate([arrays.cost, np.zeros(n)]),
-        matrix=sp.csr_array(sp.vstack([before, rows, count])),
-        row_lower=np.concatenate([arrays.row_lower, added - margin.ravel() - big, [promise.needed(int(times.sum()))]]),
-        row_upper=np.concatenate([arrays.row_upper, np.full(k * n + 1, np.inf)]),
-        column_lower=np.concatenate([arrays.column_lower, np.zeros(n)]),
-        column_upper=np.concatenate([arrays.column_upper, np.ones(n)]),
-        integer=np.concatenate([arrays.integer, np.ones(n, dtype=bool)]),
-    )
-
-
-def _alike(slopes: Floats, margin: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the slopes (k * m, n_columns) and margins (k, m) of draws that differ, and how often each is drawn, (m,).
-
-    Parameters
-    ----------
-    slopes : (k, n, n_columns) float
-    margin : (k, n) float
-    """
-    every = np.concatenate([slopes, margin[:, :, None]], axis=2).transpose(1, 0, 2).reshape(margin.shape[1], -1)
-    size = np.maximum(np.abs(every).max(axis=0), 1e-300)
-    _, first, times = np.unique(np.round(every / size, 11), axis=0, return_index=True, return_counts=True)
-    return slopes[:, first].reshape(-1, slopes.shape[2]), margin[:, first], times.astype(float)
+def _needed(cascade: Cascade, promise: Promise, number: int) -> int:
+    """Return how many draws have to be hit: more than are promised where other draws asked for more of them."""
+    cuts, n = cascade.cuts, planning_draws(cascade.graph).book.layout.draws
+    held = [int(cut.weight.sum()) for cut in cuts.cuts if cut.promise == number and not cut.is_exact]
+    more = max(held, default=0) if cuts.made_again and not cuts.added.any() else 0
+    return max(promise.needed(n), more)

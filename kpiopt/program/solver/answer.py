@@ -46,6 +46,8 @@ class SolverOptions:
         Of rows, bounds and reduced costs in the scaled program, at least 1e-10.
     precise : bool
         Whether answers are refined as far as floats carry, rather than until they are good.
+    most_nodes : int
+        Nodes after which a search for whole numbers ends, INTERRUPTED; 0 for any number.
     """
 
     deadline: Deadline = NEVER
@@ -56,6 +58,7 @@ class SolverOptions:
     method: str = "simplex"
     feasibility_tolerance: float = ASKED_FOR
     precise: bool = False
+    most_nodes: int = 0
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _ENDINGS = {
     highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
     highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
     highspy.HighsModelStatus.kInterrupt: Status.INTERRUPTED,
+    highspy.HighsModelStatus.kSolutionLimit: Status.INTERRUPTED,
 }
 
 _new_highs: Callable[[], Any] = highspy.Highs
@@ -151,6 +152,7 @@ class Solver:
             "mip_feasibility_tolerance": tolerance,
             "mip_rel_gap": 0.0,
             "mip_abs_gap": 0.0,
+            "mip_max_nodes": options.most_nodes or highspy.kHighsIInf,
             "time_limit": max(0.0, seconds) + self._highs.getRunTime(),
             **dict(rung.settings),
         }

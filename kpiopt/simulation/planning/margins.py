@@ -56,10 +56,7 @@ class PlanningDraws(Redraw):
         A value that rounds to the target is a hit, up to `leeway` below it. Of a goal that is the same in all draws
         the whole target is asked, as of a plan value. NaN for goals that are not looked at.
         """
-        own = np.empty((len(self.goals), self.book.layout.draws))
-        sign, least = np.where(self.rule.is_down, -1.0, 1.0)[:, None], self._least[list(self.goals), None]
-        for here, delta in self._goal_chunks(stretch, levels):
-            own[:, here] = sign * (delta - least)
+        own = self._beyond(stretch, levels)
         uncertain = ~is_certain(own)
         own[uncertain] += self.leeway[list(self.goals)][uncertain, None]
         if len(own) == len(self._least):
@@ -67,6 +64,14 @@ class PlanningDraws(Redraw):
         found = np.full((len(self._least), own.shape[1]), np.nan)
         found[list(self.goals)] = own
         return found
+
+    def _beyond(self, stretch: Floats, levels: Floats) -> Floats:
+        """Return how far each draw's value lies beyond the target of each goal that is looked at, in its direction."""
+        own = np.empty((len(self.goals), self.book.layout.draws))
+        sign, least = np.where(self.rule.is_down, -1.0, 1.0)[:, None], self._least[list(self.goals), None]
+        for here, delta in self._goal_chunks(stretch, levels):
+            own[:, here] = sign * (delta - least)
+        return own
 
     @property
     def _goal_rule(self) -> HitRule:
@@ -206,6 +211,8 @@ class PlanningDraws(Redraw):
         (k, n_draws, n_cells) and (k, n_draws, n_levels) float
         """
         draws, cells, levels = self.book.layout.draws, len(self.graph.scenario.cells), len(self.graph.level_node)
+        if cells + levels < len(goals) * draws:
+            return self._slopes_by_decision(goals)
         found = np.zeros((len(goals), draws, cells)), np.zeros((len(goals), draws, levels))
         for place, goal in enumerate(goals.tolist()):
             for draw in range(draws):
@@ -213,6 +220,23 @@ class PlanningDraws(Redraw):
                 weight[goal, draw] = 1.0
                 found[0][place, draw], found[1][place, draw] = self.effects(np.zeros(cells), np.zeros(levels), weight)
         return found
+
+    def _slopes_by_decision(self, goals: Integers) -> tuple[Floats, Floats]:
+        """Return the same by one pass over all draws for each decision."""
+        sizes = len(self.graph.scenario.cells), len(self.graph.level_node)
+        found = [np.zeros((len(goals), self.book.layout.draws, size)) for size in sizes]
+        nothing = np.zeros(sizes[0]), np.zeros(sizes[1])
+        start, moves = (
+            self._beyond(*nothing),
+            np.concatenate([self.graph.scenario.cells.has_decision, np.ones(sizes[1], bool)]),
+        )
+        here = np.searchsorted(self.goals, goals)
+        for at in np.flatnonzero(moves).tolist():
+            one = np.zeros(sum(sizes))
+            one[at] = 1.0
+            block, place = (0, at) if at < sizes[0] else (1, at - sizes[0])
+            found[block][:, :, place] = (self._beyond(one[: sizes[0]], one[sizes[0] :]) - start)[here]
+        return found[0], found[1]
 
     @property
     def is_bent(self) -> bool:

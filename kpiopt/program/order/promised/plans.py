@@ -14,8 +14,9 @@ import numpy as np
 
 from kpiopt.errors import Uncertified
 from kpiopt.program.formulation.cascade import Cascade
-from kpiopt.program.formulation.cuts import Margins
 from kpiopt.program.formulation.promises import LEFT, Cuts
+from kpiopt.program.order.promised.draw_by_draw import LinearMargins
+from kpiopt.program.order.promised.few_draws import CheckOdds, few_draws
 from kpiopt.program.order.promised.same_hits import hold_hits
 from kpiopt.program.order.promised.search import Check, Progress, Search, promise_noise
 from kpiopt.program.order.steps import Solution
@@ -31,11 +32,11 @@ FAR = 100.0
 
 def solve_promised(
     cascade: Cascade,
-    draws: Margins,
+    draws: LinearMargins,
     check: Check,
+    check_odds: CheckOdds,
     options: SolverOptions,
     progress: Progress = lambda _: None,
-    near: Cuts | None = None,
 ) -> tuple[Cascade, Solution]:
     """Solve a cascade so that it keeps its promises, or lacks as little as its order allows.
 
@@ -44,10 +45,8 @@ def solve_promised(
     cascade : Cascade
         Without cuts.
     draws : Margins
-    check : callable
-        Tells what a plan lacks in other draws.
-    near : Cuts, optional
-        Of a cascade that promises other odds of the same goals: rows are made at its plans from the beginning.
+    check, check_odds : callable
+        Tell what a plan lacks in other draws: of the margin, and of the odds.
 
     Returns
     -------
@@ -58,17 +57,21 @@ def solve_promised(
     ------
     InfeasibleProgram, Unbounded, Uncertified, LimitReached
     """
+    few = few_draws(cascade, draws, options)
+    found = few.solve(check_odds) if few else None
+    if found:
+        return found
     if any(promise.name == "odds" for promise in cascade.promises):
         return _hold_best(cascade, draws, check, options, progress)
     begun = [Cuts(left=left) for left in LEFT[: None if any(p.is_mean for p in cascade.promises) else 1]]
     for cuts in begun[:-1]:
         with suppress(Uncertified):
-            return Search(replace(cascade, cuts=cuts), draws, options, progress, near, check).run_checked()
-    return Search(replace(cascade, cuts=begun[-1]), draws, options, progress, near, check).run_checked()
+            return Search(replace(cascade, cuts=cuts), draws, options, progress, None, check).run_checked()
+    return Search(replace(cascade, cuts=begun[-1]), draws, options, progress, None, check).run_checked()
 
 
 def _hold_best(
-    cascade: Cascade, draws: Margins, check: Check, options: SolverOptions, progress: Progress
+    cascade: Cascade, draws: LinearMargins, check: Check, options: SolverOptions, progress: Progress
 ) -> tuple[Cascade, Solution]:
     """Return the plan of all steps that is left the best odds that were found, and if need be their very plan."""
     best, found = find_best_odds(cascade, draws, options, progress)
@@ -92,7 +95,7 @@ def _hold_best(
 
 
 def find_best_odds(
-    cascade: Cascade, draws: Margins, options: SolverOptions, progress: Progress = lambda _: None
+    cascade: Cascade, draws: LinearMargins, options: SolverOptions, progress: Progress = lambda _: None
 ) -> tuple[float, Cuts | None]:
     """Return the largest share of the planning draws in which all goals are hit together, as far as it is found.
 
@@ -112,6 +115,10 @@ def find_best_odds(
         The share, and rows that this plan keeps with nothing lacking, the last of them made at the plan itself; None
         where no draw is hit.
     """
+    few = few_draws(cascade, draws, options)
+    exact = few.best_odds() if few else None
+    if exact:
+        return exact
     opened = _opened(cascade)
     best, share, found = 0.0, FIRST_SHARE, None
     for _ in range(MOST_SHARES):

@@ -8,6 +8,7 @@ solved over it. Rows are added for the draws that a plan misses, until it misses
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +21,12 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats
 
+Place = tuple[Floats, Floats]
+"""A plan: its stretch by column, and its levels."""
 MOST_ROUNDS, AT_ONCE = 60, 4
 """How often rows are added, and for how many draws of each goal at once."""
+NEAR = 1e-12
+"""Share of the largest margin that is rounding."""
 HELD = 1e-9
 """Share of what is in hand that is left to rounding."""
 BEYOND = 1e-3
@@ -30,7 +35,7 @@ BEYOND = 1e-3
 
 def hold_hits(
     bare: Cascade, opened: Cascade, draws: Margins, cuts: Cuts, position: int, noise: float,
-    at: tuple[Floats, Floats], options: SolverOptions,
+    at: Place, options: SolverOptions,
 ) -> tuple[Cascade, Solution]:  # fmt: skip
     """Solve the order over the plans that hit the draws that one has hit.
 
@@ -53,79 +58,99 @@ def hold_hits(
     at : pair of (n_stretch,) and (n_levels,) float
         The plan.
     """
-    hold = _Hold(draws, cuts, position, at, bare)
     lift, column = BEYOND * noise, bare.promises[position].column
-    hits = hold.hit(hold.own(bare, at), lift)
+    others = replace(cuts, cuts=tuple(cut for cut in cuts.cuts if cut.promise != position))
+
+    def held(cascade: Cascade, least: float) -> tuple[Cascade, Solution]:
+        sides = cuts.lift.copy()
+        sides[position] = least
+        return hold_draws(cascade, draws, {position: hits}, replace(others, lift=sides), at, options)
+
+    hits = hit_draws(bare, draws, position, at, lift)
     if not hits.any():
-        lift, hits = 0.0, hold.hit(hold.own(bare, at), 0.0)
+        lift, hits = 0.0, hit_draws(bare, draws, position, at, 0.0)
     best = lift
     for _ in range(MOST_ROUNDS):
-        _, solution = hold.solve(opened, hits, 0.0, options)
-        at = bare.columns.stretch.of(solution.x), bare.columns.level.of(solution.x)
-        more = hold.hit(hold.own(bare, at), lift)
+        _, solution = held(opened, 0.0)
+        more = hit_draws(bare, draws, position, place_of(bare, solution), lift)
         if np.count_nonzero(more) < np.count_nonzero(hits):
             break
         best = max(lift, -float(solution.x[column]) * (1.0 - HELD) - lift)
         if np.array_equal(more | hits, hits):
             break
         hits = more
-    cascade, solution = hold.solve(bare, hits, best, options)
-    at = bare.columns.stretch.of(solution.x), bare.columns.level.of(solution.x)
-    share = float(np.mean(hold.hit(hold.own(bare, at), 0.0)))
+    cascade, solution = held(bare, best)
+    share = float(np.mean(hit_draws(bare, draws, position, place_of(bare, solution), 0.0)))
     return replace(cascade, cuts=replace(cascade.cuts, odds=share)), solution
 
 
-class _Hold:
-    """Rows for draws that are hit."""
+def hold_draws(
+    bare: Cascade, draws: Margins, hits: Mapping[int, Flags], held_to: Cuts, at: Place, options: SolverOptions
+) -> tuple[Cascade, Solution]:
+    """Solve the order over the plans that hit given draws.
 
-    def __init__(self, draws: Margins, cuts: Cuts, position: int, at: tuple[Floats, Floats], bare: Cascade) -> None:
-        self.draws, self.cuts, self.position, self.at = draws, cuts, position, at
-        self.promise = bare.promises[position]
-        self.certain = self.promise.certain(self.margins(bare, at))
+    Parameters
+    ----------
+    bare : Cascade
+        Without cuts.
+    draws : Margins
+    hits : dict of int to (n_draws,) bool
+        By promise the draws that are to be hit.
+    held_to : Cuts
+        Rows of the other promises, and the margin that a hit needs.
+    at : pair of (n_stretch,) and (n_levels,) float
+        A plan that hits them.
+    """
+    rows, lift = list(held_to.cuts), held_to.lift
+    certain = {p: bare.promises[p].certain(_margins(bare, draws, at)) for p in hits}
 
-    def margins(self, cascade: Cascade, at: tuple[Floats, Floats]) -> Floats:
-        """Return the margins of all goals in a plan, (n_goals, n_draws) float."""
-        cells = np.zeros(len(cascade.columns.scenario.cells))
-        cells[cascade.columns.stretch_cell] = at[0]
-        return self.draws.margins(cells, at[1])
-
-    def own(self, cascade: Cascade, at: tuple[Floats, Floats]) -> Floats:
-        """Return the margins of the promise's goals in a plan, relative to their scales, (k, n_draws) float."""
-        return np.asarray(self.margins(cascade, at)[self.promise.goals] / self.promise.scale[:, None])
-
-    def hit(self, own: Floats, least: float) -> Flags:
-        """Return the draws in which all goals that are not certain have a margin."""
-        return np.asarray(np.all(own[~self.certain] >= least, axis=0))
-
-    def row(self, cascade: Cascade, goal: int, chosen: Flags) -> Cut:
-        """Return the row of one goal in some draws."""
-        counted = np.zeros((len(self.promise.goals), len(chosen)), dtype=bool)
+    def row(position: int, goal: int, chosen: Flags) -> Cut:
+        promise = bare.promises[position]
+        counted = np.zeros((len(promise.goals), len(chosen)), dtype=bool)
         counted[goal] = True
-        weight = chosen.astype(float)
-        cut = build_cut(self.draws, cascade.columns, self.position, self.promise, weight, counted, self.at)
-        return replace(cut, is_exact=bool(self.certain[goal]))
+        cut = build_cut(draws, bare.columns, position, promise, chosen.astype(float), counted, at)
+        return replace(cut, is_exact=bool(certain[position][goal]))
 
-    def solve(self, cascade: Cascade, hits: Flags, lift: float, options: SolverOptions) -> tuple[Cascade, Solution]:
-        """Solve the order over the plans that hit these draws."""
-        columns, sides = cascade.columns, self.cuts.lift.copy()
-        sides[self.position] = lift
-        rows = [cut for cut in self.cuts.cuts if cut.promise != self.position]
-        rows += [self.row(cascade, g, hits) for g in range(len(self.promise.goals))]
-        held = with_cuts(cascade, replace(self.cuts, cuts=tuple(rows), lift=sides))
-        for _ in range(MOST_ROUNDS):
-            solution = solve_program(held.program, options)
-            f = float(solution.x[self.promise.column])
-            own = self.own(cascade, (columns.stretch.of(solution.x), columns.level.of(solution.x))) + f
-            near = 1e-9 * max(1.0, float(np.abs(own).max()))
-            more = [(g, d) for g in np.flatnonzero(~self.certain) for d in _missed(own[g], hits, lift - near)]
-            if not more:
-                break
-            rows += [self.row(cascade, int(g), np.arange(len(hits)) == d) for g, d in more]
-            held = with_cuts(cascade, replace(self.cuts, cuts=tuple(rows), lift=sides))
-        return held, solution
+    rows += [row(p, g, chosen) for p, chosen in hits.items() for g in range(len(certain[p]))]
+    alone = set[tuple[int, int, int]]()
+    for _ in range(MOST_ROUNDS):
+        held = with_cuts(bare, replace(held_to, cuts=tuple(rows)))
+        solution = solve_program(held.program, options)
+        margins, more = _margins(bare, draws, place_of(bare, solution)), set[tuple[int, int, int]]()
+        for p, chosen in hits.items():
+            promise = bare.promises[p]
+            own = margins[promise.goals] / promise.scale[:, None] + float(solution.x[promise.column])
+            near = NEAR * max(1.0, float(np.abs(own).max()))
+            for g in np.flatnonzero(~certain[p]).tolist():
+                more.update((p, g, d) for d in _missed(own[g], chosen, lift[p] - near))
+        if not more - alone:
+            break
+        rows += [row(p, g, np.arange(len(hits[p])) == d) for p, g, d in sorted(more - alone)]
+        alone |= more
+    return held, solution
+
+
+def hit_draws(cascade: Cascade, draws: Margins, position: int, at: Place, least: float) -> Flags:
+    """Return the draws in which all goals of a promise that are not certain have a margin, (n_draws,) bool."""
+    promise, margins = cascade.promises[position], _margins(cascade, draws, at)
+    own = margins[promise.goals] / promise.scale[:, None]
+    return np.asarray(np.all(own[~promise.certain(margins)] >= least, axis=0))
+
+
+def place_of(cascade: Cascade, solution: Solution) -> Place:
+    """Return the decisions of a solution."""
+    return cascade.columns.stretch.of(solution.x), cascade.columns.level.of(solution.x)
+
+
+def _margins(cascade: Cascade, draws: Margins, at: Place) -> Floats:
+    """Return the margins of all goals in a plan, (n_goals, n_draws) float."""
+    cells = np.zeros(len(cascade.columns.scenario.cells))
+    cells[cascade.columns.stretch_cell] = at[0]
+    return draws.margins(cells, at[1])
 
 
 def _missed(margin: Floats, hits: Flags, least: float) -> list[int]:
-    """Return the draws that are held and missed by most."""
+    """Return the draws that are held and missed by most, draws that are alike once."""
     missed = np.flatnonzero(hits & (margin < least))
-    return [int(d) for d in missed[np.argsort(margin[missed], kind="stable")[:AT_ONCE]]]
+    _, first = np.unique(np.round(margin[missed] / max(1e-300, float(np.abs(margin).max())), 9), return_index=True)
+    return [int(d) for d in missed[first[:AT_ONCE]]]

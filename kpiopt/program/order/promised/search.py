@@ -63,7 +63,7 @@ def promise_noise(cascade: Cascade) -> list[float]:
     return [float(np.min(noise[p.goals] / p.scale)) for p in cascade.promises]
 
 
-def _is_worse(again: tuple[Cascade, Solution], found: tuple[Cascade, Solution]) -> bool:
+def is_worse(again: tuple[Cascade, Solution], found: tuple[Cascade, Solution]) -> bool:
     """Whether a step that is about promises is worse, by more than rounding."""
     columns, objectives = [promise.column for promise in found[0].promises], found[0].program.objectives
     steps = zip(objectives, again[1].steps, found[1].steps, strict=False)  # the reference comes after all of them
@@ -192,7 +192,7 @@ class Search:
                 again = self.run()
             except Uncertified:
                 break
-            if not self._has_all_that_is_asked() or _is_worse(again, found):
+            if not self._has_all_that_is_asked() or is_worse(again, found):
                 break
             found = again
         return found
