@@ -202,20 +202,20 @@ def solve_order(
     """Solve the steps of a program over given arrays (such as with whole numbers fixed).
 
     Where the plan is not certified, what was taken for rounding may have counted: the order is taken again with answers
-    as precise as floats can be, and with smaller duals.
+    as precise as floats can be, with smaller duals, at last in fractions.
 
     Parameters
     ----------
     limits : mapping of int to float, optional
         What later steps may bring a step with slack to, where that does not follow from these arrays alone.
     """
-    limits = limits or {}
-    solver = solver or FreshSolver()
+    limits, solver = limits or {}, solver or FreshSolver()
     for significant in CLOSER:
         with suppress(Uncertified):
             return _solve_order(program, _Order(arrays, arrays, significant, limits=limits), options, progress, solver)
         options = replace(options, precise=True)
-    return _solve_order(program, _Order(arrays, arrays, LAST_DIGITS, limits=limits), options, progress, solver)
+    last = _Order(arrays, arrays, LAST_DIGITS, limits=limits)
+    return _solve_order(program, last, replace(options, exact=True), progress, solver)
 
 
 def _solve_order(

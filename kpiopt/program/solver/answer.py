@@ -48,6 +48,8 @@ class SolverOptions:
         Whether answers are refined as far as floats carry, rather than until they are good.
     most_nodes : int
         Nodes after which a search for whole numbers ends, INTERRUPTED; 0 for any number.
+    exact : bool
+        Whether small programs are solved in fractions at once, not only where nothing else succeeds.
     """
 
     deadline: Deadline = NEVER
@@ -59,6 +61,7 @@ class SolverOptions:
     feasibility_tolerance: float = ASKED_FOR
     precise: bool = False
     most_nodes: int = 0
+    exact: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,15 +132,16 @@ class Session:
             self._stop.clear()
         if not self._arrays.n_columns:
             return self._answer_without_columns()
-        answer, self._fixed = Answer(Status.UNKNOWN), None
+        self._fixed = None
+        answer = self._in_fractions() if self._options.exact else Answer(Status.UNKNOWN)
         for rung in LADDER:
-            answer = replace(self._try(rung), attempt=rung.name)
             if answer.status is not Status.UNKNOWN:
                 break
-        else:
+            answer = replace(self._try(rung), attempt=rung.name)
+        if answer.status is Status.UNKNOWN:
             answer = self._in_fractions()
-            if answer.status is Status.UNKNOWN:
-                answer = self._with_narrow_boxes_shut()
+        if answer.status is Status.UNKNOWN:
+            answer = self._with_narrow_boxes_shut()
         return replace(answer, seconds=time.monotonic() - started)
 
     def _with_narrow_boxes_shut(self) -> Answer:

@@ -60,6 +60,7 @@ KNOWN = (
     516744,
     517041,
     600062,
+    602661,
 )
 """Seeds that went without a plan once: duals, or misses of a goal, that were taken for rounding, and rounding for
 a clash; or decisions too small to be told from 0."""
