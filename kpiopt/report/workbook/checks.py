@@ -83,6 +83,12 @@ def _tree_checks(plan: PlanRows, sheets: Mapping[str, Sheet], name: str, positio
             leaves = _leaves(sheet, header)
             text = f"=SUMPRODUCT({sheet.span('last')},{sheet.span(header)})"
             yield f"{kpi.name}: {header} of the last units, and what is nobody's, add up", Formula(text, leaves), here
+    if kpi.roll_up == "mean" and not any(plan.rows[plan.row_at[n]].get("over_assignment") for n in nodes):
+        text = f"=SUM({sheet.span('beyond')})"
+        yield (
+            f"{kpi.name}: targets that differ from the mean of those below by more than rounding",
+            Formula(text, sum(_values(sheet, "beyond"))), 0.0,
+        )  # fmt: skip
 
 
 def _leaves(sheet: Sheet, header: str) -> float:

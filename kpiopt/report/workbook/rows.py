@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from kpiopt.graph import NodeKind
+from kpiopt.plan.limit_names import stopped_words
+from kpiopt.plan.plan import asked_inside_bounds
 from kpiopt.report.numbers import decimals_of_step
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.workbook.sheet import Column
@@ -107,6 +109,17 @@ class PlanRows:
         return (*columns[:after], Column(name, width=10), *columns[after:]) if self.periods else columns
 
     @cached_property
+    def asked(self) -> Floats:
+        """Targets before rounding, without cushions, (n_nodes,) float."""
+        return asked_inside_bounds(self.source.graph, self.source.stretch, self.source.levels)[1]
+
+    def nobody_asked(self, node: int) -> float:
+        """Return what of a target before rounding is nobody's: more than those below come to."""
+        below = self.below.get(node, [])
+        left = float(self.asked[node] - self.share_above[below] @ self.asked[below]) if below else 0.0
+        return 0.0 if is_same(left, 0.0, abs(float(self.asked[node]))) else left
+
+    @cached_property
     def share_above(self) -> Floats:
         """What each node counts in the one that it rolls up to, (n_nodes,) float."""
         return self.source.graph.roll_up_above[1]
@@ -124,6 +137,10 @@ class PlanRows:
         for kpi in dict.fromkeys([*goals, *self.source.scenario.kpis]):
             if any(self.below.get(top) for top in self.tops(position[kpi])):
                 yield position[kpi]
+
+    def stopped_by(self, row: Row) -> str | None:
+        """Return what stops a target in words."""
+        return stopped_words(self.source.scenario, row["binding"]) if row["binding"] else None
 
     def unit_name(self, node: int) -> str:
         """Return the name of a node's unit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +37,8 @@ TREE_COLUMNS = (
     Column("odds", "odds", "bar"), Column("odds from", "odds"), Column("odds to", "odds"),
     Column("stopped by", "text", "red"), Column("counts", "share", width=9), Column("last", "flag", width=6),
 )  # fmt: skip
+MEAN_COLUMNS = (Column("mean below", "number"), Column("by rounding", "number"), Column("beyond", "flag", width=8))
+"""For what is a mean: what the targets below come to, what rounding makes of it, and whether it is more than that."""
 
 
 def targets_sheet(plan: PlanRows) -> Sheet:
@@ -54,7 +57,7 @@ def targets_sheet(plan: PlanRows) -> Sheet:
             "higher" if kpi.sign > 0 else "lower", values["baseline"], values["plan"], values["target"],
             *_asked(at, FIRST + place, values["baseline"], values["target"]), values["stretch"], low, high,
             *_room(at, FIRST + place, values["stretch"], low, high), values["reference"],
-            *odds_fields(values["odds"], row["odds_low"], row["odds_high"]), row["binding"],
+            *odds_fields(values["odds"], row["odds_low"], row["odds_high"]), plan.stopped_by(row),
             number(row["unassigned"]) or None, row["lock_reason"], row["lock_owner"],
             row.get("over_assignment"),
         ])  # fmt: skip
@@ -165,7 +168,8 @@ class _Tree:
         self.plan, self.kpi, self.position, self.name = plan, plan.kpis[position], position, name
         self.is_sum = self.kpi.roll_up == "sum"
         by_period = (Column(target_in(period), "number") for period in plan.periods)
-        self.columns = (*TREE_COLUMNS[:4], *by_period, *TREE_COLUMNS[4:])
+        means = () if self.is_sum else MEAN_COLUMNS
+        self.columns = (*TREE_COLUMNS[:4], *by_period, *means, *TREE_COLUMNS[4:])
         self.at = letters_of(self.columns)
         self.order: list[tuple[int, int, bool]] = []  # node, depth, whether it is what is nobody's there
         depth = self._deepest(most)
@@ -200,7 +204,8 @@ class _Tree:
     def _nobody(self, node: int, period: int = -1) -> tuple[float, float]:
         """Return what of plan and target is nobody's at a unit."""
         row = self._fields(node, period)
-        return number(row["unassigned"]) or 0.0, number(row["unassigned_target"]) or 0.0
+        asked = row["unassigned_target"] if self.is_sum or period >= 0 else self.plan.nobody_asked(node)
+        return number(row["unassigned"]) or 0.0, number(asked) or 0.0
 
     def _fields(self, node: int, period: int) -> Row:
         """Return the row of the targets table of a unit, in a period or of the horizon."""
@@ -213,7 +218,7 @@ class _Tree:
         graph, nodes = self.plan.source.graph, self.plan.nodes
         everywhere = int(np.count_nonzero((graph.kpi[nodes] == self.position) & (graph.period[nodes] < 0)))
         hidden = everywhere - sum(not nobody for _, _, nobody in self.order)
-        how = "" if self.is_sum else ", weighted by the column counts"
+        how = "" if self.is_sum else ", weighted by the column counts; targets are rounded each on its own"
         what = "sum" if self.is_sum else "mean"
         more = f"; {hidden:,} units further down are left out" if hidden else ""
         title = f"{self.kpi.name}, {self.kpi.unit}" if self.kpi.unit else self.kpi.name
@@ -241,8 +246,8 @@ class _Tree:
         if nobody:
             more, more_asked = self._nobody(node)
             later = [self._nobody(node, t)[1] if self.is_sum else None for t in range(len(self.plan.periods))]
-            return [NOBODY, "", 0.0, more_asked if self.is_sum else None, *later, None, None, more, *[None] * 8, counts,
-                    1.0]  # fmt: skip
+            return [NOBODY, "", 0.0, more_asked, *later,
+                    *[None] * (2 if self.is_sum else 5), more, *[None] * 8, counts, 1.0]  # fmt: skip
         children = self.children[i]
         baseline, plan, target = (number(row[name]) for name in ("baseline", "plan", "target"))
         low, stretch, high = number(row["min_stretch"]), number(row["stretch"]), number(row["max_stretch"])
@@ -250,9 +255,9 @@ class _Tree:
             self.plan.unit_name(node), row["unit"],
             self._rolled("baseline", children, baseline),
             self._rolled("target", children, target) if self.is_sum else target, *self._by_period(node, children),
-            *_asked(self.at, FIRST + i, baseline, target), self._rolled("plan", children, plan), stretch, high,
+            *self._below_a_mean(i, target), *_asked(self.at, FIRST + i, baseline, target), self._rolled("plan", children, plan), stretch, high,
             *_room(self.at, FIRST + i, stretch, low, high),
-            *odds_fields(row["odds"], row["odds_low"], row["odds_high"]), row["binding"],
+            *odds_fields(row["odds"], row["odds_low"], row["odds_high"]), self.plan.stopped_by(row),
             counts, 0.0 if children else 1.0,
         ]  # fmt: skip
 
@@ -261,6 +266,28 @@ class _Tree:
         for t in range(len(self.plan.periods)):
             target = number(self._fields(node, t)["target"])
             yield self._rolled("target", children, target, t) if self.is_sum else target
+
+    def _below_a_mean(self, i: int, target: float | None) -> list[Field]:
+        """Return for a mean what the targets below come to, what rounding adds to that, and 1 where it cannot."""
+        children = self.children[i]
+        if self.is_sum or target is None or not children:
+            return [] if self.is_sum else [None] * 3
+        text, parts = self._over("target", children)
+        if not text:
+            return [None] * 3
+        mean = sum(parts)
+        r, rounded = FIRST + i, target - mean
+        by = f"{self.at['by rounding']}{r}"
+        return [Formula(text, mean), Formula(f"={self.at['target']}{r}-{self.at['mean below']}{r}", rounded),
+                Formula(f"=IF(ABS({by})<={self.most_rounding:.9E},0,1)", float(abs(rounded) > self.most_rounding))]  # fmt: skip
+
+    @cached_property
+    def most_rounding(self) -> float:
+        """By how much rounding can part a target from the mean of those below: twice what it moves one at most."""
+        graph, nodes = self.plan.source.graph, self.plan.nodes
+        nodes = nodes[(graph.kpi[nodes] == self.position) & (graph.period[nodes] < 0)]
+        target, asked = self.plan.source.targets[nodes], self.plan.asked[nodes]
+        return float(2.0 * np.nanmax(np.abs(target - asked)) + 1e-9 * max(1.0, np.nanmax(np.abs(target))))
 
     def _amount(self, name: str, i: int, period: int = -1) -> float:
         """Return an amount of a row, as its own number."""
@@ -274,6 +301,13 @@ class _Tree:
         """Return an amount as a formula over the rows below, where it is what they come to."""
         if not children or value is None:
             return value
+        text, parts = self._over(name, children, period)
+        if not text:
+            return value
+        return Formula(text, value) if is_same(sum(parts), value, sum(map(abs, parts))) else value
+
+    def _over(self, name: str, children: list[int], period: int = -1) -> tuple[str, list[float]]:
+        """Return a formula over rows below, "" where it would be too long, and what each of them adds to it."""
         counts = [1.0 if self.is_sum or self.order[j][2] else float(self.plan.share_above[self.order[j][0]])
                   for j in children]  # fmt: skip
         parts = [self._amount(name, j, period) * c for j, c in zip(children, counts, strict=True)]
@@ -284,9 +318,7 @@ class _Tree:
             text = f"=SUM({','.join(_span(column, *run) for run in pieces)})"
         else:
             text = "=" + "+".join(f"SUMPRODUCT({_span(column, *run)},{_span(weight, *run)})" for run in pieces)
-        if len(pieces) > MOST_PIECES or len(text) > LONGEST_FORMULA:
-            return value
-        return Formula(text, value) if is_same(sum(parts), value, sum(map(abs, parts))) else value
+        return "" if len(pieces) > MOST_PIECES or len(text) > LONGEST_FORMULA else text, parts
 
     def _charts(self, rows: list[list[Field]]) -> Iterator[Bars]:
         """Draw the first level that has several units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_the_targets_are_those_of_the_run(name):
         assert ours["unit id"] == theirs["unit"]
         for column in ("baseline", "plan", "target"):
             assert ours[column] == pytest.approx(theirs[column], rel=1e-15)
-        assert (ours["stopped by"] or "") == (theirs["binding"] or "")
+        assert (ours["stopped by"] == "") == (not theirs["binding"])
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -115,6 +116,51 @@ def test_totals_are_formulas_over_the_rows_below():
     text.values["Sales", leaf] += 1000.0
     moved = [cell for cell in sums if text.work_out("Sales", cell) != text.values["Sales", cell]]
     assert len(moved) == 1
+
+
+@pytest.mark.parametrize("name", ["scorecard", "by-period"])
+def test_targets_of_means_tie_out_but_for_rounding(name):
+    """Worked out anew: each is the mean of those below and what is nobody's, and rounding is at most a step."""
+    text, kpis = WorkbookText(book(name)), source(name).scenario.kpis.values()
+    told = [k for k in kpis if k.roll_up == "mean" and k.name in text.names]
+    assert told
+    for kpi in told:
+        found, above = rows(book(name), kpi.name), []
+        for i, row in enumerate(found):
+            if row["mean below"] != "":
+                cells = text.formulas[kpi.name, f"{kpi_column(text, kpi.name, 'mean below')}{5 + i}"]
+                below = [found[r - 5] for r in rows_of_first_span(cells)]
+                assert row["mean below"] == pytest.approx(sum(r["counts"] * r["target"] for r in below))
+                assert sum(r["counts"] for r in below if r["unit id"]) == pytest.approx(1.0)
+                assert row["by rounding"] == pytest.approx(row["target"] - row["mean below"], abs=1e-9)
+                assert kpi.step is None or abs(row["by rounding"]) <= kpi.step + 1e-9
+                above.append(row)
+        assert above
+        checks = [r for r in rows(book(name), "Checks") if str(r["check"]).startswith(f"{kpi.name}: targets that")]
+        assert [r["result"] for r in checks] == ["OK"]
+        column = kpi_column(text, kpi.name, "target")
+        text.values[kpi.name, f"{column}5"] += 10 * (kpi.step or 1.0)
+        by, beyond = (kpi_column(text, kpi.name, h) for h in ("by rounding", "beyond"))
+        text.values[kpi.name, f"{by}5"] = text.work_out(kpi.name, f"{by}5")
+        assert text.work_out(kpi.name, f"{beyond}5") == 1.0
+
+
+def rows_of_first_span(formula: str) -> list[int]:
+    """The rows that the first arguments of a formula's SUMPRODUCTs name."""
+    found: list[int] = []
+    for first, last in re.findall(r"SUMPRODUCT\([A-Z]+(\d+)(?::[A-Z]+(\d+))?,", formula):
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def kpi_column(text: WorkbookText, sheet: str, header: str) -> str:
+    """The letters of a column."""
+    return next(cell[:-1] for (s, cell), value in text.values.items() if s == sheet and value == header)
+
+
+def test_what_stops_a_target_is_said_in_words():
+    stops = {row["stopped by"] for row in rows(book("scorecard"), "Targets")}
+    assert stops - {""} and not any("_" in str(text) for text in stops), stops
 
 
 def test_equal_runs_give_equal_bytes():
