@@ -255,7 +255,8 @@ class _Tree:
             self.plan.unit_name(node), row["unit"],
             self._rolled("baseline", children, baseline),
             self._rolled("target", children, target) if self.is_sum else target, *self._by_period(node, children),
-            *self._below_a_mean(i, target), *_asked(self.at, FIRST + i, baseline, target), self._rolled("plan", children, plan), stretch, high,
+            *self._below_a_mean(i, target),
+            *_asked(self.at, FIRST + i, baseline, target), self._rolled("plan", children, plan), stretch, high,
             *_room(self.at, FIRST + i, stretch, low, high),
             *odds_fields(row["odds"], row["odds_low"], row["odds_high"]), self.plan.stopped_by(row),
             counts, 0.0 if children else 1.0,
@@ -278,8 +279,9 @@ class _Tree:
         mean = sum(parts)
         r, rounded = FIRST + i, target - mean
         by = f"{self.at['by rounding']}{r}"
+        most = self.most_rounding
         return [Formula(text, mean), Formula(f"={self.at['target']}{r}-{self.at['mean below']}{r}", rounded),
-                Formula(f"=IF(ABS({by})<={self.most_rounding:.9E},0,1)", float(abs(rounded) > self.most_rounding))]  # fmt: skip
+                Formula(f"=IF(ABS({by})<={most:.9E},0,1)", float(abs(rounded) > most))]  # fmt: skip
 
     @cached_property
     def most_rounding(self) -> float:
