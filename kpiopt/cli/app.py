@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cache, partial
+from inspect import getdoc
 from typing import Annotated, NoReturn
 
 import typer
@@ -94,11 +95,27 @@ app.command("schema")(start.schema)
 
 @cache
 def _command_of(word: str) -> Callable[..., object]:
-    """Put the application together with the command that is asked for alone, or whole; all takes a tenth of a start."""
+    """Put the application together with the command that is asked for alone, or whole; all takes half of a help."""
     part = copy(app)
     part.registered_commands = [command for command in app.registered_commands if command.name == word]
     part.registered_groups = []
-    return typer.main.get_command(part if part.registered_commands else app).main
+    return typer.main.get_command(part if part.registered_commands else app if word else _outline(app)).main
+
+
+def _outline(whole: typer.Typer) -> typer.Typer:
+    """Return an application whose commands have what its help shows of them: their names and what they are for."""
+    outline = copy(whole)
+    outline.registered_commands = [copy(command) for command in whole.registered_commands]
+    outline.registered_groups = [copy(group) for group in whole.registered_groups]
+    for command in outline.registered_commands:
+        command.help, command.callback = getdoc(command.callback), _leave_out
+    for group in outline.registered_groups:
+        group.typer_instance = group.typer_instance and _outline(group.typer_instance)
+    return outline
+
+
+def _leave_out() -> None:
+    """Stand for a command in an outline, which runs none."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

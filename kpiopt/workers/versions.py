@@ -40,6 +40,6 @@ def _version_of(package: str) -> str:
 def _code_digest() -> str:
     """Return a digest of kpiopt's source files: between releases, equal versions need not mean equal code."""
     folder = Path(__file__).parents[1]
-    files = sorted(folder.rglob("*.py"))
-    parts = (f"{file.relative_to(folder).as_posix()} {hash_file(file)}" for file in files)
+    files = sorted((str(file).removeprefix(str(folder)), file) for file in folder.rglob("*.py"))
+    parts = (f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for name, file in files)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
