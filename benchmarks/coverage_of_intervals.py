@@ -19,8 +19,9 @@ from scipy import stats
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Driver, Factor, Goal, Kpi, Scenario, SimulationSettings
-from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.odds import estimate_difference
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
 
 BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 CORRELATION = 0.6

@@ -14,8 +14,9 @@ import numpy as np
 
 import kpiopt
 from kpiopt.run.run import Run
-from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.difference import compare_odds, estimate_change
+from kpiopt.simulation.odds import Estimate
+from kpiopt.simulation.simulate import simulate
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 ADVENTURE, SCORECARD = SCENARIOS / "adventureworks-base.toml", SCENARIOS / "scorecard.toml"

@@ -27,7 +27,7 @@ from kpiopt.program.formulation.pyomo_bridge import build_pyomo
 from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.reading.tables.read import CELLS_TABLE, UNITS_TABLE, read_table
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 
 REPEATS = 3
 PEER_UP_TO = 10_000

@@ -17,7 +17,7 @@ from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Cells, Driver, Goal, Kpi, Scenario, SimulationSettings, Units
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 from kpiopt.workers.job import Executor, Place
 
 NOTHING = np.empty(0)

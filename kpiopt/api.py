@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kpiopt.runs.at_hand import Kept, Source, Variants, Words
     from kpiopt.runs.verification import Finding
     from kpiopt.scenario.scenario import Scenario, SimulationSettings
-    from kpiopt.simulation import Simulation
     from kpiopt.simulation.intervene import Intervention
+    from kpiopt.simulation.results import Simulation
     from kpiopt.studies.comparison.contenders import Comparisons
     from kpiopt.studies.explain import Explanation
     from kpiopt.studies.explain_limit import LevelExplanation, LimitExplanation
@@ -186,8 +186,8 @@ def simulate(
     from kpiopt.run.in_time import draw_in_time
     from kpiopt.run.spread import spread_by
     from kpiopt.runs.at_hand import decided_by, run_of, words_of
-    from kpiopt.simulation import simulate as draw
     from kpiopt.simulation.intervene import intervene
+    from kpiopt.simulation.simulate import simulate as draw
     from kpiopt.workers.executor import choose_executor
 
     deadline = Deadline.after(time_limit)

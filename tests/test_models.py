@@ -18,7 +18,7 @@ from kpiopt.errors import Problem
 from kpiopt.graph import build_graph
 from kpiopt.scenario.load import check_scenario, load_scenario
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "models"

@@ -23,7 +23,7 @@ def test_the_pipeline_of_the_docstring_runs() -> None:
     from kpiopt.program.formulation.cascade import build_cascade
     from kpiopt.program.order.whole_numbers import solve_program
     from kpiopt.program.solver.answer import SolverOptions
-    from kpiopt.simulation import simulate
+    from kpiopt.simulation.simulate import simulate
 
     named = [line.split("=")[1].split("(")[0].strip() for line in (kpiopt.__doc__ or "").splitlines() if " = " in line]
     functions = [kpiopt.load, build_graph, build_cascade, solve_program, build_plan, simulate]

@@ -29,9 +29,9 @@ from kpiopt.errors import LimitReached, Problem, UsageError
 if TYPE_CHECKING:
     from kpiopt.runs.kept_plan import KeptPlan
     from kpiopt.scenario.scenario import Scenario, SimulationSettings
-    from kpiopt.simulation import Simulation
     from kpiopt.simulation.importance import GoalDrivers
     from kpiopt.simulation.intervene import Intervention
+    from kpiopt.simulation.results import Simulation
 
 
 def simulate(
@@ -88,7 +88,7 @@ def simulate(
             answer, document = outlook.render_intervention(changed), outlook.intervention_document(changed)
             notes = (*changed.after.notes, *not_done_problems(changed.after.not_done))
         else:
-            from kpiopt.simulation import simulate as draw
+            from kpiopt.simulation.simulate import simulate as draw
 
             found = draw_in_time(
                 lambda settings: draw(*decided, settings, spread=spread, deadline=deadline), settings, deadline

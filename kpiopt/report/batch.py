@@ -12,7 +12,7 @@ from kpiopt.errors import ExitCode, Problem
 from kpiopt.report.grid import Grid, indented
 from kpiopt.report.numbers import amount
 from kpiopt.runs.batch import BatchEntry
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,9 +14,9 @@ from kpiopt.report.grid import Grid, heading
 from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, certain_words, change, percent, points
 from kpiopt.scenario.scenario import Floats
-from kpiopt.simulation import Distribution, Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference
-from kpiopt.simulation.results import PeerSpread
+from kpiopt.simulation.odds import Estimate
+from kpiopt.simulation.results import Distribution, PeerSpread, Simulation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -16,7 +16,7 @@ from kpiopt.report.limits import over_budget_lines
 from kpiopt.report.numbers import amount, change_of_target, goal_amounts, percent, target_step
 from kpiopt.run.run import BrokenLimit, JudgedPlan, Run
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,8 +14,8 @@ from kpiopt.report.grid import Grid, capital, heading, indented
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.scenario.settings import RISK_STEPS
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.inputs import ORGANIZATION_PART
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sensitivity.break_even import BreakEven, Crossing
 from kpiopt.studies.sensitivity.information import EVERYTHING
 from kpiopt.studies.sensitivity.near_optimal import Alternatives

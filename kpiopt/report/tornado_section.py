@@ -9,7 +9,7 @@ from kpiopt.report.drawing.short import short
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sensitivity.study import Sensitivity
 from kpiopt.studies.sensitivity.tornado import Bar, End, Tornado
 

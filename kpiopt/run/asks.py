@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kpiopt.scenario.over_assignment import Cushion
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 
 @dataclass(frozen=True)

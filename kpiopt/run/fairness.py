@@ -15,7 +15,7 @@ from kpiopt.run.asks import FairnessResult, PeersCompared, WithoutFairness
 from kpiopt.run.judge import goal_results
 from kpiopt.run.promised import promise_results
 from kpiopt.scenario.scenario import Fairness, Scenario
-from kpiopt.simulation import Simulation
+from kpiopt.simulation.results import Simulation
 
 CELLS_PRICED = 20_000
 """Cells up to which one more plan is made without being asked for twice."""

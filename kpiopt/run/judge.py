@@ -23,8 +23,8 @@ from kpiopt.run.promised import PromiseResult, about_odds
 from kpiopt.run.run import BrokenLimit, GoalResult, JudgedPlan, Spending
 from kpiopt.scenario.peers import peer_groups
 from kpiopt.scenario.scenario import Cells, Floats, Scenario
-from kpiopt.simulation import Simulation
 from kpiopt.simulation.hits import fall_short
+from kpiopt.simulation.results import Simulation
 
 Draw = Callable[[Plan], Simulation]
 

@@ -20,8 +20,8 @@ from kpiopt.run.asks import CushionResult
 from kpiopt.run.judge import use_of_limits
 from kpiopt.scenario.over_assignment import Cushion
 from kpiopt.scenario.scenario import Floats
-from kpiopt.simulation import Simulation
 from kpiopt.simulation.planning.margins import is_certain, planning_draws
+from kpiopt.simulation.results import Simulation
 
 FINEST = 1000
 """Cushions are found to this part: 0.1 %."""

@@ -19,9 +19,9 @@ from kpiopt.program.order.whole_numbers import solve_program
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.program.trust.arrays import Floats
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.simulation import Estimate, Simulation
-from kpiopt.simulation.odds import estimate_odds, judge_together
+from kpiopt.simulation.odds import Estimate, estimate_odds, judge_together
 from kpiopt.simulation.planning.margins import checking_draws, is_certain, planning_draws
+from kpiopt.simulation.results import Simulation
 from kpiopt.simulation.streams import Layout
 
 Progress = Callable[[str], None]

@@ -25,8 +25,8 @@ from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.promised import PromiseResult
 from kpiopt.run.robust import VariantResult
 from kpiopt.scenario.scenario import Goal, Scenario
-from kpiopt.simulation import Simulation
 from kpiopt.simulation.certainty import certain_inputs
+from kpiopt.simulation.results import Simulation
 
 if TYPE_CHECKING:
     import polars as pl

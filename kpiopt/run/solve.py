@@ -36,7 +36,8 @@ from kpiopt.run.run import JudgedPlan, Run, Spending
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.curve import NO_ODDS, refuse_curves
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.simulation import Simulation, simulate
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
 from kpiopt.simulation.streams import lay_out
 from kpiopt.workers.job import SERIAL, Executor
 

@@ -21,8 +21,8 @@ from kpiopt.errors import Infeasible, LimitReached
 from kpiopt.graph import build_graph
 from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.run.solve import SolveOptions, solve_scenario
-from kpiopt.simulation import simulate
 from kpiopt.simulation.redraw import draw_book
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.sensitivity.study import SensitivityQuestion, study_sensitivity
 from kpiopt.studies.sweep.point import PointSolver, SweepJob
 

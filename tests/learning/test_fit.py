@@ -20,7 +20,7 @@ from kpiopt.learning.period_names import Period
 from kpiopt.learning.periods import grid_of
 from kpiopt.learning.spread import spread_baselines
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 from tests.learning.conftest import MODEL
 from tests.learning.test_forecast import series_of
 

@@ -14,7 +14,7 @@ from kpiopt.run.solve import CELLS_BESIDE, SolveOptions, solve_scenario
 from kpiopt.runs.store import RunStore
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Budget, Goal
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.comparison.comparison_answer import comparisons_as_dict
 from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
 from tests.builders import Cell, build_kpi, build_scenario, build_units

@@ -12,8 +12,8 @@ from kpiopt.errors import NumericsError, Problem, UsageError
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.load import load_scenario
-from kpiopt.simulation import simulate
 from kpiopt.simulation.intervene import intervene
+from kpiopt.simulation.simulate import simulate
 from kpiopt.workers.job import SERIAL, Executor, Failure, Place
 from tests.nights import rest_at_night
 

@@ -19,9 +19,9 @@ from kpiopt.scenario.load import check_scenario, load_scenario
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings
 from kpiopt.scenario.target_grid import least_hit, target_grid
-from kpiopt.simulation import simulate
 from kpiopt.simulation.certainty import certain_inputs, varying_nodes
 from kpiopt.simulation.propagate import Propagation
+from kpiopt.simulation.simulate import simulate
 from tests.builders import build_kpi
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 

@@ -15,9 +15,9 @@ from kpiopt.errors import ModelError, NumericsError
 from kpiopt.graph import build_graph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings, Uncertainty
-from kpiopt.simulation import simulate
 from kpiopt.simulation.copula import build_copula, cholesky, correlation_matrix
 from kpiopt.simulation.inputs import build_inputs, unit_at_level
+from kpiopt.simulation.simulate import simulate
 from tests.builders import build_units
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 

@@ -11,9 +11,9 @@ from scipy.stats import norm
 from kpiopt.errors import UsageError
 from kpiopt.graph import build_graph
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds
 from kpiopt.simulation.intervene import intervene
+from kpiopt.simulation.simulate import simulate
 from tests.builders import Cause, Cell, build_initiative, build_kpi, build_scenario, build_units
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 

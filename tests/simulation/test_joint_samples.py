@@ -12,8 +12,9 @@ from kpiopt.errors import InputError
 from kpiopt.graph import build_graph
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.simulation import Simulation, simulate
 from kpiopt.simulation.inputs import build_inputs
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
 
 TEXT = """
 schema = 1

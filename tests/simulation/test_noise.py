@@ -13,10 +13,10 @@ from kpiopt.errors import InputError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.scenario import Floats, SimulationSettings
-from kpiopt.simulation import simulate
 from kpiopt.simulation.inputs import build_inputs
 from kpiopt.simulation.propagate import Propagation
 from kpiopt.simulation.redraw import Redraw, draw_book
+from kpiopt.simulation.simulate import simulate
 from kpiopt.simulation.streams import Streams, lay_out
 
 TEAMS = """

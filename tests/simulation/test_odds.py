@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.odds import (
+    Estimate,
     binomial_interval,
     draws_for_quantile,
     estimate_difference,
@@ -16,6 +16,7 @@ from kpiopt.simulation.odds import (
     estimate_odds,
     estimate_quantiles,
 )
+from kpiopt.simulation.simulate import simulate
 from tests.simulation.maps import EVEN, compiled, goal, structural
 
 METHODS = ["random", "sobol"]

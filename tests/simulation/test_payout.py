@@ -12,8 +12,9 @@ from kpiopt.errors import ModelError
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Budget, PayPlan, Scenario, SimulationSettings, Uncertainty
-from kpiopt.simulation import PayOdds, simulate
 from kpiopt.simulation.payout import build_payout, payout_share
+from kpiopt.simulation.results import PayOdds
+from kpiopt.simulation.simulate import simulate
 from tests.builders import Cell, build_kpi, build_scenario, build_units
 
 SETTINGS = SimulationSettings(16384, 5)

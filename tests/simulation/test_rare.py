@@ -13,8 +13,8 @@ from kpiopt.run.solve import solve_scenario
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import simulate
 from kpiopt.simulation.rare import Distance, find_design_point, sample_rare
+from kpiopt.simulation.simulate import simulate
 from kpiopt.simulation.streams import Streams, lay_out
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 

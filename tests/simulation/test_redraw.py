@@ -10,9 +10,9 @@ import kpiopt
 from kpiopt.graph import build_graph
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import SimulationSettings
-from kpiopt.simulation import simulate
 from kpiopt.simulation.planning.margins import planning_draws
 from kpiopt.simulation.redraw import Redraw, draw_book
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies import risk
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"

@@ -15,7 +15,8 @@ from kpiopt.graph import build_graph
 from kpiopt.run.spread import spread_by
 from kpiopt.scenario.quantity import Quantity, parse_quantity
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
-from kpiopt.simulation import Simulation, simulate
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
 from kpiopt.workers.job import Executor, Place
 from tests.simulation.maps import EVEN, compiled, goal, structural, teams
 

@@ -18,7 +18,7 @@ from kpiopt.report.explanation_limit import level_sentences, limit_sentences
 from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import Run
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.explain import list_targets
 from kpiopt.studies.explain_limit import explain_initiative, explain_limit, find_initiative, find_limit
 from kpiopt.studies.swap import find_swap

@@ -8,7 +8,7 @@ from kpiopt.report.asks.sentences import largest_gaps
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 MOST_GAPS = 40
 

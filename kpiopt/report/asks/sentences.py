@@ -7,7 +7,7 @@ from typing import Any
 
 from kpiopt.report.numbers import amount, percent
 from kpiopt.scenario.scenario import Scenario
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 SHOWN_GAPS, NOISE = 4, 1e-9
 SHOWN_UNITS = 6

@@ -13,7 +13,7 @@ from kpiopt.report.drawing.fit import text_width
 from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw, picture
 from kpiopt.scenario.scenario import Floats
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 POINTS = 80
 Point = tuple[float, float]

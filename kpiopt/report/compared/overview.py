@@ -12,7 +12,7 @@ from kpiopt.report.comparison_text import goal_name_of, odds_rows, verdict
 from kpiopt.report.numbers import amount, change_of_target, points, relative_change, target_step
 from kpiopt.report.page.page import Block, Card, PageFigure, PageSection, PageTable
 from kpiopt.scenario.scenario import Kpi
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.comparison.compare import Comparison, Side, Unsolved
 from kpiopt.studies.comparison.contenders import Comparisons
 

@@ -18,8 +18,8 @@ from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all, tar
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.hits import goal_rule
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.explain import Part, explain_target
 
 MOST_GOALS = 10

@@ -18,7 +18,7 @@ from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Goal, Scenario
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 Goals = Sequence[Mapping[str, Any]]
 MOST_LIMITS, MOST_LOCKS, MOST_LEVELS, MOST_GOALS = 40, 40, 60, 6

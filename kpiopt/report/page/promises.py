@@ -11,7 +11,7 @@ from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.report.promised.prices import PRICE_COLUMNS, margin_sentences, missed_sentences, price_rows, risk_sentences
 from kpiopt.report.promised.sentences import DISTANCE
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 TOLD = 10
 

@@ -11,7 +11,7 @@ from kpiopt.report.numbers import amount, percent
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.run.judge import stretches
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 OURS = "this plan"
 MOST_BROKEN = 4

@@ -15,7 +15,9 @@ from kpiopt.run.run import Run
 from kpiopt.runs.kept_plan import load_kept_plan, read_targets
 from kpiopt.runs.stored_run import StoredRun, read_risk
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.simulation import Estimate, Simulation, simulate
+from kpiopt.simulation.odds import Estimate
+from kpiopt.simulation.results import Simulation
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.paths import Paths
 
 if TYPE_CHECKING:

@@ -32,8 +32,7 @@ from kpiopt.report.scorecard.pay import pay_blocks, unit_pay
 from kpiopt.report.strategy_map.drawing import draw_map
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Kpi
-from kpiopt.simulation import Estimate
-from kpiopt.simulation.odds import CERTAIN
+from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Part
 
 MOST_PARTS = 6

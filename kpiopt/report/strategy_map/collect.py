@@ -15,8 +15,7 @@ from kpiopt.report.strategy_map.content import Arrow, Band, Card, CardPeriod, Gr
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Integers, Kpi
-from kpiopt.simulation import Estimate
-from kpiopt.simulation.odds import CERTAIN
+from kpiopt.simulation.odds import CERTAIN, Estimate
 
 INITIATIVES, FACTORS, OTHER = "initiatives", "factors", "other"
 LARGE = 1e5

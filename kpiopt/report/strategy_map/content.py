@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from kpiopt.report.strategy_map.routes import Route, group_label, route_arrows
 from kpiopt.report.strategy_map.season_line import HEIGHT as SEASON_HEIGHT
 from kpiopt.report.strategy_map.season_line import RULES as SEASON_RULES
 from kpiopt.report.strategy_map.season_line import season_line, season_words
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 RULES = """
 .map{font-family:@FONT;font-size:11px}

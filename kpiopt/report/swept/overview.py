@@ -12,7 +12,7 @@ from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import Card, PageFigure, PageTable
 from kpiopt.report.sweep import axis_texts, counts, point_texts
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sweep.point import PointResult
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer, money
 

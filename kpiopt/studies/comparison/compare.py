@@ -12,8 +12,9 @@ from kpiopt.plan import Plan
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.run.run import BrokenLimit
 from kpiopt.scenario.scenario import Goal, Scenario
-from kpiopt.simulation import Estimate, Simulation
 from kpiopt.simulation.difference import OddsDifference, compare_odds, estimate_change
+from kpiopt.simulation.odds import Estimate
+from kpiopt.simulation.results import Simulation
 from kpiopt.studies.comparison.bridge import Bridge, build_bridge
 from kpiopt.studies.comparison.plan_changes import (
     LevelChange,

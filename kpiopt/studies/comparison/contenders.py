@@ -28,7 +28,7 @@ from kpiopt.runs.stored_run import RUN_FILE, StoredRun, is_intact
 from kpiopt.scenario.load import check_scenario
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.comparison.compare import SIDE_COLUMNS, Comparison, GoalValue, Setting, Side, Unsolved, compare
 from kpiopt.studies.comparison.settings import document_settings, table_settings, written_settings
 

@@ -21,9 +21,8 @@ import numpy as np
 from kpiopt.scenario.numbers.quantities import fix_quantities, quantities_of
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import ORGANIZATION, Floats, Scenario
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.inputs import ORGANIZATION_PART, build_inputs
-from kpiopt.simulation.odds import student
+from kpiopt.simulation.odds import Estimate, student
 from kpiopt.simulation.streams import Layout, Streams
 from kpiopt.studies.common_draws import CommonDraws
 from kpiopt.studies.family import NoPlan, PlanFamily

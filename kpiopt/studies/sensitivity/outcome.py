@@ -17,10 +17,9 @@ from kpiopt.graph import CausalGraph
 from kpiopt.program.formulation.columns import scale_of_goals
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.simulation import Estimate
 from kpiopt.simulation.certainty import varying_nodes
 from kpiopt.simulation.hits import goal_rule
-from kpiopt.simulation.odds import estimate_difference, estimate_mean, judge_odds
+from kpiopt.simulation.odds import Estimate, estimate_difference, estimate_mean, judge_odds
 from kpiopt.simulation.payout import build_payout
 from kpiopt.simulation.propagate import Block, Propagation
 from kpiopt.studies.common_draws import CommonDraws

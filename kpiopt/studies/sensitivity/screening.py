@@ -17,8 +17,7 @@ import numpy as np
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.scenario.scenario import Floats, Integers
-from kpiopt.simulation import Estimate
-from kpiopt.simulation.odds import student
+from kpiopt.simulation.odds import Estimate, student
 from kpiopt.studies.sensitivity.source_groups import Response, SourceGroup
 
 TRAJECTORIES = 64

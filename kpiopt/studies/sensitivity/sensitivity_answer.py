@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kpiopt.errors import problem_as_dict
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sensitivity.break_even import BreakEven, Crossing
 from kpiopt.studies.sensitivity.information import Information
 from kpiopt.studies.sensitivity.near_optimal import Alternatives

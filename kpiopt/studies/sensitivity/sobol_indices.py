@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kpiopt.scenario.scenario import Floats, Integers, SimulationSettings
-from kpiopt.simulation import Estimate
-from kpiopt.simulation.odds import student
+from kpiopt.simulation.odds import Estimate, student
 from kpiopt.simulation.streams import Streams, lay_out
 from kpiopt.studies.sensitivity.source_groups import Response, SourceGroup
 

@@ -18,7 +18,7 @@ from kpiopt.program.formulation.variants import other_cascades
 from kpiopt.program.trust.tolerances import USED_UP, is_exceeded
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, SimulationSettings
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.common_draws import CommonDraws
 from kpiopt.studies.family import FamilySettings, NoPlan, PlanFamily, Planned
 from kpiopt.studies.sensitivity.moves import Move

@@ -29,9 +29,10 @@ from kpiopt.run.promised import about_odds, promise_results
 from kpiopt.scenario.load import FileReader
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.simulation import Estimate, simulate
 from kpiopt.simulation.hits import fall_short
+from kpiopt.simulation.odds import Estimate
 from kpiopt.simulation.redraw import DrawBook, Redraw, draw_book
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.family import NoPlan, PlanFamily, Planned
 from kpiopt.studies.sweep.axes import Point, as_mapping
 

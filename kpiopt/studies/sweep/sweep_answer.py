@@ -14,7 +14,7 @@ from kpiopt.reading.toml.text import read_path
 from kpiopt.run.frames import Shown, as_pandas
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sweep.axes import Axis, Point
 from kpiopt.studies.sweep.frontier import Frontier, find_frontier
 from kpiopt.studies.sweep.point import OPTIMAL, GoalAtPoint, PointResult

@@ -14,7 +14,7 @@ from kpiopt.report.charts.marks import FrontierPoint, OddsBar, PeerRow, frontier
 from kpiopt.report.charts.tornado import TornadoBar, tornado_figure
 from kpiopt.report.drawing.fit import fit, fold, text_width
 from kpiopt.report.drawing.short import short_pair, short_steps
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 
 
 def elements(svg, tag, kind=""):

@@ -13,7 +13,7 @@ from kpiopt.report.page.goals import headline
 from kpiopt.report.page.report import render_report
 from kpiopt.report.page.source import source_of_kept
 from kpiopt.runs.stored_run import read_run
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from tests.report.organizations import HOSTILE, write_scorecard
 
 MOST_BYTES = 1_500_000

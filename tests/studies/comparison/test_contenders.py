@@ -14,8 +14,8 @@ from kpiopt.cli import main
 from kpiopt.errors import Infeasible, OutputError, ScenarioError, UsageError
 from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
-from kpiopt.simulation import simulate
 from kpiopt.simulation.difference import compare_odds, estimate_change
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.comparison.compare import Comparison, Unsolved
 from kpiopt.studies.comparison.comparison_answer import comparisons_as_dict
 from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders

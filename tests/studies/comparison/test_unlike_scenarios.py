@@ -9,7 +9,7 @@ from kpiopt.report.comparison_text import listed_inputs, listed_targets, money_l
 from kpiopt.report.numbers import points
 from kpiopt.run.solve import SolveOptions
 from kpiopt.runs.store import RunStore
-from kpiopt.simulation import Estimate
+from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.comparison.contenders import compare_contenders, read_contenders
 from kpiopt.studies.comparison.plan_changes import compare_targets
 from tests.builders import Cell, build_kpi, build_scenario, build_units

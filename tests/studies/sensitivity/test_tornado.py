@@ -16,7 +16,7 @@ from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.load import load_scenario
 from kpiopt.scenario.numbers.inputs import Inputs
 from kpiopt.scenario.scenario import Scenario, SimulationSettings
-from kpiopt.simulation import simulate
+from kpiopt.simulation.simulate import simulate
 from kpiopt.studies.common_draws import CommonDraws
 from kpiopt.studies.family import PlanFamily, Planned
 from kpiopt.studies.sensitivity.moves import Move, moves_of
