@@ -9,7 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cache, partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from inspect import getdoc
+from types import ModuleType
 from typing import Annotated, NoReturn
 
 import typer
@@ -37,6 +41,8 @@ from kpiopt.errors import ExitCode, KpioptError
 
 YOUNG_OBJECTS = 50_000
 """New objects before the collector of garbage looks: a start makes that many that stay; looking took a tenth of it."""
+
+NOT_AT_ONCE = frozenset({"numpy.f2py", "numpy.ma", "numpy.polynomial", "numpy.testing"})
 
 EPILOG = (
     "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "
@@ -146,12 +152,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _PutOff(MetaPathFinder):
+    """Let numpy's side rooms load when they are used: scipy names all of them at its start, which takes longer than it.
+
+    Most of that is `numpy.f2py`, a translator of Fortran.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        found = PathFinder.find_spec(name, path, target) if name in NOT_AT_ONCE else None
+        if found is not None and found.loader is not None:
+            found.loader = LazyLoader(found.loader)
+        return found
+
+
 def console() -> NoReturn:
     """Run the words of the process and end it.
 
     After an interruption the process ends at once: a solver's thread that still runs while the interpreter is taken
     apart would abort it, and the exit code would not be the documented one.
     """
+    sys.meta_path.insert(0, _PutOff())
     gc.set_threshold(YOUNG_OBJECTS)
     open_missing_streams()
     write_in_any_encoding()
