@@ -42,7 +42,7 @@ from kpiopt.errors import ExitCode, KpioptError
 YOUNG_OBJECTS = 50_000
 """New objects before the collector of garbage looks: a start makes that many that stay; looking took a tenth of it."""
 
-NOT_AT_ONCE = frozenset({"numpy.f2py", "numpy.ma", "numpy.polynomial", "numpy.testing"})
+NOT_AT_ONCE = frozenset({"numpy.f2py", "numpy.polynomial", "numpy.testing"})
 
 EPILOG = (
     "Exit codes: 0 done and certified, 1 internal error, 2 usage, 3 input, 4 infeasible, 5 unbounded, "

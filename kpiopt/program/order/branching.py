@@ -265,7 +265,7 @@ class _StepSearch:
         step = self.rivals.step
         if self.reference is not None or not len(step.witness):
             return False
-        return found.value >= step.value(step.witness) - VALUE_SLIP * step.size(self.over.reach)
+        return found.value >= step.best - VALUE_SLIP * step.size(self.over.reach)
 
     def _look_at(self, x: Floats) -> None:
         """Let a point whose levels are whole be a rival."""
@@ -278,7 +278,7 @@ class _StepSearch:
         step = self.rivals.step
         if not len(step.witness):
             return False
-        size, value = step.size(self.over.reach), step.value(step.witness)
+        size, value = step.size(self.over.reach), step.best
         if found.value < value - MARGIN * PROVED_CHOICE * size:
             return False
         is_far = self.reference is None or found.sure >= value + (1.0 + MARGIN) * SAME_REFERENCE * size
@@ -298,7 +298,7 @@ class _StepSearch:
         step = self.rivals.step
         if not len(step.witness) or relaxed.x is None:
             return
-        size, value = step.size(self.over.reach), step.value(step.witness)
+        size, value = step.size(self.over.reach), step.best
         least = max(value, step.limit + 2.0 * limit_slip(step, self.over.reach)) + relaxed.bound.paid
         least = (
             max(least, value + 2.0 * SAME_REFERENCE * size if self.reference is not None else value) + CERTIFIED * size

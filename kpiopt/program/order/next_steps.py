@@ -17,7 +17,7 @@ import numpy as np
 
 from kpiopt.deadline import Deadline
 from kpiopt.errors import LimitReached, Uncertified
-from kpiopt.program.formulation.blocks import Integers, Objective
+from kpiopt.program.formulation.blocks import Integers, LinearProgram, Objective
 from kpiopt.program.formulation.cascade import Cascade
 from kpiopt.program.formulation.constraints import Limit
 from kpiopt.program.order.steps import InfeasibleProgram, Solution, append_row
@@ -198,7 +198,7 @@ class NextLimits:
             rows.append(replace(block, upper=upper))
         moved = self._told(self.side + change)
         try:
-            found = solve_program(replace(program, rows=tuple(rows)), self.options, near=self.solution)
+            found, other_levels = self._solved(replace(program, rows=tuple(rows)))
         except InfeasibleProgram:
             return NextStep(moved, None, 0.0, has_plan=False)
         except Uncertified:
@@ -207,14 +207,25 @@ class NextLimits:
             if self.deadline.is_over:
                 raise
             raise NotFound from None
-        level = self.cascade.columns.level
-        other_levels = not np.allclose(
-            level.of(found.x), level.of(self.solution.x), rtol=SMALLEST_MOVE, atol=SMALLEST_MOVE
-        )
         for now, then in zip(self.solution.steps[: len(program.objectives)], found.steps, strict=False):
             if abs(then.value - now.value) > USED_UP * max(1.0, abs(now.value)):
                 return NextStep(moved, now.label, then.value - now.value, other_levels=other_levels)
         return NextStep(moved, None, 0.0, other_levels=other_levels)
+
+    def _solved(self, program: LinearProgram) -> tuple[Solution, bool]:
+        """Solve a moved program; also say whether initiatives have other levels there.
+
+        The plan's own levels are tried first and given up for better ones alone: where they are given up, no plan with
+        them is as good, and which of the others is closest to the reference need not be known.
+        """
+        whole, level = self.arrays.integer, self.cascade.columns.level
+        if program.reference is not None and np.all(np.isin(np.flatnonzero(whole), level.positions)):
+            found = solve_program(replace(program, reference=None), self.options, near=self.solution)
+            if np.any(np.rint(found.x[whole] - self.solution.x[whole])):
+                return found, True
+        found = solve_program(program, self.options, near=self.solution)
+        now, then = level.of(self.solution.x), level.of(found.x)
+        return found, not np.allclose(then, now, rtol=SMALLEST_MOVE, atol=SMALLEST_MOVE)
 
     def _kept(self) -> Iterator[tuple[Objective, float, float]]:
         """Yield every objective with its value and the value that later steps leave it."""

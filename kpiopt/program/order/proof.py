@@ -147,7 +147,7 @@ def proved_values(evidence: tuple[Evidence, ...]) -> list[float]:
     """Return the values of the steps that the evidence proves: over whole numbers, the best of all choices."""
     chain = [step.verify().objective for step in evidence if step.kind in ("optimal", "closest")]
     tree = next((step.tree for step in evidence if step.tree is not None), None)
-    linear = [step.value(step.witness) for step in tree.steps if step.weight is None] if tree is not None else []
+    linear = [step.best for step in tree.steps if step.weight is None] if tree is not None else []
     return linear + chain[len(linear) :]
 
 

@@ -191,17 +191,17 @@ class _Search:
             self._take_closest(found)
             return
         step, position = self.step, len(self.settled)
-        least = np.inf if self.best is None else step.value(step.witness) - BETTER * step.size(self._reach())
+        least = np.inf if self.best is None else step.best - BETTER * step.size(self._reach())
         if step.value(found.solved[position].x) < least:
             self.best = found
 
     def _take_closest(self, found: Solution) -> None:
         """Keep the lowest reference, of all that are as low the least levels, and of these the first by id."""
         step = self.step
-        if step.value(found.x) < step.value(step.witness):
+        if step.value(found.x) < step.best:
             self.lowest = found
         step = self.step
-        most = step.value(step.witness) + SAME_REFERENCE * step.size(self._reach())
+        most = step.best + SAME_REFERENCE * step.size(self._reach())
         every = [other for other in self.evaluated.values() if other is not None and self._is_as_good(other)]
         equal = [other for other in every if step.value(other.x) <= most]
         levels = [levels_of_reference(step, np.rint(other.x), self.names) for other in equal]
@@ -265,7 +265,7 @@ class _Search:
         )
         if self.best is None:
             return LimitReached(problem)
-        value = self.step.value(self.step.witness)
+        value = self.step.best
         far = value - lowest
         words = f"at most {far:.6g} from the best" if np.isfinite(far) else "how far from the best is not known"
         message = f"step {label} was stopped before its optimum was proved: best known {value:.10g}, {words}"

@@ -87,11 +87,13 @@ def scale_program(
     curvature = 2.0 * weight * scale**2 if by_boxes else decided.astype(float)
     size = float(curvature.max(initial=0.0)) or 1.0 if is_sized else 1.0
     curvature = curvature / size
-    matrix = sp.csr_array(arrays.matrix @ sp.diags_array(scale))
-    largest = np.zeros(arrays.n_rows)
-    np.maximum.at(largest, np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr)), np.abs(matrix.data))
+    matrix, largest = arrays.matrix.copy(), np.zeros(arrays.n_rows)
+    matrix.data *= scale[matrix.indices]
+    row = np.repeat(np.arange(arrays.n_rows), np.diff(matrix.indptr))
+    np.maximum.at(largest, row, np.abs(matrix.data))
     row_scale = np.where(largest > 0.0, largest, 1.0)
-    matrix = sp.csr_array(sp.diags_array(1.0 / row_scale) @ matrix)
+    matrix.data *= (1.0 / row_scale)[row]
+    matrix.eliminate_zeros()
     return ScaledProgram(
         matrix,
         arrays.row_lower / row_scale,
@@ -174,7 +176,7 @@ def _run(problem: ScaledProgram, cost_size: float) -> tuple[InteriorPoint, bool]
     sides = 2 * len(problem.lower) + len(equal)
     solver.settings.eps_duality_gap_abs = max(SETTINGS["eps_duality_gap_abs"], LEAST_PRODUCT * sides)
     solver.setup(
-        sp.csc_matrix(sp.diags_array(problem.curvature)),
+        _diagonal(problem.curvature),
         cost_size * problem.linear,
         sp.csc_matrix(problem.matrix[equal]),
         problem.row_lower[equal],
@@ -194,6 +196,12 @@ def _run(problem: ScaledProgram, cost_size: float) -> tuple[InteriorPoint, bool]
     columns[problem.lower == problem.upper] = 0
     point = InteriorPoint(np.array(found.x), multiplier / cost_size, rows, columns)
     return point, found.info.status == piqp.Status.PIQP_SOLVED
+
+
+def _diagonal(values: Floats) -> sp.csc_matrix:
+    filled = values != 0.0
+    ends = np.concatenate([[0], np.cumsum(filled)])
+    return sp.csc_matrix((values[filled], np.flatnonzero(filled), ends), (len(values), len(values)))
 
 
 def scale_linear(arrays: ProgramArrays) -> tuple[ScaledProgram, float]:

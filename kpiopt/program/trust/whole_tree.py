@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -77,17 +78,21 @@ class OrderStep:
         bent = 0.0 if self.weight is None or self.centre is None else dot(self.weight, (x - self.centre) ** 2)
         return exact_dot(self.cost, x, self.offset) + bent
 
+    @cached_property
+    def best(self) -> float:
+        """The value of the witness."""
+        return self.value(self.witness)
+
     @property
     def limit(self) -> float:
         """What later steps may bring the value to."""
-        return worst_allowed(self.value(self.witness), self.slack)
+        return worst_allowed(self.best, self.slack)
 
     def size(self, reach: Floats) -> float:
         """Return what a gap of this step is compared with, `reach` being the largest sizes of the columns."""
-        value = self.value(self.witness)
         if self.weight is not None:
-            return max(value, 1e-6)
-        return max(abs(value - self.offset), min(1.0, dot(np.abs(self.cost), reach))) or 1.0
+            return max(self.best, 1e-6)
+        return max(abs(self.best - self.offset), min(1.0, dot(np.abs(self.cost), reach))) or 1.0
 
 
 def worst_allowed(value: float, slack: float) -> float:
@@ -192,7 +197,7 @@ class Relaxation:
 
 def limit_slip(step: OrderStep, reach: Floats) -> float:
     """Return by how much the limit of a step may be missed."""
-    value = abs(step.value(step.witness)) if step.slack else 0.0
+    value = abs(step.best) if step.slack else 0.0
     return VALUE_SLIP * max(value, step.size(reach))
 
 
@@ -364,7 +369,7 @@ class _Check:
             residual = max(residual, 0.0 if over <= limit_slip(step, self.reach) else math.inf)
             is_own = step.slack > 0.0 or np.array_equal(step.witness, self.proof.plan)
             residual = residual if is_own else math.inf
-        gap, value = self._gap(k), step.value(step.witness)
+        gap, value = self._gap(k), step.best
         passed = residual <= CERTIFIED and gap <= CERTIFIED
         return Certificate("optimal", passed, residual, gap, value, value - gap * step.size(self.reach))
 
@@ -418,7 +423,7 @@ class _Check:
     def _left_open(self, k: int, node: int, found: Bound) -> float:
         """Return what a bound leaves open at its node, as a share of the step's size; inf where that is too much."""
         step, plan = self.proof.steps[k], self.proof.plan
-        size, value = step.size(self.reach), step.value(step.witness)
+        size, value = step.size(self.reach), step.best
         is_last = step.weight is not None
         gap = (value - found.value) / size
         if self._is_alone(node, step.witness):
