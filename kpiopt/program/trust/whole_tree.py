@@ -197,8 +197,7 @@ class Relaxation:
 
 def limit_slip(step: OrderStep, reach: Floats) -> float:
     """Return by how much the limit of a step may be missed."""
-    value = abs(step.best) if step.slack else 0.0
-    return VALUE_SLIP * max(value, step.size(reach))
+    return VALUE_SLIP * max(abs(step.best) if step.slack else 0.0, step.size(reach))
 
 
 def comes_after(step: OrderStep, plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
