@@ -8,7 +8,7 @@ from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 
 def season_of_capacity(scenario: Scenario, resource: str, holder: Integers) -> Floats:
-    """Return the share of a capacity that units have in each period, (T, n) float; all of it without periods."""
+    """Return the share of a capacity that the units in `holder`, (n,) int, have in each period, (T, n) float."""
     if scenario.periods is None:
         return np.ones((1, len(holder)))
     equal = np.full(len(scenario.periods), 1.0 / len(scenario.periods))
@@ -17,7 +17,7 @@ def season_of_capacity(scenario: Scenario, resource: str, holder: Integers) -> F
 
 
 def capacity_names(scenario: Scenario, resource: str, holder: Integers) -> list[str]:
-    """Return the names of a resource's capacities, "capacity.<resource>@<unit>", with periods "…/<period>"."""
+    """Return "capacity.<resource>@<unit>" for each unit in `holder`, (n,) int; with periods "…/<period>"."""
     names = [f"capacity.{resource}@{scenario.units.ids[u]}" for u in holder.tolist()]
     periods = scenario.periods
     return names if periods is None else [f"{name}/{period}" for period in periods.names for name in names]

@@ -138,7 +138,7 @@ class CausalGraph:
         return sp.csr_array((coefficient[tail], (above[tail], tail)), shape=(self.n_nodes, self.n_nodes))
 
     def over_time(self, own: Floats) -> Floats:
-        """Return what is each node's own with what stocks have built up of it, and over the horizon, (n,) float."""
+        """Return each node's `own`, (n_nodes,) float, with what stocks have built up of it, and over the horizon."""
         return own if self.scenario.periods is None else self.sweep(own, self.time_matrix)
 
     @cached_property
@@ -211,7 +211,7 @@ class CausalGraph:
         return above, coefficient
 
     def ways_up(self, node: Integers, top: Integers) -> tuple[Integers, Integers, Floats]:
-        """Return every pair of a node and a node of `top` that it is or rolls up to.
+        """Return every pair of a node and a node of `top`, (k,) int, that it is or rolls up to.
 
         Returns
         -------

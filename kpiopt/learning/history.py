@@ -101,7 +101,10 @@ class History:
 
 
 def sizes_of(value: Floats, given: Floats | None, volume: Floats) -> Floats:
-    """Return each unit's last given size, else its mean volume, else the mean of its |value|, never 0."""
+    """Return each unit's last given size, else its mean volume, else the mean of its |value|, never 0, (n_units,).
+
+    `value`, (n_units, T) float, in the KPI's unit; `given`, (n_units, T) float; `volume`, (n_units, T) float.
+    """
     sizes, given = np.empty(len(value)), np.full(value.shape, np.nan) if given is None else given
     by_volume = np.isfinite(volume).any(axis=1).all()
     for i, (row, size) in enumerate(zip(volume if by_volume else value, given, strict=True)):

@@ -226,7 +226,7 @@ def _sum_at(position: Integers, values: Floats, n: int) -> Floats:
 
 
 def sum_below(units: Units, values: Floats) -> Floats:
-    """Sum a value over each unit's subtree, (n_units,) float."""
+    """Sum `values`, (n_units,) float, over each unit's subtree."""
     total = values.copy()
     for depth in range(int(units.depth.max(initial=0)), 0, -1):
         here = np.flatnonzero(units.depth == depth)

@@ -74,7 +74,10 @@ class Plan:
     cushioned: Floats | None = None
 
     def annotate(self, *, binding_limits: Texts | None = None, odds: Floats | None = None) -> Plan:
-        """Return the plan with findings that its table shows, keeping those that are not given."""
+        """Return the plan with findings that its table shows, keeping those that are not given.
+
+        `binding_limits`, (n_cells,) str; `odds`, (3, n_nodes) float: estimate and the ends of its interval.
+        """
         return replace(
             self,
             binding_limits=self.binding_limits if binding_limits is None else binding_limits,

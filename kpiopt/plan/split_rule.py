@@ -233,7 +233,7 @@ def _has_cells(graph: CausalGraph, goal: Goal, leaf: NDArray[np.bool_]) -> bool:
 
 
 def reach_locks(graph: CausalGraph, wanted: Floats) -> Floats:
-    """Put locks in the place of what a rule asks: a lock's stretch, or what effects leave of a locked target."""
+    """Put locks in place of what a rule asks, `wanted`, (n_cells,) float: their stretch, or all left of a target."""
     scenario, cells = graph.scenario, graph.scenario.horizon
     fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
     locked = locked_stretch(scenario)

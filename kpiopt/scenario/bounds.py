@@ -21,7 +21,7 @@ def out_of_range(value: float) -> bool:
 
 
 def is_above(value: Floats | float, bound: Floats | float) -> NDArray[np.bool_]:
-    """Whether values exceed bounds by more than rounding; False where either is not given (NaN)."""
+    """Whether `value`, (n,) float, exceeds `bound`, (n,) float, by more than rounding; False where either is NaN."""
     noise = ROUNDING * np.maximum(np.abs(value), np.abs(bound))
     return np.asarray(value - noise > bound)
 

@@ -56,7 +56,7 @@ class Curve:
         return float((self.effect[-1] - self.effect[0]) / (self.cause[-1] - self.cause[0]))
 
     def at(self, change: Floats) -> Floats:
-        """Return the change of the driven KPI for changes of the cause, in the shape given."""
+        """Return the change of the driven KPI, in its unit, for its cause's, `change`, (…) float, in the same shape."""
         beyond = self.slopes[0] * np.minimum(change - self.cause[0], 0.0)
         beyond += self.slopes[-1] * np.maximum(change - self.cause[-1], 0.0)
         return np.asarray(np.interp(change, self.cause, self.effect) + beyond)

@@ -72,7 +72,7 @@ def reaches(value: Floats, target: Floats, baseline: Floats, step: Floats, sign:
 
 
 def target_noise(target: Floats, baseline: Floats) -> Floats:
-    """Return the distance to a target that is rounding noise, (n,) float."""
+    """Return the distance of `target`, (n,) float, that is rounding noise beside `baseline`, (n,) float."""
     return NOISE * _compared(target, baseline)
 
 

@@ -97,6 +97,6 @@ def _check_alike(first: Simulation, second: Simulation) -> None:
 
 
 def estimate_change(first: Floats, second: Floats) -> Estimate:
-    """Estimate the mean paired change between kept values (n_replicates, n_kept) of two simulations."""
+    """Estimate the mean paired change from kept values `first` to `second`, (n_replicates, n_kept) float each."""
     change = np.subtract(*reversed(_same_length(first, second)))
     return estimate_mean(change.sum(axis=1), np.square(change).sum(axis=1), change.shape[1])[0]

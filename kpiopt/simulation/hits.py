@@ -33,7 +33,7 @@ class HitRule:
     is_down: NDArray[np.bool_]
 
     def hits(self, delta: Floats) -> NDArray[np.bool_]:
-        """Return which draws hit, (n, n_draws) bool, from deviations of all nodes (n_nodes, n_draws)."""
+        """Return which draws hit, (n, n_draws) bool, from all nodes' deviations `delta`, (n_nodes, n_draws)."""
         reached: NDArray[np.bool_] = delta[self.rows] >= self.threshold[:, None]
         reached ^= self.is_down[:, None]
         return reached

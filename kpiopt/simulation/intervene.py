@@ -88,7 +88,8 @@ def intervene(
 
     Parameters
     ----------
-    graph, stretch, levels, targets, settings, spread, deadline
+    targets : (n_nodes,) float, optional
+    graph, stretch, levels, settings, spread, deadline
         As for `simulate`. Targets stay what they are: the plan's.
     do : iterable of str
         "kpi=value" at the root, "kpi@unit=value" elsewhere, or "factor.<id>=value". The units below move so that the

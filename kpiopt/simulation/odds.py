@@ -140,12 +140,12 @@ def certain_odds(*, hit: bool) -> Estimate:
 
 
 def judge_odds(hits: Integers, size: int, *, varies: bool) -> Estimate:
-    """Estimate a probability from hits by replicate, or say it for certain where the value does not vary."""
+    """Estimate a probability from `hits`, (n_replicates,) int, or say it for certain where the value does not vary."""
     return estimate_odds(hits, size) if varies else certain_odds(hit=bool(np.any(hits)))
 
 
 def judge_together(goals: Sequence[Estimate], hits: Integers, size: int) -> Estimate | None:
-    """Return the odds of all goals together from theirs and the joint hits by replicate; None without goals."""
+    """Return the odds of all goals together from theirs and joint `hits`, (n_replicates,) int; None without goals."""
     if not goals:
         return None
     is_settled = all(g.is_certain for g in goals) or any(g.is_certain and not g.estimate for g in goals)

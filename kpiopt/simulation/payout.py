@@ -165,7 +165,7 @@ def rules_by_period(graph: CausalGraph, payout: PayRules, levels: Floats) -> tup
 
 
 def payout_share(plan: PayPlan | None, attainment: Floats) -> Floats:
-    """Return the share of target incentive that attainments earn, in the shape of `attainment`."""
+    """Return the share of target incentive that `attainment`, (…) float, actual / target, earns; in the same shape."""
     if plan is None:
         return attainment
     share = np.interp(attainment, plan.attainment, plan.share)

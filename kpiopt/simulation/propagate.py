@@ -426,7 +426,10 @@ class Propagation:
         return workspace[: graph.n_nodes], carried
 
     def carried_by_draw(self, workspace: Floats) -> Floats:
-        """Return what each edge carried in each draw of the last `respond`, (n_edges, n_draws) float."""
+        """Return what each edge carried in each draw of the last `respond`, (n_edges, n_draws) float.
+
+        `workspace`, (n_rows, n_draws) float, is the one that it filled.
+        """
         graph = self.graph
         carried = graph.coefficient[:, None] * workspace[: graph.n_nodes][graph.tail]
         carried[self._passage.drawn_edges] = workspace[graph.n_nodes :]

@@ -53,7 +53,7 @@ class Columns:
         return np.arange(self.start, self.start + len(self))
 
     def of(self, values: Floats) -> Floats:
-        """Return this block's part of a vector over all columns."""
+        """Return this block's part of `values`, (n_columns,) float."""
         return values[self.start : self.start + len(self)]
 
 

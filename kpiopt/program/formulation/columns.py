@@ -414,7 +414,10 @@ def risk_steps(scenario: Scenario) -> tuple[str, ...]:
 
 
 def scale_of_goals(goals: tuple[Goal, ...], baseline: Floats) -> Floats:
-    """Return scale_g = |target_g - baseline_g|, where that is 0 but for rounding |target_g|, else 1."""
+    """Return scale_g = |target_g - baseline_g|, where that is 0 but for rounding |target_g|, else 1.
+
+    `baseline`, (n_goals,) float, is in the KPIs' units, as the scales are.
+    """
     target = np.array([g.target for g in goals])
     is_gap = is_above(target, baseline) | is_above(baseline, target)
     return np.where(is_gap, np.abs(target - baseline), np.where(target != 0.0, np.abs(target), 1.0))

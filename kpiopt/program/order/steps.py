@@ -339,7 +339,7 @@ def _give_up(order: _Order, objective: Objective, limit: float) -> None:
 
 
 def append_row(arrays: ProgramArrays, coefficients: Floats, upper: float) -> ProgramArrays:
-    """Return the program with one more row, coefficients'x <= upper."""
+    """Return the program with one more row, coefficients'x <= upper; `coefficients`, (n,) float."""
     row = sp.csr_array(coefficients[None, :])
     return replace(
         arrays,

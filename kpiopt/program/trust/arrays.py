@@ -49,7 +49,10 @@ class ProgramArrays:
 
 
 def dot(a: Floats, b: Floats) -> float:
-    """Return the sum of products; its digits do not depend on the number of processors, as those of BLAS do."""
+    """Return the sum of products of `a` and `b`, (n,) float each.
+
+    Its digits do not depend on the number of processors, as those of BLAS do.
+    """
     return float(np.sum(a * b))
 
 
