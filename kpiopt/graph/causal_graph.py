@@ -9,9 +9,10 @@ formed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -66,6 +67,9 @@ class CausalGraph:
         The initiative decisions: which initiative, at which unit, begun in which period (-1 without any), which node.
     curves : ResponseCurves
         Nodes that hand a change on along a curve.
+    kept : dict
+        What later rooms keep as long as a graph lives, such as draws to plan on. Graphs that are made of one by
+        `replace` share it; other processes get none of it.
     """
 
     scenario: Scenario
@@ -96,6 +100,11 @@ class CausalGraph:
     level_start: Integers
     level_node: Integers
     curves: ResponseCurves
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without what is kept: it is large, and made again where it is needed."""
+        return {**vars(self), "kept": {}}
 
     @property
     def n_nodes(self) -> int:

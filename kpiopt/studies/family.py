@@ -166,7 +166,7 @@ class PlanFamily:
             return move_limits(self.cascade, scenario)
         if _moved(self.scenario, scenario) <= OUTSIDE_GRAPH:
             return self._write(replace(self.cascade.graph, scenario=scenario))
-        return self._write(build_graph(scenario))
+        return self._write(replace(build_graph(scenario), kept=self.cascade.graph.kept))
 
     def solve(self, cascade: Cascade) -> Planned:
         """Solve another program of the family from where the first one's solution is, if it has any.

@@ -250,12 +250,13 @@ class _Solver:
     """Plans one scenario after the other, and judges each on the planning draws."""
 
     def __init__(self, options: SolverOptions, *, allow_code: bool) -> None:
-        self._options, self._allow_code = options, allow_code
+        self._options, self._allow_code, self._kept = options, allow_code, dict[str, Any]()
         self.at: PlanValues = np.empty(0), np.empty(0)
 
     def plan(self, scenario: Scenario) -> tuple[Cascade, float, float]:
         """Return the solved cascade, the odds of all goals on the planning draws, and the cost."""
-        cascade = write_program(build_graph(scenario), self._options, allow_code=self._allow_code)
+        graph = replace(build_graph(scenario), kept=self._kept)
+        cascade = write_program(graph, self._options, allow_code=self._allow_code)
         try:
             held, solution = solve_with_promises(cascade, self._options)
         except InfeasibleProgram as failure:

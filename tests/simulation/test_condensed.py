@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +113,6 @@ def test_more_draws_are_kept_where_memory_is_free(tmp_path: Path, monkeypatch: p
 
 def test_draws_that_memory_does_not_hold_are_refused_with_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = build_graph(load_scenario(SCENARIOS / "hand-solved.toml"))
-    monkeypatch.setattr(margins, "_LAST", {})
     monkeypatch.setattr(margins, "most_kept", lambda: 640)
     with pytest.raises(LimitReached, match="E-odds-draws") as refused:
         planning_draws(graph)
@@ -117,13 +120,23 @@ def test_draws_that_memory_does_not_hold_are_refused_with_what_it_holds(monkeypa
     assert "at most 640 with the memory that is free" in problem.rule
 
 
-def test_draws_are_those_of_their_own_graph_whatever_another_thread_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_are_those_of_their_own_graph_whatever_another_thread_does() -> None:
     class Shared(dict):  # type: ignore[type-arg]
         """Another thread puts its own draws there at once."""
 
         def __setitem__(self, apart: str, drawn: object) -> None:
             super().__setitem__(apart, "those of another thread")
 
-    graph = build_graph(load_scenario(SCENARIOS / "hand-solved.toml"))
-    monkeypatch.setattr(margins, "_LAST", Shared())
+    graph = replace(build_graph(load_scenario(SCENARIOS / "hand-solved.toml")), kept=Shared())
     assert planning_draws(graph).graph is graph
+
+
+def test_draws_live_as_long_as_a_graph_that_shares_them_and_do_not_travel() -> None:
+    graph = build_graph(load_scenario(SCENARIOS / "hand-solved.toml"))
+    book = planning_draws(graph).book
+    assert planning_draws(replace(graph, baseline=graph.baseline + 1.0)).book is book
+    assert pickle.loads(pickle.dumps(graph)).kept == {}
+    gone = weakref.ref(book)
+    del graph, book
+    gc.collect()
+    assert gone() is None

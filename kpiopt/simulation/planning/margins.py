@@ -34,9 +34,6 @@ CHECKED, CHECKED_NUMBERS = 1 << 16, 1 << 25
 draws of `[simulation]` leave open, so that these hardly ever say less than was promised. Where there are too many
 numbers there are fewer of these draws, but never fewer than the plan was made on."""
 
-_LAST: dict[str, PlanningDraws] = {}
-"""The last draws: all plans of one command are made on the same ones."""
-
 
 @dataclass(frozen=True)
 class PlanningDraws(Redraw):
@@ -326,8 +323,11 @@ def checking_draws(graph: CausalGraph, goals: Sequence[int] | None = None) -> Pl
 def _drawn(
     graph: CausalGraph, wanted: Sequence[int] | None, apart: str, sizes: Sequence[int], most: int
 ) -> PlanningDraws | None:
-    """Return the most draws of those sizes that are kept; None where even the fewest are too many."""
-    odds, last, goals = graph.scenario.odds, _LAST.get(apart), _positions(graph, wanted)
+    """Return the most draws of those sizes that are kept; None where even the fewest are too many.
+
+    They are kept with the graph, so that all plans of one command are made on the same ones.
+    """
+    odds, last, goals = graph.scenario.odds, graph.kept.get(apart), _positions(graph, wanted)
     if last is not None and last.graph is graph and last.goals == goals:
         return last
     cells = _cells_before(graph, goals)
@@ -346,8 +346,8 @@ def _drawn(
         book = next((book for book in made if book), None)
     if book is None:
         return None
-    drawn = _LAST[apart] = PlanningDraws(graph, book, goals)
-    return drawn  # not the one in `_LAST`: another thread may have put its own there
+    drawn = graph.kept[apart] = PlanningDraws(graph, book, goals)
+    return drawn  # not the one that is kept: another thread may have put its own there
 
 
 def _positions(graph: CausalGraph, goals: Sequence[int] | None) -> tuple[int, ...]:
