@@ -327,7 +327,8 @@ def _drawn(
 
     They are kept with the graph, so that all plans of one command are made on the same ones.
     """
-    odds, last, goals = graph.scenario.odds, graph.kept.get(apart), _positions(graph, wanted)
+    last: PlanningDraws | None = graph.kept.get(apart)
+    odds, goals = graph.scenario.odds, _positions(graph, wanted)
     if last is not None and last.graph is graph and last.goals == goals:
         return last
     cells = _cells_before(graph, goals)
@@ -346,7 +347,7 @@ def _drawn(
         book = next((book for book in made if book), None)
     if book is None:
         return None
-    drawn = graph.kept[apart] = PlanningDraws(graph, book, goals)
+    graph.kept[apart] = drawn = PlanningDraws(graph, book, goals)
     return drawn  # not the one that is kept: another thread may have put its own there
 
 
