@@ -12,7 +12,10 @@ from kpiopt.scenario.scenario import Integers
 
 
 def look_up(keys: Integers, values: Integers, wanted: Integers) -> Integers:
-    """Return the value of each wanted key in a sorted list of keys, -1 where it is absent."""
+    """Return for each `wanted`, (n,) int, the value of its key in the sorted `keys`, (k,) int; -1 where it is absent.
+
+    `values`, (k,) int, stand beside the keys.
+    """
     if not len(keys):
         return np.full(np.shape(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

@@ -47,13 +47,13 @@ class LimitRows:
     group: Integers
 
     def room_left(self, parts: Parts, counts: Integers) -> Floats:
-        """Room that rounding to some counts leaves, (n_rows,) float; below 0 where a limit is broken."""
+        """Room that rounding to `counts`, (m,) int, leaves, (n_rows,) float; below 0 where a limit is broken."""
         used = np.maximum(self.stretch_at(parts, counts), self.floor) - np.maximum(self.planned, self.floor)
         left: Floats = self.room - self.use @ used
         return left
 
     def stretch_at(self, parts: Parts, counts: Integers) -> Floats:
-        """Stretch that counts of steps ask, (n_columns,) float."""
+        """Stretch that `counts`, (m,) int, of steps ask, (n_columns,) float."""
         asked: Floats = self.planned + self.move @ (counts - parts.value / parts.step)
         return asked
 

@@ -128,7 +128,7 @@ class Parts:
         return np.flatnonzero((self.offset != 0.0) & ~self.is_inner)
 
     def rolled_up(self, counts: NDArray[Any]) -> NDArray[Any]:
-        """Replace the count of every inner part by the sum of its children's, (m,) int or float."""
+        """Replace the count of every inner part by the sum of its children's; `counts`, (m,) int or float."""
         total = np.where(self.is_inner, 0, counts)
         for children in self.children_by_depth:
             np.add.at(total, self.parent[children], total[children])
@@ -141,16 +141,16 @@ def noise(steps: Floats) -> Floats:
 
 
 def nearest(steps: Floats) -> Integers:
-    """Nearest whole count, halves up, (m,) int."""
+    """Nearest whole count of `steps`, (m,) float, halves up, (m,) int."""
     return np.floor(steps + 0.5 + noise(steps)).astype(np.int64)
 
 
 def snapped(steps: Floats) -> Floats:
-    """Return the whole number where there is one but for noise."""
+    """Return the whole number where there is one but for noise, else `steps`, (m,) float."""
     whole = np.rint(steps)
     return np.where(np.abs(steps - whole) <= noise(steps), whole, steps)
 
 
 def binned(remainder: Floats, quantum: Floats | float = 1e-6) -> Floats:
-    """Give remainders that differ by noise only the same number, (m,) float."""
+    """Give each `remainder`, (m,) float, that differs by noise only the same number; `quantum`, (m,) float."""
     return np.floor(remainder / quantum + TIE_OFFSET)

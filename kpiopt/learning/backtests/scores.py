@@ -69,7 +69,10 @@ def crps(draws: Floats, happened: Floats) -> Floats:
 
 
 def log_score(draws: Floats, happened: Floats) -> Floats:
-    """Return minus the log density of log(value), by a normal curve through the draws, (n,); lower is better."""
+    """Return minus the log density of log(value), by a normal curve through `draws`, (n_draws, n) float; less is better.
+
+    `happened`, (n,) float, in the unit of the draws.
+    """
     positive = (draws > 0.0).all(axis=0) & (happened > 0.0)
     logs, seen = np.log(np.where(positive, draws, 1.0)), np.log(np.where(positive, happened, 1.0))
     mean, sd = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-6)
@@ -78,7 +81,7 @@ def log_score(draws: Floats, happened: Floats) -> Floats:
 
 
 def coverage(draws: Floats, happened: Floats) -> Coverage:
-    """Return how often the 5-to-95 % range of the draws held what happened."""
+    """Return how often the 5-to-95 % range of `draws`, (n_draws, n) float, held what `happened`, (n,) float."""
     low, high = np.percentile(draws, [5.0, 95.0], axis=0)
     return _covered(int(((low <= happened) & (happened <= high)).sum()), len(happened))
 
@@ -130,13 +133,13 @@ class TargetError:
 
 
 def target_error(target: Floats, other: Floats, happened: Floats, clusters: Sequence[str]) -> TargetError:
-    """Hold targets against what happened (> 0), beside other targets for the same."""
+    """Hold `target`, (n,) float, against what `happened`, (n,) float > 0, beside `other`, (n,) float, for the same."""
     own, compared = (np.abs(values - happened) / happened for values in (target, other))
     return TargetError(float(own.mean()), len(own), by_cluster(own, compared, clusters))
 
 
 def transform(draws: Floats, happened: Floats) -> Floats:
-    """Return the probability integral transform: the share of draws below what happened, (n,)."""
+    """Return the share of `draws`, (n_draws, n) float, below what `happened`, (n,) float: its integral transform."""
     below: Floats = (draws < happened).mean(axis=0) + 0.5 * (draws == happened).mean(axis=0)
     return below
 

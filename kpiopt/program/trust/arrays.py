@@ -57,19 +57,19 @@ def dot(a: Floats, b: Floats) -> float:
 
 
 def row_sizes(matrix: sp.csr_array, x: Floats) -> Floats:
-    """Return the sum of the sizes of each row's terms, |A| |x|, (m,) float, as quickly for a few rows as for many."""
+    """Return the sum of the sizes of each row's terms, |A| |x|, (m,) float, of `matrix`, (m, n)."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     return _sums(rows, np.abs(matrix.data) * np.abs(x)[matrix.indices], matrix.shape[0])
 
 
 def column_sizes(matrix: sp.csr_array, y: Floats) -> Floats:
-    """Return the sum of the sizes of each column's terms, |A|' |y|, (n,) float."""
+    """Return the sum of the sizes of each column's terms, |A|' |y|, (n,) float, of `matrix`, (m, n)."""
     sizes = np.abs(matrix.data) * np.repeat(np.abs(y), np.diff(matrix.indptr))
     return _sums(matrix.indices, sizes, matrix.shape[1])
 
 
 def column_sums(matrix: sp.csr_array, y: Floats) -> Floats:
-    """Return A'y, (n,) float."""
+    """Return A'y, (n,) float, of `matrix`, (m, n)."""
     return _sums(matrix.indices, matrix.data * np.repeat(y, np.diff(matrix.indptr)), matrix.shape[1])
 
 

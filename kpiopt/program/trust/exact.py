@@ -25,7 +25,7 @@ _SPLITTER = 2.0**27 + 1.0
 
 
 def split_products(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Return head and tail with head + tail = a * b exactly, elementwise."""
+    """Return head and tail with head + tail = a * b exactly, elementwise; `a` and `b`, (n,) float."""
     head = a * b
     a_high, a_low = _split(a)
     b_high, b_low = _split(b)
@@ -41,7 +41,7 @@ def _split(a: Floats) -> tuple[Floats, Floats]:
 
 
 def exact_dot(a: Floats, b: Floats, plus: float = 0.0) -> float:
-    """Return a'b + plus, correctly rounded."""
+    """Return a'b + plus, correctly rounded; `a` and `b`, (n,) float."""
     head, tail = split_products(a, b)
     return math.fsum([*head.tolist(), *tail.tolist(), plus])
 
