@@ -69,7 +69,7 @@ def crps(draws: Floats, happened: Floats) -> Floats:
 
 
 def log_score(draws: Floats, happened: Floats) -> Floats:
-    """Return minus the log density of log(value), by a normal curve through `draws`, (n_draws, n) float; less is better.
+    """Return minus the log density of log(value), by a normal curve through `draws`, (n_draws, n); less is better.
 
     `happened`, (n,) float, in the unit of the draws.
     """
