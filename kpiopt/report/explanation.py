@@ -26,14 +26,14 @@ from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Explanation, Part, horizon_cell
 from kpiopt.studies.explain_limit import LimitExplanation
 from kpiopt.studies.paths import Chain, Paths, one_more
-from kpiopt.studies.swap import Swap, Taken
+from kpiopt.studies.swap import StepChange, Swap, Taken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SHOWN_PARTS = 8
 SHOWN_TAKEN, SHOWN_WAYS, SHOWN_ROWS = 3, 3, 15
-NOISE = 1e-9
+NOISE, NET, LITTLE = 1e-9, 1e-6, 1e-3
 
 
 def render_explanation(
@@ -119,25 +119,59 @@ def _changes(
 
 
 def swap_sentences(plan: KeptPlan, found: Explanation, swap: Swap) -> Iterator[str]:
-    """Say who would take over if less were asked, and what that would cost; from a plan made anew."""
+    """Say who would take over if less were asked, in all, and what that would cost; from a plan made anew."""
     scenario, kpi = plan.graph.scenario, kpi_of(plan.graph, found.node)
     unit = scenario.units.names[plan.graph.unit[found.node]]
-    less = f"If {change(swap.less, kpi.unit).removeprefix('+')} less were asked of {unit}"
+    less = f"If {change(swap.less, kpi.unit).removeprefix('+')} less effort were asked of {unit}"
     if not swap.has_plan:
         yield f"{less}, there would be no plan: its limits clash."
         return
-    told = [
-        *(_taken_words(scenario, t) for t in swap.taken),
-        *(_level_words(scenario, *entry) for entry in swap.levels),
-    ]
-    more = f" and {len(told) - SHOWN_TAKEN:,} more changes" if len(told) > SHOWN_TAKEN else ""
-    yield f"{less}, the cheapest swap would be: {', '.join(told[:SHOWN_TAKEN]) or 'nothing else'}{more}."
+    levels = [_level_words(scenario, *entry) for entry in swap.levels]
+    if len(swap.taken) + len(levels) <= SHOWN_TAKEN:
+        told = [*(_taken_words(scenario, t) for t in swap.taken), *levels]
+    else:
+        more = [f"{len(levels) - SHOWN_TAKEN:,} more changes of initiatives"] if len(levels) > SHOWN_TAKEN else []
+        told = [*_groups(scenario, swap.taken), *levels[:SHOWN_TAKEN], *more]
+    yield f"{less}, the cheapest swap would be: {'; '.join(told) or 'nothing else'}."
+    if kpi.roll_up == "sum" and len(same := [t for t in swap.taken if t.kpi == kpi.id]) > 1:
+        net = sum(t.amount for t in same) - swap.less
+        is_nothing = abs(net) <= NET * sum(abs(t.amount) for t in same)
+        what = "as much as before" if is_nothing else f"{change(net, kpi.unit)} against before"
+        yield f"Of all units together that is {what} in {kpi.name}."
     if swap.cost is None:
         yield "That plan would be as good in every step; it is only further from the reference, which breaks ties."
     else:
-        cost = swap.cost
-        way = "rises" if cost.after > cost.before else "falls"
-        yield f"It would cost: {cost.step} {way} from {amount(cost.before)} to {amount(cost.after)} ({cost.unit})."
+        yield _cost_words(swap.cost)
+
+
+def _cost_words(cost: StepChange) -> str:
+    """Say which step gets worse, by how much, from what to what, with the digits that tell them apart."""
+    moved = cost.after - cost.before
+    digits = max(0, 1 - math.floor(math.log10(abs(moved) or 1.0)))
+    by = f"{abs(moved):,.{digits}f}" if abs(moved) < 1 else amount(abs(moved))
+    ends = [f"{value:,.{digits}f}" if abs(moved) < 1 else amount(value) for value in (cost.before, cost.after)]
+    little = " next to nothing" if abs(moved) < LITTLE * abs(cost.before) else ""
+    way = "rises" if moved > 0 else "falls"
+    return f"It would cost{little}: {cost.step} {way} by {by}, from {ends[0]} to {ends[1]} ({cost.unit})."
+
+
+def _groups(scenario: Scenario, taken: Sequence[Taken]) -> Iterator[str]:
+    """Say of each KPI how many units would be asked for more and for less, and how much that is."""
+    for kpi in dict.fromkeys(t.kpi for t in taken):
+        entry = scenario.kpis[kpi]
+        for way, word in ((1, "more"), (-1, "less")):
+            these = sorted((t for t in taken if t.kpi == kpi and t.amount * way > 0), key=lambda t: -abs(t.amount))
+            if not these:
+                continue
+            units = [scenario.units.position[name] for name in dict.fromkeys(t.unit for t in these)]
+            roles = {scenario.units.roles[unit] for unit in units}
+            role = f" ({next(iter(roles))})" if len(roles) == 1 and roles != {""} and len(units) > 1 else ""
+            who = scenario.units.names[units[0]] if len(units) == 1 else f"{len(units):,} units{role}"
+            size = sum(abs(t.amount) for t in these) if entry.roll_up == "sum" else abs(these[0].amount)
+            much = change(size, entry.unit).removeprefix("+")
+            is_all = entry.roll_up == "sum" or len(these) == 1
+            most = f", most of all {scenario.units.names[units[0]]}" if len(units) > 1 else ""
+            yield f"{who} {'' if is_all else 'up to '}{much} {word} effort for {entry.name}{most}"
 
 
 def _taken_words(scenario: Scenario, taken: Taken) -> str:

@@ -13,7 +13,7 @@ from kpiopt.simulation.odds import Estimate
 MAX_DECIMALS = 6
 MOST_DECIMALS = 12
 MOST_POINT_DECIMALS = 4
-MORE_DECIMALS = 2
+MORE_DECIMALS, NOTHING = 2, 1e-9
 """How many decimals more than those of its step a target off the step has at most."""
 
 
@@ -132,6 +132,29 @@ def change(value: float, unit: str = "", step: float | None = None) -> str:
     text = "1 point" if text == "1 points" else text
     is_nothing = not text.partition(" ")[0].strip("0.,")
     return text if is_nothing else f"{'-' if value < 0 else '+'}{text}"
+
+
+def moved_step(step: float | None, before: float, after: float, low: float, high: float) -> float | None:
+    """Return the step in whose decimals a change is shown with its ends, before what was and what is then.
+
+    A target is a multiple of its KPI's step, a change is not: three digits of it are shown, where they are not 0.
+
+    Examples
+    --------
+    >>> moved_step(1, 159.25, 162.75, 3.5, 3.5), moved_step(1000, 0, 14_565, 14_000, 15_130)
+    (0.1, 1000)
+    """
+    size = max(abs(low), abs(high), abs(after - before))
+    least = _decimals_of(max(abs(before), abs(after))) if step is None else decimals_of_step(step)
+    if size <= NOTHING * max(abs(before), abs(after)):
+        return step
+    decimals = min(MAX_DECIMALS, 2 - math.floor(math.log10(size)))
+    while decimals > least and all(
+        abs(round(value, decimals) - round(value, decimals - 1)) <= NOTHING * size
+        for value in (after - before, low, high)
+    ):
+        decimals -= 1
+    return step if decimals <= least and step is not None else 10.0 ** -max(decimals, least)
 
 
 def percent(share: float, decimals: int = 1) -> str:

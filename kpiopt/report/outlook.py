@@ -12,7 +12,7 @@ from kpiopt.errors import printable
 from kpiopt.report.goal_names import kpi_of, node_title
 from kpiopt.report.grid import Grid, heading
 from kpiopt.report.limits import over_budget_lines
-from kpiopt.report.numbers import amount, certain_words, change, percent, points
+from kpiopt.report.numbers import amount, certain_words, change, moved_step, percent, points
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.difference import OddsDifference
 from kpiopt.simulation.odds import Estimate
@@ -215,10 +215,11 @@ def _changes(found: Intervention) -> Iterator[RenderableType]:
     grid = Grid(("KPI", "before", "after", "change", "95 % interval"))
     graph = found.before.graph
     for entry in found.changes:
-        step, unit = kpi_of(graph, entry.node).step, kpi_of(graph, entry.node).unit
-        interval = f"{change(entry.change.low, '', step)} to {change(entry.change.high, '', step)}"
+        kpi, moved = kpi_of(graph, entry.node), entry.change
+        unit, step = kpi.unit, moved_step(kpi.step, entry.before, entry.after, moved.low, moved.high)
+        interval = f"{change(moved.low, '', step)} to {change(moved.high, '', step)}"
         numbers = amount(entry.before, unit, step), amount(entry.after, unit, step)
-        grid.add(node_title(graph, entry.node), *numbers, change(entry.change.estimate, unit, step), interval)
+        grid.add(node_title(graph, entry.node), *numbers, change(moved.estimate, unit, step), interval)
     yield grid
 
 

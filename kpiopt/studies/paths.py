@@ -7,6 +7,7 @@ chain. The graph is linear, so the chains of a node add up to its total effect.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -30,9 +31,10 @@ class Link:
     kpi : int
         Position of the KPI.
     amount : float
-        Its change, in its own unit: at the unit itself where the chain is still there, else at the top.
+        Its change, in its own unit: at the unit itself where the chain is still there, else at the root; NaN where the
+        KPI has no value of the root, so that what is changed are several values.
     at_own : bool
-        Whether the change is at the unit where the chain began.
+        Whether the change is at the unit where the chain began, and the chain has not left it before.
     """
 
     kpi: int
@@ -75,7 +77,6 @@ class Paths:
         self._start = np.searchsorted(graph.tail[order], np.arange(graph.n_nodes + 1))
         self._kpi: list[int] = graph.kpi.tolist()
         self._reaching: dict[int, Booleans] = {}
-        self._by_period = graph.scenario.periods is not None
 
     def effects(self, goal_node: int) -> Floats:
         """Return what one more at each node adds to a goal's node, along all paths, (n_nodes,) float."""
@@ -98,14 +99,14 @@ class Paths:
         while states and count < MOST_STATES:
             change, links = states.pop()
             count += 1
-            inside, beyond = self._within(change, reach)
+            inside, beyond = self._within(change)
             kpi = self._kpi[next(iter(change))]
             if kpi >= 0:
-                links = (*links, self._link(kpi, inside, home))
+                links = (*links, self._link(kpi, inside, home if all(link.at_own for link in links) else -1))
             if abs(inside.get(goal_node, 0.0)) > 0.0:
                 found.append(Chain(links, inside[goal_node]))
             if len(links) < MOST_LINKS:
-                states += [(dict(part), links) for part in beyond.values()]
+                states += [(dict(part), links) for part in beyond.values() if any(reach[node] for node in part)]
         largest = max((abs(chain.effect) for chain in found), default=0.0)
         kept = [chain for chain in found if abs(chain.effect) > TINY * largest]
         return sorted(kept, key=lambda chain: (-abs(chain.effect), [link.kpi for link in chain.links]))
@@ -121,10 +122,11 @@ class Paths:
         self._reaching[goal_node] = np.asarray(self.graph.sweep_back(at, matrix) > 0.0)
         return self._reaching[goal_node]
 
-    def _within(
-        self, change: dict[int, float], reach: Booleans
-    ) -> tuple[dict[int, float], dict[int, dict[int, float]]]:
-        """Follow a change within its KPI; return it there, and what it passes on to each other KPI."""
+    def _within(self, change: dict[int, float]) -> tuple[dict[int, float], dict[int, dict[int, float]]]:
+        """Follow a change within its KPI; return it there, and what it passes on to each other KPI.
+
+        Also where that does not lead to the goal: a KPI is told of as what it adds up to.
+        """
         inside = defaultdict(float, change)
         beyond: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
         waiting, known = list(change), set(change)
@@ -135,9 +137,7 @@ class Paths:
             for i in range(int(self._start[node]), int(self._start[node + 1])):
                 head = int(self._head[i])
                 moved = inside[node] * float(self._coefficient[i])
-                # What a chain does to a KPI on its way is told of the horizon, which leads nowhere.
-                told = self._by_period and self.graph.period[head] < 0
-                if not (reach[head] or told) or moved == 0.0:
+                if moved == 0.0:
                     continue
                 if self._kpi[head] != kpi:
                     beyond[self._kpi[head]][head] += moved
@@ -153,5 +153,5 @@ class Paths:
         own = [node for node in told if int(self.graph.unit[node]) == home]
         if own:
             return Link(kpi, inside[own[0]], at_own=True)
-        top = min(told, key=lambda node: int(self.graph.scenario.units.depth[self.graph.unit[node]]))
-        return Link(kpi, inside[top], at_own=False)
+        whole = [inside[node] for node in told if int(self.graph.unit[node]) == 0]
+        return Link(kpi, whole[0] if whole else math.nan, at_own=False)

@@ -139,3 +139,124 @@ baseline = 80.2
 max_stretch = 5
 """
 """A root decides about an initiative with levels of its own, for two persons below."""
+
+SPREAD = """
+schema = 1
+name = "Spread"
+currency = "EUR"
+[kpi.revenue]
+name = "Revenue"
+unit = "EUR"
+step = 100
+drivers.visits = { contribution = 480, at = "person" }
+drivers.renewal = { contribution = "1500 to 4000", at = "person" }
+drivers.mood = { contribution = 700, at = "depot" }
+[kpi.visits]
+name = "Visits"
+unit = "visits"
+drivers.leaving = { contribution = -30, spread = "baseline" }
+drivers.repair = { contribution = 0.5, at = "person" }
+[kpi.renewal]
+name = "Renewals"
+unit = "%"
+roll_up = "mean"
+step = 0.1
+max = 100
+drivers.repair = { contribution = 0.4, at = "person" }
+drivers.leaving = { contribution = -0.5, spread = "size" }
+[kpi.complaints]
+name = "Complaints"
+unit = "cases"
+direction = "down"
+drivers.repair = { contribution = -0.6, at = "person" }
+drivers.leaving = { contribution = 4, spread = "even" }
+[kpi.repair]
+name = "Repair"
+unit = "%"
+roll_up = "mean"
+step = 0.1
+min = 0
+max = 100
+drivers.days = { contribution = 0.7, at = "person" }
+[kpi.mood]
+name = "Mood"
+unit = "points"
+roll_up = "none"
+step = 0.1
+drivers.complaints = { contribution = -0.2, at = "depot" }
+[kpi.leaving]
+name = "Leaving"
+unit = "%"
+roll_up = "none"
+direction = "down"
+step = 0.1
+baseline = 9.5
+drivers.days = -0.02
+[kpi.satisfaction]
+name = "Satisfaction"
+unit = "points"
+roll_up = "none"
+step = 1
+baseline = 31
+drivers.complaints = -0.05
+[kpi.days]
+name = "Days"
+unit = "days"
+step = 1
+[goal.revenue]
+target = 900_000
+[goal.satisfaction]
+target = 33
+[goal.complaints]
+target = 45
+[goal.north_visits]
+kpi = "visits"
+at = "north"
+target = 1100
+[initiative.training]
+name = "Training"
+max = 6
+units.level = "person"
+uses.cash = 400
+effects.days = 1
+[budget.cash]
+limit = 6000
+[uncertainty]
+execution = "0.75 to 1.1"
+[simulation]
+draws = 1024
+seed = 3
+[unit.co]
+name = "Company"
+[unit.north]
+name = "North"
+parent = "co"
+level = "depot"
+[unit.south]
+name = "South"
+parent = "co"
+level = "depot"
+[unit.ann]
+name = "Ann"
+parent = "north"
+level = "person"
+size = 1
+[unit.bob]
+name = "Bob"
+parent = "north"
+level = "person"
+size = 0.5
+[unit.cyd]
+name = "Cyd"
+parent = "south"
+level = "person"
+size = 2
+""" + "".join(
+    f'[cell."{unit}/{kpi}"]\nbaseline = {baseline}\n{f"max_stretch = {most}" if most else ""}\n'
+    for unit, i in (("ann", 0), ("bob", 1), ("cyd", 2))
+    for kpi, baseline, most in (
+        ("revenue", 270_000 + 30_000 * i, 9_000), ("visits", 410 + 90 * i, 30), ("renewal", 71 + 6 * i, 3),
+        ("complaints", 13 + 7 * i, 3), ("repair", 74.5 + 5 * i, 4), ("days", 2 + i, None),
+    )
+) + "".join(f'[cell."{depot}/mood"]\nbaseline = {60 + i}\n' for i, depot in enumerate(("north", "south")))  # fmt: skip
+"""Drivers of the root that are handed down to persons, means by size, KPIs where lower is better or nobody adds up."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.source import ReportSource
@@ -15,6 +16,7 @@ from kpiopt.studies.paths import Chain
 
 MOST_LINES, MOST_CHAINS, MOST_CARDS = 10, 2, 24
 TINY = 1e-9
+Where = Literal["own", "whole", "elsewhere", "goal"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,7 @@ def natural_step(source: ReportSource, node: int) -> float:
 
 def sight_sentences(sights: Sequence[Sight], left_out: int = 0) -> Iterator[str]:
     """Say in words how an improvement arrives at a goal, and how many smaller effects are left out."""
-    for sight in sights:
-        told = sight.chains[: MOST_CHAINS if len(sights) <= 6 else 1]
+    for sight, told in _told(sights):
         yield from (_sentence(sight, chain) for chain in told)
         if len(sight.chains) > 1:
             rest = len(sight.chains) - len(told)
@@ -119,15 +120,33 @@ def sight_sentences(sights: Sequence[Sight], left_out: int = 0) -> Iterator[str]
         yield f"These are the largest; {what} not told here."
 
 
-def _sentence(sight: Sight, chain: Chain) -> str:
-    """Say one way: "Improving Training by 1 day raises your Satisfaction by 0.4 points, which raises the goal …"."""
-    parts, last = [], len(chain.links) - 1
+def _told(sights: Sequence[Sight]) -> Iterator[tuple[Sight, tuple[Chain, ...]]]:
+    """Yield each KPI and goal with the chains that are told one by one, the same in words and on the map."""
+    for sight in sights:
+        yield sight, sight.chains[: MOST_CHAINS if len(sights) <= 6 else 1]
+
+
+def _stations(sight: Sight, chain: Chain) -> Iterator[tuple[int, Where, float]]:
+    """Yield what a chain passes behind the KPI that it begins at: which KPI, whose, and its change per one more."""
+    last = len(chain.links) - 1
     for i, link in enumerate(chain.links):
         if 0 < i < last or (0 < i == last and link.at_own and not sight.is_own_goal):
-            kpi = sight.kpis[link.kpi]
-            whose = f"your {kpi.name}" if link.at_own else f"{kpi.name} of the organization"
-            parts.append(_moved(kpi, sight.change * link.amount, whose))
-    parts.append(_moved(sight.goal_kpi, sight.change * chain.effect, sight.goal_name))
+            where: Where = "own" if link.at_own else "elsewhere" if math.isnan(link.amount) else "whole"
+            yield link.kpi, where, link.amount
+    yield chain.links[-1].kpi, "goal", chain.effect
+
+
+def _sentence(sight: Sight, chain: Chain) -> str:
+    """Say one way: "Improving Training by 1 day raises your Satisfaction by 0.4 points, which raises the goal …"."""
+    parts, by_way = list[str](), ""
+    for position, where, moved in _stations(sight, chain):
+        kpi = sight.kpis[position]
+        if where == "elsewhere":
+            by_way = f"by way of {kpi.name} elsewhere "
+            continue
+        whose = {"own": f"your {kpi.name}", "whole": f"{kpi.name} of the organization", "goal": sight.goal_name}[where]
+        parts.append(by_way + _moved(kpi, sight.change * moved, whose))
+        by_way = ""
     return f"Improving {sight.kpi.name} by {sight.improved} {', which '.join(parts)}."
 
 
@@ -156,22 +175,21 @@ def sight_map(source: ReportSource, nodes: Sequence[int], sights: Sequence[Sight
     """Return a small map: the unit's KPIs with its own values, and what they lead to, without anybody's values."""
     scenario = source.scenario
     kpis = list(scenario.kpis.values())
-    own = {int(source.graph.kpi[node]): node for node in nodes}
+    own = {kpis[int(source.graph.kpi[node])].id: node for node in nodes}
     cards: dict[str, Card] = {}
     arrows: dict[tuple[str, str], Arrow] = {}
-    for sight in sights:
-        start = next(position for position in own if kpis[position] is sight.kpi)
-        for chain in sight.chains[:MOST_CHAINS]:
-            before, moved = _own_card(source, own[start]), 1.0
+    for sight, chains in _told(sights):
+        unit = int(source.graph.unit[own[sight.kpi.id]])
+        for chain in chains:
+            before, moved = _own_card(source, own[sight.kpi.id]), 1.0
             cards.setdefault(before.id, before)
-            for i, link in enumerate(chain.links):
-                is_last, at_own = i == len(chain.links) - 1, link.at_own and link.kpi in own
-                if i == 0 and at_own and not is_last:
-                    moved = link.amount
+            for position, where, arrived in _stations(sight, chain):
+                if where == "elsewhere":
                     continue
-                card = _own_card(source, own[link.kpi]) if at_own and not is_last else _card(kpis[link.kpi], is_last)
+                card = _card(kpis[position], where == "goal")
+                if where == "own":
+                    card = _own_card(source, source.graph.find_node(kpis[position].id, unit))
                 cards.setdefault(card.id, card)
-                arrived = chain.effect if is_last else link.amount
                 if (before.id, card.id) not in arrows and before.id != card.id:
                     arrows[before.id, card.id] = Arrow(before.id, card.id, arrived / moved, 0.25, tells_share=False)
                 before, moved = card, arrived
