@@ -155,7 +155,7 @@ def test_the_command_explains_each_kind(tmp_path, capsys):
     assert shares and all(total == pytest.approx(1.0) for total in shares.values())
     assert main(["explain", folder, "ann/sales"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "If 1,000 USD less were asked of Ann" in said and "It would cost: " in said
+    assert "If 1,000 USD less effort were asked of Ann" in said and "It would cost: " in said
 
 
 def test_a_goal_is_explained_with_its_own_odds_before_those_of_its_target(tmp_path, capsys):
