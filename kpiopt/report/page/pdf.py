@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,12 @@ from kpiopt.report.strategy_map.export import typeset
 MOST_ROWS = 60
 """Rows of one table on paper; the others are counted."""
 
+INTERVAL = re.compile(r"\(([\d.,]+) % to ([\d.,]+) %\)")
+LARGER = ".map{font-size:12px}.map .name{font-size:13.5px}"
+"""Maps are made smaller on paper; the widths of their texts are on the safe side and leave room for that."""
+TITLE = 28.0
+"""Height of the title of a map."""
+
 
 def render_pdf(page: Page, *, landscape: bool = False, one_page: bool = False) -> bytes:
     """Return a page as PDF; equal pages give equal bytes.
@@ -25,7 +32,8 @@ def render_pdf(page: Page, *, landscape: bool = False, one_page: bool = False) -
     Parameters
     ----------
     one_page : bool
-        Whether all of it stands on one sheet: smaller where there is much, then with less of each table.
+        Whether all of it stands on one sheet: one page or front and back, where there is too much with less of each
+        table.
 
     Raises
     ------
@@ -41,7 +49,7 @@ def render_pdf(page: Page, *, landscape: bool = False, one_page: bool = False) -
 
 def _document(page: Page, folder: Path) -> dict[str, Any]:
     """Return what the template reads; pictures are written beside it. Names from data are data, never markup."""
-    style = draw("style", Svg(chart_style(dark=False) + shade_style(dark=False) + map_style(dark=False)))
+    style = draw("style", Svg(chart_style(dark=False) + shade_style(dark=False) + map_style(dark=False) + LARGER))
     count = 0
     sections = []
     for section in page.sections:
@@ -70,18 +78,34 @@ def _block(block: Block, name: str, folder: Path, style: Svg) -> dict[str, Any]:
     if isinstance(block, PageTable):
         return _table(block)
     svg = block.picture if isinstance(block, PageMap) else block.figure.wide
-    head, mark, rest = svg.partition(">")
+    head, mark, rest = (_without_title(svg) if isinstance(block, PageMap) else svg).partition(">")
     (folder / name).write_text(f"{head}{mark}{style}{rest}", "utf-8")
     note = "" if isinstance(block, PageMap) else block.note
     return {"kind": block.kind, "title": printable(block.title) or "picture", "caption": printable(block.caption),
             "picture": name, "note": printable(note), "full": isinstance(block, PageMap) or block.full}  # fmt: skip
 
 
+def _without_title(svg: str) -> str:
+    """Begin a map below its title, which stands above the picture on paper."""
+    width, height = (float(size) for size in svg.partition('viewBox="0 0 ')[2].partition('"')[0].split())
+    place = f'viewBox="0 0 {width:.0f} {height:.0f}"'
+    return svg.replace(place, f'viewBox="0 {TITLE:.0f} {width:.0f} {height - TITLE:.0f}"', 1).replace(
+        f' height="{height:.0f}"', f' height="{height - TITLE:.0f}"', 1
+    )
+
+
+def _short(text: str) -> str:
+    """Write odds with their interval as short as on a card of the map."""
+    return INTERVAL.sub(r"(\1–\2)", text)
+
+
 def _table(table: PageTable) -> dict[str, Any]:
-    rows = [[printable(field) for field in row] for row in table.rows[:MOST_ROWS]]
+    rows = [[_short(printable(field)) for field in row] for row in table.rows[:MOST_ROWS]]
     left = len(table.rows) - len(rows)
+    told = [i for i in range(len(table.columns)) if i < table.left or any(row[i] for row in rows)]
     more = f" {left:,} more rows are left out on paper." if left else ""
     return {
         "kind": "table", "title": printable(table.title), "caption": printable(table.caption), "left": table.left,
-        "columns": [printable(name) for name in table.columns], "rows": rows, "note": printable(table.note) + more,
+        "columns": [printable(table.columns[i]) for i in told], "rows": [[row[i] for i in told] for row in rows],
+        "note": printable(table.note) + more,
     }  # fmt: skip
