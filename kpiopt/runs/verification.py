@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kpiopt.run.run import Run
     from kpiopt.runs.recomputation import Told
 
+RISK = "what odds cost is about this plan"
 PROMISES = "the rows of promised odds are what their draws say"
 SHOWN = 5
 """How many differences of one file are spelled out."""
@@ -181,6 +182,7 @@ def _unchanged(run: StoredRun) -> Finding:
 def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: bool) -> Iterator[Finding]:
     """Compute all that is published from the proof and compare."""
     from kpiopt.run.program import write_program
+    from kpiopt.runs.kept_risk import risk_differences
     from kpiopt.runs.recomputation import differences, recompute_run  # brings the solver along
 
     evidence = load_evidence(run.folder / EVIDENCE_FILE)
@@ -197,6 +199,8 @@ def _recomputed(run: StoredRun, told: Told, executor: Executor, *, allow_code: b
     except KpioptError as error:
         yield Finding("the run follows from its proof", False, error.problems[0].message)
         return
+    if (told_risk := risk_differences(run.folder, found)) is not None:
+        yield Finding(RISK, not told_risk, "; ".join(told_risk[:SHOWN]))
     if scenario.rules is not None and cascade.promises:
         yield Finding(PROMISES, not wrong, "; ".join(wrong[:SHOWN]))
     for what, wrong in differences(run, found, told):
