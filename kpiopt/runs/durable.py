@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kpiopt.errors import OutputError, Problem
 from kpiopt.reading.regular_file import open_regular
+from kpiopt.runs.stored_run import DOCUMENT_FILES
 
 ASIDE_NAME = 100
 """How much of a file's name the one that is written aside bears: names have an end at 255 bytes."""
@@ -114,7 +115,7 @@ def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool 
     rule = "results are written beside what they are made of, over nothing that is not kpiopt's own"
     with failing_as_output(path):
         place = Path(os.path.realpath(path))
-        if any(place == Path(os.path.realpath(file)) for file in inputs):
+        if any(_is_same(place, Path(os.path.realpath(file))) for file in inputs):
             raise _no_place("E-output-is-input", f"{path} is a file of the scenario", rule, "choose another name")
         mode = _mode(place)
         if str(path) in ("", ".") or (mode is not None and stat.S_ISDIR(mode)):
@@ -126,13 +127,26 @@ def require_place(path: Path, inputs: Iterable[str | Path] = (), *, force: bool 
         if not place.parent.is_dir():
             message = f"{path} cannot be made: there is no folder {path.parent}"
             raise _no_place("E-output-missing", message, rule, "make the folder, or choose another name")
-        if mode is not None and force is False and not _is_ours(place):
+        if mode is None or force is None or _is_ours(place):
+            return
+        if any((place.parent / name).is_file() for name in DOCUMENT_FILES):
+            raise _no_place("E-output-exists", f"{path} belongs to a kept run", rule, "choose another name")
+        if path.is_symlink():
+            raise _no_place("E-output-exists", f"{path} is a link to {place}", rule, "name the file itself")
+        if not force:
             message = f"{path} is there already, and kpiopt did not write it"
             raise _no_place("E-output-exists", message, rule, "choose another name, or say --force to replace it")
 
 
 def _no_place(code: str, message: str, rule: str, fix: str) -> OutputError:
     return OutputError(Problem(code, message, rule, fix))
+
+
+def _is_same(place: Path, file: Path) -> bool:
+    """Whether two paths lead to one file, be it by another name of it."""
+    with suppress(OSError):
+        return place == file or place.samefile(file)
+    return False
 
 
 def _mode(place: Path) -> int | None:

@@ -268,4 +268,5 @@ def _inputs(run: StoredRun) -> Iterator[Finding]:
     changed = [file for file, (now, then) in present.items() if now is not None and now != then]
     gone = [file for file, (now, _) in present.items() if now is None]
     detail = ", ".join([*(f"{file} has changed" for file in changed), *(f"{file} is not there" for file in gone)])
-    yield Finding("the scenario's files are those that were solved", not changed, detail, is_input=True)
+    of_what = "those of the scenario's files that are there" if gone else "the scenario's files"
+    yield Finding(f"{of_what} are those that were solved", not changed, detail, is_input=True)

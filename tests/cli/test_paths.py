@@ -96,6 +96,26 @@ def test_what_tells_no_pay_has_the_usual_mode_and_runs_are_private(folder, capsy
     assert len(private) > 5 and {path.stat().st_mode & 0o777 for path in private} == {0o600}
 
 
+def test_force_replaces_no_kept_run_no_input_by_another_name_and_nothing_behind_a_link(folder, capsys):
+    assert main(["solve", "scenario.toml", "--no-simulation"]) == 0
+    (run,) = Path("runs").glob("*-*")
+    Path("kept").symlink_to(run / "run.json")
+    os.link("scenario.toml", "same.toml")
+    before = {file: file.read_bytes() for file in [Path("scenario.toml"), *run.iterdir()] if file.is_file()}
+    commands = [
+        (["schema", "--out", "link.toml", "--force"], "is a link to"),
+        (["export", "scenario.toml", "--out", "kept", "--force"], "belongs to a kept run"),
+        (["schema", "--out", str(run / "targets.csv"), "--force"], "belongs to a kept run"),
+        (["export", "scenario.toml", "--out", "same.toml", "--force"], "is a file of the scenario"),
+    ]
+    for words, said in commands:
+        assert main(words) == 8, words
+        assert said in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in before} == before
+    Path("mine.txt").write_text("anybody's")
+    assert main(["schema", "--out", "mine.txt", "--force"]) == 0
+
+
 PATHS = [
     "",
     " ",
