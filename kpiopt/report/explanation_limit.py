@@ -88,7 +88,8 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
         is_known = more is not None or not (kept_words(scenario) or any(scenario.decide.slack.values()))
         untried = f"{left}; whether more would change anything was not tried"
         said = f"More of it would change nothing: {left}" if is_known else untried
-        kept = f"Less than {amount(entry['used'], unit)} would change the plan."
+        less = f"Less than {amount(entry['used'], unit)} would change the plan."
+        kept = less if entry["used"] > 0.0 else "None of it is used."
         yield f"{left if next_more else said}. {kept}"
         return
     is_unknown = more is None and less is None and not entry["no_plan_with_less"]
@@ -98,7 +99,7 @@ def _price_sentences(scenario: Scenario, found: LimitExplanation, goals: Entries
     if more or (more is not None and not next_more):
         yield more_sentence(scenario, goals, entry)
     if entry["no_plan_with_less"]:
-        if not next_less:
+        if not next_less and entry["limit"]:
             yield less_sentence(scenario, goals, entry)
     elif less or (less is not None and not next_less):
         yield less_sentence(scenario, goals, entry)

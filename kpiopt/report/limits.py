@@ -150,7 +150,7 @@ def prices_of_less(run: Run) -> list[str]:
 
 
 def _has_two_prices(limit: LimitResult) -> bool:
-    if not limit.price_less or (math.isinf(limit.price_less) and limit.next_less is not None):
+    if not limit.price_less or (math.isinf(limit.price_less) and (limit.next_less is not None or not limit.limit)):
         return False
     return limit.step_less != limit.step_more or not math.isclose(limit.price_less, limit.price_more or 0.0)
 

@@ -6,7 +6,7 @@ import pytest
 
 import kpiopt
 from kpiopt.report.explanation_limit import limit_sentences
-from kpiopt.report.limits import next_steps, used_up
+from kpiopt.report.limits import next_steps, prices_of_less, used_up
 from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.run import limit_as_dict
@@ -41,6 +41,8 @@ CASES = {
         30, 160, (29, 2), (31, 1),
     ),
     "swap": ([initiative("a", 5, 2, 3), initiative("b", 1, 9, 20)], 8, 130, (7, 3), (9, 8)),
+    "off": ([initiative("b", 1, 5, 3, "setup = { cash = 2 }")], 6, 115, None, (7, 3)),
+    "some": ([initiative("b", 3, 5, 3, "setup = { cash = 2 }")], 9, 115, None, (12, 3)),
     "slack": ([initiative("a", 3, 3, 4), initiative("b", 3, 5, 9)], 23, 140, None, (24, 4)),
 }  # fmt: skip
 
@@ -141,3 +143,15 @@ def test_what_is_less_than_planners_read_is_practically_nothing(tmp_path):
     run = solved(tmp_path, [initiative("a", 1, 8, 20), initiative("b", 1, 10, 20.001)], 8, 200)
     said = "With 2 more of the cash budget (10), practically nothing would be gained: out would differ by less than is "
     assert next_steps(run)[1] == f"{said}shown, at other levels of initiatives."
+
+
+def test_nothing_is_said_of_a_limit_that_nobody_can_use_and_less_than_nothing_is_no_limit(tmp_path):
+    off = initiative("b", 1, 5, 3, "setup = { cash = 2 }")
+    scoped = '[unit.a]\nparent = "co"\n[budget.cash2]\nresource = "cash"\nscope = "a"\nlimit = 0\n'
+    run = solved(tmp_path, [off, scoped], 9, 115)
+    assert not any(limit.binding for limit in run.limits if limit.name == "budget.cash2")
+    run = solved(tmp_path, [off], 0, 115)
+    (cash,) = run.limits
+    assert cash.binding and cash.next_less is None and prices_of_less(run) == []
+    assert next_steps(run) == ["With 7 more of the cash budget (7), out would be 3 closer to its target, at other "
+                               "levels of initiatives."]  # fmt: skip

@@ -196,25 +196,30 @@ def add_action_rows(build: ProgramBuilder, graph: CausalGraph, actions: ActionCo
     add_not_with_rows(build, graph, actions)
 
 
-def next_steps(actions: ActionColumns, rate: Floats, once: Floats, level: Floats) -> tuple[Floats, Floats]:
+def next_steps(actions: ActionColumns, levels: Columns, taken: Floats, x: Floats) -> tuple[Floats, Floats]:
     """Return how much less and how much more of a limit the next level down and up of each initiative takes.
 
     Parameters
     ----------
-    rate, level : (n_levels,) float
-        What one unit of each level takes, and the plan's levels.
-    once : (n_switched,) float
-        What each takes for being set up.
+    levels : Columns
+        All levels.
+    taken, x : (n_columns,) float
+        What one more of each column takes of the limit, and the plan.
     """
+    rate, once, level = levels.of(taken), actions.on.of(taken), levels.of(x)
     less, more = list[float](), list[float]()
     for k, place in enumerate(actions.level.tolist()):
         there, steps = float(level[place]), actions.value[actions.choice_of == k].tolist()
+        if not steps and levels.integer[place]:
+            there, most = round(there), round(float(levels.upper[place]))
+            steps = [v for v in (there - 1, there, there + 1) if 0 < v <= most]
         runs = there > LEAST_RUN * max(steps, default=0.0)
         below = max((v for v in steps if v < there * (1.0 - LEAST_RUN)), default=0.0)
         above = min((v for v in steps if v > there * (1.0 + LEAST_RUN)), default=there)
         if runs:
             less.append(rate[place] * (there - below if steps else 0.0) + (once[k] if below == 0.0 else 0.0))
-        more.append(rate[place] * (above - there if steps else 0.0) + (0.0 if runs else once[k]))
+        if above > there or not steps:
+            more.append(rate[place] * (above - there if steps else 0.0) + (0.0 if runs else once[k]))
     down, up = (np.array([v for v in found if v > 0.0], dtype=np.float64) for found in (less, more))
     return down, up
 

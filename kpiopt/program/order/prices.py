@@ -105,7 +105,8 @@ def price_limits(cascade: Cascade, solution: Solution, deadline: Deadline = NEVE
     activity = arrays.matrix @ cascade.counted(solution.x)
     rules, unpriced = _rule_limits(cascade.program, activity)
     limits = (*cascade.limits, *cascade.variant_limits, *rules)
-    plain = [_plain(limit, float(activity[limit.row]) + limit.base) for limit in limits]
+    takers = np.diff(arrays.matrix.indptr)
+    plain = [_plain(limit, float(activity[limit.row]) + limit.base, takers[limit.row] > 0) for limit in limits]
     if cascade.variants:  # what a variant could have for itself would move with its limits, and so would each regret
         return (*plain, *unpriced)
     bound = [limit for limit, result in zip(limits, plain, strict=True) if result.binding]
@@ -162,14 +163,13 @@ def _decided(cascade: Cascade, arrays: ProgramArrays) -> NDArray[np.bool_]:
 
 def _whole_steps(cascade: Cascade, arrays: ProgramArrays, row: int, x: Floats) -> tuple[Floats, Floats]:
     """Return what single whole numbers of a plan would take less and more of a limit, by their next steps."""
-    uses = _whole_uses(arrays, row)
+    uses, columns = _whole_uses(arrays, row), cascade.columns
+    uses[columns.level.positions[columns.actions.level]] = 0.0  # what else they take is told with them
     less = uses[(uses > 0.0) & (np.rint(x) > arrays.column_lower)]
     more = uses[(uses > 0.0) & (np.rint(x) < arrays.column_upper)]
-    columns = cascade.columns
     if not len(columns.actions.level) or arrays.n_columns > SMALL:
         return less, more
-    taken = arrays.matrix[[row]].toarray()[0]
-    steps = next_steps(columns.actions, columns.level.of(taken), columns.actions.on.of(taken), columns.level.of(x))
+    steps = next_steps(columns.actions, columns.level, arrays.matrix[[row]].toarray()[0], x)
     return np.concatenate([less, steps[0]]), np.concatenate([more, steps[1]])
 
 
@@ -204,7 +204,7 @@ def _with_next_steps(
     search = NextLimits(cascade, limit, solution, deadline)
     fewer, more = _whole_steps(cascade, arrays, limit.row, solution.x)
     try:
-        if result.binding:
+        if result.binding and search.side:  # nobody can use less than nothing
             result = _with_less(result, search, fewer)
         return _with_more(result, search, more)
     except LimitReached:
@@ -251,8 +251,8 @@ def not_priced(cascade: Cascade, limits: Sequence[LimitResult]) -> tuple[NotDone
     return (NotDone("prices", text, total - late, total),)
 
 
-def _plain(limit: Limit, used: float) -> LimitResult:
-    binding = is_used_up(limit.value, used)
+def _plain(limit: Limit, used: float, has_takers: np.bool_) -> LimitResult:
+    binding = (bool(has_takers) or used != 0.0) and is_used_up(limit.value, used)
     return LimitResult(limit.name, limit.resource, limit.value, used, binding, period=limit.period)
 
 
