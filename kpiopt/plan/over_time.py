@@ -33,14 +33,9 @@ def tops_over_time(parts: Parts, flow: FlowParts) -> Integers:
 
 def range_over_time(parts: Parts, flow: FlowParts) -> tuple[Integers, Integers]:
     """Return the least and the largest count over the horizon that each part should have, a pair of (m,) int."""
-    steps = _steps_over_time(parts, flow)
+    steps = snapped(parts.value[flow.part].sum(axis=0) / parts.step[flow.part[0]])
     floor, ceil = np.floor(steps).astype(np.int64), np.ceil(steps).astype(np.int64)
     return np.clip(floor, flow.low, flow.high), np.clip(ceil, flow.low, flow.high)
-
-
-def _steps_over_time(parts: Parts, flow: FlowParts) -> Floats:
-    """Unrounded counts over the horizon, (m,) float."""
-    return snapped(parts.value[flow.part].sum(axis=0) / parts.step[flow.part[0]])
 
 
 def apportion_over_time(parts: Parts, flow: FlowParts, counts: Integers, low: Integers, high: Integers) -> Integers:

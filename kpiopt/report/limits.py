@@ -124,15 +124,11 @@ def _next_sentence(
 def _moved(scenario: Scenario, entry: Mapping[str, Any], limit: float | None, *, is_more: bool) -> str:
     """Say to what a limit is moved: "With 400 less of the cash budget (3,600)"; without a limit, however little."""
     name, way = limit_words(scenario, entry["name"]), "more" if is_more else "less"
-    size = "any" if limit is None else amount(_without_noise(abs(limit - entry["limit"])))
+    size = "any" if limit is None else amount(float(f"{abs(limit - entry['limit']):.{FIGURES}g}"))
     told = f"below {amount(entry['limit'])}" if limit is None else amount(limit)
     if name.startswith("rule "):
         return f"With the limit of {name} {size} {'higher' if is_more else 'lower'} ({told})"
     return f"With {size} {way} of the {name} ({told})"
-
-
-def _without_noise(difference: float) -> float:
-    return float(f"{difference:.{FIGURES}g}")
 
 
 def _below(scenario: Scenario, name: str, limit: float) -> str:

@@ -237,7 +237,7 @@ def _asks(run: Run) -> Iterator[RenderableType]:
     """Who is asked what: the units below the root, and the largest relative stretches."""
     cells = run.scenario.horizon
     yield heading("Who is asked what")
-    shown = _shown_kpis(run)
+    shown = _targeted_kpis(run)[:SHOWN_KPIS]
     if shown and len(run.scenario.units) > 1:
         yield _unit_table(run, shown)
         left = len(_targeted_kpis(run)) - len(shown)
@@ -300,11 +300,6 @@ def _rounding_lines(run: Run) -> Iterator[str]:
     yield from (f"{message[0].upper()}{message[1:]}." for message in told[:SHOWN_LOCKS])
     if len(told) > SHOWN_LOCKS:
         yield f"… and {len(told) - SHOWN_LOCKS:,} more totals; run.json has them all."
-
-
-def _shown_kpis(run: Run) -> list[Kpi]:
-    """Return the first of the KPIs that have targets."""
-    return _targeted_kpis(run)[:SHOWN_KPIS]
 
 
 def _targeted_kpis(run: Run) -> list[Kpi]:

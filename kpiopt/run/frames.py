@@ -32,6 +32,21 @@ INITIATIVE_COLUMNS = {"initiative": str, "unit": str, "start": str, "level": flo
 class Shown:
     """An answer that a notebook shows: a later room draws it, and is looked up when a notebook asks."""
 
+    _table: str
+
+    def __init_subclass__(cls, table: str = "frame") -> None:
+        cls._table = table
+
+    def to_pandas(self) -> Any:
+        """Return its table as a pandas DataFrame: of a run the targets, else the frame.
+
+        Raises
+        ------
+        UsageError
+            Where pandas is not installed.
+        """
+        return as_pandas(getattr(self, self._table))
+
     def _repr_html_(self) -> str:
         return str(import_module("kpiopt.report.notebook").html_of(self))
 

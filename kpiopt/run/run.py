@@ -20,7 +20,7 @@ from kpiopt.program.trust.certificate import Certificate
 from kpiopt.run.answer import finite, locks_as_dict, odds_over, pay_as_dict
 from kpiopt.run.asks import CushionResult, FairnessResult, Gap
 from kpiopt.run.chosen import chosen_as_dict
-from kpiopt.run.frames import ODDS_COLUMNS, Shown, as_pandas, frame_of
+from kpiopt.run.frames import ODDS_COLUMNS, Shown, frame_of
 from kpiopt.run.initiatives import initiatives_as_dict
 from kpiopt.run.promised import PromiseResult
 from kpiopt.run.robust import VariantResult
@@ -168,7 +168,7 @@ def broken_as_dict(limit: BrokenLimit) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Run(Shown):
+class Run(Shown, table="targets"):
     """A certified plan with its odds.
 
     Attributes
@@ -264,16 +264,6 @@ class Run(Shown):
         goals = f"{len(self.goals)} goals, {fall if short else 'all met'}"
         odds = self.simulation.all_goals.text if self.simulation and self.simulation.all_goals else "not simulated"
         return f"Run({self.scenario.name!r}: {goals}, odds of all goals {odds})"
-
-    def to_pandas(self) -> Any:
-        """Return the targets table as a pandas DataFrame.
-
-        Raises
-        ------
-        UsageError
-            Where pandas is not installed.
-        """
-        return as_pandas(self.targets)
 
 
 SCHEMA = "kpiopt.solve/1"

@@ -16,7 +16,7 @@ from pyomo.core.expr.visitor import identify_variables
 from pyomo.repn import generate_standard_repn
 
 from kpiopt.errors import Problem
-from kpiopt.program.formulation.blocks import Columns, LinearProgram, Objective, Reference, Rows, Terms
+from kpiopt.program.formulation.blocks import Columns, LinearProgram, Reference, Rows, Terms
 from kpiopt.program.formulation.pyomo_bridge import build_pyomo
 
 UNDERSTOOD = {
@@ -72,7 +72,7 @@ class RuledProgram:
             program,
             columns=tuple(columns),
             rows=(*program.rows, _rule_rows(rows, known, columns, program.n_rows)) if rows else program.rows,
-            objectives=tuple(_longer_objective(o, len(new)) for o in program.objectives),
+            objectives=tuple(replace(o, cost=np.append(o.cost, np.zeros(len(new)))) for o in program.objectives),
             reference=program.reference and _longer_reference(program.reference, len(new)),
         )
 
@@ -189,10 +189,6 @@ def _terms_of(block: Columns, triplets: Sequence[tuple[int, int, float]]) -> Ter
     row, column, value = zip(*inside, strict=True) if inside else ((), (), ())
     member = np.array(column, dtype=np.int64) - block.start
     return Terms(block, np.array(row, dtype=np.int64), member, np.array(value, dtype=float))
-
-
-def _longer_objective(objective: Objective, more: int) -> Objective:
-    return replace(objective, cost=np.append(objective.cost, np.zeros(more)))
 
 
 def _longer_reference(reference: Reference, more: int) -> Reference:

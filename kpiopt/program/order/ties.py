@@ -74,7 +74,7 @@ def closest_plan(arrays: ProgramArrays, reference: Reference, near: InteriorPoin
         plan = closest_plan_near(arrays, reference, near)
         if plan is not None:
             return plan
-    reduction = reduce_program(_without_cost(arrays), reference.weight)
+    reduction = reduce_program(replace(arrays, cost=np.zeros(arrays.n_columns), offset=0.0), reference.weight)
     plan = None if reduction is None else _restored(reduction, reference)
     plan = plan if plan and _error(arrays, reference, plan) <= CERTIFIED else _better(arrays, reference, plan)
     if plan is None or estimate_error(arrays, plan.x, np.zeros(arrays.n_rows)).primal > CERTIFIED:
@@ -158,10 +158,6 @@ def _error(arrays: ProgramArrays, reference: Reference, plan: ClosestPlan) -> fl
 def reference_size(reference: Reference, x: Floats) -> float:
     """Return what a gap of the last step is compared with."""
     return max(reference.value(x), 1e-6)
-
-
-def _without_cost(arrays: ProgramArrays) -> ProgramArrays:
-    return replace(arrays, cost=np.zeros(arrays.n_columns), offset=0.0)
 
 
 def _restored(reduction: Reduction, reference: Reference) -> ClosestPlan | None:

@@ -58,7 +58,7 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
     side = np.where(point.rows > 0, problem.row_upper, problem.row_lower)
     wanted = (point.rows != 0) | equal
     still_value = problem.matrix @ np.where(held, y, 0.0)
-    tight = _is_tight(still_value, side)
+    tight = np.abs(still_value - side) <= 1e-11 * np.maximum(1.0, np.abs(side))
     multiplier = np.where(wanted & (moving | tight), point.multiplier, 0.0)
     # A row out of place without a free column stays: its multiplier grows until an exchange frees one.
     beyond = ~tight & ((still_value < problem.row_lower) | (still_value > problem.row_upper))
@@ -85,11 +85,6 @@ def solve_equations(problem: ScaledProgram, point: InteriorPoint) -> tuple[Float
         inside, prices = inside + step[: len(free)], prices - step[len(free) :]
     y[free], multiplier[active] = best
     return y, multiplier
-
-
-def _is_tight(value: Floats, side: Floats) -> NDArray[np.bool_]:
-    """Whether rows without a free column lie at their side."""
-    return np.abs(value - side) <= 1e-11 * np.maximum(1.0, np.abs(side))
 
 
 def factorise(curvature: Floats, inner: sp.csr_array) -> Solve:

@@ -203,7 +203,7 @@ def _tree(f: Forecast, model: Scenario | None) -> Iterator[PageFigure]:
     if len(f.units) < 2 or len(f.units) > MOST_SLICES or not (means > 0).all():
         return
     order = np.lexsort((-means, region))
-    rows = [(0, _root(model), np.arange(len(f.units)))]
+    rows = [(0, model.units.names[0] if model else "all units", np.arange(len(f.units)))]
     several = len(np.unique(region)) > 1
     if several and model is not None:
         for number in np.unique(region).tolist():
@@ -220,10 +220,6 @@ def _tree(f: Forecast, model: Scenario | None) -> Iterator[PageFigure]:
     note = "Each row adds up to the row above. Shade: how uncertain. Totals scatter less than their parts."
     figure = icicle_figure(slices, f"Tree of baselines, {f.kpi}", full=True)
     yield PageFigure("Tree of baselines", figure, "mean, and one standard deviation", wide=True, full=True, note=note)
-
-
-def _root(model: Scenario | None) -> str:
-    return model.units.names[0] if model else "all units"
 
 
 def _region(unit: str, model: Scenario) -> str:

@@ -17,7 +17,7 @@ from kpiopt.report.numbers import amount, change, percent, round_amount, target_
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.periods import split_period
-from kpiopt.scenario.scenario import Goal, Scenario
+from kpiopt.scenario.scenario import Scenario
 from kpiopt.simulation.odds import Estimate
 
 Goals = Sequence[Mapping[str, Any]]
@@ -165,14 +165,9 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
             *(amount(float(used[r][row])) if r in initiative.resources else "" for r in resources),
             *(change(add) if add else "" for add in adds),
         ])  # fmt: skip
-    named = [_goal_column(scenario, g) for g in goals]
+    named = [f"{goal_name_in(scenario, g.id)}, {scenario.kpis[g.kpi].unit}".rstrip(", ") for g in goals]
     columns = ("initiative", "unit", *(["begins in"] if begins else []), "level", *resources, *named)
     count = f"{len(chosen)} of {len(source.levels)} are chosen"
     more = f"; the first {len(rows)}" if len(chosen) > len(rows) else ""
     note = f"The last {len(goals)} columns: what it adds to each goal's plan value." if goals else ""
     yield PageTable("Initiatives", columns, rows, 3 if begins else 2, f"{count}{more}", note=note)
-
-
-def _goal_column(scenario: Scenario, goal: Goal) -> str:
-    """Return the header of what is added to a goal: its name and the unit of measure."""
-    return f"{goal_name_in(scenario, goal.id)}, {scenario.kpis[goal.kpi].unit}".rstrip(", ")

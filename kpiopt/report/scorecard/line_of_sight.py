@@ -203,7 +203,7 @@ def _as_map(source: ReportSource, cards: Sequence[Card], arrows: Sequence[Arrow]
     scenario = source.scenario
     named = {o.id: o.perspective for o in scenario.objectives.values()}
     bands = [*scenario.perspectives.values()]
-    place = {card.id: named.get(scenario.kpis[_kpi_id(card)].objective or "") or "" for card in cards}
+    place = {card.id: named.get(scenario.kpis[card.id.split(".", 2)[2]].objective or "") or "" for card in cards}
     used = [band for band in bands if band.id in place.values()]
     rows = [Band(band.id, band.name) for band in used]
     if "" in place.values():
@@ -212,10 +212,6 @@ def _as_map(source: ReportSource, cards: Sequence[Card], arrows: Sequence[Arrow]
     groups = [Group(f"band.{band.id}", "", i) for i, band in enumerate(rows)]
     placed = [replace(card, group=groups[at[place[card.id]]].id) for card in cards]
     return StrategyMap("From your KPIs to the goals", "", tuple(rows), tuple(groups), tuple(placed), tuple(arrows))
-
-
-def _kpi_id(card: Card) -> str:
-    return card.id.split(".", 2)[2]
 
 
 def _own_card(source: ReportSource, node: int) -> Card:

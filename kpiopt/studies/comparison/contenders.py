@@ -17,7 +17,7 @@ from kpiopt.plan.split_rule import parse_rule
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.reading.document import Document
 from kpiopt.reading.regular_file import is_regular
-from kpiopt.run.frames import Shown, as_pandas, frame_of
+from kpiopt.run.frames import Shown, frame_of
 from kpiopt.run.over_assign import over_assign
 from kpiopt.run.run import JudgedPlan, Run
 from kpiopt.run.solve import SolveOptions, judge_scenario, solve_scenario
@@ -102,16 +102,6 @@ class Comparisons(Shown):
     def frame(self) -> pl.DataFrame:
         """One row for each scenario: goals met, odds of all goals with their interval, pay; empty without a plan."""
         return frame_of([self.base.row, *(other.row for other in self.others)], SIDE_COLUMNS)
-
-    def to_pandas(self) -> Any:
-        """Return the frame as a pandas DataFrame.
-
-        Raises
-        ------
-        UsageError
-            Where pandas is not installed.
-        """
-        return as_pandas(self.frame)
 
 
 def read_contenders(sources: Sequence[Source], store: RunStore, overrides: Sequence[str] = ()) -> list[Contender]:

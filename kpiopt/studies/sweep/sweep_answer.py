@@ -11,7 +11,7 @@ import numpy as np
 from kpiopt.deadline import TIME_LIMIT, NotDone
 from kpiopt.errors import LimitReached, problem_as_dict
 from kpiopt.reading.toml.text import read_path
-from kpiopt.run.frames import Shown, as_pandas
+from kpiopt.run.frames import Shown
 from kpiopt.scenario.resolve.plan import PAY
 from kpiopt.scenario.scenario import Floats, Scenario
 from kpiopt.simulation.odds import Estimate
@@ -73,16 +73,6 @@ class SweepAnswer(Shown):
     def frame(self) -> pl.DataFrame:
         """One row for each point, as in points.csv."""
         return points_frame(self)
-
-    def to_pandas(self) -> Any:
-        """Return the points as a pandas DataFrame.
-
-        Raises
-        ------
-        UsageError
-            Where pandas is not installed.
-        """
-        return as_pandas(self.frame)
 
     def measure(self, of: Callable[[PointResult], float | None]) -> Floats:
         """Return one figure of every point, NaN where there is none, (n_points,) float."""
