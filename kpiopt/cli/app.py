@@ -171,6 +171,7 @@ def console() -> NoReturn:
     After an interruption the process ends at once: a solver's thread that still runs while the interpreter is taken
     apart would abort it, and the exit code would not be the documented one.
     """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # plans are read alike wherever kpiopt is installed
     sys.meta_path.insert(0, _PutOff())
     gc.set_threshold(YOUNG_OBJECTS)
     open_missing_streams()
