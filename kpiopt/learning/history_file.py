@@ -114,7 +114,8 @@ def _columns_of_periods(problems: Sequence[Problem], file: str) -> list[Problem]
     periods = [p for p, name in unknown.items() if read_period(name) is not None]
     if len(periods) < MANY_COLUMNS:
         return []
-    message = f"{len(periods)} columns are periods, such as '{unknown[periods[0]]}'"
+    or_more = " or more" if any(MORE in p.message for p in problems) else ""
+    message = f"{len(periods)}{or_more} columns are periods, such as '{unknown[periods[0]]}'"
     fix = "write one row for each period, with the columns period and value (Excel: Data > From Table > Unpivot)"
     one = Problem("E-history-wide", message, "a history has one row for each unit, KPI and period", fix, Location(file))
     others = [p for p in problems if p not in periods and MORE not in p.message and "no column" not in p.message]
