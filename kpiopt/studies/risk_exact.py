@@ -31,6 +31,8 @@ SECONDS = 20.0
 """Time that one step of it may take."""
 SAME = 1e-6
 """Share of a step's size by which two values are the same: what whole-number answers are exact to."""
+TOLD = 1e-5
+"""Share of a step's size from which on a gap is told: what steps before it were left for rounding can buy as much."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class ExactStep:
     def gap(self) -> float:
         """What the plan gives away, in the step's unit; never below 0."""
         worse = self.exact - self.plan if self.step == "maximize" else self.plan - self.exact
-        return max(0.0, worse) if worse > SAME * max(1.0, abs(self.exact)) else 0.0
+        return max(0.0, worse) if worse > TOLD * max(1.0, abs(self.exact)) else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
