@@ -63,12 +63,17 @@ def over_periods(scenario: Scenario, wanted: Floats, share: Floats) -> Floats:
 
 
 def locked_stretch(scenario: Scenario) -> Floats:
-    """Return what locks fix of each cell: over the horizon by season, where single periods have none; NaN elsewhere."""
-    locked = over_periods(scenario, scenario.horizon.lock, season_of_stretch(scenario))
+    """Return what locks fix of each cell: over the horizon by season, where single periods have none; NaN elsewhere.
+
+    A lock of a total is about the cells below it, and fixes none of them.
+    """
+    lock = scenario.horizon.lock.copy()
+    lock[scenario.totals.cell] = np.nan
+    locked = over_periods(scenario, lock, season_of_stretch(scenario))
     single = None if scenario.periods is None else scenario.periods.single
     if single is None:
         return locked
-    own, rest = single.lock, scenario.horizon.lock - np.nansum(single.lock, axis=1)
+    own, rest = single.lock, lock - np.nansum(single.lock, axis=1)
     share = np.where(np.isnan(own), season_of_stretch(scenario)[scenario.horizon.kpi], 0.0)
     total = share.sum(axis=1, keepdims=True)
     left = rest[:, None] * share / np.where(total > 0.0, total, 1.0)

@@ -7,6 +7,12 @@ from collections.abc import Iterable
 from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Scenario
 
+_OF_CELLS = {
+    "max_stretch": "range", "min_stretch": "range", "lock": "lock", "max": "bound", "min": "bound", "ramp": "ramp",
+    "fairness.band": "band of peers", "most": "guardrail beside peers", "least": "guardrail beside peers",
+}  # fmt: skip
+"""What a limit of one cell or total is called."""
+
 
 def limit_words(scenario: Scenario, name: str) -> str:
     """Return a limit's name for a planner: "hours of Team North", "cash budget", "rule academies_north"."""
@@ -16,8 +22,9 @@ def limit_words(scenario: Scenario, name: str) -> str:
     plain, when = split_period(scenario.periods, name)
     bound, _, cell = plain.partition("@")
     unit, _, kpi = cell.rpartition("/")
-    if bound in ("max_stretch", "min_stretch") and unit in scenario.units.position and kpi in scenario.kpis:
-        return f"range of {scenario.kpis[kpi].name} at {scenario.units.names[scenario.units.position[unit]]}{when}"
+    if bound in _OF_CELLS and unit in scenario.units.position and kpi in scenario.kpis:
+        where = scenario.units.names[scenario.units.position[unit]]
+        return f"{_OF_CELLS[bound]} of {scenario.kpis[kpi].name} at {where}{when}"
     kind, _, rest = plain.partition(".")
     if kind != "capacity":
         return {"budget": f"{rest} budget{when}", "rules": f"rule {rest}{when}"}.get(kind, name)

@@ -13,7 +13,7 @@ from kpiopt.errors import Problem, UsageError
 from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.by_period import locked_stretch, node_periods, over_periods, rows_of, stretch_for_change
 from kpiopt.graph.hand_down import share_below
-from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers
+from kpiopt.scenario.scenario import Cells, Floats, Goal, Integers, Scenario
 
 TABLE = re.compile(r".*\.(csv|tsv|parquet|xlsx)", re.IGNORECASE)
 GROWTH = re.compile(r"last-year\+(\d+(?:\.\d+)?) ?%")
@@ -126,7 +126,7 @@ def split_gaps(graph: CausalGraph, rule: SplitRule) -> SplitPlan:
             wanted = np.maximum(wanted, by_period)
             if not asked.any() and not _has_cells(graph, goal, leaf):
                 notes.append(_no_cells(goal))
-    return SplitPlan(reach_locks(graph, wanted), (*notes, *_locked(cells)))
+    return SplitPlan(reach_locks(graph, wanted), (*notes, *_locked(scenario)))
 
 
 def leaf_cells(graph: CausalGraph) -> NDArray[np.bool_]:
@@ -233,9 +233,12 @@ def _has_cells(graph: CausalGraph, goal: Goal, leaf: NDArray[np.bool_]) -> bool:
 
 
 def reach_locks(graph: CausalGraph, wanted: Floats) -> Floats:
-    """Put locks in place of what a rule asks, `wanted`, (n_cells,) float: their stretch, or all left of a target."""
+    """Put locks in place of what a rule asks, `wanted`, (n_cells,) float: their stretch, or all left of a target.
+
+    Locks of totals are left: they are about what is asked of the cells below, which the rule splits.
+    """
     scenario, cells = graph.scenario, graph.scenario.horizon
-    fixed = np.flatnonzero(~np.isnan(cells.fixed_target))
+    fixed = np.setdiff1d(np.flatnonzero(~np.isnan(cells.fixed_target)), scenario.totals.cell)
     locked = locked_stretch(scenario)
     share = stretch_for_change(scenario)[cells.kpi[fixed]]
     started = np.where(np.isnan(locked), wanted, locked)
@@ -277,8 +280,8 @@ def _no_cells(goal: Goal) -> Problem:
     return Problem("W-rule-no-cells", message)
 
 
-def _locked(cells: Cells) -> Iterator[Problem]:
-    count = int(np.count_nonzero(cells.is_locked))
+def _locked(scenario: Scenario) -> Iterator[Problem]:
+    count = int(np.count_nonzero(np.delete(scenario.horizon.is_locked, scenario.totals.cell)))
     if count:
         what = "1 locked cell is" if count == 1 else f"{count:,} locked cells are"
         yield Problem("W-rule-locked", f"{what} left as fixed; the share of a gap that falls there is not handed on")

@@ -17,7 +17,7 @@ from kpiopt.program.formulation.promises import needed_draws
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.tolerances import is_exceeded
 from kpiopt.run.asks import CushionResult
-from kpiopt.run.judge import use_of_limits
+from kpiopt.run.broken import use_of_limits
 from kpiopt.scenario.over_assignment import Cushion
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.planning.margins import is_certain, planning_draws

@@ -84,9 +84,10 @@ class BrokenLimit:
     Attributes
     ----------
     name : str
-        "capacity.<resource>@<unit>", "budget.<id>", "max_stretch@<unit>/<kpi>" or "min_stretch@<unit>/<kpi>".
+        "capacity.<resource>@<unit>", "budget.<id>", "max_stretch@<unit>/<kpi>", "lock@<unit>/<kpi>" and others that
+        docs/comparing.md lists.
     limit, used : float
-        In the unit of the resource or the KPI.
+        In the unit of the resource or the KPI; for what compares peers or periods, as a share.
     """
 
     name: str

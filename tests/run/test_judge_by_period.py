@@ -10,7 +10,8 @@ import pytest
 import kpiopt
 from kpiopt.errors import TableError
 from kpiopt.graph import build_graph
-from kpiopt.run.judge import judge_rule, use_of_limits
+from kpiopt.run.broken import use_of_limits
+from kpiopt.run.judge import judge_rule
 from kpiopt.run.run import JudgedPlan, Run
 from tests.run.test_periods import random_text
 

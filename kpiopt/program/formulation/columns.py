@@ -14,7 +14,7 @@ from kpiopt.graph.initiative_use import setup_use
 from kpiopt.program.formulation.actions import ActionColumns, add_switches
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.program.formulation.chosen import add_spared, chosen_cells
-from kpiopt.program.formulation.compared import Compared, FairColumns, add_fair, compare_cells, compare_loads
+from kpiopt.program.formulation.compared import Compared, FairColumns, add_fair, compare
 from kpiopt.program.formulation.effort import EffortColumns, add_loads
 from kpiopt.program.formulation.elimination import (
     Elimination,
@@ -248,7 +248,7 @@ def add_columns(build: ProgramBuilder, graph: CausalGraph) -> DecisionColumns:
         shortfall=add_shortfalls(build, graph, goals, soft, goal_node, goal_scale, change, goal_hub),
         together=shared_shortfall(build, scenario),
         risk=risk_of_steps(build, scenario),
-        fair=_add_fair(build, graph, peers, decided, of_decided, stretch, level),
+        fair=add_fair(build, scenario, compare(graph, peers, decided, of_decided, stretch, level)),
         actions=add_switches(build, graph, level),
         missed=add_missed(build, scenario, goals, soft),
         spared=add_spared(build, graph),
@@ -300,28 +300,6 @@ def nodes_that_may_leave(graph: CausalGraph) -> Integers:
         return graph.bounded
     ranges = level_range(graph)
     return nodes_at_risk(graph, *change_interval(graph, stretch_range(graph, ranges), ranges))
-
-
-def _add_fair(
-    build: ProgramBuilder,
-    graph: CausalGraph,
-    peers: PeerGroups,
-    decided: Integers,
-    of_decided: Integers,
-    stretch: Columns,
-    level: Columns,
-) -> FairColumns:
-    """m_G, and what holds peers near their mean or looks beyond the worst."""
-    cells = graph.scenario.cells
-
-    def effort(resource: str) -> Floats:
-        return cells.effort.get(resource, np.zeros(len(cells)))[cells.has_decision]
-
-    if graph.scenario.fairness.measure == "load":
-        compared = compare_loads(graph, stretch, effort, level, graph.use_per_level)
-    else:
-        compared = compare_cells(graph, peers, decided, of_decided, stretch)
-    return add_fair(build, graph.scenario, compared)
 
 
 def add_stretch(build: ProgramBuilder, graph: CausalGraph, cell: Integers) -> Columns:

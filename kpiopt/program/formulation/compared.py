@@ -12,7 +12,7 @@ from kpiopt.graph import CausalGraph
 from kpiopt.graph.by_period import locked_stretch
 from kpiopt.program.formulation.blocks import Columns, ProgramBuilder
 from kpiopt.scenario.chance import chance_scale
-from kpiopt.scenario.peers import PeerGroups, group_units
+from kpiopt.scenario.peers import PeerGroups, group_units, peer_groups
 from kpiopt.scenario.scenario import Floats, Integers, Scenario
 
 MOST_RANKS, MOST_PAIRS = 40, 4_000
@@ -68,6 +68,14 @@ class Compared:
         np.add.at(total, self.level.row, self.level.value * level[self.level.member])
         return total
 
+    def step_value(self, values: Floats) -> float | None:
+        """Return what the step "fairness" makes of some v_i; None where nothing is compared."""
+        if not len(self):
+            return None
+        largest = np.full(len(self.count), -np.inf)
+        np.maximum.at(largest, self.group, values)
+        return float(self.count @ largest / self.count.sum())
+
 
 @dataclass(frozen=True)
 class Leximin:
@@ -116,6 +124,53 @@ class FairColumns:
     def blocks(self) -> tuple[Columns, ...]:
         """All columns."""
         return self.largest, self.mean, self.ranks.worst, self.ranks.beyond
+
+
+def compare(
+    graph: CausalGraph,
+    peers: PeerGroups,
+    decided: Integers,
+    stretch_decided: Integers,
+    stretch: Columns,
+    level: Columns,
+) -> Compared:
+    """v_i as `[fairness] measure` says: of cells, or loads of units."""
+    cells = graph.scenario.cells
+
+    def effort(resource: str) -> Floats:
+        return cells.effort.get(resource, np.zeros(len(cells)))[cells.has_decision]
+
+    if graph.scenario.fairness.measure == "load":
+        return compare_loads(graph, stretch, effort, level, graph.use_per_level)
+    return compare_cells(graph, peers, decided, stretch_decided, stretch)
+
+
+def compare_plan(graph: CausalGraph, stretch: Floats, levels: Floats) -> tuple[Compared, Floats]:
+    """Return what is compared between peers, and what each v_i of a plan is, (n,) float.
+
+    Parameters
+    ----------
+    stretch : (n_cells,) float
+    levels : (n_levels,) float
+    """
+    scenario, cell = graph.scenario, np.flatnonzero(graph.scenario.cells.has_decision)
+    decided, of_decided = np.unique(scenario.cell_base[cell], return_inverse=True)
+    peers = peer_groups(scenario, decided, np.flatnonzero(~scenario.horizon.is_locked[decided]))
+    at, begun = _fixed(stretch[cell]), _fixed(levels)
+    compared = compare(graph, peers, decided, of_decided, at, begun)
+    return compared, compared.values(at.lower, begun.lower)
+
+
+def peer_shares(graph: CausalGraph) -> Floats:
+    """Return least and most beside the peers' mean of each cell that is compared, (2, n) float; NaN where none."""
+    scenario = graph.scenario
+    decided = np.unique(scenario.cell_base[scenario.cells.has_decision])
+    return scenario.horizon.beside_peers[:, decided[~scenario.horizon.is_locked[decided]]]
+
+
+def _fixed(values: Floats) -> Columns:
+    """Return columns that can be nothing but what they are."""
+    return Columns("fixed", 0, values, values, np.zeros(len(values), dtype=bool), str)
 
 
 def compare_cells(

@@ -114,7 +114,10 @@ class CellEntry(Section):
     """
 
     baseline: QuantityValue | None = Field(default=None, description="value expected without new effort")
-    min_stretch: NonNegative | None = Field(default=None, description="smallest stretch; 0 where absent")
+    min_stretch: NonNegative | None = Field(
+        default=None,
+        description="smallest stretch; where absent 0, of a total no limit (locks below 0 may take it below 0)",
+    )
     max_stretch: NonNegative | None = Field(
         default=None, description="largest stretch; the cell has a decision where it or a guardrail gives one"
     )
@@ -148,7 +151,7 @@ class GuardrailEntry(Section):
     """Allowed range of stretch for many cells, as a share of |baseline|.
 
     It fills `min_stretch` and `max_stretch` where a cell has none of its own; of several that match a cell the last
-    one counts.
+    one counts. Rows about totals get none: the range of a total is what is written in its row.
     """
 
     where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
@@ -186,7 +189,11 @@ class FieldChanges(Section):
 
 
 class AdjustEntry(Section):
-    """A bulk edit of cells. Edits are applied in order of appearance, before guardrails; scale, then set, then add."""
+    """A bulk edit of cells. Edits are applied in order of appearance, before guardrails; scale, then set, then add.
+
+    Rows about totals are scaled where they state the number; they are set and added to only by an edit whose `where`
+    selects nothing but totals (but for the weight, which is each unit's own).
+    """
 
     where: CellSelection = Field(default=CellSelection(), description="which cells; all where absent")
     scale: FieldChanges = Field(default=FieldChanges(), description="factors on given values")

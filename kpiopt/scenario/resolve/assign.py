@@ -28,7 +28,7 @@ def check_assign(findings: Findings, model: ScenarioDocument, units: Units, foun
                 "write kpis = [least, most] or least_weight, or remove it",
             )
             findings.at("W-no-effect", message, path, fix=fix, key=True)
-        elif chosen.any() and not np.any(chosen[units.home[found.cells.unit]]):
+        elif chosen.any() and not np.any(chosen[units.home[found.cells.unit[~_of_totals(found)]]]):
             message, fix = f"assign '{name}' chooses units without cells", "choose those who answer for KPIs"
             findings.at("W-no-effect", message, (*path, "where"), fix=fix, key=True)
         if entry.kpis is not None and not 0 <= entry.kpis[0] <= entry.kpis[1]:
@@ -44,13 +44,16 @@ def check_assign(findings: Findings, model: ScenarioDocument, units: Units, foun
 def _check_numbers(
     findings: Findings, path: KeyPath, entry: AssignEntry, units: Units, found: ResolvedCells, chosen: Mask
 ) -> None:
-    """A unit with cells has as many KPIs with a decision as it should; what it does itself counts as its own."""
+    """A unit with cells has as many KPIs with a decision as it should; what it does itself counts as its own.
+
+    A row about a total is no cell: nobody answers for it by a decision of their own.
+    """
     if entry.kpis is None:
         return
     cells, (least, most) = found.cells, entry.kpis
     home = units.home[cells.unit]
     count = np.bincount(home, cells.has_decision, len(units)).astype(np.int64)
-    has_cells = np.bincount(home, minlength=len(units)) > 0
+    has_cells = np.bincount(home[~_of_totals(found)], minlength=len(units)) > 0
     wrong = np.flatnonzero(chosen & has_cells & ((count < least) | (count > most)))
 
     def problem(unit: int) -> Problem:
@@ -61,6 +64,10 @@ def _check_numbers(
         return Problem("E-assign", message, f"{least} to {most} are asked for", fix, where)
 
     findings.each(wrong.tolist(), problem, ModelError)
+
+
+def _of_totals(found: ResolvedCells) -> Mask:
+    return np.asarray(found.roll_up.is_parent[found.roll_up.cell >= 0])
 
 
 def _check_weights(

@@ -247,8 +247,17 @@ def _quantities(cells: CellTable, reader: QuantityReader) -> dict[int, Quantity]
     return {cell: quantity for cell, quantity in sorted(read.items()) if quantity is not None}
 
 
-def adjust_cells(findings: Findings, model: ScenarioDocument, cells: CellTable, selector: Selector) -> CellTable:
-    """Apply the bulk edits `[adjust.NAME]` in order of appearance."""
+def adjust_cells(
+    findings: Findings, model: ScenarioDocument, cells: CellTable, selector: Selector, inner: Mask
+) -> CellTable:
+    """Apply the bulk edits `[adjust.NAME]` in order of appearance.
+
+    Parameters
+    ----------
+    inner : (n,) bool
+        Which rows are about a total: they are scaled where they state a number, and set or added to only by an edit
+        that selects nothing but totals; a weight in pay is everybody's own.
+    """
     if not model.adjust:
         return cells
     fields = {name: values.copy() for name, values in cells.fields.items()}
@@ -257,7 +266,7 @@ def adjust_cells(findings: Findings, model: ScenarioDocument, cells: CellTable, 
         path = ("adjust", name)
         chosen = selector.cells_of(entry.where, (*path, "where"), cells.unit, cells.kpi)
         if chosen.any():
-            _Edit(findings, path, chosen, fields, quantities).apply(entry)
+            _Edit(findings, path, chosen, inner, fields, quantities).apply(entry)
     return replace(cells, fields=fields, baseline_quantity=quantities)
 
 
@@ -268,39 +277,49 @@ class _Edit:
     findings: Findings
     path: KeyPath
     chosen: Mask
+    inner: Mask
     fields: dict[str, Floats]
     quantities: dict[int, Quantity]
 
     def apply(self, entry: AdjustEntry) -> None:
         for field, factor in _changes(entry.scale).items():
             if self._can_change(field, "scale"):
-                self.fields[field][self.chosen] *= factor
+                self.fields[field][self._meant(field, "scale")] *= factor
         for field, value in _changes(entry.set).items():
-            values = self.fields.setdefault(field, np.full(len(self.chosen), np.nan))
-            values[self.chosen] = value
+            meant = self._meant(field, "set")
+            self.fields.setdefault(field, np.full(len(self.chosen), np.nan))[meant] = value
             if field == "baseline":
-                self._forget_distributions()
+                self._forget_distributions(meant)
         for field, amount in _changes(entry.add).items():
             if self._can_change(field, "add"):
-                self.fields[field][self.chosen] += amount
+                self.fields[field][self._meant(field, "add")] += amount
 
-    def _forget_distributions(self) -> None:
-        for cell in [cell for cell in self.quantities if self.chosen[cell]]:
+    def _meant(self, field: str, how: str) -> Mask:
+        """Which of the chosen rows an edit of a field is about."""
+        if field == "weight" or np.all(self.inner[self.chosen]):
+            return self.chosen
+        if how != "scale":
+            return np.asarray(self.chosen & ~self.inner)
+        stated = ~np.isnan(self.fields.get(field, np.full(len(self.chosen), np.nan)))
+        return np.asarray(self.chosen & (~self.inner | stated))
+
+    def _forget_distributions(self, meant: Mask) -> None:
+        for cell in [cell for cell in self.quantities if meant[cell]]:
             del self.quantities[cell]
 
     def _can_change(self, field: str, how: str) -> bool:
         """Whether there is a number to change in a chosen cell; notes cells that have none."""
-        path = (*self.path, how, *field.split(".", 1))
+        path, meant = (*self.path, how, *field.split(".", 1)), self._meant(field, how)
         values = self.fields.get(field)
-        given = 0 if values is None else int(np.count_nonzero(~np.isnan(values[self.chosen])))
-        total = int(np.count_nonzero(self.chosen))
+        given = 0 if values is None else int(np.count_nonzero(~np.isnan(values[meant])))
+        total = int(np.count_nonzero(meant))
         if given < total and self.findings.is_whole("cell", "cells"):
             code = "W-adjust-partly" if given else "E-adjust-nothing"
             message = f"{total - given:,} of the {total:,} selected cells have no {field} of their own to change"
             fix = f"use `set`, or select only cells with their own {field}"
             rule = "edits change what the cells state themselves; guardrails are applied after them"
             self.findings.at(code, message, path, rule=rule, fix=fix, kind=ModelError)
-        if field == "baseline" and any(self.chosen[cell] for cell in self.quantities):
+        if field == "baseline" and any(meant[cell] for cell in self.quantities):
             message, fix = "a selected cell's baseline is a distribution", "use `set`, or leave such cells out"
             rule = "only numbers can be scaled or added to"
             self.findings.at("E-adjust-distribution", message, path, rule=rule, fix=fix, kind=ModelError)

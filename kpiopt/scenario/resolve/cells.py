@@ -64,17 +64,17 @@ def resolve_cells(
     """
     selector = Selector(findings, units, model)
     stated, single = resolve_single_periods(findings, model, build_cell_table(findings, model, units, table, reader))
-    given = adjust_cells(findings, model, stated, selector)
     kpis = model.kpi.items()
     rolls = [entry.roll_up != "none" for _, entry in kpis]
-    roll_up = build_roll_up(units, given.unit, given.kpi, rolls, [kpi in root_baseline for kpi, _ in kpis])
+    roll_up = build_roll_up(units, stated.unit, stated.kpi, rolls, [kpi in root_baseline for kpi, _ in kpis])
+    inner = roll_up.is_parent[roll_up.cell >= 0]
+    given = adjust_cells(findings, model, stated, selector, inner)
     is_mean = np.array([entry.roll_up == "mean" for _, entry in kpis], dtype=bool)
     coefficient, _ = roll_up.weights(given_sizes(roll_up, given), is_mean)
     baseline = _baselines(roll_up, given, coefficient, root_baseline, bounds_of(model))
     uncertainty, execution = _execution(findings, model, given, selector, reader)
-    growth, near_peers = _growth(findings, model, given, selector), _beside_peers(model, given, selector)
+    growth, near_peers = _growth(findings, model, given, selector, inner), _beside_peers(model, given, selector)
     boxes = closed(*_boxes(given, baseline[roll_up.cell >= 0], growth))
-    inner = roll_up.is_parent[roll_up.cell >= 0]
     cells = _build(given, baseline[roll_up.cell >= 0], execution, growth, *(np.where(inner, np.nan, b) for b in boxes))
     cells = replace(cells, has_decision=cells.has_decision & ~inner, near_peers=near_peers)
     totals = _totals(given, inner, *boxes)
@@ -158,14 +158,22 @@ def _default(values: Floats, value: float) -> Floats:
     return np.where(np.isnan(values), value, values)
 
 
-def _growth(findings: Findings, model: ScenarioDocument, given: CellTable, selector: Selector) -> Floats:
-    """Return the ends that guardrails give, as shares of the baseline, (2, n_cells); NaN where a cell has its own."""
+def _growth(findings: Findings, model: ScenarioDocument, given: CellTable, selector: Selector, inner: Mask) -> Floats:
+    """Return the ends that guardrails give, as shares of the baseline, (2, n_cells); NaN where a cell has its own.
+
+    A row about a total gets none: its range is what is written in it.
+    """
     growth = np.full((2, len(given)), np.nan)
     own = np.array([given.fields["min_stretch"], given.fields["max_stretch"]])
     for name, entry in model.guardrail.items():
-        chosen = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
+        selected = selector.cells_of(entry.where, ("guardrail", name, "where"), given.unit, given.kpi)
         if entry.growth is None:
             continue
+        chosen = selected & ~inner
+        if np.any(selected) and not np.any(chosen):
+            message = f"guardrail.{name}.growth changes nothing: every row that it is about is one of a total"
+            rule, fix = "the range of a total is what its own row says", "write max_stretch in the rows of the totals"
+            findings.at("W-no-effect", message, ("guardrail", name, "growth"), rule=rule, fix=fix, key=True)
         growth[:, chosen] = np.array(entry.growth)[:, None]
         is_used = np.isnan(own[1]) | (np.isnan(own[0]) & (entry.growth[0] > 0.0))
         if np.any(chosen) and not np.any(is_used[chosen]):
