@@ -14,7 +14,7 @@ from kpiopt.graph.initiative_use import runs_at, use_of_levels
 from kpiopt.plan.limit_names import limit_words
 from kpiopt.program.order.prices import LimitResult
 from kpiopt.program.trust.tolerances import USED_UP
-from kpiopt.report.numbers import amount, change, decimals_of_step, round_amount, target_step
+from kpiopt.report.numbers import amount, change, decimals_of_step, percent, round_amount, target_step
 from kpiopt.run.initiatives import contributions
 from kpiopt.run.run import Run, limit_as_dict
 from kpiopt.scenario.scenario import Floats, Kpi, Scenario
@@ -26,6 +26,7 @@ SHOWN_ADDED = 3
 LEAST_SHARE, LEAST_COST = 5e-6, 0.005
 """What is less than half a thousandth of a percentage point, or half a cent, is practically nothing."""
 FIGURES = 12
+POINTS = "percentage points"
 
 
 @dataclass(frozen=True)
@@ -81,26 +82,38 @@ def _has_no_price(limit: LimitResult) -> bool:
 
 def next_steps(run: Run) -> list[str]:
     """Return sentences on limits that whole numbers use up: what the next step down and up would bring."""
-    return list(next_sentences(run.scenario, _goal_entries(run), [limit_as_dict(limit) for limit in run.limits]))
+    values = {step.label: step.value for step in run.solution.steps}
+    limits = [limit_as_dict(limit) for limit in run.limits]
+    return list(next_sentences(run.scenario, _goal_entries(run), limits, values))
 
 
-def next_sentences(scenario: Scenario, goals: Entries, limits: Entries) -> Iterator[str]:
+def next_sentences(
+    scenario: Scenario, goals: Entries, limits: Entries, values: Mapping[str, float] | None = None
+) -> Iterator[str]:
     """Say of limits that whole numbers use up what the next step down and up would bring.
 
     Parameters
     ----------
     goals, limits : sequence of mapping
         As the answer of a run has them.
+    values : mapping of str to float, or None
+        Value of each step, to say what a change of it is beside.
     """
     for entry in limits:
         for side, is_more in (("next_less", False), ("next_more", True)):
             step = entry.get(side)
             if step is not None:
-                yield _next_sentence(scenario, goals, entry, step, is_more=is_more)
+                yield _next_sentence(scenario, goals, entry, step, values or {}, is_more=is_more)
 
 
 def _next_sentence(
-    scenario: Scenario, goals: Entries, entry: Mapping[str, Any], step: Mapping[str, Any], *, is_more: bool
+    scenario: Scenario,
+    goals: Entries,
+    entry: Mapping[str, Any],
+    step: Mapping[str, Any],
+    values: Mapping[str, float],
+    *,
+    is_more: bool,
 ) -> str:
     start = entry["limit"] if step.get("start") is None else step["start"]
     has_room = abs(start - entry["limit"]) > USED_UP * max(1.0, abs(start))
@@ -117,6 +130,8 @@ def _next_sentence(
         way, further = ("better", "more") if is_more else ("worse", "less")
         return f"{opening}, nothing would get {way}; {further} than that was not tried."
     effect = effect_words(scenario, goals, step["step"], step["change"])
+    if step["step"] in values and effect.endswith((f"{POINTS} lower", f"{POINTS} higher")):
+        effect += f" than the {percent(values[step['step']], 2)} of the plan"
     levels = ", at other levels of initiatives" if step.get("other_levels", True) else ""
     return f"{opening}, {effect}{levels}."
 
@@ -294,7 +309,8 @@ def _lack_of(step: str) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{amount(100 * share)} percentage points"
+    points = 100 * share
+    return f"{points:.2g} {POINTS}" if 1e-4 <= points < 1.0 else f"{amount(points)} {POINTS}"
 
 
 def _scale(goal: Mapping[str, Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from kpiopt.simulation.odds import Estimate
 MAX_DECIMALS = 6
 MOST_DECIMALS = 12
 MOST_POINT_DECIMALS = 4
+NO_GAP = 1e-16
+PLURAL = re.compile(r"[a-z]{3,}s")
 MORE_DECIMALS, NOTHING = 2, 1e-9
 """How many decimals more than those of its step a target off the step has at most."""
 
@@ -35,11 +38,49 @@ def amount(value: float, unit: str = "", step: float | None = None) -> str:
     '2,163,839 USD'
     >>> amount(0.081234)
     '0.08123'
-    >>> amount(71.26, "points", 0.5)
-    '71.3 points'
+    >>> amount(71.26, "points", 0.5), amount(1, "visits"), amount(-1, "complaints per 1,000 jobs", 1), amount(1, "EUR")
+    ('71.3 points', '1 visit', '-1 complaint per 1,000 jobs', '1 EUR')
     """
     decimals = _decimals_of(value) if step is None else decimals_of_step(step)
-    return f"{_write(value, decimals)} {unit}".rstrip()
+    text = _write(value, decimals)
+    return f"{text} {one_of(unit) if text in ('1', '-1') else unit}".rstrip()
+
+
+def one_of(unit: str) -> str:
+    """Return a unit of measure as it stands behind a 1: an English word in the plural loses its ending.
+
+    Examples
+    --------
+    >>> [one_of(unit) for unit in ("visits", "batches", "companies", "cases", "gas", "EUR", "Tage", "days per order")]
+    ['visit', 'batch', 'company', 'case', 'gas', 'EUR', 'Tage', 'day per order']
+    """
+    first, space, rest = unit.partition(" ")
+    if not PLURAL.fullmatch(first) or first.endswith(("ss", "us", "is")) or (rest and not rest.startswith("per ")):
+        return unit
+    if first.endswith("ies"):
+        return f"{first[:-3]}y{space}{rest}"
+    return first.removesuffix("es" if first.endswith(("ches", "shes", "sses", "xes")) else "s") + space + rest
+
+
+def says_more(kpi: Kpi) -> bool:
+    """Whether a KPI's unit says more than its name: "Sales, USD", but not "Complaints, complaints"."""
+    return bool(kpi.unit) and kpi.unit.casefold() != kpi.name.casefold()
+
+
+def with_unit(name: str, kpi: Kpi) -> str:
+    """Return a name with the unit of its KPI, where that says more."""
+    return f"{name}, {kpi.unit}" if says_more(kpi) else name
+
+
+def gap_words(gap: float) -> str:
+    """Write a relative gap; what is below the precision of numbers is none.
+
+    Examples
+    --------
+    >>> gap_words(5e-324), gap_words(1.34e-14)
+    ('0', '1.3e-14')
+    """
+    return f"{gap:.1e}" if gap > NO_GAP else "0"
 
 
 def target_step(kpi: Kpi, target: float) -> float | None:
@@ -129,7 +170,6 @@ def change(value: float, unit: str = "", step: float | None = None) -> str:
     ('+150,000 USD', '-1.5 points', '+1 point', '0.0')
     """
     text = amount(abs(value), "points" if unit.strip() == "%" else unit, step)
-    text = "1 point" if text == "1 points" else text
     is_nothing = not text.partition(" ")[0].strip("0.,")
     return text if is_nothing else f"{'-' if value < 0 else '+'}{text}"
 

@@ -36,6 +36,7 @@ from kpiopt.report.numbers import (
     odds_of_all,
     share_of_baseline,
     target_step,
+    with_unit,
 )
 from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.promised.sentences import missed_promises, promise_sentences, repair_sentences, required_words
@@ -196,7 +197,7 @@ def _certain_sentences(run: Run) -> Iterator[str]:
 
 def _goal_fields(run: Run, result: GoalResult, i: int) -> list[str | Text]:
     kpi, goal = run.scenario.kpis[result.goal.kpi], result.goal
-    name = f"{_goal_name(run, result)}, {kpi.unit}" if _says_more(kpi) else _goal_name(run, result)
+    name = with_unit(_goal_name(run, result), kpi)
     target, plan, missing, baseline = goal_amounts(kpi, result.target, result.plan, result.baseline)
     if goal.p_min is not None:
         missing = amount(result.shortfall, "", kpi.step)
@@ -214,12 +215,7 @@ def _goal_name(run: Run, result: GoalResult) -> str:
 
 def _kpi_name(kpi: Kpi) -> str:
     """Return a KPI's name with its unit of measure, unless that says the same."""
-    return f"{kpi.name}, {kpi.unit}" if _says_more(kpi) else kpi.name
-
-
-def _says_more(kpi: Kpi) -> bool:
-    """Whether the unit of measure says more than the KPI's name."""
-    return bool(kpi.unit) and kpi.unit.casefold() != kpi.name.casefold()
+    return with_unit(kpi.name, kpi)
 
 
 def _asked_sentences(run: Run) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_the_page_says_who_locked_what_and_why_and_what_the_next_whole_step_brin
     less, more = (f"sales would be 3 EUR {way} its target, at other levels" for way in ("further from", "closer to"))
     assert section.lines[0] == f"With 2 less of the cash budget (2), {less} of initiatives."
     assert section.lines[1] == f"With 2 more of the cash budget (6), {more} of initiatives."
-    assert list(section.blocks[0].rows[0][4:6]) == ["see above", "see above"]
+    assert list(section.blocks[0].rows[0][4:6]) == ["told above", "told above"]
     (table,) = (block for block in section.blocks if block.title == "Locks")
     assert list(table.rows) == [
         ("Ann", "sales", "a stretch of +20 EUR", "120 EUR", "agreed with the works council", "Dr. M."),

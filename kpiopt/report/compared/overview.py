@@ -9,7 +9,7 @@ from kpiopt.report.charts.intervals import IntervalMark, IntervalRow, intervals_
 from kpiopt.report.charts.marks import FrontierPoint, OddsBar, frontier_figure, odds_figure
 from kpiopt.report.compared.verdict import all_sides, paired
 from kpiopt.report.comparison_text import goal_name_of, odds_rows, verdict
-from kpiopt.report.numbers import amount, change_of_target, points, relative_change, target_step
+from kpiopt.report.numbers import amount, change_of_target, points, relative_change, target_step, with_unit
 from kpiopt.report.page.page import Block, Card, PageFigure, PageSection, PageTable
 from kpiopt.scenario.scenario import Kpi
 from kpiopt.simulation.odds import Estimate
@@ -187,7 +187,7 @@ def _asked_row(sides: list[Side], kpi: str, unit: str) -> list[str]:
         moved = first is not None and own.unit == base.unit and found[1] != first[1]
         texts.append(f"{text} ({_change(found[1], first[1], base)})" if moved and first else text)
     units = sides[0].scenario.units
-    return [units.names[units.position[unit]], f"{base.name}, {base.unit}".rstrip(", "), *texts]
+    return [units.names[units.position[unit]], with_unit(base.name, base), *texts]
 
 
 def _change(new: float, old: float, kpi: Kpi) -> str:

@@ -14,7 +14,7 @@ from kpiopt.plan.limit_names import limit_words
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, is_spread
 from kpiopt.report.drawing.short import short
-from kpiopt.report.numbers import amount, change, goal_amounts, odds_of_all, target_step
+from kpiopt.report.numbers import NO_GAP, amount, change, goal_amounts, odds_of_all, target_step, with_unit
 from kpiopt.report.page.page import Card, PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
 from kpiopt.scenario.scenario import Floats, Kpi
@@ -26,7 +26,6 @@ MOST_GOALS = 10
 """Goals with pictures of their own; the table has all."""
 MOST_STEPS = 7
 TINY = 1e-9
-NO_GAP = 1e-16
 
 Goal = Mapping[str, Any]
 
@@ -62,7 +61,8 @@ def headline(source: ReportSource) -> str:
     if n == 1:
         return said
     least = min((g for g in goals if g["odds"]), key=lambda g: g["odds"]["estimate"])
-    raised = " A lower target, or more of what holds the plan back, would raise the odds."
+    holds = any(entry["binding"] for entry in source.document["limits"])
+    raised = f" A lower target{', or more of what is used up,' if holds else ''} would raise the odds."
     odds = Estimate.from_dict(least["odds"])
     how = f"odds {odds.text}" if odds.estimate or not odds.is_certain else "never reached"
     missed = f" Missed most often: {goal_title(source, least)}, {how}." if odds.estimate < 1.0 else ""
@@ -102,7 +102,7 @@ def _pay_tile(source: ReportSource) -> Iterator[Card]:
     limit = f" of {amount(pay['limit'], currency)}" if pay["limit"] is not None else f" {currency}"
     over = pay.get("over_limit")
     where = " in some period" if pay["limit"] is None else ""
-    note = f"more than the budget{where}: {Estimate.from_dict(over).text}" if over else "at plan"
+    note = f"odds of paying more than that{where}: {Estimate.from_dict(over).text}" if over else "at plan"
     yield Card("Pay at plan", f"{amount(pay['plan'])}{limit}".rstrip(), note)
 
 
@@ -131,7 +131,7 @@ def goals_section(source: ReportSource) -> PageSection:
 
 def _row(source: ReportSource, goal: Goal) -> list[str]:
     kpi = source.scenario.kpis[goal["kpi"]]
-    name = f"{goal_title(source, goal)}, {kpi.unit}" if kpi.unit else goal_title(source, goal)
+    name = with_unit(goal_title(source, goal), kpi)
     target, plan, missing, baseline = goal_amounts(kpi, goal["target"], goal["plan"], goal["baseline"])
     if goal["p_min"] is not None:
         missing = amount(goal["shortfall"], "", kpi.step)

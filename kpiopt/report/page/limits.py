@@ -9,37 +9,49 @@ import numpy as np
 
 from kpiopt.graph.initiative_use import runs_at, use_of_levels
 from kpiopt.plan.limit_names import limit_words
+from kpiopt.program.trust.tolerances import USED_UP
 from kpiopt.report.charts.exceedance import histogram_figure, is_spread
 from kpiopt.report.charts.heat import heat_map_figure
 from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.limits import kept_words, next_sentences, worth_words
-from kpiopt.report.numbers import amount, change, percent, round_amount, target_step
+from kpiopt.report.numbers import amount, change, percent, round_amount, target_step, with_unit
 from kpiopt.report.page.page import PageFigure, PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
+from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period
-from kpiopt.scenario.scenario import Scenario
+from kpiopt.scenario.scenario import Integers, Scenario
 from kpiopt.simulation.odds import Estimate
 
 Goals = Sequence[Mapping[str, Any]]
 MOST_LIMITS, MOST_LOCKS, MOST_LEVELS, MOST_GOALS = 40, 40, 60, 6
+SCARCE, FEW = 0.9, 3
+"""Limits of which so much is used are shown at once, and so many in any case."""
+ABOVE, ALL = "told above", "all initiatives"
+FEW_LEVELS = 12
+"""So many levels are listed one by one; of more each initiative has one line."""
 
 
 def limits_section(source: ReportSource) -> PageSection:
     """Return limits, those that bind first, what the next step of whole numbers would bring, and what is locked."""
     scenario, document, locks = source.scenario, source.document, list(_locks(source))
     entries = sorted(document["limits"], key=lambda e: (not e["binding"], -_used(e)))
-    rows = [_limit_row(scenario, document["goals"], entry) for entry in entries[:MOST_LIMITS]]
+    entries = entries[:MOST_LIMITS]
+    rows = [_limit_row(scenario, document["goals"], entry) for entry in entries]
+    scarce = sum(entry["binding"] or _used(entry) >= SCARCE for entry in entries)
+    shown = len(rows) if len(rows) - max(scarce, FEW) <= 1 else max(scarce, FEW)
     if not rows:
         none = "There are no capacities, budgets or rules of your own."
         return PageSection("What holds the plan back", [none], blocks=locks)
     when = () if scenario.periods is None else ("in",)
     columns = ("limit", *when, "is", "used", "a step", "a step more is worth", "a step less costs", "holds from", "to")
-    caption = f"the first {len(rows)} of {len(entries):,}; all are in limits.csv" if len(entries) > len(rows) else ""
+    of = len(document["limits"])
+    caption = f"the first {len(rows)} of {of:,}; all are in limits.csv" if of > len(rows) else ""
     kept = kept_words(scenario)
     note = f"Prices hold {kept}." if kept else ""
     table = PageTable("Limits, shadow prices and the ranges in which they hold", columns, rows, 1 + len(when), caption,
-                      note=note)  # fmt: skip
-    lines = list(next_sentences(scenario, document["goals"], entries))
+                      note=note, shown=shown, fold="more that are not used up")  # fmt: skip
+    values = {f"{s['step']} {s['priority']}" if "priority" in s else s["step"]: s["value"] for s in document["steps"]}
+    lines = list(next_sentences(scenario, document["goals"], entries, values))
     return PageSection("What holds the plan back", lines[:MOST_LIMITS], blocks=[*_over_time(source), table, *locks])
 
 
@@ -104,6 +116,8 @@ def _limit_row(scenario: Scenario, goals: Goals, entry: Mapping[str, Any]) -> li
     plain, when = split_period(scenario.periods, entry["name"])
     name, used = limit_words(scenario, plain), percent(_used(entry), 1)
     size = amount(more) if entry["binding"] else ""
+    if worth == loss == ABOVE:
+        size = amount(_next_step(entry))
     at = [] if scenario.periods is None else [when.removeprefix(" in ")]
     return [name, *at, amount(entry["limit"]), "all" if entry["binding"] else used, size, worth, loss, *ends]
 
@@ -114,7 +128,14 @@ def _worth(scenario: Scenario, goals: Goals, step: str | None, price: float | No
 
 def _unless_whole(words: str, step: Mapping[str, Any] | None) -> str:
     """Return the words on a price, unless the next step of whole numbers is told in a sentence of its own."""
-    return "see above" if words in ("nothing", "not known") and step else words
+    return ABOVE if words in ("nothing", "not known") and step else words
+
+
+def _next_step(entry: Mapping[str, Any]) -> float:
+    """Return by how much a limit is moved until whole numbers can change; 0 where that is not so many."""
+    step = entry["next_more"] or entry["next_less"]
+    found = 0.0 if step.get("at_once") or step["limit"] is None else abs(step["limit"] - entry["limit"])
+    return 0.0 if found < USED_UP * max(1.0, abs(entry["limit"])) else found
 
 
 def money_section(source: ReportSource) -> PageSection:
@@ -154,20 +175,46 @@ def _levels(source: ReportSource) -> Iterator[PageTable]:
     effects = source.effect_on_goals()
     resources = list(dict.fromkeys(r for i in initiatives for r in i.resources))
     used = {r: use_of_levels(graph, source.levels, r) for r in resources}
-    rows, begins = [], scenario.periods is not None
-    for row in chosen[:MOST_LEVELS].tolist():
-        initiative, level = initiatives[graph.level_initiative[row]], float(source.levels[row])
-        adds = [float(effects[g.id][graph.level_node[row]]) * level for g in goals]
-        rows.append([
-            initiative.name, scenario.units.names[graph.level_unit[row]],
-            *([scenario.period_name(int(graph.level_start[row])) or ""] if begins else []),
-            f"{amount(level)} of {amount(initiative.maximum)}",
-            *(amount(float(used[r][row])) if r in initiative.resources else "" for r in resources),
-            *(change(add) if add else "" for add in adds),
-        ])  # fmt: skip
-    named = [f"{goal_name_in(scenario, g.id)}, {scenario.kpis[g.kpi].unit}".rstrip(", ") for g in goals]
+    begins = scenario.periods is not None
+    added = np.array([effects[g.id][graph.level_node] * source.levels for g in goals]).reshape(len(goals), -1)
+
+    def row(rows: Integers, place: str, begun: str, level: str, own: Initiative | None) -> list[str]:
+        uses = (amount(float(used[r][rows].sum())) if own is None or r in own.resources else "" for r in resources)
+        adds = (change(float(add)) if add else "" for add in added[:, rows].sum(axis=1).tolist())
+        return [own.name if own else ALL, place, *([begun] if begins else []), level, *uses, *adds]
+
+    summary, single = [], []
+    for i, initiative in enumerate(initiatives):
+        here, everywhere = chosen[graph.level_initiative[chosen] == i], np.flatnonzero(graph.level_initiative == i)
+        for at in here.tolist():
+            begun = scenario.period_name(int(graph.level_start[at])) or ""
+            level = f"{amount(float(source.levels[at]))} of {amount(initiative.maximum)}"
+            single.append(row(np.array([at]), scenario.units.names[graph.level_unit[at]], begun, level, initiative))
+        if len(here) > 1:
+            units, most = len(np.unique(graph.level_unit[here])), len(np.unique(graph.level_unit[everywhere]))
+            level = f"{amount(float(source.levels[here].sum()))} in all, each up to {amount(initiative.maximum)}"
+            summary.append(row(here, f"{units} of {most} units", "", level, initiative))
+        elif len(here):
+            summary.append(single[-1])
+    shown = single if len(single) <= FEW_LEVELS else summary
+    rows = [*shown, row(chosen, "", "", "", None), *([] if shown is single else single[:MOST_LEVELS])]
+    rows[len(shown)] = _of_budgets(source, rows[len(shown)], resources, 3 if begins else 2)
+    named = [with_unit(goal_name_in(scenario, g.id), scenario.kpis[g.kpi]) for g in goals]
     columns = ("initiative", "unit", *(["begins in"] if begins else []), "level", *resources, *named)
     count = f"{len(chosen)} of {len(source.levels)} are chosen"
-    more = f"; the first {len(rows)}" if len(chosen) > len(rows) else ""
+    more = f"; the first {MOST_LEVELS} are listed" if shown is not single and len(single) > MOST_LEVELS else ""
     note = f"The last {len(goals)} columns: what it adds to each goal's plan value." if goals else ""
-    yield PageTable("Initiatives", columns, rows, 3 if begins else 2, f"{count}{more}", note=note)
+    yield PageTable("Initiatives", columns, rows if len(chosen) else [], 3 if begins else 2, f"{count}{more}",
+                    note=note, shown=len(shown) + 1, fold="levels, unit by unit")  # fmt: skip
+
+
+def _of_budgets(source: ReportSource, total: list[str], resources: Sequence[str], first: int) -> list[str]:
+    """Say in the row of totals how much there is of each resource that one budget limits."""
+    budgets, total = source.scenario.budgets.values(), list(total)
+    for place, resource in enumerate(resources, start=first + 1):
+        held = [b for b in budgets if b.resource == resource]
+        limits = [e for e in source.document["limits"] if len(held) == 1 and e["name"] == f"budget.{held[0].id}"]
+        for entry in limits:
+            used, there_is = (amount(entry[key]) for key in ("used", "limit"))
+            total[place] += f" of {there_is}" if total[place] == used else f"; with other efforts {used} of {there_is}"
+    return total

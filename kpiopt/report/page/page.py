@@ -54,6 +54,10 @@ class PageTable:
         Stands below the table.
     only : str
         "paper" or "screen" where it stands elsewhere on the other; "" on both.
+    shown : int or None
+        Rows above the fold; None for all, but not too many.
+    fold : str
+        What is said of those below it, after how many they are.
     """
 
     title: str
@@ -64,8 +68,20 @@ class PageTable:
     wide: bool = True
     note: str = ""
     only: str = ""
+    shown: int | None = None
+    fold: str = "more rows"
 
     kind = "table"
+
+    def above_the_fold(self) -> int:
+        """Return how many rows are shown at once."""
+        if self.shown is not None:
+            return self.shown
+        return len(self.rows) if len(self.rows) <= MOST_ROWS + 4 else MOST_ROWS
+
+    def told(self, rows: Sequence[Sequence[str]]) -> list[int]:
+        """Return the columns that say something in some of these rows; those with names always do."""
+        return [i for i in range(len(self.columns)) if i < self.left or not rows or any(row[i] for row in rows)]
 
     @property
     def is_narrow(self) -> bool:
@@ -181,7 +197,6 @@ def render_page(page: Page) -> str:
     sections = [(section, list(zip(section.blocks, widths(section.blocks), strict=True))) for section in page.sections]
     return _template().render(
         page=page,
-        most_rows=MOST_ROWS,
         sections=sections,
         style=Markup(style),
         style_hash=Markup(_hash(style)),

@@ -100,10 +100,12 @@ def _short(text: str) -> str:
 
 
 def _table(table: PageTable) -> dict[str, Any]:
-    rows = [[_short(printable(field)) for field in row] for row in table.rows[:MOST_ROWS]]
+    rows = [
+        [_short(printable(field)) for field in row] for row in table.rows[: min(MOST_ROWS, table.shown or MOST_ROWS)]
+    ]
     left = len(table.rows) - len(rows)
-    told = [i for i in range(len(table.columns)) if i < table.left or any(row[i] for row in rows)]
-    more = f" {left:,} more rows are left out on paper." if left else ""
+    told = table.told(rows)
+    more = f" {left:,} {table.fold} are left out on paper." if left else ""
     return {
         "kind": "table", "title": printable(table.title), "caption": printable(table.caption), "left": table.left,
         "columns": [printable(table.columns[i]) for i in told], "rows": [[row[i] for i in told] for row in rows],

@@ -9,7 +9,7 @@ import numpy as np
 from kpiopt import __version__
 from kpiopt.errors import problem_as_dict
 from kpiopt.report.input_names import input_name
-from kpiopt.report.numbers import amount, percent
+from kpiopt.report.numbers import amount, gap_words, percent
 from kpiopt.report.outlook import curve_sentences
 from kpiopt.report.page.page import PageSection, PageTable
 from kpiopt.report.page.source import ReportSource
@@ -63,7 +63,9 @@ def _noise_of_horizon(noise: Noise, scenario: Scenario) -> Floats:
 
 def proof_section(source: ReportSource) -> PageSection:
     """Return notes, the certificate and where everything comes from."""
-    return PageSection("Checks and proof", blocks=[*_notes(source), _certificate(source), _provenance(source)])
+    notes = list(_notes(source))
+    lines = [] if notes else ["Check and rounding have nothing to say."]
+    return PageSection("Checks and proof", lines, blocks=[*notes, _certificate(source), _provenance(source)])
 
 
 def _notes(source: ReportSource) -> Iterator[PageTable]:
@@ -77,8 +79,6 @@ def _notes(source: ReportSource) -> Iterator[PageTable]:
     if rows:
         caption = f"the first {MOST_NOTES} of {len(rows):,}" if len(rows) > MOST_NOTES else ""
         yield PageTable("What check and rounding have to say", ("code", "what", "fix"), rows[:MOST_NOTES], 3, caption)
-    else:
-        yield PageTable("What check and rounding have to say", ("code", "what", "fix"), [("", "nothing", "")], 3)
 
 
 def _several(messages: list[str]) -> str:
@@ -92,7 +92,7 @@ def _certificate(source: ReportSource) -> PageTable:
     for step in source.document["steps"]:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
-        numbers = f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}"
+        numbers = f"{proof['primal_residual']:.1e}", gap_words(proof["relative_gap"])
         value = f"{amount(step['value'])} {step['unit'] or ''}".strip()
         rows.append((name, value, *numbers, "yes" if proof.get("passed", True) else "no"))
     columns = ("step", "value", "residual", "gap", "proved")

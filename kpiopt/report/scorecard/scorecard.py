@@ -169,9 +169,11 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
         baseline, target = float(source.graph.baseline[node]), float(source.targets[node])
         odds = _odds(source, node)
         better, step = "higher" if kpi.sign > 0 else "lower", target_step(kpi, target)
+        is_share = kpi.unit.strip() == "%"  # its change is in points already
         rows.append((
             _name(source, node), better, amount(baseline, kpi.unit, step), amount(target, kpi.unit, step),
-            change(target - baseline, "", step), change_of_target(target, baseline, kpi.unit, step),
+            change(target - baseline, "%" if is_share else "", step),
+            "" if is_share else change_of_target(target, baseline, kpi.unit, step),
             odds.text if odds else "", _stopped(source, node, cell) if cell >= 0 else "",
         ))  # fmt: skip
         if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):

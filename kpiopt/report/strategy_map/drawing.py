@@ -9,7 +9,7 @@ from kpiopt.report.drawing.fit import fit, fold, text_width
 from kpiopt.report.drawing.palette import BANDS, FONT, css, tone_of_odds
 from kpiopt.report.drawing.short import short
 from kpiopt.report.drawing.svg import Svg, draw, join
-from kpiopt.report.numbers import percent
+from kpiopt.report.numbers import one_of, percent
 from kpiopt.report.strategy_map.content import Arrow, Card, StrategyMap
 from kpiopt.report.strategy_map.positions import CARD, Box, Layout, lay_out_map
 from kpiopt.report.strategy_map.routes import Route, group_label, route_arrows
@@ -213,13 +213,14 @@ def arrow_text(found: StrategyMap, arrow: Arrow) -> str:
     one = (
         "1 point more"
         if cause.unit.strip() == "%"
-        else f"1 {cause.unit} more"
+        else f"1 {one_of(cause.unit)} more"
         if cause.unit
         else "one more level everywhere"
         if cause.kind == "initiative"
         else "1 more"
     )
-    by = f"{short(abs(arrow.amount))} {'points' if effect.unit.strip() == '%' else effect.unit}".strip()
+    size, unit = short(abs(arrow.amount)), "points" if effect.unit.strip() == "%" else effect.unit
+    by = f"{size} {one_of(unit) if size == '1' else unit}".strip()
     later = f", {arrow.lag} periods later" if arrow.lag else ""
     if cause.kind == "objective":
         return f"{cause.name} acts on {effect.name}"

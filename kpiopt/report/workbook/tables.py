@@ -9,6 +9,7 @@ import numpy as np
 
 from kpiopt.graph.initiative_use import use_of_levels
 from kpiopt.plan.limit_names import limit_words
+from kpiopt.report.numbers import gap_words
 from kpiopt.report.page.goals import goal_title
 from kpiopt.report.workbook.book import FORMATS
 from kpiopt.report.workbook.rows import IN_ALL, PlanRows, number, odds_fields
@@ -222,7 +223,7 @@ def proof_sheet(plan: PlanRows) -> Sheet:
         proof = step["certificate"]
         name = f"{step['step']} {step['priority']}" if "priority" in step else step["step"]
         rows.append([
-            name, step["value"], step["unit"], f"{proof['primal_residual']:.1e}", f"{proof['relative_gap']:.1e}",
+            name, step["value"], step["unit"], f"{proof['primal_residual']:.1e}", gap_words(proof["relative_gap"]),
             "yes" if proof["passed"] else "no",
         ])  # fmt: skip
     remark = f"Each step was checked without the solver; check it again: kpiopt verify {plan.source.name}"

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from kpiopt.errors import printable
+from kpiopt.report.numbers import with_unit
 from kpiopt.report.workbook.rows import PlanRows, Row, is_same, number, odds_fields
 from kpiopt.report.workbook.sheet import FIRST, Bars, Column, Field, Formula, Sheet, letters_of
 
@@ -221,7 +222,7 @@ class _Tree:
         how = "" if self.is_sum else ", weighted by the column counts; targets are rounded each on its own"
         what = "sum" if self.is_sum else "mean"
         more = f"; {hidden:,} units further down are left out" if hidden else ""
-        title = f"{self.kpi.name}, {self.kpi.unit}" if self.kpi.unit else self.kpi.name
+        title = with_unit(self.kpi.name, self.kpi)
         cushion = ", but for targets with a cushion" if self.plan.source.document.get("over_assignment") else ""
         remark = f"Each unit is the {what} of the indented rows below it{cushion}{how}{more}."
         return Sheet(self.name, title, self.columns, rows, remark, formats,

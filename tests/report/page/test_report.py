@@ -4,13 +4,14 @@ import html
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 
 from kpiopt.cli.app import main
-from kpiopt.report.numbers import amount, goal_amounts
+from kpiopt.report.numbers import amount, gap_words, goal_amounts
 from kpiopt.report.page.goals import headline
-from kpiopt.report.page.report import render_report
+from kpiopt.report.page.report import build_report, render_report
 from kpiopt.report.page.source import source_of_kept
 from kpiopt.runs.stored_run import read_run
 from kpiopt.simulation.odds import Estimate
@@ -60,7 +61,7 @@ def test_the_figures_of_the_page_are_those_of_the_document(solved, path):
     assert Estimate.from_dict(document["all_goals"]).text in said
     assert amount(document["pay"]["plan"]) in said and amount(document["pay"]["p95"]) in said
     for step in document["steps"]:
-        assert f"{step['certificate']['relative_gap']:.1e}" in said
+        assert gap_words(step["certificate"]["relative_gap"]) in said
     for limit in (entry for entry in document["limits"] if entry["binding"] and entry["shadow_price"]):
         assert all(amount(limit[end]) in said for end in ("from", "to") if limit[end] is not None)
 
@@ -150,3 +151,50 @@ def test_a_report_with_a_study_has_the_frontier_and_the_tornado_of_the_kept_run(
     point = next(p for p in re.findall(r"<tr>.*?</tr>", page, re.S) if ">700<" in p and "2 of 2" in p)
     assert Estimate.from_dict(kept["all_goals"]).text in point
     assert main(["report", kept["folder"], "--study", "--scorecard", "ann"]) == 2
+
+
+def sections_of(source):
+    return {section.title: section for section in build_report(source).sections}
+
+
+def number_in(text):
+    return float(re.match(r"[-+]?[\d,.]+", text).group().replace(",", "")) if text else 0.0
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_initiatives_of_many_units_are_one_line_each_and_tie_out(solved, path):
+    """Above the fold one line an initiative and a total; below it each level; all three come to the same."""
+    source = source_of_kept(read_run(solved[path]))
+    table = next(b for b in sections_of(source)["What it costs and what it brings"].blocks if b.title == "Initiatives")
+    *lines, total = table.rows[: table.shown]
+    single = table.rows[table.shown :] or lines
+    document = source.document
+    for resource in (c for c in table.columns[3:] if c in {b.resource for b in source.scenario.budgets.values()}):
+        at = table.columns.index(resource)
+        used = [number_in(row[at]) for row in lines]
+        assert sum(used) == pytest.approx(number_in(total[at]), rel=1e-3)
+        assert sum(number_in(row[at]) for row in single) == pytest.approx(number_in(total[at]), rel=1e-3)
+        found = [e for e in document["limits"] if e["name"].startswith("budget.") and resource in e["name"]]
+        assert all(total[at].endswith(f" of {amount(limit['limit'])}") for limit in found)
+    assert total[0] == "all initiatives" and len({row[0] for row in lines}) <= len(lines)
+
+
+@pytest.mark.parametrize("path", SHIPPED)
+def test_limits_with_room_are_folded(solved, path):
+    source = source_of_kept(read_run(solved[path]))
+    table = next(b for b in sections_of(source)["What holds the plan back"].blocks if b.kind == "table")
+    used = [100.0 if row[2] == "all" else number_in(row[2]) for row in table.rows]
+    assert all(share >= 90.0 for share in used[: table.shown][3:-1])
+    assert all(share < 90.0 for share in used[table.shown :])
+    told = table.told(table.rows[table.shown :])
+    assert not table.rows[table.shown :] or [table.columns[i] for i in told] == ["limit", "is", "used"]
+
+
+def test_more_of_what_is_used_up_is_advised_only_where_something_is(solved):
+    for path in SHIPPED:
+        source = source_of_kept(read_run(solved[path]))
+        if "would raise the odds" in headline(source):
+            binds = any(entry["binding"] for entry in source.document["limits"])
+            assert ("more of what is used up" in headline(source)) == binds
+            idle = replace(source, document=source.document | {"limits": []})
+            assert headline(idle).endswith(" A lower target would raise the odds.")
