@@ -120,3 +120,24 @@ def test_check_says_it_like_solve(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "E-correlation-samples" in said and "cell.a/sales.baseline" in said and "cell.b/sales.baseline" in said
     assert not where or "linked" in said
     assert "scenario.toml:" in said and '| "cell.a/sales.baseline' in said
+
+
+SAMPLED = 'schema = 1\nname = "s"\n[kpi.v]\nbaseline = 1\ndrivers = { f = 1 }\n[factor.f]\n' \
+    'value = { samples = "s.csv#x" }\n[unit.co]\n[goal.v]\ntarget = 2\n'  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["x;y\n1.5;2\n1.25;3\n", "x\ty\n1.5\t2\n1.25\t3\n", "sep=;\nx;y\n1.5;2\n1.25;3\n"])
+def test_what_plainly_separates_a_file_of_samples_is_seen(tmp_path, text):
+    (tmp_path / "s.csv").write_text(text)
+    (tmp_path / "s.toml").write_text(SAMPLED)
+    assert load_scenario(tmp_path / "s.toml").factors["f"].value.mean == 1.375
+
+
+@pytest.mark.parametrize(("number", "fix"), [("1,5", "write 1.5"), ("1.299", "write the numbers without separators")])
+def test_files_of_samples_are_asked_about_what_can_be_done(tmp_path, number, fix):
+    """No table of the document names them, so that nothing can be declared of them."""
+    (tmp_path / "s.csv").write_text(f"x;y\n{number};2\n")
+    (tmp_path / "s.toml").write_text(SAMPLED)
+    with pytest.raises(InputError, match=fix) as failed:
+        load_scenario(tmp_path / "s.toml")
+    assert "declare" not in str(failed.value)

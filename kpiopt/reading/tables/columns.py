@@ -162,7 +162,10 @@ def _refuse_malformed(column: _Column, text: pl.Series, rows: NDArray[np.integer
     marked = text.gather(rows).str.contains(rf"^[+-]?[0-9]+{re.escape(other)}[0-9]+$").to_numpy()
 
     def explain(row: int) -> Explanation:
-        return explain_number(text[row], mark, column.rule.name if column.rule.name in SHARES else "")
+        code, message, rule, fix = explain_number(
+            text[row], mark, column.rule.name if column.rule.name in SHARES else ""
+        )
+        return code, message, rule, fix if column.form.may_declare else fix.partition(", or declare")[0]
 
     def explain_all(row: int) -> Explanation:
         code, message, rule, fix = explain(row)

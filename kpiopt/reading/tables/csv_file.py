@@ -25,7 +25,7 @@ from kpiopt.reading.tables.raw import (
     title_note,
 )
 from kpiopt.reading.tables.records import BadQuote, Records, scan_records
-from kpiopt.reading.tables.table import Place, TableRule
+from kpiopt.reading.tables.table import SAMPLES, Place, TableRule
 from kpiopt.reading.tables.text import clean_header
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -61,7 +61,7 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: Problems, sty
     data = normalise_csv(data, display, findings)
     hint = _HINT.fullmatch(data.partition(b"\n")[0].decode())
     style = _hinted(style, hint[1], rule, display) if hint else style
-    separator, form = _options(style, display)
+    separator, form = _options(style, display, rule)
     records = scan_records(data, separator)
     if isinstance(records, BadQuote):
         raise TableError(_quote_problem(records, display))
@@ -69,7 +69,10 @@ def read_csv(data: bytes, display: str, rule: TableRule, findings: Problems, sty
     if not filled.size:
         raise refuse("E-table-empty", "the file has only blank lines: 0 rows", display, fix="write a header and rows")
     first = [_record(data, records, i) for i in filled[:HEADER_ROWS].tolist()]
-    _check_delimiter(first, separator, rule, Location(display, int(records.line[filled[0]])))
+    other = _plain_delimiter(first, separator, rule)
+    if other != separator and rule.name == SAMPLES:
+        return read_csv(data, display, rule, findings, replace(style, delimiter=other))
+    _require_delimiter(other, separator, rule, Location(display, int(records.line[filled[0]])))
     above = find_header([_split(record, separator) for record in first], rule)
     header, body = filled[above], filled[above + 1 :]
     place = Location(display, int(records.line[header]))
@@ -103,7 +106,7 @@ def _hinted(style: CsvStyle, delimiter: str, rule: TableRule, display: str) -> C
     raise refuse("E-table-delimiter", message, display, rule=_OPTIONS_RULE, fix=fix)
 
 
-def _options(style: CsvStyle, display: str) -> tuple[str, NumberForm]:
+def _options(style: CsvStyle, display: str, rule: TableRule) -> tuple[str, NumberForm]:
     separator = style.delimiter or ","
     mark = style.decimal or ("," if style.thousands == "." else ".")
     thousands = style.thousands or ""
@@ -114,7 +117,7 @@ def _options(style: CsvStyle, display: str) -> tuple[str, NumberForm]:
         message = f"{show(mark)} cannot be the decimal mark and separate thousands as well"
         raise refuse("E-table-option", message, display, rule=_OPTIONS_RULE)
     is_certain = separator == "," or bool(style.decimal or thousands)
-    return separator, NumberForm("," if mark == "," else ".", thousands, is_certain)
+    return separator, NumberForm("," if mark == "," else ".", thousands, is_certain, rule.name != SAMPLES)
 
 
 def _blank(data: bytes, records: Records) -> NDArray[np.bool_]:
@@ -135,21 +138,29 @@ def _split(record: str, delimiter: str) -> list[str]:
     return [clean_header(name) for name in fields]
 
 
-def _check_delimiter(first: list[str], separator: str, rule: TableRule, at: Location) -> None:
-    """Refuse a file that is plainly separated by something else than declared, whatever titles stand above."""
+def _plain_delimiter(first: list[str], separator: str, rule: TableRule) -> str:
+    """Return what plainly separates the fields, whatever titles stand above: the declared one, or another."""
+
+    def is_known(name: str) -> bool:
+        column = rule.column(name)
+        return column is not None and (rule.name != SAMPLES or column.required)  # of samples all others may be there
 
     def known(delimiter: str) -> int:
         rows = (_split(record, delimiter) for record in first)
-        return max(sum(rule.column(name) is not None for name in names) for names in rows)
+        return max(sum(is_known(name) for name in names) for names in rows)
 
     best = max(_DELIMITERS, key=known)
-    if known(best) <= known(separator):
+    return best if known(best) > known(separator) else separator
+
+
+def _require_delimiter(found: str, separator: str, rule: TableRule, at: Location) -> None:
+    """Refuse a file that is separated by something else than declared."""
+    if found == separator:
         return
-    name = _DELIMITERS[best]
-    also = ', and decimal = "," if its numbers have a decimal comma' if best == ";" else ""
-    written = "\\t" if best == "\t" else best
+    also = ', and decimal = "," if its numbers have a decimal comma' if found == ";" else ""
+    written = "\\t" if found == "\t" else found
     fix = f'declare it: {rule.name} = {{ path = "…", delimiter = "{written}" }} under [tables]{also}'
-    message = f"the fields are separated by a {name}, not by a {_DELIMITERS[separator]}"
+    message = f"the fields are separated by a {_DELIMITERS[found]}, not by a {_DELIMITERS[separator]}"
     raise TableError(Problem("E-table-delimiter", message, _OPTIONS_RULE, fix, at))
 
 

@@ -45,6 +45,10 @@ class ColumnRule:
     dates: bool = False
 
 
+SAMPLES = "samples"
+"""The name of tables whose form cannot be declared: a quantity names their file."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableRule:
     """What a table must look like.
@@ -52,7 +56,7 @@ class TableRule:
     Attributes
     ----------
     name : str
-        Its key under `[tables]`.
+        Its key under `[tables]`; `SAMPLES` of files that quantities name.
     columns : tuple of ColumnRule
         The columns with fixed names.
     prefixes : tuple of (str, Kind)

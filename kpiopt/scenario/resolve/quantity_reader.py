@@ -16,7 +16,7 @@ from kpiopt.reading.key_path import KeyPath, dotted
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.rows import Rows
 from kpiopt.reading.tables.read import read_table
-from kpiopt.reading.tables.table import ColumnRule, TableRule
+from kpiopt.reading.tables.table import SAMPLES, ColumnRule, TableRule
 from kpiopt.scenario.bounds import RANGE_RULE, out_of_range
 from kpiopt.scenario.quantity import Quantity, parse_quantity
 
@@ -103,7 +103,7 @@ class QuantityReader:
             raise ValueError(f'samples "{reference}" names no column; write "file.csv#column"')
         resolved = self._findings.document.resolve(path or (), file)
         if (resolved, column) not in self._columns:
-            rule = TableRule("samples", (ColumnRule(column, "number", required=True),), (("", "text"),), ())
+            rule = TableRule(SAMPLES, (ColumnRule(column, "number", required=True),), (("", "text"),), ())
             table = read_table(resolved, display_path(resolved), rule)
             self.files[display_path(resolved)] = table.sha256
             values = table.numbers(column)
