@@ -88,7 +88,7 @@ def read_workbook(data: bytes, display: str, rule: TableRule, findings: Problems
     letters = {name: column_letters(column + 1) for name, column in header.items()}
     place = Place(display, np.array(body, dtype=np.int64) + 1, entry.name, letters)
     _check_surplus(grid, body, {*header.values(), *remarks}, place, findings)
-    reader = _Reader(place, index.date_system, facts.percent, findings)
+    reader = _Reader(place, index.date_system, facts, findings)
     columns = {}
     for name, column in header.items():
         found = rule.column(name)
@@ -235,10 +235,10 @@ def _check_surplus(grid: Grid, rows: list[int], known: set[int], place: Place, f
 class _Reader:
     """Turns the cells of one column after another into text and numbers."""
 
-    def __init__(self, place: Place, date_system: str, percent: set[tuple[int, int]], findings: Problems) -> None:
+    def __init__(self, place: Place, date_system: str, facts: SheetFacts, findings: Problems) -> None:
         self._place = place
         self._date_system = date_system
-        self._percent = percent
+        self._facts = facts
         self._findings = findings
 
     def column(self, rule: ColumnRule, position: int, cells: list[Cell]) -> RawColumn:
@@ -252,12 +252,20 @@ class _Reader:
         number = np.array([cell if _is_number(cell) else np.nan for cell in cells], dtype=np.float64)
         text = [cell if isinstance(cell, str) else "" for cell in cells]
         if rule.kind in ("number", "quantity", "value"):
-            numbers = self._place.row_number.tolist() if self._percent else []
-            shown = frozenset(i for i, row in enumerate(numbers) if (row, position + 1) in self._percent)
+            scaled = self._shown(self._facts.scaled, position)
+            self._findings.each(
+                scaled, self._place.problems(rule.name, lambda row: _explain_scaled(float(number[row])))
+            )
+            shown = frozenset(self._shown(self._facts.percent, position))
             return RawColumn(pl.Series(text, dtype=pl.String), number + 0.0, shown)
         for row in wrong:
             text[row] = str(cells[row])  # else the field would be reported as empty as well
         return RawColumn(self._with_digits(rule, text, number))
+
+    def _shown(self, cells: set[tuple[int, int]], position: int) -> list[int]:
+        """Return the data rows of a column that are among some cells of the sheet."""
+        numbers = self._place.row_number.tolist() if cells else []
+        return [i for i, row in enumerate(numbers) if (row, position + 1) in cells]
 
     def _with_digits(self, rule: ColumnRule, text: list[str], number: NDArray[np.float64]) -> pl.Series:
         """Take whole numbers in a text column by their digits; refuse others, whose digits Excel may not show."""
@@ -293,6 +301,12 @@ def _as_text(cell: Cell) -> Cell:
 
 def _is_number(cell: Cell) -> TypeGuard[float]:
     return isinstance(cell, (int, float)) and not isinstance(cell, bool) and math.isfinite(cell)
+
+
+def _explain_scaled(value: float) -> Explanation:
+    message = f"the cell holds {value:,.12g}, and its format shows it in thousands or millions"
+    fix = f"choose a format that shows all digits, and check that {value:,.12g} is what is meant in the column's unit"
+    return "E-scaled-format", message, "what a sheet shows is what is read", fix
 
 
 def _explain_fraction(value: float) -> Explanation:

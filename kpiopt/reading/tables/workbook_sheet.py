@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from posixpath import normpath
+from typing import NamedTuple
 
 from kpiopt.errors import Location, Problem, TableError
 from kpiopt.reading.key_path import did_you_mean
@@ -17,6 +18,10 @@ MAX_SHEET_COLUMNS = 16_384
 
 _RELATIONS_PART = "xl/_rels/workbook.xml.rels"
 _STYLES_PART = "xl/styles.xml"
+_LITERALS = re.compile(r'"[^"]*"|\\.|[_*].|\[[^\]]*\]')
+"""What a number format shows as it stands, or as room: not the number."""
+_SCALING = re.compile(r"[0#?],+(?![0#?,])")
+"""Commas behind the last digit, each of which takes a thousand away."""
 _RELATION_ID = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
 _STRICT_RELATION_ID = "http://purl.oclc.org/ooxml/officeDocument/relationships id"
 
@@ -136,8 +141,8 @@ class SheetFacts:
         Kind and text of every cell with a value, as the XML has them.
     repeated : list of (int, int)
         Cells that stand in the file twice, and the first cells of rows that do.
-    percent : set of (int, int)
-        Numbers that the sheet shows as percentages.
+    percent, scaled : set of (int, int)
+        Numbers that the sheet shows as percentages, and as thousands or millions: 200000 as 200.
     """
 
     valueless: list[tuple[int, int]] = field(default_factory=list)
@@ -151,15 +156,16 @@ class SheetFacts:
     values: dict[tuple[int, int], tuple[str, str]] = field(default_factory=dict)
     repeated: list[tuple[int, int]] = field(default_factory=list)
     percent: set[tuple[int, int]] = field(default_factory=set)
+    scaled: set[tuple[int, int]] = field(default_factory=set)
 
 
 class _SheetHandler:
     """Walks a worksheet; one call per element, so each does little."""
 
-    def __init__(self, percent_styles: frozenset[str]) -> None:
+    def __init__(self, styles: ShownStyles) -> None:
         self.facts = SheetFacts()
-        self._percent_styles = percent_styles
-        self._is_percent = False
+        self._styles = styles
+        self._style = ""
         self._hints = 0
         self._row = 0
         self._column = 0
@@ -195,7 +201,7 @@ class _SheetHandler:
         else:
             self._column += 1
         self._kind = attributes.get("t", "n")
-        self._is_percent = attributes.get("s") in self._percent_styles
+        self._style = attributes.get("s", "")
         self._formula, self._value = False, None
 
     def text(self, data: str) -> None:
@@ -218,8 +224,11 @@ class _SheetHandler:
         if cell in facts.values and (not facts.repeated or facts.repeated[-1][0] != cell[0]):
             facts.repeated.append(cell)
         facts.values[cell] = (self._kind, self._value or "")
-        if self._is_percent and self._kind == "n" and self._value:
-            facts.percent.add(cell)
+        if self._kind == "n" and self._value:
+            if self._style in self._styles.percent:
+                facts.percent.add(cell)
+            if self._style in self._styles.scaled:
+                facts.scaled.add(cell)
         facts.last_row = max(facts.last_row, self._row)
         facts.last_column = max(facts.last_column, self._column)
         facts.formulas += self._formula
@@ -229,24 +238,39 @@ class _SheetHandler:
             facts.valueless.append(cell)
 
 
+class ShownStyles(NamedTuple):
+    """Cell formats, as cells name them, that show another number than the cell holds."""
+
+    percent: frozenset[str]
+    scaled: frozenset[str]
+
+
 class _StylesHandler:
-    """Collects which cell formats show percentages."""
+    """Collects which cell formats show percentages, and which leave thousands away."""
 
     def __init__(self) -> None:
         self.percent: set[str] = set()
-        self._formats = {"9", "10"}  # built in: 0% and 0.00%
+        self.scaled: set[str] = set()
+        self._percent_formats = {"9", "10"}  # built in: 0% and 0.00%
+        self._scaled_formats = set[str]()
         self._inside = False
         self._count = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = local_name(tag)
-        if name == "numFmt" and "%" in re.sub(r'"[^"]*"|\\.', "", attributes.get("formatCode", "")):
-            self._formats.add(attributes.get("numFmtId", ""))
+        name, number = local_name(tag), attributes.get("numFmtId", "")
+        if name == "numFmt":
+            code = _LITERALS.sub("", attributes.get("formatCode", ""))
+            if "%" in code:
+                self._percent_formats.add(number)
+            if _SCALING.search(code):
+                self._scaled_formats.add(number)
         elif name == "cellXfs":
             self._inside = True
         elif name == "xf" and self._inside:
-            if attributes.get("numFmtId") in self._formats:
+            if number in self._percent_formats:
                 self.percent.add(str(self._count))
+            if number in self._scaled_formats:
+                self.scaled.add(str(self._count))
             self._count += 1
 
     def end(self, tag: str) -> None:
@@ -257,11 +281,11 @@ class _StylesHandler:
         """No text matters here."""
 
 
-def read_percent_styles(parts: Mapping[str, bytes], display: str) -> frozenset[str]:
-    """Return the numbers of the cell formats that show percentages, as cells name them."""
+def read_shown_styles(parts: Mapping[str, bytes], display: str) -> ShownStyles:
+    """Return the cell formats that show another number than the cell holds."""
     handler = _StylesHandler()
     parse_xml(parts.get(_STYLES_PART, b"<none/>"), _STYLES_PART, display, handler)
-    return frozenset(handler.percent)
+    return ShownStyles(frozenset(handler.percent), frozenset(handler.scaled))
 
 
 def scan_sheet(parts: Mapping[str, bytes], sheet: SheetEntry, display: str) -> SheetFacts:
@@ -272,7 +296,7 @@ def scan_sheet(parts: Mapping[str, bytes], sheet: SheetEntry, display: str) -> S
     TableError
         If cells stand where no worksheet has any.
     """
-    handler = _SheetHandler(read_percent_styles(parts, display))
+    handler = _SheetHandler(read_shown_styles(parts, display))
     try:
         parse_xml(parts[sheet.part], sheet.part, display, handler)
     except (ValueError, KeyError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from kpiopt.errors import TableError
 from kpiopt.reading.tables.raw import find_header
@@ -328,3 +329,30 @@ def test_a_header_that_lost_a_required_name_is_still_the_header():
     help_row = ["# id", "id", "value expected without new effort", "largest stretch"]
     assert find_header([help_row, ["unit", "kpi", "", "max_stretch"], ["ann", "sales", "5", "1"]], CELLS_TABLE) == 1
     assert find_header([["a", "b"], ["c", "d"]], CELLS_TABLE) == 0 and find_header([], CELLS_TABLE) == 0
+
+
+@pytest.mark.parametrize("form", ["#,##0,", '0.0,,"M"', '#,##0,"k"', "#,##0,;-#,##0,", "0,.0", "[>=1000000]0.0,,;0"])
+def test_numbers_that_a_sheet_shows_in_thousands_are_asked_about(tmp_path: Path, form: str) -> None:
+    """In kEUR, 200000 that is shown as 200 is a thousand times what its author means."""
+    with pytest.raises(TableError, match="E-scaled-format") as failed:
+        read_table(formatted(tmp_path, form), "b.xlsx", CELLS_TABLE)
+    assert [str(problem.location) for problem in failed.value.problems] == ["b.xlsx!cells!C2"]
+
+
+@pytest.mark.parametrize(
+    "form", ["#,##0", "#,##0.00", '0" thousand, rounded"', "_(* #,##0_);_(* (#,##0);@", "0\\,", "General"]
+)
+def test_numbers_whose_format_only_groups_them_are_read(tmp_path: Path, form: str) -> None:
+    table = read_table(formatted(tmp_path, form), "b.xlsx", CELLS_TABLE)
+    assert table.numbers("baseline").tolist() == [200_000.0, 7.0]
+
+
+def formatted(tmp_path: Path, form: str) -> Path:
+    path = tmp_path / "b.xlsx"
+    with xlsxwriter.Workbook(path) as written:
+        sheet = written.add_worksheet("cells")
+        shown = written.add_format({"num_format": form})
+        for row, cells in enumerate([["unit", "kpi", "baseline"], ["a", "v", 200_000], ["b", "v", 7]]):
+            for column, cell in enumerate(cells):
+                sheet.write(row, column, cell, shown if (row, column) == (1, 2) else None)
+    return path
