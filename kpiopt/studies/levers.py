@@ -68,12 +68,13 @@ class LeverEffects:
     bends: BendEffects
 
 
-def lever_settings(graph: CausalGraph) -> SimulationSettings | None:
+def lever_settings(graph: CausalGraph, bends: int | None = None) -> SimulationSettings | None:
     """Return the draws that levers are judged by, at most the scenario's own.
 
-    None where the graph is too large, or is bent at too many places by curves and bounds.
+    None where the graph is too large, or is bent at too many places by curves and bounds: `bends`, by default all.
     """
-    settings, bends = graph.scenario.simulation, len(bend_nodes(graph))
+    settings = graph.scenario.simulation
+    bends = len(bend_nodes(graph)) if bends is None else bends
     if bends > MOST_BENDS:
         return None
     most = MOST_NUMBERS // max(1, (graph.n_nodes + len(graph.tail)) * (1 + bends))

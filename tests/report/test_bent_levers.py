@@ -1,15 +1,18 @@
 """Levers where causes act by curves and KPIs have bounds: the figures of `kpiopt simulate --act/--do`, draw by draw."""
 
-import numpy as np
 import pytest
 
+import kpiopt
 from kpiopt.cli.app import main
-from kpiopt.graph import build_graph
-from kpiopt.report.page.levers import why_no_levers
-from kpiopt.scenario.load import load_scenario
+from kpiopt.report.page.levers import lever_data, why_no_levers
+from kpiopt.report.page.page import render_page
+from kpiopt.report.page.report import build_report
+from kpiopt.report.page.source import source_of_run
+from kpiopt.report.strategy_map.collect import collect_map
 from kpiopt.studies.bends import MOST_BENDS
 from kpiopt.studies.levers import lever_settings
 from tests.report.browser import opened
+from tests.report.organizations import SPREAD
 from tests.report.test_levers import DATA, SET, shown, simulated
 
 BENT = """
@@ -105,12 +108,12 @@ def same(page, found, draws=4096):
 def test_curves_and_bounds_bend_what_levers_do(solved, capsys):
     run, file = solved
     with opened(file) as page:
-        levels = {entry["name"]: entry["level"] for entry in page.evaluate(DATA)["levers"]}
-        lever = {name: page.locator(f"#lever-list input[data-lever='{name}']") for name in levels}
+        names = [entry["name"] for entry in page.evaluate(DATA)["levers"]]
+        lever = {name: page.locator(f"#lever-list input[data-lever='{name}']") for name in names}
         for wanted in ({"ads@north": 20, "care@south": 6}, {"ads@south": 0, "ads@north": 3}, {"care@north": 0}):
             page.locator("#lever-reset").click()
             for name, level in wanted.items():
-                lever[f"initiative.{name}"].evaluate(SET, level - levels[f"initiative.{name}"])
+                lever[f"initiative.{name}"].evaluate(SET, level)
             acts = [word for name, level in wanted.items() for word in ("--act", f"{name}={level}")]
             same(page, simulated(run, capsys, *acts))
         page.locator("#lever-reset").click()
@@ -127,7 +130,93 @@ def test_too_many_curves_for_a_page_are_told_with_what_to_do(tmp_path):
     units = "".join(f'[unit.u{i}]\nparent = "company"\nlevel = "team"\n' for i in range(MOST_BENDS))
     cells = "".join(f'[cell."u{i}/sales"]\nbaseline = 1\nmax_stretch = 1\n' for i in range(MOST_BENDS))
     (tmp_path / "s.toml").write_text(BENT + units + cells, "utf-8")
-    graph = build_graph(load_scenario(tmp_path / "s.toml"))
-    assert lever_settings(graph) is None
-    assert "kpiopt simulate" in why_no_levers(graph) and "40" in why_no_levers(graph)
-    assert np.isfinite(graph.baseline).all()
+    found = source_of_run(kpiopt.solve(tmp_path / "s.toml", overrides=["simulation.draws=256"]), "s-1")
+    assert lever_settings(found.graph) is None
+    assert "kpiopt simulate" in why_no_levers(found) and "40" in why_no_levers(found)
+    page = render_page(build_report(found, levers=True))
+    assert "Nothing can be moved here" in page
+    assert "All levers" not in page and "Back to the plan" not in page and 'id="lever-odds"' not in page
+
+
+PEOPLE = 30
+
+
+def of_people(limits: str = "min = 0\nmax = 100", draws: int = 1024) -> str:
+    """Percentages of thirty people, most of them far from both of their bounds, two of them near one."""
+    head = (
+        SPREAD.partition("[unit.ann]")[0]
+        .replace("min = 0\nmax = 100", limits)
+        .replace("draws = 1024", f"draws = {draws}")
+        .replace('kpi = "visits"\nat = "north"\ntarget = 1100', 'kpi = "visits"\nat = "north"\ntarget = 7700')
+    )
+    head = head.replace("target = 900_000", "target = 9_300_000").replace("target = 45", "target = 400")
+    people = "".join(f'[unit.p{i}]\nparent = "{("north", "south")[i % 2]}"\nlevel = "person"\n' for i in range(PEOPLE))
+    rows = (("revenue", 300_000, 9_000), ("visits", 500, 30), ("renewal", 74, 3), ("complaints", 15, 3), ("days", 3, 0))
+    cells = "".join(
+        f'[cell."p{i}/{kpi}"]\nbaseline = {base}\n{f"max_stretch = {most}" if most else ""}\n'
+        for i in range(PEOPLE) for kpi, base, most in (*rows, ("repair", 95 if i < 2 else 70 + i / 2, 4))
+    )  # fmt: skip
+    return f"{head}{people}{cells}" + "".join(f'[cell."{d}/mood"]\nbaseline = 60\n' for d in ("north", "south"))
+
+
+def test_bounds_that_no_draw_can_reach_take_no_room(tmp_path):
+    (tmp_path / "s.toml").write_text(of_people(), "utf-8")
+    found = source_of_run(kpiopt.solve(tmp_path / "s.toml"), "s-1")
+    assert len(found.graph.bounded) > MOST_BENDS
+    data = lever_data(found, collect_map(found.map_source()))
+    assert data is not None and 2 <= len(data["bends"]) <= MOST_BENDS and len(data["levers"]) > PEOPLE
+    (tmp_path / "s.toml").write_text(of_people("min = 60\nmax = 72"), "utf-8")  # initiatives alone reach them all
+    none = source_of_run(kpiopt.solve(tmp_path / "s.toml", overrides=["simulation.draws=64"]), "s-1")
+    assert lever_data(none, collect_map(none.map_source())) is None and why_no_levers(none)
+
+
+def test_levers_of_an_organization_with_bounds_give_what_simulate_gives(tmp_path, capsys):
+    """Among them people that the bound stops in some draws, which the page has to know of."""
+    (tmp_path / "s.toml").write_text(of_people(draws=4096), "utf-8")
+    assert main(["solve", str(tmp_path / "s.toml"), "--out", str(tmp_path / "runs")]) == 0
+    run, file = next((tmp_path / "runs").iterdir()), tmp_path / "page.html"
+    assert main(["report", str(run), "--html", str(file)]) == 0
+    with opened(file) as page:
+        for name, level in (("p0", 6), ("p1", 5.5), ("p7", 6), ("p8", 0)):
+            page.locator(f"#lever-list input[data-lever='initiative.training@{name}']").evaluate(SET, level)
+        page.locator("#lever-list input[data-lever='kpi.repair']").evaluate(SET, -1)
+        move = page.locator("#lever-list input[data-lever='kpi.repair']").input_value()
+        acts = [w for n, v in (("p0", 6), ("p1", 5.5), ("p7", 6), ("p8", 0)) for w in ("--act", f"training@{n}={v}")]
+        found = simulated(run, capsys, *acts, "--do", f"repair+={move}")
+        found["kpis"] = [{**c, "node": c["node"].replace("co/", "company/")} for c in found["kpis"]]
+        same(page, found)
+        page.locator("#lever-reset").click()
+        page.locator("input[data-onmap='initiative.training']").evaluate(SET, 6)
+        found = simulated(run, capsys, "--act", "training=6")
+        found["kpis"] = [{**c, "node": c["node"].replace("co/", "company/")} for c in found["kpis"]]
+        same(page, found)
+        assert "all 30 at 6" in page.locator(".badge[data-badge='initiative.training']").inner_text()
+
+
+def test_a_lever_says_its_value_in_steps_that_reach_it(tmp_path):
+    (tmp_path / "s.toml").write_text(of_people(draws=256), "utf-8")
+    found = source_of_run(kpiopt.solve(tmp_path / "s.toml"), "s-1")
+    file = tmp_path / "page.html"
+    file.write_text(render_page(build_report(found, levers=True)), "utf-8")
+    with opened(file) as page:
+        entries = {entry["name"]: entry for entry in page.evaluate(DATA)["levers"]}
+        row = page.locator("#lever-list .leverrow").filter(has=page.locator("[data-lever='initiative.training@p3']"))
+        page.locator("#lever-list").evaluate("(list) => { list.closest('details').open = true; }")
+        slider, field = row.locator("input[type=range]"), row.locator("input[type=number]")
+        level = entries["initiative.training@p3"]["level"]
+        assert float(field.input_value()) == pytest.approx(level)
+        assert [slider.get_attribute(name) for name in ("min", "max", "step")] == ["0", "6", "0.1"]
+        field.fill("2.5")
+        field.press("Enter")
+        assert float(slider.input_value()) == 2.5 and "level 2.5 of 6" in slider.get_attribute("aria-valuetext")
+        slider.focus()
+        for _ in range(5):
+            page.keyboard.press("ArrowRight")
+        assert float(slider.input_value()) == 3 and float(field.input_value()) == 3
+        on_map = page.locator("input[data-onmap='initiative.training']")
+        on_map.evaluate(SET, 2)
+        assert on_map.get_attribute("aria-valuetext").startswith("all 30 at 2 (")
+        for entry in entries.values():
+            first, last, step = entry["slide"]
+            assert abs(last / step - round(last / step)) < 1e-6 or entry.get("levels"), entry["name"]
+            assert first <= 0 + entry["level"] <= last

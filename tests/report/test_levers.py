@@ -89,12 +89,10 @@ SET = "(input, value) => { input.value = String(value); input.dispatchEvent(new 
 def test_moving_levers_gives_what_simulate_gives(solved, capsys):
     run, file = solved
     with opened(file) as page:
-        page.locator("#lever-list input[data-lever='initiative.academy@team0']").evaluate(SET, 0)
-        level = next(e for e in page.evaluate(DATA)["levers"] if e["name"] == "initiative.academy@team0")["level"]
-        page.locator("#lever-list input[data-lever='initiative.academy@team0']").evaluate(SET, 2 - level)
-        page.locator("#lever-list input[data-lever='kpi.k8']").evaluate(SET, 0.75)
+        page.locator("#lever-list input[data-lever='initiative.academy@team0']").evaluate(SET, 2)
+        page.locator("#lever-list input[data-lever='kpi.k8']").evaluate(SET, 0.8)
         moved = float(page.locator("#lever-list input[data-lever='kpi.k8']").input_value())
-        assert moved == pytest.approx(0.75)
+        assert moved == pytest.approx(0.8)
         compare(page, simulated(run, capsys, "--act", "academy@team0=2", "--do", f"k8+={moved}"))
         flows = page.locator("svg.map .arrow.flow").count()
         assert flows > 0 and page.locator("#lever-arrows li").count() == flows
@@ -121,7 +119,17 @@ def test_the_lever_on_the_map_sets_all_units_and_goes_by_keyboard(solved, capsys
 def test_beyond_a_limit_is_allowed_and_marked(solved):
     with opened(solved[1]) as page:
         page.locator("input[data-onmap='initiative.academy']").evaluate(SET, 3)
-        assert "beyond the limit" in page.locator("#lever-uses li.bad").text_content()
+        assert "beyond the limit" in page.locator("#lever-uses li").first.text_content()
+        assert page.locator("#lever-uses li").first.get_attribute("class") == "bad"
+        said = page.locator("#lever-state .bad").inner_text()
+        assert "cash budget, 900 of 500" in said, said
+        card = page.locator(".badge.beyond[data-badge='initiative.academy']")
+        assert card.inner_text() == "all 3 at 3, beyond a limit"
+        page.locator("#lever-reset").click()
+        assert page.locator(".bad:visible, .badge").count() == 0
+        page.locator("#lever-list input[data-lever='kpi.k8']").evaluate(SET, 1e9)  # as far as it goes
+        assert page.locator("#lever-state .bad").inner_text() == "; beyond: the range of 1 lever"
+        assert "beyond its range" in page.locator(".badge.beyond[data-badge='kpi.k8']").inner_text()
 
 
 def test_pages_with_levers_stay_readable_and_small(solved):
@@ -146,9 +154,9 @@ def test_a_lever_stands_on_the_levels_there_are_and_percentages_change_by_points
         (tool,) = (e for e in page.evaluate(DATA)["levers"] if e["name"] == "initiative.tool@co")
         assert (tool["level"], tool["levels"]) == (3, [0, 1, 3])
         lever = page.locator("#lever-list input[data-lever='initiative.tool@co']")
-        for move, level in ((-1.4, 1), (-0.9, 3), (-2.7, 0)):
-            lever.evaluate(SET, move)
-            assert float(lever.input_value()) == pytest.approx(level - 3), move
+        for value, level in ((1.6, 1), (2.1, 3), (0.3, 0)):
+            lever.evaluate(SET, value)
+            assert float(lever.input_value()) == level, value
         on_map = page.locator("input[data-onmap='initiative.tool']")
         on_map.evaluate(SET, 2.4)
         assert float(on_map.input_value()) == 3
@@ -156,8 +164,8 @@ def test_a_lever_stands_on_the_levels_there_are_and_percentages_change_by_points
         for key, level in (("ArrowLeft", 1), ("ArrowLeft", 0), ("ArrowRight", 1), ("ArrowUp", 3), ("ArrowUp", 3)):
             page.keyboard.press(key)
             assert float(on_map.input_value()) == level
-            assert float(lever.input_value()) == level - 3
-        assert {unit for unit, _ in page.evaluate(DATA)["cards"]} == {"points", "jobs", ""}
+            assert float(lever.input_value()) == level
+        assert {unit for unit, *_ in page.evaluate(DATA)["cards"]} == {"points", "jobs", ""}
 
 
 def test_the_odds_stay_in_sight_while_a_lever_low_on_the_map_is_moved(solved):

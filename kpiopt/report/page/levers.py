@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,32 +26,32 @@ from kpiopt.scenario.periods import split_period
 from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.odds import FEW, GRID_VARIANCE, student
 from kpiopt.studies.bends import MOST_BENDS, Shown, bend_nodes
+from kpiopt.studies.in_reach import without_idle_bounds
 from kpiopt.studies.levers import Lever, LeverEffects, find_levers, lever_settings, measure_levers
 
 MOST_BYTES = 2_600_000
 """Of the vectors of effects, as they stand in the page."""
-MOST_LEVERS, MOST_LEVERS_BY_PERIOD = 120, 240
+MOST_LEVERS, MOST_LEVERS_BY_PERIOD, MOST_TRIES = 120, 240, 24
 LARGEST = 32767
 TINY = 1e-12
 
 
 def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | None:
     """Return what the script of the levers works with; None where there is nothing to move or too much to draw."""
-    settings = lever_settings(source.graph)
-    periods = source.scenario.periods
-    levers = find_levers(source.graph, MOST_LEVERS if periods is None else MOST_LEVERS_BY_PERIOD)
+    graph, levers = _moved_graph(source)
+    settings = lever_settings(graph)
     if settings is None or not levers or not source.scenario.goals or source.simulation is None:
         return None
     flows = _flows(source, found)
     shown = Shown(np.array([c.node for c in found.cards if _is_shown(c)], dtype=np.int64), flows)
-    effects = measure_levers(source.graph, source.stretch, source.levels, levers, settings, shown)
-    vectors, uses = _Vectors(effects.layout.draws), LeverUses(source)
+    effects = measure_levers(graph, source.stretch, source.levels, levers, settings, shown)
+    vectors, uses = _Vectors(effects.layout.draws, len(effects.bends.bends)), LeverUses(source)
     bends = bend_entries(effects.bends, [n for n, c in enumerate(found.cards) if _is_shown(c)], vectors.add)
     if bends is None:
         return None
     entries = [_entry(source, found, effects, i, vectors, uses, flows) for i in _largest_first(source, effects)]
     kept = [entry for entry in entries if entry is not None]
-    layout = effects.layout
+    layout, periods = effects.layout, source.scenario.periods
     goals = source.document["goals"]
     return {
         "replicates": layout.replicates, "size": layout.size, "few": FEW, "grid": GRID_VARIANCE,
@@ -60,15 +61,45 @@ def lever_data(source: ReportSource, found: StrategyMap) -> dict[str, Any] | Non
         "bends": bends, "bases": [_b64(base.astype("<f4")) for base in effects.bends.base],
         "vectors": _b64(vectors.array()), "scales": vectors.scales,
         "levers": kept, "limits": _limits(source),
-        "cards": [[_unit_of_change(c), decimals_of_step(step) if (step := _step(source, c.id)) else None]
-                  for c in found.cards],
+        "cards": [[_unit_of_change(c), decimals_of_step(step) if (step := _step(source, c.id)) else None,
+                   printable(c.name)] for c in found.cards],
         "left_out": _count(source) - len(kept), "periods": [] if periods is None else list(periods.names),
     }  # fmt: skip
 
 
-def why_no_levers(graph: CausalGraph) -> str:
+def _moved_graph(source: ReportSource) -> tuple[CausalGraph, tuple[Lever, ...]]:
+    """Return the graph that levers are measured on, without bounds that nobody can reach with them, and the levers.
+
+    Where all of them reach more bounds than there is room for, initiatives stay, and KPIs with which there still is.
+    """
+    most = MOST_LEVERS if source.scenario.periods is None else MOST_LEVERS_BY_PERIOD
+    levers = find_levers(source.graph, most)
+    settings = lever_settings(source.graph, bends=len(source.graph.curves.node))
+    if settings is None or not levers:
+        return source.graph, levers
+
+    def reached_by(chosen: Sequence[Lever]) -> CausalGraph:
+        ends = [_ends(source, lever) for lever in chosen]
+        own = [lever.own for lever in chosen]
+        return without_idle_bounds(source.graph, source.stretch, source.levels, own, ends, settings)
+
+    every = reached_by(levers)
+    if len(bend_nodes(every)) <= MOST_BENDS:
+        return every, levers
+    chosen = [lever for lever in levers if lever.name.startswith("initiative.")]
+    graph = reached_by(chosen)
+    if len(bend_nodes(graph)) > MOST_BENDS:
+        return every, levers
+    for lever in [lever for lever in levers if lever.name.startswith("kpi.")][:MOST_TRIES]:
+        more = reached_by([*chosen, lever])
+        if len(bend_nodes(more)) <= MOST_BENDS:
+            chosen, graph = [*chosen, lever], more
+    return graph, tuple(chosen)
+
+
+def why_no_levers(source: ReportSource) -> str:
     """Say why nothing can be moved on the page; "" where it is only that there is nothing to move."""
-    bends = len(bend_nodes(graph))
+    bends = len(bend_nodes(_moved_graph(source)[0]))
     if not bends:
         return ""
     return (
@@ -130,6 +161,43 @@ def _range(source: ReportSource, lever: Lever) -> tuple[float, float, float]:
     return (-worse, better, 0.0) if scenario.kpi_sign[position] > 0 else (-better, worse, 0.0)
 
 
+def _slider(source: ReportSource, lever: Lever) -> tuple[float, float, float]:
+    """Return between which values a lever can be pulled, and in which steps.
+
+    That is an initiative's level, or by how much a KPI is moved, up to a quarter beyond its range.
+    """
+    kind, _, id = period_of(source, lever.name)[0].partition(".")
+    if kind == "initiative":
+        initiative = source.scenario.initiatives[id.partition("@")[0]]
+        return 0.0, initiative.maximum, 1.0 if initiative.whole else _tidy(initiative.maximum)
+    least, most, _ = _range(source, lever)
+    step = _tidy(most - least or 1.0)
+    room = math.ceil((0.25 * (most - least) or 1.0) / step)
+    first, last = math.floor(least / step + TINY) - room, math.ceil(most / step - TINY) + room
+    return float(f"{first * step:.12g}"), float(f"{last * step:.12g}"), step
+
+
+def _ends(source: ReportSource, lever: Lever) -> tuple[float, float]:
+    """Return the least and the largest move of a lever that can be pulled."""
+    first, last, _ = _slider(source, lever)
+    level = _range(source, lever)[2]
+    return first - level, last - level
+
+
+def _tidy(size: float) -> float:
+    """Return a round number, at most a fiftieth of a size, of which the size is a multiple where there is one.
+
+    Examples
+    --------
+    >>> _tidy(6), _tidy(1), _tidy(5.25), _tidy(9_000)
+    (0.1, 0.02, 0.05, 100.0)
+    """
+    power = 10.0 ** math.floor(math.log10(size / 50))
+    every = [float(f"{times * power * scale:.12g}") for scale in (1.0, 0.1, 0.01) for times in (5, 2, 1)]
+    steps = [step for step in every if step <= size / 50 * (1 + TINY)]
+    return next((step for step in steps if abs(size / step - round(size / step)) <= 1e-9 * size / step), steps[0])
+
+
 def _by_itself(source: ReportSource, room: Floats, kpi: int, period: int) -> Floats:
     """Return what cells count in the value of their period at the root, from what they count in the horizon's."""
     periods, kind = source.scenario.periods, list(source.scenario.kpis.values())[kpi].kind
@@ -177,6 +245,7 @@ def _entry(
     return {
         "name": lever.name, "card": card, "title": printable(found.cards[card].name), "where": printable(where),
         "whole": whole, "unit": _unit_of_change(found.cards[card]), "least": least, "most": most, "level": level,
+        "slide": _slider(source, lever),
         "goals": on_goals, "bends": reached,
         "nodes": [[n, flows[c.node]] for n, c in enumerate(found.cards)
                   if _is_shown(c) and abs(flows[c.node]) > TINY],
@@ -223,10 +292,10 @@ def _limits(source: ReportSource) -> list[list[Any]]:
 class _Vectors:
     """Effects by draw, quantised to 16 bits; equal ones, up to a factor, stand once."""
 
-    def __init__(self, draws: int) -> None:
+    def __init__(self, draws: int, bends: int) -> None:
         self._rows: list[NDArray[np.int16]] = []
         self._known: dict[bytes, int] = {}
-        self._most = int(MOST_BYTES * 3 / 4 / 2 / draws)
+        self._most = int(MOST_BYTES * 3 / 4 / 2 / draws) - 2 * bends  # what reaches a bend stands in 32 bits
         self.scales: list[float] = []
 
     def add(self, values: Floats) -> tuple[int | None, float]:
@@ -262,11 +331,17 @@ def _b64(values: NDArray[Any]) -> str:
 def lever_lines(data: dict[str, Any]) -> Iterator[str]:
     """Say what the levers rest on and what was left out."""
     draws = data["replicates"] * data["size"]
-    yield f"Every move is judged in the same {draws:,} draws, before and after; changes on cards are means over them."
+    yield (
+        f"Every move is judged in the same {draws:,} draws, before and after; changes on cards are means over them. "
+        "Arrows that a move does not go along are pale meanwhile."
+    )
     if data["periods"]:
         yield (
             "A KPI's lever moves all periods: what adds up by its season, all else alike in each; or the chosen period "
             "alone. An initiative's is begun in the chosen period, else in the first in which it may."
         )
     if data["left_out"]:
-        yield f"{data['left_out']:,} levers that move no goal, or move the goals least, are left out."
+        yield (
+            f"{data['left_out']:,} levers that move no goal, move the goals least, or meet more bounds of KPIs than a "
+            "page has room for, are left out."
+        )

@@ -126,7 +126,9 @@ class PageMap:
     table : PageTable or None
         Its causes and effects as a list.
     levers : sequence of str
-        What is to be said about its levers; none where it has none.
+        What is to be said about its levers, or why it has none.
+    movable : bool
+        Whether it has levers.
     """
 
     title: str
@@ -135,6 +137,7 @@ class PageMap:
     folded: Mapping[str, Svg] = field(default_factory=dict)
     table: PageTable | None = None
     levers: Sequence[str] = ()
+    movable: bool = False
     wide: bool = True
 
     kind = "map"

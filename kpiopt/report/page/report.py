@@ -45,7 +45,7 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
         from kpiopt.report.page.levers import lever_data, why_no_levers  # only where they are asked for
 
         moved = lever_data(source, found)
-        why = why_no_levers(source.graph) if moved is None else ""
+        why = why_no_levers(source) if moved is None else ""
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""
@@ -90,7 +90,7 @@ def map_block(found: StrategyMap, moved: dict[str, Any] | None = None, why: str 
 
         cards, lines = lever_cards(moved, found), list(lever_lines(moved))
     drawn = draw_map(found, standalone=False, levers=cards)
-    return PageMap("Strategy map", drawn, caption, folded, _arrow_table(found), lines)
+    return PageMap("Strategy map", drawn, caption, folded, _arrow_table(found), lines, bool(moved))
 
 
 def _arrow_table(found: StrategyMap) -> PageTable:

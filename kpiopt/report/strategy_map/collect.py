@@ -18,7 +18,7 @@ from kpiopt.scenario.scenario import Floats, Integers, Kpi
 from kpiopt.simulation.odds import CERTAIN, Estimate
 
 INITIATIVES, FACTORS, OTHER = "initiatives", "factors", "other"
-LARGE = 1e5
+LARGE, SAME = 1e5, 1e-12
 """Amounts from here on are written short on cards."""
 
 
@@ -103,8 +103,8 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         if node < 0:
             continue
         goal = goals.get((kpi.id, unit))
-        wanted = scenario.goals[goal].target if goal and goal in source.goal_odds else None
-        before, after = values_on_card(graph, source.targets, kpi, node, wanted)
+        before, after = values_on_card(graph, source.targets, kpi, node)
+        wanted = _goal_beside(source.targets, kpi, node, scenario.goals[goal].target) if goal else ""
         group = f"objective.{kpi.objective}" if kpi.objective else OTHER
         odds = source.goal_odds.get(goal or "") or _odds_at(source, node)
         periods = [
@@ -114,7 +114,7 @@ def _kpi_cards(source: MapSource, unit: int) -> Iterator[Card]:
         is_goal = goal is not None or any(period.is_goal for period in periods)
         yield Card(
             f"kpi.{kpi.id}", kpi.name, group, before, after, kpi.unit, kpi.owner, odds, is_goal, kpi.sign,
-            node, "; ".join(filter(None, [_cushion(source, kpi, node, wanted), kpi.description])), tuple(periods),
+            node, "; ".join(filter(None, [_cushion(source, kpi, node), kpi.description])), tuple(periods), wanted,
         )  # fmt: skip
 
 
@@ -129,27 +129,24 @@ def periods_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, unit: 
     return found
 
 
-def _cushion(source: MapSource, kpi: Kpi, node: int, wanted: float | None) -> str:
-    """Say that the target on a card holds a cushion; "" where it holds none, or the card shows what is wanted."""
-    share = float("nan") if source.cushion is None or wanted is not None else float(source.cushion[node])
+def _cushion(source: MapSource, kpi: Kpi, node: int) -> str:
+    """Say that the target on a card holds a cushion; "" where it holds none."""
+    share = float("nan") if source.cushion is None else float(source.cushion[node])
     return "" if np.isnan(share) else cushion_words(kpi, share)
 
 
-def values_on_card(
-    graph: CausalGraph, targets: Floats | None, kpi: Kpi, node: int, wanted: float | None = None
-) -> tuple[str, str]:
-    """Return baseline and target as a card shows them; short where they are large.
+def _goal_beside(targets: Floats | None, kpi: Kpi, node: int, goal: float) -> str:
+    """Write a goal that is not the target that is asked; "" where it is the same."""
+    if targets is None or np.isnan(targets[node]) or np.isclose(targets[node], goal, rtol=SAME, atol=0.0):
+        return ""
+    target = float(targets[node])
+    return short_pair(target, goal)[1] if max(abs(target), abs(goal)) >= LARGE else goal_amounts(kpi, goal, goal)[0]
 
-    Where the card has the odds of a goal, what is `wanted` stands in the target's place: one number with its own odds.
-    """
+
+def values_on_card(graph: CausalGraph, targets: Floats | None, kpi: Kpi, node: int) -> tuple[str, str]:
+    """Return baseline and target as a card shows them; short where they are large."""
     baseline = float(graph.baseline[node])
-    if targets is not None and wanted is not None and max(abs(baseline), abs(wanted)) < LARGE:
-        after, _, _, before = goal_amounts(kpi, wanted, wanted, baseline)
-        return before, after
-    if wanted is not None:
-        target = wanted
-    else:
-        target = baseline if targets is None or np.isnan(targets[node]) else float(targets[node])
+    target = baseline if targets is None or np.isnan(targets[node]) else float(targets[node])
     if max(abs(baseline), abs(target)) >= LARGE:
         before, after = short_pair(baseline, target)
     else:

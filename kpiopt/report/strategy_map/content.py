@@ -61,6 +61,8 @@ class Card:
         More about it, for a hint.
     periods : tuple of CardPeriod
         Of a plan with periods; `before` and `after` are of the horizon then.
+    goal_value : str
+        What the goal is, where that is not the target; the odds are the goal's.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Card:
     node: int = -1
     description: str = ""
     periods: tuple[CardPeriod, ...] = ()
+    goal_value: str = ""
 
     @property
     def kind(self) -> str:

@@ -107,6 +107,7 @@ def draw_map(found: StrategyMap, *, standalone: bool = True, dark: bool = True, 
 def _height(card: Card) -> float:
     lines = len(_name_lines(card))
     if card.kind in ("kpi", "objective"):
+        lines += bool(card.goal_value)
         return 32.0 + 14.0 * lines + (17.0 if card.odds else 0.0) + (SEASON_HEIGHT if card.periods else 0.0)
     return 30.0 + 14.0 * lines
 
@@ -239,6 +240,10 @@ def _card(found: StrategyMap, layout: Layout, card: Card, number: int) -> Svg:
         pieces.append(draw("text", line, x=box.x + PADDING, y=y, class_="name"))
         y += 14.0
     pieces += _value_line(card, box, y + 2)
+    if card.goal_value:
+        y += 14.0
+        said_of_goal = f"goal {card.goal_value}{', its odds:' if card.odds else ''}"
+        pieces.append(draw("text", fit(said_of_goal, 11, NAME_ROOM), x=box.x + PADDING, y=y + 2, class_="value soft"))
     if card.odds:
         pieces += _odds_line(card.odds, box, y + 19)
         y += 17.0
@@ -296,8 +301,9 @@ def card_text(found: StrategyMap, card: Card) -> str:
     unit = f" {card.unit}" if card.unit and card.kind == "kpi" else ""
     said = [card.name, f"{card.before}{unit}" if not card.after else f"from {card.before} to {card.after}{unit}"]
     said.append(season_words(card.periods))
+    said.append(f"goal {card.goal_value}{unit}" if card.goal_value else "")
     if card.odds:
-        said.append(f"odds {card.odds.text}")
+        said.append(f"odds {'of the goal ' if card.goal_value else ''}{card.odds.text}")
     if card.owner:
         said.append(f"owner {card.owner}")
     ties: dict[str, list[str]] = defaultdict(list)

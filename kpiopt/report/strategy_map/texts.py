@@ -42,7 +42,7 @@ def _card_as_dict(card: Card) -> dict[str, Any]:
     return {
         "id": card.id, "kind": card.kind, "name": card.name, "group": card.group, "before": card.before,
         "after": card.after, "unit": card.unit, "owner": card.owner, "goal": card.is_goal,
-        "odds": card.odds.as_dict() if card.odds else None,
+        "goal_value": card.goal_value or None, "odds": card.odds.as_dict() if card.odds else None,
         **({"periods": [_period_as_dict(period) for period in card.periods]} if card.periods else {}),
     }  # fmt: skip
 
@@ -88,8 +88,9 @@ def map_as_dot(found: StrategyMap) -> str:
 
 def _label(card: Card, new_line: str, escaped: Callable[[str], str]) -> str:
     parts = [card.name, f"{card.before} → {card.after} {card.unit}".strip() if card.after else card.before]
-    if card.odds:
-        parts.append(card.odds.text)
+    goal = f"goal {card.goal_value}: " if card.goal_value else ""
+    if card.odds or goal:
+        parts.append(f"{goal}{card.odds.text if card.odds else ''}".removesuffix(": "))
     return new_line.join(escaped(part) for part in parts if part)
 
 

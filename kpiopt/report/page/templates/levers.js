@@ -114,8 +114,12 @@
 
   const number = (value, digits) => (Number(value.toFixed(digits)) < 0 ? "\u2212" : "") + Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   const signed = (value, digits) => (value > 0 ? "+" : "") + number(value, digits);
+  const plain = (value) => { const text = number(value, digitsOf(value)); return text.includes(".") ? text.replace(/\.?0+$/, "") : text; };
   const digitsOf = (value) => Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(value) || 1))));
-  const share = (k) => (k === 0 ? `less than ${number(300 / draws, 2)} %` : k === draws ? `more than ${number(100 - 300 / draws, 2)} %` : `${number((100 * k) / draws, rare(k) < 0.001 ? 3 : rare(k) < 0.01 ? 2 : 1)} %`);
+  // No draw, or all of them: the end of the exact interval, as the tiles have it.
+  const end = 100 * (1 - 0.025 ** (1 / draws)), endDigits = 1 - Math.floor(Math.log10(end) + 1e-9);
+  const atMost = Math.ceil(end * 10 ** endDigits - 1e-9) / 10 ** endDigits;
+  const share = (k) => (k === 0 ? `less than ${number(atMost, endDigits)} %` : k === draws ? `more than ${number(100 - atMost, endDigits)} %` : `${number((100 * k) / draws, rare(k) < 0.001 ? 3 : rare(k) < 0.01 ? 2 : 1)} %`);
 
   const rare = (k) => Math.min(k, draws - k) / draws;
 
@@ -139,11 +143,36 @@
         if (!i) cell.className = "text";
       });
     });
-    showChanges();
+    const over = beyond();
+    showChanges(over);
     showUses();
-    const moved = data.levers.filter((_, i) => moves[i]);
-    document.getElementById("lever-state").textContent = moved.length ? `${moved.length} moved` : "nothing is moved";
+    const moved = data.levers.filter((_, i) => moves[i]), state = document.getElementById("lever-state");
+    state.textContent = moved.length ? `${moved.length} moved` : "nothing is moved";
+    if (over.said.length) {
+      const warning = document.createElement("strong");
+      warning.className = "bad";
+      warning.textContent = `; beyond: ${over.said.slice(0, 3).join("; ")}${over.said.length > 3 ? `; and ${over.said.length - 3} more` : ""}`;
+      state.append(warning);
+    }
+    document.getElementById("lever-uses").closest("details").hidden = !moved.length;
   }
+  // Limits and ranges that the moves go beyond, and the cards whose levers do.
+  function beyond() {
+    const over = new Set(), said = [], marked = new Map();
+    for (const [n, change] of total("uses")) {
+      const [name, limit, used] = data.limits[n];
+      if (change > 0 && used + change > limit * (1 + 1e-9)) { over.add(n); said.push(`${name}, ${number(used + change, 0)} of ${number(limit, 0)}`); }
+    }
+    let outside = 0;
+    data.levers.forEach((lever, i) => {
+      if (!moves[i]) return;
+      if (lever.uses.some(([n, rate]) => over.has(n) && rate * moves[i] > 0)) marked.set(lever.card, "beyond a limit");
+      if (isOutside(lever, moves[i]) || tooMuch(i)) { outside += 1; marked.set(lever.card, marked.get(lever.card) || "beyond its range"); }
+    });
+    if (outside) said.push(outside === 1 ? "the range of 1 lever" : `the ranges of ${outside} levers`);
+    return { said, marked };
+  }
+  const isOutside = (lever, value) => value > lever.most + 1e-9 * (1 + Math.abs(lever.most)) || value < lever.least - 1e-9 * (1 + Math.abs(lever.least));
   function total(key) {
     const sums = new Map();
     data.levers.forEach((lever, i) => { if (moves[i]) for (const [n, rate] of lever[key]) sums.set(n, (sums.get(n) || 0) + moves[i] * rate); });
@@ -156,19 +185,28 @@
     });
     return sums;
   }
-  function showChanges() {
+  function badge(card, text, change, mark) {
+    const badge = document.createElement("span");
+    badge.className = mark ? "badge beyond" : "badge";
+    badge.dataset.badge = cards[card].dataset.id;
+    badge.dataset.change = String(change);
+    badge.textContent = mark ? `${text}, ${mark}` : text;
+    set(badge, cards[card], 0);
+    place.append(badge);
+  }
+  function showChanges({ marked }) {
     for (const old of place.querySelectorAll(".badge")) old.remove();
     for (const arrow of arrows) { arrow.classList.remove("flow"); delete arrow.dataset.change; }
     for (const [n, change] of total("nodes")) {
       if (Math.abs(change) < 1e-12) continue;
       const [unit, decimals] = data.cards[n];
-      const badge = document.createElement("span");
-      badge.className = "badge";
-      badge.dataset.badge = cards[n].dataset.id;
-      badge.dataset.change = String(change);
-      badge.textContent = `${signed(change, Math.max(decimals ?? 0, digitsOf(change)))} ${unit}`.trim();
-      set(badge, cards[n], 0);
-      place.append(badge);
+      badge(n, `${signed(change, Math.max(decimals ?? 0, digitsOf(change)))} ${unit}`.trim(), change, marked.get(n));
+    }
+    for (const [card, , input, indices] of placed) if (data.levers[indices[0]].where) {
+      const said = ofAll(indices), sum = indices.reduce((a, i) => a + moves[i], 0);
+      input.value = tidy(indices.reduce((a, i) => a + level(i), 0) / indices.length);
+      input.setAttribute("aria-valuetext", said);
+      if (indices.some((i) => moves[i])) badge(card, said, sum, marked.get(card));
     }
     const list = document.getElementById("lever-arrows");
     list.replaceChildren();
@@ -176,19 +214,28 @@
     for (const [n, change] of flows) {
       arrows[n].classList.add("flow");
       arrows[n].dataset.change = String(change);
-      const [from, to] = [cards[arrows[n].dataset.from], cards[arrows[n].dataset.to]];
-      const unit = data.cards[Number(arrows[n].dataset.to)][0];
+      const [[, , from], [unit, , to]] = [arrows[n].dataset.from, arrows[n].dataset.to].map((card) => data.cards[Number(card)]);
       const item = document.createElement("li");
-      item.textContent = `${title(from)} \u2192 ${title(to)}: ${signed(change, digitsOf(change))} ${unit}`.trim();
+      item.textContent = `${from} \u2192 ${to}: ${signed(change, digitsOf(change))} ${unit}`.trim();
       list.append(item);
     }
     svg.classList.toggle("flowing", flows.length > 0);
   }
-  const title = (card) => [...card.querySelectorAll(".name")].map((line) => line.textContent).join(" ");
+  const level = (i) => data.levers[i].level + moves[i];
+  // What units have of an initiative: the level that all have, with who was raised and who lowered, or their sum.
+  function ofAll(indices) {
+    const levels = indices.map(level), n = indices.length, sum = levels.reduce((a, b) => a + b, 0);
+    const most = indices.reduce((a, i) => a + data.levers[i].level + data.levers[i].most, 0);
+    if (n === 1) return `level ${plain(sum)} of ${plain(most)}`;
+    if (Math.max(...levels) - Math.min(...levels) > 1e-9) return `${plain(sum)} of ${plain(most)} at ${n} units`;
+    const up = indices.filter((i) => moves[i] > 0).length, down = indices.filter((i) => moves[i] < 0).length;
+    return `all ${n} at ${plain(levels[0])}${up && down ? ` (${up} raised, ${down} lowered)` : ""}`;
+  }
   function showUses() {
     const list = document.getElementById("lever-uses");
     list.replaceChildren();
-    for (const [n, change] of total("uses")) {
+    const excess = ([n, change]) => (data.limits[n][2] + change) / (data.limits[n][1] || 1e-300);
+    for (const [n, change] of [...total("uses")].sort((a, b) => excess(b) - excess(a))) {
       const [name, limit, used] = data.limits[n];
       const beyond = used + change > limit * (1 + 1e-9);
       const item = document.createElement("li");
@@ -201,7 +248,7 @@
     const box = card.querySelector(".box"), view = svg.viewBox.baseVal;
     const [x, y, w, h] = ["x", "y", "width", "height"].map((key) => Number(box.getAttribute(key)));
     element.style.left = `${(100 * (fromBottom ? x + 6 : x + w)) / view.width}%`;
-    element.style.width = fromBottom ? `${(100 * (w - 12)) / view.width}%` : "auto";
+    element.style.width = fromBottom ? `${(100 * (w - 12)) / view.width}%` : "max-content";
     element.style.top = `${(100 * (fromBottom ? y + h - fromBottom : y)) / view.height}%`;
   }
   const periods = data.periods || [];
@@ -209,32 +256,33 @@
   const group = (lever) => (lever.where && periods.length ? data.levers.map((l, i) => i).filter((i) => data.levers[i].card === lever.card && data.levers[i].where === lever.where) : []);
   const groups = data.levers.map(group);
   function move(i, value) {
-    moves[i] = value;
-    for (const j of groups[i].length ? groups[i] : [i]) for (const [input, text] of inputs[j]) { input.value = String(moves[j]); text(moves[j]); }
+    moves[i] = Math.abs(value) < 1e-9 * (1 + Math.abs(data.levers[i].level)) ? 0 : value;
+    for (const j of groups[i].length ? groups[i] : [i]) for (const [input, text] of inputs[j]) { input.value = tidy(origin(data.levers[j]) + moves[j]); text(moves[j]); }
   }
   // All that is begun of an initiative at a unit, in whatever period, is at most its largest level.
   const tooMuch = (i) => groups[i].length > 1 && groups[i].reduce((a, j) => a + data.levers[j].level + moves[j], 0) > data.levers[i].level + data.levers[i].most + 1e-6;
   // An initiative with levels of its own stands on one of them.
   const nearest = (lever, level) => (lever.levels || [level]).reduce((a, b) => (Math.abs(b - level) < Math.abs(a - level) ? b : a));
-  const onLevel = (i, value) => nearest(data.levers[i], data.levers[i].level + value) - data.levers[i].level;
-  function byKeys(input, lever, origin) {
+  const onLevel = (i, value) => nearest(data.levers[i], value) - origin(data.levers[i]);
+  // A lever stands at an initiative's level, or at the move of a KPI.
+  const origin = (lever) => (lever.where ? lever.level : 0);
+  const tidy = (value) => String(Number(value.toPrecision(12)));
+  function byKeys(input, lever) {
     if (lever.levels) input.addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      const at = lever.levels.indexOf(nearest(lever, origin + Number(input.value))) + by;
-      input.value = String(lever.levels[Math.max(0, Math.min(lever.levels.length - 1, at))] - origin);
+      const at = lever.levels.indexOf(nearest(lever, Number(input.value))) + by;
+      input.value = String(lever.levels[Math.max(0, Math.min(lever.levels.length - 1, at))]);
       input.dispatchEvent(new Event("input"));
     });
   }
   function slider(lever, indices, label) {
     const input = document.createElement("input");
     input.type = "range";
-    const room = (lever.most - lever.least) * 0.25 || 1;
-    input.min = String(lever.whole || lever.where ? lever.least : lever.least - room);
-    input.max = String(lever.most + (lever.where ? 0 : room));
-    input.step = lever.whole ? "1" : "any";
-    input.value = "0";
+    [input.min, input.max, input.step] = lever.slide.map(String);
+    if (lever.levels) input.step = "any";
+    input.value = tidy(origin(lever));
     input.setAttribute("aria-label", label);
     input.addEventListener("input", () => { for (const i of indices) move(i, onLevel(i, Number(input.value))); show(); });
     return input;
@@ -242,19 +290,27 @@
   const list = document.getElementById("lever-list");
   data.levers.forEach((lever, i) => {
     const label = (lever.where ? `${lever.title} at ${lever.where}` : lever.title) + when(lever);
-    const row = document.createElement("label");
+    const row = document.createElement("div");
     row.className = "leverrow";
-    const name = document.createElement("span");
+    const [name, output, field] = ["span", "output", "input"].map((tag) => document.createElement(tag));
     name.textContent = label;
-    const output = document.createElement("output");
     const text = (value) => {
-      const level = lever.where ? `level ${number(lever.level + value, digitsOf(lever.level + value))} of ${number(lever.level + lever.most, 0)}` : `${signed(value, digitsOf(value))} ${lever.unit}`;
-      output.textContent = level + (value > lever.most + 1e-9 || value < lever.least - 1e-9 || tooMuch(i) ? ", beyond its range" : "");
+      const said = lever.where ? `level ${plain(lever.level + value)} of ${plain(lever.slide[1])}${value ? `, ${signed(value, digitsOf(value))}` : ""}` : `${value ? signed(value, digitsOf(value)) : "0"} ${lever.unit}`;
+      output.textContent = said + (isOutside(lever, value) || tooMuch(i) ? ", beyond its range" : "");
+      input.setAttribute("aria-valuetext", output.textContent);
+      field.value = tidy(origin(lever) + value);
     };
     const input = slider(lever, [i], label);
     input.dataset.lever = lever.name;
-    byKeys(input, lever, lever.level);
-    row.append(name, input, output);
+    byKeys(input, lever);
+    field.type = "number";
+    [field.min, field.max, field.step] = [input.min, input.max, "any"];
+    field.setAttribute("aria-label", `${label}, as a number`);
+    field.addEventListener("change", () => {
+      move(i, onLevel(i, Math.max(lever.slide[0], Math.min(lever.slide[1], Number(field.value)))));
+      show();
+    });
+    row.append(name, input, field, output);
     list.append(row);
     inputs[i].push([input, text]);
     text(0);
@@ -271,18 +327,15 @@
     const isInitiative = Boolean(levers[0].where);
     const input = slider(widest, indices, `${levers[0].title}${isInitiative ? ", all units" : ""}${when(levers[0])}`);
     if (isInitiative) {  // one level for all units: each moves by what it is away from it
-      input.min = "0";
-      input.max = String(levers[0].level + levers[0].most);
-      input.value = String(levers.reduce((a, l) => a + l.level, 0) / levers.length);
-      input.addEventListener("input", () => { const level = nearest(levers[0], Number(input.value)); input.value = String(level); indices.forEach((i) => move(i, level - data.levers[i].level)); show(); });
-      byKeys(input, levers[0], 0);
-    } else inputs[indices[0]].push([input, () => {}]);
+      input.addEventListener("input", () => { const level = nearest(levers[0], Number(input.value)); indices.forEach((i) => move(i, level - data.levers[i].level)); show(); });
+      byKeys(input, levers[0]);
+    } else inputs[indices[0]].push([input, (value) => input.setAttribute("aria-valuetext", `${signed(value, digitsOf(value))} ${levers[0].unit}${isOutside(levers[0], value) ? ", beyond its range" : ""}`)]);
     input.className = "onmap";
     input.dataset.onmap = cards[card].dataset.id;
     if (periods.length) input.dataset.period = String(levers[0].period);
     set(input, cards[card], 22);
     place.append(input);
-    placed.push([card, levers[0].period ?? -1, input]);
+    placed.push([card, levers[0].period ?? -1, input, indices]);
   }
   // With periods a card has a lever for each: that of the chosen one is shown, of what has none for it the first.
   function choose(period) {
