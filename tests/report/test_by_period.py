@@ -64,7 +64,7 @@ def test_cards_have_the_horizon_and_each_period() -> None:
     run, found = by_period.run(), collect_map(by_period.source().map_source())
     targets = {(row["unit"], row["kpi"], row["period"]): row for row in run.targets.to_dicts()}
     card = found.card("kpi.sales")
-    assert card.after == "2,250" and card.is_goal
+    assert (card.after, card.goal_value, card.is_goal) == ("2,289", "2,250", True)
     assert [(p.name, p.is_goal) for p in card.periods] == [("T1", False), ("T2", True), ("T3", False)]
     for period in card.periods:
         row = targets["co", "sales", period.name]
