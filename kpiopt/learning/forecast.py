@@ -16,9 +16,9 @@ from scipy.optimize import nnls
 from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
 from kpiopt.learning.likely import likely_variances
-from kpiopt.learning.links import Link, LinkName, has_enough, link_series
+from kpiopt.learning.links import Link, LinkName, has_enough, is_sparse, link_series, require_enough
 from kpiopt.learning.periods import PeriodGrid
-from kpiopt.learning.pool import SAMPLE, Pool, fit_pool, smallness, spaced_by_size
+from kpiopt.learning.pool import SAMPLE, Counts, Pool, fit_pool, smallness, spaced_by_size
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -127,6 +127,8 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     NumericsError
         Where the history is too short.
     """
+    if is_sparse(question.series):
+        return _of_few(question, draws, rng)
     grains = [question]
     if question.grid.per_year == 12 and question.horizon % 3 == 0 and question.grid.count >= 24:
         grains.append(question.in_quarters())
@@ -151,9 +153,29 @@ def forecast(question: Question, draws: int, rng: np.random.Generator) -> Foreca
     )
 
 
+def _of_few(question: Question, draws: int, rng: np.random.Generator) -> Forecast:
+    """Draw what is to be counted of what was hardly ever: a rate for all, and each unit's share of it.
+
+    That knows nothing but how much was counted where; a half is added to the whole and one to each unit.
+    """
+    require_enough([question.series])
+    series, horizon = question.series, question.horizon
+    counted, seen = np.nansum(series.value, axis=1), int(np.isfinite(series.value).sum())
+    rate = rng.gamma(float(counted.sum()) + 0.5, len(counted) / seen, size=(draws, 1))
+    values = rng.poisson(rate * rng.dirichlet(counted + 1.0, size=draws) * horizon).astype(np.float64)
+    note = f"{series.kpi}: only {counted.sum():.0f} in all were counted, too few to tell a season or a trend"
+    season = () if question.averages else (1.0 / horizon,) * horizon
+    return Forecast(
+        series.kpi, series.units, values / (horizon if question.averages else 1), "count", 1.0,
+        question.grid.per_year, {}, season, (note,),
+    )  # fmt: skip
+
+
 def _fit(question: Question, link: Link) -> Pool:
     grid = question.grid
-    return fit_pool(link.values, question.series.size, question.group, grid.per_year, grid.phase, link.known)
+    counts = Counts(question.series.value, link.dispersion) if link.name == "count" else None
+    size = question.series.size
+    return fit_pool(link.values, size, question.group, grid.per_year, grid.phase, link.known, counts)
 
 
 def _horizon(
@@ -254,7 +276,7 @@ def _past_scores(question: Question, rng: np.random.Generator) -> Floats:
         if count < max(FEW_PERIODS, question.grid.per_year + 2):
             break
         past = question.until(count)
-        if not has_enough(past.series):
+        if not has_enough(past.series) or is_sparse(past.series):
             break
         seen = question.series.value[_rows_of(question, past), count : count + question.horizon]
         happened = seen.mean(axis=1) if question.averages else seen.sum(axis=1)

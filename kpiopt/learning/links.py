@@ -19,6 +19,8 @@ FEW_VALUES, FEW_PERIODS = 8, 4
 """The least from which anything can be learned."""
 FEW = 20.0
 """Whole numbers with a smaller mean are taken as counts."""
+FEW_COUNTED = 20.0
+"""What is counted less often in all has no variances over time that could be told."""
 CYCLES = (1, 3, 12)
 """Periods apart at which counts may repeat: where they do so better than by chance, they are no Poisson counts."""
 DISPERSION_PRIOR = 20.0
@@ -60,8 +62,8 @@ class Link:
         level = np.exp(np.clip(values, -60.0, 60.0))
         if self.name == "count":
             level = np.minimum(level, 1e9)
-            moved = np.sqrt(self.dispersion) * (rng.poisson(level) - level)
-            whole: Floats = np.maximum(np.round(level + moved), 0.0)
+            moved = level + np.sqrt(self.dispersion) * (rng.poisson(level) - level)
+            whole: Floats = np.floor(moved + (rng.random(moved.shape) if self.dispersion < 1.0 else 0.5))
             return whole
         if self.idle[unit, 0] <= 0.0:
             return level
@@ -110,12 +112,21 @@ def link_series(series: Series) -> Link:
     """
     require_enough([series])
     seen = np.isfinite(series.value)
-    present = series.value[seen]
-    if (present < 0.0).any():
+    if (series.value[seen] < 0.0).any():
         return _identity(series)
-    if np.all(present == np.round(present)) and present.mean() < FEW:
+    if _are_counts(series.value[seen]):
         return _counts(series)
     return _logs(series, seen)
+
+
+def _are_counts(present: Floats) -> bool:
+    return bool(np.all((present >= 0.0) & (present == np.round(present))) and present.mean() < FEW)
+
+
+def is_sparse(series: Series) -> bool:
+    """Whether a KPI counts what hardly ever happened, so that variances over time cannot be told."""
+    present = series.value[np.isfinite(series.value)]
+    return _are_counts(present) and float(present.sum()) < FEW_COUNTED
 
 
 def _identity(series: Series) -> Link:
@@ -125,10 +136,13 @@ def _identity(series: Series) -> Link:
 
 
 def _counts(series: Series) -> Link:
-    """Link counts: log(y + 1/2) with the variance d / (y + 1/2), d = 1 for Poisson counts (Anscombe 1948)."""
-    values, dispersion = np.log(series.value + 0.5), _dispersion(series.value)
-    known = np.where(np.isfinite(values), dispersion / (series.value + 0.5), 0.0)
-    return Link("count", values, known, _none(series), 1.0, dispersion)
+    """Link counts: where the search for their level begins, the mean of each unit, drawn a little to that of all."""
+    counts, seen = series.value, np.isfinite(series.value)
+    number, total = seen.sum(axis=1), np.where(seen, counts, 0.0).sum(axis=1)
+    level = (total + (total.sum() + 0.5) / (number.sum() + 1.0)) / (number + 1.0)
+    at, dispersion = np.broadcast_to(level[:, None], counts.shape), _dispersion(counts)
+    known = np.where(seen, dispersion / at, 0.0)
+    return Link("count", np.log(at) + (counts - at) / at, known, _none(series), 1.0, dispersion)
 
 
 def _dispersion(value: Floats) -> float:

@@ -11,6 +11,7 @@ stays near what is usual; l_it are weights below 1 of what is far off, k_i the u
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,30 @@ FAR = 3.0
 SHRINK = 8.0
 """Values that a unit's own noise variance is shrunk by."""
 LOG_SD_RANGE = (-6.0, 1.5)
+MOST_STEPS, SAME_LEVEL = 30, 0.01
+"""Steps at most towards the levels of counts, and the move of their logarithms that counts as none."""
+LEAST_LEVEL = -20.0
+"""Least logarithm of a level of counts."""
 CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts as they were seen.
+
+    Attributes
+    ----------
+    seen : (n, T) float
+        NaN where not seen.
+    dispersion : float
+        Their variance as a share of their mean.
+    mean : float
+        Logarithm of the level that values are held against.
+    """
+
+    seen: Floats
+    dispersion: float
+    mean: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +77,8 @@ class PoolData:
         Of the grid.
     known : (n, T) float
         Noise variance that is known beforehand: of counts, of measurement.
+    counts : Counts or None
+        Counts that the values stand for; None where the values are what was seen.
     """
 
     values: Floats
@@ -62,6 +88,7 @@ class PoolData:
     per_year: int
     phase: int
     known: Floats
+    counts: Counts | None = None
 
     def of(self, rows: Integers) -> PoolData:
         """Return some of the units, their regions numbered anew."""
@@ -69,6 +96,7 @@ class PoolData:
         return replace(
             self, values=self.values[rows], small=self.small[rows], group=group.astype(np.int64),
             groups=int(group.max(initial=0)) + 1, known=self.known[rows],
+            counts=None if self.counts is None else replace(self.counts, seen=self.counts.seen[rows]),
         )  # fmt: skip
 
     def components(self, count: int) -> Components:
@@ -135,8 +163,9 @@ class Levels:
 
 
 def fit_pool(
-    values: Floats, size: Floats, group: Integers, per_year: int, phase: int, known: Floats | None = None
-) -> Pool:
+    values: Floats, size: Floats, group: Integers, per_year: int, phase: int, known: Floats | None = None,
+    counts: Counts | None = None,
+) -> Pool:  # fmt: skip
     """Estimate the variances of many series.
 
     Parameters
@@ -151,14 +180,21 @@ def fit_pool(
         Of the grid.
     known : (n, T) float, optional
         Noise variance that is known beforehand; none by default.
+    counts : Counts, optional
+        What was counted: `values` and `known` are only where the search for their level begins.
     """
     known = np.zeros_like(values) if known is None else known
     mean = float(np.nanmean(values))
-    data = PoolData(values - mean, smallness(size), group, int(group.max(initial=0)) + 1, per_year, phase, known)
+    counts = None if counts is None else replace(counts, mean=mean)
+    groups = int(group.max(initial=0)) + 1
+    data = PoolData(values - mean, smallness(size), group, groups, per_year, phase, known, counts)
     rows = spaced_by_size(size, SAMPLE)
     part = data.of(rows)
-    logs, scale = _estimate(part, np.ones_like(part.values), None), np.ones_like(part.values)
+    scale, centre = np.ones_like(part.values), penalties(part.components(part.values.shape[1]))[0]
+    part = linked(part, scale, _variances(part, centre))
+    logs = _estimate(part, scale, None)
     for _ in range(2):
+        part = linked(part, scale, _variances(part, logs))
         scale, _ = _weights(part, scale, _variances(part, logs))
         logs = _estimate(part, scale, logs)
     names = part.components(part.values.shape[1]).names
@@ -167,7 +203,9 @@ def fit_pool(
         variance |= {name: PENALTY[name][0] ** 2 for name in ("region_shock", "region_walk")}
     whole, own = np.ones_like(data.values), np.ones(len(size))
     for _ in range(2):
+        data = linked(data, whole, variance)
         whole, own = _weights(data, whole, variance)
+    data = linked(data, whole, variance)
     ends = tuple(n for n, x in zip(names, logs.tolist(), strict=True) if not LOG_SD_RANGE[0] < x < LOG_SD_RANGE[1])
     return Pool(data, mean, variance, whole, own, ends, logs, rows)
 
@@ -326,18 +364,77 @@ def _weights(data: PoolData, scale: Floats, variance: dict[str, float]) -> tuple
     l = min(1, FAR^2 n / E e^2) are weights of Huber's; k_i is the mean of l E e^2 / n, shrunk to 1. Weights that differ
     for usual values as well, as those of t noise do, would let noise fit what is a function of time.
     """
-    parts = data.components(data.values.shape[1])
-    levels = pass_up(data, parts, scale, variance)
     weighted, own = np.ones_like(scale), np.ones(len(scale))
-    for rows in _chunks(len(data.values), CHUNK):
-        noise = noise_of(data, scale, variance, rows)
-        precision, vector = leaves(data.values[rows], noise)
-        up = send_up(precision, vector, parts.own(variance, data.small[rows]))
-        mean, covariance = send_down(precision, vector, up, *levels.above(data.group[rows]))
+    for found in _posteriors(data, scale, variance):
+        rows = found.rows
         seen = np.isfinite(data.values[rows])
-        square = np.where(seen, (data.values[rows] - mean) ** 2 + np.diagonal(covariance, axis1=1, axis2=2), 0.0)
+        square = np.where(seen, found.noise**2 + found.noise_variance, 0.0)
         square = square / own_noise(data, variance, rows)[:, None]
         robust = np.where(seen, np.minimum(1.0, FAR**2 / np.maximum(square, 1e-300)), 1.0)
         own[rows] = (SHRINK + (square * robust).sum(axis=1)) / (SHRINK + seen.sum(axis=1))
         weighted[rows] = own[rows][:, None] / robust
     return weighted, own
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    """What is known afterwards of some units: of level with noise, and of noise alone; all (k, T) float."""
+
+    rows: Integers
+    level: Floats
+    level_variance: Floats
+    noise: Floats
+    noise_variance: Floats
+
+
+def _posteriors(data: PoolData, scale: Floats, variance: dict[str, float]) -> Iterator[_Posterior]:
+    """Pass up and down; of what is seen beyond the functions of time, noise has its share of the variance.
+
+    The rest of it is what is known beforehand, of counting or measuring.
+    """
+    parts = data.components(data.values.shape[1])
+    levels = pass_up(data, parts, scale, variance)
+    for rows in _chunks(len(data.values), CHUNK):
+        total = noise_of(data, scale, variance, rows)
+        precision, vector = leaves(data.values[rows], total)
+        up = send_up(precision, vector, parts.own(variance, data.small[rows]))
+        mean, covariance = send_down(precision, vector, up, *levels.above(data.group[rows]))
+        spread = np.diagonal(covariance, axis1=1, axis2=2)
+        own = total - data.known[rows]
+        share = own / total
+        noise = share * (np.where(np.isfinite(data.values[rows]), data.values[rows], mean) - mean)
+        left = own * (1.0 - share)
+        yield _Posterior(
+            rows, mean + noise, (1.0 - share) ** 2 * spread + left, noise, share**2 * spread + left
+        )  # fmt: skip
+
+
+def linked(data: PoolData, scale: Floats, variance: dict[str, float]) -> PoolData:
+    """Return the data, counts on the link scale, at the normal posterior that is nearest to the true one.
+
+    With y ~ Poisson(exp(f)) and f ~ N(m, s^2) afterwards, the expected count w = exp(m + s^2 / 2) makes
+
+        z = m + (y - w) / w        var z = d / w
+
+    values of normal noise with the same posterior (Gaussian variational approximation, Opper and Archambeau 2009,
+    doi:10.1162/neco.2008.08-07-592). So what is expected of the past adds up to what was counted. Logarithms of
+    counts do not: those of small counts are far too high, or too low.
+    """
+    if data.counts is None:
+        return data
+    seen, offset = data.counts.seen, data.counts.mean
+    most = np.log(max(float(np.nanmax(seen)), 1.0)) + 2.0
+    for _ in range(MOST_STEPS):
+        values, known, moved = data.values.copy(), data.known.copy(), 0.0
+        for found in _posteriors(data, scale, variance):
+            at = np.clip(offset + found.level + 0.5 * found.level_variance, LEAST_LEVEL, most)
+            expected, rows = np.exp(at), found.rows
+            values[rows] = found.level + (seen[rows] - expected) / expected
+            fresh = np.where(np.isfinite(seen[rows]), data.counts.dispersion / expected, 0.0)
+            known[rows], before = fresh, data.known[rows]
+            at_seen = np.isfinite(seen[rows])
+            moved = max(moved, float(np.abs(np.log(fresh[at_seen] / before[at_seen])).max(initial=0.0)))
+        data = replace(data, values=values, known=known)
+        if moved < SAME_LEVEL:
+            break
+    return data
