@@ -235,6 +235,8 @@ def compare_loads(
 ) -> Compared:
     """v_ur = (sum_{n below u} effort_nr x_n + sum_{l below u} use_lr a_l) / capacity_ur, of what no lock takes.
 
+    Units for which that is nothing are not compared, and count in no n_G.
+
     Parameters
     ----------
     effort, use : callable

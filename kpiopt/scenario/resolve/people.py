@@ -91,13 +91,19 @@ class _People:
         unknown = np.array([bool(name) and name not in self.names for name in self.begins], dtype=bool)
         wrong("start", unknown, "a start is the name of a period, see [periods]")
         counted = ~np.isnan(self.count)
-        lost = (self.is_available | (self.begins != "")) & ~counted if has_rate else counted | self.is_available
-        for i in np.flatnonzero(lost)[:1].tolist():
-            what = "availability or start, but no head_count" if has_rate else "people, but no capacity counts them"
+        given = {"head_count": counted, "availability": self.is_available, "start": self.begins != ""}
+        present = given["availability"] | given["start"]
+        lost = np.flatnonzero(present & ~counted if has_rate else counted | present).tolist()
+        for i in lost[:1]:
+            who = f"unit '{ids[i]}' has" if len(lost) == 1 else f"unit '{ids[i]}' and {len(lost) - 1:,} more have"
+            named = [column for column, here in given.items() if here[i]]
+            what = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+            what += ", but no head_count" if has_rate else ", but no capacity counts people"
             fix = "write head_count" if has_rate else "write [capacity.hours] per_head = …"
+            fix += ", or remove it: what a unit has as an amount of its own, it has in every period"
             place = rows.location(int(row[i]), "head_count" if counted[i] else "unit")
-            rule = "capacity is head count x availability x per_head"
-            self.findings.warn("W-no-effect", f"unit '{ids[i]}' has {what}", place, rule=rule, fix=fix)
+            rule = "capacity is head count x availability x per_head, from the start on"
+            self.findings.warn("W-no-effect", f"{who} {what}", place, rule=rule, fix=fix)
 
     def check_use(self, heads: Mapping[str, Floats], per_head: Collection[str]) -> None:
         """Note ramps, starts, attrition and head counts that no capacity follows from."""
@@ -120,11 +126,28 @@ class _People:
             message = f"unit '{units.ids[i]}' has a head_count, and capacities of its own count before it"
             place, fix = rows.location(int(self.resolved.row[i]), "head_count"), "remove one of the two"
             self.findings.warn("W-no-effect", message, place, rule=rule, fix=fix)
+        self._check_own_amounts(heads)
         for unit, entry in self.findings.document.data.get("unit", {}).items():
             if isinstance(entry, dict) and entry.get("start") == "":
                 fix = "name a period, or remove it"
                 message = f"unit '{unit}' has start = \"\", which is no start: it is there from the first period on"
                 self.findings.at("W-no-effect", message, ("unit", unit, "start"), fix=fix)
+
+    def _check_own_amounts(self, heads: Mapping[str, Floats]) -> None:
+        """Note a start or an availability beside amounts that do not follow from the heads that it is about."""
+        units, about = self.resolved.units, self.is_available | (self.begins != "")
+        for resource, amount in units.capacity.items():
+            by_heads = ~np.isnan(heads.get(resource, np.full(len(units), np.nan)))
+            others = np.any([~np.isnan(h) for h in heads.values()], axis=0) if heads else by_heads
+            for i in np.flatnonzero(about & others & ~by_heads & ~np.isnan(amount))[:1].tolist():
+                message = (
+                    f"the {'start' if self.begins[i] else 'availability'} of unit '{units.ids[i]}' does not change "
+                )
+                message += f"its {resource}: they are an amount of its own"
+                place = self.resolved.rows.location(int(self.resolved.row[i]), "unit")
+                rule = "an amount of its own holds in every period; heads, their start and availability make others"
+                fix = f"leave out capacity.{resource} and give [capacity.{resource}] a per_head, if it is to follow"
+                self.findings.warn("W-no-effect", message, place, rule=rule, fix=fix)
 
     def present(self, attrition: float) -> Floats:
         """Return the share of its heads' work that each unit has in each period, (n_units, T) float."""

@@ -13,7 +13,7 @@ from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.reading.document import Document
 from kpiopt.scenario.scenario import Integers, Scenario
-from kpiopt.studies.lint.units_of_measure import Measures
+from kpiopt.studies.lint.units_of_measure import AROUND_THE_CLOCK, AT_WORK, Measures, UnreadableUnit
 
 FEWEST, MOST = 2, 7
 """KPIs of a person that are neither too few nor too many: the balanced scorecard's authors and quota handbooks agree
@@ -117,13 +117,14 @@ class _Lint:
         is_leaf = units.end == np.arange(len(units)) + 1
         asked = is_leaf & (count > 0)
         for code, which, what, why, fix in (
-            ("L-many-kpis", asked & (count > MOST), f"more than {MOST} KPIs each",
+            ("L-many-kpis", asked & (count > MOST), f"more than {MOST} KPIs",
              "nobody attends to so many, and each counts little", "keep those that a person can move most"),
             ("L-few-kpis", asked & (count < FEWEST), "one KPI alone",
              "a single target invites neglect of all that it does not show", "add one that balances it"),
         ):  # fmt: skip
             found = [units.ids[u] for u in np.flatnonzero(which).tolist()]
             if found:
+                what += " each" if len(found) > 1 and code == "L-many-kpis" else ""
                 who = f"{_listed(found)} {'has' if len(found) == 1 else 'have'}"
                 yield Problem(code, f"{who} {what}", why, fix)
 
@@ -146,22 +147,59 @@ class _Lint:
 
     def measures(self) -> Iterator[Problem]:
         """Contributions whose declared unit is not the effect's per the cause's."""
-        measures, kpis = Measures(), self.scenario.kpis
-        for effect, entry in self.document.data.get("kpi", {}).items():
-            for cause, driver in entry.get("drivers", {}).items():
-                declared = driver.get("unit", "") if isinstance(driver, dict) else ""
-                if not declared or cause not in kpis:
-                    continue
-                wanted = f"{kpis[effect].unit} per {kpis[cause].unit}"
-                factor = measures.factor(declared, kpis[effect].unit, kpis[cause].unit)
-                if factor is not None and abs(factor - 1.0) < 1e-12:
-                    continue
-                why = "a contribution is the change of the driven KPI per unit of its cause, each in its own unit"
-                fix = (
-                    f'multiply it by {factor:.6g} and write unit = "{wanted}"' if factor else f'write it in "{wanted}"'
+        calendar, work, kpis = Measures(), Measures(AT_WORK), self.scenario.kpis
+        for path, kpi, cause in self._links():
+            entry = self._written(path)
+            declared = str(entry.get("unit") or "").strip() if isinstance(entry, dict) else ""
+            if not declared:
+                continue
+            bare = [k for k in (kpi, cause) if k in kpis and not kpis[k].unit.strip()]
+            if bare:
+                why = "a contribution is compared with the units of measure of what it ties together"
+                message = f"the contribution of {cause} to {kpi} is in {declared}, and {bare[0]} has no unit of measure"
+                yield self._at("L-unit", message, why, f"write unit = … under [kpi.{bare[0]}]", *path)
+                continue
+            effect, has_unit = kpis[kpi].unit, cause in kpis
+            wanted = f"{effect} per {kpis[cause].unit if has_unit else f'unit of {cause}'}"
+            try:
+                factors = [m.factor(declared, effect, kpis[cause].unit if has_unit else None) for m in (calendar, work)]
+            except UnreadableUnit as error:
+                why = f'a unit of measure is a word, with "per" or "/" between two, and "{error}" is none'
+                message = (
+                    f"the contribution of {cause} to {kpi} is in {declared}, which cannot be compared with {wanted}"
                 )
-                message = f"the contribution of {cause} to {effect} is in {declared}, and the KPIs are in {wanted}"
-                yield self._at("L-unit", message, why, fix, "kpi", effect, "drivers", cause)
+                yield self._at("L-unit", message, why, f'write it in "{wanted}", or correct the unit', *path)
+                continue
+            factor, at_work = factors
+            if declared == wanted or any(f is not None and abs(f - 1.0) < 1e-12 for f in factors):
+                continue
+            why = "a contribution is the change of the driven KPI per unit of its cause, each in its own unit"
+            fix = f'write it in "{wanted}"'
+            if factor and at_work and abs(factor / at_work - 1.0) > 1e-12:
+                fix = f"multiply it by {factor:.6g} ({AROUND_THE_CLOCK}) or by {at_work:.6g} ({AT_WORK}) and {fix}"
+            elif factor:
+                fix = f"multiply it by {factor:.6g} and {fix}"
+            what = "the KPIs are" if has_unit else f"{kpi} is"
+            message = (
+                f"the contribution of {cause} to {kpi} is in {declared}, and {what} in {wanted if has_unit else effect}"
+            )
+            yield self._at("L-unit", message, why, fix, *path)
+
+    def _links(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """Yield where every contribution is written, what it changes, and by what."""
+        for kpi in self.scenario.kpis.values():
+            for cause in dict.fromkeys(driver.cause for driver in kpi.drivers):
+                yield ("kpi", kpi.id, "drivers", cause), kpi.id, cause
+        for initiative in self.scenario.initiatives.values():
+            for driven in dict.fromkeys(effect.kpi for effect in initiative.effects):
+                yield ("initiative", initiative.id, "effects", driven), driven, initiative.id
+
+    def _written(self, path: tuple[str, ...]) -> object:
+        """Return what the document says at a path, None where it says nothing."""
+        found: object = self.document.data
+        for key in path:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
 
     @cached_property
     def _decisions(self) -> NDArray[np.bool_]:

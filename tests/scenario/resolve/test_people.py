@@ -138,3 +138,31 @@ def test_heads_in_a_table(tmp_path: Path) -> None:
     )  # fmt: skip
     capacity = kpiopt.load(path).units.capacity["hours"]
     assert capacity.tolist() == pytest.approx([np.nan, 150.0, 200.0], nan_ok=True)
+
+
+def told(tmp_path: Path, head: str, capacity: str) -> list[str]:
+    text = TEAM.replace("head_count = 4", head).replace("per_head = 1500", capacity)
+    path = tmp_path / "s.toml"
+    path.write_text(text.format(periods=QUARTERS, kpi="", unit="", capacity="", more=""), "utf-8")
+    return [problem.message for problem in kpiopt.load(path).warnings if problem.code == "W-no-effect"]
+
+
+@pytest.mark.parametrize(
+    ("head", "capacity", "message"),
+    [
+        ('start = "2027-Q2"\ncapacity.hours = 40', "scale = 1", "has start, but no capacity counts people"),
+        ('start = "2027-Q2"\ncapacity.hours = 40', "season = [0.1, 0.2, 0.3, 0.4]", "has start, but no capacity"),
+        ('start = "2027-Q2"\ncapacity.hours = 40', "per_head = 20", "has start, but no head_count"),
+        ('head_count = 2\nstart = "2027-Q2"\ncapacity.hours = 40', "scale = 1", "has head_count and start, but no cap"),
+        ('head_count = 2\nstart = "2027-Q2"\ncapacity.hours = 40', "per_head = 20", "of its own count before it"),
+        ("availability = 0.5\ncapacity.hours = 40", "scale = 1", "has availability, but no capacity counts people"),
+        (
+            'head_count = 2\nstart = "2027-Q2"\ncapacity.hours = 40\n[capacity.calls]\nper_head = 5',
+            "scale = 1",
+            "the start of unit 'a' does not change its hours",
+        ),
+    ],
+)
+def test_what_changes_no_capacity_is_always_told(head: str, capacity: str, message: str, tmp_path: Path) -> None:
+    found = told(tmp_path, head, capacity)
+    assert any(message in each for each in found), found

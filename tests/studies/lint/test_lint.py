@@ -91,7 +91,7 @@ def test_people_with_many_kpis(tmp_path):
     each = '[kpi.k{0}]\n[cell."bob/k{0}"]\nbaseline = 1\nmax_stretch = 1\n[goal.k{0}]\ntarget = 2\n'
     more = "".join(each.format(i) for i in range(6))
     found = asked(tmp_path, WHOLE + more)
-    assert "L-many-kpis: bob has more than 7 KPIs each" in found
+    assert "L-many-kpis: bob has more than 7 KPIs" in found
 
 
 def test_who_cannot_see_a_goal(tmp_path):
@@ -118,6 +118,12 @@ def test_a_map_of_results_alone(tmp_path):
         ("minutes per 1,000 systems", "minutes", "systems", 1e-3),
         ("USD per pt", "USD", "days", None),
         ("visits", "visits per day", "days", None),
+        ("1", "%", "points", 1.0),
+        ("1 per visit", "%", "visits", None),
+        ("__x per ._", "__x", "._", 1.0),
+        ("kUSD per session", "USD", None, 1000.0),
+        ("hours per session", "kUSD", None, None),
+        ("per session", "%", None, None),
     ],
 )
 def test_arithmetic_of_units(declared, effect, cause, factor):
@@ -133,3 +139,53 @@ def test_on_the_command_line(tmp_path, capsys):
     assert "L-objective-no-kpi" in said and "questions about the map: 1" in said
     assert main(["check", str(path), "--lint", "--json"]) == 0
     assert [q["code"] for q in json.loads(capsys.readouterr().out)["lint"]] == ["L-objective-no-kpi"]
+
+
+DAYS = WHOLE.replace('unit = "kUSD"', 'unit = "days"').replace("kUSD per visit", "hours per visit")
+
+
+def questions(tmp_path: Path, text: str):
+    (tmp_path / "s.toml").write_text(text, "utf-8")
+    scenario, _, document = check_scenario(tmp_path / "s.toml")
+    return {q.message: q for q in lint_map(build_graph(scenario), document) if q.code == "L-unit"}
+
+
+def test_days_on_the_calendar_and_at_work_are_told_apart(tmp_path):
+    (question,) = questions(tmp_path, DAYS).values()
+    assert "0.0416667 (1 day = 24 hours" in question.fix and "0.125 (1 day = 8 hours" in question.fix
+    assert question.location.line == 11
+
+
+@pytest.mark.parametrize("unit", ["kUSD per 0 visits", "kUSD per ", "kUSD / / visits", "0", "/", "per", "1e999", " "])
+def test_what_is_no_unit_is_asked_about_and_breaks_nothing(unit, tmp_path):
+    found = questions(tmp_path, WHOLE.replace("kUSD per visit", unit, 1))
+    assert len(found) == (unit.strip() != "")
+
+
+@pytest.mark.parametrize("unit", ["0 visits", "/", "%/", "per", "_", "."])
+def test_units_of_kpis_break_nothing(unit, tmp_path):
+    questions(tmp_path, WHOLE.replace('unit = "visits"', f'unit = "{unit}"'))
+
+
+def test_a_unit_beside_a_kpi_without_one_is_asked_about(tmp_path):
+    (message,) = questions(tmp_path, WHOLE.replace('unit = "visits"\n', ""))
+    assert message.endswith("is in kUSD per visit, and visits has no unit of measure")
+
+
+@pytest.mark.parametrize(
+    ("unit", "fix"),
+    [
+        ("USD per session", "multiply it by 0.001"),
+        ("USD", "multiply it by 0.001"),
+        ("hours per session", 'write it in "kUSD per unit of tool"'),
+        ("kUSD per session", None),
+    ],
+)
+def test_units_of_effects_and_of_factors_are_compared(unit, fix, tmp_path):
+    tool = '[initiative.tool]\nmax = 2\n[initiative.tool.effects]\nsales = { contribution = 5, unit = "UNIT" }\n'
+    market = "[factor.tool]\nvalue = 1\n"
+    driver = '[kpi.sales.drivers]\ntool = { contribution = 2, unit = "UNIT" }\n'
+    for text in (WHOLE + tool, WHOLE.replace("[kpi.sales.drivers]\n", driver) + market):
+        found = list(questions(tmp_path, text.replace("UNIT", unit)).values())
+        assert len(found) == (fix is not None)
+        assert fix is None or (fix in found[0].fix and "tool to sales is in " + unit in found[0].message)
