@@ -46,7 +46,7 @@ SHOWN_LEVELS = 8
 SHOWN_LIMITS = 6
 SHOWN_PARTS = 7
 SHOWN_BRIDGES = 5
-STYLES = {"better": "green", "worse": "yellow", "not resolved": "dim", "the same": "dim"}
+STYLES = {"better": "green", "worse": "yellow", "no difference seen": "dim", "the same": "dim"}
 
 
 def render_comparisons(found: Comparisons) -> Group:

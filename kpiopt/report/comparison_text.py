@@ -144,7 +144,7 @@ def verdict(odds: OddsDifference) -> str:
     if odds.is_unchanged:
         return "the same"
     if not odds.is_resolved:
-        return "not resolved"
+        return "no difference seen"
     return "better" if odds.difference.estimate > 0 else "worse"
 
 

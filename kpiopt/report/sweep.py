@@ -162,11 +162,17 @@ def _frontiers(answer: SweepAnswer) -> Iterator[RenderableType]:
     yield from (indented(text) for text in remarks(answer))
 
 
+def where_text(answer: SweepAnswer, number: int) -> str:
+    """Say where a point lies: "Goal for Sales = 2,200,000, cash budget = 4,000"."""
+    values = zip(answer.axes, point_texts(answer)[number], strict=True)
+    return ", ".join(f"{input_name(answer.scenario, axis.path)} = {text}" for axis, text in values)
+
+
 def remarks(answer: SweepAnswer) -> list[str]:
     """Say where nothing is to be traded off, and which odds are not about the same thing."""
     same = [
-        f"No trade-off between {input_name(answer.scenario, frontier.x_name)} and {frontier.y_name}: point "
-        f"{frontier.points[0]} is best in both."
+        f"No trade-off between {input_name(answer.scenario, frontier.x_name)} and {frontier.y_name}: the "
+        f"plan with {where_text(answer, frontier.points[0])} is best in both."
         for frontier in find_best_in_both(answer)
     ]
     goals = [

@@ -10,12 +10,12 @@ runs/.sweep-….journal/          the points of a sweep that is not finished
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kpiopt.errors import Locked, OutputError, Problem, UsageError
+from kpiopt.errors import KpioptError, Locked, OutputError, Problem, UsageError
 from kpiopt.runs.durable import (
     failing_as_output,
     make_folder,
@@ -159,7 +159,7 @@ class RunStore:
         found = [n for n in names if text and (n.startswith(text) or n.rpartition("-")[2].startswith(text))]
         if len(found) == 1:
             return read_run(self.root / found[0])
-        known = ", ".join((found or names)[:10])
+        known = ", ".join(self._with_times(found) if found else names[:10])
         raise UsageError(
             Problem(
                 "E-run",
@@ -167,6 +167,18 @@ class RunStore:
                 fix=f"choose one of: {known}" if known else "solve a scenario first: kpiopt solve SCENARIO",
             )
         )
+
+    def _with_times(self, names: Sequence[str]) -> list[str]:
+        """Return names of runs with the time at which each was made, the newest first; ten at most."""
+        made = sorted(((self._started(name), name) for name in names), reverse=True)
+        return [f"{name} of {time[:16].replace('T', ' ')} UTC" if time else name for time, name in made[:10]]
+
+    def _started(self, name: str) -> str:
+        """Return when a run was begun; "" where its folder does not say."""
+        try:
+            return str(read_run(self.root / name).document["manifest"]["started"])
+        except (KpioptError, KeyError, TypeError):
+            return ""
 
     def find_removable(self, texts: Iterable[str]) -> list[StoredRun]:
         """Return runs that may be removed, each once: they stand in this folder and hold nothing but themselves.

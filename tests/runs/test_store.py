@@ -217,7 +217,7 @@ def test_find_by_folder_name_and_beginning(tmp_path):
     publish(store, "base-22222222")
     assert store.find("base-1").name == store.find("111").name == "base-11111111"
     assert store.find(str(tmp_path / "runs" / "base-22222222")).name == "base-22222222"
-    with pytest.raises(UsageError, match="names 2 runs"):
+    with pytest.raises(UsageError, match=r"names 2 runs.*(?s:.*)base-22222222 of 2"):
         store.find("base")
     with pytest.raises(UsageError, match=r"no run 'x'"):
         store.find("x")

@@ -11,7 +11,8 @@ from kpiopt.report.drawing.fit import fit, text_width
 from kpiopt.report.drawing.palette import css
 from kpiopt.report.drawing.svg import Svg, draw, picture
 
-SHADES = 6
+SHADES = 30
+"""So many that nobody sees where one ends."""
 FLAT, UPRIGHT = 46.0, 118.0
 LEAST_TURNED = 17.0
 MOST_LINES = 48
@@ -23,23 +24,48 @@ DARK_BLUES = ("#1c2430", "#22344b", "#2b4a70", "#3a6699", "#5787c4", "#86b3ee")
 
 def shade_style(*, dark: bool = True) -> str:
     """Return the style of shades: light to dark on a light page, dark to light on a dark one."""
-    light = "".join(
-        f".chart .h{i}{{fill:{c}}}.chart .b{i}{{fill:{b}}}.chart .t{i}{{fill:{'#ffffff' if i > 3 else '#1c2733'}}}"
-        for i, (c, b) in enumerate(zip(LEVELS, BLUES, strict=True))
-    )
     none = css(".chart .none{fill:@track}", dark=dark)
+    light = _shades_style(LEVELS, BLUES, "#1c2733", "#ffffff")
     if not dark:
         return light + none
-    in_the_dark = "".join(
-        f".chart .h{i}{{fill:{c}}}.chart .b{i}{{fill:{b}}}.chart .t{i}{{fill:{'#10151c' if i > 3 else '#e7ebf0'}}}"
-        for i, (c, b) in enumerate(zip(DARK_LEVELS, DARK_BLUES, strict=True))
-    )
+    in_the_dark = _shades_style(DARK_LEVELS, DARK_BLUES, "#e7ebf0", "#10151c")
     return f"{light}@media screen and (prefers-color-scheme:dark){{{in_the_dark}}}{none}"
+
+
+def _shades_style(warm: Sequence[str], blue: Sequence[str], first: str, last: str) -> str:
+    """Return the rules of both scales, with the ink that is read best on each shade."""
+    rules = []
+    for letter, inked, scale in (("h", "t", warm), ("b", "u", blue)):
+        for i in range(SHADES):
+            fill = _between(scale, i / (SHADES - 1))
+            ink = first if _contrast(first, fill) >= _contrast(last, fill) else last
+            rules.append(f".chart .{letter}{i}{{fill:{fill}}}.chart .{inked}{i}{{fill:{ink}}}")
+    return "".join(rules)
+
+
+def _between(scale: Sequence[str], share: float) -> str:
+    """Return the colour at a share of the way along a scale."""
+    place = share * (len(scale) - 1)
+    at = min(int(place), len(scale) - 2)
+    one, other = ([int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in scale[at : at + 2])
+    return "#" + "".join(f"{round(a + (place - at) * (b - a)):02x}" for a, b in zip(one, other, strict=True))
+
+
+def _contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours as the WCAG defines it."""
+    lights = sorted(_light(colour) for colour in (one, other))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def _light(colour: str) -> float:
+    parts = (int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5))
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def shade(share: float) -> int:
     """Return the shade of a share between 0 and 1."""
-    return max(0, min(SHADES - 1, int(share * SHADES)))
+    return max(0, min(SHADES - 1, round(share * (SHADES - 1))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +215,13 @@ def _heat_map(
     def square(
         row: str, column: str, field: tuple[float | None, str], x: float, y: float, slot: float
     ) -> Iterator[Svg]:
-        share, said = field
+        (share, said), ink = field, "u" if shades == "b" else "t"
         level = None if share is None else shade(share)
         kind = "none" if level is None else f"{shades}{level}"
         hint = f"{row}, {column}: {f'{said}{unit}' if said else 'no decision'}"
         yield draw("rect", draw("title", hint), x=x + 1, y=y + 1, width=slot - 2, height=22, rx=2, class_=kind)
         if share is not None and slot >= 30 and text_width(said, SIZE) <= slot - 4:
-            yield draw("text", said, x=x + 0.5 * slot, y=y + 16, text_anchor="middle", class_=f"t{level}")
+            yield draw("text", said, x=x + 0.5 * slot, y=y + 16, text_anchor="middle", class_=f"{ink}{level}")
 
     return _grid(rows, columns, fields, name, width, square)
 

@@ -48,8 +48,19 @@ def _frontier(points: Sequence[FrontierPoint], x_title: str, y_title: str, width
     y = Scale(max(0.0, min(ys) - room_y) if min(ys) >= 0 else min(ys) - room_y, max(ys) + room_y, bottom, 34.0)
     line = sorted((p for p in points if p.on_frontier), key=lambda p: p.x)
     path = "M" + "L".join(f"{x.at(p.x):.1f} {y.at(p.y):.1f}" for p in line) if len(line) > 1 else ""
-    taken: list[tuple[float, float, float]] = []
-    marks = [_mark(p, x, y, taken, width) for p in sorted(points, key=lambda p: (p.on_frontier, p.is_knee))]
+    ordered = sorted(points, key=lambda p: (p.on_frontier, p.is_knee))
+    marks, at = [], list[tuple[float, float]]()
+    for p in ordered:
+        same = sum(abs(x.at(p.x) - cx) + abs(y.at(p.y) - cy) < 2.0 for cx, cy in at)
+        at.append((x.at(p.x), y.at(p.y)))
+        marks.append(_mark(p, *at[-1], y, same))
+    taken = [(cx - 7, cx + 7, cy - 7, cy + 7) for cx, cy in at]
+    taken += [
+        (x.at(p.x) - 3, x.at(p.x) + 3, y.at(p.high), y.at(p.low))
+        for p in points
+        if p.low is not None and p.high is not None
+    ]
+    marks += [_label(p, *place, taken, width) for p, place in zip(ordered, at, strict=True) if p.is_named]
     return picture(
         width, 282.0, f"{y_title} against {x_title}",
         draw("text", y_title, x=4, y=14, class_="soft"), *y_axis(y, left, width - 8, share=share),
@@ -57,24 +68,33 @@ def _frontier(points: Sequence[FrontierPoint], x_title: str, y_title: str, width
     )  # fmt: skip
 
 
-def _mark(point: FrontierPoint, x: Scale, y: Scale, taken: list[tuple[float, float, float]], width: float) -> Svg:
-    cx, cy = x.at(point.x), y.at(point.y)
+def _mark(point: FrontierPoint, cx: float, cy: float, y: Scale, same: int) -> Svg:
+    """Draw a point with its interval; one that lies on `same` others as a ring around them."""
     colour = "red" if point.is_knee else "blue" if point.on_frontier else "grey"
     pieces = [draw("title", point.label)]
     if point.low is not None and point.high is not None:
         pieces.append(draw("path", d=f"M{cx:.1f} {y.at(point.low):.1f}V{y.at(point.high):.1f}", class_="whisker"))
-    pieces.append(draw("circle", cx=cx, cy=cy, r=5.5 if point.is_knee else 4.0, class_=colour))
-    if point.is_named:
-        text = fit(point.label, SIZE, 150)
-        wide = text_width(text, SIZE)
-        right = cx + 9 + wide < width
-        start = cx + 9 if right else cx - 9 - wide
-        high = cy + 4 if cy < y.start - 12 else cy - 8
-        while any(abs(high - h) < 14 and start < e and s < start + wide for s, e, h in taken):
-            high += 14
-        taken.append((start, start + wide, high))
-        pieces.append(draw("text", text, x=start, y=high))
-    return draw("g", *pieces)
+    radius = (5.5 if point.is_knee else 4.0) + 3.5 * same
+    look = f"span s-{colour}" if same else colour
+    return draw("g", *pieces, draw("circle", cx=cx, cy=cy, r=radius, class_=look))
+
+
+def _label(
+    point: FrontierPoint, cx: float, cy: float, taken: list[tuple[float, float, float, float]], width: float
+) -> Svg:
+    """Write a point's name beside it, where neither points nor intervals nor other names are, if there is room."""
+    text = fit(point.label, SIZE, 150)
+    wide = text_width(text, SIZE)
+    places = [(s, cy + d) for d in (4, -8, 16, -20, 28, -32, 40, -44) for s in (cx + 9, cx - 9 - wide)]
+    inside = [(s, h) for s, h in places if s >= 2 and s + wide < width and 28 < h < 236] or places[:1]
+    free = [
+        (s, h)
+        for s, h in inside
+        if not any(a < s + wide and s < b and t < h + 3 and h - 10 < u for a, b, t, u in taken)
+    ]
+    start, high = (free or inside)[0]
+    taken.append((start, start + wide, high - 10, high + 3))
+    return draw("text", text, x=start, y=high, class_="halo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +155,16 @@ def _odds_bar(found: OddsBar, x: Scale, y: float, colour: str) -> Svg:
 
 @dataclass(frozen=True, slots=True)
 class PeerRow:
-    """A group of peers: the stretch of each, as a share of its baseline."""
+    """A group of peers: the stretch of each, as a share of its baseline.
+
+    Attributes
+    ----------
+    name, role : str
+        What is cut where there is no room, and what follows it in any case.
+    """
 
     name: str
+    role: str
     shares: Sequence[float]
     hints: Sequence[str]
 
@@ -148,7 +175,7 @@ def peers_figure(rows: Sequence[PeerRow], x_title: str) -> Figure:
 
 
 def _peers(rows: Sequence[PeerRow], x_title: str, width: float) -> Svg:
-    left = left_room([row.name for row in rows], 0.42 * width)
+    left = left_room([row.name + row.role for row in rows], 0.42 * width)
     high = max(max(row.shares) for row in rows)
     low = min(0.0, min(min(row.shares) for row in rows))
     x, pieces = Scale(low, high * 1.04 or 0.01, left, width - 16), []
@@ -156,9 +183,15 @@ def _peers(rows: Sequence[PeerRow], x_title: str, width: float) -> Svg:
     pieces += x_axis(x, bottom, title=x_title, share=True, top=4)
     for i, row in enumerate(rows):
         y = 20 + 26.0 * i
-        pieces.append(draw("text", fit(row.name, SIZE, left - 12), x=left - 8, y=y + 4, text_anchor="end"))
+        pieces.append(draw("text", _peer_label(row, left - 12), x=left - 8, y=y + 4, text_anchor="end"))
         span = f"M{x.at(min(row.shares)):.1f} {y}H{x.at(max(row.shares)):.1f}"
         pieces.append(draw("path", d=span, class_="whisker"))
         for share, hint in zip(row.shares, row.hints, strict=True):
             pieces.append(draw("circle", draw("title", hint), cx=x.at(share), cy=y, r=4.5, class_="blue gap"))
     return picture(width, bottom + 40, x_title, *pieces)
+
+
+def _peer_label(row: PeerRow, room: float) -> str:
+    """Return the name of a group: the KPI is cut before the role, by which rows differ."""
+    role = fit(row.role, SIZE, 0.7 * room)
+    return fit(row.name, SIZE, room - text_width(role, SIZE)) + role

@@ -17,7 +17,7 @@ from kpiopt.scenario.scenario import Floats, Kpi
 from kpiopt.simulation.results import peer_labels
 
 MOST_ICICLES, MOST_SLICES, MANY_SLICES = 2, 260, 12
-MOST_UNITS, MOST_KPIS = 28, 14
+MOST_UNITS, MOST_KPIS = 40, 14
 MOST_GROUPS, MOST_PEERS = 16, 40
 
 
@@ -89,7 +89,7 @@ def _slices(source: ReportSource, kpi: Kpi) -> tuple[list[Slice], str]:
 def _shades(source: ReportSource, kpi: Kpi) -> str:
     """Say what the shades mean."""
     most = np.nanmax(np.abs(_growth(source)[source.graph.kpi == source.scenario.kpi_position[kpi.id]]), initial=0.0)
-    return f" The stronger the colour, the more is asked beside the baseline: up to {percent(float(most))}."
+    return f" Colour: what is asked beside the baseline, from 0 (lightest) to {percent(float(most))} (strongest)."
 
 
 def _has_gap(source: ReportSource, kpi: Kpi) -> bool:
@@ -141,7 +141,7 @@ def _heat_map(source: ReportSource) -> Iterator[PageFigure]:
     n_units, n_kpis = len(np.unique(cells.unit[decided])), len(np.unique(cells.kpi[decided]))
     left_out = f"; {len(units)} of {n_units:,} units, {len(kpis)} of {n_kpis} KPIs, the most stretched" if (
         n_units > len(units) or n_kpis > len(kpis)) else ""  # fmt: skip
-    note = "100: as much as the range allows, and the strongest colour. Grey: nothing is decided there."
+    note = "Colour: 0 (lightest) to 100 (strongest), as much as the range allows. Grey: nothing is decided there."
     yield PageFigure("Stretch by unit and KPI", figure, f"in % of each range{left_out}", note=note)
     if scenario.periods is not None:
         yield _when(source, units, kpis, left_out)
@@ -200,6 +200,6 @@ def _peer_row(source: ReportSource, key: tuple[str, ...], cells: list[int], shar
     if len(ordered) > MOST_PEERS:
         ordered = [ordered[round(i * (len(ordered) - 1) / (MOST_PEERS - 1))] for i in range(MOST_PEERS)]
     names = source.scenario.units.names
-    name = ", ".join(dict.fromkeys(part for part in key if part))
+    role = "".join(f", {part}" for part in dict.fromkeys(key[1:]) if part and part != key[0])
     hints = [f"{names[source.scenario.horizon.unit[c]]}: {100 * share[c]:.1f} %" for c in ordered]
-    return PeerRow(f"{name} ({len(cells)})", [float(share[c]) for c in ordered], hints)
+    return PeerRow(key[0], f"{role} ({len(cells)})", [float(share[c]) for c in ordered], hints)

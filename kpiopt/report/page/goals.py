@@ -244,5 +244,5 @@ def _reached(values: Floats, kpi: Kpi) -> str:
 def _levels(values: Floats, kpi: Kpi) -> PageTable:
     shares = np.array([0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05, 0.01])
     levels = np.quantile(values, 1.0 - shares if kpi.sign > 0 else shares)
-    rows = [(f"{100 * s:.0f} %", amount(float(v), "", kpi.step)) for s, v in zip(shares, levels, strict=True)]
+    rows = [(f"{100 * s:.0f} %", amount(float(v))) for s, v in zip(shares, levels, strict=True)]
     return PageTable("", ("odds", f"{kpi.unit or 'value'}, {'at least' if kpi.sign > 0 else 'at most'}"), rows)

@@ -58,6 +58,7 @@ STAR = "M0 -5L1.5 -1.6L5 -1.5L2.3 .8L3.1 4.4L0 2.4L-3.1 4.4L-2.3 .8L-5 -1.5L-1.5
 PADDING = 9.0
 NAME_ROOM = CARD - 2 * PADDING
 LEAST_BAR = 14.0
+OWNER_HEIGHT, BEFORE_OWNER = 13.0, 6.0
 
 
 def map_style(*, dark: bool = True) -> str:
@@ -108,7 +109,8 @@ def _height(card: Card) -> float:
     lines = len(_name_lines(card))
     if card.kind in ("kpi", "objective"):
         lines += bool(card.goal_value)
-        return 32.0 + 14.0 * lines + (17.0 if card.odds else 0.0) + (SEASON_HEIGHT if card.periods else 0.0)
+        below = OWNER_HEIGHT if _owner_below(card) else 0.0
+        return 32.0 + 14.0 * lines + below + (17.0 if card.odds else 0.0) + (SEASON_HEIGHT if card.periods else 0.0)
     return 30.0 + 14.0 * lines
 
 
@@ -240,6 +242,9 @@ def _card(found: StrategyMap, layout: Layout, card: Card, number: int) -> Svg:
         pieces.append(draw("text", line, x=box.x + PADDING, y=y, class_="name"))
         y += 14.0
     pieces += _value_line(card, box, y + 2)
+    if owner := _owner_below(card):
+        y += OWNER_HEIGHT
+        pieces.append(draw("text", owner, x=box.x + PADDING, y=y + 2, class_="owner"))
     if card.goal_value:
         y += 14.0
         said_of_goal = f"goal {card.goal_value}{', its odds:' if card.odds else ''}"
@@ -259,8 +264,8 @@ def _value_line(card: Card, box: Box, y: float) -> list[Svg]:
     if not card.after:
         text = f"{card.before} {card.unit}".strip() if card.kind == "kpi" else card.before
         return [draw("text", fit(text, 11, NAME_ROOM), x=box.x + PADDING, y=y, class_="value soft")]
-    owner = fit(card.owner, 10, 46.0) if card.owner else ""
-    room = NAME_ROOM - (text_width(owner, 10) + 6 if owner else 0.0)
+    owner = "" if _owner_below(card) else card.owner
+    room = NAME_ROOM - (text_width(owner, 10) + BEFORE_OWNER if owner else 0.0)
     taken = text_width(f"{card.before} → ", 11) + text_width(card.after, 11, bold=True)
     unit = fit(f" {card.unit}", 11, room - taken) if card.unit and room - taken > 16 else ""
     value = draw("text", f"{card.before} → ", draw("tspan", card.after, class_="strong"), unit,
@@ -270,9 +275,20 @@ def _value_line(card: Card, box: Box, y: float) -> list[Svg]:
     return [value, draw("text", owner, x=box.right - PADDING, y=y, text_anchor="end", class_="owner")]
 
 
+def _owner_below(card: Card) -> str:
+    """Return the owner where the line with value and unit has no room for it: it stands on the next one."""
+    if not (card.owner and card.after):
+        return ""
+    taken = text_width(f"{card.before} →  {card.unit}", 11) + text_width(card.after, 11, bold=True)
+    is_beside = taken + BEFORE_OWNER + text_width(card.owner, 10) <= NAME_ROOM
+    return "" if is_beside else fit(card.owner, 10, NAME_ROOM)
+
+
 def _odds_line(odds: Estimate, box: Box, y: float) -> list[Svg]:
-    """Draw the odds as a bar with the ends of their interval, and write both; long figures leave no room for a bar."""
+    """Draw the odds as a bar with the ends of their interval, and write both; of long figures only the first."""
     text = fit(odds_text(odds), 11, NAME_ROOM)
+    if NAME_ROOM - text_width(text, 11) - 6.0 < LEAST_BAR:
+        text = fit(odds_text(odds).partition(" (")[0], 11, NAME_ROOM)
     x, length = box.x + PADDING, min(54.0, NAME_ROOM - text_width(text, 11) - 6.0)
     written = draw("text", text, x=box.right - PADDING, y=y, text_anchor="end", class_="odds")
     if length < LEAST_BAR:

@@ -11,7 +11,7 @@ from kpiopt.report.goal_names import goal_name_in
 from kpiopt.report.input_names import input_name
 from kpiopt.report.numbers import amount
 from kpiopt.report.page.page import Card, PageFigure, PageTable
-from kpiopt.report.sweep import axis_texts, counts, point_texts
+from kpiopt.report.sweep import axis_texts, counts, point_texts, where_text
 from kpiopt.simulation.odds import Estimate
 from kpiopt.studies.sweep.point import PointResult
 from kpiopt.studies.sweep.sweep_answer import SweepAnswer, money
@@ -36,11 +36,11 @@ def sweep_headline(answer: SweepAnswer) -> str:
         least, worst = min(drawn, key=lambda entry: entry[1].estimate)
         if worst.estimate == best.estimate:
             return f"The odds of all goals are {worst.text} at every point. {text}"
-        ends = f"from {worst.text} with {_where(answer, least)} to {best.text} with {_where(answer, number)}"
+        ends = f"from {worst.text} with {where_text(answer, least)} to {best.text} with {where_text(answer, number)}"
         return f"The odds of all goals go {ends}. {text}"
     if solved:
         number, most = max(solved, key=lambda entry: entry[1].goals_met)
-        return f"Most goals are met with {_where(answer, number)}: {most.goals_met} of {len(most.goals)}. {text}"
+        return f"Most goals are met with {where_text(answer, number)}: {most.goals_met} of {len(most.goals)}. {text}"
     return text
 
 
@@ -54,14 +54,14 @@ def points_cards(answer: SweepAnswer) -> Iterator[Card]:
         number, odds = max(drawn, key=lambda entry: entry[1].estimate)
         value, _, interval = odds.text.partition(" (")
         between = f"95 % interval {interval.rstrip(')')}; " if interval else ""
-        yield Card("best odds of all goals", value, f"{between}{_where(answer, number)}", "good")
+        yield Card("best odds of all goals", value, f"{between}{where_text(answer, number)}", "good")
     if solved:
         most = max(result.goals_met for _, result in solved)
         meeting = [(number, result) for number, result in solved if result.goals_met == most]
         number, cheapest = min(meeting, key=lambda entry: money(entry[1]) or 0.0)
         goals = f"{most} of {len(cheapest.goals)} goals met on average"
         cost = amount(money(cheapest) or 0.0, answer.scenario.currency)
-        yield Card("least cost of most goals", cost, f"{goals}; {_where(answer, number)}")
+        yield Card("cheapest plan that meets most goals", cost, f"{goals}; {where_text(answer, number)}")
 
 
 def odds_figures(answer: SweepAnswer) -> Iterator[PageFigure]:
@@ -156,8 +156,3 @@ def _places(answer: SweepAnswer, numbers: Sequence[int]) -> str:
 
 def _solved(answer: SweepAnswer) -> Numbered:
     return [(i, r) for i, r in enumerate(answer.results) if isinstance(r, PointResult) and r.is_solved]
-
-
-def _where(answer: SweepAnswer, number: int) -> str:
-    values = zip(answer.axes, point_texts(answer)[number], strict=True)
-    return ", ".join(f"{input_name(answer.scenario, axis.path)} = {text}" for axis, text in values)

@@ -9,7 +9,7 @@ import pytest
 from kpiopt.report.charts.bridge import bridge_figure, bridge_range
 from kpiopt.report.charts.exceedance import exceedance_figure, histogram_figure
 from kpiopt.report.charts.frame import Scale, tick_texts
-from kpiopt.report.charts.heat import Slice, heat_map_figure, icicle_figure
+from kpiopt.report.charts.heat import SHADES, Slice, _contrast, heat_map_figure, icicle_figure, shade, shade_style
 from kpiopt.report.charts.marks import FrontierPoint, OddsBar, PeerRow, frontier_figure, odds_figure, peers_figure
 from kpiopt.report.charts.tornado import TornadoBar, tornado_figure
 from kpiopt.report.drawing.fit import fit, fold, text_width
@@ -86,7 +86,7 @@ def test_an_icicle_keeps_widths_and_a_heat_map_its_shades():
     whole, quarter = [box(e) for e in elements(svg, "rect")]
     assert quarter[2] == pytest.approx(whole[2] / 4, abs=0.2) and quarter[1] > whole[1]
     svg = heat_map_figure(["u"], ["k", "l", "m"], [[0.0, 1.0, None]], "x").wide
-    assert [e.attrib["class"] for e in elements(svg, "rect")] == ["h0", "h5", "none"]
+    assert [e.attrib["class"] for e in elements(svg, "rect")] == ["h0", f"h{SHADES - 1}", "none"]
 
 
 def test_an_icicle_names_who_has_a_short_name():
@@ -138,7 +138,7 @@ def test_odds_are_drawn_with_their_intervals_and_all_goals_last():
 
 
 def test_peers_are_dots_on_one_line():
-    svg = peers_figure([PeerRow("g", [0.1, 0.2], ["a", "b"])], "stretch").narrow
+    svg = peers_figure([PeerRow("g", " (2)", [0.1, 0.2], ["a", "b"])], "stretch").narrow
     a, b = elements(svg, "circle")
     assert a.attrib["cy"] == b.attrib["cy"] and float(a.attrib["cx"]) < float(b.attrib["cx"])
 
@@ -209,3 +209,40 @@ def test_no_line_goes_through_what_is_said_of_a_goal(odds, sign):
     a, b = np.array(points).T
     heights = np.interp(np.linspace(start, start + wide, 200), a, b)
     assert not np.any((y - 9 < heights) & (heights < y + 2))
+
+
+def test_labels_of_points_keep_clear_of_points_and_intervals_and_equal_points_are_both_seen():
+    points = [
+        FrontierPoint(1.0, 0.5, 0.45, 0.55, "base", is_named=True),
+        FrontierPoint(1.0, 0.5, 0.45, 0.55, "lean", is_named=True),
+        FrontierPoint(1.05, 0.52, 0.3, 0.7, "other", is_named=True),
+    ]
+    svg = frontier_figure(points, "cost", "odds", y_is_share=True).wide
+    labels = {
+        t: (float(x), float(y)) for x, y, t in re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="halo">(\w+)<', svg)
+    }
+    bars = [tuple(map(float, b)) for b in re.findall(r'd="M([\d.]+) ([\d.]+)V([\d.]+)" class="whisker"', svg)]
+    assert set(labels) == {"base", "lean", "other"} and len(bars) == 3
+    for text, (x, y) in labels.items():
+        wide = text_width(text, 11.5)
+        for at, one, other in bars:
+            assert not (x < at < x + wide and min(one, other) < y and y - 9 < max(one, other)), text
+    radii = re.findall(r'<circle cx="[\d.]+" cy="[\d.]+" r="([\d.]+)"', svg)
+    assert sorted(radii)[0] != sorted(radii)[-1]
+
+
+def test_near_shares_have_near_shades_and_ink_that_is_read():
+    assert abs(shade(0.839) - shade(0.832)) <= 1 and shade(0.0) == 0 and shade(1.0) == SHADES - 1
+    style = shade_style()
+    for part in style.split("@media")[:2]:
+        for fills, inks in ("ht", "bu"):
+            found = dict(re.findall(rf"\.{inks}(\d+){{fill:(#\w{{6}})}}", part))
+            for level, fill in re.findall(rf"\.{fills}(\d+){{fill:(#\w{{6}})}}", part):
+                assert _contrast(found[level], fill) >= 3.8, (level, fill)
+            assert len(found) == SHADES
+
+
+def test_peers_keep_the_role_by_which_rows_differ():
+    rows = [PeerRow("A KPI with a very long name that nobody has room for", f", {r} (9)", [0.1], [""]) for r in "xy"]
+    svg = peers_figure(rows, "stretch").narrow
+    assert "…, x (9)" in svg and "…, y (9)" in svg
