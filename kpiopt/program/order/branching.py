@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from kpiopt.program.formulation.blocks import Integers, Reference
+from kpiopt.program.order.pieces import in_pieces
 from kpiopt.program.order.root_box import implied_levels
 from kpiopt.program.solver.answer import SolverOptions, Status
 from kpiopt.program.solver.interior import scale_program, solve_interior
@@ -26,6 +27,12 @@ NODES = 4_000
 """Nodes of the tree at which the search gives up."""
 MARGIN = 0.5
 """Share of what the check allows that the search uses."""
+RESTARTS = 30
+"""How often the tree of the last step is begun anew at a better choice: one that aims at the plan itself is far smaller."""
+PREFERRED = 0.5
+"""By which share of the first level's part in the reference the search prefers what goes first where choices are equal."""
+NEARLY = 1e-3
+"""Distance from a whole number that the search takes for one where it only looks for a proposal."""
 PASSES = 8
 """How often what single limits leave of levels is passed on to other levels, at most."""
 
@@ -36,6 +43,10 @@ class Rivals(Protocol):
     @property
     def step(self) -> OrderStep:
         """The step with the point of the best known value; an empty witness where no choice is known."""
+
+    @property
+    def choice(self) -> Floats | None:
+        """The whole numbers of the plan as it would be published now, None where no choice is known."""
 
     def propose(self) -> None:
         """Look for a better choice outside the tree, once in a step."""
@@ -48,6 +59,12 @@ class Rivals(Protocol):
 
     def is_behind(self, low: Floats, high: Floats) -> bool:
         """Whether every choice within a box gives way to the best one where both are equally good."""
+
+    def undecided(self, low: Floats, high: Floats) -> tuple[int, float] | None:
+        """Return the first whole number that tells a box's choices from the best one, and where; None where all do."""
+
+    def giving_way(self) -> Floats:
+        """Return how early each whole number gives way where choices are equally good, from 0 to 1."""
 
 
 class TreeTooLarge(Exception):
@@ -68,10 +85,11 @@ class _Relaxed(NamedTuple):
 
 @dataclass
 class _Open:
-    """A node that is yet to be closed, and the bound of its parent."""
+    """A node that is yet to be closed, the bound of its parent, and its multipliers where they may do for both."""
 
     node: int
     inherited: float
+    multipliers: Floats | None = None
 
 
 class Branching:
@@ -124,17 +142,42 @@ class Branching:
         TreeTooLarge, KeyboardInterrupt
         """
         search = _StepSearch(self, position, over, rivals, self._options)
-        todo, closed = [_Open(node, -np.inf) for node in reversed(self.open)], []
-        while todo:
-            if len(self.splits) - self._first > NODES or self._options.deadline.is_over:
-                raise TreeTooLarge(min(entry.inherited for entry in todo))
-            entry = todo.pop()
-            for node, sure in search.close(entry, todo):
-                closed.append((node, sure))
+        mark, closed = (len(self.splits), len(self.records), len(self.vectors)), None
+        for left in reversed(range(RESTARTS)):
+            search.dive()
+            closed = self._close_all(search, can_restart=left > 0)
+            if closed is not None:
+                break
+            self._forget(mark)
+        assert closed is not None
         step = rivals.step
         if len(step.witness):
             limit = step.limit + 1.5 * limit_slip(step, over.reach)
             self.open = [node for node, sure in closed if sure <= limit]
+
+    def is_late(self) -> bool:
+        """Whether the time is up."""
+        return self._options.deadline.is_over
+
+    def _close_all(self, search: _StepSearch, *, can_restart: bool) -> list[tuple[int, float]] | None:
+        """Close every open branch; None where a better choice is found after a start that aimed at another one."""
+        todo, closed = [_Open(node, -np.inf) for node in reversed(self.open)], []
+        aim = search.rivals.choice
+        while todo:
+            if len(self.splits) - self._first > NODES or self.is_late():
+                raise TreeTooLarge(min(entry.inherited for entry in todo))
+            closed += search.close(todo.pop(), todo)
+            is_other = search.reference is not None and not np.array_equal(aim, search.rivals.choice)
+            if can_restart and is_other and todo:
+                return None
+        return closed
+
+    def _forget(self, mark: tuple[int, int, int]) -> None:
+        """Go back to where a step began."""
+        nodes, records, vectors = mark
+        del self.splits[nodes:], self.boxes[nodes:], self.records[records:], self.vectors[vectors:]
+        for node in self.open:
+            self.splits[node] = [-1, 0, -1, -1]
 
     def branch(self, node: int, i: int, v: float) -> tuple[int, int]:
         """Split a node at whole number `i`: at most v, or at least v + 1."""
@@ -176,7 +219,7 @@ class _StepSearch:
             self.reference = Reference(step.weight, step.centre, step.offset)
         arrays = over.within(*tree.boxes[tree.root])
         slip = over.slip_of(arrays)
-        self.posed = replace(
+        posed = replace(
             arrays,
             cost=step.cost,
             offset=0.0,
@@ -184,6 +227,11 @@ class _StepSearch:
             row_upper=arrays.row_upper + slip,
             integer=np.zeros(arrays.n_columns, dtype=bool),
         )
+        self.posed, self.bent = posed, self.reference
+        if self.reference is not None:
+            self.posed, self.bent = in_pieces(posed, self.reference, tree.whole)
+            self.preferred = self.posed.cost.copy()
+            self.preferred[tree.whole] += PREFERRED * self.reference.weight[tree.whole] * rivals.giving_way()
         self.session = Session(self.posed, options)
         count = len(tree.whole)
         self.gain, self.tried = np.zeros((2, count)), np.zeros((2, count))
@@ -191,6 +239,12 @@ class _StepSearch:
     def close(self, entry: _Open, todo: list[_Open]) -> Iterator[tuple[int, float]]:
         """Close a node or branch it; yield the nodes that are closed for this step, with their sure bounds."""
         node = entry.node
+        if entry.multipliers is not None:
+            found = self.over.bound(self.rivals.step, entry.multipliers, *self.tree.boxes[node])
+            if self._is_closed(node, found):
+                self.tree.note(self.position, node, entry.multipliers)
+                yield node, found.sure
+                return
         relaxed = self._relax(node)
         if relaxed is None:
             return
@@ -215,9 +269,22 @@ class _StepSearch:
         if np.array_equal(low, high):
             todo.append(_Open(node, inherited))
             return
-        i, v, goes_up = self._pick(low, high, relaxed.x)
+        i, v, goes_up = self._pick(low, high, relaxed)
         children = self.tree.branch(node, i, v)
-        todo += [_Open(child, inherited) for child in (children if goes_up else reversed(children))]
+        y = None if self.reference is None else relaxed.multipliers
+        todo += [_Open(child, inherited, y) for child in (children if goes_up else reversed(children))]
+
+    def dive(self) -> None:
+        """Look for a choice close to the reference, first by id, by fixing level after level; a proposal, no more."""
+        if self.bent is None or self.reference is None:
+            return
+        low, high = (end.copy() for end in self.tree.boxes[self.tree.root])
+        while np.any(low < high) and not self.tree.is_late():
+            x = self._near(low, high, self.preferred)[1][self.tree.whole]
+            off = np.where(low < high, np.abs(x - np.rint(x)), np.inf)
+            now = (low < high) & ((off <= NEARLY) | (off == off.min()))
+            low[now] = high[now] = np.clip(np.rint(x[now]), low[now], high[now])
+        self.rivals.consider(low)
 
     def _relax(self, node: int) -> _Relaxed | None:
         """Bound a node; None where it holds no point, which is written down."""
@@ -233,8 +300,8 @@ class _StepSearch:
     def _solve(self, node: int, near: Floats | None) -> _Relaxed | None:
         """Bound a node by a linear program; for the reference by its tangent at a point, which is handed back."""
         low, high = self.tree.boxes[node]
-        if near is not None and self.reference is not None:
-            self.session.change_costs(2.0 * self.reference.weight * (near - self.reference.centre))
+        if near is not None and self.bent is not None:
+            self.session.change_costs(self.posed.cost + 2.0 * self.bent.weight * (near - self.bent.centre))
         self.session.change_column_bounds(self.tree.whole, low, high)
         answer = self.session.solve()
         if answer.status in (Status.INFEASIBLE, Status.BORDERLINE) and answer.ray is not None:
@@ -249,16 +316,23 @@ class _StepSearch:
 
     def _closest(self, low: Floats, high: Floats) -> _Relaxed:
         """Minimise the reference without regard to whole numbers, roughly."""
-        assert self.reference is not None
+        y, x = self._near(low, high, self.posed.cost)
+        return _Relaxed(y, self.over.bound(self.rivals.step, y, low, high), x)
+
+    def _near(self, low: Floats, high: Floats, cost: Floats) -> tuple[Floats, Floats]:
+        """Return rough multipliers and the point closest to the reference, its whole numbers in pieces at a cost."""
+        assert self.bent is not None
         lower, upper = self.posed.column_lower.copy(), self.posed.column_upper.copy()
         lower[self.tree.whole], upper[self.tree.whole] = low, high
-        posed = replace(self.posed, column_lower=lower, column_upper=upper)
-        problem = scale_program(posed, self.reference.weight, self.reference.centre)
-        point = solve_interior(problem)
+        problem = scale_program(
+            replace(self.posed, column_lower=lower, column_upper=upper), self.bent.weight, self.bent.centre
+        )
+        point = solve_interior(replace(problem, linear=problem.linear + cost * problem.scale))
         y, x = point.multiplier / problem.row_scale, np.clip(point.y * problem.scale, lower, upper)
         if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
-            y, x = np.zeros(posed.n_rows), np.clip(self.rivals.step.witness, lower, upper)
-        return _Relaxed(y, self.over.bound(self.rivals.step, y, low, high), x)
+            own = self.rivals.step.witness
+            y, x = np.zeros(len(y)), np.clip(np.append(own, np.zeros(len(lower) - len(own))), lower, upper)
+        return y, x
 
     def _has_no_better(self, found: Bound) -> bool:
         """Whether no choice of a node would be taken for better than the best one; which of equals is not told."""
@@ -283,6 +357,13 @@ class _StepSearch:
             return False
         is_far = self.reference is None or found.sure >= value + (1.0 + MARGIN) * SAME_REFERENCE * size
         return is_far or self.rivals.is_behind(*self.tree.boxes[node])
+
+    def _is_tie(self, found: Bound) -> bool:
+        """Whether nothing but the rule for ties is missing to close a node."""
+        step = self.rivals.step
+        if self.reference is None or not len(step.witness):
+            return False
+        return found.value >= step.value(step.witness) - MARGIN * PROVED_CHOICE * step.size(self.over.reach)
 
     def _close_choice(self, node: int, levels: Floats, relaxed: _Relaxed) -> Iterator[tuple[int, float]]:
         """Close a node of one choice at the plan that its own order leads to; the check judges if that is enough."""
@@ -329,9 +410,12 @@ class _StepSearch:
         tries = (min(max(v, low), high) for v in (below, below + 1.0))
         return float(min(w * (v - c) ** 2 + d * v for v in tries))
 
-    def _pick(self, low: Floats, high: Floats, x: Floats | None) -> tuple[int, float, bool]:
+    def _pick(self, low: Floats, high: Floats, relaxed: _Relaxed) -> tuple[int, float, bool]:
         """Return the whole number to branch on, where, and which side to look at first."""
-        free = np.flatnonzero(low < high)
+        free, x = np.flatnonzero(low < high), relaxed.x
+        undecided = self.rivals.undecided(low, high) if self._is_tie(relaxed.bound) else None
+        if undecided is not None:
+            return *undecided, True
         if x is None:
             i = int(free[np.argmax(high[free] - low[free])])
             return i, float(np.floor((low[i] + high[i]) / 2.0)), True

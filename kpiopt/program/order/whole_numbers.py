@@ -36,13 +36,13 @@ from kpiopt.program.solver.other_solver import open_session
 from kpiopt.program.solver.reduction import is_large
 from kpiopt.program.trust.arrays import Floats, ProgramArrays, fix_columns
 from kpiopt.program.trust.certificate import Certificate
-from kpiopt.program.trust.tolerances import SAME_LEVELS, SAME_REFERENCE, VALUE_SLIP
+from kpiopt.program.trust.tolerances import SAME_REFERENCE, VALUE_SLIP
 from kpiopt.program.trust.whole_tree import (
     OrderStep,
     Relaxation,
     comes_after,
-    levels_of_reference,
     limit_slip,
+    tie_order,
     verify_tree,
 )
 
@@ -196,7 +196,7 @@ class _Search:
             self.best = found
 
     def _take_closest(self, found: Solution) -> None:
-        """Keep the lowest reference, of all that are as low the least levels, and of these the first by id."""
+        """Keep the lowest reference, and of all that are as low the first by id."""
         step = self.step
         if step.value(found.x) < step.best:
             self.lowest = found
@@ -204,10 +204,8 @@ class _Search:
         most = step.best + SAME_REFERENCE * step.size(self._reach())
         every = [other for other in self.evaluated.values() if other is not None and self._is_as_good(other)]
         equal = [other for other in every if step.value(other.x) <= most]
-        levels = [levels_of_reference(step, np.rint(other.x), self.names) for other in equal]
-        most = min(levels) * (1.0 + SAME_LEVELS)
-        least = [other for other, own in zip(equal, levels, strict=True) if own <= most]
-        self.best = max(least, key=lambda other: np.rint(other.x[self.names]).tolist())
+        order = tie_order(step, self.names)
+        self.best = max(equal, key=lambda other: [sign * round(float(other.x[j])) for j, sign in order])
 
     def _is_as_good(self, found: Solution) -> bool:
         """Whether a choice keeps what the steps before this one settled."""
@@ -226,6 +224,30 @@ class _Search:
         assert self.best is not None
         box = dict(zip(self.whole.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
         return comes_after(self.step, self.best.x, self.names, box)
+
+    def undecided(self, low: Floats, high: Floats) -> tuple[int, float] | None:
+        """Return the first whole number that tells a box's choices from the best one, and where; None where all do."""
+        assert self.best is not None
+        place = {j: i for i, j in enumerate(self.whole.tolist())}
+        for j, sign in tie_order(self.step, self.names):
+            i, level = place[j], float(np.rint(self.best.x[j]))
+            if not low[i] <= level <= high[i]:
+                return None
+            if low[i] < high[i]:
+                is_above = low[i] == level or (sign < 0.0 and level < high[i])  # what comes after is split off first
+                return i, level if is_above else level - 1.0
+        return None
+
+    def giving_way(self) -> Floats:
+        """Return how early each whole number gives way where choices are equally good, from 0 to 1."""
+        order = [j for j, sign in tie_order(self.step, self.names) if sign < 0.0]
+        late = dict(zip(order, np.linspace(1.0, 0.0, len(order)), strict=True))
+        return np.array([late.get(j, 0.0) for j in self.whole.tolist()])
+
+    @property
+    def choice(self) -> Floats | None:
+        """The whole numbers of the plan as it would be published now, None where no choice is known."""
+        return None if self.best is None else np.rint(self.best.x[self.whole])
 
     def _reach(self) -> Floats:
         return np.maximum(np.abs(self.arrays.column_lower), np.abs(self.arrays.column_upper))

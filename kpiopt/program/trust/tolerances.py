@@ -31,10 +31,6 @@ SAME_REFERENCE = 1e-7
 """Shares by which values of the last step may differ and be a tie, decided by id. Compared with: values of whole-
 number choices. Source: the square root of what they are computed to."""
 
-SAME_LEVELS = 1e-9
-"""Share by which what whole numbers alone add to the reference may differ and be the same. Compared with: that of the
-plan's own. Source: far above rounding, and below the smallest step of a level in any range that is written."""
-
 ROUNDED_DUAL = 1e-11
 """Duals below this share of an objective's largest change are the solver's rounding. Compared with: the duals of a
 step. Source: the solver's own tolerance times a tenth."""

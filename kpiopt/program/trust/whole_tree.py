@@ -15,8 +15,9 @@ multipliers y of the rows and of the limits f_i <= L_i at a node; whatever y is,
 (and where cost and weight are left out, a bound above 0 says that the node holds no point at all). A record of an
 earlier step whose bound is above that step's limit closes its node for all later steps. To rule points out a bound has
 to hold also where rows may be missed by a slip that rounding explains, `paid` = sum_i |y_i| slip_i: no choice is lost
-to rounding. Of choices with the same reference the one whose whole numbers have the least part of it goes first (where
-ranges are large that is a small share of the whole), then they go by name, higher levels first.
+to rounding. Of choices with the same reference the one that has less of the last level by name goes first, then of the
+one before it: no level is there that nothing asks for, and of those that are alike the first have more. What has no
+part in the reference goes by name after that, more of it first.
 """
 
 from __future__ import annotations
@@ -45,7 +46,6 @@ from kpiopt.program.trust.tolerances import (
     CERTIFIED,
     PROVED_CHOICE,
     ROW_SLIP,
-    SAME_LEVELS,
     SAME_REFERENCE,
     VALUE_SLIP,
 )
@@ -200,34 +200,20 @@ def limit_slip(step: OrderStep, reach: Floats) -> float:
     return VALUE_SLIP * max(abs(step.best) if step.slack else 0.0, step.size(reach))
 
 
+def tie_order(step: OrderStep, names: Integers) -> list[tuple[int, float]]:
+    """Return the whole numbers in the order that decides ties, each with the sign of what goes first: -1 for less."""
+    counts = np.zeros(len(step.cost)) if step.weight is None else step.weight
+    levels = [(j, -1.0) for j in reversed(names.tolist()) if counts[j] > 0.0]
+    return levels + [(j, 1.0) for j in names.tolist() if counts[j] <= 0.0]
+
+
 def comes_after(step: OrderStep, plan: Floats, names: Integers, box: dict[int, tuple[float, float]]) -> bool:
-    """Whether no choice in a box goes before the plan's: less of the reference first, then higher levels by name."""
-    centre = plan if step.centre is None else step.centre
-    nearest = {j: min(max(float(centre[j]), low), high) for j, (low, high) in box.items()}
-    least, own = _of_levels(step, nearest), levels_of_reference(step, plan, names)
-    if least > own * (1.0 + SAME_LEVELS):
-        return True
-    if least < own * (1.0 - SAME_LEVELS):
-        return False
-    for j in names.tolist():
-        low, high = box[j]
-        if high < plan[j]:
-            return True
-        if not low == high == plan[j]:
-            return False
+    """Whether no choice in a box goes before the plan's."""
+    for j, sign in tie_order(step, names):
+        first = sign * box[j][1 if sign > 0.0 else 0]
+        if first != sign * plan[j]:
+            return bool(first < sign * plan[j])
     return True
-
-
-def levels_of_reference(step: OrderStep, x: Floats, names: Integers) -> float:
-    """Return what the whole numbers of a point add to the reference."""
-    return _of_levels(step, {j: float(x[j]) for j in names.tolist()})
-
-
-def _of_levels(step: OrderStep, levels: dict[int, float]) -> float:
-    weight, centre = step.weight, step.centre
-    if weight is None or centre is None:
-        return 0.0
-    return math.fsum(float(weight[j] * (v - centre[j]) ** 2) for j, v in levels.items())
 
 
 def verify_tree(arrays: ProgramArrays, proof: TreeProof) -> tuple[Certificate, ...]:
