@@ -28,9 +28,9 @@ NODES = 4_000
 MARGIN = 0.5
 """Share of what the check allows that the search uses."""
 RESTARTS = 30
-"""How often the tree of the last step is begun anew at a better choice: one that aims at the plan itself is far smaller."""
+"""How often the last step's tree is begun anew at a better choice: one that aims at the plan itself is far smaller."""
 PREFERRED = 0.5
-"""By which share of the first level's part in the reference the search prefers what goes first where choices are equal."""
+"""Share of the first level's part in the reference by which proposals prefer what goes first of equal choices."""
 NEARLY = 1e-3
 """Distance from a whole number that the search takes for one where it only looks for a proposal."""
 PASSES = 8
@@ -45,8 +45,8 @@ class Rivals(Protocol):
         """The step with the point of the best known value; an empty witness where no choice is known."""
 
     @property
-    def choice(self) -> Floats | None:
-        """The whole numbers of the plan as it would be published now, None where no choice is known."""
+    def choice(self) -> list[float]:
+        """The whole numbers of the plan as it would be published now, none where no choice is known."""
 
     def propose(self) -> None:
         """Look for a better choice outside the tree, once in a step."""
@@ -142,14 +142,11 @@ class Branching:
         TreeTooLarge, KeyboardInterrupt
         """
         search = _StepSearch(self, position, over, rivals, self._options)
-        mark, closed = (len(self.splits), len(self.records), len(self.vectors)), None
-        for left in reversed(range(RESTARTS)):
-            search.dive()
-            closed = self._close_all(search, can_restart=left > 0)
-            if closed is not None:
-                break
+        mark, left = (len(self.splits), len(self.records), len(self.vectors)), RESTARTS
+        search.dive()
+        while (closed := self._close_all(search, can_restart=left > 0)) is None:
             self._forget(mark)
-        assert closed is not None
+            left -= 1
         step = rivals.step
         if len(step.witness):
             limit = step.limit + 1.5 * limit_slip(step, over.reach)
@@ -161,14 +158,14 @@ class Branching:
 
     def _close_all(self, search: _StepSearch, *, can_restart: bool) -> list[tuple[int, float]] | None:
         """Close every open branch; None where a better choice is found after a start that aimed at another one."""
-        todo, closed = [_Open(node, -np.inf) for node in reversed(self.open)], []
+        todo = [_Open(node, -np.inf) for node in reversed(self.open)]
+        closed: list[tuple[int, float]] = []
         aim = search.rivals.choice
         while todo:
             if len(self.splits) - self._first > NODES or self.is_late():
                 raise TreeTooLarge(min(entry.inherited for entry in todo))
             closed += search.close(todo.pop(), todo)
-            is_other = search.reference is not None and not np.array_equal(aim, search.rivals.choice)
-            if can_restart and is_other and todo:
+            if can_restart and search.reference is not None and todo and search.rivals.choice != aim:
                 return None
         return closed
 
@@ -233,19 +230,11 @@ class _StepSearch:
             self.preferred = self.posed.cost.copy()
             self.preferred[tree.whole] += PREFERRED * self.reference.weight[tree.whole] * rivals.giving_way()
         self.session = Session(self.posed, options)
-        count = len(tree.whole)
-        self.gain, self.tried = np.zeros((2, count)), np.zeros((2, count))
 
     def close(self, entry: _Open, todo: list[_Open]) -> Iterator[tuple[int, float]]:
         """Close a node or branch it; yield the nodes that are closed for this step, with their sure bounds."""
         node = entry.node
-        if entry.multipliers is not None:
-            found = self.over.bound(self.rivals.step, entry.multipliers, *self.tree.boxes[node])
-            if self._is_closed(node, found):
-                self.tree.note(self.position, node, entry.multipliers)
-                yield node, found.sure
-                return
-        relaxed = self._relax(node)
+        relaxed = self._inherited(entry) or self._relax(node)
         if relaxed is None:
             return
         if not self._has_no_better(relaxed.bound):
@@ -285,6 +274,13 @@ class _StepSearch:
             now = (low < high) & ((off <= NEARLY) | (off == off.min()))
             low[now] = high[now] = np.clip(np.rint(x[now]), low[now], high[now])
         self.rivals.consider(low)
+
+    def _inherited(self, entry: _Open) -> _Relaxed | None:
+        """Return what the parent's multipliers say, where that is enough to close a node."""
+        if entry.multipliers is None:
+            return None
+        found = self.over.bound(self.rivals.step, entry.multipliers, *self.tree.boxes[entry.node])
+        return _Relaxed(entry.multipliers, found, None) if self._is_closed(entry.node, found) else None
 
     def _relax(self, node: int) -> _Relaxed | None:
         """Bound a node; None where it holds no point, which is written down."""

@@ -39,12 +39,13 @@ def in_pieces(arrays: ProgramArrays, reference: Reference, whole: Integers) -> t
     cost = np.concatenate([_slopes(reference, j, low[j], count) for j, count in zip(bent, counts, strict=True)])
     levels = sp.csr_array((np.ones(len(bent)), (np.arange(len(bent)), bent)), shape=(len(bent), arrays.n_columns))
     pieces = sp.csr_array((np.full(len(row), -1.0), (row, np.arange(len(row)))), shape=(len(bent), len(row)))
+    nothing = sp.csr_array((arrays.n_rows, len(row)))
     weight, none = reference.weight.copy(), np.zeros(len(row))
     weight[bent] = 0.0
     posed = replace(
         arrays,
         cost=np.append(arrays.cost, cost),
-        matrix=sp.csr_array(sp.block_array([[arrays.matrix, None], [levels, pieces]])),
+        matrix=sp.csr_array(sp.hstack([sp.vstack([arrays.matrix, levels]), sp.vstack([nothing, pieces])])),
         row_lower=np.append(arrays.row_lower, low[bent]),
         row_upper=np.append(arrays.row_upper, low[bent]),
         column_lower=np.append(low, none),

@@ -245,9 +245,9 @@ class _Search:
         return np.array([late.get(j, 0.0) for j in self.whole.tolist()])
 
     @property
-    def choice(self) -> Floats | None:
-        """The whole numbers of the plan as it would be published now, None where no choice is known."""
-        return None if self.best is None else np.rint(self.best.x[self.whole])
+    def choice(self) -> list[float]:
+        """The whole numbers of the plan as it would be published now, none where no choice is known."""
+        return [] if self.best is None else np.rint(self.best.x[self.whole]).tolist()
 
     def _reach(self) -> Floats:
         return np.maximum(np.abs(self.arrays.column_lower), np.abs(self.arrays.column_upper))
