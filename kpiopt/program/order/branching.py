@@ -297,7 +297,9 @@ class _StepSearch:
         """Bound a node by a linear program; for the reference by its tangent at a point, which is handed back."""
         low, high = self.tree.boxes[node]
         if near is not None and self.bent is not None:
-            self.session.change_costs(self.posed.cost + 2.0 * self.bent.weight * (near - self.bent.centre))
+            self.session.change_costs(
+                self.posed.cost + 2.0 * self.bent.weight * (self._filled(near) - self.bent.centre)
+            )
         self.session.change_column_bounds(self.tree.whole, low, high)
         answer = self.session.solve()
         if answer.status in (Status.INFEASIBLE, Status.BORDERLINE) and answer.ray is not None:
@@ -326,9 +328,12 @@ class _StepSearch:
         point = solve_interior(replace(problem, linear=problem.linear + cost * problem.scale))
         y, x = point.multiplier / problem.row_scale, np.clip(point.y * problem.scale, lower, upper)
         if not (np.all(np.isfinite(x)) and np.all(np.isfinite(y))):
-            own = self.rivals.step.witness
-            y, x = np.zeros(len(y)), np.clip(np.append(own, np.zeros(len(lower) - len(own))), lower, upper)
+            y, x = np.zeros(len(y)), np.clip(self._filled(self.rivals.step.witness), lower, upper)
         return y, x
+
+    def _filled(self, x: Floats) -> Floats:
+        """Return a point with a place for each piece, whose own value does not matter."""
+        return np.append(x, np.zeros(self.posed.n_columns - len(x)))
 
     def _has_no_better(self, found: Bound) -> bool:
         """Whether no choice of a node would be taken for better than the best one; which of equals is not told."""
