@@ -25,7 +25,7 @@ from kpiopt.report.drawing.svg import Svg
 if TYPE_CHECKING:
     from jinja2 import Template
 
-SMALLEST, LARGEST, PRINTED = 0.84, 1.4, 0.75
+SMALLEST, LARGEST, PRINTED = 0.79, 1.4, 0.75
 """Maps are shown at this share of their size at least and at most, and on paper; smaller places scroll sideways."""
 MOST_HUNDREDS = 40
 MOST_ROWS = 24
