@@ -569,14 +569,15 @@ def test_what_odds_cost(tmp_path, monkeypatch):
     assert "planning on draws is worth" in " ".join(risk_sentences(study.as_dict()))
 
 
-def test_a_plan_that_other_draws_deny_is_made_again(tmp_path):
-    """Fitted to 128 draws, odds of 0.7 are too low elsewhere; an added margin brings them back, and is told."""
+@pytest.mark.parametrize(("draws", "seed", "adds_margin"), [(512, 1, True), (128, 2, False)])
+def test_a_plan_that_other_draws_deny_is_made_again(tmp_path, draws, seed, adds_margin):
+    """Fitted to few draws, odds of 0.7 are too low elsewhere; margin or more draws bring them back, and are told."""
     from kpiopt.report.promised.sentences import promise_sentences
 
-    text = joint(0.7, 0.3).replace("[odds]", "[odds]\ndraws = 128\nseed = 2")
+    text = joint(0.7, 0.3).replace("[odds]", f"[odds]\ndraws = {draws}\nseed = {seed}")
     run = kpiopt.solve(scenario(tmp_path, text))
     (promise,) = run.promises
-    assert 1 <= promise.made_again <= 3 and promise.added > 0 and promise.is_kept
+    assert 1 <= promise.made_again <= 3 and promise.is_kept and (promise.added > 0) == adds_margin
     assert promise.planned > promise.p_min and not promise.is_doubtful
     assert promise.fresh.estimate == pytest.approx(0.7, abs=0.006)
     words = " ".join(line for line, _ in promise_sentences(run))
@@ -605,16 +606,6 @@ def test_who_carries_what_is_kept_in_hand(tmp_path, monkeypatch):
     own = risk.study_risk(promised, plan=(np.array([30.0, 5.0]), np.zeros(0)))
     assert own.judged == "this plan" and own.margins[0].margin == pytest.approx(15.0, abs=0.05)
     assert dict(own.margins[0].carried) == {"north": pytest.approx(10.0), "south": pytest.approx(5.0)}
-
-
-def test_a_sweep_over_odds_that_begins_with_rows_finds_the_same_plans(tmp_path):
-    model = scenario(tmp_path, joint(0.8, 0.3).replace("[odds]", "[odds]\ndraws = 1024"))
-    other = kpiopt.load(tmp_path / "promised.toml", overrides=["odds.p_min=0.7"])
-    before, _ = solve_with_promises(build_cascade(build_graph(other)), SolverOptions())
-    cascade = build_cascade(build_graph(model))
-    cold, warm = (solve_with_promises(cascade, SolverOptions(), beside=cuts) for cuts in (None, before.cuts))
-    hours = [float(cascade.columns.stretch.of(solution.x).sum()) for _, solution in (cold, warm)]
-    assert hours[0] == pytest.approx(hours[1], rel=2e-3)
 
 
 def test_what_odds_cost_is_kept_with_the_run_and_stands_in_its_report(tmp_path, monkeypatch, capsys):
