@@ -189,7 +189,7 @@ def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
         raise _TimeUp(int(ExitCode.LIMIT))
 
     before = signal.signal(signal.SIGALRM, stop)
-    timer = signal.setitimer(signal.ITIMER_REAL, max(1e-6, deadline.left))
+    begun, (left, interval) = time.monotonic(), signal.setitimer(signal.ITIMER_REAL, max(1e-6, deadline.left))
     try:
         yield
         signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -198,4 +198,5 @@ def ended_by(deadline: Deadline, what: str) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
+        left = max(1e-6, left + begun - time.monotonic()) if left else 0.0  # of whoever calls
+        signal.setitimer(signal.ITIMER_REAL, left, interval)

@@ -80,10 +80,10 @@ def promise_sentences(run: Run) -> Iterator[tuple[str, bool]]:
         if promise.is_doubtful:
             again = f", although it was made {_times(promise.made_again)} again" if promise.made_again else ""
             yield f"The draws that judge the plan say less than {odds}{again}; more [odds] draws would tell.", False
-    again = run.cascade.cuts.made_again
-    if again and not any(promise.added for promise in run.promises):
+    times = run.cascade.cuts.made_again
+    if times and not any(promise.added for promise in run.promises):
         yield (
-            f"The plan was made {_times(again)} again: it fell short in draws for checking, so that more of the draws "
+            f"The plan was made {_times(times)} again: it fell short in draws for checking, so that more of the draws "
             "that it was made on are hit than is promised.",
             True,
         )
