@@ -25,6 +25,8 @@ from kpiopt.program.trust.whole_tree import Bound, OrderStep, Relaxation, TreePr
 
 NODES = 4_000
 """Nodes of the tree at which the search gives up."""
+TOLD = 100
+"""Nodes after which a long search says again how far it is."""
 MARGIN = 0.5
 """Share of what the check allows that the search uses."""
 RESTARTS = 30
@@ -62,6 +64,9 @@ class Rivals(Protocol):
 
     def undecided(self, low: Floats, high: Floats) -> tuple[int, float] | None:
         """Return the first whole number that tells a box's choices from the best one, and where; None where all do."""
+
+    def tell(self, branchings: int, lowest: float) -> None:
+        """Say how far a long search is: no open branch has less than `lowest`."""
 
     def giving_way(self) -> Floats:
         """Return how early each whole number gives way where choices are equally good, from 0 to 1."""
@@ -160,11 +165,15 @@ class Branching:
         """Close every open branch; None where a better choice is found after a start that aimed at another one."""
         todo = [_Open(node, -np.inf) for node in reversed(self.open)]
         closed: list[tuple[int, float]] = []
+        told = (len(self.splits) - self._first) // TOLD
         aim = search.rivals.choice
         while todo:
             if len(self.splits) - self._first > NODES or self.is_late():
                 raise TreeTooLarge(min(entry.inherited for entry in todo))
             closed += search.close(todo.pop(), todo)
+            if todo and (count := len(self.splits) - self._first) // TOLD > told:
+                told = count // TOLD
+                search.rivals.tell(count, min(entry.inherited for entry in todo))
             if can_restart and search.reference is not None and todo and search.rivals.choice != aim:
                 return None
         return closed

@@ -68,6 +68,7 @@ def solve_whole(
     Unbounded, Uncertified, LimitReached
     """
     search = _Search(program, options, near)
+    search.progress = progress
     for position, objective in enumerate(objectives_of(program)):
         progress(objective.label)
         search.settle(position)
@@ -114,6 +115,7 @@ class _Search:
         self.best: Solution | None = None
         self.lowest: Solution | None = None
         self.is_asked = False
+        self.progress: Callable[[str], None] = lambda _: None
         if near is not None:
             lower, upper = self.tree.boxes[0]
             self.best = self._evaluate(np.clip(np.rint(near.x[self.whole]), lower, upper))
@@ -237,6 +239,17 @@ class _Search:
                 is_above = low[i] == level or (sign < 0.0 and level < high[i])  # what comes after is split off first
                 return i, level if is_above else level - 1.0
         return None
+
+    def tell(self, branchings: int, lowest: float) -> None:
+        """Say how far a long search is: no open branch has less than `lowest`."""
+        position, objectives = len(self.settled), objectives_of(self.program)
+        label = objectives[position].label if position < len(objectives) else "reference"
+        words = f"step {label}: {branchings:,} branchings over whole numbers"
+        if self.best is not None:
+            value = self.step.value(self.step.witness)
+            far = max(0.0, value - lowest)
+            words += f", best known {value:.6g}" + (f", at most {far:.2g} from the best" if np.isfinite(far) else "")
+        self.progress(words)
 
     def giving_way(self) -> Floats:
         """Return how early each whole number gives way where choices are equally good, from 0 to 1."""

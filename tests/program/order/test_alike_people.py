@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from kpiopt.program.order import branching
+from kpiopt.program.order.whole_numbers import solve_program
+from kpiopt.program.solver.answer import SolverOptions
 from kpiopt.run.run import Run
 from tests.from_text import run_of
+from tests.program.order.test_whole_numbers import program_of
 
 ORGANIZATION = """schema = 1
 name = "alike"
@@ -83,3 +86,14 @@ def test_the_plan_does_not_depend_on_the_order_of_people(tmp_path: Path, order: 
     second = run_of(tmp_path, organization(24) + "".join(rows))
     assert levels(first) == levels(second)
     assert targets(first) == targets(second)
+
+
+def test_a_long_search_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branching, "TOLD", 5)
+    (tmp_path / "s.toml").write_text(organization(10) + "".join(people(10)), "utf-8")
+    said: list[str] = []
+    solve_program(program_of(tmp_path / "s.toml"), SolverOptions(), said.append)
+    told = [words for words in said if "branchings over whole numbers" in words]
+    assert told
+    assert told[-1].startswith("step reference: ")
+    assert "at most" in told[-1]
