@@ -60,7 +60,9 @@ def _asked(before: float, target: float, kpi: Kpi) -> str:
 
 
 def moved_by(graph: CausalGraph, own: Floats, delta: Floats, node: int) -> tuple[float, list[Part]]:
-    """Return what a node's own effort and its direct causes add to its value, over all periods.
+    """Return what own effort at a node and below it and its direct causes add to its value, over all periods.
+
+    Causes are told by their KPI, those at units below together; an initiative that others decide about as well.
 
     Parameters
     ----------
@@ -71,18 +73,28 @@ def moved_by(graph: CausalGraph, own: Floats, delta: Floats, node: int) -> tuple
     """
     at = np.zeros(graph.n_nodes)
     at[node] = 1.0
-    counts = graph.sweep_back(at, graph.time_matrix)  # the node itself without periods
-    sums: dict[int, tuple[float, float]] = {}
-    edges = np.flatnonzero((counts[graph.head] != 0) & (graph.edge_kind != EdgeKind.TIME))
-    for edge in edges.tolist():
+    counts = graph.sweep_back(at, graph.roll_up_matrix)  # over units below and over time
+    between = ~np.isin(graph.edge_kind, [EdgeKind.TIME, EdgeKind.ROLL_UP])
+    found: dict[tuple[int, ...], tuple[int, float, float]] = {}
+    for edge in np.flatnonzero((counts[graph.head] != 0) & between).tolist():
         tail = int(graph.tail[edge])
         passed = float(counts[graph.head[edge]] * graph.coefficient[edge])
-        if graph.kind[tail] == NodeKind.KPI:  # what a cause does in its periods is told of it over the horizon
-            cause = int(graph.find_nodes(graph.unit[[tail]], int(graph.kpi[tail]))[0])
-        else:
-            cause = tail
-        coefficient, moved = sums.get(cause, (0.0, 0.0))
-        sums[cause] = coefficient + passed, moved + passed * float(delta[tail])
-    parts = [Part(n, graph.node_name(n), float(delta[n]), c, moved) for n, (c, moved) in sums.items()]
+        key, cause = _cause(graph, tail, int(graph.unit[node]))
+        first, coefficient, moved = found.get(key, (cause, 0.0, 0.0))
+        found[key] = first, coefficient + passed, moved + passed * float(delta[tail])
+    parts = [Part(n, graph.node_name(n), float(delta[n]), c, moved) for n, c, moved in found.values()]
     parts.sort(key=lambda part: (-abs(part.contribution), part.name))
     return float(counts @ np.where(graph.kind == NodeKind.FACTOR, 0.0, own)), parts
+
+
+def _cause(graph: CausalGraph, tail: int, unit: int) -> tuple[tuple[int, ...], int]:
+    """Return what a cause is told together with at a unit, and the node that stands for it."""
+    units, at = graph.scenario.units, int(graph.unit[tail])
+    is_inside = unit <= at < int(units.end[unit])
+    if graph.kind[tail] == NodeKind.KPI:  # what a cause does in its periods is told of it over the horizon
+        kpi = int(graph.kpi[tail])
+        mine, there = (int(graph.find_nodes(np.array([u]), kpi)[0]) for u in (unit, at))
+        return (0, kpi, is_inside), mine if is_inside and mine >= 0 else there
+    if graph.kind[tail] == NodeKind.INITIATIVE and units.home[at] != units.home[unit]:
+        return (1, int(graph.level_initiative[graph.level[tail]]), is_inside), tail
+    return (2, tail), tail

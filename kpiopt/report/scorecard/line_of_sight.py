@@ -171,31 +171,50 @@ def _plain(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def sight_map(source: ReportSource, nodes: Sequence[int], sights: Sequence[Sight]) -> StrategyMap | None:
-    """Return a small map: the unit's KPIs with its own values, and what they lead to, without anybody's values."""
-    scenario = source.scenario
-    kpis = list(scenario.kpis.values())
-    own = {kpis[int(source.graph.kpi[node])].id: node for node in nodes}
+def sight_map(
+    source: ReportSource, nodes: Sequence[int], sights: Sequence[Sight], every: Sequence[Sight] = ()
+) -> StrategyMap | None:
+    """Return a small map: the unit's KPIs with its own values, and what they lead to, without anybody's values.
+
+    Parameters
+    ----------
+    sights : sequence of Sight
+        Those that are told in words: their KPIs are on the map.
+    every : sequence of Sight
+        All of them: their arrows are drawn between KPIs that are on the map.
+    """
+    own = {list(source.scenario.kpis)[int(source.graph.kpi[node])]: node for node in nodes}
     cards: dict[str, Card] = {}
     arrows: dict[tuple[str, str], Arrow] = {}
     for sight, chains in _told(sights):
-        unit = int(source.graph.unit[own[sight.kpi.id]])
         for chain in chains:
-            before, moved = _own_card(source, own[sight.kpi.id]), 1.0
-            cards.setdefault(before.id, before)
-            for position, where, arrived in _stations(sight, chain):
-                if where == "elsewhere":
-                    continue
-                card = _card(kpis[position], where == "goal")
-                if where == "own":
-                    card = _own_card(source, source.graph.find_node(kpis[position].id, unit))
+            for before, card, size in _steps_on_map(source, own[sight.kpi.id], sight, chain):
+                cards.setdefault(before.id, before)
                 cards.setdefault(card.id, card)
-                if (before.id, card.id) not in arrows and before.id != card.id:
-                    arrows[before.id, card.id] = Arrow(before.id, card.id, arrived / moved, 0.25, tells_share=False)
-                before, moved = card, arrived
+                arrows.setdefault((before.id, card.id), Arrow(before.id, card.id, size, 0.25, tells_share=False))
+    for sight in every:
+        for chain in sight.chains:
+            for before, card, size in _steps_on_map(source, own[sight.kpi.id], sight, chain):
+                if before.id in cards and card.id in cards:
+                    arrows.setdefault((before.id, card.id), Arrow(before.id, card.id, size, 0.25, tells_share=False))
     if len(cards) < 2 or len(cards) > MOST_CARDS:
         return None
     return _as_map(source, list(cards.values()), list(arrows.values()))
+
+
+def _steps_on_map(source: ReportSource, node: int, sight: Sight, chain: Chain) -> Iterator[tuple[Card, Card, float]]:
+    """Yield what a chain draws, from card to card, and what one more at the first does at the second."""
+    unit, before, moved = int(source.graph.unit[node]), _own_card(source, node), 1.0
+    for position, where, arrived in _stations(sight, chain):
+        if where == "elsewhere":
+            continue
+        kpi = sight.kpis[position]
+        card = _card(kpi, where == "goal")
+        if where == "own":
+            card = _own_card(source, source.graph.find_node(kpi.id, unit))
+        if before.id != card.id:
+            yield before, card, arrived / moved
+        before, moved = card, arrived
 
 
 def _as_map(source: ReportSource, cards: Sequence[Card], arrows: Sequence[Arrow]) -> StrategyMap:

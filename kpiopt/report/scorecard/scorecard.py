@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kpiopt.errors import Problem, UsageError
-from kpiopt.graph import CausalGraph, NodeKind
+from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.initiative_use import runs_at
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.report.numbers import (
@@ -36,6 +36,8 @@ from kpiopt.simulation.odds import CERTAIN, Estimate
 from kpiopt.studies.explain import Part
 
 MOST_PARTS = 6
+LEAST_REST = 0.05
+"""Of a KPI's step: what is less is not told as rounding."""
 TINY = 1e-9
 WORDS = (
     ("target", "the value that is asked of you"),
@@ -129,13 +131,17 @@ def _headline(source: ReportSource, nodes: list[int]) -> str:
     asked = [n for n in nodes if source.targets[n] != source.graph.baseline[n]]
     if not asked:
         return "Nothing is asked of you beyond what is expected without new effort."
-    first = max(asked, key=lambda n: (_by_own_effort(source, n), abs(_growth(source, n))))
+    goals = {source.graph.goal_node(goal) for goal in source.scenario.goals.values()}
+    first = max(asked, key=lambda n: (n in goals, _by_own_effort(source, n), abs(_growth(source, n))))
     kpi, target = _kpi(source, first), float(source.targets[first])
     others = "1 more KPI" if len(asked) == 2 else f"{len(asked) - 1} more KPIs"
     more = f", and of {others}" if len(asked) > 1 else ""
     step = target_step(kpi, target)
     baseline = amount(float(source.graph.baseline[first]), "", step)
-    return f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, step)}{more}."
+    return (
+        f"A change is asked of {kpi.name}, from {baseline} to {amount(target, kpi.unit, step)}"
+        f"{' (a goal)' if first in goals and len(asked) > 1 else ''}{more}."
+    )
 
 
 def _by_own_effort(source: ReportSource, node: int) -> bool:
@@ -174,7 +180,7 @@ def _targets(source: ReportSource, nodes: list[int]) -> PageTable:
             _name(source, node), better, amount(baseline, kpi.unit, step), amount(target, kpi.unit, step),
             change(target - baseline, "%" if is_share else "", step),
             "" if is_share else change_of_target(target, baseline, kpi.unit, step),
-            odds.text if odds else "", _stopped(source, node, cell) if cell >= 0 else "",
+            odds.text if odds else "", _stopped(source, node, cell),
         ))  # fmt: skip
         if cell >= 0 and cells.is_locked[cell] and cells.lock_reason.get(cell):
             rows[-1] = (*rows[-1][:-1], f"fixed by a person: {cells.lock_reason[cell]}")
@@ -195,7 +201,10 @@ def _cushions(source: ReportSource, nodes: list[int]) -> Iterator[str]:
 
 def _stopped(source: ReportSource, node: int, cell: int) -> str:
     """Say what keeps a target from being larger, without naming others."""
-    cells = source.scenario.horizon
+    cells, graph = source.scenario.horizon, source.graph
+    below = graph.tail[(graph.head == node) & (graph.edge_kind == EdgeKind.ROLL_UP)]
+    if cell < 0:
+        return "adds up from your units" if len(below) else "follows from others"
     if cells.is_locked[cell]:
         return "fixed by a person"
     if not cells.has_decision[cell]:
@@ -218,7 +227,7 @@ def _why(source: ReportSource, nodes: list[int]) -> Iterator[PageSection]:
     """Return the line of sight to the goals, in words and on a small map."""
     every = all_sights(source, nodes)
     sights = largest(every)
-    found = sight_map(source, nodes, sights)
+    found = sight_map(source, nodes, sights, every)
     lines = list(dict.fromkeys(sight_sentences(sights, len(every) - len(sights))))
     if source.scenario.periods is not None and lines:
         lines.append("An improvement is meant over all periods: of what adds up by its season, of all else in each.")
@@ -243,26 +252,39 @@ def _moves(source: ReportSource, unit: int, nodes: list[int]) -> Iterator[PageSe
     rows = []
     own = source.graph.own_change(source.stretch, source.levels, executed=False)
     delta = source.expected - source.graph.baseline
+    known = set[str]()
+    effort_of = "your own effort" if source.scenario.units.end[unit] == unit + 1 else "effort in your units"
     for node in nodes:
         kpi, (effort, parts) = _kpi(source, node), moved_by(source.straight, own, delta, node)
         shown = []
         if effort:
-            shown.append(("your own effort", change(effort, kpi.unit), effort))
+            shown.append((effort_of, change(effort, kpi.unit), effort))
         for part in parts:
             told = _part(source, unit, node, part)
             if told and part.contribution:
                 shown.append((*told, part.contribution))
+        known |= {name for name, *_ in shown}
         shown.sort(key=lambda entry: -abs(entry[2]))
         rows += [(kpi.name, name, how, change(value, kpi.unit)) for name, how, value in shown[:MOST_PARTS]]
         if rest := [value for *_, value in shown[MOST_PARTS:]]:
             count = "1 smaller one" if len(rest) == 1 else f"{len(rest)} smaller ones together"
             rows.append((kpi.name, count, "", change(sum(rest), kpi.unit)))
-    rows += list(_initiatives_for_others(source, unit, nodes, {name for _, name, *_ in rows}))
+        rows += list(_rest(source, node, sum(value for *_, value in shown)))
+    rows += list(_initiatives_for_others(source, unit, nodes, known))
     rows += list(_initiatives_not_taken(source, unit))
     if rows:
         columns = ("your KPI", "what moves it", "in the plan", "adds to your KPI")
         yield PageSection("What moves it", blocks=[PageTable("Actions and causes", columns, rows, 2,
                                                              note=_hours(source, unit))])  # fmt: skip
+
+
+def _rest(source: ReportSource, node: int, told: float) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what a target asks beyond what moves it: a cushion, rounding."""
+    kpi, target = _kpi(source, node), float(source.targets[node])
+    rest = target - float(source.graph.baseline[node]) - told
+    if abs(rest) > LEAST_REST * (kpi.step or max(abs(told), TINY)):
+        cushion = math.isfinite(float(source.cushion[node]))
+        yield kpi.name, "a cushion, and rounding" if cushion else "rounding", "", change(rest, kpi.unit)
 
 
 def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, str] | None:
@@ -271,16 +293,18 @@ def _part(source: ReportSource, unit: int, node: int, part: Part) -> tuple[str, 
     kind = graph.kind[part.node]
     if kind == NodeKind.FACTOR:
         return list(scenario.factors.values())[graph.factor[part.node]].name, "outside influence"
-    is_own = scenario.units.home[graph.unit[part.node]] == unit
+    at = int(graph.unit[part.node])
+    is_own = scenario.units.home[at] == unit
+    elsewhere = "below you" if unit <= at < scenario.units.end[unit] else "elsewhere"
     if kind == NodeKind.INITIATIVE:
         initiative = list(scenario.initiatives.values())[graph.level_initiative[graph.level[part.node]]]
-        level = f"{amount(part.change)} of {amount(initiative.maximum)}" if is_own else "decided elsewhere"
+        level = f"{amount(part.change)} of {amount(initiative.maximum)}" if is_own else f"decided {elsewhere}"
         begun = scenario.period_name(int(graph.period[part.node])) if is_own else None
         return initiative.name, f"{level}, begun in {begun}" if begun else level
     if graph.kpi[part.node] == graph.kpi[node]:
         return None
     kpi = _kpi(source, part.node)
-    return kpi.name, change(part.change, kpi.unit) if is_own else "elsewhere in the organization"
+    return kpi.name, change(part.change, kpi.unit) if is_own else f"{elsewhere} in the organization"
 
 
 def _initiatives_for_others(

@@ -11,8 +11,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from kpiopt.report.page.page import PageTable
 from kpiopt.report.page.source import ReportSource, source_of_run
 from kpiopt.report.scorecard.line_of_sight import all_sights, largest, sight_map, sight_sentences
+from kpiopt.report.scorecard.scorecard import build_scorecard
 from tests.from_text import run_of
 from tests.report.organizations import SPREAD
 
@@ -105,3 +107,46 @@ def test_words_and_map_go_the_same_ways(unit):
             told.add((before, after, up == sign))
             before, sign = after, up
     assert told == arrows
+    every = all_sights(found, nodes)
+    more = sight_map(found, nodes, sights, every)
+    assert more is not None and [c.id for c in more.cards] == [c.id for c in drawn.cards]
+    assert {(a.cause, a.effect) for a in more.arrows} >= {(a.cause, a.effect) for a in drawn.arrows}
+
+
+def test_arrows_between_cards_are_those_of_every_way(tmp_path):
+    """Ann's Repair acts on her Renewals, her Complaints and her Visits: all three arrows stand where the cards do."""
+    found = source()
+    nodes = own_nodes(found.scenario.units.position["ann"])
+    every = all_sights(found, nodes)
+    drawn = sight_map(found, nodes, largest(every), every)
+    assert drawn is not None
+    own = {a.effect for a in drawn.arrows if a.cause == "kpi.own.repair"}
+    cards = {card.id for card in drawn.cards}
+    assert own == {f"kpi.own.{kpi}" for kpi in ("visits", "renewal", "complaints")} & cards and len(own) >= 2
+
+
+@pytest.mark.parametrize("unit", ["co", "north", "south", "ann", "bob", "cyd"])
+def test_what_moves_a_kpi_adds_up_to_what_is_asked(unit):
+    found, scenario = source(), source().scenario
+    page = build_scorecard(found, scenario.units.position[unit])
+    blocks = [b for s in page.sections for b in s.blocks if isinstance(b, PageTable)]
+    asked = next(b for b in blocks if b.title == "What is asked of you")
+    moved = next(b for b in blocks if b.title == "Actions and causes")
+    kpis = {k.name: k for k in scenario.kpis.values()}
+    told = {}
+    for name, _, _, size in moved.rows:
+        if name:
+            told[name] = told.get(name, 0.0) + float(size.split()[0].replace(",", ""))
+    for row in asked.rows:
+        node = found.graph.find_node(kpis[row[0]].id, unit)
+        change = float(found.targets[node] - found.graph.baseline[node])
+        step = kpis[row[0]].step or abs(change) / 100
+        assert told.get(row[0], 0.0) == pytest.approx(change, rel=0.004, abs=0.06 * step), row[0]
+        assert row[-1], row[0]  # why not more
+
+
+def test_the_headline_names_a_goal_first():
+    found = source()
+    assert "A change is asked of Complaints, from 60 to" in build_scorecard(found, 0).headline
+    north = build_scorecard(found, found.scenario.units.position["north"]).headline
+    assert "A change is asked of Visits, from 910 to" in north and "(a goal)" in north
