@@ -27,11 +27,13 @@ from kpiopt.scenario.scenario import Floats
 from kpiopt.simulation.odds import FEW, GRID_VARIANCE, student
 from kpiopt.studies.bends import MOST_BENDS, Shown, bend_nodes
 from kpiopt.studies.in_reach import without_idle_bounds
-from kpiopt.studies.levers import Lever, LeverEffects, find_levers, lever_settings, measure_levers
+from kpiopt.studies.levers import MOST_DRAWS, Lever, LeverEffects, find_levers, lever_settings, measure_levers
 
 MOST_BYTES = 2_600_000
 """Of the vectors of effects, as they stand in the page."""
 MOST_LEVERS, MOST_LEVERS_BY_PERIOD, MOST_TRIES = 120, 240, 24
+LIGHT = 50_000_000
+"""Numbers that the levers of a page take where every run's page has them."""
 LARGEST = 32767
 TINY = 1e-12
 
@@ -95,6 +97,15 @@ def _moved_graph(source: ReportSource) -> tuple[CausalGraph, tuple[Lever, ...]]:
         if len(bend_nodes(more)) <= MOST_BENDS:
             chosen, graph = [*chosen, lever], more
     return graph, tuple(chosen)
+
+
+def are_light(source: ReportSource) -> bool:
+    """Return whether levers take so little that every run's page has them: about a fifth of a second."""
+    graph, settings = source.graph, source.scenario.simulation
+    if source.simulation is None or not source.scenario.goals:
+        return False
+    sweeps = min(_count(source), MOST_LEVERS) + min(len(bend_nodes(graph)), MOST_BENDS)
+    return (graph.n_nodes + len(graph.tail)) * sweeps * min(settings.draws, MOST_DRAWS) <= LIGHT
 
 
 def why_no_levers(source: ReportSource) -> str:

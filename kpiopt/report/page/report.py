@@ -25,8 +25,10 @@ MOST_ARROWS = 300
 
 
 def render_report(source: ReportSource) -> str:
-    """Return the report as one HTML document, its map without levers."""
-    return render_page(build_report(source))
+    """Return the report as one HTML document, its map with levers where they are found out at once."""
+    from kpiopt.report.page.levers import are_light
+
+    return render_page(build_report(source, levers=are_light(source)))
 
 
 def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[PageSection] = ()) -> Page:
@@ -46,6 +48,8 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
 
         moved = lever_data(source, found)
         why = why_no_levers(source) if moved is None else ""
+    elif source.simulation is not None and source.scenario.goals:
+        why = f"What happens when an action is taken: kpiopt report {source.name} writes this page with levers."
     drawn = source.document["simulation"]
     draws = f" · {drawn['draws']:,} draws, seed {drawn['seed']}" if drawn else ""
     variant = f" · variant {source.scenario.variant}" if source.scenario.variant else ""

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.report.numbers import amount, gap_words, goal_amounts
 from kpiopt.report.page.goals import headline
 from kpiopt.report.page.report import build_report, render_report
-from kpiopt.report.page.source import source_of_kept
+from kpiopt.report.page.source import source_of_kept, source_of_run
 from kpiopt.runs.stored_run import read_run
 from kpiopt.simulation.odds import Estimate
 from tests.report.organizations import HOSTILE, write_scorecard
@@ -198,3 +199,17 @@ def test_more_of_what_is_used_up_is_advised_only_where_something_is(solved):
             assert ("more of what is used up" in headline(source)) == binds
             idle = replace(source, document=source.document | {"limits": []})
             assert headline(idle).endswith(" A lower target would raise the odds.")
+
+
+def test_every_runs_page_has_levers_or_says_how_to_get_them(monkeypatch):
+    from kpiopt.report.page import levers
+
+    run = kpiopt.solve("scenarios/hand-solved.toml", overrides=("simulation.draws=64",))
+    source = source_of_run(run, "hand-12345678")
+    page = render_report(source)
+    assert 'id="lever-data"' in page and "kpiopt report hand-12345678" not in page
+    monkeypatch.setattr(levers, "LIGHT", 0)
+    page = render_report(source)
+    assert 'id="lever-data"' not in page
+    assert "kpiopt report hand-12345678 writes this page with levers" in page
+    assert "All levers" not in page and "Back to the plan" not in page
