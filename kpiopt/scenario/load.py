@@ -29,6 +29,7 @@ from kpiopt.scenario.checks.idle import check_idle
 from kpiopt.scenario.checks.limits import LimitChecks
 from kpiopt.scenario.checks.measures import MeasureChecks
 from kpiopt.scenario.checks.names import check_letter_case, check_overrides, check_relax, check_variant_names
+from kpiopt.scenario.checks.never import check_never
 from kpiopt.scenario.checks.outliers import check_outliers
 from kpiopt.scenario.checks.percent_formats import PercentFormats
 from kpiopt.scenario.checks.reconciliation import check_reconciliation
@@ -373,6 +374,7 @@ def _check(
     check_overrides(findings, {"unit": resolved.rows, "cell": found.table.rows})
     check_variant_names(findings)
     check_idle(findings, model, scenario)
+    check_never(findings, model, scenario, found.roll_up)
     check_asked(findings, model)
     check_sweep(findings, scenario)
     _check_baselines(findings, scenario, found)

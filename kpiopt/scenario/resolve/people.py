@@ -48,6 +48,11 @@ def resolve_people(
             fix, path = "give units a column head_count, or remove per_head", ("capacity", resource, "per_head")
             findings.at("E-unknown-resource", message, path, rule=rule, fix=fix, key=True, kind=ModelError)
             continue
+        if not np.any(here) and findings.is_whole("unit", "units"):
+            message = f"no unit without an amount of its own has a head count for the capacity of '{resource}'"
+            rule, fix = "capacity is heads x per_head", "give units a column head_count, or remove per_head"
+            path = ("capacity", resource, "per_head")
+            findings.at("W-no-effect", message, path, rule=rule, fix=fix, key=True)
         season = shares_of_capacity(model, resource)
         each = people.present(entry.attrition or 0.0) * season  # (n_units, T)
         amount = people.count * people.availability * float(entry.per_head or 0.0) * entry.scale * each.sum(axis=1)
