@@ -12,7 +12,7 @@ from kpiopt.scenario.links import Factor, Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.resolve.by_period import with_cells
 from kpiopt.scenario.roll_up import build_roll_up
-from kpiopt.scenario.scenario import Cells, Floats, Kpi, Scenario, Uncertainty, Units
+from kpiopt.scenario.scenario import Cells, Kpi, Scenario, Uncertainty, Units
 
 
 def canonical(path: str, known: Container[str]) -> str | None:
@@ -124,22 +124,14 @@ def follow_baselines(scenario: Scenario) -> Scenario:
 
 
 def _with_growth(scenario: Scenario) -> Scenario:
-    """Apply the guardrails that are shares of the baseline: to cells with a decision, and to totals."""
-    cells, totals = scenario.stated, scenario.totals
+    """Apply the guardrails that are shares of the baseline to cells with a decision."""
+    cells = scenario.stated
     if cells.growth is None or np.all(np.isnan(cells.growth)):
         return scenario
-    ends = cells.growth * np.abs(cells.baseline)
-    moved = np.where(cells.has_decision, ends, np.nan)
-    low, high = _boxes(moved, cells.min_stretch, cells.max_stretch)
-    of_totals = np.where(np.isnan(cells.lock), ends, np.nan)[:, totals.cell]
-    bottom, top = _boxes(of_totals, totals.low, totals.high)
-    cells = replace(cells, min_stretch=low, max_stretch=high)
-    return with_cells(replace(scenario, totals=replace(totals, low=bottom, high=top)), cells)
-
-
-def _boxes(ends: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return ranges with other ends where these are given, (2, n) float, NaN elsewhere."""
-    return closed(*(np.where(np.isnan(end), side, end) for end, side in zip(ends, (low, high), strict=True)))
+    moved = np.where(cells.has_decision, cells.growth * np.abs(cells.baseline), np.nan)
+    sides = zip(moved, (cells.min_stretch, cells.max_stretch), strict=True)
+    low, high = closed(*(np.where(np.isnan(end), side, end) for end, side in sides))
+    return with_cells(scenario, replace(cells, min_stretch=low, max_stretch=high))
 
 
 def _fix_kpi(kpi: Kpi, fixed: Callable[[str, Quantity], Quantity]) -> Kpi:

@@ -107,13 +107,13 @@ def test_what_is_read_again_and_what_is_changed_in_memory_come_together():
     assert np.array_equal(changed.cells.max_stretch, 0.5 * inputs.scenario.cells.max_stretch)
 
 
-def test_a_baseline_takes_along_totals_ranges_and_all_that_is_rolled_up(tmp_path):
+def test_a_baseline_takes_along_ranges_and_all_that_is_rolled_up_and_leaves_what_totals_say(tmp_path):
     (tmp_path / "s.toml").write_text(TOTALS)
     inputs = Inputs(kpiopt.load(tmp_path / "s.toml"))
     changed = inputs.written({"cell.a/sales.baseline": 200})
     read = kpiopt.load(tmp_path / "s.toml", overrides=['cell."a/sales".baseline=200'])
-    assert same(changed.totals, read.totals) and changed.totals.high.tolist() == [15.0 + 15.0]
-    assert same(changed.cells, read.cells)
+    assert same(changed.totals, read.totals) and changed.totals.high.tolist() == [15.0]
+    assert same(changed.cells, read.cells) and changed.cells.max_stretch.max() == 20.0
 
 
 TOTALS = """
@@ -136,6 +136,7 @@ baseline = 100
 [cell."b/sales"]
 baseline = 100
 [cell."top/sales"]
+max_stretch = 15
 """
 
 
