@@ -162,3 +162,48 @@ def test_the_same_plan_for_any_order_of_the_file(tmp_path):
     texts = head + "".join(pairs) + rest, turned
     one, other = (kpiopt.solve(loaded(tmp_path, text), simulate=False) for text in texts)
     assert sorted(one.plan.levels.tolist()) == pytest.approx(sorted(other.plan.levels.tolist()), rel=1e-9)
+
+
+BESIDE = """
+schema = 1
+name = "beside"
+[unit.org]
+[kpi.a]
+baseline = 100
+drivers.f = 1
+[kpi.b]
+baseline = 100
+[factor.f]
+value = { discrete = [[-5, 0.5], [5, 0.5]] }
+[goal.a]
+target = 105
+[goal.b]
+target = 105
+[initiative.x]
+max = 20
+uses.cash = 10
+effects = { a = 1, b = 1 }
+[budget.cash]
+limit = 500
+"""
+ONLY_A = '[odds]\ngoals = ["a"]\n'
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["", ONLY_A + "p_min = 0.8\n", ONLY_A + '[decide]\norder = ["odds", "goals", "cost"]\n'],
+)
+def test_goals_beside_promises_stay_goals_of_plan_values(tmp_path, more):
+    """In the low draw a needs 10 of x, which b does not; what nothing is promised of has no draws."""
+    text = BESIDE + more if more else BESIDE.replace("[goal.a]", "[goal.a]\np_min = 0.8")
+    run = kpiopt.solve(loaded(tmp_path, text), simulate=False)
+    assert cost_of(run) == pytest.approx(100.0)
+    assert all(goal.met for goal in run.goals) and all(promise.is_kept for promise in run.promises)
+
+
+def test_few_draws_of_any_spread_leave_goals_beside_promises_as_they_are(tmp_path):
+    text = BESIDE.replace("{ discrete = [[-5, 0.5], [5, 0.5]] }", "{ normal = [0, 5] }")
+    text = text.replace("[goal.a]", "[goal.a]\np_min = 0.8") + "[odds]\ndraws = 64\n"
+    run = kpiopt.solve(loaded(tmp_path, text), simulate=False)
+    (promise,) = run.promises
+    assert promise.is_kept and all(goal.met for goal in run.goals)

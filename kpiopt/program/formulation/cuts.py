@@ -91,7 +91,8 @@ def build_cut(
     stretch[cell] = at[0]
     cells, level = draws.effects(stretch, at[1], share)
     if mean is None:
-        mean = float(np.sum(share * draws.margins(stretch, at[1])))
+        own = promise.goals  # margins of goals that nothing is promised of are not there
+        mean = float(np.sum(share[own] * draws.margins(stretch, at[1])[own]))
     return Cut(position, weight, counted, cells[cell], level, mean - dot(cells[cell], at[0]) - dot(level, at[1]), *at)
 
 
