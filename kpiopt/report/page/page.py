@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST, PRINTED = 0.79, 1.4, 0.75
 """Maps are shown at this share of their size at least and at most, and on paper; smaller places scroll sideways."""
 MOST_HUNDREDS = 40
+TALL = 0.8
 MOST_ROWS = 24
 """Further rows of a table are folded."""
 NARROW_LETTERS = 62
@@ -188,6 +189,7 @@ def _template() -> Template:
     environment.finalize = _readable
     environment.filters["picture"] = _as_picture
     environment.filters["readable"] = _readable_width
+    environment.filters["tall"] = is_tall
     return environment.get_template("page.html")
 
 
@@ -214,6 +216,12 @@ def _as_picture(value: object) -> Any:
     from markupsafe import Markup, escape
 
     return Markup(value) if isinstance(value, Svg) else escape(value)
+
+
+def is_tall(picture: Svg) -> bool:
+    """Whether a picture has many rows, so that it is as high as wide or higher: on paper it needs more of a page."""
+    width, height = picture.partition('viewBox="0 0 ')[2].partition('"')[0].split()
+    return float(height) > TALL * float(width)
 
 
 def _readable_width(picture: Svg) -> str:

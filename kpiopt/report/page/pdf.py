@@ -12,7 +12,7 @@ from kpiopt.errors import printable
 from kpiopt.report.charts.frame import chart_style
 from kpiopt.report.charts.heat import shade_style
 from kpiopt.report.drawing.svg import Svg, draw
-from kpiopt.report.page.page import Block, Page, PageMap, PageTable, template_text
+from kpiopt.report.page.page import Block, Page, PageMap, PageTable, is_tall, template_text
 from kpiopt.report.strategy_map.drawing import map_style
 from kpiopt.report.strategy_map.export import typeset
 
@@ -82,7 +82,8 @@ def _block(block: Block, name: str, folder: Path, style: Svg) -> dict[str, Any]:
     (folder / name).write_text(f"{head}{mark}{style}{rest}", "utf-8")
     note = "" if isinstance(block, PageMap) else block.note
     return {"kind": block.kind, "title": printable(block.title) or "picture", "caption": printable(block.caption),
-            "picture": name, "note": printable(note), "full": isinstance(block, PageMap) or block.full}  # fmt: skip
+            "picture": name, "note": printable(note), "full": isinstance(block, PageMap) or block.full,
+            "tall": not isinstance(block, PageMap) and is_tall(svg)}  # fmt: skip
 
 
 def _without_title(svg: str) -> str:

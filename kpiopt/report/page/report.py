@@ -21,7 +21,7 @@ from kpiopt.report.strategy_map.content import StrategyMap
 from kpiopt.report.strategy_map.drawing import arrow_text, draw_map
 from kpiopt.report.strategy_map.selection import fold_large
 
-MOST_ARROWS = 300
+MOST_ARROWS, MOST_BRIEF = 300, 10
 
 
 def render_report(source: ReportSource) -> str:
@@ -57,7 +57,9 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     promised = [section for section in (promises_section(source),) if section]
     by_period = [periods_section(source)] if source.scenario.periods is not None else []
     goals = goals_section(source)
+    limits, money = limits_section(source), money_section(source)
     first = [replace(block, only="paper") for block in goals.blocks if isinstance(block, PageTable)]
+    first += _in_brief(limits, "Limits, ", MOST_BRIEF - len(source.document["goals"]))
     pictures = [replace(block, only="screen") if isinstance(block, PageTable) else block for block in goals.blocks]
     sections = (
         PageSection(cards=tiles(source), blocks=[*first, map_block(found, moved, why)]),
@@ -65,8 +67,8 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
         *promised,
         *by_period,
         cascade_section(source),
-        limits_section(source),
-        money_section(source),
+        limits,
+        money,
         *beside,
         *more,
         assumptions_section(source),
@@ -77,6 +79,13 @@ def build_report(source: ReportSource, *, levers: bool = False, more: Sequence[P
     data = {"lever-data": moved} if moved else {}
     scripts = ("map.js", "levers.js") if moved else ("map.js",)
     return Page(f"{source.scenario.name}: target plan", subtitle, said, headline(source), data, scripts)
+
+
+def _in_brief(section: PageSection, title: str, most: int) -> list[PageTable]:
+    """Return the table of a section for the first page on paper, where what it shows at once is short."""
+    tables = [block for block in section.blocks if isinstance(block, PageTable) and block.title.startswith(title)]
+    brief = [replace(t, only="paper", rows=t.rows[: t.shown], shown=None, note="") for t in tables]
+    return [table for table in brief if 0 < len(table.rows) <= most]
 
 
 def render_map_page(found: StrategyMap) -> str:

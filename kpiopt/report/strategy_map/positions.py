@@ -27,7 +27,8 @@ LEFT = 60.0
 RIGHT = 14.0
 TOP = 62.0
 FOOT = 10.0
-CHANNEL = 37.0
+CHANNEL, NAME = 37.0, 14.0
+"""Room between rows for arrows, and so much more where groups begin below, whose names stand there."""
 BAND_TOP, BAND_BOTTOM, BETWEEN_BANDS = 32.0, 15.0, 14.0
 
 
@@ -181,14 +182,17 @@ def _place_down(
     sizes = [0.0] * rows.count
     for card in found.cards:
         sizes[rows.of_card[card.id]] = max(sizes[rows.of_card[card.id]], heights[card.id])
-    tops: list[float] = []
+    first = {g.id: min(rows.of_card[c.id] for c in found.cards if c.group == g.id) for g in found.groups if g.name}
+    tops, named = list[float](), set(first.values())
     bands, y = [], TOP
     for band in range(len(found.bands)):
         start = y
         y += BAND_TOP
         for row in range(rows.first[band], rows.first[band + 1]):
             tops.append(y)
-            y += sizes[row] + (CHANNEL if row + 1 < rows.first[band + 1] else 0.0)
+            y += sizes[row] + (
+                (CHANNEL + (NAME if row + 1 in named else 0.0)) if row + 1 < rows.first[band + 1] else 0.0
+            )
         y += BAND_BOTTOM
         bands.append((start, y - start))
         y += BETWEEN_BANDS

@@ -18,6 +18,11 @@ NAMES_RIGHT = 40.0
 """Where the names of perspectives end."""
 STEP = 13.0
 TIP = 7.0
+FLAT, NEAR, LANE = 24.0, 12.0, 7.0
+"""How far a bend goes across to have a lane of its own, how near others are told apart, and how far lanes are."""
+
+Place = tuple[float, float]
+Leg = tuple[Place, Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
     ports = _spread(list(_ports(found, layout)), layout, labels)
     above = {card.id: layout.groups[card.group].y for card in found.cards if card.id in labels}
     aside = _clear_of_names(found, layout)
-    routes = []
+    names = [(b.x, group_label(g, b)[1], b.y) for g in found.groups if g.name for b in [layout.groups[g.id]]]
+    routes, ways, ends = list[Route | None](), list[list[Leg]](), list[str]()
     for i, arrow in enumerate(found.arrows):
         chain = layout.chains.of_arrow[i]
         start, end = layout.cards[arrow.cause], layout.cards[arrow.effect]
@@ -65,6 +71,8 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
         x1, x2 = ports[i, arrow.cause], ports[i, arrow.effect]
         if row[arrow.cause] == row[arrow.effect]:
             routes.append(_beside(start, end, x1, x2))
+            ways.append([])
+            ends.append("")
             continue
         up = row[arrow.cause] > row[arrow.effect]
         y1, y2 = (start.y, end.bottom) if up else (start.bottom, end.y)
@@ -77,8 +85,60 @@ def route_arrows(found: StrategyMap, layout: Layout) -> list[Route]:
             stops.insert(0, (x1, y1, above[arrow.cause]))
         elif not up and (stops[-1][2] if stops else y1) < above.get(arrow.effect, -1.0):
             stops.append((x2, above[arrow.effect], y2 + tip))
-        routes.append(Route(_through((x1, y1), stops, (x2, y2 + tip)), _tip(x2, y2, up=up)))
-    return routes
+        routes.append(None)
+        ways.append([_over_names(leg, k, names) for k, leg in enumerate(_legs((x1, y1), stops, (x2, y2 + tip)))])
+        ends.append(_tip(x2, y2, up=up))
+    lanes = _lanes(ways)
+    return [
+        route or Route(_through(way, [lanes.get((i, k)) for k in range(len(way))]), tip)
+        for i, (route, way, tip) in enumerate(zip(routes, ways, ends, strict=True))
+    ]
+
+
+def _legs(start: Place, stops: list[tuple[float, float, float]], end: Place) -> list[Leg]:
+    """Return the bends of a way, between its straight parts."""
+    places, legs = [start], []
+    for middle, entry, leave in stops:
+        legs.append((places[-1], (middle, entry)))
+        places.append((middle, leave))
+    return [*legs, (places[-1], end)]
+
+
+def _over_names(leg: Leg, place: int, names: list[tuple[float, float, float]]) -> Leg:
+    """Begin a bend upwards only above the names of groups that it would pass behind."""
+    (x, y), (to, end) = leg
+    if place and end < y and abs(to - x) >= FLAT:
+        over = [top for left, right, top in names if end < top < y <= top + NAME_HIGH and min(x, to) < right
+                and left < max(x, to)]  # fmt: skip
+        y = min([y, *over])
+    return (x, y), (to, end)
+
+
+def _lanes(ways: list[list[Leg]]) -> dict[tuple[int, int], float]:
+    """Return the height of the flat part of bends that would lie on each other: apart, ordered so that few cross."""
+    flat = {}
+    for i, way in enumerate(ways):
+        for k, (a, b) in enumerate(way):
+            if abs(a[0] - b[0]) >= FLAT:
+                flat[i, k] = (a, b) if a[1] >= b[1] else (b, a)  # from below to above
+    left, found = sorted(flat, key=lambda at: flat[at][0][1] + flat[at][1][1]), dict[tuple[int, int], float]()
+    while left:
+        (below, above), together = flat[left[0]], []
+        middle = 0.5 * (below[1] + above[1])
+        for at in left:
+            (low, high) = flat[at]
+            if 0.5 * (low[1] + high[1]) - middle < NEAR and high[1] < middle < low[1]:
+                together.append(at)
+        left = [at for at in left if at not in together]
+        right = sorted((at for at in together if flat[at][1][0] > flat[at][0][0]), key=lambda at: flat[at][0][0])
+        back = sorted((at for at in together if at not in right), key=lambda at: -flat[at][0][0])
+        ordered = [*back, *right]
+        top = max(flat[at][1][1] for at in together)
+        lowest = min(0.5 * (flat[at][0][1] + flat[at][1][1]) for at in together)  # names of groups stand below it
+        apart = min(LANE, max(0.0, lowest - top - 3.0) / max(1, len(ordered) - 1))
+        for n, at in enumerate(ordered):
+            found[at] = lowest + (n + 1 - len(ordered)) * apart
+    return found
 
 
 def _ports(found: StrategyMap, layout: Layout) -> Iterator[_Port]:
@@ -145,21 +205,20 @@ def _spread(ports: list[_Port], layout: Layout, labels: dict[str, float]) -> dic
     return places
 
 
-def _through(start: tuple[float, float], stops: list[tuple[float, float, float]], end: tuple[float, float]) -> str:
+def _through(legs: list[Leg], lanes: list[float | None]) -> str:
     """Return a path with upright tangents: straight through rows, bent between them."""
-    (x, y), text = start, f"M{number(start[0])} {number(start[1])}"
-    for middle, entry, leave in stops:
-        text += _bend((x, y), (middle, entry)) + f"V{number(leave)}"
-        x, y = middle, leave
-    return text + _bend((x, y), end)
+    text = f"M{number(legs[0][0][0])} {number(legs[0][0][1])}"
+    for k, ((a, b), lane) in enumerate(zip(legs, lanes, strict=True)):
+        text += (f"V{number(a[1])}" if k else "") + _bend(a, b, lane)
+    return text
 
 
-def _bend(a: tuple[float, float], b: tuple[float, float]) -> str:
+def _bend(a: Place, b: Place, lane: float | None) -> str:
     if a == b:
         return ""
     if abs(a[0] - b[0]) < 0.5:
         return f"L{number(b[0])} {number(b[1])}"
-    middle = 0.5 * (a[1] + b[1])
+    middle = 0.5 * (a[1] + b[1]) if lane is None else lane
     return f"C{number(a[0])} {number(middle)} {number(b[0])} {number(middle)} {number(b[0])} {number(b[1])}"
 
 

@@ -10,7 +10,7 @@ from kpiopt.report.strategy_map.collect import MapSource, collect_map
 from kpiopt.report.strategy_map.content import Arrow, Band, Card, Group, StrategyMap
 from kpiopt.report.strategy_map.order import _crossings
 from kpiopt.report.strategy_map.positions import lay_out_map
-from kpiopt.report.strategy_map.routes import group_label, route_arrows
+from kpiopt.report.strategy_map.routes import _lanes, _over_names, group_label, route_arrows
 from kpiopt.report.strategy_map.rows import MOST_ROWS, assign_rows
 from kpiopt.report.strategy_map.selection import fold_by_objective
 from kpiopt.scenario.load import load_scenario
@@ -176,3 +176,17 @@ def test_no_arrow_passes_behind_the_name_of_its_own_tall_group(name):
             if own and not any(e.x < end and box.x < e.right and 0 < e.y - box.y < 28 for e in ends):
                 behind = [p for p in points_of(route.line) if box.x + 5 < p[0] < end and box.y + 4 < p[1] < box.y + 20]
                 assert len(behind) < 8, (arrow.cause, arrow.effect, group.name)  # its corner may be touched
+
+
+def test_bends_that_would_lie_on_each_other_have_lanes():
+    """Three arrows across one channel: their flat parts are apart, in the order in which they do not cross."""
+    ways = [[((x, 100.0), (x + 300.0, 60.0))] for x in (10.0, 30.0, 50.0)]
+    lanes = [_lanes(ways)[i, 0] for i in range(3)]
+    assert lanes == sorted(lanes) and min(b - a for a, b in itertools.pairwise(lanes)) >= 5.0
+    assert all(60.0 < lane <= 80.0 for lane in lanes)
+
+
+def test_a_bend_begins_above_the_name_that_it_would_pass_behind():
+    names = [(50.0, 150.0, 80.0)]
+    assert _over_names(((40.0, 104.0), (300.0, 60.0)), 1, names) == ((40.0, 80.0), (300.0, 60.0))
+    assert _over_names(((40.0, 104.0), (45.0, 60.0)), 1, names) == ((40.0, 104.0), (45.0, 60.0))
