@@ -21,7 +21,7 @@ def check_assign(findings: Findings, model: ScenarioDocument, units: Units, foun
     for name, entry in model.assign.items():
         path: KeyPath = ("assign", name)
         chosen = selector.units_of(entry.where, (*path, "where"))
-        asks = (entry.kpis is not None and entry.kpis[1] > 0) or entry.least_weight is not None
+        asks = entry.kpis is not None or entry.least_weight is not None
         if not asks:
             message, fix = (
                 f"assign '{name}' asks for nothing",

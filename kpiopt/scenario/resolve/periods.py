@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -186,11 +187,17 @@ def _check_names(findings: Findings, model: ScenarioDocument, names: tuple[str, 
         return False
     twice = sorted({name for name in names if names.count(name) > 1})
     odd = [name for name in names if "/" in name]
-    for bad, why in ((twice, "stands twice"), (odd, "contains '/'")):
+    plain = [unicodedata.normalize("NFKC", name).strip().casefold() for name in names]
+    alike = [name for i, name in enumerate(names) if plain[i] in plain[:i] and name not in twice]
+    for bad, why in (
+        (twice, "stands twice"),
+        (odd, "contains '/'"),
+        (alike, "differs from another by spaces or letter case alone"),
+    ):
         if bad:
             rule = 'periods have names of their own; what happens in one is named "unit/kpi/period"'
             findings.at("E-period-name", f"the period '{bad[0]}' {why}", path, rule=rule, fix="rename it")
-    return not twice and not odd
+    return not twice and not odd and not alike
 
 
 def _check_kind(findings: Findings, key: str, entry: KpiEntry) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kpiopt.errors import Problem
 from kpiopt.graph import CausalGraph
 from kpiopt.reading.document import Document
+from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.scenario import Integers, Scenario
 from kpiopt.studies.lint.units_of_measure import AROUND_THE_CLOCK, AT_WORK, Measures, UnreadableUnit
 
@@ -32,7 +33,8 @@ def lint_map(graph: CausalGraph, document: Document) -> tuple[Problem, ...]:
     """
     lint = _Lint(graph, document)
     parts = (
-        lint.objectives(), lint.kpis_without_lever(), lint.goals_without_lever(), lint.balance(), lint.loads(),
+        lint.objectives(), lint.kpis_without_lever(), lint.goals_without_lever(),
+        lint.effects_for_worse(), lint.balance(), lint.loads(),
         lint.units_without_sight(), lint.measures(),
     )  # fmt: skip
     return tuple(problem for part in parts for problem in part)
@@ -85,10 +87,26 @@ class _Lint:
         """Goals that no decision reaches."""
         reached = self._downstream(self._decisions)
         for goal in self.scenario.goals.values():
-            if not reached[self.graph.find_node(goal.kpi, goal.unit)]:
+            if not reached[self.graph.goal_node(goal)]:
                 why = "whatever is planned, this goal is as near or as far as before"
                 fix = f"draw what drives {goal.kpi}, give its cells a max_stretch, or take the goal out"
                 yield self._at("L-goal-fixed", f"no decision reaches goal '{goal.id}'", why, fix, "goal", goal.id)
+
+    def effects_for_worse(self) -> Iterator[Problem]:
+        """Initiatives that take a KPI with a goal the wrong way while they better another."""
+        wanted = {goal.kpi for goal in self.scenario.goals.values()}
+        for initiative in self.scenario.initiatives.values():
+            signs = {e.kpi: e.slope * self.scenario.kpis[e.kpi].sign for e in initiative.effects}
+            if all(sign <= 0.0 for sign in signs.values()):
+                continue  # plain `check` asks
+            for kpi in [k for k, sign in signs.items() if sign < 0.0 and k in wanted]:
+                why = "an effect is the change of the KPI: below 0 where less is wanted"
+                better = "higher" if self.scenario.kpis[kpi].sign > 0 else "lower"
+                message = (
+                    f"initiative '{initiative.id}' makes '{kpi}' worse, of which {better} is better and a goal asks"
+                )
+                fix = "turn the sign, if it is not meant as the price of what gets better"
+                yield self._at("L-sign", message, why, fix, "initiative", initiative.id, "effects", kpi)
 
     def balance(self) -> Iterator[Problem]:
         """Causes and results among the KPIs: leading ones drive others, lagging ones are driven."""
@@ -138,7 +156,7 @@ class _Lint:
         leads = self._upstream(goals)
         decided = np.flatnonzero(cells.has_decision)
         asked = np.unique(cells.unit[decided])
-        seeing = np.unique(cells.unit[decided[leads[graph.entry_node[decided]]]])
+        seeing = np.unique(cells.unit[self._movable & leads[graph.entry_node]])
         blind = [self.scenario.units.ids[u] for u in np.setdiff1d(asked, seeing).tolist()]
         if blind:
             why = "people accept a target when they see which goal it serves"
@@ -206,8 +224,30 @@ class _Lint:
         """Nodes at which somebody decides, (n_nodes,) bool."""
         graph = self.graph
         own = np.zeros(graph.n_nodes, dtype=bool)
-        own[graph.entry_node[self.scenario.cells.has_decision]] = True
-        return np.asarray(own | (graph.level >= 0))
+        own[graph.entry_node[self._movable]] = True
+        initiatives = list(self.scenario.initiatives.values())
+        which, unit = graph.level_initiative.tolist(), graph.level_unit.tolist()
+        runs = [
+            initiatives[i].maximum > 0.0 and not self._is_barred(initiatives[i], u)
+            for i, u in zip(which, unit, strict=True)
+        ]
+        own[graph.level_node[np.array(runs, dtype=bool)]] = True
+        return own
+
+    @property
+    def _movable(self) -> NDArray[np.bool_]:
+        """Cells with a stretch that somebody decides: their range has room, and no lock takes them, (n_cells,) bool."""
+        cells, horizon = self.scenario.cells, self.scenario.horizon
+        locked = cells.is_locked | horizon.is_locked[self.scenario.cell_base]
+        return np.asarray(cells.has_decision & (cells.max_stretch > 0.0) & ~locked)
+
+    def _is_barred(self, initiative: Initiative, unit: int) -> bool:
+        """Whether a budget of 0 pays for none of an initiative."""
+        units, used = self.scenario.units, {r for r, amount in initiative.uses.items() if amount > 0.0}
+        return any(
+            budget.limit == 0.0 and budget.resource in used and budget.scope <= unit < units.end[budget.scope]
+            for budget in self.scenario.budgets.values()
+        )
 
     def _downstream(self, start: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return _reach(start, self.graph.tail, self.graph.head, self._works)

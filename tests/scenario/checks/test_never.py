@@ -161,3 +161,11 @@ def test_one_named_period_has_none_that_follows(more, tmp_path):
     text = text.replace('kind = "stock"', 'kind = "stock"\ncarry = 0.5') if "carry" in more else text + more
     (tmp_path / "s.toml").write_text(text, "utf-8")
     assert any("there is only one" in p.message for p in check_scenario(tmp_path / "s.toml")[1])
+
+
+@pytest.mark.parametrize("other", ["2027-Q1 ", "2027-Q1\u00a0", "2027-q1"])
+def test_periods_differ_by_more_than_spaces_and_letter_case(other, tmp_path):
+    found = told(tmp_path, f'names = ["2027-Q1", "{other}"]', more="[guardrail.g]\nramp = 0.1")
+    text = (tmp_path / "s.toml").read_text("utf-8")
+    assert other in text and not [m for m in found if m.startswith("E-internal")]
+    assert any(p.code == "E-period-name" for p in check_scenario(tmp_path / "s.toml")[1])

@@ -189,3 +189,48 @@ def test_units_of_effects_and_of_factors_are_compared(unit, fix, tmp_path):
         found = list(questions(tmp_path, text.replace("UNIT", unit)).values())
         assert len(found) == (fix is not None)
         assert fix is None or (fix in found[0].fix and "tool to sales is in " + unit in found[0].message)
+
+
+ONLY = """
+schema = 1
+name = "only"
+[kpi.d]
+direction = "down"
+unit = "days"
+[unit.c]
+[cell."c/d"]
+baseline = 9
+{}
+[goal.d]
+target = 8
+"""
+NO_CASH = "[budget.cash]\nlimit = 0\n[initiative.i]\nmax = 2\nuses.cash = 1\neffects = { d = -1 }"
+NO_LEVEL = "[initiative.i]\nmax = 0\neffects = { d = -1 }"
+
+
+@pytest.mark.parametrize("more", ["max_stretch = 0", "lock = 1\nlock_reason = 'x'", NO_CASH, NO_LEVEL])
+def test_what_has_no_room_moves_nothing(more, tmp_path):
+    found = asked(tmp_path, ONLY.format(more))
+    assert any(q.startswith("L-kpi-fixed") for q in found) and any(q.startswith("L-goal-fixed") for q in found)
+    if "initiative" not in more:
+        assert any(q.startswith("L-no-line-of-sight") for q in found)
+
+
+def test_what_makes_a_goal_worse_is_asked_about(tmp_path):
+    more = "max_stretch = 2\n[kpi.f]\nbaseline = 3\n[initiative.i]\nmax = 2\neffects = { f = 2, d = SIGN3 }"
+    said = "L-sign: initiative 'i' makes 'd' worse, of which lower is better and a goal asks"
+    assert said in asked(tmp_path, ONLY.format(more.replace("SIGN", "")))
+    assert said not in asked(tmp_path, ONLY.format(more.replace("SIGN", "-")))
+
+
+@pytest.mark.parametrize(("lag", "start", "fixed"), [(0, "A", False), (1, "A", True), (0, "B", True)])
+def test_a_goal_of_a_period_that_nothing_reaches_in_time(lag, start, fixed, tmp_path):
+    periods = '[periods]\nnames = ["A", "B"]\n[kpi.d]\nkind = "flow"\n'
+    text = ONLY.replace("[kpi.d]\n", periods).replace("target = 8", 'target = 4\nperiod = "A"')
+    driven = '[initiative.i]\nmax = 2\nstart = ["START"]\neffects = { d = { contribution = -1, lag = LAG } }'
+    cause = (
+        '[kpi.s]\n[kpi.d.drivers]\ns = { contribution = -1, lag = LAG }\n[cell."c/s"]\nbaseline = 9\nmax_stretch = 2'
+    )
+    for more in (driven, cause) if start == "A" else (driven,):
+        found = asked(tmp_path, text.format(more.replace("START", start).replace("LAG", str(lag))))
+        assert any(q.startswith("L-goal-fixed") for q in found) == fixed
