@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from kpiopt.cli.manual import exit_code_table
-from kpiopt.report.page.kept_files import KEPT_WIDTH, plain_text
+from kpiopt.report.page.kept_files import plain_text
 from kpiopt.report.summary import render_summary
 from kpiopt.run.solve import solve_scenario
 from kpiopt.scenario.load import load_scenario
@@ -21,7 +21,7 @@ SHOWN = ("Goals", "Who is asked what", "What holds the plan back")
 
 def sample() -> str:
     """Return the verdict, the goals and the limits of the shipped scenario's summary, as it is printed and kept."""
-    text = plain_text(render_summary(solve_scenario(load_scenario(SCENARIO))), KEPT_WIDTH)
+    text = plain_text(render_summary(solve_scenario(load_scenario(SCENARIO))))
     parts = re.sub(r" \(residual [^)]*\)", "", text).split("\n\n")  # the last digits differ between machines
     chosen = [part.strip("\n") for i, part in enumerate(parts) if i == 0 or part.startswith(SHOWN)]
     return "```\n" + "\n\n".join(chosen) + "\n```"

@@ -34,7 +34,7 @@ from kpiopt.cli.terminal import (
 )
 from kpiopt.deadline import TIME_LIMIT
 from kpiopt.errors import ExitCode, Problem
-from kpiopt.report.page.kept_files import KEPT_WIDTH, plain_text
+from kpiopt.report.page.kept_files import plain_text
 
 if TYPE_CHECKING:
     from kpiopt.runs.folder import Occasion
@@ -116,7 +116,7 @@ def _print(answer: Any) -> None:
     if sys.stdout.isatty():
         print_answer(answer)
     else:
-        print_lines([plain_text(answer, KEPT_WIDTH).rstrip("\n")])
+        print_lines([plain_text(answer).rstrip("\n")])
 
 
 def _print_kept(kept: StoredSweep, as_json: bool) -> None:
@@ -151,7 +151,7 @@ def _answer(
 
 def _summary_text(answer: SweepAnswer, folder: Path) -> str:
     mark_certified()
-    return plain_text(_render(answer, folder), KEPT_WIDTH)
+    return plain_text(_render(answer, folder))
 
 
 def _render(answer: SweepAnswer, folder: Path) -> Any:

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 import unicodedata
@@ -17,7 +18,7 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 from kpiopt.errors import OutputError, Problem, format_problem
-from kpiopt.report.page.kept_files import PIPE_WIDTH, without_padding
+from kpiopt.report.page.kept_files import PLAIN_WIDTH, without_padding
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -30,6 +31,9 @@ ASCII_FOR = {
 """What stands for a character that the stream's encoding has not; letters lose their accents, others are escaped."""
 
 SHOWN_PROBLEMS = 50
+SOURCE = "    | "
+LABEL = re.compile(r"    (rule:|fix: |also:) ")
+UNBROKEN = re.compile(r"\(?--[\w-]+ '[^']*'\S*|\S+")
 FEW_OF_A_KIND = 2
 
 
@@ -72,7 +76,7 @@ def open_console(stream: IO[str]) -> Console:
     """Return a rich console for a stream: width-aware on a terminal, plain and of fixed width elsewhere."""
     from rich.console import Console  # only when something is printed with layout
 
-    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
@@ -160,7 +164,7 @@ def say_problems(problems: Iterable[Problem]) -> None:
     chosen = _choose(found)
     for problem, following in itertools.zip_longest(chosen, chosen[1:]):
         is_said_next = following and not problem.is_error and _advice(problem) == _advice(following)
-        say(_coloured(replace(problem, rule="", fix="") if is_said_next else problem))
+        say(_rendered(replace(problem, rule="", fix="") if is_said_next else problem))
     if len(found) > SHOWN_PROBLEMS:
         say(f"… and {len(found) - SHOWN_PROBLEMS:,} more")
     errors = sum(p.is_error for p in found)
@@ -200,13 +204,41 @@ def _choose(found: list[Problem]) -> list[Problem]:
     return [found[position] for position in sorted(p for _, _, p in sorted(ranked)[:SHOWN_PROBLEMS])]
 
 
-def _coloured(problem: Problem) -> str:
-    """Render a problem; on a terminal its code stands out (red for errors, yellow for the rest)."""
+def _rendered(problem: Problem) -> str:
+    """Render a problem; on a terminal as wide as it is, and its code stands out (red for errors, yellow else)."""
     text = format_problem(problem)
-    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+    if not sys.stderr.isatty():
+        return text
+    width = open_console(sys.stderr).width
+    text = "\n".join(line for long in text.split("\n") for line in _wrapped(long, width))
+    if "NO_COLOR" in os.environ:
         return text
     colour = 31 if problem.is_error else 33
     return text.replace(problem.code, f"\x1b[1;{colour}m{problem.code}\x1b[0m", 1)
+
+
+def _wrapped(line: str, width: int) -> Iterator[str]:
+    """Break a line of a problem between its words, with a hanging indent; a source line and its caret stay as they are.
+
+    A word that is wider than a line stays whole, as does an option with its quoted value: both are there to be copied.
+    """
+    from rich.cells import cell_len
+
+    label = LABEL.match(line)
+    if cell_len(line) <= width or line.startswith(SOURCE):
+        yield line
+        return
+    begun = label.group() if label else ""
+    indent = " " * (len(begun) or 4)
+    words = UNBROKEN.findall(line[len(begun) :])
+    begun += words[0]
+    for word in words[1:]:
+        if cell_len(begun) + 1 + cell_len(word) > width:
+            yield begun
+            begun = indent + word
+        else:
+            begun += f" {word}"
+    yield begun
 
 
 def show_cursor() -> None:

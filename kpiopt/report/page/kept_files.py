@@ -12,14 +12,11 @@ if TYPE_CHECKING:
 
     from kpiopt.run.run import Run
 
-PIPE_WIDTH = 110
-"""Columns of what is printed where no terminal says how many it has."""
-
-KEPT_WIDTH = 80
-"""Columns of a summary that is kept: it is read on any screen."""
+PLAIN_WIDTH = 80
+"""Columns of what is kept, or printed where no terminal says how many it has: it is read on any screen."""
 
 
-def plain_text(answer: RenderableType, width: int = PIPE_WIDTH) -> str:
+def plain_text(answer: RenderableType, width: int = PLAIN_WIDTH) -> str:
     """Return a renderable answer as text without colours, as it is kept in a file."""
     from rich.console import Console
 
@@ -38,7 +35,7 @@ def summary_text(run: Run, folder: Path) -> str:
     """Return the summary of a run as it is kept in its folder."""
     from kpiopt.report.summary import render_summary  # rich
 
-    return plain_text(render_summary(run, folder), KEPT_WIDTH)
+    return plain_text(render_summary(run, folder))
 
 
 def report_pages(run: Run, folder: Path, risk: Mapping[str, Any] | None = None) -> dict[str, bytes]:
