@@ -151,7 +151,7 @@ class Words:
             field, before = "lock_target", float(self.scenario.cells.fixed_target[self._cell(member)])
             move *= 1.0 if side.kind == "row" else float(columns.graph.sign[columns.stretch_node[member]])
             before, move = (value * self._lock_factor(self._cell(member)) for value in (before, move))
-        after = before + move
+        after = without_residue(before + move, move)
         text = f"move the {lever.name} from {plain(before)} to {plain(after)}"
         return text, [f"{self._cell_path(member, lever)}.{field}={_digits(after)}"], before, after
 
@@ -203,17 +203,19 @@ class Words:
 
     def _stretches(self, lever: Lever, amount: float, number: int) -> tuple[str, list[str], float, float]:
         share = min(outward(amount, amount), lever.handle.most)
-        raised = lever.kind == "max_stretch"
-        factor = 1.0 + share if raised else 1.0 - share
-        verb = "raise" if raised else "lower"
+        side = 1.0 if lever.kind == "max_stretch" else -1.0
+        factor = 1.0 + side * share
+        verb = "raise" if side > 0.0 else "lower"
         members = np.array(lever.columns)
         together = self._together(lever, members, factor, number) if len(members) > BY_CELL else None
         if together is None:
             block = self._block(lever)
-            bound = block.upper if raised else block.lower
-            cells = zip(members.tolist(), (bound[members] * factor).tolist(), strict=True)
+            bound = (block.upper if side > 0.0 else block.lower)[members]
+            ends = (side * outward(side * (b + side * amount * b), amount * b) for b in bound.tolist())
+            cells = zip(members.tolist(), ends, strict=True)
             together = [f"{self._cell_path(j, lever)}.{lever.kind}={_digits(value)}" for j, value in cells]
-        return f"{verb} {lever.name} by {100 * share:.4g} %", together, 1.0, factor
+            factor = 1.0 + side * amount
+        return f"{verb} {lever.name} by {100 * abs(factor - 1.0):.4g} %", together, 1.0, factor
 
     def _together(self, lever: Lever, members: NDArray[np.int64], factor: float, number: int) -> list[str] | None:
         """Return one bulk edit or guardrail for all cells of a group; None where it would mean other cells as well."""
@@ -353,6 +355,12 @@ def outward(value: float, amount: float) -> float:
     """Return a value rounded up to four digits of the change; rounding residue of the solver does not count."""
     grid = 10.0 ** (floor(log10(max(abs(amount), 1e-12))) - DIGITS + 1)
     return float(f"{ceil(value / grid - 1e-8) * grid:.12g}")
+
+
+def without_residue(value: float, amount: float) -> float:
+    """Return a value as four digits of the change write it, where only rounding residue of the solver is between."""
+    short = outward(value, amount)
+    return short if f"{short:.9g}" == f"{value:.9g}" else value
 
 
 def _digits(value: float) -> str:

@@ -46,6 +46,37 @@ def test_a_change_that_cannot_vanish_does_not_hide_the_cheaper_way(tmp_path, tex
     assert found["repair"]["set"] == [f'cell."co/s".{one}' for one in sets]
 
 
+TWO = 'schema = 1\nname = "c"\n[kpi.s]\n[unit.co]\n[unit.a]\nparent = "co"\n[unit.b]\nparent = "co"\n'
+
+
+@pytest.mark.parametrize(
+    ("cells", "by", "sets"),
+    [
+        # a total that may not fall, beside a lock that takes 4 away: 1 more than the 3 that b may bring
+        ('[cell."a/s"]\nbaseline = 100\nlock = -4\n[cell."b/s"]\nbaseline = 100\nmax_stretch = 3\n'
+         '[cell."co/s"]\nmin_stretch = 0\nmax_stretch = 12\n', "33.33 %", ['cell."b/s".max_stretch=4']),
+        ('[cell."a/s"]\nbaseline = 100\nmax_stretch = 7\n[cell."b/s"]\nbaseline = 100\nmax_stretch = 14\n'
+         '[goal.s]\ntarget = 230\nhard = true\n', "42.86 %",
+         ['cell."a/s".max_stretch=10', 'cell."b/s".max_stretch=20']),
+        ('[cell."a/s"]\nbaseline = 100\nmin_stretch = 7\nmax_stretch = 9\n[cell."b/s"]\nbaseline = 100\n'
+         'min_stretch = 14\nmax_stretch = 19\n[cell."co/s"]\nmax_stretch = 12\n', "42.86 %",
+         ['cell."a/s".min_stretch=4', 'cell."b/s".min_stretch=8']),
+        # 1 / 3 has no end: rounded to four digits of the change, to the side that is enough
+        ('[cell."a/s"]\nbaseline = 100\nmax_stretch = 3\n[cell."b/s"]\nbaseline = 100\nmax_stretch = 3\n'
+         '[cell."co/s"]\nmin_stretch = 7\nmax_stretch = 12\n[relax]\nmin_stretch = 1000\n', "16.67 %",
+         ['cell."a/s".max_stretch=3.5', 'cell."b/s".max_stretch=3.5']),
+        ('[cell."a/s"]\nbaseline = 100\nmax_stretch = 2\n[cell."b/s"]\nbaseline = 100\nmax_stretch = 1\n'
+         '[cell."co/s"]\nmin_stretch = 4\nmax_stretch = 12\n[relax]\nmin_stretch = 1000\n', "33.33 %",
+         ['cell."a/s".max_stretch=2.6667', 'cell."b/s".max_stretch=1.3334']),
+    ],
+)  # fmt: skip
+def test_a_repair_asks_for_what_is_needed_and_no_more(tmp_path: Path, cells: str, by: str, sets: list[str]) -> None:
+    file = tmp_path / "s.toml"
+    repair = diagnosis(file, TWO + cells)["repair"]
+    assert repair["set"] == sets and by in repair["text"]
+    kpiopt.solve(kpiopt.load(file, overrides=repair["set"]), simulate=False)
+
+
 class Organization:
     """Two teams with one or two KPIs each, numbers drawn at random, limits that cannot all be kept."""
 
