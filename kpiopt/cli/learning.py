@@ -149,7 +149,7 @@ def backtest(
     from kpiopt.learning.backtests.backtest import BacktestOptions  # scipy
     from kpiopt.learning.backtests.backtest import backtest as test
     from kpiopt.learning.backtests.document import backtest_as_dict
-    from kpiopt.learning.backtests.odds_line import BACKTEST_FILE, tested_files
+    from kpiopt.learning.backtests.odds_line import BACKTEST_FILE, has_fitted_noise, model_digest
     from kpiopt.learning.history_file import read_history
     from kpiopt.learning.known_names import meet_model
     from kpiopt.report.learning.backtest_page import backtest_page
@@ -170,10 +170,12 @@ def backtest(
     options = BacktestOptions(origins, tuple(horizons or (1,)), draws, seed, allow_code=allow_code)
     with showing_progress("testing") as progress, ended_by(deadline, "all forecasts were tested"):
         found = test(known, scenario, options, progress, place)
-    answer = backtest_as_dict(found, known, options) | {"files": tested_files(document.files, path.parent)}
+    answer = backtest_as_dict(found, known, options) | {"model": model_digest(document)}
     replace_file(path, (json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
     if html is not None:
         names = {kpi.id: kpi.name for kpi in scenario.kpis.values()}
         write_output(html, backtest_page(found, scenario.name, names).encode(), inputs)
     print_json(answer) if as_json else print_answer(render_backtest(found))
     say(f"kept in {path}")
+    if not has_fitted_noise(document, {score.kpi for score in found.scores}):
+        say("odds of this model are not those tested: back-tests draw with fitted noise; see those of a fitted model")

@@ -282,7 +282,7 @@ def _past_odds(document: Document) -> str | None:
     from kpiopt.learning.backtests.odds_line import read_odds_line
 
     folders = dict.fromkeys(Path(file).parent for file in document.files)
-    lines = (read_odds_line(folder, document.files) for folder in folders)
+    lines = (read_odds_line(folder, document) for folder in folders)
     return next((f"Back-test: {line}." for line in lines if line), None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 import kpiopt
 from kpiopt.cli.app import main
 from kpiopt.learning.backtests.backtest import BacktestOptions, _beside, _judge_targets, backtest
+from kpiopt.learning.backtests.odds_line import model_digest, read_odds_line
 from kpiopt.learning.backtests.plan_then import PlanThen, plan_then, question_then
 from kpiopt.learning.backtests.results import Case, plan_score
 from kpiopt.learning.backtests.scores import by_cluster, target_error
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.history_file import read_history
+from kpiopt.reading.document import read_document
 
 FOUR_CASES = np.array([1.0, 3.0, 2.0, 4.0]), np.array([2.0, 4.0, 4.0, 10.0])
 
@@ -235,21 +238,46 @@ def test_adventureworks_by_five_origins(tmp_path, capsys):
         assert part["low"] <= part["to"] and part["high"] >= part["from"]
 
 
-def test_the_line_of_a_back_test_stands_under_the_odds_of_what_it_tested(folder, tmp_path, capsys):
-    """Under the scenario, and others of its model; not under those of another organization in the same folder."""
-    line = "of 46 past targets given 40 to 60 %, 47 % were hit (12 past periods)"
-    kept = {"schema": "kpiopt.backtest/1", "line": line, "files": ["model.toml"]}
-    (folder / "other.toml").write_text(
-        'schema = 1\nname = "x"\n[unit.co]\n[kpi.k]\n[cell."co/k"]\nbaseline = 1\nmax_stretch = 1\n'
-        "noise_sd = 0.1\n[goal.k]\ntarget = 1.1\n"
-    )
-    (folder / "asked.toml").write_text('schema = 1\nextends = "model.toml"\ngoal.sales.target = 6100\n')
+def test_the_line_of_a_back_test_stands_under_the_odds_of_what_it_tested_alone(folder, tmp_path, capsys):
+    """Under the fitted model and what else is asked of it; not after any change of it, nor under unfitted noise."""
+    history, out = str(folder / "history.csv"), folder / "fitted"
+    fitting = ["fit", history, "--model", str(folder / "model.toml"), "--draws", "100", "--out", str(out)]
+    assert main(fitting) == 0
+    fitted, kept = out / "fitted.toml", out / "backtest.json"
+    testing = ["--draws", "100", "--origins", "1"]
+    assert main(["backtest", str(folder / "model.toml"), history, *testing, "--out", str(folder / "own.json")]) == 0
+    assert "odds of this model are not those tested" in " ".join(capsys.readouterr().err.split())
+    assert main(["backtest", str(fitted), history, *testing]) == 0
+    assert "not those tested" not in capsys.readouterr().err
+    answer = json.loads(kept.read_text())
+    middling = {"from": 0.4, "to": 0.6, "count": 9, "hit": 2 / 3, "low": 0.299, "high": 0.925}
+    answer |= {"targets": {"bins": [middling]}, "periods": 8, "verdict": "not right: \x1b[31m so"}
+    kept.write_text(json.dumps(answer))
+    (out / "asked.toml").write_text('schema = 1\nextends = "fitted.toml"\ngoal.sales.target = 6100\n')
 
-    def said(name, document):
-        (folder / "backtest.json").write_text(document)
-        assert main(["solve", str(folder / name), "--out", str(tmp_path / "runs"), "--draws", "64", "--force"]) == 0
-        return "Back-test: of 46" in " ".join(capsys.readouterr().out.split())
+    def said(name="fitted.toml", *words):
+        document = read_document(out / name, overrides=words)
+        return read_odds_line(out, document)
 
-    assert [said(name, json.dumps(kept)) for name in ("model.toml", "asked.toml", "other.toml")] == [True, True, False]
-    for broken in ("{", "[]", json.dumps({**kept, "line": 5}), json.dumps({**kept, "files": 5})):
-        assert not said("model.toml", broken)
+    line = "not right; of 9 past targets given 40 to 60 %, 67 % were hit (30 % to 92 % could be true, 8 past periods)"
+    assert said() == said("asked.toml") == said("fitted.toml", "goal.sales.target=7000") == line
+    assert main(["solve", str(fitted), "--out", str(tmp_path / "runs"), "--draws", "64"]) == 0
+    printed = capsys.readouterr().out
+    assert f"Back-test: {line}." in " ".join(printed.split()) and "\x1b[31m so" not in printed
+    for changed in (
+        "noise.more={ sd = 0.9 }", 'uncertainty.execution="0.01 to 0.1"', "kpi.sales.drivers.visits.contribution=90000",
+        "kpi.visits.step=2", "cell.t0/sales.baseline=400000", "noise.fitted_sales.sd=0.2",
+    ):  # fmt: skip
+        assert said("fitted.toml", changed) is None, changed
+    for broken in ("{", "[]", *(json.dumps({**answer, k: 5}) for k in ("verdict", "targets", "scores", "model"))):
+        kept.write_text(broken)
+        assert said() is None
+    kept.write_text(json.dumps(answer))
+    cells = (out / "cells.csv").read_text()
+    (out / "cells.csv").write_text(cells.replace("t0,sales,", "t0,sales,9", 1))
+    assert said() is None
+    (out / "cells.csv").write_text(cells)
+    assert said() == line
+    kept.write_text(json.dumps({**answer, "model": model_digest(read_document(folder / "model.toml"))}))
+    shutil.copy(kept, folder / "backtest.json")
+    assert read_odds_line(folder, read_document(folder / "model.toml")) is None, "no fitted noise"

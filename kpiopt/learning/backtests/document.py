@@ -28,7 +28,7 @@ def backtest_as_dict(found: Backtest, history: History, options: BacktestOptions
         "notes": list(found.notes),
         "verdict": found.verdict,
         "calibrated": found.is_calibrated,
-        "line": found.odds_line,
+        "periods": found.periods,
         "versions": installed_versions(),
     }
 

@@ -154,16 +154,6 @@ class Backtest:
             f"{worst.coverage.share:.0%} of {worst.coverage.count} cases, they are {side}"
         )
 
-    @property
-    def odds_line(self) -> str | None:
-        """Return what became of middling odds, for one line under the odds of a plan; None where there were none."""
-        if self.targets is None:
-            return None
-        count, share, *_ = self.targets.bin(0.4, 0.6)
-        if count == 0:
-            return None
-        return f"of {count} past targets given 40 to 60 %, {share:.0%} were hit ({self.periods} past periods)"
-
 
 @dataclass(frozen=True)
 class Case:
