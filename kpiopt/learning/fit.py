@@ -22,7 +22,7 @@ from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Forecaster, Question
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
-from kpiopt.learning.known_names import averages, leaf_series, regions_of, silent_units
+from kpiopt.learning.known_names import averages, has_periods_of, leaf_series, regions_of, silent_units
 from kpiopt.learning.links import has_enough, require_enough
 from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
@@ -74,6 +74,10 @@ class Contribution:
         Lag that predicts held-out units best; None where none is clearly better.
     has_noise : bool
         Whether the driver's measurement noise was taken out.
+    drawn_lag : int
+        Lag that the model says, in periods of the plan.
+    written_lag : int or None
+        Lag to write; None where the model's stays: it is the same, or the plan has no such periods.
     """
 
     kpi: str
@@ -84,6 +88,8 @@ class Contribution:
     lag: int | None
     has_noise: bool
     why: str = ""
+    drawn_lag: int = 0
+    written_lag: int | None = None
 
     @property
     def is_contradicted(self) -> bool:
@@ -238,15 +244,18 @@ def _alone(contributions: list[Contribution], leaves: Mapping[str, Series], mode
 
 
 def _contributions(model: Scenario, leaves: Mapping[str, Series], history: History) -> list[Contribution]:
-    found = []
+    found, is_same = [], has_periods_of(model, history.grid)
     for kpi in model.kpis.values():
         drivers = [driver for driver in kpi.drivers if driver.curve is None]  # a curve is no one number to learn
         told = [d for d in drivers if not d.is_factor and d.cause in leaves] if kpi.id in leaves else []
-        slopes, lags, noisy = _slopes_of(kpi, told, leaves, model)
+        slopes, lags, noisy = _slopes_of(kpi, told, leaves, model, has_lags=is_same)
         for driver in drivers:
             slope = slopes.get(driver.cause)
             why = "" if slope else _why_not(driver, kpi, leaves, history)
-            found.append(_judged(kpi, driver, slope, lags.get(driver.cause), driver.cause in noisy, why))
+            judged = _judged(kpi, driver, slope, lags.get(driver.cause), driver.cause in noisy, why)
+            lag = judged.lag if is_same and slope is not None and judged.lag != driver.lag else None
+            written = lag if lag is not None and lag < model.n_periods else None
+            found.append(replace(judged, drawn_lag=driver.lag, written_lag=written))
     return found
 
 
@@ -273,9 +282,15 @@ def _why_not(driver: Driver, kpi: Kpi, leaves: Mapping[str, Series], history: Hi
 
 
 def _slopes_of(
-    kpi: Kpi, drivers: list[Driver], leaves: Mapping[str, Series], model: Scenario
+    kpi: Kpi, drivers: list[Driver], leaves: Mapping[str, Series], model: Scenario, *, has_lags: bool = False
 ) -> tuple[dict[str, Slope], dict[str, int | None], set[str]]:
-    """Estimate the contributions of all drivers of a KPI that have a past, together, each at its own lag."""
+    """Estimate the contributions of all drivers of a KPI that have a past, together, each at its own lag.
+
+    Parameters
+    ----------
+    has_lags : bool
+        Whether the model's lags count periods of the history: one stands where history cannot tell it.
+    """
     if not drivers:
         return {}, {}, set()
     names = tuple(driver.cause for driver in drivers)
@@ -291,7 +306,8 @@ def _slopes_of(
     for name in names:
         panels = [panel_of(values, kpi.id, (name,), None, lag, group) for lag in range(LAGS)]
         lags[name] = best_lag([_from(panel, LAGS - 1, count) for panel in panels])
-    at = tuple(lags[driver.cause] or 0 for driver in drivers)
+    drawn = {driver.cause: min(driver.lag, LAGS - 1) if has_lags else 0 for driver in drivers}
+    at = tuple(drawn[name] if (told_lag := lags[name]) is None else told_lag for name in names)
     still = {names[j] for j in still_drivers(panel_of(values, kpi.id, names, noise, at, group))}
     moving = [j for j, name in enumerate(names) if name not in still]
     told = tuple(names[j] for j in moving)
@@ -389,6 +405,17 @@ def _spread_notes(spread: Spread) -> list[str]:
     return notes
 
 
+def _lag_notes(name: str, c: Contribution) -> list[str]:
+    """Tell a lag that is not the model's."""
+    if c.lag is None or c.lag == c.drawn_lag:
+        return []
+    when = f"{c.lag} period{'s' * (c.lag != 1)} later" if c.lag else "in the same period"
+    if c.written_lag is not None:
+        return [f"{name}: history finds the effect {when}, the model says lag {c.drawn_lag}; lag = {c.lag} is written"]
+    why = "the plan has no periods as long as those of the history, or too few; the model's lag stays"
+    return [f"{name}: history finds the effect {when}, the model says lag {c.drawn_lag}; {why}"]
+
+
 def _warnings(contributions: list[Contribution], executions: Mapping[str, Execution]) -> list[str]:
     found = []
     for c in contributions:
@@ -398,6 +425,7 @@ def _warnings(contributions: list[Contribution], executions: Mapping[str, Execut
             continue
         if c.is_contradicted:
             found.append(f"{name}: history contradicts the model's {c.prior.text}; history alone is written")
+        found += _lag_notes(name, c)
         found += [f"{name}: history says {c.mean:.4g}, the model {c.prior.text}: the other sign"] * c.is_reversed
         if c.slope.freedom < FEW_FREEDOM or c.slope.leverage > LEVERAGE:
             found.append(f"{name}: hangs on few units (degrees of freedom {c.slope.freedom:.1f})")

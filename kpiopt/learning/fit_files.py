@@ -307,6 +307,8 @@ def written_contribution(c: Contribution) -> dict[str, Any] | None:
         return None
     sd = c.slope.standard_error if c.posterior is None else (c.posterior.high - c.posterior.low) / (2.0 * Z95)
     written: dict[str, Any] = {"contribution": {"normal": [_rounded(c.mean), _rounded(sd)]}}
+    if c.written_lag is not None:
+        written["lag"] = c.written_lag
     between = c.slope.between / abs(c.mean) if c.mean else 0.0
     return {**written, "between": _rounded(between)} if between > LEAST_BETWEEN else written
 

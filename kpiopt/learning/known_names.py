@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from kpiopt.errors import Problem, TableError
 from kpiopt.learning.history import Floats, History, Series
+from kpiopt.learning.period_names import read_period
+from kpiopt.learning.periods import PeriodGrid
 from kpiopt.reading.key_path import did_you_mean
 from kpiopt.reading.tables.columns import reads_like_a_total
 from kpiopt.scenario.checks.percent_formats import percent_problem, reads_as_share
@@ -214,6 +216,14 @@ def _not_their_sum(history: History, kpi: str, unit: str, total: Floats, parts: 
         f"{kpi}: {unit} is not what its units add up to in {len(wrong)} of {int(seen.sum())} periods, such as "
         f"{beside}; what the units say is used"
     ]
+
+
+def has_periods_of(model: Scenario, grid: PeriodGrid) -> bool:
+    """Whether a plan's periods are as long as those of a history, so that a lag counts the same in both."""
+    if model.periods is None:
+        return False
+    known = [read_period(name) for name in model.periods.names]
+    return all(period is not None and period.form[0] == grid.per_year for period in known)
 
 
 def averages(kpi: str, model: Scenario | None) -> bool:

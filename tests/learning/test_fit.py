@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -303,3 +304,45 @@ def test_peers_on_fitted_baselines_have_equal_odds_and_their_price(folder):
         assert (run.fairness.price is not None) == (fairness == "chance")
     assert spread["chance"] < 0.015
     assert spread["stretch"] > 3 * spread["chance"]
+
+
+@pytest.mark.parametrize(
+    ("periods", "said", "written"),
+    [
+        ('[periods]\nnames = ["2027-Q1", "2027-Q2"]\n', 0, 1),
+        ('[periods]\nnames = ["2027-Q1", "2027-Q2"]\n', 1, None),
+        ('[periods]\nnames = ["2027-01", "2027-02"]\n', 0, None),
+        ("", 0, None),
+    ],
+)
+def test_a_lag_that_history_finds_is_written_where_the_plan_counts_so_and_told_where_not(
+    tmp_path, periods, said, written
+):
+    """What teams do in one quarter brings sales in the next."""
+    rng = np.random.default_rng(3)
+    visits = 40 * np.exp(0.3 * rng.normal(size=(8, 25)))
+    sales = 300 + 9 * visits[:, :-1] + 5 * rng.normal(size=(8, 24))
+    rows = [
+        f"t{i},{kpi},{2021 + t // 4}-Q{t % 4 + 1},{value[i, t]:.6g}"
+        for kpi, value in (("visits", visits[:, 1:]), ("sales", sales))
+        for i in range(8)
+        for t in range(24)
+    ]
+    (tmp_path / "h.csv").write_text("\n".join(["unit,kpi,period,value", *rows]) + "\n")
+    units = "".join(f'[unit.t{i}]\nparent = "co"\nlevel = "team"\n' for i in range(8))
+    cells = "".join(
+        f'[cell."t{i}/{k}"]\nbaseline = {b}\n' for i in range(8) for k, b in (("sales", 660), ("visits", 40))
+    )
+    driver = f'[kpi.sales.drivers.visits]\ncontribution = "1 to 90"\nat = "team"\nlag = {said}\n'
+    head = f'schema = 1\nname = "x"\n{periods}[kpi.visits]\n{driver}[unit.co]\n'
+    (tmp_path / "m.toml").write_text(head + units + cells)
+    words = ["fit", str(tmp_path / "h.csv"), "--model", str(tmp_path / "m.toml"), "--draws", "100"]
+    assert main([*words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    fitted = tomllib.loads((tmp_path / "out" / "fitted.toml").read_text())["kpi"]["sales"]["drivers"]["visits"]
+    assert fitted.get("lag") == written
+    assert fitted["contribution"]["normal"][0] == pytest.approx(9.0, rel=0.05)
+    notes = json.loads((tmp_path / "out" / "fit.json").read_text())["warnings"]
+    told = [note for note in notes if "history finds the effect 1 period later" in note]
+    assert len(told) == (said == 0)
+    assert all(("lag = 1 is written" in note) == (written == 1) for note in told)
+    kpiopt.load(tmp_path / "out" / "fitted.toml")

@@ -260,9 +260,7 @@ def _causes_table(found: Fit, model: Scenario | None) -> Iterator[PageTable]:
 
 
 def _because(c: Contribution) -> str:
-    lag = f"lag {c.lag}" if c.lag else ""
-    units = f"{c.slope.units} units, {c.slope.observations} cases" if c.slope else c.why
-    return ", ".join(part for part in (units, lag) if part)
+    return f"{c.slope.units} units, {c.slope.observations} cases" if c.slope else c.why
 
 
 def _contribution_row(c: Contribution, model: Scenario | None) -> IntervalRow:

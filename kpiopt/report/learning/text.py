@@ -62,9 +62,9 @@ def baselines_grid(found: Fit) -> Grid:
 
 def contributions_grid(found: Fit) -> Grid:
     """Return every drawn cause with what the model and history say."""
-    table = Grid(("cause", "KPI", "model", "history (95 % interval)", "together"), left=3)
+    table = Grid(("cause", "KPI", "model", "history (95 % interval)", "lag", "together"), left=3)
     for c in found.contributions:
-        table.add(c.cause, c.kpi, c.prior.text, _history_text(c), _together_text(c))
+        table.add(c.cause, c.kpi, c.prior.text, _history_text(c), _lag_text(c), _together_text(c))
     return table
 
 
@@ -73,6 +73,11 @@ def _history_text(c: Contribution) -> str:
         return "cannot tell"
     low, high = c.slope.interval()
     return f"{amount(c.slope.estimate)} ({amount(low)} to {amount(high)})"
+
+
+def _lag_text(c: Contribution) -> str:
+    """Write after how many periods history finds the effect."""
+    return "" if c.slope is None else "cannot tell" if c.lag is None else str(c.lag)
 
 
 def _together_text(c: Contribution) -> str:
