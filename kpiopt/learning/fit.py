@@ -22,7 +22,7 @@ from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Forecaster, Question
 from kpiopt.learning.history import History, Series
 from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
-from kpiopt.learning.known_names import averages, has_periods_of, leaf_series, regions_of, silent_units
+from kpiopt.learning.known_names import averages, has_periods_of, leaf_series, regions_of, silent_units, weights_of
 from kpiopt.learning.links import has_enough, require_enough
 from kpiopt.learning.spread import Spread, spread_baselines
 from kpiopt.scenario.links import Driver
@@ -167,7 +167,8 @@ def fit_history(
     drawn = answers(
         Ready(Forecaster(options.draws, options.seed)), questions, executor, lambda done: progress(told[done])
     )
-    forecasts = [inside_bounds(d, series, model) for d, series in zip(drawn, leaves.values(), strict=True)]
+    kept = [inside_bounds(d, series, model) for d, series in zip(drawn, leaves.values(), strict=True)]
+    forecasts = [replace(f, weight_of_unit=weights_of(f.kpi, f.units, model)) for f in kept]
     progress("contributions")
     contributions = _contributions(model, leaves, history) if model else []
     progress("execution")

@@ -81,12 +81,13 @@ def fit_as_dict(fit: Fit) -> dict[str, Any]:
 
 
 def _forecast_as_dict(found: Forecast, spread: Spread) -> dict[str, Any]:
-    total = found.draws.sum(axis=1)
+    total = found.whole()
     return {
         "kpi": found.kpi, "units": len(found.units), "link": found.link, "weight_of_model": found.weight,
         "periods_per_year": found.grain, "standard_deviations": found.sd, "draws": len(found.draws),
         "common": spread.common, "explained_by_drivers": spread.explained, "season": list(found.season),
         "drivers_exceed": list(spread.exceeded), "drivers_below_zero": list(spread.below),
+        "total_is": "sum" if found.weight_of_unit is None else "mean",
         "total": {"mean": float(total.mean()), "p5": _point(total, 5), "p95": _point(total, 95)},
     }  # fmt: skip
 

@@ -16,9 +16,9 @@ from scipy.optimize import nnls
 from kpiopt.learning.draws import draw_future
 from kpiopt.learning.history import Series
 from kpiopt.learning.likely import likely_variances
-from kpiopt.learning.links import Link, LinkName, has_enough, is_sparse, link_series, require_enough
+from kpiopt.learning.links import Link, LinkName, has_enough, idle_at_end, is_sparse, link_series, require_enough
 from kpiopt.learning.periods import PeriodGrid
-from kpiopt.learning.pool import SAMPLE, Counts, Pool, fit_pool, smallness, spaced_by_size
+from kpiopt.learning.pool import SAMPLE, Counts, Pool, fit_pool, own_noise, posteriors, smallness, spaced_by_size
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -32,9 +32,12 @@ to one of the forecasts, which did worse in organizations of another generator."
 LIKELY = 16
 """Sets of variances that draws are made with."""
 WEIGHTS = np.linspace(0.0, 1.0, 11)
+LIKELY_GONE = 0.5
 LEAST_DENSITY, LEAST_SD, TINY = 1e-12, 1e-6, 1e-300
 FEW_PERIODS = 8
 MUCH_IDLE = 0.05
+CLEARLY = 0.95
+"""Share of what is expected of the past below which what there was counts instead."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Forecast:
     season : tuple of float
         Share of the horizon's total that each of its periods is expected to bring, periods as the model counts them;
         empty where values do not add up to a total above 0.
+    weight_of_unit : (n_units,) float or None
+        Share of each unit in the mean of all, where a KPI is one; None where units add up.
     """
 
     kpi: str
@@ -66,6 +71,14 @@ class Forecast:
     sd: dict[str, float]
     season: tuple[float, ...]
     warnings: tuple[str, ...]
+    weight_of_unit: Floats | None = None
+
+    def whole(self, rows: Integers | slice = slice(None)) -> Floats:
+        """Return the draws of some units taken together: their total, or their mean by weight, (n_draws,)."""
+        if self.weight_of_unit is None:
+            return np.asarray(self.draws[:, rows].sum(axis=1))
+        share = self.weight_of_unit[rows]
+        return np.asarray(self.draws[:, rows] @ (share / share.sum()))
 
 
 @dataclass(frozen=True)
@@ -184,11 +197,30 @@ def _horizon(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the horizon's values, (draws, n_units), and what its periods bring in all on average, (horizon,)."""
     out, by_period = np.empty((draws, len(question.series.units))), np.zeros(question.horizon)
+    fit = _retransformed(question, link, pool)
     for unit, values in draw_future(pool, question.horizon, draws, rng, variances):
-        own = link.back(values, unit, rng)
+        own = link.back(values + fit, unit, rng)
         out[:, unit] = own.mean(axis=1) if question.averages else own.sum(axis=1)
         by_period += own.mean(axis=0)
     return out, by_period
+
+
+def _retransformed(question: Question, link: Link, pool: Pool) -> float:
+    """Return what to add to logarithms where those of the past expect clearly more than there was, else 0.
+
+    Logarithms of values that come near 0 scatter so much downwards that a lognormal curve expects far too much (the
+    mean of what was there takes the place of its formula: Duan 1983, doi:10.1080/01621459.1983.10478017).
+    """
+    if link.name != "log" or not (question.series.value == 0.0).any():
+        return 0.0
+    expected, happened = 0.0, 0.0
+    own = pool.own * own_noise(pool.data, pool.variance, np.arange(len(pool.own)))
+    for found in posteriors(pool.data, pool.scale, pool.variance):
+        seen = np.isfinite(pool.data.values[found.rows])
+        logs = pool.mean + found.level - found.noise + 0.5 * (found.noise_variance + own[found.rows, None])
+        expected += float(np.exp(logs[seen]).sum())
+        happened += float(np.exp(pool.mean + pool.data.values[found.rows][seen]).sum())
+    return float(np.log(happened / expected)) if happened < CLEARLY * expected else 0.0
 
 
 def naive_draws(question: Question, draws: int, rng: np.random.Generator) -> Floats:
@@ -333,6 +365,19 @@ def _normal_density(draws: Floats, at: Floats) -> Floats:
     return density
 
 
+def _idle_notes(question: Question, link: Link) -> list[str]:
+    """Ask for units that look gone."""
+    if link.gone is None or not (away := np.flatnonzero(link.gone > LIKELY_GONE)).size:
+        return []
+    series, first = question.series, int(away[0])
+    periods = f"{int(idle_at_end(series.value)[first])} periods"
+    some = f", and {len(away) - 1} more like it" if len(away) > 1 else ""
+    return [
+        f"{series.kpi}: {series.units[first]} has been idle (0) for its last {periods}{some}: is it gone? "
+        "About 0 is expected; leave values empty that are not known"
+    ]
+
+
 def _warnings(question: Question, link: Link, pool: Pool, scored: bool) -> tuple[str, ...]:
     found, kpi, grid = [], question.series.kpi, question.grid
     if grid.count < FEW_PERIODS:
@@ -342,6 +387,7 @@ def _warnings(question: Question, link: Link, pool: Pool, scored: bool) -> tuple
     zero = float((question.series.value == 0.0).sum() / max(1, np.isfinite(question.series.value).sum()))
     if link.name == "log" and zero > MUCH_IDLE:
         found.append(f"{kpi}: {zero:.0%} of all periods are idle (0)")
+    found += _idle_notes(question, link)
     if not scored:
         found.append(f"{kpi}: too short to compare the forecast with a naive one on past periods")
     if pool.at_bound:

@@ -231,6 +231,23 @@ def averages(kpi: str, model: Scenario | None) -> bool:
     return model is not None and kpi in model.kpis and model.kpis[kpi].roll_up != "sum"
 
 
+def weights_of(kpi: str, units: tuple[str, ...], model: Scenario | None) -> Floats | None:
+    """Return the weight of each unit in the mean of all: the size of its cell, else its own, else 1.
+
+    None where a KPI adds up over units.
+    """
+    if model is None or not averages(kpi, model):
+        return None
+    cells, tree = model.horizon, model.units
+    own = tree.size.copy()
+    for i, unit in enumerate(cells.unit.tolist()):
+        if cells.kpi[i] == model.kpi_position[kpi] and np.isfinite(cells.size[i]):
+            own[unit] = cells.size[i]
+    given = [own[tree.position[unit]] if unit in tree.position else np.nan for unit in units]
+    weight = np.where(np.isfinite(given), given, 1.0)
+    return weight if weight.sum() > 0.0 else np.ones(len(units))
+
+
 def scale_of(kpi: str, model: Scenario | None) -> tuple[float, float]:
     """Return the rounding step of a KPI (0 for none) and its sign: -1 where lower is better."""
     if model is None or kpi not in model.kpis:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaln
 
 from kpiopt.errors import NumericsError, Problem
 from kpiopt.learning.history import Series
@@ -19,6 +20,8 @@ FEW_VALUES, FEW_PERIODS = 8, 4
 """The least from which anything can be learned."""
 FEW = 20.0
 """Whole numbers with a smaller mean are taken as counts."""
+GONE = 0.001
+"""Chance beforehand that a unit that is idle at the end of its past is gone for good."""
 FEW_COUNTED = 20.0
 """What is counted less often in all has no variances over time that could be told."""
 CYCLES = (1, 3, 12)
@@ -46,6 +49,8 @@ class Link:
         Unit of an identity link, in the KPI's own unit; 1 for the others.
     dispersion : float
         Variance of counts as a share of a Poisson count's, 1 at most; what is beyond that is noise of the pool.
+    gone : (n,) float or None
+        Chance that a unit that was idle to the end of the past stays so; None where none was.
     """
 
     name: LinkName
@@ -54,6 +59,7 @@ class Link:
     idle: Floats
     scale: float
     dispersion: float = 1.0
+    gone: Floats | None = None
 
     def back(self, values: Floats, unit: int, rng: np.random.Generator) -> Floats:
         """Return drawn values in the KPI's own unit; same shape as `values`."""
@@ -68,7 +74,10 @@ class Link:
         if self.idle[unit, 0] <= 0.0:
             return level
         share = rng.beta(self.idle[unit, 0], self.idle[unit, 1], size=(len(values), 1))
-        return np.where(rng.random(values.shape) < share, 0.0, level)
+        drawn = np.where(rng.random(values.shape) < share, 0.0, level)
+        if self.gone is not None:
+            drawn[rng.random(len(drawn)) < self.gone[unit]] = 0.0
+        return drawn
 
 
 def has_enough(series: Series) -> bool:
@@ -172,7 +181,26 @@ def _logs(series: Series, seen: NDArray[np.bool_]) -> Link:
     if share == 0.0:
         return Link("log", values, known, _none(series), 1.0)
     counts = np.stack([idle + IDLE_PRIOR * share, busy.sum(axis=1) + IDLE_PRIOR * (1.0 - share)], axis=1)
-    return Link("log", values, known, counts, 1.0)
+    return Link("log", values, known, counts, 1.0, gone=_gone(series.value, counts))
+
+
+def _gone(value: Floats, counts: Floats) -> Floats:
+    """Return the chance that each unit is gone, from the periods without anything at its end.
+
+    They are held against how often it was idle before: Polya's urn of its idle and busy periods.
+    """
+    run = idle_at_end(value)
+    stays = np.exp(betaln(counts[:, 0], counts[:, 1]) - betaln(counts[:, 0] - run, counts[:, 1]))
+    return np.asarray(np.where(run > 0, GONE / (GONE + (1.0 - GONE) * stays), 0.0))
+
+
+def idle_at_end(value: Floats) -> NDArray[np.int64]:
+    """Return for each unit in how many of its last known periods it was 0 throughout, (n,) int."""
+    run = np.zeros(len(value), dtype=np.int64)
+    for i, row in enumerate(value):
+        busy = np.flatnonzero((known := row[np.isfinite(row)]) != 0.0)
+        run[i] = len(known) - 1 - busy[-1] if len(busy) else len(known)
+    return run
 
 
 def _none(series: Series) -> Floats:

@@ -365,7 +365,7 @@ def _weights(data: PoolData, scale: Floats, variance: dict[str, float]) -> tuple
     for usual values as well, as those of t noise do, would let noise fit what is a function of time.
     """
     weighted, own = np.ones_like(scale), np.ones(len(scale))
-    for found in _posteriors(data, scale, variance):
+    for found in posteriors(data, scale, variance):
         rows = found.rows
         seen = np.isfinite(data.values[rows])
         square = np.where(seen, found.noise**2 + found.noise_variance, 0.0)
@@ -377,8 +377,15 @@ def _weights(data: PoolData, scale: Floats, variance: dict[str, float]) -> tuple
 
 
 @dataclass(frozen=True)
-class _Posterior:
-    """What is known afterwards of some units: of level with noise, and of noise alone; all (k, T) float."""
+class Posterior:
+    """What is known afterwards of some units: of level with noise, and of noise alone.
+
+    Attributes
+    ----------
+    rows : (k,) int
+        The units.
+    level, level_variance, noise, noise_variance : (k, T) float
+    """
 
     rows: Integers
     level: Floats
@@ -387,7 +394,7 @@ class _Posterior:
     noise_variance: Floats
 
 
-def _posteriors(data: PoolData, scale: Floats, variance: dict[str, float]) -> Iterator[_Posterior]:
+def posteriors(data: PoolData, scale: Floats, variance: dict[str, float]) -> Iterator[Posterior]:
     """Pass up and down; of what is seen beyond the functions of time, noise has its share of the variance.
 
     The rest of it is what is known beforehand, of counting or measuring.
@@ -404,7 +411,7 @@ def _posteriors(data: PoolData, scale: Floats, variance: dict[str, float]) -> It
         share = own / total
         noise = share * (np.where(np.isfinite(data.values[rows]), data.values[rows], mean) - mean)
         left = own * (1.0 - share)
-        yield _Posterior(
+        yield Posterior(
             rows, mean + noise, (1.0 - share) ** 2 * spread + left, noise, share**2 * spread + left
         )  # fmt: skip
 
@@ -426,7 +433,7 @@ def linked(data: PoolData, scale: Floats, variance: dict[str, float]) -> PoolDat
     most = np.log(max(float(np.nanmax(seen)), 1.0)) + 2.0
     for _ in range(MOST_STEPS):
         values, known, moved = data.values.copy(), data.known.copy(), 0.0
-        for found in _posteriors(data, scale, variance):
+        for found in posteriors(data, scale, variance):
             at = np.clip(offset + found.level + 0.5 * found.level_variance, LEAST_LEVEL, most)
             expected, rows = np.exp(at), found.rows
             values[rows] = found.level + (seen[rows] - expected) / expected

@@ -63,7 +63,7 @@ def _unit(unit: str, model: Scenario | None) -> str:
 
 def _headline(found: Fit, model: Scenario | None) -> str:
     first = found.forecasts[0]
-    total = first.draws.sum(axis=1)
+    total = first.whole()
     low, high = np.quantile(total, NINE_OF_TEN).tolist()
     unit = f" {model.kpis[first.kpi].unit}".rstrip() if model and first.kpi in model.kpis else ""
     periods = found.history.grid.after(found.horizon)
@@ -89,7 +89,7 @@ def _cards(found: Fit, model: Scenario | None) -> Iterator[Card]:
         f"units: {units}, KPIs: {len(found.history.series)}, {grid.names[0]} to {grid.names[-1]}",
     )
     for f in found.forecasts[:2]:
-        total = f.draws.sum(axis=1)
+        total = f.whole()
         low, high = np.quantile(total, NINE_OF_TEN).tolist()
         yield Card(f"Baseline, {_kpi(f.kpi, model)}", short(float(total.mean()), 4), f"{short(low)} to {short(high)}")
     if found.contributions:
@@ -122,20 +122,24 @@ def _rows_of(found: Fit, f: Forecast) -> Floats:
     return series.value[[at[unit] for unit in f.units if unit in at]]
 
 
-def _total(values: Floats) -> Floats:
-    """Add units up period by period; NaN where none is known."""
-    known = np.isfinite(values).any(axis=0)
-    return np.where(known, np.nansum(values, axis=0), np.nan)
+def _total(values: Floats, f: Forecast) -> Floats:
+    """Take units together period by period, as their total or their mean; NaN where none is known."""
+    known = np.isfinite(values)
+    if f.weight_of_unit is None or len(values) != len(f.units):
+        return np.where(known.any(axis=0), np.nansum(values, axis=0), np.nan)
+    weight = np.where(known, f.weight_of_unit[:, None], 0.0).sum(axis=0)
+    total = np.nansum(values * f.weight_of_unit[:, None], axis=0)
+    return np.where(weight > 0.0, total / np.where(weight > 0.0, weight, 1.0), np.nan)
 
 
 def _past(found: Fit, f: Forecast) -> Iterator[PageFigure]:
     """Draw all units together over the past, and the horizon's mean per period with its range."""
-    grid, total = found.history.grid, _total(_rows_of(found, f))
+    grid, total = found.history.grid, _total(_rows_of(found, f), f)
     known = np.flatnonzero(np.isfinite(total))
     if len(known) < 2:
         return
     lines = [Line("what happened", known.astype(float).tolist(), total[known].tolist())]
-    drawn = f.draws.sum(axis=1) / found.horizon
+    drawn = f.whole() / (found.horizon if f.weight_of_unit is None else 1)
     low, high = np.quantile(drawn, NINE_OF_TEN).tolist()
     ahead = [grid.count + i - 0.5 * (found.horizon == 1) for i in range(max(2, found.horizon))]
     flat = [float(drawn.mean())] * len(ahead)
@@ -150,7 +154,7 @@ def _seasons(found: Fit, f: Forecast) -> Iterator[PageFigure]:
     grid = found.history.grid
     if grid.per_year < 2:
         return
-    total, lines = _total(_rows_of(found, f)), []
+    total, lines = _total(_rows_of(found, f), f), []
     for start in range((-grid.phase) % grid.per_year, grid.count - grid.per_year + 1, grid.per_year):
         year = total[start : start + grid.per_year]
         if np.isfinite(year).all() and year.mean():
@@ -181,7 +185,9 @@ def _scatter(f: Forecast) -> Iterator[PageFigure]:
 def _units(found: Fit, f: Forecast, model: Scenario | None) -> Iterator[PageFigure]:
     """Draw the largest units' baselines with their ranges beside what the same number of last periods brought."""
     past = _rows_of(found, f)[:, -found.horizon :]
-    last = np.where(np.isfinite(past).any(axis=1), np.nansum(past, axis=1), np.nan)
+    count = np.isfinite(past).sum(axis=1)
+    last = np.nansum(past, axis=1) / (1 if f.weight_of_unit is None else np.maximum(count, 1))
+    last = np.where(count > 0, last, np.nan)
     means = f.draws.mean(axis=0)
     rows = []
     for i in np.argsort(-np.abs(means), kind="stable")[:MOST_UNITS].tolist():
@@ -210,14 +216,19 @@ def _tree(f: Forecast, model: Scenario | None) -> Iterator[PageFigure]:
             inside = np.flatnonzero(region == number)
             rows.append((1, _region(f.units[inside[0]], model), inside))
     rows += [(1 + several, _unit(f.units[i], model), np.array([i])) for i in order.tolist()]
-    scatter = [float(f.draws[:, inside].sum(axis=1).std() / means[inside].sum()) for _, _, inside in rows]
+    values = [f.whole(inside) for _, _, inside in rows]
+    scatter = [float(value.std() / value.mean()) for value in values]
+    share = means if f.weight_of_unit is None else means * f.weight_of_unit
     most, left, slices = max(scatter) or 1.0, dict.fromkeys(range(3), 0.0), []
-    for (depth, name, inside), sd in zip(rows, scatter, strict=True):
-        width = float(means[inside].sum() / means.sum())
-        text = f"{short(float(means[inside].sum()))} (± {percent(sd, 0)})"
+    for (depth, name, inside), value, sd in zip(rows, values, scatter, strict=True):
+        width = float(share[inside].sum() / share.sum())
+        text = f"{short(float(value.mean()))} (± {percent(sd, 0)})"
         slices.append(Slice(name, depth, left[depth], width, text, f"{name}: {text}", sd / most))
         left[depth] += width
-    note = "Each row adds up to the row above. Shade: how uncertain. Totals scatter less than their parts."
+    note = (
+        "Each row adds up to the row above." if f.weight_of_unit is None else "Each row is the mean of that below it."
+    )
+    note += " Shade: how uncertain. Totals and means scatter less than their parts."
     figure = icicle_figure(slices, f"Tree of baselines, {f.kpi}", full=True)
     yield PageFigure("Tree of baselines", figure, "mean, and one standard deviation", wide=True, full=True, note=note)
 

@@ -51,12 +51,13 @@ def _fit_parts(found: Fit) -> Iterator[RenderableType]:
 
 def baselines_grid(found: Fit) -> Grid:
     """Return the baselines of whole KPIs as a table."""
-    table = Grid(("KPI", "units", "mean of all", "5 %", "95 %", "share of the model"))
+    table = Grid(("KPI", "units", "all units", "expected", "5 %", "95 %", "forecast, rest last year"))
     for f in found.forecasts:
-        total = f.draws.sum(axis=1)
+        total = f.whole()
         ends = np.quantile(total, (0.05, 0.95)).tolist()
         shown = (amount(value) for value in (float(total.mean()), *ends))
-        table.add(f.kpi, str(len(f.units)), *shown, f"{100 * f.weight:.0f} %")
+        together = "total" if f.weight_of_unit is None else "mean"
+        table.add(f.kpi, str(len(f.units)), together, *shown, f"{100 * f.weight:.0f} %")
     return table
 
 
