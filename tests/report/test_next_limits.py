@@ -59,7 +59,7 @@ def test_the_next_limits_are_the_nearest_that_change_the_plan(tmp_path, name):
             assert f"{moved} {effect}" in told
     assert len(told) == (less is not None) + 1
     assert used_up(run) == []
-    text = " ".join(plain_text(render_summary(run)).split())
+    text = " ".join(plain_text(render_summary(run), 110).split())
     assert "worth nothing" not in text and "is used up" not in text
     goals = [{"goal": "out", "kpi": "out", "met": False, "hard": False, "target": target, "baseline": 100}]
     explained = list(limit_sentences(run.scenario, LimitExplanation(limit_as_dict(run.limits[0]), ()), goals))

@@ -60,7 +60,7 @@ def solved(tmp_path: Path, *, target=1600, hours=100, bob=500, execution="1.0", 
 
 
 def text_of(run: Run) -> str:
-    return plain_text(render_summary(run))
+    return plain_text(render_summary(run), 110)
 
 
 def test_a_goal_that_is_met(tmp_path):
@@ -120,7 +120,7 @@ def test_odds_stand_beside_what_is_required(tmp_path):
 
 
 def test_the_next_commands_name_the_folder(tmp_path):
-    text = plain_text(render_summary(solved(tmp_path), Path("runs/shop-12345678")))
+    text = plain_text(render_summary(solved(tmp_path), Path("runs/shop-12345678")), 110)
     assert "kpiopt runs show runs/shop-12345678" in text
 
 
@@ -158,7 +158,7 @@ execution = 0.8
 def test_a_locked_stretch_is_shown_as_one_and_a_card_has_the_goals_number(tmp_path):
     (tmp_path / "s.toml").write_text(LOCKED)
     run = solve_scenario(load_scenario(tmp_path / "s.toml"))
-    said = plain_text(render_summary(run))
+    said = plain_text(render_summary(run), 110)
     target = int(run.plan.target[run.graph.find_node("sales")])
     caused = f"+{target - 1020} EUR from what drives it"
     assert f"Sales of c at a stretch of +20 EUR; with {caused} the target is {target:,} EUR" in said

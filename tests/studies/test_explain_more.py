@@ -232,7 +232,7 @@ target = 16
 def test_a_locked_total_is_no_stretch_of_nothing_and_no_part_of_a_swap(tmp_path, drivers, said):
     (tmp_path / "s.toml").write_text(LOCKED_TOTAL.replace("DRIVERS", drivers))
     locked = kpiopt.solve(tmp_path / "s.toml", simulate=False)
-    assert said in " ".join(plain_text(render_summary(locked)).split())
+    assert said in " ".join(plain_text(render_summary(locked), 110).split())
     cell = locked.graph.cell[locked.graph.find_node("k", locked.scenario.units.position["b"])]
     stretch = locked.plan.stretch.copy()
     stretch[~locked.scenario.cells.has_decision] = 4.0  # as a kept plan says it of totals

@@ -114,7 +114,7 @@ def test_the_next_steps_of_a_limit_are_what_solving_there_gives(starter: Path) -
         assert (step.limit, step.has_plan, step.step) == (limit, True, "fairness")
         assert step.change == pytest.approx(there["fairness"] - values(run)["fairness"], rel=1e-6)
         assert abs(step.change) > 1e-4
-    text = " ".join(plain_text(render_summary(run)).split())
+    text = " ".join(plain_text(render_summary(run), 110).split())
     assert "worth nothing" not in text
     assert "there is no plan" not in text
     average = "the average of the peer groups' largest stretches would be"
