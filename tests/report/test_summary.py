@@ -155,7 +155,7 @@ execution = 0.8
 """
 
 
-def test_a_locked_stretch_is_shown_as_one_and_a_card_has_the_goals_number(tmp_path):
+def test_a_locked_stretch_is_shown_as_one_and_a_card_has_what_is_asked_beside_the_goal(tmp_path):
     (tmp_path / "s.toml").write_text(LOCKED)
     run = solve_scenario(load_scenario(tmp_path / "s.toml"))
     said = plain_text(render_summary(run), 110)
@@ -163,7 +163,7 @@ def test_a_locked_stretch_is_shown_as_one_and_a_card_has_the_goals_number(tmp_pa
     caused = f"+{target - 1020} EUR from what drives it"
     assert f"Sales of c at a stretch of +20 EUR; with {caused} the target is {target:,} EUR" in said
     card = collect_map(source_of_run(run, "s").map_source()).card("kpi.sales")
-    assert (card.before, card.after) == ("1,000", "1,050")
+    assert (card.before, card.after, card.goal_value) == ("1,000", f"{target:,}", "1,050")
     assert target > 1050
 
 

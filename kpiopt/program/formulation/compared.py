@@ -134,7 +134,15 @@ def compare(
     stretch: Columns,
     level: Columns,
 ) -> Compared:
-    """v_i as `[fairness] measure` says: of cells, or loads of units."""
+    """v_i as `[fairness] measure` says: of cells, or loads of units.
+
+    Parameters
+    ----------
+    decided : (n_compared,) int
+        Cells with a decision.
+    stretch_decided : (n_stretch,) int
+        Which of them each stretch is of.
+    """
     cells = graph.scenario.cells
 
     def effort(resource: str) -> Floats:
