@@ -181,7 +181,6 @@ NOT_FOR_A_PLAIN_PLAN = {
     "kpiopt.reading.tables.parquet_file",
     "kpiopt.reading.tables.workbook",
     "kpiopt.report.explanation",
-    "kpiopt.report.page.levers",
     "kpiopt.run.odds_repair",
     "kpiopt.simulation.importance",
     "kpiopt.simulation.intervene",
