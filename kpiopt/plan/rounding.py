@@ -33,6 +33,7 @@ from kpiopt.plan.parts import MOST_STEPS, Parts, nearest, noise, snapped
 from kpiopt.plan.parts_of_plan import build_parts, stretch_box
 from kpiopt.plan.repair import repair
 from kpiopt.scenario.scenario import Floats, Integers
+from kpiopt.scenario.target_grid import shown_decimals
 
 
 @dataclass(frozen=True)
@@ -267,7 +268,8 @@ def _moved(
         for at, step, got, near in zip(
             node.tolist(), parts.step[part].tolist(), rounded.tolist(), usual.tolist(), strict=True
         )
-        for digits in (max(0, -int(Decimal(repr(step)).normalize().as_tuple().exponent)),)
+        for least in (max(0, -int(Decimal(repr(step)).normalize().as_tuple().exponent)),)
+        for digits in (max(shown_decimals(got, least), shown_decimals(near, least)),)
     ]
 
 

@@ -271,8 +271,9 @@ def _asked(plan: KeptPlan, found: Explanation) -> Iterator[RenderableType]:
         grid.add(f"cushion of {percent(cushion)}, asked and not planned", change(asked - found.asked))
     if math.isfinite(target):
         to = f"whole {kpi.unit or 'numbers'}" if kpi.step == 1 else amount(kpi.step or 0.0, kpi.unit, kpi.step)
-        step = "rounding" if kpi.step is None else f"rounding to {to}"
-        grid.add(step, change(target - asked))
+        is_off = target_step(kpi, target) != kpi.step
+        rounded = f"rounding; a lock or a range keeps it off {to}" if is_off else f"rounding to {to}"
+        grid.add("rounding" if kpi.step is None else rounded, change(target - asked))
         grid.add("target", amount(target, "", target_step(kpi, target)))
     yield grid
     if found.own_share is not None:

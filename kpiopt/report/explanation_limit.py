@@ -16,7 +16,7 @@ from kpiopt.plan.limit_names import limit_words, unit_of_limit
 from kpiopt.program.trust.tolerances import is_used_up
 from kpiopt.report.goal_names import goal_at
 from kpiopt.report.grid import Grid
-from kpiopt.report.limits import Entries, kept_words, less_sentence, more_sentence, next_sentences
+from kpiopt.report.limits import Entries, kept_words, less_sentence, more_sentence, next_sentences, use_words
 from kpiopt.report.numbers import amount, change, percent
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.periods import split_period
@@ -131,12 +131,12 @@ def render_initiative(graph: CausalGraph, initiative: Initiative, found: Sequenc
     """Lay out an initiative: level by unit, what one more level adds to each goal, why not more."""
     scenario = graph.scenario
     lines: list[RenderableType] = [Text(printable(f"{initiative.name}"), style="bold")]
-    uses = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.uses.items())
+    uses = ", ".join(use_words(scenario, *entry) for entry in initiative.uses.items())
     lines.append(Text(printable(f"  One level uses {uses or 'nothing'}.")))
-    runs = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.runs.items())
+    runs = ", ".join(use_words(scenario, *entry) for entry in initiative.runs.items())
     if runs:
         lines.append(Text(printable(f"  In every period in which it runs one level uses {runs}.")))
-    setup = ", ".join(f"{amount(use)} {resource}" for resource, use in initiative.setup.items())
+    setup = ", ".join(use_words(scenario, *entry) for entry in initiative.setup.items())
     if setup:
         lines.append(Text(printable(f"  It is set up once with {setup}, whatever the level.")))
     units = [list(levels) for _, levels in groupby(found, key=lambda level: level.unit)]

@@ -362,7 +362,7 @@ def initiative_lines(run: Run) -> Iterator[str]:
     for i in chosen[:SHOWN_INITIATIVES].tolist():
         initiative, unit = initiatives[graph.level_initiative[i]], scenario.units.names[graph.level_unit[i]]
         uses = ", ".join(
-            _use(scenario, resource, float(use_of_levels(graph, levels, resource)[i]))
+            use_words(scenario, resource, float(use_of_levels(graph, levels, resource)[i]))
             for resource in initiative.resources
         )
         start = scenario.period_name(int(graph.level_start[i]))
@@ -387,9 +387,10 @@ def _added(scenario: Scenario, added: dict[str, Floats], row: int) -> str:
     return f": {', '.join(told[:SHOWN_ADDED])}{more}" if told else ""
 
 
-def _use(scenario: Scenario, resource: str, used: float) -> str:
-    """Say how much of a resource is used; of a budget that is money, in the currency."""
+def use_words(scenario: Scenario, resource: str, used: float) -> str:
+    """Say how much of a resource is used; of pay, and of a budget that is money, in the currency."""
     is_money = any(budget.resource == resource and budget.money for budget in scenario.budgets.values())
+    is_money |= resource == "pay" and bool(scenario.currency)
     return f"{amount(used, scenario.currency)} of {resource}" if is_money else amount(used, resource)
 
 

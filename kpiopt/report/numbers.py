@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from kpiopt.scenario.scenario import Kpi
-from kpiopt.scenario.target_grid import LEAST_SIZE, TOLERANCE, round_to_grid, target_grid
+from kpiopt.scenario.target_grid import LEAST_SIZE, TOLERANCE, round_to_grid, shown_decimals, target_grid
 from kpiopt.simulation.odds import Estimate
 
 MAX_DECIMALS = 6
@@ -95,11 +95,8 @@ def target_step(kpi: Kpi, target: float) -> float | None:
     if kpi.step is None or not math.isfinite(target):
         return kpi.step
     least = decimals_of_step(kpi.step)
-    for decimals in range(least, least + MORE_DECIMALS):
-        shifted = target * 10**decimals
-        if abs(shifted - round(shifted)) <= TOLERANCE * max(1.0, abs(shifted)):
-            return kpi.step if decimals == least else 10.0**-decimals
-    return 10.0 ** -(least + MORE_DECIMALS)
+    decimals = shown_decimals(target, least, MORE_DECIMALS)
+    return kpi.step if decimals == least else 10.0**-decimals
 
 
 def _write(value: float, decimals: int) -> str:

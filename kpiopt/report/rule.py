@@ -55,7 +55,8 @@ def broken_words(scenario: Scenario, broken: Sequence[BrokenLimit]) -> str:
     """Say how many limits are not kept, and name the first."""
     if not broken:
         return "no limit broken"
-    named = ", ".join(limit_words(scenario, limit.name) for limit in broken[:SHOWN_BROKEN])
+    names = [limit_words(scenario, limit.name) for limit in broken[:SHOWN_BROKEN]]
+    named = ("; " if any(", " in name for name in names) else ", ").join(names)
     named += " …" if len(broken) > SHOWN_BROKEN else ""
     return f"{len(broken):,} {'limit' if len(broken) == 1 else 'limits'} broken ({named})"
 

@@ -44,6 +44,15 @@ def target_grid(target: Floats, step: Floats) -> Floats:
     return grid
 
 
+def shown_decimals(target: float, least: int, more: int = 2) -> int:
+    """Return the decimals in which a target is shown: those of its step, or up to `more` where it is off the step."""
+    for decimals in range(least, least + more):
+        shifted = target * 10**decimals
+        if abs(shifted - round(shifted)) <= TOLERANCE * max(1.0, abs(shifted)):
+            return decimals
+    return least + more
+
+
 def least_hit(target: Floats, baseline: Floats, step: Floats, sign: Floats) -> Floats:
     """Return the worst value that reaches each target, (n,) float, in the KPI's unit.
 

@@ -171,9 +171,9 @@ def _what_there_is(graph: CausalGraph, text: str) -> str:
 
 
 def some_of(names: Sequence[str]) -> str:
-    """Return the first names in a row; the others are counted."""
+    """Return the first names in a row, in quotes where a name has a comma itself; the others are counted."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(f"'{name}'" if ", " in name else name for name in names[:SHOWN]) + more
 
 
 def _id_of(what: str, text: str, names: dict[str, str], target: str) -> str:

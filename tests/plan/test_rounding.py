@@ -316,6 +316,16 @@ def test_total_gives_way_when_everybody_is_full_and_says_so() -> None:
     assert "co/sales at 6, where 7 would be nearest" in plan.notes[0].message
 
 
+def test_a_total_that_gives_way_beside_a_lock_off_the_grid_is_told_with_its_digits() -> None:
+    units = build_units({"co": None, "a": "co", "b": "co", "c": "co"}, capacity={"hours": {"a": 3.6, "b": 3.4}})
+    rows = [Cell(p, "sales", 0.0, 9.0, effort={"hours": 1.0}) for p in "ab"]
+    rows.append(Cell("c", "sales", 100.0, 50.0, lock=12.4))
+    plan = plan_of(build_scenario(units, [build_kpi("sales", step=1.0)], rows), [3.6, 3.4, 12.4])
+    (note,) = [note for note in plan.notes if note.code == "W-rounding-total"]
+    assert targets_of(plan)["co"] == pytest.approx(118.4)
+    assert "co/sales at 118.4, where 119.4 would be nearest" in note.message
+
+
 def test_hard_goal_is_never_rounded_away() -> None:
     units = build_units({"co": None, "a": "co", "b": "co"}, capacity={"hours": {"a": 3.6, "b": 3.4}})
     rows = [Cell(p, "sales", 0.0, 9.0, effort={"hours": 1.0}) for p in "ab"]

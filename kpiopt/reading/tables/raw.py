@@ -136,7 +136,12 @@ def check_header(names: Sequence[str], rule: TableRule, at: Callable[[int], Loca
         missing = [name for name in missing if name not in meant.values()]
 
     def strange_column(i: int) -> Problem:
-        fix = did_you_mean(names[i], known) or _twin_of(names[i]) or "rename or delete the column"
+        fix = (
+            _translated(names[i], rule)
+            or did_you_mean(names[i], known)
+            or _twin_of(names[i])
+            or "rename or delete the column"
+        )
         fix = f'{fix}; if it holds remarks, name it "#{names[i]}" or "{REMARKS}"'
         return Problem("E-table-column", f"unknown column {show(names[i])}", allowed, fix, at(i))
 
@@ -172,6 +177,21 @@ def _spread_problem(names: Sequence[str], rule: TableRule, at: Location) -> Prob
 def _as_written(name: str) -> str:
     """Return a header as the format would write it: small letters, and _ between words."""
     return re.sub(r"[\s_-]+", "_", name.strip().lower())
+
+
+_IN_OTHER_WORDS = {
+    "unit": "einheit organisationseinheit orgeinheit bereich abteilung team",
+    "kpi": "kennzahl kenngröße messgröße",
+    "baseline": "basis basiswert basislinie ausgangswert istwert ist_wert ist",
+    "parent": "übergeordnet übergeordnete_einheit obereinheit oberbereich",
+}
+"""Columns that tables must have -> what German tables call them."""
+
+
+def _translated(name: str, rule: TableRule) -> str:
+    """Return "did you mean 'unit'?" for the German name of a column that the table has, or an empty string."""
+    meant = (column for column, words in _IN_OTHER_WORDS.items() if _as_written(name) in words.split())
+    return next((f"did you mean '{column}'?" for column in meant if rule.column(column) is not None), "")
 
 
 def _twin_of(name: str) -> str:

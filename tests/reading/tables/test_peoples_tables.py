@@ -224,6 +224,15 @@ class TestTitlesRemarksAndTotals:
 
 
 class TestWorkbooks:
+    @pytest.mark.parametrize(
+        ("header", "meant"),
+        [("Einheit,kpi,baseline", "unit"), ("unit,KENNZAHL,baseline", "kpi"), ("unit,kpi,Ist-Wert", "baseline"),
+         ("unit,kpi,Basiswert", "baseline"), ("Bereich,kpi,baseline", "unit")],
+    )  # fmt: skip
+    def test_german_names_of_required_columns(self, tmp_path: Path, header: str, meant: str) -> None:
+        found = [p for p in problems(tmp_path, f"{header}\na,x,5\n") if "unknown column" in p.message]
+        assert len(found) == 1 and found[0].fix.startswith(f"did you mean '{meant}'?")
+
     def test_rows_above_the_header_merged_or_not(self, tmp_path: Path) -> None:
         cells = {"A1": "Plan 2027", "A3": "unit", "B3": "kpi", "C3": "baseline", "A4": "a", "B4": "x", "C4": 5}
         xml = sheet_xml(cells, after='<mergeCells><mergeCell ref="A1:C1"/></mergeCells>')
