@@ -54,6 +54,8 @@ part of execution that the whole organization has in common), `execution.NAME`.
 `[cell."x/kpi"]` in the document instead; where both are given, the document adds rows or changes single values. A cell
 has a decision where it has a `max_stretch`, its own or from a guardrail, or a `lock`; elsewhere its stretch is 0.
 The baseline of a unit above other cells of the same KPI follows from those; a stated one that differs is reported.
+A field that holds a quantity may hold a range or a distribution in braces, such as `{ normal = [100, 10] }`; samples
+are written in the document.
 Sizes weight `mean` roll-ups: the cell's, else the unit's, else the sum below; without any, all count the same.
 """
 

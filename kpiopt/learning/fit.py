@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from kpiopt.errors import Problem, UsageError
 from kpiopt.learning.contributions import (
     FEW_UNITS,
     Panel,
@@ -153,8 +154,10 @@ def fit_history(
     ------
     NumericsError
         Where a KPI has too short a past.
+    UsageError
+        Where the horizon is longer than the past.
     """
-    horizon = options.horizon or history.grid.per_year
+    horizon = _horizon(options, history)
     notes = [*history.notes, *silent_units(history, model)]
     leaves = _leaves(history, model, notes)
     groups = {kpi: regions_of(series.units, model) for kpi, series in leaves.items()}
@@ -186,6 +189,18 @@ def fit_history(
     notes += [note for spread in spreads for note in _spread_notes(spread)]
     found_all = tuple(forecasts), tuple(contributions), executions, tuple(missing), spreads
     return Fit(history, horizon, *found_all, tuple(notes))
+
+
+def _horizon(options: FitOptions, history: History) -> int:
+    """Return how many periods to forecast: a year, or what is asked for, no more than are known."""
+    if options.horizon is None:
+        return history.grid.per_year
+    if options.horizon > history.grid.count:
+        message = f"a horizon of {options.horizon:,} periods is longer than the history"
+        rule = f"the history has {history.grid.count:,} periods, {history.grid.names[0]} to {history.grid.names[-1]}"
+        fix = f"ask for {history.grid.count:,} periods at most"
+        raise UsageError(Problem("E-horizon", message, rule, fix))
+    return options.horizon
 
 
 def _leaves(history: History, model: Scenario | None, notes: list[str]) -> dict[str, Series]:

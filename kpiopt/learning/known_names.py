@@ -25,6 +25,10 @@ NEAR = 1e-3
 """Relative distance within which a value is the sum of others: sums are rounded."""
 FEW_BELOW = 0.05
 """Share of values below 0 up to which they may be slips of the sign."""
+FAR_ABOVE = 100.0
+"""Times the unit's middle value above which a value may be a slip of the unit of measure."""
+GAP = 20.0
+"""Times the largest of the unit's other values that such a slip is: where values spread widely, they lie closer."""
 FEW_OF_UNIT = 4
 """Values of a unit below which its baseline is mostly that of its peers."""
 
@@ -284,11 +288,12 @@ def regions_of(units: tuple[str, ...], model: Scenario | None) -> Integers:
 
 
 def silent_units(history: History, model: Scenario | None) -> list[str]:
-    """Tell of units that are new or have had no value for a year, and of single values below 0."""
+    """Tell of units that are new or have had no value for a year, and of values that look like slips."""
     notes = []
     for kpi, series in history.series.items():
         if model is None or kpi in model.kpis:
-            notes += [f"{kpi}: {note}" for note in (*_silent(series, history), *_below_zero(series, history))]
+            found = (*_silent(series, history), *_below_zero(series, history), *_far_above(series, history))
+            notes += [f"{kpi}: {note}" for note in found]
     return notes
 
 
@@ -322,6 +327,23 @@ def _below_zero(series: Series, history: History) -> list[str]:
     return [
         f"{int(below.sum())} of {int(seen.sum())} values are below 0, such as {first}: changes are taken as amounts, "
         "not as shares; correct a slip of the sign"
+    ]
+
+
+def _far_above(series: Series, history: History) -> list[str]:
+    sizes, busy = np.nan_to_num(np.abs(series.value)), np.zeros(series.value.shape, dtype=bool)
+    busy[(sizes > 0.0).sum(axis=1) >= FEW_OF_UNIT] = True
+    middle = np.array([np.median(row[row > 0.0]) if row.any() else np.inf for row in sizes])
+    far = busy & (sizes > FAR_ABOVE * middle[:, None])
+    far &= sizes > GAP * np.where(far, 0.0, sizes).max(axis=1, keepdims=True)
+    if not far.any():
+        return []
+    unit, period = np.argwhere(far)[0].tolist()
+    first = f"{series.value[unit, period]:,.10g} of {series.units[unit]} in {history.grid.names[period]}"
+    return [
+        f"{int(far.sum())} of {int(np.isfinite(series.value).sum())} values: more than {FAR_ABOVE:g} times what is "
+        f"usual for its unit, such as {first}, where {middle[unit]:,.4g} is usual: correct a slip of the unit of "
+        "measure"
     ]
 
 

@@ -18,6 +18,7 @@ from kpiopt.plan.split_rule import SplitPlan, leaf_cells, reach_targets
 from kpiopt.reading.key_path import name_the_right_ones
 from kpiopt.reading.regular_file import display_path
 from kpiopt.reading.tables.read import ColumnRule, Table, TableRule, read_table
+from kpiopt.scenario.bounds import LARGEST, RANGE_RULE
 from kpiopt.scenario.checks.percent_formats import percent_problem, reads_as_share
 from kpiopt.scenario.scenario import Floats, Integers
 
@@ -59,7 +60,7 @@ def read_given_plan(graph: CausalGraph, path: Path) -> SplitPlan:
     table = _read(path, PLAN_TABLE if periods is None else PERIOD_TABLE)
     node, period, problems = _nodes(graph, table)
     target, stretch = table.numbers("target"), table.numbers("stretch")
-    problems += _percent_formats(graph, table)
+    problems += [*_percent_formats(graph, table), *_too_large(table)]
     problems += [_one_figure(table, row) for row in np.flatnonzero(np.isnan(target) == np.isnan(stretch)).tolist()]
     plan = _Rows(graph, node, _leaves(graph)[node], period, target, stretch)
     problems += [*_missing(table, plan), *_mixed(table, plan)]
@@ -178,6 +179,15 @@ def _percent_formats(graph: CausalGraph, table: Table) -> Iterator[Problem]:
         ]
         if shown and not reads_as_share(kpi.unit):
             yield percent_problem(shown, kpi)
+
+
+def _too_large(table: Table) -> Iterator[Problem]:
+    """Refuse figures beyond what numbers of a scenario may be."""
+    for column in ("target", "stretch"):
+        values = table.numbers(column)
+        for row in np.flatnonzero(np.abs(values) > LARGEST).tolist():
+            message, fix = f"the {column} is {values[row]:g}", "correct it, or choose a larger unit of measure"
+            yield Problem("E-number-range", message, RANGE_RULE, fix, table.location(row, column))
 
 
 def _one_figure(table: Table, row: int) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from kpiopt.errors import Location
 from kpiopt.reading.document import Document
 from kpiopt.reading.key_path import KeyPath, is_number
 from kpiopt.reading.tables.table import Floats, Table, TableRule, Texts
+from kpiopt.reading.toml.checks import normal_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ def merge_rows(rule: TableRule, table: Table | None, patches: Sequence[Patch], d
     names = dict.fromkeys([*(table.columns if table else ()), *(c for patch in patches for c in patch.values)])
     columns = {name: _column(rule, name, table, count) for name in names}
     texts = table.quantity_text.items() if table else ()
-    quantities: dict[str, dict[int, Any]] = {name: dict(given) for name, given in texts}
+    quantities: dict[str, dict[int, Any]] = {
+        name: {row: _table_or_text(text) for row, text in given.items()} for name, given in texts
+    }
     rows = {id(patch): n_file + i for i, patch in enumerate(added)}
     patched: dict[tuple[int, str], KeyPath] = {}
     for patch in patches:
@@ -113,6 +117,16 @@ def merge_rows(rule: TableRule, table: Table | None, patches: Sequence[Patch], d
                 quantities[name][row] = value
             patched[row, name] = patch.path_of(name)
     return Rows(count, columns, quantities, table, document, patched, {rows[id(p)]: p.path for p in added})
+
+
+def _table_or_text(text: str) -> Any:
+    """Return an inline table of TOML, such as { normal = [100, 10] }, as a table; all other text as it is."""
+    if not text.startswith("{"):
+        return text
+    try:
+        return normal_form(tomllib.loads(f"value = {text}")["value"])
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return text  # no quantity begins like that: it is refused where it is read as one
 
 
 def _column(rule: TableRule, name: str, table: Table | None, count: int) -> NDArray[Any]:

@@ -321,3 +321,59 @@ def test_a_plan_by_period_is_one_workbook(tmp_path: Path, capsys: pytest.Capture
     run("compare", path, book, "--json", "--out", tmp_path / "runs")
     document = json.loads(capsys.readouterr().out)
     assert document["schema"].startswith("kpiopt.compare")
+
+
+DISTRIBUTIONS = (
+    "{ normal = [4000, 300] }", "{ lognormal = [3e3, 5e3] }", "{ triangular = [3000, 4000.5, 6000] }",
+    "{ pert = [3000, 4000, 6000] }", "{ uniform = [-1.234, 5.678] }", "{ beta = [2, 3, 0, 1000] }",
+    "{ discrete = [[10, 0.25], [12, 0.75]] }", '{ samples = "data/s.csv#c" }',
+)  # fmt: skip
+"""Every way to write a distribution in braces."""
+
+
+def write_distributions(folder: Path) -> Path:
+    """Write a scenario whose cells hold a distribution each, the first two with a row of a table as well."""
+    (folder / "data").mkdir()
+    (folder / "data" / "s.csv").write_text("c\n3000\n3500\n5000\n")
+    (folder / "kpiopt.toml").touch()
+    (folder / "cells.csv").write_text("unit,kpi,baseline,max_stretch\nu0,sales,1 to 2,9\nu7,sales,5,8\n")
+    units = "".join(f'[unit.u{i}]\nparent = "co"\n' for i in range(len(DISTRIBUTIONS)))
+    cells = "".join(f'[cell."u{i}/sales"]\nbaseline = {text}\n' for i, text in enumerate(DISTRIBUTIONS))
+    path = folder / "w.toml"
+    path.write_text(
+        f'schema = 1\nname = "W"\n[tables]\ncells = "cells.csv"\n[kpi.sales]\n[unit.co]\n{units}{cells}'
+        "[goal.sales]\ntarget = 9000\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("form", ["plan.xlsx", "plan.toml"])
+def test_distributions_of_cells_survive_the_round_trip(tmp_path: Path, form: str) -> None:
+    """In another folder as well: files of samples are named from there."""
+    path = write_distributions(tmp_path)
+    there = tmp_path / "there" / form
+    run("convert", path, there)
+    run("check", there)
+    run("convert", there, tmp_path / "back.toml")
+    first = load_scenario(path)
+    assert {q.kind for q in first.cells.baseline_quantity.values()} == {text.split()[1] for text in DISTRIBUTIONS}
+    for other in (there, tmp_path / "back.toml"):
+        require_same(first, load_scenario(other))
+
+
+def test_a_distribution_in_a_table_is_checked_where_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Broken braces, a distribution that cannot be and samples, which only the document can name."""
+    path = write_distributions(tmp_path)
+    (tmp_path / "cells.csv").write_text(
+        "unit,kpi,baseline\n"
+        'a,sales,"{ normal = [4, -3] }"\nb,sales,{ normal = [4\nc,sales,"{ samples = ""data/s.csv#c"" }"\n'
+        'd,sales,"{ uniform = [1, 1e300] }"\ne,sales,"{ pert = [1, 2, 3] }"\n'
+    )
+    units = "".join(f'[unit.{unit}]\nparent = "co"\n' for unit in "abcde")
+    path.write_text('schema = 1\nname = "W"\n[tables]\ncells = "cells.csv"\n[kpi.sales]\n[unit.co]\n' + units)
+    assert main(["check", str(path)]) != 0
+    said = capsys.readouterr().err
+    assert [f"cells.csv:{line} column baseline: E-" in said for line in range(2, 7)] == [*[True] * 4, False]
+    assert "standard deviation of normal is -3" in said and "under [cell." in said and "5e+299" in said

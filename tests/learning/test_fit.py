@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -115,6 +116,15 @@ def test_until_hides_what_came_later(folder):
     assert cut["horizon"][0] == "2026-Q1"
     assert whole["horizon"][0] == "2026-Q3"
     assert main(["fit", str(folder / "history.csv"), "--until", "2031-Q1", "--out", str(folder / "x")]) == 2
+
+
+def test_a_horizon_longer_than_the_history_is_refused(folder, capsys):
+    words = ["fit", str(folder / "history.csv"), "--model", str(folder / "model.toml"), "--out", str(folder / "x")]
+    assert main([*words, "--until", "2025-Q4", "--horizon", "500"]) == 2
+    said = capsys.readouterr().err
+    known = int(re.search(r"the history has (\d+) periods, \S+ to 2025-Q4", said)[1])
+    assert "E-horizon" in said and "500" in said and f"ask for {known} periods at most" in said
+    assert main([*words, "--until", "2025-Q4", "--horizon", str(known + 1)]) == 2 and not (folder / "x").exists()
 
 
 def test_names_are_escaped_on_the_page(folder):

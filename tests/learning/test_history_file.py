@@ -245,6 +245,25 @@ def test_a_single_value_below_zero_is_told(folder):
     assert any("sales: 1 of 84 values are below 0, such as -" in note for note in silent_units(history, model))
 
 
+def test_a_single_value_a_thousand_times_the_others_is_told(folder):
+    """Values that spread widely are no slip, nor is what a unit always has."""
+    wide = iter(np.exp(1.5 * np.random.default_rng(3).standard_normal(400)))
+    text = (folder / "history.csv").read_text()
+    for change in (
+        lambda u, k, p, v: [f"{u},{k},{p},{v}"],
+        lambda u, k, p, v: [f"{u},{k},{p},{float(v) * 1000 ** (u == 't0')}"],
+        lambda u, k, p, v: [f"{u},{k},{p},{next(wide)}"],
+    ):
+        (folder / "history.csv").write_text(text)
+        history, model = changed(folder, change)
+        assert not [note for note in silent_units(history, model) if "times what is usual" in note]
+    (folder / "history.csv").write_text(text)
+    slip = ("t0", "sales", "2024-Q1")
+    history, model = changed(folder, lambda u, k, p, v: [f"{u},{k},{p},{float(v) * 1000 ** ((u, k, p) == slip)}"])
+    (note,) = [note for note in silent_units(history, model) if "times what is usual" in note]
+    assert note.startswith("sales: 1 of 84 values: more than 100 times") and "of t0 in 2024-Q1" in note
+
+
 def test_a_kpi_begun_last_year_is_learned_and_one_nobody_asks_for_does_no_harm(folder):
     """Before its first year there was nothing to compare forecasts with; too short a KPI of the model is refused."""
     text = (folder / "history.csv").read_text()

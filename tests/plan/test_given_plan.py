@@ -135,3 +135,20 @@ def test_marks_of_a_plan_are_not_said_to_belong_under_tables(tmp_path):
     with pytest.raises(TableError, match="save the plan with commas") as error:
         judged_plan(tmp_path, PLAN.replace(",", ";"))
     assert "[tables]" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("column", "figure"), [("target", "1e300"), ("target", "-2e12"), ("stretch", "1.1e12")])
+def test_figures_beyond_those_of_a_scenario_are_refused(tmp_path, column, figure):
+    """The limit of the format holds for plans: each with its place, what it is, the rule and what to do."""
+    (tmp_path / "s.toml").write_text(TEXT)
+    rows = ["north,visits,13,", "south,visits,20,", "north,sales,126,", "south,sales,115,"]
+    rows[2] = f"north,sales,{figure}," if column == "target" else f"north,sales,,{figure}"
+    (tmp_path / "plan.csv").write_text("\n".join(["unit,kpi,target,stretch", *rows]) + "\n")
+    with pytest.raises(TableError) as caught:
+        read_given_plan(build_graph(kpiopt.load(tmp_path / "s.toml")), tmp_path / "plan.csv")
+    (problem,) = caught.value.problems
+    assert problem.code == "E-number-range" and problem.location.line == 4 and problem.fix
+    assert f"{float(figure):g}" in problem.message and "1e+12" in problem.rule
+    (tmp_path / "plan.csv").write_text("\n".join(["unit,kpi,target,stretch", *rows]).replace(figure, "1e12") + "\n")
+    assert read_given_plan(build_graph(kpiopt.load(tmp_path / "s.toml")), tmp_path / "plan.csv").stretch.shape == (4,)

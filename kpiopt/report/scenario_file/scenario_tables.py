@@ -29,7 +29,8 @@ class ScenarioTables:
     Attributes
     ----------
     document : dict
-        The merged document with its variants, without units, cells and tables.
+        The merged document with its variants, without units, cells and tables; of cells only samples, whose files are
+        named beside no other table than the document.
     units, cells : list of dict
         Rows by column.
     """
@@ -64,6 +65,8 @@ def scenario_tables(document: Document, target: Path) -> ScenarioTables:
         for rule in (UNITS_TABLE, CELLS_TABLE)
     }
     kept = {k: v for k, v in data.items() if k not in ("tables", "unit", "cell")}
+    if samples := {name: s for name, cell in data.get("cell", {}).items() if (s := _samples(cell))}:
+        kept["cell"] = samples
     return ScenarioTables(kept, rows["units"], rows["cells"])
 
 
@@ -98,11 +101,19 @@ def _rows(rule: TableRule, table: Table | None, patches: Mapping[str, Any], kpis
     for name, entry in patches.items():
         row = rows.setdefault(name, dict(rule.parts_of(name, kpis)))
         for key, value in entry.items():
+            if key in _samples(entry):
+                row.pop(key, None)
+                continue
             row |= {f"{key}.{part}": v for part, v in value.items()} if key in ("capacity", "effort") else {key: value}
     used = dict.fromkeys(column for row in rows.values() for column in row)
     offered = [*rule.key, *rule.besides, *rule.required, *(c.name for c in rule.columns), *used]
     columns = [column for column in dict.fromkeys(offered) if column not in rule.besides or column in used]
     return [{column: row.get(column) for column in columns} for row in rows.values()] if rows else []
+
+
+def _samples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a cell draws from a file: a field of a table cannot name one."""
+    return {key: value for key, value in entry.items() if isinstance(value, dict) and "samples" in value}
 
 
 def _field(value: Any) -> Any:

@@ -69,7 +69,7 @@ class QuantityReader:
             return self._samples(path, reference)
 
         try:
-            quantity = parse_quantity(value, samples if path else None)
+            quantity = parse_quantity(value, samples)
         except ValueError as error:
             self._findings.add(Problem("E-quantity", f"{name}: {error}", _RULE, "", place), ScenarioError)
         except InputError as error:
@@ -98,6 +98,9 @@ class QuantityReader:
 
     def _samples(self, path: KeyPath | None, reference: str) -> Sequence[float]:
         """Read a column "file.csv#column"."""
+        if path is None:
+            message = f'samples "{reference}" stand in a field of a table'
+            raise ValueError(f"{message}; write them in the scenario, under [cell.…], and empty the field")
         file, mark, column = reference.rpartition("#")
         if not mark or not column:
             raise ValueError(f'samples "{reference}" names no column; write "file.csv#column"')
