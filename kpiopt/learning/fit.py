@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Problem, UsageError
 from kpiopt.learning.contributions import (
     FEW_UNITS,
     Panel,
@@ -21,7 +20,7 @@ from kpiopt.learning.contributions import (
 )
 from kpiopt.learning.execution import LEAK_LEVEL, Execution, estimate_execution
 from kpiopt.learning.forecast import Forecast, Forecaster, Question
-from kpiopt.learning.history import History, Series
+from kpiopt.learning.history import History, Series, horizon_of
 from kpiopt.learning.implied import MissingEdge, by_size, find_missing, panel_of, size_of
 from kpiopt.learning.known_names import averages, has_periods_of, leaf_series, regions_of, silent_units, weights_of
 from kpiopt.learning.links import has_enough, require_enough
@@ -157,7 +156,7 @@ def fit_history(
     UsageError
         Where the horizon is longer than the past.
     """
-    horizon = _horizon(options, history)
+    horizon = horizon_of(history, options.horizon)
     notes = [*history.notes, *silent_units(history, model)]
     leaves = _leaves(history, model, notes)
     groups = {kpi: regions_of(series.units, model) for kpi, series in leaves.items()}
@@ -189,18 +188,6 @@ def fit_history(
     notes += [note for spread in spreads for note in _spread_notes(spread)]
     found_all = tuple(forecasts), tuple(contributions), executions, tuple(missing), spreads
     return Fit(history, horizon, *found_all, tuple(notes))
-
-
-def _horizon(options: FitOptions, history: History) -> int:
-    """Return how many periods to forecast: a year, or what is asked for, no more than are known."""
-    if options.horizon is None:
-        return history.grid.per_year
-    if options.horizon > history.grid.count:
-        message = f"a horizon of {options.horizon:,} periods is longer than the history"
-        rule = f"the history has {history.grid.count:,} periods, {history.grid.names[0]} to {history.grid.names[-1]}"
-        fix = f"ask for {history.grid.count:,} periods at most"
-        raise UsageError(Problem("E-horizon", message, rule, fix))
-    return options.horizon
 
 
 def _leaves(history: History, model: Scenario | None, notes: list[str]) -> dict[str, Series]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kpiopt.errors import Location
+from kpiopt.errors import Location, Problem, UsageError
 from kpiopt.learning.periods import PeriodGrid
 
 Floats = NDArray[np.float64]
@@ -113,3 +113,21 @@ def sizes_of(value: Floats, given: Floats | None, volume: Floats) -> Floats:
     usable = sizes[np.isfinite(sizes) & (sizes > 0.0)]
     sizes[~(sizes > 0.0)] = usable.min() if len(usable) else 1.0
     return sizes
+
+
+def horizon_of(history: History, asked: int | None) -> int:
+    """Return how many periods to forecast: a year, or what is asked for, no more than are known.
+
+    Raises
+    ------
+    UsageError
+        Where the horizon is longer than the past.
+    """
+    if asked is None:
+        return history.grid.per_year
+    grid = history.grid
+    if asked > grid.count:
+        message = f"a horizon of {asked:,} periods is longer than the history"
+        rule = f"the history has {grid.count:,} periods, {grid.names[0]} to {grid.names[-1]}"
+        raise UsageError(Problem("E-horizon", message, rule, f"ask for {grid.count:,} periods at most"))
+    return asked
