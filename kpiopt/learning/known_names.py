@@ -238,18 +238,36 @@ def averages(kpi: str, model: Scenario | None) -> bool:
 def weights_of(kpi: str, units: tuple[str, ...], model: Scenario | None) -> Floats | None:
     """Return the weight of each unit in the mean of all: the size of its cell, else its own, else 1.
 
-    None where a KPI adds up over units.
+    Units above have the size that is given for them, which those below share; else what these have together. None
+    where a KPI adds up over units.
     """
     if model is None or not averages(kpi, model):
         return None
-    cells, tree = model.horizon, model.units
-    own = tree.size.copy()
+    tree, size = model.units, _sizes(kpi, model)
+    at = [tree.position.get(unit, -1) for unit in units]
+    inside = np.zeros(len(size), dtype=bool)
+    below, weight = np.zeros(len(size)), np.zeros(len(size))
+    inside[[unit for unit in at if unit >= 0]] = True
+    for unit in range(len(size) - 1, 0, -1):  # those below come after those above
+        if inside[unit]:
+            size[unit] = (below[unit] or 1.0) if np.isnan(size[unit]) else size[unit]
+            inside[tree.parent[unit]] = True
+            below[tree.parent[unit]] += size[unit]
+    weight[0] = below[0] or 1.0
+    for unit in (np.flatnonzero(inside[1:]) + 1).tolist():
+        above = int(tree.parent[unit])
+        weight[unit] = weight[above] * size[unit] / (below[above] or 1.0)
+    found = np.array([weight[unit] if unit >= 0 else 1.0 for unit in at])
+    return found if found.sum() > 0.0 else np.ones(len(units))
+
+
+def _sizes(kpi: str, model: Scenario) -> Floats:
+    """Return the size given for each unit where a KPI is a mean: that of its cell, else its own; NaN where none is."""
+    cells, size = model.horizon, model.units.size.copy()
     for i, unit in enumerate(cells.unit.tolist()):
         if cells.kpi[i] == model.kpi_position[kpi] and np.isfinite(cells.size[i]):
-            own[unit] = cells.size[i]
-    given = [own[tree.position[unit]] if unit in tree.position else np.nan for unit in units]
-    weight = np.where(np.isfinite(given), given, 1.0)
-    return weight if weight.sum() > 0.0 else np.ones(len(units))
+            size[unit] = cells.size[i]
+    return size
 
 
 def scale_of(kpi: str, model: Scenario | None) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from kpiopt.learning.execution import Execution
 from kpiopt.learning.fit import FitOptions, fit_history
 from kpiopt.learning.forecast import Forecast, Question, last_period, seasonal_naive
 from kpiopt.learning.history import History
-from kpiopt.learning.known_names import averages, leaf_series, regions_of, scale_of, silent_units
+from kpiopt.learning.known_names import averages, leaf_series, regions_of, scale_of, silent_units, weights_of
 from kpiopt.learning.links import has_enough
 from kpiopt.scenario.scenario import ORGANIZATION, Scenario
 from kpiopt.scenario.target_grid import reaches
@@ -166,6 +166,7 @@ def _beside(plan: PlanThen, case: Case) -> Planned:
     return Planned(
         tuple(case.units[row] for row in rows.tolist()), target, plan.odds[mine],
         case.naive[rows], case.last[rows], case.target[rows], happened, hit,
+        None if case.weight is None else case.weight[rows],
     )  # fmt: skip
 
 
@@ -234,7 +235,7 @@ def _stand_at(history: History, model: Scenario | None, found: Forecast, count: 
     units = tuple(u for u, k in zip(series.units, known.tolist(), strict=True) if k)
     return Case(
         found.draws[:, known], happened[known], seasonal_naive(question)[known], last_period(question)[known],
-        target[known], _groups(units, model), units,
+        target[known], _groups(units, model), units, weights_of(found.kpi, units, model),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kpiopt.learning.fit import Fit
 from kpiopt.learning.fit_files import usable_execution, written_contribution
+from kpiopt.learning.known_names import weights_of
 from kpiopt.learning.spread import Spread
 from kpiopt.run.solve import SolveOptions, solve_scenario
 from kpiopt.scenario.noise import Noise
@@ -193,9 +194,11 @@ def _goals(model: Scenario, fit: Fit, cells: Cells, scale: Floats) -> dict[str, 
     for key, goal in model.goals.items():
         kpi = model.kpi_position[goal.kpi]
         inside = (cells.kpi == kpi) & (cells.unit >= goal.unit) & (cells.unit < model.units.end[goal.unit])
-        size = model.cells.baseline[inside].sum()
+        weight = weights_of(goal.kpi, tuple(model.units.ids[u] for u in cells.unit[inside].tolist()), model)
+        usual, then = (c.baseline[inside] * (1.0 if weight is None else weight) for c in (model.cells, cells))
+        size = usual.sum()
         if goal.kpi in fit.history.series and size and scale[inside].size:
-            moved = float(cells.baseline[inside].sum() / size)
+            moved = float(then.sum() / size)
             found[key] = replace(goal, target=goal.target * moved, p_min=None)
     return found
 

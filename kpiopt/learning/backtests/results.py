@@ -159,7 +159,8 @@ class Backtest:
 class Case:
     """One KPI at one origin and horizon: joint draws of the units, what happened, and forecasts by one number.
 
-    `groups` is the unit of each level above, (n_units,) each; -1 where there is none.
+    `groups` is the unit of each level above, (n_units,) each; -1 where there is none. `weight` is what each unit counts
+    in the mean of all, where the KPI is one; None where units add up.
     """
 
     draws: Floats
@@ -169,13 +170,14 @@ class Case:
     target: Floats
     groups: dict[str, Integers]
     units: tuple[str, ...]
+    weight: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Planned:
     """Targets of one KPI planned at one origin, beside those made otherwise, and what happened, (n_units,) each.
 
-    `hit` is whether what happened reached the target of the plan.
+    `hit` is whether what happened reached the target of the plan; `weight` that of a `Case`.
     """
 
     units: tuple[str, ...]
@@ -186,6 +188,7 @@ class Planned:
     given: Floats
     happened: Floats
     hit: NDArray[np.bool_]
+    weight: Floats | None = None
 
 
 def level_score(kpi: str, horizon: int, level: str, cases: list[Case]) -> LevelScore:
@@ -214,8 +217,8 @@ def plan_score(kpi: str, horizon: int, plans: list[Planned]) -> PlanScore | None
     pairs = [(p, ok) for p, ok in zip(plans, usable, strict=True) if ok.any()]
     happened = np.concatenate([p.happened[ok] for p, ok in pairs])
     plan = np.concatenate([p.plan[ok] for p, ok in pairs])
-    naive = np.concatenate([_raised(p.naive[ok], p.plan[ok]) for p, ok in pairs])
-    last = np.concatenate([_raised(p.last[ok], p.plan[ok]) for p, ok in pairs])
+    naive = np.concatenate([_raised(p.naive, p, ok) for p, ok in pairs])
+    last = np.concatenate([_raised(p.last, p, ok) for p, ok in pairs])
     given = np.concatenate([p.given[ok] for p, ok in pairs])
     names = [u for p, ok in pairs for u, k in zip(p.units, ok.tolist(), strict=True) if k]
     odds = np.concatenate([p.odds[ok] for p, ok in pairs])
@@ -242,19 +245,25 @@ def _error(target: Floats, happened: Floats) -> float:
     return float((np.abs(target - happened) / happened).mean())
 
 
-def _raised(values: Floats, plan: Floats) -> Floats:
-    """Return values + x %, so that they add up to what the plan asks for."""
-    raised: Floats = values * plan.sum() / values.sum()
+def _raised(values: Floats, planned: Planned, ok: NDArray[np.bool_]) -> Floats:
+    """Return values + x % of some units, so that together they are what the plan asks of these."""
+    weight = np.ones(len(ok)) if planned.weight is None else planned.weight
+    weight = weight[ok] if weight[ok].any() else np.ones(int(ok.sum()))
+    raised: Floats = values[ok] * (weight @ planned.plan[ok]) / (weight @ values[ok])
     return raised
 
 
 def _at_level(case: Case, level: str) -> Case:
-    """Add the units up to those of a level above, or to the organization; units without one there are left out."""
+    """Take the units of each one at a level above together, as total or mean; units without one there are left out."""
     if level == UNIT:
         return case
     group = np.zeros(len(case.units), dtype=np.int64) if level == ORGANIZATION else case.groups[level]
     names = np.unique(group[group >= 0])
     marks = (group[:, None] == names[None]).astype(np.float64)
+    if case.weight is not None:
+        weighted = marks * case.weight[:, None]
+        marks = np.where(weighted.sum(axis=0) > 0.0, weighted, marks)
+        marks /= marks.sum(axis=0)
     return Case(
         case.draws @ marks, case.happened @ marks, case.naive @ marks, case.last @ marks, case.target @ marks, {},
         tuple(map(str, names.tolist())),
