@@ -139,10 +139,8 @@ def _weakest_goal(run: Run) -> Iterator[str]:
     weakest, found = min(drawn, key=lambda pair: pair[1].odds.estimate)
     odds = "never reached" if found.odds.is_certain else f"odds {found.odds.text}"
     why = "A plan that meets goals on average keeps no margin; a" if all(goal.met for goal in run.goals) else "A"
-    yield (
-        f"Missed most often: {_goal_name(run, weakest)}, {odds}. {why} lower target, or more of what holds the plan "
-        "back, would raise the odds."
-    )
+    more = ", or more of what holds the plan back," if any(limit.binding for limit in run.limits) else ""
+    yield f"Missed most often: {_goal_name(run, weakest)}, {odds}. {why} lower target{more} would raise the odds."
 
 
 def _is_unlikely(run: Run) -> bool:

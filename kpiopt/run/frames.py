@@ -97,8 +97,9 @@ def as_pandas(frame: pl.DataFrame) -> Any:
     """
     try:
         pandas = import_module("pandas")
-    except ImportError:
-        fix = "pip install pandas, or use the polars table itself"
-        raise UsageError(Problem("E-extra", "this needs the package pandas", fix=fix)) from None
+    except ImportError as error:
+        lacking = (error.name or "pandas").partition(".")[0]
+        fix = f"pip install {lacking}, or use the polars table itself"
+        raise UsageError(Problem("E-extra", f"this needs the package {lacking}", fix=fix)) from None
     is_plain = {name: dtype.is_float() or dtype.is_integer() for name, dtype in frame.schema.items()}
     return pandas.DataFrame({n: frame[n].to_numpy() if plain else frame[n].to_list() for n, plain in is_plain.items()})

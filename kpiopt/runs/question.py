@@ -19,6 +19,10 @@ from kpiopt.reading.tables.table_file import MAX_FILE_BYTES
 from kpiopt.workers.versions import hash_file, installed_versions
 
 SLUG_LENGTH = 40
+ASCII_FOR_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+"""Letters that are no letter with an accent, so that taking accents off would drop them."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,11 @@ def slug(text: str) -> str:
 
     Examples
     --------
-    >>> slug("FY27 Basisplan für ../München")
-    'fy27-basisplan-fur-munchen'
+    >>> slug("FY27 Basisplan für ../München"), slug("Großes Haus")
+    ('fy27-basisplan-fur-munchen', 'grosses-haus')
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    letters = unicodedata.normalize("NFKD", text.lower()).translate(ASCII_FOR_LETTERS)
+    plain = letters.encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:SLUG_LENGTH].strip("-") or "run"
 
 

@@ -94,3 +94,21 @@ def test_a_scenario_that_may_not_be_read_is_an_input_error(words, scenario, tmp_
     )
     assert ended.returncode == ExitCode.INPUT
     assert "cannot be read (Permission denied)" in ended.stderr
+
+
+@pytest.mark.parametrize("of", ["scenario", "run"])
+def test_a_picture_is_not_written_by_the_option_that_names_the_folder_of_runs(of, scenario, tmp_path, capsys):
+    runs, picture = tmp_path / "runs", tmp_path / "x.svg"
+    assert main(["solve", str(scenario), "--no-simulation", "--out", str(runs)]) == 0
+    named = str(scenario if of == "scenario" else next(runs.iterdir()))
+    capsys.readouterr()
+    for text in (None, "kept"):  # missing, or a file
+        if text:
+            picture.write_text(text)
+        assert main(["map", named, "--out", str(picture)]) == ExitCode.USAGE
+        printed = capsys.readouterr()
+        assert not printed.out and "E-usage" in printed.err and "--file writes the picture" in printed.err
+        assert picture.exists() == bool(text) and (not text or picture.read_text() == text)
+    picture.unlink()
+    assert main(["map", named, "--out", str(runs)]) == 0
+    assert main(["map", named, "--file", str(picture), "--out", str(runs)]) == 0 and picture.exists()

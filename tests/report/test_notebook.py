@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +88,26 @@ def test_pandas_where_it_is_there(monkeypatch):
     else:
         frame = run().to_pandas()
         assert list(frame.columns) == run().targets.columns and len(frame) == run().targets.height
+
+
+def test_pandas_needs_no_pyarrow(monkeypatch):
+    """A stand-in for pandas takes columns; pyarrow cannot be imported, as where it is not installed."""
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for answer in (run(), by_period.run()):
+        assert list(answer.to_pandas()) == answer.targets.columns
+        for table in tables_of(answer.as_dict()).values():
+            assert [len(column) for column in as_pandas(table).values()] == [table.height] * table.width
+
+
+def test_a_pandas_that_lacks_a_package_says_which(monkeypatch):
+    def lack(name):
+        raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+    monkeypatch.setattr("kpiopt.run.frames.import_module", lack)
+    with pytest.raises(UsageError, match="pyarrow") as raised:
+        run().to_pandas()
+    assert raised.value.problems[0].fix == "pip install pyarrow, or use the polars table itself"
 
 
 def test_figures_of_a_plan_by_period():

@@ -167,6 +167,35 @@ def test_a_locked_stretch_is_shown_as_one_and_a_card_has_what_is_asked_beside_th
     assert target > 1050
 
 
+SHORT = """
+schema = 1
+name = "short"
+[kpi.v]
+drivers = { f = 1 }
+[factor.f]
+value = { normal = [0, 1] }
+[unit.c]
+capacity.hours = 2
+[cell."c/v"]
+baseline = 10
+max_stretch = 5
+effort.hours = 1
+[goal.v]
+target = 16
+[simulation]
+draws = 256
+"""
+
+
+@pytest.mark.parametrize(("hours", "is_short"), [(2, True), (100, False)])
+def test_more_of_a_limit_is_advised_only_where_one_is_used_up(tmp_path, hours, is_short):
+    (tmp_path / "s.toml").write_text(SHORT.replace("hours = 2", f"hours = {hours}"))
+    run = solve_scenario(load_scenario(tmp_path / "s.toml"))
+    assert any(limit.binding for limit in run.limits) == is_short
+    said = " ".join(text_of(run).split())
+    assert f"A lower target{', or more of what holds the plan back,' if is_short else ''} would raise the odds." in said
+
+
 def test_the_report_lists_noise_among_what_is_uncertain(tmp_path):
     (tmp_path / "s.toml").write_text(f"{LOCKED}[noise.all]\nsd = 0.05\n")
     run = solve_scenario(load_scenario(tmp_path / "s.toml"), options=SolveOptions(simulate=False))

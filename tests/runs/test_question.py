@@ -102,6 +102,8 @@ def test_a_file_that_changed_since_it_was_checked_is_refused(scenario):
 def test_slugs_of_rows_93_and_94():
     assert slug("FY27 Basisplan für ../München") == "fy27-basisplan-fur-munchen"
     assert slug("CON") == "con"
+    assert slug("Großes Haus") == slug("GROẞES HAUS") == "grosses-haus"
+    assert slug("Łódź Smørrebrød Cæsar Œuvre Þór Đà ılık") == "lodz-smorrebrod-caesar-oeuvre-thor-da-il"
     assert slug("漢字") == "run"
     assert slug("A" * 300) == "a" * 40
 

@@ -74,6 +74,9 @@ def strategy_map(
     chosen = file_format or _format_of(file)
     if chosen in BINARY and file is None and sys.stdout.isatty():
         raise UsageError(Problem("E-usage", f"{chosen.value} is not for a terminal", fix="name a file: --file map.png"))
+    if out != DEFAULT_RUNS and not out.is_dir():
+        message = f"--out names the folder of kept runs, and {out} is no folder"
+        raise UsageError(Problem("E-usage", message, fix="--file writes the picture: kpiopt map RUN --file map.svg"))
     source, inputs = _source(of, joined(variants), list(overrides or ()), out)
     if file is not None:
         require_place(file, inputs, force=force)

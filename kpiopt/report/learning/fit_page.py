@@ -350,7 +350,7 @@ def _sign(c: Contribution) -> tuple[str, str, str]:
         return said, "cannot tell", c.why
     low, high = c.slope.interval()
     if low <= 0 <= high:
-        return said, "neither for sure", "not resolved"
+        return said, "neither for sure", "no difference seen"
     history = _word(c.slope.estimate)
     if history != said:
         return said, history, "the other way round"

@@ -99,11 +99,11 @@ def _pay_tile(source: ReportSource) -> Iterator[Card]:
     pay, currency = source.document["pay"], source.scenario.currency
     if not pay or not (pay["plan"] or pay["limit"]):
         return
-    limit = f" of {amount(pay['limit'], currency)}" if pay["limit"] is not None else f" {currency}"
+    limit = "" if pay["limit"] is None else f"of {amount(pay['limit'], currency)} at most; "
     over = pay.get("over_limit")
     where = " in some period" if pay["limit"] is None else ""
-    note = f"odds of paying more than that{where}: {Estimate.from_dict(over).text}" if over else "at plan"
-    yield Card("Pay at plan", f"{amount(pay['plan'])}{limit}".rstrip(), note)
+    note = f"odds of paying more than that{where}: {Estimate.from_dict(over).text}" if over else "by expected values"
+    yield Card("Pay at plan", amount(pay["plan"], currency), f"{limit}{note}")
 
 
 def _limit_tile(source: ReportSource) -> Card:

@@ -11,7 +11,7 @@ from kpiopt.graph import CausalGraph, EdgeKind, NodeKind
 from kpiopt.graph.hand_down import one_over_horizon, share_below, weight_above
 from kpiopt.report.drawing.short import short_pair
 from kpiopt.report.numbers import amount, cushion_words, goal_amounts, target_step
-from kpiopt.report.strategy_map.content import Arrow, Band, Card, CardPeriod, Group, StrategyMap
+from kpiopt.report.strategy_map.content import FOOT, REST, Arrow, Band, Card, CardPeriod, Group, StrategyMap
 from kpiopt.scenario.links import Initiative
 from kpiopt.scenario.quantity import Quantity
 from kpiopt.scenario.scenario import Floats, Integers, Kpi
@@ -85,12 +85,12 @@ def _bands_and_groups(source: MapSource, used: set[str]) -> tuple[tuple[Band, ..
         if band is None and OTHER in used:
             inside.append(Group(OTHER, "", len(bands)))
         if inside:
-            bands.append(Band(band.id, band.name) if band else Band(OTHER, "Other KPIs"))
+            bands.append(Band(band.id, band.name) if band else REST)
             groups += inside
     foot = [(INITIATIVES, "Initiatives"), (FACTORS, "Outside influences")]
     if any(id in used for id, _ in foot):
         groups += [Group(id, name, len(bands)) for id, name in foot if id in used]
-        bands.append(Band("foot", "What acts on it"))
+        bands.append(FOOT)
     return tuple(bands), tuple(groups)
 
 

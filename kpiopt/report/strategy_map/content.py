@@ -16,6 +16,10 @@ class Band:
     name: str
 
 
+REST, FOOT = Band("other", "Other KPIs"), Band("foot", "What acts on it")
+"""Bands that no file names: KPIs without a perspective, and the foot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """An objective with its KPIs; a critical success factor is marked."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kpiopt.errors import Problem, UsageError
 from kpiopt.reading.key_path import name_the_right_ones
-from kpiopt.report.strategy_map.content import Arrow, Card, Group, StrategyMap
+from kpiopt.report.strategy_map.content import FOOT, REST, Arrow, Card, Group, StrategyMap
 from kpiopt.report.strategy_map.tracing import reached
 
 FOLD_ABOVE = 80
@@ -68,7 +68,7 @@ def _part(found: StrategyMap, kept: set[str], title: str) -> StrategyMap:
 def _selected(found: StrategyMap, text: str) -> set[str]:
     if text.startswith(PERSPECTIVE):
         name = text.removeprefix(PERSPECTIVE)
-        _require(name, [band.id for band in found.bands], "perspective", text)
+        _require_perspective(found, name, text)
         position = next(i for i, band in enumerate(found.bands) if band.id == name)
         groups = {group.id for group in found.groups if group.band == position}
         return {card.id for card in found.cards if card.group in groups}
@@ -105,6 +105,20 @@ def _require(name: str, known: Sequence[str], what: str, text: str) -> None:
         rule = "write +KPI, KPI+, perspective:ID, objective:ID or unit:ID"
         message = f'"{text}": there is no {what} "{name}" on this map'
         raise UsageError(Problem("E-select", message, rule, name_the_right_ones(name, known)))
+
+
+def _require_perspective(found: StrategyMap, name: str, text: str) -> None:
+    """Refuse a perspective that is not on the map; what is offered are those of the file, not the map's own bands."""
+    if any(band.id == name for band in found.bands):
+        return
+    known = [band.id for band in found.bands if band not in (REST, FOOT)]
+    if known:
+        _require(name, known, "perspective", text)
+    kpi = next(
+        (f", such as --select +{card.id.removeprefix('kpi.')}" for card in found.cards if card.kind == "kpi"), ""
+    )
+    message = f'"{text}": there is no perspective "{name}" on this map'
+    raise UsageError(Problem("E-select", message, fix=f"the file has no perspectives: name a KPI{kpi}"))
 
 
 def fold_large(found: StrategyMap) -> StrategyMap:

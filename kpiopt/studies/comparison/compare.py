@@ -240,7 +240,7 @@ class Comparison:
         if odds := self.all_goals:
             d = odds.difference
             difference = f"{100 * d.estimate:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f}) points"
-            parts.append(f"odds of all goals {difference}, {'resolved' if odds.is_resolved else 'not resolved'}")
+            parts.append(f"odds of all goals {difference}{'' if odds.is_resolved else ', no difference seen'}")
         moved = sum(move.share is not None for move in self.targets)
         parts.append(f"{moved:,} of {self.n_targets:,} targets move")
         return f"Comparison({self.first.label!r} -> {self.second.label!r}: {', '.join(parts)})"

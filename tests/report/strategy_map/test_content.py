@@ -160,3 +160,21 @@ def test_screen_readers_hear_what_cards_show_and_keyboards_reach_them(found):
     assert all(card.attrib["tabindex"] == "0" and card.attrib["aria-label"] for card in cards)
     said = next(c.attrib["aria-label"] for c in cards if c.attrib["data-id"] == "kpi.satisfaction")
     assert "driven by" in said and "System availability" in said and "drives Contract retention" in said
+
+
+def test_only_perspectives_of_the_file_are_offered(found):
+    assert {band.id for band in found.bands} >= {"foot"}
+    with pytest.raises(UsageError, match='no perspective "xx"') as error:
+        select_cards(found, ["perspective:xx"])
+    offered = error.value.problems[0].fix.removeprefix("write one of ").split(", ")
+    assert offered == [band.id for band in found.bands if band.id not in ("foot", "other")]
+
+
+def test_a_file_without_perspectives_offers_none(tmp_path):
+    (tmp_path / "s.toml").write_text(
+        'schema = 1\nname = "s"\n[kpi.sales]\n[unit.a]\n[cell."a/sales"]\nbaseline = 100\nmax_stretch = 20\n'
+    )
+    bare = collect_map(MapSource(build_graph(load_scenario(tmp_path / "s.toml"))))
+    with pytest.raises(UsageError) as error:
+        select_cards(bare, ["perspective:xx"])
+    assert error.value.problems[0].fix == "the file has no perspectives: name a KPI, such as --select +sales"
