@@ -223,7 +223,7 @@ def test_comparisons_print_themselves_readably_and_as_json(hand):
     lines = repr(hand).splitlines()
     assert lines[1].strip().startswith("Side('base': 2 of 2 goals met, odds of all goals 55.")
     assert "'base' -> 'lean': inputs that differ: 1, odds of all goals -2.1" in lines[2]
-    assert lines[2].endswith("points, resolved, 3 of 9 targets move)")
+    assert lines[2].endswith("points, 3 of 9 targets move)")
     assert lines[3].strip() == "Unsolved('impossible': no plan keeps all limits; proved, not guessed)"
     assert comparisons_as_dict(hand)["comparisons"][0]["targets"]["moved"] == 3
 
