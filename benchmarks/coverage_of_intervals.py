@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from sampling import NOTHING, no_cells, one_unit
 from scipy import stats
+from table_in_page import write_table
 
 from kpiopt.graph import CausalGraph, build_graph
 from kpiopt.scenario.quantity import Quantity
@@ -23,7 +24,6 @@ from kpiopt.simulation.odds import estimate_difference
 from kpiopt.simulation.results import Simulation
 from kpiopt.simulation.simulate import simulate
 
-BEGIN, END = "<!-- coverage: begin -->", "<!-- coverage: end -->"
 CORRELATION = 0.6
 EASIER = 1.2
 """The third goal asks less: its odds are so much higher than the first one's."""
@@ -126,10 +126,7 @@ def main() -> None:
     measured = table(options.draws, options.seeds, options.factors, options.workers)
     print(measured)
     if options.write:
-        text = options.write.read_text()
-        before, rest = text.split(BEGIN)
-        after = rest.split(END)[1]
-        options.write.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+        write_table(options.write, "coverage", measured)
 
 
 if __name__ == "__main__":

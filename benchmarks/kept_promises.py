@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from table_in_page import write_table
 
 import kpiopt
 from kpiopt.program.order.promised import search
 from kpiopt.run.promised import missing_margins
 
-BEGIN, END = "<!-- kept promises: begin -->", "<!-- kept promises: end -->"
 BINDING = 0.004
 """Share of the planning draws by which a promise that binds may be exceeded."""
 
@@ -97,9 +97,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if options.write:
-        before, rest = options.write.read_text().split(BEGIN)
-        table = "\n".join(lines)
-        options.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
+        write_table(options.write, "kept promises", "\n".join(lines))
 
 
 if __name__ == "__main__":

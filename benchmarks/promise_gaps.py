@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import LinearConstraint, milp
+from table_in_page import write_table
 
 import kpiopt
 from kpiopt.program.formulation.promises import needed_draws
 from kpiopt.simulation.planning.margins import planning_draws
 
-BEGIN, END = "<!-- promise gaps: begin -->", "<!-- promise gaps: end -->"
 SECONDS = 20.0
 ROUNDING, SAME = 1e-7, 1e-5
 
@@ -147,9 +147,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if options.write:
-        before, rest = options.write.read_text().split(BEGIN)
-        table = "\n".join(lines)
-        options.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
+        write_table(options.write, "promise gaps", "\n".join(lines))
 
 
 if __name__ == "__main__":

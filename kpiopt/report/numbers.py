@@ -15,7 +15,7 @@ MAX_DECIMALS = 6
 MOST_DECIMALS = 12
 MOST_POINT_DECIMALS = 4
 NO_GAP = 1e-16
-PLURAL = re.compile(r"[a-z]{3,}s")
+PLURAL = re.compile(r"(?!series$|species$|news$|lens$)(?=[a-z]*[aeiouy])[a-z]{3,}s")
 MORE_DECIMALS, NOTHING = 2, 1e-9
 """How many decimals more than those of its step a target off the step has at most."""
 
@@ -51,8 +51,8 @@ def one_of(unit: str) -> str:
 
     Examples
     --------
-    >>> [one_of(unit) for unit in ("visits", "batches", "companies", "cases", "gas", "EUR", "Tage", "days per order")]
-    ['visit', 'batch', 'company', 'case', 'gas', 'EUR', 'Tage', 'day per order']
+    >>> [one_of(unit) for unit in ("visits", "batches", "companies", "cases", "series", "kbps", "days per order")]
+    ['visit', 'batch', 'company', 'case', 'series', 'kbps', 'day per order']
     """
     first, space, rest = unit.partition(" ")
     if not PLURAL.fullmatch(first) or first.endswith(("ss", "us", "is")) or (rest and not rest.startswith("per ")):
